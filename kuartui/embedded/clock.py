@@ -1,0 +1,168 @@
+"""Time for the whole cluster, injected everywhere.
+
+Everything in `kuartui.embedded` that reads the time or waits takes a `Clock`. `RealClock` plays in real time.
+`FastClock` is a discrete-event clock for proofs and tests: its time stands still until someone calls `advance`,
+which runs each timer that falls due, in order, and lets the cluster settle between two timers. A CrashLoopBackOff
+of five minutes so takes milliseconds, and the order of events does not depend on the speed of the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Timer(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """What components may ask of time."""
+
+    def now(self) -> datetime:
+        """The wall clock time, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer: ...
+
+    def timeout(self, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
+        """Raise TimeoutError in the body once `seconds` have passed on this clock."""
+        ...
+
+    def busy(self) -> contextlib.AbstractContextManager[None]:
+        """Say that work goes on outside of the event loop (a thread, a shell), so fast time must not pass meanwhile."""
+        ...
+
+
+class RealClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+    def timeout(self, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
+        return _timeout(self, seconds)
+
+    def busy(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
+class _FastTimer:
+    __slots__ = ("callback", "cancelled", "due")
+
+    def __init__(self, due: float, callback: Callable[[], None]) -> None:
+        self.due = due
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FastClock:
+    """Time that passes only inside `advance`, as fast as the cluster can follow."""
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._start = start or datetime.now(UTC).replace(microsecond=0)
+        self._elapsed = 0.0
+        self._timers: list[tuple[float, int, _FastTimer]] = []
+        self._order = itertools.count()
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self.call_later(seconds, lambda: done.done() or done.set_result(None))
+        try:
+            await done
+        finally:
+            timer.cancel()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        timer = _FastTimer(self._elapsed + max(0.0, seconds), callback)
+        heapq.heappush(self._timers, (timer.due, next(self._order), timer))
+        return timer
+
+    def timeout(self, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
+        return _timeout(self, seconds)
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        self._busy += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
+    async def settle(self) -> None:
+        """Wait until nothing in this process can go on without time passing."""
+        loop = asyncio.get_running_loop()
+        # The ready queue is private to asyncio's own loops, but it is the only exact answer to "is anything
+        # left to run?"; counting at every place that schedules work would be a far larger promise.
+        ready = loop._ready  # type: ignore[attr-defined]
+        while True:
+            await asyncio.sleep(0)
+            if self._busy:
+                await self._idle.wait()
+            elif not ready:
+                return
+
+    async def advance(self, seconds: float) -> None:
+        """Let `seconds` pass: run what falls due, in order, settling before and after each timer."""
+        target = self._elapsed + seconds
+        await self.settle()
+        while self._timers and self._timers[0][0] <= target:
+            due, _, timer = heapq.heappop(self._timers)
+            if timer.cancelled:
+                continue
+            self._elapsed = max(self._elapsed, due)
+            timer.callback()
+            await self.settle()
+        self._elapsed = target
+
+
+@contextlib.asynccontextmanager
+async def _timeout(clock: Clock, seconds: float) -> AsyncIterator[None]:
+    """Like `asyncio.timeout`, on a clock of ours."""
+    async with asyncio.timeout(None) as scope:
+        timer = clock.call_later(seconds, lambda: scope.reschedule(0))
+        try:
+            yield
+        finally:
+            timer.cancel()

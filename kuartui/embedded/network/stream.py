@@ -1,0 +1,80 @@
+"""In-memory byte streams: what two programs on the cluster's network, or a port-forward and a pod, talk over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class Stream:
+    """One end of a duplex byte connection. Close is half-close, as with TCP's FIN; `abort` is its RST."""
+
+    def __init__(self, limit: int = 1 << 16) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._eof = False
+        self._reset = False
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._peer: Stream = self
+        self.local: tuple[str, int] = ("", 0)
+        self.remote: tuple[str, int] = ("", 0)
+
+    async def read(self, size: int = 1 << 16) -> bytes:
+        """Up to `size` bytes; b"" at the end. Raises ConnectionResetError after an abort."""
+        while not self._buffer:
+            if self._reset:
+                raise ConnectionResetError("connection reset by peer")
+            if self._eof:
+                return b""
+            self._wake.clear()
+            await self._wake.wait()
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        if len(self._buffer) < self._limit:
+            self._room.set()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send, waiting while the peer's buffer is full. Raises BrokenPipeError if the peer is gone."""
+        peer = self._peer
+        while True:
+            if self._reset or peer._reset or peer._eof:
+                raise BrokenPipeError("broken pipe")
+            if len(peer._buffer) < peer._limit:
+                break
+            peer._room.clear()
+            await peer._room.wait()
+        peer._buffer += data
+        peer._wake.set()
+
+    def close(self) -> None:
+        """No more will be written here; the peer reads what is left, then the end."""
+        peer = self._peer
+        peer._eof = True
+        peer._wake.set()
+        peer._room.set()
+
+    def abort(self) -> None:
+        """Reset both directions."""
+        for end in (self, self._peer):
+            end._reset = True
+            end._wake.set()
+            end._room.set()
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing more can be read."""
+        return (self._eof or self._reset) and not self._buffer
+
+
+def pipe() -> tuple[Stream, Stream]:
+    """Two connected ends."""
+    one, two = Stream(), Stream()
+    one._peer, two._peer = two, one
+    return one, two
+
+
+Handler = Callable[[Stream], Awaitable[None]]
+"""Serves one accepted connection; it owns the stream and closes it."""
