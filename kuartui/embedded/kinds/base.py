@@ -1,0 +1,156 @@
+"""What the API machinery must know of a kind, and the register of all kinds.
+
+The machinery (`api/`) never names a kind. Everything hand-written about one (defaults, validation, what a writer may
+change, its table row, its selectable fields) is a `Strategy` in a module of its own in this package, after
+kube-apiserver's `pkg/registry/*/strategy.go`, `pkg/apis/*/{defaults,validation}.go` and `pkg/printers/internalversion`.
+A resource without one of its own is served by the plain `Strategy`: stored, checked against the schema, listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kuartui.embedded.meta.fielderr import FieldError
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of one group, as discovery tells it. `versions` has the preferred one first."""
+
+    group: str
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool
+    versions: tuple[str, ...]
+    storage: str
+    """The version that objects are stored in; the strategy sees no other."""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    list_kind: str = ""
+
+    @property
+    def name(self) -> str:
+        """The group resource as Kubernetes prints it and the store keys it: "pods", "deployments.apps"."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def api_version(self) -> str:
+        """apiVersion of stored objects."""
+        return f"{self.group}/{self.storage}" if self.group else self.storage
+
+
+@dataclass(slots=True)
+class WriteContext:
+    """Who writes what, and how: given to strategies and admission."""
+
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    now: datetime | None = None
+    subresource: str = ""
+    operation: str = "CREATE"  # CREATE, UPDATE, DELETE, CONNECT
+    dry_run: bool = False
+    field_manager: str = ""
+    options: Obj = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    """Added to the answer as Warning headers."""
+
+
+class Strategy:
+    """Behaviour of a kind; override what differs. `obj` arguments are private copies and may be changed in place."""
+
+    has_status = True
+    """Whether status belongs to the status subresource: create drops it, an update of the object keeps the old one."""
+    generation = True
+    """Whether metadata.generation counts changes of spec."""
+    create_on_update = False
+    """Whether PUT to an absent name creates it (as for leases and events)."""
+    unconditional_update = True
+    """Whether an update without resourceVersion is taken."""
+
+    def default(self, obj: Obj) -> None:
+        """Set what the writer left out (in place), as `SetDefaults_*` does. Runs on every write and read of old data."""
+
+    def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
+        """Drop or set what a creator may not choose. Status and generation are handled by the machinery."""
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        """Carry over what this writer may not change."""
+
+    def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        """The same for the status subresource; the machinery has put the old spec and metadata back already."""
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        """What is wrong with a new object. Metadata and the name are checked by the machinery (`validate_name`)."""
+        return []
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        """What is wrong with a change; normally `validate(new)` and the immutable fields."""
+        return self.validate(new)
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return []
+
+    def validate_name(self, name: str, prefix: bool) -> list[str]:
+        """Messages on metadata.name (or generateName, with `prefix`); a DNS subdomain unless overridden."""
+        from kuartui.embedded.meta import names
+
+        return names.dns1123_subdomain(name, prefix)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        """`Warning:` texts for a written object."""
+        return []
+
+    def canonicalize(self, obj: Obj) -> None:
+        """Bring into canonical form after validation and admission."""
+
+    def grace_period(self, obj: Obj, asked: int | None) -> int | None:
+        """Seconds until the object goes after a delete; None: no graceful deletion for this kind."""
+        return None
+
+    def fields(self, obj: Obj) -> dict[str, str]:
+        """Values of the selectable fields beyond metadata.name and metadata.namespace."""
+        return {}
+
+    def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        """Cells for the columns of data/tables.json; None: Name and Created At."""
+        return None
+
+    def convert(self, obj: Obj, version: str) -> Obj:
+        """From the storage version to `version` or back (obj's apiVersion tells which); default: rename only."""
+        group = obj["apiVersion"].rpartition("/")[0]
+        return {**obj, "apiVersion": f"{group}/{version}" if group else version}
+
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        """Field paths that server-side apply through this (sub)resource neither sets nor owns."""
+        if not self.has_status:
+            return ()
+        return (("spec",),) if subresource == "status" else (("status",),)
+
+
+_strategies: dict[str, Strategy] = {}
+
+
+def register(resource: str) -> Any:
+    """Class decorator: `@register("deployments.apps")` makes an instance the strategy of that resource."""
+
+    def add(cls: type[Strategy]) -> type[Strategy]:
+        _strategies[resource] = cls()
+        return cls
+
+    return add
+
+
+def strategy(resource: str) -> Strategy:
+    """The strategy of a group resource; the plain one if nobody registered another."""
+    return _strategies.get(resource) or _plain
+
+
+_plain = Strategy()
