@@ -1,0 +1,80 @@
+"""How commands print: text for people, JSON for scripts, one clear sentence for errors.
+
+Data goes to standard output, narration and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from kuartui.errors import KuartuiError
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+
+
+Output = Annotated[Format, typer.Option("--output", "-o", help="text for people, json for scripts.")]
+
+MARKS = {True: ("32", "✓"), False: ("31", "✗"), None: ("33", "…")}
+
+
+def line(text: str = "") -> None:
+    """Data for standard output. A reader that went away (`| head`) is no error."""
+    try:
+        print(text)  # noqa: T201
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+
+
+def note(text: str) -> None:
+    """Narration, on standard error."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def data(value: Any) -> None:
+    """One JSON document."""
+    line(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def fail(error: KuartuiError, as_json: bool = False) -> None:
+    """Say what went wrong, and what to do about it."""
+    if as_json:
+        data({"error": {"message": error.message, "hint": error.hint, "exitCode": error.exit_code}})
+    note(f"error: {error.message}")
+    if error.hint:
+        note(f"hint: {error.hint}")
+
+
+def mark(state: bool | None) -> str:
+    """A mark and its colour, where standard output takes colours."""
+    code, sign = MARKS[state]
+    return f"\x1b[{code}m{sign}\x1b[0m" if colours() else sign
+
+
+def colours() -> bool:
+    """Whether to colour: a terminal that is not dumb, and no NO_COLOR (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns as kubectl prints them: upper case header, three blanks between."""
+    cells = [list(header), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(header))]
+    for row in cells:
+        padded = (cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True))
+        line("   ".join(padded).rstrip())
+
+
+def width(text: str) -> int:
+    """Columns a text takes in a terminal."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
