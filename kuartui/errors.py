@@ -1,0 +1,91 @@
+"""The errors a person may meet, as one small tree. Each says what is wrong, and carries a hint and an exit code.
+
+    KuartuiError            1   also: the answer is no (a check is red, a proof failed, lint found something)
+    ├── UsageError          2   the command makes no sense as given
+    │   └── UnknownName     2   no level, cluster, check … of that name; says what there is
+    ├── LevelError          3   a level pack is broken; carries file:line and the field
+    ├── ClusterError        4   a cluster could not be made, reached or used
+    │   └── ApiError        4   the Kubernetes API answered with a Status that is not a success
+    ├── MissingError        5   something this needs is not there: kubectl, docker, a capability
+    ├── StorageError        6   a file or directory cannot be read or written
+    └── AttemptError        7   not possible in this state of the attempt
+
+An unforeseen exception is a bug: exit code 70. Ctrl-C is 130. Libraries' errors are turned into these once, at the
+edge that calls the library.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+BUG = 70
+INTERRUPTED = 130
+
+
+class KuartuiError(Exception):
+    """One clear sentence in `message`; what to do about it in `hint` (may be empty)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(KuartuiError):
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """`UnknownName("level", "broken-selecter", ["broken-selector"])` names what is there and guesses what was meant."""
+
+    def __init__(self, noun: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
+        self.noun, self.name, self.known = noun, name, sorted(known)
+        guess = did_you_mean(name, self.known)
+        if not hint and self.known:
+            listed = ", ".join(self.known[:12]) + (", …" if len(self.known) > 12 else "")
+            hint = f"there are: {listed}"
+        super().__init__(f"no {noun} {name!r}{guess or ''}", hint=hint)
+
+
+class LevelError(KuartuiError):
+    """`file`, `line` (from 1) and `field` (spec.checks[0].weight) are empty or 0 where they are not known."""
+
+    exit_code = 3
+
+    def __init__(self, problem: str, *, file: str = "", line: int = 0, field: str = "", hint: str = "") -> None:
+        self.problem, self.file, self.line, self.field = problem, file, line, field
+        where = f"{file}:{line}" if file and line else file
+        super().__init__(": ".join(part for part in (where, field, problem) if part), hint=hint)
+
+
+class ClusterError(KuartuiError):
+    exit_code = 4
+
+
+class ApiError(ClusterError):
+    """A metav1.Status that the API server answered; `code` is the HTTP status, `reason` e.g. NotFound."""
+
+    def __init__(self, message: str, *, code: int = 0, reason: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code, self.reason = code, reason
+
+
+class MissingError(KuartuiError):
+    exit_code = 5
+
+
+class StorageError(KuartuiError):
+    exit_code = 6
+
+
+class AttemptError(KuartuiError):
+    exit_code = 7
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """'; did you mean x?' when one of `known` is close, else ''."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,282 @@
+"""What a level is. `Level` is a level.yaml for one seed: variables filled in, everything typed.
+
+The fields of `LevelSpec` are `spec` in the file; `kuartui.catalog` reads, checks and fills them. Points per
+difficulty and the meaning of par come from the curriculum: a comfortable time, reading and verifying included.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from kuartui.game.duration import Duration
+from kuartui.game.spec import (
+    AccessSpec,
+    AdmissionSpec,
+    AnswerSpec,
+    AnySpec,
+    DataSpec,
+    DnsSpec,
+    ExecSpec,
+    FileSpec,
+    HistorySpec,
+    LogsSpec,
+    MetricSpec,
+    Name,
+    ReachSpec,
+    SameUidSpec,
+    Spec,
+    StateSpec,
+    TrafficSpec,
+    UnchangedSpec,
+)
+
+Value = str | int | dict[str, str | int]
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+Text = Annotated[str, Meta(min_length=1, max_length=8000)]
+Need = Literal["network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway"]
+
+#: base points by difficulty
+POINTS = {1: 50, 2: 100, 3: 150, 4: 200, 5: 300}
+
+#: the field of a check or guard that holds its question, with the type of that question
+QUESTIONS: dict[str, str] = {
+    "state": "state",
+    "access": "access",
+    "admission": "admission",
+    "reach": "reach",
+    "dns": "dns",
+    "exec_": "exec",
+    "data": "data",
+    "logs": "logs",
+    "file": "file",
+    "history": "history",
+    "traffic": "traffic",
+    "metric": "metric",
+    "answer": "answer",
+    "unchanged": "unchanged",
+    "same_uid": "sameUID",
+}
+
+
+class Ref(Spec):
+    """One object by kind, name and namespace (the level's when empty)."""
+
+    kind: Name
+    name: Name
+    namespace: str = ""
+    api_version: str = ""
+
+
+class Question(Spec):
+    """What checks and guards share: a name, a title, and exactly one question."""
+
+    name: Slug
+    title: Text
+    state: StateSpec | None = None
+    access: AccessSpec | None = None
+    admission: AdmissionSpec | None = None
+    reach: ReachSpec | None = None
+    dns: DnsSpec | None = None
+    exec_: ExecSpec | None = field(name="exec", default=None)
+    data: DataSpec | None = None
+    logs: LogsSpec | None = None
+    file: FileSpec | None = None
+    history: HistorySpec | None = None
+    traffic: TrafficSpec | None = None
+    metric: MetricSpec | None = None
+    answer: AnswerSpec | None = None
+    unchanged: UnchangedSpec | None = None
+    same_uid: SameUidSpec | None = field(name="sameUID", default=None)
+
+    def __post_init__(self) -> None:
+        asked = [name for attribute, name in QUESTIONS.items() if getattr(self, attribute) is not None]
+        if len(asked) != 1:
+            got = " and ".join(asked) if asked else "none"
+            raise ValueError(f"{self.name} needs exactly one of {', '.join(QUESTIONS.values())}; it has {got}")
+
+    @property
+    def type(self) -> str:
+        """The word in the file: state, access, sameUID …"""
+        return next(word for attribute, word in QUESTIONS.items() if getattr(self, attribute) is not None)
+
+    @property
+    def spec(self) -> AnySpec:
+        question: AnySpec = next(q for a in QUESTIONS if (q := getattr(self, a)) is not None)
+        return question
+
+
+class Check(Question):
+    """A weighted objective: red at the start, green when the player has solved that part."""
+
+    weight: Annotated[int, Meta(ge=1, le=100)]
+    hold: Duration = Duration(0)  # it must have been true for so long (cluster time) to count
+    after: tuple[Slug, ...] = ()  # it is not looked at before these checks are green
+
+
+class Guard(Question):
+    """A thing that must stay true. Broken, it takes all points (zero), half of them, or those of some checks."""
+
+    effect: Literal["zero", "half", "void"] = "zero"
+    voids: tuple[Slug, ...] = ()  # the checks that count as red while it is broken, for effect void
+    sticky: bool = False  # once broken it stays broken, until the level is reset
+    protected: bool = False  # filled in for the guards that every level has
+
+
+class Hint(Spec):
+    cost: Annotated[int, Meta(ge=0, le=100, description="percent of the level's points")]
+    text: Text
+
+
+class Solution(Spec):
+    """Shell lines that solve the level; `level prove` runs them with the real kubectl, players see them afterwards."""
+
+    name: Slug
+    run: Annotated[tuple[str, ...], Meta(min_length=1)]
+    title: str = ""
+    settle: Duration | None = None  # the most it may take after the last line; par when empty
+
+
+class Cheat(Spec):
+    """Shell lines that must not count as a solution, and the guards or checks that say so."""
+
+    name: Slug
+    run: Annotated[tuple[str, ...], Meta(min_length=1)]
+    caught_by: Annotated[tuple[Slug, ...], Meta(min_length=1)]
+    title: str = ""
+
+
+class Settle(Spec):
+    """The start is settled when every pod is ready or done, save those that `allow` names (pod name prefixes)."""
+
+    timeout: Duration = Duration(60)
+    allow: tuple[str, ...] = ()
+    quiet: Duration = Duration(1)  # nothing changed for so long
+    until: StateSpec | None = None  # and, if given, this holds
+
+
+class Stage(Spec):
+    """One step of setting a level up: apply these manifests (files or folders), delete these objects, settle."""
+
+    apply: tuple[str, ...] = ()
+    delete: tuple[Ref, ...] = ()
+    settle: Settle = Settle()
+
+
+class TimelineEvent(Spec):
+    """Something that happens by itself at a time of the attempt."""
+
+    at: Duration
+    apply: tuple[str, ...] = ()
+    delete: tuple[Ref, ...] = ()
+    message: str = ""
+
+
+class Setup(Spec):
+    manifests: tuple[str, ...] = ()  # short for one stage
+    settle: Settle = Settle()
+    stages: tuple[Stage, ...] = ()
+    events: tuple[TimelineEvent, ...] = ()
+
+    def all_stages(self) -> tuple[Stage, ...]:
+        first = (Stage(apply=self.manifests, settle=self.settle),) if self.manifests else ()
+        return first + self.stages
+
+
+class Drill(Spec):
+    """What is done once all is green; after it, all must be green again within `settle`."""
+
+    name: Slug
+    title: Text
+    delete_pod: ResourceSelector | None = None
+    restart: Ref | None = None
+    apply: tuple[str, ...] = ()
+    settle: Duration = Duration(60)
+
+
+class ResourceSelector(Spec):
+    selector: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+class ExamDomain(Spec):
+    exam: Literal["CKA", "CKAD", "CKS", "KCNA"]
+    domain: Name
+
+
+class Reference(Spec):
+    title: Text
+    url: Name
+
+
+class LevelSpec(Spec):
+    """`spec` of a level.yaml."""
+
+    title: Annotated[str, Meta(min_length=3, max_length=60)]
+    story: Text
+    task: Text
+    difficulty: Annotated[int, Meta(ge=1, le=5)]
+    par_time: Duration
+    time_limit: Duration
+    namespace: Name  # where the player's context starts, and the default of every query
+    setup: Setup
+    checks: Annotated[tuple[Check, ...], Meta(min_length=1, max_length=20)]
+    solutions: Annotated[tuple[Solution, ...], Meta(min_length=1)]
+    exams: tuple[ExamDomain, ...] = ()
+    needs: tuple[Need, ...] = ()
+    variables: dict[str, tuple[Value, ...]] = {}
+    guards: tuple[Guard, ...] = ()
+    protected: tuple[Ref, ...] = ()  # must not be deleted, recreated, scaled to zero or paused
+    allow: tuple[str, ...] = ()  # names of global guards that this level does without
+    after: tuple[Drill, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    cheats: tuple[Cheat, ...] = ()
+    references: tuple[Reference, ...] = ()
+
+
+class Level(LevelSpec):
+    """A level for one seed."""
+
+    name: Slug
+    labels: dict[str, str] = {}
+    seed: int = 0
+    values: dict[str, Any] = {}  # what the seed picked for each variable
+    debrief: str = ""  # Markdown, shown afterwards
+
+    @property
+    def track(self) -> str:
+        return self.labels.get("kuartui.dev/track", "")
+
+    @property
+    def chapter(self) -> str:
+        return self.labels.get("kuartui.dev/chapter", "")
+
+    @property
+    def points(self) -> int:
+        return POINTS[self.difficulty]
+
+    @property
+    def total_weight(self) -> int:
+        return sum(check.weight for check in self.checks)
+
+    def check(self, name: str) -> Check:
+        return next(check for check in self.checks if check.name == name)
+
+
+class LevelCard(Struct, frozen=True, kw_only=True):
+    """What a list of levels shows, without opening the level."""
+
+    name: str
+    title: str
+    track: str
+    chapter: str
+    difficulty: int
+    points: int
+    par_time: Duration
+    time_limit: Duration
+    needs: tuple[str, ...]
+    exams: tuple[ExamDomain, ...]
+    checks: int
+    hints: int

@@ -1,0 +1,254 @@
+"""What a check or a guard asks of the cluster: one type per kind of question, as level.yaml writes it.
+
+These are the words of the level format (`state:`, `access:`, `reach:` …). They hold no behaviour: `kuartui.checks`
+has one module per type that observes and judges. msgspec structs rather than dataclasses, because the same
+definition decodes YAML with field paths in its errors and yields the published JSON Schema.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from kuartui.game.duration import Duration
+
+Name = Annotated[str, Meta(min_length=1, max_length=253)]
+Cel = Annotated[str, Meta(min_length=1, max_length=4000, description="A CEL expression")]
+Pattern = Annotated[str, Meta(min_length=1, max_length=500, description="A regular expression (RE2 syntax)")]
+
+
+class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
+    """The base of everything that level.yaml spells out: camelCase in the file, unknown fields are errors."""
+
+
+class ResourceQuery(Spec):
+    """Objects to read. With `name` it is one object or null in CEL, else a list."""
+
+    kind: Name
+    api_version: str = ""  # may be left out for the kinds that Kubernetes itself serves
+    name: str = ""
+    namespace: str = ""  # the level's namespace when empty, every namespace when "*"
+    selector: str = ""  # a label selector
+    field_selector: str = ""
+
+
+class StateSpec(Spec):
+    """True when `cel` is, over the objects in `resources`. `observe` says what was seen, never the answer."""
+
+    resources: Annotated[dict[str, ResourceQuery], Meta(min_length=1)]
+    cel: Cel
+    observe: str = ""
+
+
+class Subject(Spec):
+    """Who: a ServiceAccount of the level's namespace (or ns/name), or a user with groups."""
+
+    service_account: str = ""
+    user: str = ""
+    groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.service_account) == bool(self.user):
+            raise ValueError("a subject has either serviceAccount or user")
+
+
+class Action(Spec):
+    """What somebody may or may not do: every verb on every resource in every namespace listed."""
+
+    verbs: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    resources: Annotated[tuple[Name, ...], Meta(min_length=1)]  # pods, pods/exec, deployments.apps
+    names: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()  # the level's when empty; "*" asks for all namespaces at once (or cluster scope)
+
+
+class Grant(Spec):
+    """A rule that the subject may hold: the order, for `within`."""
+
+    verbs: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    resources: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    names: tuple[str, ...] = ()
+
+
+class AccessSpec(Spec):
+    """True when every action in `allow` is allowed, every one in `deny` is denied, and the rules that the subject
+    holds by any binding are covered by `within` (in the level's namespace only), where given."""
+
+    subject: Subject
+    allow: tuple[Action, ...] = ()
+    deny: tuple[Action, ...] = ()
+    within: tuple[Grant, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.allow and not self.deny and self.within is None:
+            raise ValueError("access needs allow, deny or within")
+
+
+class AdmissionSpec(Spec):
+    """True when a server-side dry-run create of `object` is admitted, or denied with a matching message."""
+
+    object: dict[str, Any]
+    expect: Literal["admitted", "denied"] = "admitted"
+    message: Pattern | None = None
+
+
+class Place(Spec):
+    """A running container to work from; without one, kuartui's own probe pod."""
+
+    pod: str = ""  # its name, or
+    selector: str = ""  # the first ready pod of a label selector
+    namespace: str = ""
+    container: str = ""
+
+
+class ReachSpec(Spec):
+    """True when each of `times` attempts ends as expected. `url` is http(s)://…, or tcp://host:port."""
+
+    url: Name
+    from_: Literal["pod", "outside"] | Place = field(name="from", default="pod")
+    expect: Literal["allow", "deny"] = "allow"
+    status: Annotated[int, Meta(ge=100, le=599)] | None = None
+    body: Pattern | None = None
+    not_body: Pattern | None = None
+    times: Annotated[int, Meta(ge=1, le=20)] = 1
+    timeout: Duration = Duration(2)
+    every: Duration = Duration(2)
+
+
+class DnsSpec(Spec):
+    """True when `name`, asked from `from`, resolves to `addresses` (any address when empty), or does not exist."""
+
+    name: Name
+    from_: Literal["pod"] | Place = field(name="from", default="pod")
+    expect: Literal["resolves", "nxdomain"] = "resolves"
+    addresses: tuple[str, ...] = ()
+    every: Duration = Duration(2)
+
+
+class ExecSpec(Spec):
+    """True when the command ends with `exitCode` and its output matches."""
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    from_: Literal["pod"] | Place = field(name="from", default="pod")
+    exit_code: int = 0
+    stdout: Pattern | None = None
+    timeout: Duration = Duration(5)
+    every: Duration = Duration(2)
+
+
+class DataSpec(Spec):
+    """An application-level read. Each command in `reads` gives a string of that name; `cel` judges over them."""
+
+    from_: Place = field(name="from")
+    reads: Annotated[dict[str, tuple[str, ...]], Meta(min_length=1)]
+    cel: Cel
+    observe: str = ""
+    timeout: Duration = Duration(5)
+    every: Duration = Duration(2)
+
+
+class LogsSpec(Spec):
+    """True when some line since `since` (all of the log when null) matches `contains`, and none `absent`."""
+
+    from_: Place = field(name="from")
+    contains: Pattern | None = None
+    absent: Pattern | None = None
+    previous: bool = False
+    since: Duration | None = None
+    every: Duration = Duration(2)
+
+    def __post_init__(self) -> None:
+        if self.contains is None and self.absent is None:
+            raise ValueError("logs needs contains or absent")
+
+
+class FileSpec(Spec):
+    """True when a file exists and matches: in a container (`from`), or in the player's workspace."""
+
+    path: Name
+    from_: Place | None = field(name="from", default=None)
+    contains: Pattern | None = None
+    absent: Pattern | None = None
+    every: Duration = Duration(2)
+
+
+class HistorySpec(Spec):
+    """Judged at every change from the attempt's start on: true while `always` never was false."""
+
+    resources: Annotated[dict[str, ResourceQuery], Meta(min_length=1)]
+    always: Cel
+    observe: str = ""
+
+
+class TrafficSpec(Spec):
+    """Judged over what a load generator measured in the last `window`: CEL variables ok, failed, total, rate (per
+    second), share (of ok, 0..1), p50, p95 (milliseconds), age (seconds since its newest report)."""
+
+    from_: Place = field(name="from")
+    cel: Cel
+    window: Duration = Duration(30)
+    observe: str = ""
+    every: Duration = Duration(2)
+
+
+class MetricSpec(Spec):
+    """Judged over metrics.k8s.io: `pods` is a list of {name, cpu (cores), memory (bytes)}; with `nodes` likewise."""
+
+    cel: Cel
+    selector: str = ""
+    namespace: str = ""
+    observe: str = ""
+    every: Duration = Duration(5)
+
+
+class AnswerSpec(Spec):
+    """True when the data key of the ConfigMap in the level's namespace says so (white space around is ignored)."""
+
+    config_map: Name = "answer"
+    key: Name
+    equals: str | None = None
+    matches: Pattern | None = None
+
+    def __post_init__(self) -> None:
+        if (self.equals is None) == (self.matches is None):
+            raise ValueError("answer needs either equals or matches")
+
+
+class UnchangedSpec(Spec):
+    """True while the `paths` (dotted; all of spec when empty) of the objects are as they were at the start."""
+
+    kind: Name
+    api_version: str = ""
+    name: str = ""
+    namespace: str = ""
+    selector: str = ""
+    paths: tuple[str, ...] = ()
+
+
+class SameUidSpec(Spec):
+    """True while the objects that there were at the start are still the very same ones (metadata.uid)."""
+
+    kind: Name
+    api_version: str = ""
+    name: str = ""
+    namespace: str = ""
+    selector: str = ""
+
+
+AnySpec = (
+    StateSpec
+    | AccessSpec
+    | AdmissionSpec
+    | ReachSpec
+    | DnsSpec
+    | ExecSpec
+    | DataSpec
+    | LogsSpec
+    | FileSpec
+    | HistorySpec
+    | TrafficSpec
+    | MetricSpec
+    | AnswerSpec
+    | UnchangedSpec
+    | SameUidSpec
+)

@@ -1,0 +1,98 @@
+"""Where our files are, and how they are written.
+
+The XDG base directories (or their likes on macOS), or everything below $KUARTUI_HOME when that is set. Files hold
+tokens and progress, so directories are 0700 and files 0600, and a file is replaced whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from kuartui.errors import StorageError
+
+APP = "kuartui"
+HOME_VARIABLE = "KUARTUI_HOME"
+
+
+def data_dir() -> Path:
+    """What a player would miss: progress, installed level packs."""
+    return _base("data")
+
+
+def config_dir() -> Path:
+    return _base("config")
+
+
+def state_dir() -> Path:
+    """Clusters, kubeconfigs, logs: made again when lost."""
+    return _base("state")
+
+
+def cache_dir() -> Path:
+    return _base("cache")
+
+
+def runtime_dir() -> Path:
+    """Sockets and locks of running processes; falls back on a directory in the state directory."""
+    if os.environ.get("XDG_RUNTIME_DIR") and HOME_VARIABLE not in os.environ:
+        return Path(os.environ["XDG_RUNTIME_DIR"]) / APP
+    return state_dir() / "run"
+
+
+def private_dir(path: Path) -> Path:
+    """Make `path` (and its parents) if need be, readable by its owner only."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o700)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return path
+
+
+def write_private(path: Path, data: bytes | str) -> Path:
+    """Write a 0600 file atomically: a reader sees the old content or the new, never half of it."""
+    private_dir(path.parent)
+    content = data.encode() if isinstance(data, str) else data
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600 already
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return path
+
+
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """The same sentence wherever a file of ours cannot be written."""
+    reason = (error.strerror or str(error)).lower()
+    return StorageError(
+        f"cannot write {path}: {reason}",
+        hint=f"make it writable for you, or set {HOME_VARIABLE} to a directory that is",
+    )
+
+
+def _base(kind: str) -> Path:
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home).expanduser() / kind
+    import platformdirs  # here, because most commands need one directory or none
+
+    dirs = platformdirs.PlatformDirs(APP, appauthor=False)
+    return {
+        "data": dirs.user_data_path,
+        "config": dirs.user_config_path,
+        "state": dirs.user_state_path,
+        "cache": dirs.user_cache_path,
+    }[kind]
