@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from typing import Any
+
+from msgspec import field
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -27,9 +31,10 @@ class Duration(float):
         return cls(value)
 
     def __str__(self) -> str:
-        whole = int(self)
-        if whole != self:
-            return f"{float(self):g}s"
+        exact = float(self)
+        whole = int(exact)
+        if whole != exact:
+            return f"{exact:g}s"
         hours, rest = divmod(whole, 3600)
         minutes, seconds = divmod(rest, 60)
         text = "".join(f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if n)
@@ -42,3 +47,8 @@ def clock_text(seconds: float) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, secs = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{secs:02}" if hours else f"{minutes}:{secs:02}"
+
+
+def lasting(seconds: float) -> Any:
+    """The default of a Duration field of a msgspec struct."""
+    return field(default_factory=partial(Duration, seconds))

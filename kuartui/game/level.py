@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from kuartui.game.duration import Duration
+from kuartui.game.duration import Duration, lasting
 from kuartui.game.spec import (
     AccessSpec,
     AdmissionSpec,
@@ -60,7 +60,7 @@ QUESTIONS: dict[str, str] = {
 }
 
 
-class Ref(Spec):
+class Ref(Spec, frozen=True, kw_only=True):
     """One object by kind, name and namespace (the level's when empty)."""
 
     kind: Name
@@ -69,7 +69,7 @@ class Ref(Spec):
     api_version: str = ""
 
 
-class Question(Spec):
+class Question(Spec, frozen=True, kw_only=True):
     """What checks and guards share: a name, a title, and exactly one question."""
 
     name: Slug
@@ -107,15 +107,15 @@ class Question(Spec):
         return question
 
 
-class Check(Question):
+class Check(Question, frozen=True, kw_only=True):
     """A weighted objective: red at the start, green when the player has solved that part."""
 
     weight: Annotated[int, Meta(ge=1, le=100)]
-    hold: Duration = Duration(0)  # it must have been true for so long (cluster time) to count
+    hold: Duration = lasting(0)  # it must have been true for so long (cluster time) to count
     after: tuple[Slug, ...] = ()  # it is not looked at before these checks are green
 
 
-class Guard(Question):
+class Guard(Question, frozen=True, kw_only=True):
     """A thing that must stay true. Broken, it takes all points (zero), half of them, or those of some checks."""
 
     effect: Literal["zero", "half", "void"] = "zero"
@@ -124,12 +124,12 @@ class Guard(Question):
     protected: bool = False  # filled in for the guards that every level has
 
 
-class Hint(Spec):
+class Hint(Spec, frozen=True, kw_only=True):
     cost: Annotated[int, Meta(ge=0, le=100, description="percent of the level's points")]
     text: Text
 
 
-class Solution(Spec):
+class Solution(Spec, frozen=True, kw_only=True):
     """Shell lines that solve the level; `level prove` runs them with the real kubectl, players see them afterwards."""
 
     name: Slug
@@ -138,7 +138,7 @@ class Solution(Spec):
     settle: Duration | None = None  # the most it may take after the last line; par when empty
 
 
-class Cheat(Spec):
+class Cheat(Spec, frozen=True, kw_only=True):
     """Shell lines that must not count as a solution, and the guards or checks that say so."""
 
     name: Slug
@@ -147,24 +147,24 @@ class Cheat(Spec):
     title: str = ""
 
 
-class Settle(Spec):
+class Settle(Spec, frozen=True, kw_only=True):
     """The start is settled when every pod is ready or done, save those that `allow` names (pod name prefixes)."""
 
-    timeout: Duration = Duration(60)
+    timeout: Duration = lasting(60)
     allow: tuple[str, ...] = ()
-    quiet: Duration = Duration(1)  # nothing changed for so long
+    quiet: Duration = lasting(1)  # nothing changed for so long
     until: StateSpec | None = None  # and, if given, this holds
 
 
-class Stage(Spec):
+class Stage(Spec, frozen=True, kw_only=True):
     """One step of setting a level up: apply these manifests (files or folders), delete these objects, settle."""
 
     apply: tuple[str, ...] = ()
     delete: tuple[Ref, ...] = ()
-    settle: Settle = Settle()
+    settle: Settle = field(default_factory=Settle)
 
 
-class TimelineEvent(Spec):
+class TimelineEvent(Spec, frozen=True, kw_only=True):
     """Something that happens by itself at a time of the attempt."""
 
     at: Duration
@@ -173,9 +173,9 @@ class TimelineEvent(Spec):
     message: str = ""
 
 
-class Setup(Spec):
+class Setup(Spec, frozen=True, kw_only=True):
     manifests: tuple[str, ...] = ()  # short for one stage
-    settle: Settle = Settle()
+    settle: Settle = field(default_factory=Settle)
     stages: tuple[Stage, ...] = ()
     events: tuple[TimelineEvent, ...] = ()
 
@@ -184,7 +184,7 @@ class Setup(Spec):
         return first + self.stages
 
 
-class Drill(Spec):
+class Drill(Spec, frozen=True, kw_only=True):
     """What is done once all is green; after it, all must be green again within `settle`."""
 
     name: Slug
@@ -192,26 +192,26 @@ class Drill(Spec):
     delete_pod: ResourceSelector | None = None
     restart: Ref | None = None
     apply: tuple[str, ...] = ()
-    settle: Duration = Duration(60)
+    settle: Duration = lasting(60)
 
 
-class ResourceSelector(Spec):
+class ResourceSelector(Spec, frozen=True, kw_only=True):
     selector: str = ""
     name: str = ""
     namespace: str = ""
 
 
-class ExamDomain(Spec):
+class ExamDomain(Spec, frozen=True, kw_only=True):
     exam: Literal["CKA", "CKAD", "CKS", "KCNA"]
     domain: Name
 
 
-class Reference(Spec):
+class Reference(Spec, frozen=True, kw_only=True):
     title: Text
     url: Name
 
 
-class LevelSpec(Spec):
+class LevelSpec(Spec, frozen=True, kw_only=True):
     """`spec` of a level.yaml."""
 
     title: Annotated[str, Meta(min_length=3, max_length=60)]
@@ -236,7 +236,7 @@ class LevelSpec(Spec):
     references: tuple[Reference, ...] = ()
 
 
-class Level(LevelSpec):
+class Level(LevelSpec, frozen=True, kw_only=True):
     """A level for one seed."""
 
     name: Slug

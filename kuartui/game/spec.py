@@ -11,18 +11,18 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from kuartui.game.duration import Duration
+from kuartui.game.duration import Duration, lasting
 
 Name = Annotated[str, Meta(min_length=1, max_length=253)]
 Cel = Annotated[str, Meta(min_length=1, max_length=4000, description="A CEL expression")]
 Pattern = Annotated[str, Meta(min_length=1, max_length=500, description="A regular expression (RE2 syntax)")]
 
 
-class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
+class Spec(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
     """The base of everything that level.yaml spells out: camelCase in the file, unknown fields are errors."""
 
 
-class ResourceQuery(Spec):
+class ResourceQuery(Spec, frozen=True, kw_only=True):
     """Objects to read. With `name` it is one object or null in CEL, else a list."""
 
     kind: Name
@@ -33,7 +33,7 @@ class ResourceQuery(Spec):
     field_selector: str = ""
 
 
-class StateSpec(Spec):
+class StateSpec(Spec, frozen=True, kw_only=True):
     """True when `cel` is, over the objects in `resources`. `observe` says what was seen, never the answer."""
 
     resources: Annotated[dict[str, ResourceQuery], Meta(min_length=1)]
@@ -41,7 +41,7 @@ class StateSpec(Spec):
     observe: str = ""
 
 
-class Subject(Spec):
+class Subject(Spec, frozen=True, kw_only=True):
     """Who: a ServiceAccount of the level's namespace (or ns/name), or a user with groups."""
 
     service_account: str = ""
@@ -53,7 +53,7 @@ class Subject(Spec):
             raise ValueError("a subject has either serviceAccount or user")
 
 
-class Action(Spec):
+class Action(Spec, frozen=True, kw_only=True):
     """What somebody may or may not do: every verb on every resource in every namespace listed."""
 
     verbs: Annotated[tuple[Name, ...], Meta(min_length=1)]
@@ -62,7 +62,7 @@ class Action(Spec):
     namespaces: tuple[str, ...] = ()  # the level's when empty; "*" asks for all namespaces at once (or cluster scope)
 
 
-class Grant(Spec):
+class Grant(Spec, frozen=True, kw_only=True):
     """A rule that the subject may hold: the order, for `within`."""
 
     verbs: Annotated[tuple[Name, ...], Meta(min_length=1)]
@@ -70,7 +70,7 @@ class Grant(Spec):
     names: tuple[str, ...] = ()
 
 
-class AccessSpec(Spec):
+class AccessSpec(Spec, frozen=True, kw_only=True):
     """True when every action in `allow` is allowed, every one in `deny` is denied, and the rules that the subject
     holds by any binding are covered by `within` (in the level's namespace only), where given."""
 
@@ -84,7 +84,7 @@ class AccessSpec(Spec):
             raise ValueError("access needs allow, deny or within")
 
 
-class AdmissionSpec(Spec):
+class AdmissionSpec(Spec, frozen=True, kw_only=True):
     """True when a server-side dry-run create of `object` is admitted, or denied with a matching message."""
 
     object: dict[str, Any]
@@ -92,7 +92,7 @@ class AdmissionSpec(Spec):
     message: Pattern | None = None
 
 
-class Place(Spec):
+class Place(Spec, frozen=True, kw_only=True):
     """A running container to work from; without one, kuartui's own probe pod."""
 
     pod: str = ""  # its name, or
@@ -101,7 +101,7 @@ class Place(Spec):
     container: str = ""
 
 
-class ReachSpec(Spec):
+class ReachSpec(Spec, frozen=True, kw_only=True):
     """True when each of `times` attempts ends as expected. `url` is http(s)://…, or tcp://host:port."""
 
     url: Name
@@ -111,43 +111,43 @@ class ReachSpec(Spec):
     body: Pattern | None = None
     not_body: Pattern | None = None
     times: Annotated[int, Meta(ge=1, le=20)] = 1
-    timeout: Duration = Duration(2)
-    every: Duration = Duration(2)
+    timeout: Duration = lasting(2)
+    every: Duration = lasting(2)
 
 
-class DnsSpec(Spec):
+class DnsSpec(Spec, frozen=True, kw_only=True):
     """True when `name`, asked from `from`, resolves to `addresses` (any address when empty), or does not exist."""
 
     name: Name
     from_: Literal["pod"] | Place = field(name="from", default="pod")
     expect: Literal["resolves", "nxdomain"] = "resolves"
     addresses: tuple[str, ...] = ()
-    every: Duration = Duration(2)
+    every: Duration = lasting(2)
 
 
-class ExecSpec(Spec):
+class ExecSpec(Spec, frozen=True, kw_only=True):
     """True when the command ends with `exitCode` and its output matches."""
 
     command: Annotated[tuple[str, ...], Meta(min_length=1)]
     from_: Literal["pod"] | Place = field(name="from", default="pod")
     exit_code: int = 0
     stdout: Pattern | None = None
-    timeout: Duration = Duration(5)
-    every: Duration = Duration(2)
+    timeout: Duration = lasting(5)
+    every: Duration = lasting(2)
 
 
-class DataSpec(Spec):
+class DataSpec(Spec, frozen=True, kw_only=True):
     """An application-level read. Each command in `reads` gives a string of that name; `cel` judges over them."""
 
     from_: Place = field(name="from")
     reads: Annotated[dict[str, tuple[str, ...]], Meta(min_length=1)]
     cel: Cel
     observe: str = ""
-    timeout: Duration = Duration(5)
-    every: Duration = Duration(2)
+    timeout: Duration = lasting(5)
+    every: Duration = lasting(2)
 
 
-class LogsSpec(Spec):
+class LogsSpec(Spec, frozen=True, kw_only=True):
     """True when some line since `since` (all of the log when null) matches `contains`, and none `absent`."""
 
     from_: Place = field(name="from")
@@ -155,24 +155,24 @@ class LogsSpec(Spec):
     absent: Pattern | None = None
     previous: bool = False
     since: Duration | None = None
-    every: Duration = Duration(2)
+    every: Duration = lasting(2)
 
     def __post_init__(self) -> None:
         if self.contains is None and self.absent is None:
             raise ValueError("logs needs contains or absent")
 
 
-class FileSpec(Spec):
+class FileSpec(Spec, frozen=True, kw_only=True):
     """True when a file exists and matches: in a container (`from`), or in the player's workspace."""
 
     path: Name
     from_: Place | None = field(name="from", default=None)
     contains: Pattern | None = None
     absent: Pattern | None = None
-    every: Duration = Duration(2)
+    every: Duration = lasting(2)
 
 
-class HistorySpec(Spec):
+class HistorySpec(Spec, frozen=True, kw_only=True):
     """Judged at every change from the attempt's start on: true while `always` never was false."""
 
     resources: Annotated[dict[str, ResourceQuery], Meta(min_length=1)]
@@ -180,28 +180,28 @@ class HistorySpec(Spec):
     observe: str = ""
 
 
-class TrafficSpec(Spec):
+class TrafficSpec(Spec, frozen=True, kw_only=True):
     """Judged over what a load generator measured in the last `window`: CEL variables ok, failed, total, rate (per
     second), share (of ok, 0..1), p50, p95 (milliseconds), age (seconds since its newest report)."""
 
     from_: Place = field(name="from")
     cel: Cel
-    window: Duration = Duration(30)
+    window: Duration = lasting(30)
     observe: str = ""
-    every: Duration = Duration(2)
+    every: Duration = lasting(2)
 
 
-class MetricSpec(Spec):
+class MetricSpec(Spec, frozen=True, kw_only=True):
     """Judged over metrics.k8s.io: `pods` is a list of {name, cpu (cores), memory (bytes)}; with `nodes` likewise."""
 
     cel: Cel
     selector: str = ""
     namespace: str = ""
     observe: str = ""
-    every: Duration = Duration(5)
+    every: Duration = lasting(5)
 
 
-class AnswerSpec(Spec):
+class AnswerSpec(Spec, frozen=True, kw_only=True):
     """True when the data key of the ConfigMap in the level's namespace says so (white space around is ignored)."""
 
     config_map: Name = "answer"
@@ -214,7 +214,7 @@ class AnswerSpec(Spec):
             raise ValueError("answer needs either equals or matches")
 
 
-class UnchangedSpec(Spec):
+class UnchangedSpec(Spec, frozen=True, kw_only=True):
     """True while the `paths` (dotted; all of spec when empty) of the objects are as they were at the start."""
 
     kind: Name
@@ -225,7 +225,7 @@ class UnchangedSpec(Spec):
     paths: tuple[str, ...] = ()
 
 
-class SameUidSpec(Spec):
+class SameUidSpec(Spec, frozen=True, kw_only=True):
     """True while the objects that there were at the start are still the very same ones (metadata.uid)."""
 
     kind: Name

@@ -1,0 +1,123 @@
+"""What the game asks of a cluster, whatever makes it: embedded, kind, minikube, or a context the player named.
+
+A `Cluster` is the thing one brings up and takes down. A `Sandbox` is the part of it where one attempt is played: a
+cluster of its own where that costs nothing (embedded), else the whole shared cluster, cleaned up exactly. The player
+gets a private kubeconfig (0600) with its own context and namespace; the user's own kubeconfig is never written. The
+checker has another identity, so that what it does can be told from what the player did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from kuartui.cluster.clock import Clock
+
+Kind = Literal["embedded", "kind", "minikube", "context"]
+Phase = Literal["absent", "stopped", "starting", "ready", "broken"]
+
+#: capabilities that a level may need beyond the API server and its controllers
+CAPABILITIES = ("network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway")
+
+#: everything we put into a cluster carries one of these labels
+LABEL_ATTEMPT = "kuartui.dev/attempt"
+LABEL_CHECKER = "kuartui.dev/checker"
+SYSTEM_NAMESPACE = "kuartui-system"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of something that takes a while: `step` of `steps` (0 when not known), in words."""
+
+    text: str
+    step: int = 0
+    steps: int = 0
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """A Report for those who do not want one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    phase: Phase
+    detail: str = ""  # one sentence, when it is not ready
+    version: str = ""  # v1.36.2
+    nodes: int = 0
+    address: str = ""
+    facts: dict[str, str] = field(default_factory=dict)  # pid, state directory, profile … for `cluster status`
+
+
+class Sandbox(Protocol):
+    """Where one attempt is played."""
+
+    @property
+    def id(self) -> str:
+        """Finds it again in another process: `Cluster.find(id)`."""
+        ...
+
+    @property
+    def disposable(self) -> bool:
+        """Whether it is a whole cluster that dies with the attempt, so that nothing need be cleaned up."""
+        ...
+
+    @property
+    def checker_kubeconfig(self) -> Path:
+        """The checker's credentials: everything may be read, and levels set up."""
+        ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    async def player_kubeconfig(self, namespace: str) -> Path:
+        """Write (0600) and return the player's kubeconfig, its context set to `namespace`."""
+        ...
+
+    async def reset(self, report: Report = silent) -> None:
+        """Make a disposable sandbox as new, under the same id and with the same kubeconfigs. Others: do nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Remove it: the disposable cluster, or the player's access to a shared one. Safe to call twice."""
+        ...
+
+
+class Cluster(Protocol):
+    """A cluster by name. Every failure is a ClusterError or MissingError with a hint."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's, private to us."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+
+    async def up(self, report: Report = silent) -> None:
+        """Make it and wait until it serves. Nothing to do when it already does."""
+        ...
+
+    async def down(self, report: Report = silent) -> None: ...
+
+    async def status(self) -> ClusterStatus: ...
+
+    async def reset(self, report: Report = silent) -> None: ...
+
+    async def sandbox(self, sandbox_id: str, *, fast: bool = False, report: Report = silent) -> Sandbox:
+        """A place for a new attempt. `fast` asks for stepped time; only embedded clusters can, others raise."""
+        ...
+
+    async def find(self, sandbox_id: str) -> Sandbox | None:
+        """The sandbox of an attempt that began earlier, maybe in another process."""
+        ...
