@@ -1,0 +1,71 @@
+"""Runs a command in a container over a web socket, as kubectl exec does since 1.31 (subprotocol v5.channel.k8s.io).
+
+Each binary message starts with a channel number: 1 stdout, 2 stderr, 3 the closing Status, which carries the exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import orjson
+
+from kuartui.cluster.rest import Api, Obj, unreachable
+from kuartui.errors import ApiError, ClusterError
+
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+STDOUT, STDERR, STATUS = 1, 2, 3
+LIMIT = 2**20  # bytes of output kept, per stream
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+async def run(
+    api: Api, namespace: str, pod: str, command: tuple[str, ...], *, container: str = "", timeout: float = 10.0
+) -> ExecResult:
+    """Run to the end and collect the output. ClusterError when it could not run; a failing command is a result."""
+    import aiohttp
+
+    session = await api.session()
+    query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
+    if container:
+        query.append(("container", container))
+    url = f"{api.access.server}/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+    output: dict[int, bytearray] = {STDOUT: bytearray(), STDERR: bytearray(), STATUS: bytearray()}
+    try:
+        async with (
+            asyncio.timeout(timeout),
+            session.ws_connect(url, params=query, protocols=PROTOCOLS, max_msg_size=2**22, compress=0) as socket,
+        ):
+            async for message in socket:
+                if message.type == aiohttp.WSMsgType.BINARY and message.data:
+                    kept = output.get(message.data[0])
+                    if kept is not None and len(kept) < LIMIT:
+                        kept += message.data[1:]
+    except aiohttp.WSServerHandshakeError as error:
+        raise ApiError(f"cannot run a command in pod {namespace}/{pod}: {error.message}", code=error.status) from error
+    except TimeoutError as error:
+        raise ClusterError(f"{command[0]} in pod {namespace}/{pod} did not end within {timeout:g} s") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise unreachable(api.access, error) from error
+    code = _exit_code(bytes(output[STATUS]), f"{namespace}/{pod}")
+    return ExecResult(code, output[STDOUT].decode(errors="replace"), output[STDERR].decode(errors="replace"))
+
+
+def _exit_code(raw: bytes, pod: str) -> int:
+    try:
+        status: Obj = orjson.loads(raw)
+        if status.get("status") == "Success":
+            return 0
+        causes = (status.get("details") or {}).get("causes") or []
+        code = next((cause["message"] for cause in causes if cause.get("reason") == "ExitCode"), None)
+        if code is None:
+            raise ClusterError(f"cannot run a command in pod {pod}: {status.get('message', 'no reason given')}")
+        return int(code)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ClusterError(f"the command in pod {pod} ended without a status") from error

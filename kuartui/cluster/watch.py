@@ -1,0 +1,147 @@
+"""Keeps a live copy of the objects of one kind: list, then watch, for ever (client-go calls this a reflector).
+
+Whatever goes wrong (connection, 410 Gone, an answer that is no watch event), the copy stays as it was, `problem` says
+so, and it lists again until it works. Listeners hear of each change and of problems coming and going.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from kuartui.cluster.resources import Resource
+from kuartui.cluster.rest import Api, Obj
+from kuartui.errors import ApiError, ClusterError, KuartuiError
+
+Key = tuple[str, str]
+What = Literal["ADDED", "MODIFIED", "DELETED"]
+RETRY = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds; the server's time does not pass while it is away, so ours counts
+WATCH_SECONDS = 60  # rest.READ_TIMEOUT is longer: a watch that stays silent beyond it is dead
+LONGEST_LINE = 2**23
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`before` is None for a new object; `object` is the last state of a deleted one."""
+
+    what: What
+    object: Obj
+    before: Obj | None = None
+
+
+class Reflector:
+    """The objects of `resource` in `namespace` ("" is all), by (namespace, name)."""
+
+    def __init__(self, api: Api, resource: Resource, namespace: str = "") -> None:
+        self.api, self.resource, self.namespace = api, resource, namespace if resource.namespaced else ""
+        self.objects: dict[Key, Obj] = {}
+        self.synced = asyncio.Event()
+        self.problem = ""
+        self.on_change: list[Callable[[Change], None]] = []
+        self.on_problem: list[Callable[[str], None]] = []
+        self._version = ""
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"watch {self.resource.group_resource}")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                    failures = 0
+                if not await self._watch():
+                    await asyncio.sleep(RETRY[0])  # a server that closes each watch at once must not make us spin
+            except KuartuiError as error:
+                self._version = ""
+                gone = isinstance(error, ApiError) and error.code == 410
+                if not gone:
+                    self._trouble(error.message)
+                    await asyncio.sleep(RETRY[min(failures, len(RETRY) - 1)])
+                    failures += 1
+
+    async def _list(self) -> None:
+        listing = await self.api.list(self.resource, self.namespace)
+        found = {key_of(obj): obj for obj in listing.items}
+        gone = [obj for key, obj in self.objects.items() if key not in found]
+        for obj in gone:
+            self._apply("DELETED", obj)
+        for key, obj in found.items():
+            before = self.objects.get(key)
+            if before is None or _version(before) != _version(obj):
+                self._apply("ADDED" if before is None else "MODIFIED", obj)
+        self._version = listing.resource_version
+        self.synced.set()
+        self._trouble("")
+
+    async def _watch(self) -> bool:
+        """Follow until the server ends it (it does so at times); whether anything came."""
+        params = {"watch": "true", "resourceVersion": self._version, "allowWatchBookmarks": "true"}
+        params["timeoutSeconds"] = str(WATCH_SECONDS)
+        path = self.resource.path(self.namespace)
+        async with self.api.stream("GET", path, params=params) as response:
+            buffer, seen = bytearray(), False
+            async for chunk in response.content.iter_any():
+                buffer += chunk
+                while (end := buffer.find(b"\n")) >= 0:
+                    line = bytes(buffer[:end])
+                    del buffer[: end + 1]
+                    if line.strip():
+                        self._event(line)
+                        seen = True
+                if len(buffer) > LONGEST_LINE:
+                    raise ClusterError(f"watching {self.resource.group_resource}: a line without an end")
+            return seen
+
+    def _event(self, line: bytes) -> None:
+        try:
+            event = orjson.loads(line)
+            what, obj = event["type"], event["object"]
+            if what == "ERROR":
+                raise ApiError(str(obj.get("message")), code=int(obj.get("code", 0)), reason=str(obj.get("reason", "")))
+            version = str(obj["metadata"]["resourceVersion"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ClusterError(f"watching {self.resource.group_resource}: the answer makes no sense") from error
+        self._version = version
+        if what != "BOOKMARK":
+            self._apply(what, obj)
+
+    def _apply(self, what: What, obj: Obj) -> None:
+        key = key_of(obj)
+        before = self.objects.get(key)
+        if what == "DELETED":
+            self.objects.pop(key, None)
+        else:
+            self.objects[key] = obj
+        change = Change(what, obj, before)
+        for listener in self.on_change:
+            listener(change)
+
+    def _trouble(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            for listener in self.on_problem:
+                listener(problem)
+
+
+def key_of(obj: Obj) -> Key:
+    """(namespace, name)"""
+    metadata = obj.get("metadata", {})
+    return str(metadata.get("namespace", "")), str(metadata.get("name", ""))
+
+
+def _version(obj: Obj) -> str:
+    return str(obj.get("metadata", {}).get("resourceVersion", ""))
