@@ -20,6 +20,8 @@ class Stream:
         self._peer: Stream = self
         self.local: tuple[str, int] = ("", 0)
         self.remote: tuple[str, int] = ("", 0)
+        self._closed = False
+        self._on_close: list[Callable[[Stream], object]] = []
 
     async def read(self, size: int = 1 << 16) -> bytes:
         """Up to `size` bytes; b"" at the end. Raises ConnectionResetError after an abort."""
@@ -34,6 +36,25 @@ class Stream:
         del self._buffer[:size]
         if len(self._buffer) < self._limit:
             self._room.set()
+        return data
+
+    async def read_until(self, separator: bytes = b"\n", limit: int = 1 << 16) -> bytes:
+        """Bytes up to and with `separator`; what there is if the stream ends first, or `limit` is reached."""
+        while True:
+            at = self._buffer.find(separator)
+            if at >= 0 or len(self._buffer) >= limit or self._eof or self._reset:
+                return await self.read(min(at + len(separator) if at >= 0 else limit, limit))
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def read_exactly(self, size: int) -> bytes:
+        """Just `size` bytes, fewer only at the end."""
+        data = b""
+        while len(data) < size:
+            chunk = await self.read(size - len(data))
+            if not chunk:
+                break
+            data += chunk
         return data
 
     async def write(self, data: bytes) -> None:
@@ -55,6 +76,7 @@ class Stream:
         peer._eof = True
         peer._wake.set()
         peer._room.set()
+        self._end()
 
     def abort(self) -> None:
         """Reset both directions."""
@@ -62,6 +84,22 @@ class Stream:
             end._reset = True
             end._wake.set()
             end._room.set()
+            end._end()
+
+    def on_close(self, callback: Callable[[Stream], object]) -> None:
+        """Have `callback` called once, when this end is closed or the connection is reset."""
+        self._on_close.append(callback)
+
+    def _end(self) -> None:
+        self._closed = True
+        callbacks, self._on_close = self._on_close, []
+        for callback in callbacks:
+            callback(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed, or the connection reset."""
+        return self._closed
 
     @property
     def at_end(self) -> bool:

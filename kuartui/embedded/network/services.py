@@ -1,0 +1,132 @@
+"""kube-proxy: from the address of a Service to one of its endpoints.
+
+The rules are those of the iptables proxier (pkg/proxy): ready endpoints are picked at random; if there are none, ones
+that still serve while terminating; a Service port without endpoints is rejected (connection refused), an address of a
+Service with another port is just forwarded and gets lost, and a Local traffic policy drops what has no local endpoint.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kuartui.embedded.clock import Clock
+from kuartui.embedded.network.errors import refused, timed_out
+from kuartui.embedded.network.objects import SERVICES, Obj, ObjectTable
+
+AFFINITY_SECONDS = 10800  # the API's default for sessionAffinityConfig.clientIP.timeoutSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address and port behind a Service."""
+
+    ip: str
+    port: int
+    node: str = ""
+
+
+class ServiceProxy:
+    """Chooses endpoints, remembering client-IP affinity."""
+
+    def __init__(self, objects: ObjectTable, clock: Clock, chance: random.Random) -> None:
+        self._objects = objects
+        self._clock = clock
+        self._chance = chance
+        self._affinity: dict[tuple[str, str, str, str], tuple[Endpoint, float]] = {}
+
+    def route(
+        self, source_ip: str, source_node: str, ip: str, port: int, protocol: str, *, internal: bool
+    ) -> Endpoint | None:
+        """Where a packet to `ip`:`port` goes; None if no Service claims it.
+
+        `internal` says that the client is in the cluster (a pod or a node); cluster IPs mean nothing to others.
+        Raises ConnectionRefusedError or TimeoutError.
+        """
+        claimed = False
+        for service in self._objects.services_at(ip):
+            spec = service.get("spec", {})
+            is_cluster_ip = ip in (spec.get("clusterIPs") or [spec.get("clusterIP")])
+            if is_cluster_ip and not internal:
+                continue
+            claimed = True
+            if not is_cluster_ip and not _source_allowed(spec, source_ip, internal=internal):
+                raise timed_out()
+            for service_port in spec.get("ports") or ():
+                if service_port["port"] == port and service_port.get("protocol", "TCP") == protocol:
+                    policy = "internalTrafficPolicy" if is_cluster_ip or internal else "externalTrafficPolicy"
+                    # In-cluster traffic to a load-balancer address is short-cut by kube-proxy to all endpoints.
+                    local = spec.get(policy) == "Local" and (is_cluster_ip or not internal)
+                    return self.choose(service, service_port, source_ip, source_node if local else None)
+        if claimed:
+            raise timed_out()
+        return None
+
+    def node_port(self, source_ip: str, node: str, port: int, protocol: str, *, internal: bool) -> Endpoint | None:
+        """Where a packet to a node's own `port` goes; None if it is no node port."""
+        for service in self._objects.list(SERVICES):
+            spec = service.get("spec", {})
+            if spec.get("type") not in ("NodePort", "LoadBalancer"):
+                continue
+            for service_port in spec.get("ports") or ():
+                if service_port.get("nodePort") == port and service_port.get("protocol", "TCP") == protocol:
+                    local = spec.get("externalTrafficPolicy") == "Local" and not internal
+                    return self.choose(service, service_port, source_ip, node if local else None)
+        return None
+
+    def choose(self, service: Obj, service_port: Obj, source_ip: str, local_node: str | None) -> Endpoint:
+        """One endpoint of a Service port; `local_node` restricts to that node. Raises as `route`."""
+        meta, spec = service["metadata"], service["spec"]
+        usable = self._usable(meta["namespace"], meta["name"], service_port)
+        if local_node is not None:
+            everywhere = usable
+            usable = [endpoint for endpoint in usable if endpoint.node == local_node]
+            if everywhere and not usable:
+                raise timed_out()
+        if not usable:
+            raise refused()
+        if spec.get("sessionAffinity") != "ClientIP":
+            return self._chance.choice(usable)
+        key = (meta["namespace"], meta["name"], service_port.get("name", ""), source_ip)
+        seconds = (spec.get("sessionAffinityConfig") or {}).get("clientIP", {}).get("timeoutSeconds", AFFINITY_SECONDS)
+        now = self._clock.monotonic()
+        chosen, until = self._affinity.get(key, (None, 0.0))
+        if chosen is None or chosen not in usable or now >= until:
+            chosen = self._chance.choice(usable)
+        self._affinity[key] = chosen, now + seconds
+        return chosen
+
+    def _usable(self, namespace: str, name: str, service_port: Obj) -> list[Endpoint]:
+        ready: dict[Endpoint, None] = {}
+        leaving: dict[Endpoint, None] = {}
+        for endpoint, conditions in slice_endpoints(self._objects.slices_of(namespace, name), service_port):
+            if conditions.get("ready", True) is not False:
+                ready[endpoint] = None
+            elif conditions.get("serving") and conditions.get("terminating"):
+                leaving[endpoint] = None
+        return list(ready or leaving)
+
+
+def slice_endpoints(slices: Iterable[Obj], service_port: Obj) -> Iterator[tuple[Endpoint, Obj]]:
+    """Endpoints of one Service port in its slices, with their conditions. Target ports are already numbers there."""
+    wanted = (service_port.get("name") or "", service_port.get("protocol", "TCP"))
+    for entry in slices:
+        if entry.get("addressType", "IPv4") == "FQDN":
+            continue
+        for port in entry.get("ports") or ():
+            if (port.get("name") or "", port.get("protocol") or "TCP") != wanted or not port.get("port"):
+                continue
+            for endpoint in entry.get("endpoints") or ():
+                node = endpoint.get("nodeName") or ""
+                for address in endpoint.get("addresses") or ():
+                    yield Endpoint(address, port["port"], node), endpoint.get("conditions") or {}
+
+
+def _source_allowed(spec: Obj, source_ip: str, *, internal: bool) -> bool:
+    import ipaddress
+
+    ranges = spec.get("loadBalancerSourceRanges")
+    if not ranges or internal:
+        return True
+    return any(ipaddress.ip_address(source_ip) in ipaddress.ip_network(cidr.strip(), strict=False) for cidr in ranges)
