@@ -33,7 +33,7 @@ def line(text: str = "") -> None:
     try:
         print(text)  # noqa: T201
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 def note(text: str) -> None:

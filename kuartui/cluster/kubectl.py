@@ -49,7 +49,9 @@ def find() -> Kubectl:
     if named:
         path = shutil.which(named)
         if not path:
-            raise MissingError(f"no kubectl at {named}", hint=f"${VARIABLE} must name an executable; unset it or fix it")
+            raise MissingError(
+                f"no kubectl at {named}", hint=f"${VARIABLE} must name an executable; unset it or fix it"
+            )
         return Kubectl(Path(path), version_of(Path(path)), VARIABLE)
     found = list(candidates())
     if not found:
@@ -65,6 +67,12 @@ def candidates() -> list[Kubectl]:
         if place and not any(os.path.samefile(place, other.path) for other in found):
             found.append(Kubectl(Path(place), version_of(Path(place)), source))
     return found
+
+
+def first_on_path() -> Path | None:
+    """What a shell would run for `kubectl`."""
+    found = shutil.which("kubectl")
+    return Path(found) if found else None
 
 
 def version_of(path: Path) -> str:

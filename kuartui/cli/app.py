@@ -1,0 +1,57 @@
+"""`kuartui`: the root of the command line. Without a command it opens the home screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import kuartui
+from kuartui.cli import cluster, doctor, env, level, output, play, progress
+from kuartui.cli.run import guard
+
+app = typer.Typer(
+    name="kuartui",
+    help="Get good at Kubernetes without leaving the terminal. Without a command: the home screen.",
+    no_args_is_help=False,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(level.app, name="level")
+app.add_typer(cluster.app, name="cluster")
+app.add_typer(progress.app, name="progress")
+play.add_to(app)
+env.add_to(app)
+doctor.add_to(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        output.line(f"kuartui {kuartui.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    cluster: Annotated[str, typer.Option(help="Where to play.", envvar="KUARTUI_CLUSTER")] = "embedded",
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        raise typer.Exit(guard(lambda: play.home(cluster)))
+
+
+def main() -> None:
+    """Entry point of the `kuartui` command."""
+    try:
+        app()
+    except BrokenPipeError:  # the reader of our output went away, as in `kuartui level list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""`kuartui doctor`: what is installed, what works, and the one command that mends each problem."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+
+from kuartui.cli import output
+from kuartui.cli.output import Format, Output
+from kuartui.cli.run import command, wait
+
+ENOUGH_DISK = 200 * 1024 * 1024  # bytes; a cluster with a day's play in it takes some ten MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`ok` None: works, but something is worth knowing."""
+
+    what: str
+    ok: bool | None
+    found: str
+    fix: str = ""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command on the root."""
+
+    @command(app, "doctor")
+    def doctor(out: Output = Format.text) -> None:
+        """Say what is installed, what works, and how to mend what does not."""
+        findings = [finding for look in LOOKS for finding in look()]
+        if out is Format.json:
+            output.data([asdict(finding) for finding in findings])
+        else:
+            size = max(len(finding.what) for finding in findings)
+            for finding in findings:
+                output.line(f"{output.mark(finding.ok)} {finding.what:<{size}}  {finding.found}")
+                if finding.fix:
+                    output.line(f"  {'':<{size}}  → {finding.fix}")
+        if any(finding.ok is False for finding in findings):
+            raise typer.Exit(1)
+
+
+def look_at_python() -> Iterator[Finding]:
+    version = platform.python_version()
+    fine = sys.version_info >= (3, 11)
+    yield Finding("python", fine, version, "" if fine else "install Python 3.11 or newer")
+
+
+def look_at_kubectl() -> Iterator[Finding]:
+    from kuartui.cluster import kubectl
+    from kuartui.errors import MissingError
+
+    try:
+        tool = kubectl.find()
+    except MissingError as error:
+        yield Finding("kubectl", False, error.message, error.hint)
+        return
+    found = f"{tool.version or 'unknown version'} from {tool.path} ({tool.source})"
+    skew = f"supported is v1.{kubectl.SERVER_MINOR} give or take {kubectl.SKEW}: {kubectl.INSTALL}"
+    yield Finding("kubectl", True if tool.supported else None, found, "" if tool.supported else skew)
+
+
+def look_at_directories() -> Iterator[Finding]:
+    from kuartui import paths
+    from kuartui.errors import StorageError
+
+    for what, place in (("data", paths.data_dir()), ("state", paths.state_dir())):
+        try:
+            paths.private_dir(place)
+            paths.write_private(place / ".probe", b"").unlink()
+        except StorageError as error:
+            yield Finding(f"{what} directory", False, error.message, error.hint)
+            continue
+        free = shutil.disk_usage(place).free
+        low = f"only {free // 2**20} MiB are free: make room"
+        yield Finding(
+            f"{what} directory", True if free > ENOUGH_DISK else None, str(place), "" if free > ENOUGH_DISK else low
+        )
+
+
+def look_at_terminal() -> Iterator[Finding]:
+    term = os.environ.get("TERM", "")
+    size = shutil.get_terminal_size()
+    if not sys.stdout.isatty():
+        yield Finding(
+            "terminal", None, "standard output is no terminal", "the screens need one; `kuartui level …` does not"
+        )
+    elif term in ("", "dumb"):
+        yield Finding("terminal", None, f"TERM={term}", "the screens need a real terminal; `kuartui level …` does not")
+    else:
+        room = size.columns >= 60 and size.lines >= 20
+        fix = "" if room else "make it at least 60x20; 80x24 is comfortable"
+        yield Finding("terminal", True if room else None, f"{term}, {size.columns}x{size.lines}", fix)
+    shell = os.environ.get("SHELL", "")
+    there = bool(shell) and Path(shell).exists()
+    yield Finding(
+        "shell", True if there else None, shell or "SHELL is not set", "" if there else "set SHELL; /bin/sh is used"
+    )
+
+
+def look_at_cluster() -> Iterator[Finding]:
+    from kuartui.cli.cluster import DEFAULT, choose
+    from kuartui.errors import KuartuiError
+
+    try:
+        status = wait(choose("embedded", DEFAULT).status)
+    except KuartuiError as error:
+        yield Finding("embedded cluster", False, error.message, error.hint)
+        return
+    fine = {"ready": True, "absent": True, "stopped": True}.get(status.phase, False)
+    words = {"absent": "not started; it starts when needed", "stopped": "stopped; it starts when needed"}
+    found = words.get(status.phase) or f"{status.phase} {status.detail}".strip()
+    yield Finding("embedded cluster", fine, found, "" if fine else "kuartui cluster reset")
+
+
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    look_at_python,
+    look_at_kubectl,
+    look_at_directories,
+    look_at_terminal,
+    look_at_cluster,
+)

@@ -1,0 +1,87 @@
+"""`kuartui shell`, `env` and `kubectl`: the player's tools, pointed at the cluster in play."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kuartui.cli import output
+from kuartui.cli.cluster import DEFAULT, Name
+from kuartui.cli.output import Format, Output
+from kuartui.cli.run import command
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands on the root."""
+
+    @command(app, "shell")
+    def shell(name: Name = "") -> None:
+        """Open your shell with KUBECONFIG and kubectl set for the attempt in play (or a cluster)."""
+        program = os.environ.get("SHELL") or "/bin/sh"
+        environment = {**os.environ, **variables(name)}
+        output.note(f"KUBECONFIG={environment['KUBECONFIG']}; leave with exit")
+        os.execvpe(program, [program], environment)  # noqa: S606  the player's own shell
+
+    @command(app, "env")
+    def env(name: Name = "", out: Output = Format.text) -> None:
+        """Print the variables to set in a terminal of your own: eval "$(kuartui env)"."""
+        values = variables(name)
+        if out is Format.json:
+            output.data(values)
+            return
+        for key, value in values.items():
+            output.line(f"export {key}={shlex.quote(value)}")
+
+    @command(app, "kubectl", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+    def kubectl(
+        arguments: Annotated[list[str] | None, typer.Argument(help="Arguments for kubectl, after --.")] = None,
+        name: Name = "",
+    ) -> None:
+        """Run kubectl on the attempt in play (or a cluster): kuartui kubectl -- get pods."""
+        from kuartui.cluster import kubectl as tools
+
+        program = str(tools.find().path)
+        environment = {**os.environ, **variables(name)}
+        os.execve(program, ["kubectl", *(arguments or [])], environment)  # noqa: S606
+
+
+def variables(name: str) -> dict[str, str]:
+    """KUBECONFIG, and PATH with the kubectl to use first. `name` names a cluster; "": the attempt in play, if any."""
+    from kuartui.cluster import kubectl as tools
+
+    program = tools.find().path
+    path = os.environ.get("PATH", "")
+    first = str(program.parent)
+    if tools.first_on_path() != program:
+        path = f"{first}{os.pathsep}{path}"
+    return {"KUBECONFIG": str(kubeconfig(name)), "PATH": path}
+
+
+def kubeconfig(name: str) -> Path:
+    """The kubeconfig meant by `name`. Raises ClusterError if that cluster is not up."""
+    from kuartui.cli.cluster import choose
+    from kuartui.errors import ClusterError
+
+    if not name:
+        playing = attempt_kubeconfig()
+        if playing:
+            return playing
+    cluster = choose("embedded", name or DEFAULT)
+    if not cluster.kubeconfig.is_file():
+        raise ClusterError(
+            f"cluster {cluster.name} is not up and no level is in play",
+            hint=f"kuartui cluster up{f' --name {name}' if name else ''}, or kuartui level start LEVEL",
+        )
+    return cluster.kubeconfig
+
+
+def attempt_kubeconfig() -> Path | None:
+    """The player's kubeconfig of the attempt in play."""
+    from kuartui.cli.attempt import current_record
+
+    record = current_record()
+    return Path(record.kubeconfig) if record and record.kubeconfig else None

@@ -1,0 +1,83 @@
+"""What each command runs in: errors become one sentence and an exit code, coroutines get their loop."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+
+from kuartui import errors
+from kuartui.cli import output
+from kuartui.cli.output import Format
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def command(app: typer.Typer, name: str, **options: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """`@command(app, "up")`: a Typer command whose errors end as they should."""
+
+    def add(function: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            as_json = kwargs.get("out") is Format.json
+            raise typer.Exit(guard(lambda: function(*args, **kwargs), as_json))
+
+        app.command(name, **options)(guarded)
+        return guarded
+
+    return add
+
+
+def guard(action: Callable[[], None], as_json: bool = False) -> int:
+    """Run it; give the exit code."""
+    try:
+        action()
+    except errors.KuartuiError as error:
+        output.fail(error, as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        output.note("interrupted")
+        return errors.INTERRUPTED
+    except typer.Exit as end:
+        return end.exit_code
+    except Exception as error:  # noqa: BLE001  the edge: a bug must not show a traceback to a player
+        return bug(error)
+    return 0
+
+
+def bug(error: Exception) -> int:
+    """Keep the traceback in a file, say where."""
+    from kuartui import paths
+
+    text = "".join(traceback.format_exception(error))
+    place = paths.state_dir() / "crash.log"
+    try:
+        paths.write_private(place, text)
+        where = f"the details are in {place}"
+    except errors.StorageError:
+        where = text
+    output.note(f"error: kuartui has a bug: {type(error).__name__}: {error}")
+    output.note(f"hint: nothing you played is lost; {where}")
+    if os.environ.get("KUARTUI_DEBUG"):
+        traceback.print_exception(error, file=sys.stderr)
+    return errors.BUG
+
+
+def wait(coroutine: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine function to its end."""
+    import asyncio
+
+    if os.environ.get("KUARTUI_DEBUG"):
+        logging.basicConfig(level=logging.DEBUG)
+
+    async def main() -> T:
+        return await coroutine()
+
+    return asyncio.run(main())

@@ -1,0 +1,19 @@
+"""What every test gets: a home of its own, so that nothing touches the player's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything kuartui or kubectl writes goes below a fresh directory."""
+    place = tmp_path / "home"
+    place.mkdir()
+    monkeypatch.setenv("HOME", str(place))
+    monkeypatch.setenv("KUARTUI_HOME", str(place / "kuartui"))
+    for variable in ("KUBECONFIG", "KUARTUI_KUBECTL", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    return place

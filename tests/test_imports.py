@@ -1,0 +1,34 @@
+"""Start-up stays light: what a command does not need, it does not load."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("textual", "kubernetes", "httpx", "uvicorn", "bashkit", "cryptography", "kuartui.embedded", "jsonschema")
+
+
+def loaded_by(code: str) -> set[str]:
+    report = f"{code}\nimport sys, json; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    """`kuartui --help` needs neither the screens nor a cluster client."""
+    loaded = loaded_by("import kuartui.cli.app")
+    assert not [name for name in HEAVY if name in loaded]
+
+
+@pytest.mark.parametrize("core", ["kuartui.game", "kuartui.play", "kuartui.checks", "kuartui.catalog"])
+def test_the_core_has_no_screen(core: str) -> None:
+    assert "textual" not in loaded_by(f"import {core}")
+
+
+def test_the_embedded_cluster_knows_nothing_of_us() -> None:
+    loaded = loaded_by("import kuartui.embedded.server")
+    ours = {name for name in loaded if name.startswith("kuartui.")} - {"kuartui.embedded"}
+    assert not [name for name in ours if not name.startswith("kuartui.embedded.")]
