@@ -1,0 +1,49 @@
+"""The attempt in play, shared by the commands and the screens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from kuartui.errors import AttemptError
+
+if TYPE_CHECKING:
+    from kuartui.play.session import AttemptSession
+    from kuartui.progress.store import AttemptRecord
+
+START = "kuartui level start LEVEL"
+
+
+def current_record() -> AttemptRecord | None:
+    """What the progress store says of the attempt in play."""
+    from kuartui.progress.store import Store
+
+    store = Store()
+    try:
+        return store.running()
+    finally:
+        store.close()
+
+
+@asynccontextmanager
+async def current_session() -> AsyncIterator[AttemptSession]:
+    """The attempt in play, resumed; it goes on when the command ends. AttemptError if there is none."""
+    from kuartui.catalog.catalog import Catalog
+    from kuartui.cluster.select import choose
+    from kuartui.play.session import resume
+    from kuartui.progress.store import Store
+
+    store = Store()
+    try:
+        record = store.running()
+        if record is None:
+            raise AttemptError("no level is in play", hint=START)
+        level = Catalog.default().level(record.level, record.seed)
+        session = await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=store)
+        try:
+            yield session
+        finally:
+            await session.close()
+    finally:
+        store.close()

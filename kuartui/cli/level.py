@@ -1,0 +1,251 @@
+"""`kuartui level`: play without the screens, and prove that levels are sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kuartui.cli import output, report
+from kuartui.cli.cluster import Kind, choose, narrate
+from kuartui.cli.output import Format, Output
+from kuartui.cli.run import command, wait
+
+if TYPE_CHECKING:
+    from kuartui.game.level import Level, LevelCard
+    from kuartui.play.view import AttemptView, HintView, Result
+
+app = typer.Typer(help="Play levels without the screens, prove and lint them.", no_args_is_help=True)
+
+LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level's name: kuartui level list")]
+Seed = Annotated[int | None, typer.Option(help="Vary names and numbers; the same seed gives the same level.")]
+
+
+@command(app, "list")
+def list_levels(
+    track: Annotated[str, typer.Option(help="Only the levels of this track.")] = "", out: Output = Format.text
+) -> None:
+    """List the levels, with your best scores."""
+    from kuartui.catalog.catalog import Catalog
+    from kuartui.errors import UnknownName
+    from kuartui.progress.store import Store
+
+    cards = Catalog.default().cards()
+    tracks = {card.track for card in cards}
+    if track and track not in tracks:
+        raise UnknownName("track", track, tracks)
+    store = Store()
+    best = store.best()
+    store.close()
+    cards = [card for card in cards if not track or card.track == track]
+    if out is Format.json:
+        output.data(
+            [{**report.card(card), "best": best[card.name].score if card.name in best else None} for card in cards]
+        )
+        return
+
+    def row(card: LevelCard) -> list[object]:
+        score = best[card.name] if card.name in best else None
+        stars = "*" * card.difficulty
+        return [
+            card.name,
+            card.track,
+            stars,
+            report.span(card.par_time),
+            card.points,
+            score.score if score else "-",
+            card.title,
+        ]
+
+    output.table(["NAME", "TRACK", "DIFFICULTY", "PAR", "POINTS", "BEST", "TITLE"], map(row, cards))
+
+
+@command(app, "show")
+def show(name: LevelName, seed: Seed = None, out: Output = Format.text) -> None:
+    """Show a level: story, task, checks."""
+    level = open_level(name, seed or 0)
+    if out is Format.json:
+        output.data(report.level(level))
+        return
+    for text in report.briefing(level):
+        output.line(text)
+
+
+@command(app, "start")
+def start(
+    name: LevelName,
+    seed: Seed = None,
+    cluster: Kind = "embedded",
+    practice: Annotated[bool, typer.Option("--practice", help="No points; the clock may be paused.")] = False,
+    out: Output = Format.text,
+) -> None:
+    """Set a level up and start the clock."""
+    from kuartui.play.session import start as begin
+    from kuartui.progress.store import Store
+
+    level = open_level(name, fresh_seed() if seed is None else seed)
+
+    async def run() -> AttemptView:
+        store = Store()
+        try:
+            mode = "practice" if practice else "ranked"
+            session = await begin(level, cluster=choose(cluster), store=store, mode=mode, report=narrate)
+            try:
+                return session.snapshot()
+            finally:
+                await session.close()
+        finally:
+            store.close()
+
+    view = wait(run)
+    if out is Format.json:
+        output.data(report.view(view))
+        return
+    for text in report.briefing(level):
+        output.line(text)
+    output.line()
+    output.line("In this terminal:  kuartui shell")
+    output.line('In any other:      eval "$(kuartui env)"')
+    output.line("Then:              kuartui level check | hint | finish")
+
+
+@command(app, "check")
+def check(
+    out: Output = Format.text,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until the attempt is over.")] = False,
+) -> None:
+    """Look at every check now; exit code 1 while one is red."""
+    from kuartui.cli.attempt import current_session
+
+    async def run() -> AttemptView:
+        async with current_session() as session:
+            view = await session.refresh()
+            if watch:
+                print_view(view, out)
+                async for _ in session.events():
+                    latest = session.snapshot()
+                    if report.signature(latest) != report.signature(view):
+                        print_view(latest, out)
+                    view = latest
+            return view
+
+    view = wait(run)
+    if not watch:
+        print_view(view, out)
+    if not view.solved:
+        raise typer.Exit(1)
+
+
+def print_view(view: AttemptView, out: Format) -> None:
+    if out is Format.json:
+        output.data(report.view(view))
+        return
+    for text in report.checks(view):
+        output.line(text)
+
+
+@command(app, "hint")
+def hint(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before points are spent.")] = False,
+    out: Output = Format.text,
+) -> None:
+    """Take the next hint; it costs points."""
+    from kuartui.cli.attempt import current_session
+
+    async def run() -> HintView:
+        async with current_session() as session:
+            view = session.snapshot()
+            if view.next_hint_cost and not yes and out is Format.text and report.asks():
+                typer.confirm(f"The next hint costs {view.next_hint_cost} points. Take it?", abort=True, err=True)
+            return await session.hint()
+
+    taken = wait(run)
+    if out is Format.json:
+        output.data({"index": taken.index, "cost": taken.cost, "text": taken.text})
+    else:
+        output.line(f"Hint {taken.index + 1} (−{taken.cost} points): {taken.text.strip()}")
+
+
+@command(app, "reset")
+def reset() -> None:
+    """Set the level up anew; the clock runs on."""
+    from kuartui.cli.attempt import current_session
+
+    async def run() -> None:
+        async with current_session() as session:
+            await session.reset(narrate)
+
+    wait(run)
+    output.line("the level is as it was at the start; the clock ran on")
+
+
+@command(app, "finish")
+def finish(
+    abandon: Annotated[bool, typer.Option("--abandon", help="Give up: no score, clean up.")] = False,
+    out: Output = Format.text,
+) -> None:
+    """End the attempt with what is green, and show the score."""
+    from kuartui.cli.attempt import current_session
+
+    async def run() -> Result | None:
+        async with current_session() as session:
+            if abandon:
+                await session.abandon()
+                return None
+            await session.refresh()
+            return session.result() if session.snapshot().outcome else await session.finish()
+
+    result = wait(run)
+    if result is None:
+        output.line("abandoned; everything is cleaned up")
+    elif out is Format.json:
+        output.data(report.result(result))
+    else:
+        for text in report.summary(result):
+            output.line(text)
+
+
+@command(app, "prove")
+def prove(
+    targets: Annotated[list[str] | None, typer.Argument(metavar="[LEVEL|PATH]...", help="Default: all levels.")] = None,
+    cluster: Kind = "embedded",
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds of each level.")] = 1,
+    jobs: Annotated[int, typer.Option(min=0, help="How many proofs side by side; 0: as many as there are cores.")] = 0,
+    out: Annotated[str, typer.Option("--output", "-o", help="text, json or junit.")] = "text",
+) -> None:
+    """Prove levels: red at the start, solved by each solution, not by a cheat, nothing left behind."""
+    from kuartui.cli.proving import run_proofs
+
+    if not run_proofs(targets or [], cluster, seeds, jobs, out):
+        raise typer.Exit(1)
+
+
+@command(app, "lint")
+def lint(
+    targets: Annotated[list[str] | None, typer.Argument(metavar="[LEVEL|PATH]...", help="Default: all levels.")] = None,
+    out: Output = Format.text,
+) -> None:
+    """Look for spoilers, unpinned images, unused variables, checks that cannot fail."""
+    from kuartui.cli.proving import run_lint
+
+    if not run_lint(targets or [], out):
+        raise typer.Exit(1)
+
+
+def open_level(name: str, seed: int) -> Level:
+    """A level by name, or by path to its folder."""
+    from kuartui.catalog.catalog import Catalog
+    from kuartui.catalog.reader import LevelFolder
+
+    path = Path(name)
+    if "/" in name or path.is_dir():
+        return LevelFolder.open(path).level(seed)
+    return Catalog.default().level(name, seed)
+
+
+def fresh_seed() -> int:
+    """A seed for a player who named none: not 0, which the documents show."""
+    import random
+
+    return random.SystemRandom().randrange(1, 10_000)

@@ -1,0 +1,52 @@
+"""`kuartui` and `kuartui play`: the screens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from kuartui.cli import output
+from kuartui.cli.cluster import Kind
+from kuartui.cli.run import command
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command on the root."""
+
+    @command(app, "play")
+    def play(
+        level: Annotated[str, typer.Argument(metavar="LEVEL", help="A level's name: kuartui level list")],
+        seed: Annotated[int | None, typer.Option(help="The same seed gives the same level.")] = None,
+        cluster: Kind = "embedded",
+    ) -> None:
+        """Play a level on the screen."""
+        from kuartui.cli.level import open_level
+
+        open_level(level, seed or 0)  # an unknown or broken level is told here, before a screen hides it
+        _run(cluster, level, seed)
+
+
+def home(cluster: str) -> None:
+    """The home screen."""
+    _run(cluster, None, None)
+
+
+def _run(cluster: str, level: str | None, seed: int | None) -> None:
+    from kuartui.cluster.select import check_kind
+
+    check_kind(cluster)
+    if not has_screen():
+        output.note("this is no terminal that can show the screens; playing without them works everywhere:")
+        output.note(f"  kuartui level {'start ' + level if level else 'list'}")
+        raise typer.Exit(2)
+    from kuartui.tui.app import run
+
+    raise typer.Exit(run(cluster, level=level, seed=seed))
+
+
+def has_screen() -> bool:
+    """Whether standard input and output are a terminal that can place a cursor."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")

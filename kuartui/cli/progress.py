@@ -1,0 +1,76 @@
+"""`kuartui progress`: what you played and how it went."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kuartui.cli import output, report
+from kuartui.cli.output import Format, Output
+from kuartui.cli.run import command
+
+app = typer.Typer(help="What you played and how it went.", no_args_is_help=True)
+
+
+@command(app, "show")
+def show(
+    level: Annotated[str, typer.Option(help="Only attempts at this level.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many attempts at most.")] = 20,
+    out: Output = Format.text,
+) -> None:
+    """Show best scores and the latest attempts."""
+    from kuartui.progress.store import Store
+
+    store = Store()
+    try:
+        best = {name: record for name, record in sorted(store.best().items()) if not level or name == level}
+        attempts = store.attempts(level or None, limit)
+    finally:
+        store.close()
+    if out is Format.json:
+        output.data(
+            {
+                "total": sum(record.score for record in best.values()),
+                "best": [
+                    {"level": b.level, "score": b.score, "elapsed": b.elapsed, "medal": b.medal, "attempts": b.attempts}
+                    for b in best.values()
+                ],
+                "attempts": [
+                    {
+                        "id": a.id,
+                        "level": a.level,
+                        "seed": a.seed,
+                        "mode": a.mode,
+                        "cluster": a.cluster,
+                        "begun": a.begun.isoformat(),
+                        "outcome": a.outcome,
+                        "score": a.score,
+                        "elapsed": a.elapsed,
+                    }
+                    for a in attempts
+                ],
+            }
+        )
+        return
+    if not attempts:
+        output.line("nothing played yet: kuartui level list")
+        return
+    rows = [[b.level, b.score, b.medal or "-", report.span(b.elapsed), b.attempts] for b in best.values()]
+    output.table(["LEVEL", "BEST", "MEDAL", "TIME", "ATTEMPTS"], rows)
+    output.line(f"total: {sum(record.score for record in best.values())} points")
+    output.line()
+    output.table(
+        ["BEGUN", "LEVEL", "SEED", "OUTCOME", "SCORE", "TIME"],
+        [
+            [
+                a.begun.astimezone().strftime("%Y-%m-%d %H:%M"),
+                a.level,
+                a.seed,
+                a.outcome or "in play",
+                a.score,
+                report.span(a.elapsed),
+            ]
+            for a in attempts
+        ],
+    )

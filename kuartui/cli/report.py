@@ -1,0 +1,224 @@
+"""What the commands say of levels, attempts and results: lines for people, plain data for scripts."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kuartui.cli.output import mark
+
+if TYPE_CHECKING:
+    from kuartui.game.level import Level, LevelCard
+    from kuartui.game.score import Score
+    from kuartui.play.view import AttemptView, CheckView, GuardView, Result
+
+WIDTH = 100
+WORDS = {
+    "waiting": "waits for other checks",
+    "unknown": "not known",
+    "failing": "not yet",
+    "holding": "holding",
+    "passing": "passed",
+}
+
+
+def asks() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
+def span(seconds: float) -> str:
+    """Whole seconds as 1m05s."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def plain(text: str) -> str:
+    """Without control characters: a level or a cluster must not steer the terminal."""
+    return "".join(letter for letter in text if letter == "\n" or letter.isprintable())
+
+
+# Lines for people
+
+
+def briefing(level: Level) -> Iterator[str]:
+    """Story, task and checks, as shown before and at the start."""
+    yield plain(level.title)
+    yield f"{level.name}  {'*' * level.difficulty}  {level.points} points, par {span(level.par_time)}, limit {span(level.time_limit)}"
+    for text in (level.story, level.task):
+        yield ""
+        for paragraph in plain(text).strip().split("\n\n"):
+            yield from textwrap.wrap(paragraph, WIDTH)
+    yield ""
+    for check in level.checks:
+        yield f"  {check.weight:>3} %  {plain(check.title)}"
+    if level.guards:
+        yield ""
+        yield "Must stay as it is:"
+        for guard in level.guards:
+            yield f"  - {plain(guard.title)}"
+
+
+def checks(view: AttemptView) -> Iterator[str]:
+    """Every check with what was seen, then guards that broke and where the attempt stands."""
+    for check in view.checks:
+        yield check_line(check)
+        seen = check.problem or check.observed
+        if seen and not check.green:
+            yield f"         {plain(seen)}"
+    for guard in view.guards:
+        if guard.broken:
+            yield f"{mark(False)} guard  {plain(guard.title)}: {plain(guard.why)}" + (
+                " (reset to mend)" if guard.sticky else ""
+            )
+    if view.trouble:
+        yield f"{mark(None)} {plain(view.trouble)}"
+    clock = f"{span(view.elapsed)} of {span(view.level.time_limit)} (par {span(view.level.par_time)})"
+    state = f"over: {view.outcome}" if view.outcome else clock
+    yield f"{state}; {view.score.total} points now, {view.potential} within reach"
+
+
+def check_line(check: CheckView) -> str:
+    state = {"passing": True, "failing": False}.get(check.state)
+    word = WORDS[check.state]
+    if check.state == "holding" and check.hold:
+        word = f"holding, {span(check.hold_left)} left"
+    voided = f" [no points: {check.voided_by}]" if check.voided_by else ""
+    return f"{mark(state)} {check.points:>3}p  {plain(check.title)}: {word}{voided}"
+
+
+def signature(view: AttemptView) -> object:
+    """What must change for `check --watch` to print again; the clock alone is no news."""
+    seen = tuple((check.name, check.state, check.observed, check.problem) for check in view.checks)
+    return seen, tuple(guard.broken for guard in view.guards), view.trouble, view.outcome
+
+
+def summary(result: Result) -> Iterator[str]:
+    """The end: checks, score to the point, debrief."""
+    yield f"{result.level.name}: {result.outcome}"
+    for check in result.checks:
+        yield check_line(check)
+    for guard in result.guards:
+        if guard.broken:
+            yield f"{mark(False)} guard  {plain(guard.title)}: {plain(guard.why)}"
+    yield ""
+    for what, amount in result.score.lines():
+        yield f"  {what:<22} {amount:>8}"
+    medal = f", {result.score.medal} medal" if result.score.medal else ""
+    yield f"  time {span(result.score.elapsed)}{medal}; best so far {result.best}"
+    if result.debrief:
+        yield ""
+        yield plain(result.debrief).strip()
+
+
+# Data for scripts
+
+
+def card(level: LevelCard) -> dict[str, Any]:
+    return {
+        "name": level.name,
+        "title": level.title,
+        "track": level.track,
+        "chapter": level.chapter,
+        "difficulty": level.difficulty,
+        "points": level.points,
+        "parTime": float(level.par_time),
+        "timeLimit": float(level.time_limit),
+        "needs": list(level.needs),
+        "exams": [{"exam": domain.exam, "domain": domain.domain} for domain in level.exams],
+    }
+
+
+def level(level: Level) -> dict[str, Any]:
+    return {
+        "name": level.name,
+        "title": level.title,
+        "seed": level.seed,
+        "story": level.story,
+        "task": level.task,
+        "difficulty": level.difficulty,
+        "points": level.points,
+        "namespace": level.namespace,
+        "parTime": float(level.par_time),
+        "timeLimit": float(level.time_limit),
+        "checks": [{"name": c.name, "title": c.title, "weight": c.weight, "type": c.type} for c in level.checks],
+        "guards": [{"name": g.name, "title": g.title, "effect": g.effect} for g in level.guards],
+        "hints": len(level.hints),
+    }
+
+
+def view(view: AttemptView) -> dict[str, Any]:
+    return {
+        "attempt": view.attempt_id,
+        "level": view.level.name,
+        "seed": view.level.seed,
+        "mode": view.mode,
+        "cluster": view.cluster,
+        "kubeconfig": str(view.kubeconfig) if view.kubeconfig else None,
+        "namespace": view.level.namespace,
+        "phase": view.phase,
+        "outcome": view.outcome,
+        "elapsed": round(view.elapsed, 3),
+        "remaining": round(view.remaining, 3),
+        "solved": view.solved,
+        "checks": [_check(check) for check in view.checks],
+        "guards": [_guard(guard) for guard in view.guards],
+        "hints": [{"index": hint.index, "cost": hint.cost, "text": hint.text} for hint in view.hints],
+        "nextHintCost": view.next_hint_cost,
+        "score": _score(view.score),
+        "potential": view.potential,
+        "trouble": view.trouble,
+    }
+
+
+def result(result: Result) -> dict[str, Any]:
+    return {
+        "attempt": result.attempt_id,
+        "level": result.level.name,
+        "seed": result.level.seed,
+        "outcome": result.outcome,
+        "score": _score(result.score),
+        "checks": [_check(check) for check in result.checks],
+        "guards": [_guard(guard) for guard in result.guards],
+        "best": result.best,
+        "bestBefore": result.best_before,
+        "solutions": [{"name": solution.name, "run": list(solution.run)} for solution in result.solutions],
+        "debrief": result.debrief,
+    }
+
+
+def _check(check: CheckView) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "title": check.title,
+        "weight": check.weight,
+        "points": check.points,
+        "passed": check.green,
+        "state": check.state,
+        "observed": check.observed,
+        "problem": check.problem,
+        "holdLeft": round(check.hold_left, 3),
+    }
+
+
+def _guard(guard: GuardView) -> dict[str, Any]:
+    return {"name": guard.name, "title": guard.title, "effect": guard.effect, "broken": guard.broken, "why": guard.why}
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {
+        "total": score.total,
+        "base": score.base,
+        "share": score.share,
+        "guardFactor": score.guard_factor,
+        "timeFactor": score.time_factor,
+        "hintCost": score.hint_cost,
+        "elapsed": round(score.elapsed, 3),
+        "ranked": score.ranked,
+        "medal": score.medal,
+    }
