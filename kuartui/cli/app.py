@@ -39,7 +39,7 @@ def _version(asked: bool) -> None:
 def root(
     context: typer.Context,
     cluster: Annotated[str, typer.Option(help="Where to play.", envvar="KUARTUI_CLUSTER")] = "embedded",
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
     if context.invoked_subcommand is None:
         raise typer.Exit(guard(lambda: play.home(cluster)))

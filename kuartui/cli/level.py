@@ -46,7 +46,7 @@ def list_levels(
         return
 
     def row(card: LevelCard) -> list[object]:
-        score = best[card.name] if card.name in best else None
+        score = best.get(card.name)
         stars = "*" * card.difficulty
         return [
             card.name,

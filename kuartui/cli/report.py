@@ -49,7 +49,8 @@ def plain(text: str) -> str:
 def briefing(level: Level) -> Iterator[str]:
     """Story, task and checks, as shown before and at the start."""
     yield plain(level.title)
-    yield f"{level.name}  {'*' * level.difficulty}  {level.points} points, par {span(level.par_time)}, limit {span(level.time_limit)}"
+    stars, par, limit = "*" * level.difficulty, span(level.par_time), span(level.time_limit)
+    yield f"{level.name}  {stars}  {level.points} points, par {par}, limit {limit}"
     for text in (level.story, level.task):
         yield ""
         for paragraph in plain(text).strip().split("\n\n"):
