@@ -1,39 +1,146 @@
 """The levels that there are: those that ship with kuartui, and packs in the player's data directory.
 
-catalog = Catalog.default()
-catalog.cards()                       # for lists, cheap
-catalog.level("broken-selector", 7)   # filled in for seed 7
+    catalog = Catalog.default()
+    catalog.cards()                       # for lists, cheap
+    catalog.level("broken-selector", 7)   # filled in for seed 7
+
+A pack is a folder of tracks, a track a folder of levels. `tracks.yaml` in a pack names the tracks and orders their
+levels; levels that it does not name come after them by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
+import msgspec
+
+from kuartui import paths
+from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
+from kuartui.catalog.yamlfile import parse, read_text
+from kuartui.errors import LevelError, MissingError, UnknownName
 from kuartui.game.level import Level, LevelCard
+
+TRACKS_FILE = "tracks.yaml"
+
+
+class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An ordered list of levels."""
+
+    name: str
+    title: str
+    levels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    root: Path
+    tracks: tuple[Track, ...]
+    folders: dict[str, Path]
 
 
 class Catalog:
     """Level folders by name. UnknownName for a name that is not there, LevelError for a broken file."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        raise NotImplementedError
+        self.packs = [_open_pack(root) for root in roots]
+        self._folders: dict[str, Path] = {}
+        for pack in self.packs:  # the first pack wins, so a stranger's cannot replace a level of ours
+            for name, folder in pack.folders.items():
+                self._folders.setdefault(name, folder)
+        self._opened: dict[str, LevelFolder] = {}
+        self._levels: dict[tuple[str, int], Level] = {}
 
     @classmethod
     def default(cls) -> Catalog:
-        raise NotImplementedError
+        """What ships with kuartui, then the packs that the player installed."""
+        installed = paths.data_dir() / "packs"
+        extra = sorted(item for item in installed.iterdir() if item.is_dir()) if installed.is_dir() else []
+        return cls([shipped_levels(), *extra])
+
+    def tracks(self) -> list[Track]:
+        return [track for pack in self.packs for track in pack.tracks]
 
     def names(self) -> list[str]:
         """In the order of the tracks."""
-        raise NotImplementedError
+        return list(self._folders)
 
     def cards(self) -> list[LevelCard]:
         """In the order of the tracks, with the texts of seed 0."""
-        raise NotImplementedError
+        return [card(self.level(name)) for name in self.names()]
 
     def level(self, name: str, seed: int = 0) -> Level:
-        raise NotImplementedError
+        key = (name, seed)
+        if key not in self._levels:
+            self._levels[key] = self.open(name).level(seed)
+        return self._levels[key]
+
+    def open(self, name: str) -> LevelFolder:
+        """The level's folder, parsed."""
+        if name not in self._opened:
+            self._opened[name] = LevelFolder.open(self.folder(name))
+        return self._opened[name]
 
     def folder(self, name: str) -> Path:
         """Where the level's files are."""
-        raise NotImplementedError
+        if name not in self._folders:
+            raise UnknownName("level", name, self._folders, hint="" if self._folders else "kuartui level list")
+        return self._folders[name]
+
+
+def card(level: Level) -> LevelCard:
+    return LevelCard(
+        name=level.name,
+        title=level.title,
+        track=level.track,
+        chapter=level.chapter,
+        difficulty=level.difficulty,
+        points=level.points,
+        par_time=level.par_time,
+        time_limit=level.time_limit,
+        needs=level.needs,
+        exams=level.exams,
+        checks=len(level.checks),
+        hints=len(level.hints),
+    )
+
+
+def shipped_levels() -> Path:
+    """`levels/` in the installed package, or at the root of a checkout (editable installs)."""
+    inside = Path(str(resources.files("kuartui"))) / "levels"
+    checkout = Path(__file__).resolve().parents[2] / "levels"
+    for place in (inside, checkout):
+        if place.is_dir():
+            return place
+    raise MissingError(
+        "the levels that belong to kuartui are not installed", hint="pip install --force-reinstall kuartui"
+    )
+
+
+def find(path: Path) -> list[Path]:
+    """The level folders at or below a path, for `level prove PATH` and `level lint PATH`."""
+    if path.name == LEVEL_FILE and path.is_file():
+        return [path.parent]
+    found = sorted(file.parent for file in path.rglob(LEVEL_FILE)) if path.is_dir() else []
+    if not found:
+        raise LevelError(f"no {LEVEL_FILE} there", file=str(path))
+    return found
+
+
+def _open_pack(root: Path) -> _Pack:
+    found = {file.parent.name: file.parent for file in sorted(root.glob(f"*/*/{LEVEL_FILE}"))}
+    tracks: tuple[Track, ...] = ()
+    file = root / TRACKS_FILE
+    if file.exists():
+        documents = parse(read_text(file), str(file))
+        try:
+            tracks = msgspec.convert(documents[0].value["tracks"], tuple[Track, ...])
+        except (IndexError, KeyError, TypeError, msgspec.ValidationError) as error:
+            raise LevelError(f"not a list of tracks: {error}", file=str(file), line=1) from error
+    order = [name for track in tracks for name in track.levels]
+    for name in order:
+        if name not in found:
+            raise LevelError(f"names level {name!r}, which is not in this pack", file=str(file))
+    return _Pack(root, tracks, {name: found[name] for name in [*order, *(n for n in found if n not in order)]})

@@ -22,7 +22,9 @@ from kuartui.game.events import (
     SolutionsOpened,
     Started,
     TimelineFired,
+    Violated,
 )
+from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Level
 
 
@@ -37,6 +39,7 @@ class AttemptState:
     broken: frozenset[str] = frozenset()
     why: dict[str, str] = field(default_factory=dict)
     hints: frozenset[int] = frozenset()
+    violated: frozenset[str] = frozenset()  # history questions that were false at some time
     drills: frozenset[str] = frozenset()
     fired: frozenset[int] = frozenset()
     opened: bool = False
@@ -59,7 +62,7 @@ class AttemptState:
 def replay(level: Level, events: Iterable[AttemptEvent]) -> AttemptState:
     """Fold the events in their order. Events after the end, and repeated ones, change nothing."""
     state = AttemptState()
-    sticky = frozenset(guard.name for guard in level.guards if guard.sticky)
+    sticky = sticky_names(level)
     for event in events:
         state = step(state, event, sticky)
     return state
@@ -83,13 +86,17 @@ def step(state: AttemptState, event: AttemptEvent, sticky: frozenset[str] = froz
             return replace(state, broken=state.broken | {event.guard}, why={**state.why, event.guard: event.why})
         case GuardRestored():
             return state if event.guard in sticky else replace(state, broken=state.broken - {event.guard})
+        case Violated():
+            return replace(state, violated=state.violated | {event.question})
         case HintTaken():
             return replace(state, hints=state.hints | {event.index})
         case SolutionsOpened():
             return replace(state, opened=True)
         case ResetDone():
             empty: frozenset[str] = frozenset()
-            return replace(state, passed=empty, broken=empty, why={}, drills=empty, resets=state.resets + 1)
+            return replace(
+                state, passed=empty, broken=empty, violated=empty, why={}, drills=empty, resets=state.resets + 1
+            )
         case DrillPassed():
             return replace(state, drills=state.drills | {event.drill})
         case TimelineFired():
@@ -106,7 +113,10 @@ def step(state: AttemptState, event: AttemptEvent, sticky: frozenset[str] = froz
 def counted(level: Level, state: AttemptState) -> frozenset[str]:
     """The passed checks that count: those that no broken guard voids."""
     void = {
-        name for guard in level.guards if guard.effect == "void" and guard.name in state.broken for name in guard.voids
+        name
+        for guard in guards_of(level)
+        if guard.effect == "void" and guard.name in state.broken
+        for name in guard.voids
     }
     return frozenset(check.name for check in level.checks if check.name in state.passed and check.name not in void)
 

@@ -45,6 +45,12 @@ class GuardRestored(Event, frozen=True, kw_only=True):
     guard: str
 
 
+class Violated(Event, frozen=True, kw_only=True):
+    """What a history question asks was false for a moment: that cannot be undone, only reset."""
+
+    question: str
+
+
 class HintTaken(Event, frozen=True, kw_only=True):
     index: int
 
@@ -89,6 +95,7 @@ AttemptEvent = (
     | CheckLost
     | GuardBroken
     | GuardRestored
+    | Violated
     | HintTaken
     | SolutionsOpened
     | ResetDone

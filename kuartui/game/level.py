@@ -121,7 +121,6 @@ class Guard(Question, frozen=True, kw_only=True):
     effect: Literal["zero", "half", "void"] = "zero"
     voids: tuple[Slug, ...] = ()  # the checks that count as red while it is broken, for effect void
     sticky: bool = False  # once broken it stays broken, until the level is reset
-    protected: bool = False  # filled in for the guards that every level has
 
 
 class Hint(Spec, frozen=True, kw_only=True):
@@ -244,6 +243,8 @@ class Level(LevelSpec, frozen=True, kw_only=True):
     seed: int = 0
     values: dict[str, Any] = {}  # what the seed picked for each variable
     debrief: str = ""  # Markdown, shown afterwards
+    folder: str = ""  # where its manifests are
+    digest: str = ""  # names the exact content of the folder
 
     @property
     def track(self) -> str:

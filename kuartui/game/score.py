@@ -10,10 +10,11 @@ the limit, bronze for the rest. A player's total takes the best attempt of each 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from kuartui.game.attempt import AttemptState, counted, is_clear
+from kuartui.game.guards import guards_of
 from kuartui.game.level import Level
 
 Medal = Literal["gold", "silver", "bronze"]
@@ -75,7 +76,7 @@ def score(level: Level, state: AttemptState, elapsed: float) -> Score:
     at = state.finished_at if state.finished_at is not None else elapsed
     weights = sum(check.weight for check in level.checks if check.name in counted(level, state))
     guards = 1.0
-    for guard in level.guards:
+    for guard in guards_of(level):
         if guard.name in state.broken:
             guards *= GUARD_FACTOR[guard.effect]
     share, factor, cost = weights / level.total_weight, time_factor(level, at), hint_cost(level, state.hints)
@@ -97,6 +98,4 @@ def score(level: Level, state: AttemptState, elapsed: float) -> Score:
 
 def potential(level: Level, state: AttemptState, elapsed: float) -> int:
     """What the attempt brings if every red check turns green this moment."""
-    from dataclasses import replace
-
     return score(level, replace(state, passed=frozenset(check.name for check in level.checks)), elapsed).total

@@ -1,0 +1,89 @@
+"""What a decodable level may still have wrong: the rules that types cannot say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from kuartui.catalog.yamlfile import Document, FieldPath, path_text
+from kuartui.errors import LevelError, did_you_mean
+from kuartui.game import guards
+from kuartui.game.cel import CelError, compile_cel, matches
+from kuartui.game.level import Level, Question
+from kuartui.game.questions import expressions, patterns
+
+
+def problems(level: Level, document: Document) -> Iterator[LevelError]:
+    """Everything that is wrong, in the order of the file's fields."""
+
+    def problem(text: str, *path: str | int) -> LevelError:
+        full: FieldPath = ("spec", *path)
+        return LevelError(text, file=document.file, line=document.line(full), field=path_text(full))
+
+    if level.par_time >= level.time_limit:
+        yield problem(f"par ({level.par_time}) must be below timeLimit ({level.time_limit})", "parTime")
+    if not level.setup.all_stages():
+        yield problem("nothing is set up: give manifests or stages", "setup")
+    check_names = [check.name for check in level.checks]
+    guard_names = [guard.name for guard in level.guards]
+    for name, count in Counter(check_names + guard_names).items():
+        if count > 1:
+            yield problem(f"the name {name!r} is taken twice among checks and guards", "checks")
+    for index, check in enumerate(level.checks):
+        for name in _unknown(check.after, set(check_names) - {check.name}):
+            yield problem(f"no check {name!r}{did_you_mean(name, check_names)}", "checks", index, "after")
+        yield from _question(check, problem, "checks", index)
+    if _has_cycle({check.name: check.after for check in level.checks}):
+        yield problem("checks wait for each other (after)", "checks")
+    for index, guard in enumerate(level.guards):
+        for name in _unknown(guard.voids, check_names):
+            yield problem(f"no check {name!r}{did_you_mean(name, check_names)}", "guards", index, "voids")
+        if (guard.effect == "void") != bool(guard.voids):
+            yield problem("effect void and a list voids belong together", "guards", index, "effect")
+        if guard.name in guards.NAMES:
+            yield problem(f"{guard.name!r} is the name of a guard that every level has", "guards", index, "name")
+        yield from _question(guard, problem, "guards", index)
+    for index, name in enumerate(level.allow):
+        if name not in guards.NAMES:
+            known = ", ".join(guards.NAMES)
+            yield problem(f"no global guard {name!r}; there are {known}", "allow", index)
+    catchers = {*check_names, *guard_names, *guards.NAMES}
+    for index, cheat in enumerate(level.cheats):
+        for name in _unknown(cheat.caught_by, catchers):
+            guess = did_you_mean(name, catchers)
+            yield problem(f"no check or guard {name!r}{guess}", "cheats", index, "caughtBy")
+    for kind, names in (
+        ("solutions", [item.name for item in level.solutions]),
+        ("cheats", [item.name for item in level.cheats]),
+    ):
+        if len(set(names)) < len(names):
+            yield problem("two have the same name", kind)
+    if sum(hint.cost for hint in level.hints) > 100:
+        yield problem("all hints together cost more than the level is worth", "hints")
+
+
+def _question(question: Question, problem, group: str, index: int) -> Iterator[LevelError]:  # type: ignore[no-untyped-def]
+    for where, source, variables in expressions(question):
+        try:
+            compile_cel(source, variables)
+        except CelError as error:
+            yield problem(str(error), group, index, question.type, where)
+    for where, pattern in patterns(question):
+        try:
+            matches(pattern, "")
+        except CelError as error:
+            yield problem(str(error), group, index, question.type, where)
+
+
+def _unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    allowed = set(known)
+    return [name for name in names if name not in allowed]
+
+
+def _has_cycle(after: dict[str, tuple[str, ...]]) -> bool:
+    done: set[str] = set()
+    while True:
+        free = [name for name, needs in after.items() if name not in done and all(need in done for need in needs)]
+        if not free:
+            return len(done) < len(after)
+        done.update(free)

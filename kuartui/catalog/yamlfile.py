@@ -1,0 +1,127 @@
+"""YAML with line numbers, from people we do not trust.
+
+Plain data only (the safe schema), no duplicate keys, bounded size and bounded growth by aliases. `Document.line` finds
+the line of a field path, so that every complaint about a level can name it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kuartui.errors import LevelError
+
+MAX_BYTES = 512 * 1024
+MAX_NODES = 20_000
+MAX_DEPTH = 40
+Step = str | int
+FieldPath = tuple[Step, ...]
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, where PyYAML has it
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document: its value, and the line (from 1) where each path begins."""
+
+    file: str
+    value: Any
+    lines: dict[FieldPath, int] = field(repr=False)
+
+    def line(self, path: FieldPath) -> int:
+        """The line of a path, or of the nearest thing around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def read_text(path: Path) -> str:
+    """A level's file as text. LevelError when it cannot be read or is absurdly large."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise LevelError(f"larger than {MAX_BYTES // 1024} KiB", file=str(path))
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise LevelError("no such file", file=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise LevelError("not UTF-8 text", file=str(path)) from error
+    except OSError as error:
+        raise LevelError(f"cannot be read: {error.strerror}", file=str(path)) from error
+
+
+def parse(text: str, file: str) -> list[Document]:
+    """All documents of a file, empty ones left out."""
+    try:
+        nodes = list(yaml.compose_all(text, Loader=_Loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = " ".join(part for part in (error.problem, error.context) if part)
+        raise LevelError(f"not YAML: {problem}", file=file, line=mark.line + 1 if mark else 0) from error
+    except yaml.YAMLError as error:  # characters that YAML does not allow
+        raise LevelError(f"not YAML: {str(error).splitlines()[0]}", file=file) from error
+    return [_Builder(file).document(node) for node in nodes if node is not None and node.value != ""]
+
+
+class _Builder:
+    """Turns one node tree into values, noting lines; counts what it makes, so that aliases cannot explode."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines: dict[FieldPath, int] = {}
+        self.made = 0
+        self.scalars = yaml.constructor.SafeConstructor()
+
+    def document(self, node: yaml.Node) -> Document:
+        self.lines[()] = node.start_mark.line + 1
+        return Document(self.file, self._value(node, ()), self.lines)
+
+    def _value(self, node: yaml.Node, path: FieldPath) -> Any:
+        self.made += 1
+        if self.made > MAX_NODES or len(path) > MAX_DEPTH:
+            raise self._error("too large or too deep (aliases count in full)", node)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            found = []
+            for index, item in enumerate(node.value):
+                self.lines[(*path, index)] = item.start_mark.line + 1
+                found.append(self._value(item, (*path, index)))
+            return found
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            return node.value  # JSON has no dates: Kubernetes takes them as strings
+        try:
+            return self.scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            raise self._error(f"cannot read {node.value!r} as {node.tag.rpartition(':')[2]}", node) from error
+
+    def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
+        try:
+            self.scalars.flatten_mapping(node)  # <<: *anchor
+        except yaml.MarkedYAMLError as error:
+            raise self._error(str(error.problem), node) from error
+        found: dict[str, Any] = {}
+        own: set[str] = set()
+        for key_node, value_node in node.value:
+            key = self._value(key_node, path)
+            if not isinstance(key, str):
+                raise self._error(f"a key must be text; put {key_node.value!r} in quotes", key_node)
+            if key in own:
+                raise self._error(f"{key!r} is there twice", key_node)
+            own.add(key)
+            self.lines[(*path, key)] = key_node.start_mark.line + 1
+            found[key] = self._value(value_node, (*path, key))
+        return found
+
+    def _error(self, problem: str, node: yaml.Node) -> LevelError:
+        return LevelError(problem, file=self.file, line=node.start_mark.line + 1)
+
+
+def path_text(path: FieldPath) -> str:
+    """spec.checks[0].weight"""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text

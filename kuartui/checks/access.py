@@ -1,0 +1,150 @@
+"""`access`: who may do what, asked from the API server's own authorizer, and the rules behind it.
+
+`allow` and `deny` are SubjectAccessReviews. `within` walks RBAC itself: every rule that the subject holds through any
+binding (by its name or by one of its groups) must be covered by the order, and hold in the level's namespace only.
+Bindings that came with the cluster and grant everybody discovery are left out: those of the start, labelled
+`kubernetes.io/bootstrapping`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict
+from kuartui.checks.kind import QuestionKind
+from kuartui.game.spec import AccessSpec, Action, Grant, ResourceQuery, Subject
+
+if TYPE_CHECKING:
+    from kuartui.checks.world import World
+
+ROLE_KINDS = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+READS = tuple(ResourceQuery(kind=kind, namespace=EVERYWHERE) for kind in ROLE_KINDS)
+BOOTSTRAP = "kubernetes.io/bootstrapping"
+
+
+def reads(_: AccessSpec) -> tuple[ResourceQuery, ...]:
+    return READS
+
+
+def identity(subject: Subject, namespace: str) -> tuple[str, tuple[str, ...]]:
+    """User name and groups, as the authenticator makes them."""
+    if subject.user:
+        return subject.user, (*subject.groups, "system:authenticated")
+    home, _, name = subject.service_account.rpartition("/")
+    home = home or namespace
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{home}", "system:authenticated", *subject.groups)
+    return f"system:serviceaccount:{home}:{name}", groups
+
+
+def attributes(action: Action, namespace: str) -> Iterator[Obj]:
+    """resourceAttributes for every verb on every resource, name and namespace of an action."""
+    for place in action.namespaces or (namespace,):
+        for target in action.resources:
+            qualified, _, subresource = target.partition("/")
+            resource, _, group = qualified.partition(".")
+            for verb in action.verbs:
+                for name in action.names or ("",):
+                    asked = {
+                        "verb": verb,
+                        "resource": resource,
+                        "group": group,
+                        "subresource": subresource,
+                        "namespace": "" if place == EVERYWHERE else place,
+                        "name": name,
+                    }
+                    yield {key: value for key, value in asked.items() if value}
+
+
+async def observe(spec: AccessSpec, world: World, _name: str) -> Evidence:
+    user, groups = identity(spec.subject, world.level.namespace)
+    namespace = world.level.namespace
+    reviews = []
+    for wanted, actions in ((True, spec.allow), (False, spec.deny)):
+        for action in actions:
+            for asked in attributes(action, namespace):
+                allowed = await world.api.allowed(user, groups, asked)
+                reviews.append({"asked": asked, "wanted": wanted, "allowed": allowed})
+    evidence: Evidence = {"reviews": reviews, "namespace": namespace}
+    if spec.within is not None:
+        found = {query.kind: await world.objects.all(query) for query in READS}
+        evidence["rules"] = list(effective_rules(user, groups, found))
+    return evidence
+
+
+def judge(spec: AccessSpec, evidence: Evidence) -> Verdict:
+    reviews = evidence["reviews"]
+    wrong = [review for review in reviews if review["allowed"] != review["wanted"]]
+    extra = [rule for rule in evidence.get("rules", []) if not _covered(rule, spec.within or (), evidence["namespace"])]
+    parts = []
+    if reviews:
+        parts.append(f"{len(reviews) - len(wrong)} of {len(reviews)} permissions are as they should be")
+    if spec.within is not None:
+        parts.append(f"{len(extra)} of {len(evidence['rules'])} rules go beyond the order")
+    return Verdict(not wrong and not extra, "; ".join(parts))
+
+
+def effective_rules(user: str, groups: Iterable[str], found: dict[str, list[Obj]]) -> Iterator[Obj]:
+    """Every rule that a subject holds: {namespace ("*" for everywhere), verbs, groups, resources, names, urls}."""
+    wanted = set(groups)
+    roles = {(kind, *_key(obj)): obj for kind in ("Role", "ClusterRole") for obj in found[kind]}
+    for binding in [*found["RoleBinding"], *found["ClusterRoleBinding"]]:
+        metadata = binding["metadata"]
+        if BOOTSTRAP in (metadata.get("labels") or {}):
+            continue
+        if not any(_is_subject(subject, user, wanted, metadata) for subject in binding.get("subjects") or []):
+            continue
+        reference = binding["roleRef"]
+        home = metadata.get("namespace", "") if binding["kind"] == "RoleBinding" else EVERYWHERE
+        role = roles.get(
+            (reference["kind"], metadata.get("namespace", "") if reference["kind"] == "Role" else "", reference["name"])
+        )
+        for rule in (role or {}).get("rules") or []:
+            yield {
+                "namespace": home,
+                "verbs": rule.get("verbs") or [],
+                "groups": rule.get("apiGroups") or [],
+                "resources": rule.get("resources") or [],
+                "names": rule.get("resourceNames") or [],
+                "urls": rule.get("nonResourceURLs") or [],
+            }
+
+
+def _is_subject(subject: Obj, user: str, groups: set[str], binding: Obj) -> bool:
+    kind, name = subject.get("kind"), subject.get("name")
+    if kind == "ServiceAccount":
+        return user == f"system:serviceaccount:{subject.get('namespace') or binding.get('namespace', '')}:{name}"
+    return name == user if kind == "User" else kind == "Group" and name in groups
+
+
+def _covered(rule: dict[str, Any], within: tuple[Grant, ...], namespace: str) -> bool:
+    """Every verb on every resource of the rule is in the order; wildcards are covered by nothing."""
+    if rule["urls"] or rule["namespace"] != namespace:
+        return False
+    return all(
+        any(_grants(grant, verb, _target(resource, group), rule["names"]) for grant in within)
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+        for group in rule["groups"]
+    )
+
+
+def _grants(grant: Grant, verb: str, target: str, names: list[str]) -> bool:
+    if verb not in grant.verbs or target not in grant.resources:
+        return False
+    return not grant.names or (bool(names) and set(names) <= set(grant.names))
+
+
+def _target(resource: str, group: str) -> str:
+    """As a level writes it: pods, pods/exec, deployments.apps, deployments.apps/scale."""
+    if not group:
+        return resource
+    base, slash, subresource = resource.partition("/")
+    return f"{base}.{group}{slash}{subresource}"
+
+
+def _key(obj: Obj) -> tuple[str, str]:
+    return str(obj["metadata"].get("namespace", "")), str(obj["metadata"]["name"])
+
+
+KIND = QuestionKind("access", reads, observe, judge, period=lambda _: 10.0)

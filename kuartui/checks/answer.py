@@ -1,0 +1,66 @@
+"""`answer` and `admission`: what the player wrote down, and what the API server would let in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kuartui.checks.evidence import EVERYWHERE, Evidence, Verdict
+from kuartui.checks.kind import QuestionKind
+from kuartui.errors import ApiError
+from kuartui.game.cel import matches
+from kuartui.game.spec import AdmissionSpec, AnswerSpec, ResourceQuery
+
+if TYPE_CHECKING:
+    from kuartui.checks.world import World
+
+POLICY_KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "Namespace")
+
+
+def reads(spec: AnswerSpec) -> tuple[ResourceQuery, ...]:
+    return (ResourceQuery(kind="ConfigMap", name=spec.config_map),)
+
+
+async def observe(spec: AnswerSpec, world: World, _name: str) -> Evidence:
+    found = await world.objects.all(reads(spec)[0])
+    value = (found[0].get("data") or {}).get(spec.key) if found else None
+    return {"value": value}
+
+
+def judge(spec: AnswerSpec, evidence: Evidence) -> Verdict:
+    value = evidence["value"]
+    if value is None:
+        return Verdict(False, f"no key {spec.key} in ConfigMap {spec.config_map}")
+    given = str(value).strip()
+    right = given == spec.equals if spec.equals is not None else matches(spec.matches or "", given)
+    return Verdict(right, f"{len(given)} characters in {spec.config_map}/{spec.key}")
+
+
+def policies(_: AdmissionSpec) -> tuple[ResourceQuery, ...]:
+    return tuple(ResourceQuery(kind=kind, namespace=EVERYWHERE) for kind in POLICY_KINDS)
+
+
+async def observe_admission(spec: AdmissionSpec, world: World, _name: str) -> Evidence:
+    obj = dict(spec.object)
+    resource = await world.api.resource(str(obj.get("kind")), str(obj.get("apiVersion", "")))
+    metadata = dict(obj.get("metadata") or {})
+    if resource.namespaced:
+        metadata.setdefault("namespace", world.level.namespace)
+    try:
+        await world.api.create(resource, {**obj, "metadata": metadata}, dry_run=True)
+    except ApiError as error:
+        if error.code not in (400, 403, 422):
+            raise
+        return {"admitted": False, "message": error.message[:500]}
+    return {"admitted": True, "message": ""}
+
+
+def judge_admission(spec: AdmissionSpec, evidence: Evidence) -> Verdict:
+    seen = "admitted" if evidence["admitted"] else "denied"
+    right = evidence["admitted"] == (spec.expect == "admitted")
+    if right and spec.message is not None and not evidence["admitted"]:
+        right = matches(spec.message, evidence["message"])
+    return Verdict(right, seen)
+
+
+KIND = QuestionKind("answer", reads, observe, judge)
+ADMISSION = QuestionKind("admission", policies, observe_admission, judge_admission, period=lambda _: 5.0)

@@ -1,0 +1,80 @@
+"""`logs` and `file`: text that a container wrote, or the player did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kuartui.checks.evidence import Evidence, NotThereError, Verdict
+from kuartui.checks.kind import QuestionKind, every, pods
+from kuartui.errors import ApiError, StorageError
+from kuartui.game.cel import matches
+from kuartui.game.spec import FileSpec, LogsSpec
+
+if TYPE_CHECKING:
+    from kuartui.checks.world import World
+
+MAX_BYTES = 256 * 1024
+
+
+async def observe(spec: LogsSpec, world: World, _name: str) -> Evidence:
+    namespace, pod, container = await world.place(spec.from_)
+    try:
+        text = await world.api.logs(
+            namespace,
+            pod,
+            container=container,
+            since=round(spec.since) if spec.since else 0,
+            previous=spec.previous,
+            limit=MAX_BYTES,
+        )
+    except ApiError as error:
+        raise NotThereError(f"no log of pod {pod}") from error
+    lines = text.splitlines()
+    return {
+        "lines": len(lines),
+        "contains": _count(spec.contains, lines),
+        "absent": _count(spec.absent, lines),
+    }
+
+
+def judge(spec: LogsSpec, evidence: Evidence) -> Verdict:
+    right = (spec.contains is None or evidence["contains"] > 0) and (spec.absent is None or evidence["absent"] == 0)
+    seen = f"{evidence['lines']} lines"
+    if spec.contains is not None:
+        seen += f", {evidence['contains']} of them as hoped for"
+    if spec.absent is not None:
+        seen += f", {evidence['absent']} that should not be there"
+    return Verdict(right, seen)
+
+
+def _count(pattern: str | None, lines: list[str]) -> int:
+    return 0 if pattern is None else sum(matches(pattern, line) for line in lines)
+
+
+async def observe_file(spec: FileSpec, world: World, _name: str) -> Evidence:
+    if spec.from_ is not None:
+        result = await world.run(spec.from_, ("cat", spec.path), 5)
+        return {"exists": result.exit_code == 0, "text": result.stdout[:MAX_BYTES]}
+    if world.workspace is None:
+        return {"exists": False, "text": ""}
+    path = (world.workspace / spec.path).resolve()
+    if not path.is_relative_to(world.workspace.resolve()) or not path.is_file():
+        return {"exists": False, "text": ""}
+    try:
+        with path.open("rb") as file:
+            return {"exists": True, "text": file.read(MAX_BYTES).decode(errors="replace")}
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def judge_file(spec: FileSpec, evidence: Evidence) -> Verdict:
+    if not evidence["exists"]:
+        return Verdict(False, f"no file {spec.path}")
+    right = (spec.contains is None or matches(spec.contains, evidence["text"])) and (
+        spec.absent is None or not matches(spec.absent, evidence["text"])
+    )
+    return Verdict(right, f"{spec.path}: {len(evidence['text'])} characters")
+
+
+LOGS = QuestionKind("logs", pods, observe, judge, period=every)
+FILE = QuestionKind("file", lambda spec: pods(spec) if spec.from_ else (), observe_file, judge_file, period=every)

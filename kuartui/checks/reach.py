@@ -1,0 +1,120 @@
+"""`reach` and `dns`: does a client get there, and what does it get?
+
+From a pod, BusyBox's own wget, nc and nslookup ask, as a player would by hand: in the probe pod or one of the level's.
+From outside, it is a request through the API server's proxy to the Service that the URL names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kuartui.checks.evidence import Evidence, Verdict
+from kuartui.checks.kind import QuestionKind, every, network
+from kuartui.errors import ApiError, UsageError
+from kuartui.game.cel import matches
+from kuartui.game.spec import DnsSpec, ReachSpec
+
+if TYPE_CHECKING:
+    from kuartui.checks.world import World
+
+MARK = "kuartui-exit="
+_HTTP = 'wget -q -S -T "$2" -O - "$1"'
+_TCP = 'nc -z -w "$2" "$1" "$3"'
+_LOOP = 'n=0; while [ "$n" -lt {times} ]; do {command} 2>&1; code=$?; echo; echo "' + MARK + '$code"; n=$((n+1)); done'
+_STATUS = re.compile(r"^\s*(?:wget: server returned error: )?HTTP/1\.[01] (\d{3})", re.MULTILINE)
+_ADDRESS = re.compile(r"^Address(?: \d+)?:\s*(\S+)", re.MULTILINE)
+
+
+async def observe(spec: ReachSpec, world: World, _name: str) -> Evidence:
+    if spec.from_ == "outside":
+        return {"attempts": [await _outside(spec, world) for _ in range(spec.times)]}
+    url = urlsplit(spec.url)
+    seconds = str(max(1, round(spec.timeout)))
+    if url.scheme == "tcp":
+        command = _TCP
+        arguments: tuple[str, ...] = (url.hostname or "", seconds, str(url.port or 80))
+    elif url.scheme in ("http", "https"):
+        command = _HTTP
+        arguments = (spec.url, seconds)
+    else:
+        raise UsageError(f"cannot reach {spec.url}: the scheme must be http, https or tcp")
+    script = _LOOP.format(times=spec.times, command=command)
+    result = await world.run(spec.from_, ("sh", "-c", script, "probe", *arguments), spec.timeout * spec.times)
+    return {"attempts": _attempts(result.stdout)}
+
+
+def _attempts(output: str) -> list[dict[str, Any]]:
+    """The output of each turn of the loop: its text, then its exit code after the mark."""
+    found, text = [], ""
+    for line in output.splitlines():
+        if line.startswith(MARK):
+            found.append(_attempt(text) | {"connected": line == f"{MARK}0" or _STATUS.search(text) is not None})
+            text = ""
+        else:
+            text += line + "\n"
+    return found
+
+
+def _attempt(text: str) -> dict[str, Any]:
+    status = _STATUS.findall(text)
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("  "))  # -S indents the headers
+    return {"status": int(status[-1]) if status else 0, "body": body.strip()[:2000]}
+
+
+async def _outside(spec: ReachSpec, world: World) -> dict[str, Any]:
+    url = urlsplit(spec.url)
+    service, _, namespace = (url.hostname or "").partition(".")
+    place = f"/api/v1/namespaces/{namespace.split('.')[0] or world.level.namespace}/services"
+    target = f"{url.scheme}:{service}:{url.port or (443 if url.scheme == 'https' else 80)}"
+    try:
+        body = await world.api.request("GET", f"{place}/{target}/proxy{url.path or '/'}", timeout=spec.timeout + 10)
+    except ApiError as error:
+        return {"connected": error.code not in (502, 503, 504), "status": error.code, "body": error.message[:2000]}
+    return {"connected": True, "status": 200, "body": str(body)[:2000]}
+
+
+def judge(spec: ReachSpec, evidence: Evidence) -> Verdict:
+    attempts = evidence["attempts"]
+    if len(attempts) < spec.times:
+        return Verdict(None, problem=f"only {len(attempts)} of {spec.times} attempts gave a result")
+    good = sum(_as_expected(spec, attempt) for attempt in attempts)
+    seen = ", ".join(dict.fromkeys(_words(attempt) for attempt in attempts))
+    prefix = f"{good} of {spec.times}: " if spec.times > 1 else ""
+    return Verdict(good == spec.times, f"{prefix}{seen}")
+
+
+def _as_expected(spec: ReachSpec, attempt: dict[str, Any]) -> bool:
+    if spec.expect == "deny":
+        return not attempt["connected"]
+    return (
+        attempt["connected"]
+        and (spec.status is None or attempt["status"] == spec.status)
+        and (spec.body is None or matches(spec.body, attempt["body"]))
+        and (spec.not_body is None or not matches(spec.not_body, attempt["body"]))
+    )
+
+
+def _words(attempt: dict[str, Any]) -> str:
+    if attempt["status"]:
+        return f"HTTP {attempt['status']}"
+    return "connected" if attempt["connected"] else "no connection"
+
+
+async def observe_dns(spec: DnsSpec, world: World, _name: str) -> Evidence:
+    result = await world.run(spec.from_, ("nslookup", spec.name), 5)
+    answer = result.stdout.partition("\n\n")[2] or result.stdout  # the first paragraph names the server
+    return {"exit": result.exit_code, "addresses": _ADDRESS.findall(answer)}
+
+
+def judge_dns(spec: DnsSpec, evidence: Evidence) -> Verdict:
+    addresses = evidence["addresses"] if evidence["exit"] == 0 else []
+    seen = ", ".join(addresses) or "no such name"
+    if spec.expect == "nxdomain":
+        return Verdict(not addresses, seen)
+    return Verdict(bool(addresses) and (not spec.addresses or set(addresses) == set(spec.addresses)), seen)
+
+
+KIND = QuestionKind("reach", network, observe, judge, period=every)
+DNS = QuestionKind("dns", network, observe_dns, judge_dns, period=every)

@@ -1,0 +1,44 @@
+"""`state`: a CEL expression over objects as they are now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kuartui.checks.evidence import Evidence, Verdict, redact
+from kuartui.checks.kind import QuestionKind
+from kuartui.game.cel import CelError, compile_cel
+from kuartui.game.spec import HistorySpec, ResourceQuery, StateSpec
+
+if TYPE_CHECKING:
+    from kuartui.checks.world import World
+
+
+def reads(spec: StateSpec | HistorySpec) -> tuple[ResourceQuery, ...]:
+    return tuple(spec.resources.values())
+
+
+async def observe(spec: StateSpec | HistorySpec, world: World, _name: str) -> Evidence:
+    evidence: Evidence = {}
+    for variable, query in spec.resources.items():
+        found = await world.objects.look(query)
+        if isinstance(found, list):
+            evidence[variable] = [redact(obj) for obj in found]
+        else:
+            evidence[variable] = redact(found) if found is not None else None
+    return evidence
+
+
+def judge(spec: StateSpec, evidence: Evidence) -> Verdict:
+    return judge_expression(spec.cel, spec.observe, tuple(spec.resources), evidence)
+
+
+def judge_expression(cel: str, observed: str, variables: tuple[str, ...], evidence: Evidence) -> Verdict:
+    """Judge by one CEL expression, and say with another what was seen."""
+    try:
+        seen = compile_cel(observed, variables).text(evidence) if observed else ""
+        return Verdict(compile_cel(cel, variables).test(evidence), seen)
+    except CelError as error:
+        return Verdict(None, problem=f"the check's expression failed: {error}")
+
+
+KIND = QuestionKind("state", reads, observe, judge)

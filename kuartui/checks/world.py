@@ -1,0 +1,65 @@
+"""Everything that a check may look at: the API as the checker, the live copies, the clock, the start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kuartui.checks.evidence import NotThereError, Obj
+from kuartui.checks.objects import Objects
+from kuartui.cluster import exec as cluster_exec
+from kuartui.cluster.base import SYSTEM_NAMESPACE
+from kuartui.cluster.clock import Clock
+from kuartui.cluster.exec import ExecResult
+from kuartui.cluster.rest import Api
+from kuartui.errors import ApiError
+from kuartui.game.level import Level
+from kuartui.game.spec import Place, ResourceQuery
+
+PROBE_POD = "probe"
+GRACE = 10.0  # real seconds on top of a timeout that runs on the cluster's clock
+
+
+@dataclass(slots=True)
+class World:
+    """`baseline` is what `checks.baseline.capture` saw at the start, by the name of the question."""
+
+    api: Api
+    level: Level
+    clock: Clock
+    objects: Objects
+    baseline: dict[str, Any] = field(default_factory=dict)
+    violated: set[str] = field(default_factory=set)  # history questions that were false at some time
+    workspace: Path | None = None
+
+    async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:
+        """(namespace, pod, container) to run something in. NotThereError when there is no such running container."""
+        if where == "pod":
+            return SYSTEM_NAMESPACE, PROBE_POD, ""
+        namespace = where.namespace or self.level.namespace
+        if where.pod:
+            return namespace, where.pod, where.container
+        pods = await self.objects.all(ResourceQuery(kind="Pod", namespace=namespace, selector=where.selector))
+        ready = [pod for pod in pods if _is_ready(pod)]
+        if not ready:
+            raise NotThereError(f"no ready pod with {where.selector}")
+        return namespace, str(ready[0]["metadata"]["name"]), where.container
+
+    async def run(self, where: Place | Literal["pod"], command: tuple[str, ...], timeout: float) -> ExecResult:
+        """Run a command in a container. NotThereError when the container is not there or not running."""
+        namespace, pod, container = await self.place(where)
+        try:
+            return await cluster_exec.run(
+                self.api, namespace, pod, command, container=container, timeout=timeout + GRACE
+            )
+        except ApiError as error:
+            if where == "pod":
+                raise
+            raise NotThereError(f"cannot run commands in pod {pod}") from error
+
+
+def _is_ready(pod: Obj) -> bool:
+    status = pod.get("status", {})
+    ready = any(item.get("type") == "Ready" and item.get("status") == "True" for item in status.get("conditions") or [])
+    return ready and not pod["metadata"].get("deletionTimestamp")

@@ -1,0 +1,187 @@
+"""CEL, Kubernetes' own expression language: the only language a level speaks, so a stranger's pack can do no harm.
+
+Google's own implementation (`cel-expr-python`), used from this module alone. Against `common-expression-language`
+0.10 it reports undeclared names when compiling, has optionals (`x.?y.orValue(0)`), `format` and `cel.bind`, stops
+expressions that iterate too much (10,000 steps; the other one ran for 8 s), converts only the data that is read
+(5 µs against 3.7 ms for a look at one Service beside 100 Pods) and imports in 50 ms against 270 ms.
+
+On top of its libraries (strings, math, encoders, optional, bindings) come those of Kubernetes' functions that checks
+need: `quantity("200m")` (as a double, with isGreaterThan, isLessThan, asApproximateFloat), `sorted()`, `distinct()`,
+`sets.contains|intersects|equivalent`, `ready(object)` for a true condition Ready, and `condition(object, "Available")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from kuartui.game.quantity import quantity
+
+MISSING = ("Key not found in map", "non-message type", "Index error", "No matching overloads", "cannot convert")
+
+
+class CelError(ValueError):
+    """An expression that does not compile, or could not be evaluated over these values.
+
+    `absent` is true when it only asked for something that is not there (yet), which in a check means "not so".
+    """
+
+    def __init__(self, message: str, *, absent: bool = False) -> None:
+        super().__init__(message)
+        self.absent = absent
+
+
+class Program:
+    """A compiled expression. Values are JSON-like: dict, list, str, int, float, bool, None."""
+
+    __slots__ = ("_expression", "source", "variables")
+
+    def __init__(self, source: str, variables: tuple[str, ...]) -> None:
+        self.source, self.variables = source, variables
+        try:
+            self._expression = _environment(variables).compile(source)
+        except RuntimeError as error:  # the binding raises nothing more specific
+            raise CelError(_compile_message(str(error))) from error
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """The result as a Python value. CelError when there is none."""
+        value = self._expression.eval(data={name: values.get(name) for name in self.variables})
+        plain = value.plain_value()
+        if value.type() == _cel().Type.ERROR:
+            text = str(plain)
+            raise CelError(text.partition(": ")[2] or text, absent=any(part in text for part in MISSING))
+        return plain
+
+    def test(self, values: Mapping[str, Any]) -> bool:
+        """The result of an expression that must be a bool; what is not there makes it false."""
+        try:
+            result = self.evaluate(values)
+        except CelError as error:
+            if error.absent:
+                return False
+            raise
+        if not isinstance(result, bool):
+            raise CelError(f"expected true or false, got {type(result).__name__}")
+        return result
+
+    def text(self, values: Mapping[str, Any]) -> str:
+        """The result for people; empty when it says nothing about these values."""
+        try:
+            result = self.evaluate(values)
+        except CelError as error:
+            if error.absent:
+                return ""
+            raise
+        return result if isinstance(result, str) else orjson.dumps(result, default=str).decode()
+
+
+@lru_cache(maxsize=2048)
+def _compiled(source: str, variables: tuple[str, ...]) -> Program:
+    return Program(source, variables)
+
+
+def compile_cel(source: str, variables: Iterable[str]) -> Program:
+    """Compile (or take from the cache) an expression over variables of these names. CelError when it is wrong."""
+    return _compiled(source, tuple(sorted(variables)))
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether the RE2 pattern is found in the text: linear time whatever the pattern. CelError for a bad one."""
+    return bool(compile_cel("text.matches(pattern)", ("text", "pattern")).evaluate({"text": text, "pattern": pattern}))
+
+
+def _cel() -> Any:
+    from cel_expr_python import cel
+
+    return cel
+
+
+@lru_cache(maxsize=512)
+def _environment(variables: tuple[str, ...]) -> Any:
+    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+
+    cel = _cel()
+    return cel.NewEnv(
+        variables=dict.fromkeys(variables, cel.Type.DYN),
+        extensions=[
+            ext_bindings.ExtBindings(),
+            ext_encoders.ExtEncoders(),
+            ext_math.ExtMath(),
+            ext_optional.ExtOptional(),
+            ext_strings.ExtStrings(),
+        ],
+        functions=_functions(),
+    )
+
+
+@lru_cache(maxsize=1)
+def _functions() -> list[Any]:
+    cel = _cel()
+    kind = cel.Type
+    any_list, any_map = kind.List(kind.DYN), kind.Map(kind.DYN, kind.DYN)
+
+    def function(name: str, *overloads: tuple[tuple[Any, ...], Any, Callable[..., Any]], member: bool = False) -> Any:
+        return cel.FunctionDecl(
+            name,
+            [
+                cel.Overload(
+                    f"kuartui_{name.replace('.', '_')}_{index}",
+                    parameters=list(parameters),
+                    return_type=returned,
+                    is_member=member,
+                    impl=implementation,
+                )
+                for index, (parameters, returned, implementation) in enumerate(overloads)
+            ],
+        )
+
+    number = kind.DOUBLE
+    return [
+        function(
+            "quantity",
+            ((kind.STRING,), number, quantity),
+            ((kind.INT,), number, quantity),
+            ((number,), number, quantity),
+        ),
+        function("isGreaterThan", ((number, number), kind.BOOL, lambda a, b: a > b), member=True),
+        function("isLessThan", ((number, number), kind.BOOL, lambda a, b: a < b), member=True),
+        function("asApproximateFloat", ((number,), number, lambda a: a), member=True),
+        function("sorted", ((any_list,), any_list, lambda items: sorted(items, key=_order)), member=True),
+        function("distinct", ((any_list,), any_list, _distinct), member=True),
+        function("sets.contains", ((any_list, any_list), kind.BOOL, lambda a, b: all(item in a for item in b))),
+        function("sets.intersects", ((any_list, any_list), kind.BOOL, lambda a, b: any(item in a for item in b))),
+        function(
+            "sets.equivalent",
+            ((any_list, any_list), kind.BOOL, lambda a, b: all(x in b for x in a) and all(x in a for x in b)),
+        ),
+        function("ready", ((any_map,), kind.BOOL, lambda obj: _condition(obj, "Ready"))),
+        function("condition", ((any_map, kind.STRING), kind.BOOL, _condition)),
+    ]
+
+
+def _order(item: Any) -> tuple[str, Any]:
+    return type(item).__name__, orjson.dumps(item) if isinstance(item, dict | list) else item
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    kept: list[Any] = []
+    for item in items:
+        if item not in kept:
+            kept.append(item)
+    return kept
+
+
+def _condition(obj: Any, name: str) -> bool:
+    status = obj.get("status") if isinstance(obj, dict) else None
+    conditions = status.get("conditions") if isinstance(status, dict) else None
+    return any(item.get("type") == name and item.get("status") == "True" for item in conditions or [])
+
+
+def _compile_message(text: str) -> str:
+    """The first line says it; what follows draws an arrow that has no place in one sentence."""
+    first = text.partition("ERROR: ")[2] or text
+    line = first.splitlines()[0] if first else text
+    return line.replace("<input>:1:", "column ").replace("<input>:", "line ").replace(" (in container '')", "")
