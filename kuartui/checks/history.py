@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def observe(spec: HistorySpec, world: World, name: str) -> Evidence:
-    return {"violated": name in world.violated, "now": await state.observe(spec, world, name)}
+    return {"now": await state.observe(spec, world, name), "violated": name in world.violated}
 
 
 def judge(spec: HistorySpec, evidence: Evidence) -> Verdict:
@@ -26,4 +26,10 @@ def judge(spec: HistorySpec, evidence: Evidence) -> Verdict:
     return Verdict(False, verdict.observed) if evidence["violated"] else verdict
 
 
-KIND = QuestionKind("history", state.reads, observe, judge, exact=True)
+def holds_now(spec: HistorySpec, world: World) -> bool:
+    """Whether it is true at this very moment; what cannot be told is no violation."""
+    evidence = state.gather(spec, world)
+    return state.judge_expression(spec.always, "", tuple(spec.resources), evidence).holds is not False
+
+
+KIND = QuestionKind("history", state.reads, observe, judge)

@@ -26,7 +26,6 @@ class QuestionKind:
     judge: Callable[[Any, Evidence], Verdict]
     period: Callable[[Any], float | None] = lambda _: None
     capture: Callable[[Any, World], Awaitable[Evidence]] | None = None  # what to remember from the start
-    exact: bool = False  # must see every single change, not only the latest state
 
 
 def nothing(_: Any) -> tuple[ResourceQuery, ...]:

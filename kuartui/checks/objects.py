@@ -24,36 +24,38 @@ class Objects:
         self.api, self.namespace, self.wide = api, namespace, wide
         self.on_problem: list[Callable[[str], None]] = []
         self._reflectors: dict[tuple[Resource, str], Reflector] = {}
+        self._sources: dict[ResourceQuery, tuple[Reflector, str]] = {}
 
     async def follow(self, queries: Iterable[ResourceQuery], listener: Listener | None = None) -> None:
         """Watch what these queries read, and wait for the first answer. ClusterError when none comes."""
-        fresh = []
+        waiting = []
         for query in queries:
-            reflector = self._reflector(await self.api.resource(query.kind, query.api_version), query)
+            reflector, scope = self._sources.get(query) or await self._source(query)
             if listener is not None:
-                reflector.on_change.append(_only(query, self._scope(reflector.resource, query), listener))
-            fresh.append(reflector)
+                reflector.on_change.append(_only(query, scope, listener))
+            if not reflector.synced.is_set():
+                waiting.append(reflector)
         try:
             async with asyncio.timeout(SYNC_SECONDS):
-                for reflector in fresh:
+                for reflector in waiting:
                     await reflector.synced.wait()
         except TimeoutError as error:
-            problem = next((item.problem for item in fresh if item.problem), "the cluster does not answer")
+            problem = next((item.problem for item in waiting if item.problem), "the cluster does not answer")
             raise ClusterError(problem) from error
 
-    async def look(self, query: ResourceQuery) -> Obj | list[Obj] | None:
-        """What a query finds now: one object or None when it has a name, else a list ordered by namespace and name."""
-        resource = await self.api.resource(query.kind, query.api_version)
-        reflector = self._reflectors.get((resource, self._watched(resource, query)))
-        if reflector is None:
-            await self.follow([query])
-            reflector = self._reflectors[(resource, self._watched(resource, query))]
-        scope = self._scope(resource, query)
+    def current(self, query: ResourceQuery) -> Obj | list[Obj] | None:
+        """What a followed query finds now: one object or None when it has a name, else a list in order of names."""
+        reflector, scope = self._sources[query]
         if query.name and scope != EVERYWHERE:
             return reflector.objects.get((scope, query.name))
-        return [
-            reflector.objects[key] for key in sorted(reflector.objects) if _fits(reflector.objects[key], query, scope)
-        ]
+        found = reflector.objects
+        return [found[key] for key in sorted(found) if _fits(found[key], query, scope)]
+
+    async def look(self, query: ResourceQuery) -> Obj | list[Obj] | None:
+        """The same for any query; it is followed from now on."""
+        if query not in self._sources:
+            await self.follow([query])
+        return self.current(query)
 
     async def all(self, query: ResourceQuery) -> list[Obj]:
         """The same, always as a list."""
@@ -68,26 +70,23 @@ class Objects:
     async def stop(self) -> None:
         await asyncio.gather(*(reflector.stop() for reflector in self._reflectors.values()))
         self._reflectors.clear()
+        self._sources.clear()
 
-    def _reflector(self, resource: Resource, query: ResourceQuery) -> Reflector:
-        key = (resource, self._watched(resource, query))
+    async def _source(self, query: ResourceQuery) -> tuple[Reflector, str]:
+        resource = await self.api.resource(query.kind, query.api_version)
+        scope = (query.namespace or self.namespace) if resource.namespaced else ""
+        key = (resource, "" if self.wide or scope == EVERYWHERE else scope)
         if key not in self._reflectors:
-            reflector = Reflector(self.api, resource, key[1])
+            reflector = Reflector(self.api, *key)
             reflector.on_problem.append(lambda _: self._trouble())
             self._reflectors[key] = reflector
             reflector.start()
-        return self._reflectors[key]
+        self._sources[query] = (self._reflectors[key], scope)
+        return self._sources[query]
 
     def _trouble(self) -> None:
         for listener in self.on_problem:
             listener(self.problem)
-
-    def _scope(self, resource: Resource, query: ResourceQuery) -> str:
-        return (query.namespace or self.namespace) if resource.namespaced else ""
-
-    def _watched(self, resource: Resource, query: ResourceQuery) -> str:
-        scope = self._scope(resource, query)
-        return "" if self.wide or scope == EVERYWHERE else scope
 
 
 def _fits(obj: Obj, query: ResourceQuery, scope: str) -> bool:

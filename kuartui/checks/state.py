@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kuartui.checks.evidence import Evidence, Verdict, redact
+from kuartui.checks.evidence import Evidence, Obj, Verdict, redact
 from kuartui.checks.kind import QuestionKind
 from kuartui.game.cel import CelError, compile_cel
 from kuartui.game.spec import HistorySpec, ResourceQuery, StateSpec
@@ -18,14 +18,17 @@ def reads(spec: StateSpec | HistorySpec) -> tuple[ResourceQuery, ...]:
 
 
 async def observe(spec: StateSpec | HistorySpec, world: World, _name: str) -> Evidence:
-    evidence: Evidence = {}
-    for variable, query in spec.resources.items():
-        found = await world.objects.look(query)
-        if isinstance(found, list):
-            evidence[variable] = [redact(obj) for obj in found]
-        else:
-            evidence[variable] = redact(found) if found is not None else None
-    return evidence
+    await world.objects.follow(reads(spec))
+    return gather(spec, world)
+
+
+def gather(spec: StateSpec | HistorySpec, world: World) -> Evidence:
+    """The objects as the live copies have them at this moment."""
+    return {variable: _redacted(world.objects.current(query)) for variable, query in spec.resources.items()}
+
+
+def _redacted(found: Obj | list[Obj] | None) -> Obj | list[Obj] | None:
+    return [redact(obj) for obj in found] if isinstance(found, list) else redact(found) if found is not None else None
 
 
 def judge(spec: StateSpec, evidence: Evidence) -> Verdict:

@@ -26,11 +26,13 @@ LONGEST_LINE = 2**23
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`before` is None for a new object; `object` is the last state of a deleted one."""
+    """`before` is None for a new object; `object` is the last state of a deleted one. `listed` changes come from a list
+    in no order that ever was: in between two of them the copy shows what nobody has seen."""
 
     what: What
     object: Obj
     before: Obj | None = None
+    listed: bool = False
 
 
 class Reflector:
@@ -78,11 +80,11 @@ class Reflector:
         found = {key_of(obj): obj for obj in listing.items}
         gone = [obj for key, obj in self.objects.items() if key not in found]
         for obj in gone:
-            self._apply("DELETED", obj)
+            self._apply("DELETED", obj, listed=True)
         for key, obj in found.items():
             before = self.objects.get(key)
             if before is None or _version(before) != _version(obj):
-                self._apply("ADDED" if before is None else "MODIFIED", obj)
+                self._apply("ADDED" if before is None else "MODIFIED", obj, listed=True)
         self._version = listing.resource_version
         self.synced.set()
         self._trouble("")
@@ -119,14 +121,14 @@ class Reflector:
         if what != "BOOKMARK":
             self._apply(what, obj)
 
-    def _apply(self, what: What, obj: Obj) -> None:
+    def _apply(self, what: What, obj: Obj, *, listed: bool = False) -> None:
         key = key_of(obj)
         before = self.objects.get(key)
         if what == "DELETED":
             self.objects.pop(key, None)
         else:
             self.objects[key] = obj
-        change = Change(what, obj, before)
+        change = Change(what, obj, before, listed)
         for listener in self.on_change:
             listener(change)
 
