@@ -58,7 +58,7 @@ class _Item:
 
 class Engine:
     """`on_change(finding, before)` is called at every change of state or observation, `on_trouble(text)` when the
-    cluster goes away ("" when it is back), `on_violation(name)` when a history question was false for the first time."""
+    cluster goes away ("" when it is back), `on_violation(name)` when a history question was first seen false."""
 
     def __init__(
         self,
