@@ -108,6 +108,11 @@ class Engine:
             if item.after:
                 await self._look(item)
 
+    @property
+    def busy(self) -> bool:
+        """Whether some question is being looked at this moment, or is about to be."""
+        return any(item.looking.locked() for item in self._items.values())
+
     def hold_left(self, name: str) -> float:
         """Seconds of cluster time until a holding check passes."""
         finding, item = self.findings[name], self._items[name]

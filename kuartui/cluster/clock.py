@@ -82,6 +82,11 @@ class SteppedClock:
         heapq.heappush(self._timers, (self._elapsed + seconds, next(self._order), done))
         await done
 
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody sleeps on this clock."""
+        return any(not done.done() for _, _, done in self._timers)
+
     async def advance(self, seconds: float) -> None:
         """Pass `seconds`: the cluster first, then our own sleepers in the order in which they fall due."""
         async with self._lock:

@@ -119,8 +119,8 @@ def known_kinds() -> list[str]:
     return list(_KNOWN)
 
 
-def from_discovery(document: dict[str, Any]) -> list[Resource]:
-    """Resources of an APIGroupDiscoveryList (apidiscovery.k8s.io/v2), preferred versions first."""
+def from_discovery(document: dict[str, Any], verb: str = "") -> list[Resource]:
+    """Resources of an APIGroupDiscoveryList (apidiscovery.k8s.io/v2) that support `verb`, preferred versions first."""
     return [
         Resource(
             kind=found["responseKind"]["kind"],
@@ -132,5 +132,5 @@ def from_discovery(document: dict[str, Any]) -> list[Resource]:
         for group in document.get("items", [])
         for version in group.get("versions", [])
         for found in version.get("resources", [])
-        if found.get("responseKind", {}).get("kind")
+        if found.get("responseKind", {}).get("kind") and (not verb or verb in found.get("verbs", []))
     ]

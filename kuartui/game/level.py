@@ -151,8 +151,8 @@ class Settle(Spec, frozen=True, kw_only=True):
 
     timeout: Duration = lasting(60)
     allow: tuple[str, ...] = ()
-    quiet: Duration = lasting(1)  # nothing changed for so long
-    until: StateSpec | None = None  # and, if given, this holds
+    quiet: Duration = lasting(0.5)  # and stay so for so long
+    until: StateSpec | None = None  # and, if given, this must hold
 
 
 class Stage(Spec, frozen=True, kw_only=True):

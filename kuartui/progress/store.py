@@ -6,11 +6,26 @@ was acknowledged. Events are append-only; everything else can be computed from t
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from kuartui.game.events import AttemptEvent, Mode, Outcome
+import orjson
+
+from kuartui import paths
+from kuartui.errors import StorageError
+from kuartui.game.events import AttemptEvent, Mode, Outcome, decode, encode
+from kuartui.game.score import Score
+from kuartui.progress.schema import VERSION, migrate
+
+FILE = "progress.sqlite3"
+BUSY_SECONDS = 5.0
+LEASE_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +40,23 @@ class AttemptRecord:
     sandbox: str
     kubeconfig: str  # path of the player's kubeconfig
     begun: datetime
+    digest: str = ""
     outcome: Outcome | None = None
     score: int = 0
     elapsed: float = 0.0
+    medal: str = ""
+    solved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A moment at which the attempt's clock showed `elapsed`; while it ticks, time counts on from there."""
+
+    elapsed: float
+    monotonic: float
+    wall: float
+    boot: str
+    ticking: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +71,231 @@ class Best:
     solved: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An object that an attempt puts into a cluster."""
+
+    kind: str
+    api_version: str
+    namespace: str
+    name: str
+
+
 class Store:
     """`Store()` opens the player's own; `Store(path)` another one. StorageError when it cannot."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        raise NotImplementedError
+    def __init__(self, path: Path | None = None, *, wall: Callable[[], float] = time.time) -> None:
+        self.path = path or paths.data_dir() / FILE
+        self._wall = wall
+        paths.private_dir(self.path.parent)
+        with self._guard():
+            self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            if migrate(self._db) > VERSION:
+                raise StorageError(f"{self.path} was written by a newer kuartui", hint="upgrade kuartui")
+        with self._guard():
+            self.path.chmod(0o600)
+
+    def close(self) -> None:
+        with self._guard():
+            self._db.close()
+
+    # --- reading -------------------------------------------------------------------------------------------------
 
     def running(self) -> AttemptRecord | None:
         """The attempt that is not over, if there is one."""
-        raise NotImplementedError
+        rows = self._records("WHERE outcome IS NULL ORDER BY begun DESC LIMIT 1", ())
+        return rows[0] if rows else None
 
     def attempt(self, attempt_id: str) -> AttemptRecord | None:
-        raise NotImplementedError
+        rows = self._records("WHERE id = ?", (attempt_id,))
+        return rows[0] if rows else None
 
     def attempts(self, level: str | None = None, limit: int = 100) -> list[AttemptRecord]:
         """Newest first."""
-        raise NotImplementedError
+        if level is None:
+            return self._records("ORDER BY begun DESC LIMIT ?", (limit,))
+        return self._records("WHERE level = ? ORDER BY begun DESC LIMIT ?", (level, limit))
 
     def events(self, attempt_id: str, after: int = 0) -> list[tuple[int, AttemptEvent]]:
         """(sequence number, event) in order, those after number `after`."""
-        raise NotImplementedError
+        query = "SELECT seq, data FROM events WHERE attempt = ? AND seq > ? ORDER BY seq"
+        return [(seq, decode(data)) for seq, data in self._all(query, (attempt_id, after))]
 
     def best(self) -> dict[str, Best]:
         """By level name; levels never tried are not in it."""
-        raise NotImplementedError
+        query = """
+            SELECT level, max(CASE WHEN ranked THEN score ELSE 0 END), count(*), max(solved)
+            FROM attempts WHERE outcome IS NOT NULL AND outcome != 'abandoned' GROUP BY level"""
+        found = {}
+        for level, score, count, solved in self._all(query, ()):
+            top = self._all(
+                "SELECT elapsed, medal FROM attempts WHERE level = ? AND ranked AND score = ? ORDER BY elapsed LIMIT 1",
+                (level, score),
+            )
+            elapsed, medal = top[0] if top else (0.0, "")
+            found[level] = Best(level, score, elapsed, medal, count, bool(solved))
+        return found
 
-    def close(self) -> None:
-        raise NotImplementedError
+    def baseline(self, attempt_id: str) -> dict[str, Any]:
+        """What the cluster was like at the start, as `set_baseline` stored it."""
+        rows = self._all("SELECT baseline FROM attempts WHERE id = ?", (attempt_id,))
+        return dict(orjson.loads(rows[0][0])) if rows and rows[0][0] else {}
+
+    def anchor(self, attempt_id: str) -> Anchor:
+        rows = self._all(
+            "SELECT anchor_elapsed, anchor_monotonic, anchor_wall, boot, ticking FROM attempts WHERE id = ?",
+            (attempt_id,),
+        )
+        elapsed, monotonic, wall, boot, ticking = rows[0]
+        return Anchor(elapsed, monotonic, wall, boot, bool(ticking))
+
+    def findings(self, attempt_id: str) -> dict[str, dict[str, Any]]:
+        """What the leader saw last, by the name of the check or guard."""
+        rows = self._all("SELECT name, data FROM findings WHERE attempt = ?", (attempt_id,))
+        return {name: orjson.loads(data) for name, data in rows}
+
+    def made(self, attempt_id: str) -> list[Made]:
+        query = "SELECT kind, api_version, namespace, name FROM made WHERE attempt = ?"
+        return [Made(*row) for row in self._all(query, (attempt_id,))]
+
+    def data_version(self) -> int:
+        """Changes when another process wrote; cheap to ask often."""
+        return int(self._all("PRAGMA data_version", ())[0][0])
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def begin(self, record: AttemptRecord) -> None:
+        """Note a new attempt, before anything is set up for it."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO attempts (id, level, seed, mode, digest, cluster, sandbox, kubeconfig, begun)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    record.id,
+                    record.level,
+                    record.seed,
+                    record.mode,
+                    record.digest,
+                    record.cluster,
+                    record.sandbox,
+                    record.kubeconfig,
+                    record.begun.astimezone(UTC).isoformat(),
+                ),
+            )
+
+    def append(self, attempt_id: str, *events: AttemptEvent) -> int:
+        """Add events, all or none; the last sequence number."""
+        stamp = datetime.fromtimestamp(self._wall(), UTC).isoformat()
+        with self._write() as db:
+            last = int(
+                db.execute("SELECT coalesce(max(seq), 0) FROM events WHERE attempt = ?", (attempt_id,)).fetchone()[0]
+            )
+            rows = [(attempt_id, last + index, stamp, encode(event)) for index, event in enumerate(events, 1)]
+            db.executemany("INSERT INTO events (attempt, seq, wall, data) VALUES (?, ?, ?, ?)", rows)
+        return last + len(events)
+
+    def set_place(self, attempt_id: str, sandbox: str, kubeconfig: str) -> None:
+        self._execute("UPDATE attempts SET sandbox = ?, kubeconfig = ? WHERE id = ?", (sandbox, kubeconfig, attempt_id))
+
+    def set_baseline(self, attempt_id: str, baseline: dict[str, Any]) -> None:
+        self._execute("UPDATE attempts SET baseline = ? WHERE id = ?", (orjson.dumps(baseline), attempt_id))
+
+    def set_anchor(self, attempt_id: str, anchor: Anchor) -> None:
+        self._execute(
+            "UPDATE attempts SET anchor_elapsed = ?, anchor_monotonic = ?, anchor_wall = ?, boot = ?, ticking = ?"
+            " WHERE id = ?",
+            (anchor.elapsed, anchor.monotonic, anchor.wall, anchor.boot, anchor.ticking, attempt_id),
+        )
+
+    def set_finding(self, attempt_id: str, name: str, finding: dict[str, Any]) -> None:
+        self._execute("INSERT OR REPLACE INTO findings VALUES (?, ?, ?)", (attempt_id, name, orjson.dumps(finding)))
+
+    def set_outcome(self, attempt_id: str, outcome: Outcome, score: Score) -> None:
+        """Close the books; what is over stays as it was closed first."""
+        self._execute(
+            "UPDATE attempts SET outcome = ?, score = ?, elapsed = ?, medal = ?, solved = ?, ranked = ?, ticking = 0"
+            " WHERE id = ? AND outcome IS NULL",
+            (outcome, score.total, score.elapsed, score.medal or "", score.solved, score.ranked, attempt_id),
+        )
+
+    def note_made(self, attempt_id: str, objects: Iterable[Made]) -> None:
+        """Before they are made, so that a crash in between leaves nothing that we do not know of."""
+        rows = [(attempt_id, item.kind, item.api_version, item.namespace, item.name) for item in objects]
+        with self._write() as db:
+            db.executemany("INSERT OR IGNORE INTO made VALUES (?, ?, ?, ?, ?)", rows)
+
+    def lease(self, attempt_id: str, holder: str, seconds: float = LEASE_SECONDS) -> bool:
+        """Take or keep the lead of an attempt. False while somebody else holds it."""
+        now = self._wall()
+        with self._write() as db:
+            row = db.execute("SELECT holder, until FROM leases WHERE attempt = ?", (attempt_id,)).fetchone()
+            if row is not None and row[0] != holder and now < row[1] <= now + 2 * LEASE_SECONDS:
+                return False
+            db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (attempt_id, holder, now + seconds))
+        return True
+
+    def release(self, attempt_id: str, holder: str) -> None:
+        self._execute("DELETE FROM leases WHERE attempt = ? AND holder = ?", (attempt_id, holder))
+
+    # --- SQLite ----------------------------------------------------------------------------------------------------
+
+    def _records(self, where: str, values: tuple[Any, ...]) -> list[AttemptRecord]:
+        columns = (
+            "id, level, seed, mode, cluster, sandbox, kubeconfig, begun, digest, outcome, score, elapsed, medal, solved"
+        )
+        rows = self._all(f"SELECT {columns} FROM attempts {where}", values)  # noqa: S608  no outside text in it
+        return [_record(row) for row in rows]
+
+    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._guard():
+            return self._db.execute(query, values).fetchall()
+
+    def _execute(self, query: str, values: tuple[Any, ...]) -> None:
+        with self._guard():
+            self._db.execute(query, values)
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            hint = f"is it writable, and is there space? {paths.HOME_VARIABLE} names another place"
+            raise StorageError(f"cannot use {self.path}: {error}", hint=hint) from error
+        except sqlite3.DatabaseError as error:
+            raise StorageError(f"{self.path} is damaged: {error}", hint="move the file away to start afresh") from error
+        except OSError as error:
+            raise paths.unwritable(self.path, error) from error
+
+
+def _record(row: tuple[Any, ...]) -> AttemptRecord:
+    id_, level, seed, mode, cluster, sandbox, kubeconfig, begun, digest, outcome, score, elapsed, medal, solved = row
+    return AttemptRecord(
+        id=id_,
+        level=level,
+        seed=seed,
+        mode=mode,
+        cluster=cluster,
+        sandbox=sandbox,
+        kubeconfig=kubeconfig,
+        begun=datetime.fromisoformat(begun),
+        digest=digest,
+        outcome=outcome,
+        score=score,
+        elapsed=elapsed,
+        medal=medal,
+        solved=bool(solved),
+    )

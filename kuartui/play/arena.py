@@ -1,0 +1,108 @@
+"""A level in its place: sandbox, checker's client, live copies, engine. Sessions and proofs both play here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kuartui.checks import baseline
+from kuartui.checks.engine import Engine, Finding
+from kuartui.checks.objects import Objects
+from kuartui.checks.world import World
+from kuartui.cluster.base import Report, Sandbox, silent
+from kuartui.cluster.rest import Api
+from kuartui.errors import MissingError
+from kuartui.game.level import Level
+from kuartui.play.cleanup import Inventory, inventory, undo
+from kuartui.play.setup import Setup
+from kuartui.progress.store import Made
+
+
+class Arena:
+    """`prepare` sets the level up and takes the baseline, then `follow` starts the checks."""
+
+    def __init__(self, level: Level, sandbox: Sandbox, attempt_id: str) -> None:
+        self.level, self.sandbox, self.attempt_id = level, sandbox, attempt_id
+        self.clock = sandbox.clock
+        self.api = Api.open(sandbox.checker_kubeconfig)
+        self.world = self._new_world()
+        self.engine: Engine | None = None
+        self.made: list[Made] = []
+        self.before: Inventory | None = None
+
+    def _new_world(self) -> World:
+        objects = Objects(self.api, self.level.namespace, wide=self.sandbox.disposable)
+        return World(api=self.api, level=self.level, clock=self.clock, objects=objects)
+
+    async def prepare(
+        self,
+        report: Report = silent,
+        note: Callable[[list[Made]], None] = lambda _: None,
+        *,
+        take_inventory: bool = False,
+    ) -> dict[str, Any]:
+        """Set the level up, settle, and return the baseline (JSON). ClusterError when it does not work."""
+        if take_inventory or not self.sandbox.disposable:
+            self.before = await inventory(self.api)
+
+        def remember(objects: list[Made]) -> None:
+            self.made += objects
+            note(objects)
+
+        patient = not self.sandbox.disposable
+        await Setup(self.world, self.attempt_id, note=remember, report=report, patient=patient).run()
+        self.world.baseline = await baseline.capture(self.world)
+        return self.world.baseline
+
+    async def follow(
+        self,
+        *,
+        on_change: Callable[[Finding, Finding], None] = lambda _now, _before: None,
+        on_trouble: Callable[[str], None] = lambda _: None,
+        on_violation: Callable[[str], None] = lambda _: None,
+    ) -> Engine:
+        """Start the live checks; `world.baseline` must be there."""
+        self.engine = Engine(self.world, on_change=on_change, on_trouble=on_trouble, on_violation=on_violation)
+        await self.engine.start()
+        return self.engine
+
+    async def renew(
+        self, report: Report = silent, note: Callable[[list[Made]], None] = lambda _: None
+    ) -> dict[str, Any]:
+        """Start over: a new cluster where that is cheap, else undo and set up again. Checks are stopped."""
+        await self._stop()
+        if self.sandbox.disposable:
+            await self.sandbox.reset(report)
+            await self.api.close()
+            self.api = Api.open(self.sandbox.checker_kubeconfig)
+        else:
+            await self.undo()
+        self.world = self._new_world()
+        self.made = []
+        return await self.prepare(report, note)
+
+    async def undo(self) -> list[str]:
+        """Remove what the attempt left behind; what could not be removed."""
+        await self._stop()
+        return await undo(self.api, self.clock, self.attempt_id, self.made, self.before)
+
+    async def close(self) -> None:
+        """Let go of the cluster; nothing in it changes."""
+        await self._stop()
+        await self.api.close()
+
+    async def _stop(self) -> None:
+        if self.engine is not None:
+            await self.engine.stop()
+            self.engine = None
+        await self.world.objects.stop()
+
+
+def require(level: Level, capabilities: frozenset[str], cluster: str) -> None:
+    """MissingError when a cluster cannot do what the level needs."""
+    missing = [need for need in level.needs if need not in capabilities]
+    if missing:
+        raise MissingError(
+            f"{level.name} needs {', '.join(missing)}, which cluster {cluster} does not have",
+            hint="play it with --cluster embedded",
+        )

@@ -1,0 +1,317 @@
+"""`level prove`: machine evidence that a level is sound.
+
+Each run has a fresh place. In every run the level must settle, each check be red and each guard whole. A solution must
+then turn all green within par and survive the drills; a cheat must not, and must be caught by what the level names.
+After one solution everything is undone as on a shared cluster, and nothing may be left. Commands are run with the real
+kubectl, `sh -c`, in a home of their own. On stepped time a proof takes the time that the work takes; on real clusters
+it takes what the cluster takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kuartui.checks.engine import Engine
+from kuartui.cluster.base import Cluster
+from kuartui.cluster.kubectl import find
+from kuartui.errors import KuartuiError
+from kuartui.game.attempt import AttemptState, is_clear, step
+from kuartui.game.duration import clock_text
+from kuartui.game.guards import guards_of, sticky_names
+from kuartui.game.level import Cheat, Level, Solution
+from kuartui.play.arena import Arena, require
+from kuartui.play.drill import perform
+from kuartui.play.pace import Pace
+from kuartui.play.recorder import news
+
+What = Literal["level", "solution", "cheat", "undo"]
+COMMAND_SECONDS = 120.0  # real time that one line may take
+CHEAT_SECONDS = 30.0  # of cluster time that a cheat gets, on top of the longest hold
+CHEAT_QUIET = 8.0  # and nothing may change for so long before it counts as over
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the report. `seconds` is what it took here, `played` what the level's clock showed."""
+
+    level: str
+    seed: int
+    what: What
+    name: str
+    ok: bool
+    detail: str
+    seconds: float = 0.0
+    played: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    lines: tuple[Line, ...]
+    seconds: float
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The levels with a line that failed."""
+        return tuple(sorted({line.level for line in self.lines if not line.ok}))
+
+    @property
+    def passed(self) -> tuple[str, ...]:
+        return tuple(sorted({line.level for line in self.lines} - set(self.failed)))
+
+    def closing(self) -> str:
+        """4 passed, 0 failed"""
+        return f"{len(self.passed)} passed, {len(self.failed)} failed"
+
+
+class ProofError(KuartuiError):
+    """Why a run does not prove what it should."""
+
+
+async def prove(
+    levels: Sequence[Level], cluster: Cluster, *, jobs: int = 0, on_line: Callable[[Line], None] = lambda _: None
+) -> Report:
+    """Prove levels (already filled in for their seeds), several runs side by side where the cluster allows it."""
+    begun = time.monotonic()
+    fast = cluster.kind == "embedded"
+    slots = asyncio.Semaphore(max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1)
+
+    kubectl = find().path
+
+    async def one(level: Level) -> list[Line]:
+        try:
+            require(level, cluster.capabilities, cluster.name)
+        except KuartuiError as error:
+            return [Line(level.name, level.seed, "level", "start", False, error.message)]
+        attempts: list[Solution | Cheat] = [*level.solutions, *level.cheats]
+        runs = [Run(level, cluster, item, kubectl, first=index == 0) for index, item in enumerate(attempts)]
+        found = await asyncio.gather(*(in_turn(run) for run in runs))
+        return [line for lines in found for line in lines]
+
+    async def in_turn(run: Run) -> list[Line]:
+        async with slots:
+            return await run.lines()
+
+    gathered: list[Line] = []
+    for task in [asyncio.ensure_future(one(level)) for level in levels]:
+        for line in await task:
+            gathered.append(line)
+            on_line(line)
+    return Report(tuple(gathered), time.monotonic() - begun)
+
+
+class Run:
+    """One solution or cheat, in a place of its own."""
+
+    def __init__(
+        self, level: Level, cluster: Cluster, attempt: Solution | Cheat, kubectl: Path, *, first: bool
+    ) -> None:
+        self.level, self.cluster, self.attempt, self.kubectl = level, cluster, attempt, kubectl
+        self.fast, self.first = cluster.kind == "embedded", first
+        self.state = AttemptState()
+        self.found: list[Line] = []
+        self._sticky = sticky_names(level)
+
+    async def lines(self) -> list[Line]:
+        """Play it; what there is to report."""
+        begun = time.monotonic()
+        what: What = "solution" if isinstance(self.attempt, Solution) else "cheat"
+        try:
+            detail, played = await self._play()
+            self._line(what, self.attempt.name, True, detail, time.monotonic() - begun, played)
+        except ProofError as error:
+            self._line(what, self.attempt.name, False, error.message, time.monotonic() - begun)
+        except KuartuiError as error:
+            if self.first:
+                self._line("level", "start", False, error.message, time.monotonic() - begun)
+            self._line(what, self.attempt.name, False, f"could not be played: {error.message}")
+        return self.found
+
+    def _line(self, what: What, name: str, ok: bool, detail: str, seconds: float = 0.0, played: float = 0.0) -> None:
+        self.found.append(Line(self.level.name, self.level.seed, what, name, ok, detail, seconds, played))
+
+    async def _play(self) -> tuple[str, float]:
+        attempt_id = uuid.uuid4().hex[:12]
+        sandbox = await self.cluster.sandbox(f"proof-{attempt_id}", fast=self.fast)
+        arena = Arena(self.level, sandbox, attempt_id)
+        try:
+            pace = Pace(sandbox.clock)
+            await pace.through(arena.prepare(take_inventory=self.first))
+            engine = await arena.follow()
+            pace.busy = lambda: engine.busy
+            await self._check_start(engine, pace)
+            kubeconfig = await sandbox.player_kubeconfig(self.level.namespace)
+            begun = sandbox.clock.monotonic()
+            detail = await self._perform(arena, engine, pace, kubeconfig)
+            played = sandbox.clock.monotonic() - begun
+            if self.first:
+                await self._check_undo(arena, pace)
+            return detail, played
+        finally:
+            await arena.close()
+            await sandbox.close()
+
+    # --- the start and the end -------------------------------------------------------------------------------------
+
+    async def _check_start(self, engine: Engine, pace: Pace) -> None:
+        """Every check red, every guard whole."""
+        await pace.through(engine.refresh())
+        wrong = []
+        for check in self.level.checks:
+            finding = engine.findings[check.name]
+            if finding.state not in ("failing", "waiting"):
+                wrong.append(
+                    f"check {check.name} is {finding.state} at the start {_why(finding.problem, finding.observed)}"
+                )
+        for guard in guards_of(self.level):
+            finding = engine.findings[guard.name]
+            if finding.state != "passing":
+                wrong.append(
+                    f"guard {guard.name} is {finding.state} at the start {_why(finding.problem, finding.observed)}"
+                )
+        if wrong:
+            raise KuartuiError("; ".join(part.strip() for part in wrong))
+        if self.first:
+            self._line("level", "start", True, f"{len(self.level.checks)} checks red, every guard whole")
+
+    async def _check_undo(self, arena: Arena, pace: Pace) -> None:
+        left = await pace.through(arena.undo())
+        self._line(
+            "undo", "undo", not left, "left behind: " + ", ".join(left[:5]) if left else "nothing is left behind"
+        )
+
+    # --- solutions and cheats ----------------------------------------------------------------------------------------
+
+    async def _perform(self, arena: Arena, engine: Engine, pace: Pace, kubeconfig: Path) -> str:
+        begun = arena.clock.monotonic()
+        with tempfile.TemporaryDirectory(prefix="kuartui-proof-") as home:
+            shell = _Shell(Path(home), kubeconfig, self.kubectl)
+            for line in self.attempt.run:
+                code, said = await pace.beside(shell.run(line))
+                self._absorb(engine)
+                if code and isinstance(self.attempt, Solution):
+                    raise ProofError(f"`{line}` ended with exit code {code}: {said}")
+        await pace.calm()
+        if isinstance(self.attempt, Cheat):
+            return await self._expect_caught(self.attempt, engine, pace, said, code)
+        limit = self.attempt.settle or self.level.par_time
+        await self._until_green(engine, pace, begun, limit)
+        for drill in self.level.after:
+            await pace.through(perform(drill, arena.world))
+            await pace.step()
+            await self._until_green(engine, pace, arena.clock.monotonic(), drill.settle)
+        took = arena.clock.monotonic() - begun
+        return f"all green after {clock_text(took)} (par {clock_text(self.level.par_time)})"
+
+    async def _until_green(self, engine: Engine, pace: Pace, begun: float, limit: float) -> None:
+        """Let time pass until every check is green, and still is after another look at everything."""
+        while True:
+            self._absorb(engine)
+            if is_clear(self.level, self.state):
+                await pace.through(engine.refresh())
+                self._absorb(engine)
+                if is_clear(self.level, self.state):
+                    return
+            if self._hopeless():
+                raise ProofError(f"a guard broke: {self._words(engine)}")
+            if pace.clock.monotonic() - begun > limit:
+                raise ProofError(f"not all green within {clock_text(limit)}: {self._words(engine)}")
+            await pace.step()
+
+    async def _expect_caught(self, cheat: Cheat, engine: Engine, pace: Pace, said: str, code: int) -> str:
+        longest = max(float(check.hold) for check in self.level.checks)
+        begun = quiet_since = pace.clock.monotonic()
+        before = self.state
+        while not self._hopeless():
+            now = pace.clock.monotonic()
+            if self.state.passed != before.passed or self.state.broken != before.broken:
+                before, quiet_since = self.state, now
+            if now - begun > longest + CHEAT_SECONDS and now - quiet_since > CHEAT_QUIET:
+                break
+            await pace.step()
+            self._absorb(engine)
+        await pace.through(engine.refresh())
+        self._absorb(engine)
+        if is_clear(self.level, self.state):
+            raise ProofError("it counts as a solution: all green, every guard whole")
+        red = {check.name for check in self.level.checks if check.name not in self.state.passed}
+        missing = [name for name in cheat.caught_by if name not in red | self.state.broken]
+        if missing:
+            note = f" (its last command ended with exit code {code}: {said})" if code else ""
+            raise ProofError(f"not caught by {', '.join(missing)}; it is: {self._words(engine)}{note}")
+        return f"caught by {', '.join(cheat.caught_by)}"
+
+    def _absorb(self, engine: Engine) -> None:
+        for event in news(self.level, self.state, engine.findings, engine.world.clock.monotonic()):
+            self.state = step(self.state, event, self._sticky)
+
+    def _hopeless(self) -> bool:
+        """A broken guard that nothing mends."""
+        return bool(self.state.broken & self._sticky)
+
+    def _words(self, engine: Engine) -> str:
+        red = [
+            f"{check.name} is {engine.findings[check.name].state}"
+            f" {_why(engine.findings[check.name].problem, engine.findings[check.name].observed)}".rstrip()
+            for check in self.level.checks
+            if check.name not in self.state.passed
+        ]
+        broken = [
+            f"guard {name} is broken {_why(self.state.why.get(name, ''))}".rstrip()
+            for name in sorted(self.state.broken)
+        ]
+        return "; ".join(red + broken) or "all green"
+
+
+def _why(*texts: str) -> str:
+    said = next((text for text in texts if text), "")
+    return f"({said})" if said else ""
+
+
+class _Shell:
+    """Runs lines as a player would: the real kubectl, a home of its own, the player's credentials and no others."""
+
+    def __init__(self, home: Path, kubeconfig: Path, kubectl: Path) -> None:
+        self.home = home
+        tools = home / ".bin"
+        tools.mkdir()
+        (tools / "kubectl").symlink_to(kubectl)
+        self.environment = {
+            "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "HOME": str(home),
+            "KUBECONFIG": str(kubeconfig),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(home),
+        }
+
+    async def run(self, line: str) -> tuple[int, str]:
+        """The exit code of a line, and the last thing that it said."""
+        process = await asyncio.create_subprocess_exec(
+            "sh",
+            "-c",
+            line,
+            env=self.environment,
+            cwd=self.home,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            return 124, f"did not end within {COMMAND_SECONDS:g} s"
+        lines = output.decode(errors="replace").strip().splitlines()
+        return process.returncode or 0, lines[-1][:300] if lines else ""

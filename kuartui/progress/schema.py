@@ -1,0 +1,83 @@
+"""The tables of the progress file, and how an older file becomes a newer one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+MIGRATIONS = (
+    """
+    CREATE TABLE attempts (
+        id TEXT PRIMARY KEY,
+        level TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        mode TEXT NOT NULL,
+        digest TEXT NOT NULL,          -- of the level's files
+        cluster TEXT NOT NULL,
+        sandbox TEXT NOT NULL,
+        kubeconfig TEXT NOT NULL,
+        begun TEXT NOT NULL,           -- ISO 8601, UTC
+        outcome TEXT,                  -- NULL while it runs
+        score INTEGER NOT NULL DEFAULT 0,
+        elapsed REAL NOT NULL DEFAULT 0,
+        medal TEXT NOT NULL DEFAULT '',
+        solved INTEGER NOT NULL DEFAULT 0,
+        ranked INTEGER NOT NULL DEFAULT 0,
+        -- the attempt's clock: seconds at an anchor, and when that was
+        anchor_elapsed REAL NOT NULL DEFAULT 0,
+        anchor_monotonic REAL NOT NULL DEFAULT 0,
+        anchor_wall REAL NOT NULL DEFAULT 0,
+        boot TEXT NOT NULL DEFAULT '', -- monotonic times compare within one boot of the machine
+        ticking INTEGER NOT NULL DEFAULT 0,
+        baseline BLOB,                 -- JSON: the cluster at the start
+        CHECK (outcome IS NULL OR outcome IN ('solved', 'finished', 'time-up', 'abandoned'))
+    );
+    CREATE INDEX attempts_by_level ON attempts (level, begun);
+    CREATE TABLE events (
+        attempt TEXT NOT NULL REFERENCES attempts (id),
+        seq INTEGER NOT NULL,
+        wall TEXT NOT NULL,
+        data BLOB NOT NULL,            -- JSON, kuartui.game.events
+        PRIMARY KEY (attempt, seq)
+    ) WITHOUT ROWID;
+    CREATE TABLE findings (            -- what the leader sees right now, for those who follow
+        attempt TEXT NOT NULL REFERENCES attempts (id),
+        name TEXT NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (attempt, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE leases (
+        attempt TEXT PRIMARY KEY REFERENCES attempts (id),
+        holder TEXT NOT NULL,
+        until REAL NOT NULL            -- seconds since the epoch
+    ) WITHOUT ROWID;
+    CREATE TABLE made (                -- what an attempt puts into a cluster, noted before it is made
+        attempt TEXT NOT NULL REFERENCES attempts (id),
+        kind TEXT NOT NULL,
+        api_version TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (attempt, kind, api_version, namespace, name)
+    ) WITHOUT ROWID;
+    """,
+)
+VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    """Bring the file to the present version; its version. Two processes may try at once."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version >= VERSION:
+        return version
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        for number in range(version, VERSION):
+            for statement in MIGRATIONS[number].split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {max(version, VERSION)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return VERSION
