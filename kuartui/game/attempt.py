@@ -106,7 +106,7 @@ def step(state: AttemptState, event: AttemptEvent, sticky: frozenset[str] = froz
         case Resumed():
             return replace(state, paused=False)
         case Finished():
-            return replace(state, outcome=event.outcome, finished_at=state.last_at, paused=False)
+            return replace(state, outcome=event.outcome, finished_at=event.at, paused=False)
     return state
 
 

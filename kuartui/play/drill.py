@@ -1,4 +1,4 @@
-"""What happens after all is green, to see whether it stays so: a pod dies, a workload restarts, something is applied."""
+"""What happens after all is green, to see whether it stays so: a pod dies, a workload restarts, something comes."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ class Pace:
         if isinstance(self.clock, SteppedClock):
             loop = asyncio.get_running_loop()
             deadline = loop.time() + PATIENCE
-            while self.busy() and loop.time() < deadline:
-                await asyncio.sleep(0.001)  # noqa: ASYNC110  it is the loop itself that we wait for
+            while self.busy() and loop.time() < deadline:  # noqa: ASYNC110  many small things, no one event
+                await asyncio.sleep(0.001)
 
     async def through(self, work: Awaitable[T], *, step: float = STEP / 2) -> T:
         """Run work of ours that sleeps on the cluster's clock; time passes only while it does."""

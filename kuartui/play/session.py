@@ -12,71 +12,26 @@ checks and records what they find; if it dies, another takes over. `close()` lea
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
+from kuartui.catalog.reader import LevelFolder
 from kuartui.cluster.base import Cluster, Report, silent
-from kuartui.game.events import Mode
+from kuartui.errors import AttemptError, LevelError
+from kuartui.game.attempt import AttemptState
+from kuartui.game.events import Finished, Mode, Started
 from kuartui.game.level import Level
-from kuartui.play.view import AttemptView, HintView, PlayEvent, Result
+from kuartui.game.score import score
+from kuartui.play import timer
+from kuartui.play.arena import require
+from kuartui.play.leading import Leader
+from kuartui.play.live import AttemptSession
+from kuartui.play.takedown import take_down
+from kuartui.progress.store import AttemptRecord, Store
 
-if TYPE_CHECKING:
-    from kuartui.progress.store import AttemptRecord, Store
-
-
-class AttemptSession:
-    """A running (or finished) attempt as one process sees it."""
-
-    @property
-    def attempt_id(self) -> str:
-        raise NotImplementedError
-
-    def snapshot(self) -> AttemptView:
-        """All there is to show, now. Cheap: call it at every event and every tick of a clock."""
-        raise NotImplementedError
-
-    def events(self) -> AsyncIterator[PlayEvent]:
-        """What happens from now on, until the attempt is over or the session closed."""
-        raise NotImplementedError
-
-    async def refresh(self) -> AttemptView:
-        """Look at every check now (probes included) and return the new snapshot: `level check`."""
-        raise NotImplementedError
-
-    async def hint(self) -> HintView:
-        """Take the next hint. AttemptError when there is none left or the attempt is over."""
-        raise NotImplementedError
-
-    async def open_solutions(self) -> None:
-        """Look at the solutions before the end: the attempt becomes practice."""
-        raise NotImplementedError
-
-    async def pause(self) -> None:
-        """Stop the clock. AttemptError when the mode does not allow it."""
-        raise NotImplementedError
-
-    async def unpause(self) -> None:
-        raise NotImplementedError
-
-    async def reset(self, report: Report = silent) -> None:
-        """Set the level up anew. The clock runs on."""
-        raise NotImplementedError
-
-    async def finish(self) -> Result:
-        """End it here with what is green. An attempt that turns all green ends by itself."""
-        raise NotImplementedError
-
-    async def abandon(self) -> None:
-        """End it without a score, and clean up."""
-        raise NotImplementedError
-
-    def result(self) -> Result:
-        """AttemptError while it is not over."""
-        raise NotImplementedError
-
-    async def close(self) -> None:
-        """Let go; a running attempt goes on and can be resumed."""
-        raise NotImplementedError
+__all__ = ["AttemptSession", "level_of", "resume", "start"]
 
 
 async def start(
@@ -88,9 +43,78 @@ async def start(
     report: Report = silent,
 ) -> AttemptSession:
     """Begin an attempt at `level` (already filled in for a seed) and return when it is set up and settled."""
-    raise NotImplementedError
+    require(level, cluster.capabilities, cluster.name)
+    await _make_way(cluster, store)
+    await cluster.up(report)
+    attempt_id = uuid.uuid4().hex[:12]
+    record = AttemptRecord(
+        id=attempt_id,
+        level=level.name,
+        seed=level.seed,
+        mode=mode,
+        cluster=cluster.kind,
+        sandbox=f"attempt-{attempt_id}",
+        kubeconfig="",
+        begun=datetime.now(UTC),
+        folder=level.folder,
+        digest=level.digest,
+    )
+    store.begin(record)
+    try:
+        sandbox = await cluster.sandbox(record.sandbox, report=report)
+        record = replace(record, kubeconfig=str(await sandbox.player_kubeconfig(level.namespace)))
+        store.set_place(record.id, record.sandbox, record.kubeconfig)
+        leader = Leader.for_setup(level, record.id, sandbox, store)
+        try:
+            await leader.prepare(report)
+        finally:
+            await leader.stop()
+    except BaseException:
+        _give_up(record, level, store)
+        raise
+    store.set_anchor(record.id, timer.anchor(sandbox.clock, 0.0, ticking=True))
+    store.append(record.id, Started(at=0.0, level=level.name, seed=level.seed, mode=mode, digest=level.digest))
+    session = AttemptSession(record, level, cluster, store, sandbox)
+    await session.run()
+    return session
 
 
 async def resume(record: AttemptRecord, level: Level, *, cluster: Cluster, store: Store) -> AttemptSession:
-    """A session of an attempt that began earlier."""
-    raise NotImplementedError
+    """A session of an attempt that began earlier, here or in another process. Trouble with its cluster is shown in the
+    session, which then can still be reset, finished or abandoned."""
+    if not store.events(record.id):
+        raise AttemptError(f"setting {record.level} up was interrupted", hint=f"kuartui level start {record.level}")
+    session = AttemptSession(record, level, cluster, store, None)
+    await session.run()
+    return session
+
+
+def level_of(record: AttemptRecord) -> Level:
+    """The level of an attempt as its files are now. LevelError when they are gone."""
+    return LevelFolder.open(Path(record.folder)).level(record.seed)
+
+
+async def _make_way(cluster: Cluster, store: Store) -> None:
+    """One attempt at a time; what earlier ones left behind is removed."""
+    running = store.running()
+    if running is not None and store.events(running.id):
+        raise AttemptError(
+            f"{running.level} is still in play", hint="kuartui level finish, or kuartui level finish --abandon"
+        )
+    for record in [*([running] if running else []), *store.leftovers()]:
+        try:
+            level: Level | None = level_of(record)
+        except LevelError:
+            level = None
+        if record.outcome is None:
+            _give_up(record, level, store)
+        if record.cluster == cluster.kind:
+            await cluster.up()
+            await take_down(record, level, cluster, store)
+
+
+def _give_up(record: AttemptRecord, level: Level | None, store: Store) -> None:
+    """Close an attempt whose set-up did not come to its end."""
+    store.append(record.id, Finished(at=0.0, outcome="abandoned"))
+    if level is not None:
+        store.set_outcome(record.id, "abandoned", score(level, AttemptState(outcome="abandoned"), 0.0))

@@ -61,10 +61,14 @@ class Setup:
 
     async def stage(self, stage: Stage) -> None:
         """Apply, delete, settle."""
+        await self.change(stage)
+        await self.settle(stage.settle)
+
+    async def change(self, stage: Stage) -> None:
+        """Apply and delete, without waiting."""
         await self.apply(load(Path(self.level.folder), stage.apply, self.level))
         for ref in stage.delete:
             await self.delete(ref)
-        await self.settle(stage.settle)
 
     async def apply(self, objects: Iterable[Obj]) -> None:
         """Create or replace objects, namespaces first, else in the order given."""

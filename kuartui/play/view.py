@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from kuartui.checks.engine import State as CheckState
 from kuartui.game.events import Mode, Outcome
 from kuartui.game.level import Level, Solution
 from kuartui.game.score import Score
 
-#: waiting: other checks come first; unknown: not seen yet, or the cluster does not answer
-CheckState = Literal["waiting", "unknown", "failing", "holding", "passing"]
 Phase = Literal["setup", "running", "drill", "over"]
 
 

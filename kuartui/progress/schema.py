@@ -11,7 +11,8 @@ MIGRATIONS = (
         level TEXT NOT NULL,
         seed INTEGER NOT NULL,
         mode TEXT NOT NULL,
-        digest TEXT NOT NULL,          -- of the level's files
+        folder TEXT NOT NULL,          -- where the level's files are
+        digest TEXT NOT NULL,          -- and what is in them
         cluster TEXT NOT NULL,
         sandbox TEXT NOT NULL,
         kubeconfig TEXT NOT NULL,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +40,7 @@ class AttemptRecord:
     sandbox: str
     kubeconfig: str  # path of the player's kubeconfig
     begun: datetime
+    folder: str = ""  # where the level's files are
     digest: str = ""
     outcome: Outcome | None = None
     score: int = 0
@@ -139,6 +140,18 @@ class Store:
             found[level] = Best(level, score, elapsed, medal, count, bool(solved))
         return found
 
+    def best_score(self, level: str, without: str) -> int | None:
+        """The best ranked score at a level in all attempts but one; None when there were none."""
+        query = """
+            SELECT max(CASE WHEN ranked THEN score ELSE 0 END) FROM attempts
+            WHERE level = ? AND id != ? AND outcome IS NOT NULL AND outcome != 'abandoned'"""
+        found = self._all(query, (level, without))[0][0]
+        return None if found is None else int(found)
+
+    def leftovers(self) -> list[AttemptRecord]:
+        """Attempts that are over, but whose place was not taken down."""
+        return self._records("WHERE outcome IS NOT NULL AND sandbox != '' ORDER BY begun", ())
+
     def baseline(self, attempt_id: str) -> dict[str, Any]:
         """What the cluster was like at the start, as `set_baseline` stored it."""
         rows = self._all("SELECT baseline FROM attempts WHERE id = ?", (attempt_id,))
@@ -171,13 +184,14 @@ class Store:
         """Note a new attempt, before anything is set up for it."""
         with self._write() as db:
             db.execute(
-                "INSERT INTO attempts (id, level, seed, mode, digest, cluster, sandbox, kubeconfig, begun)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO attempts (id, level, seed, mode, folder, digest, cluster, sandbox, kubeconfig, begun)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     record.id,
                     record.level,
                     record.seed,
                     record.mode,
+                    record.folder,
                     record.digest,
                     record.cluster,
                     record.sandbox,
@@ -221,6 +235,10 @@ class Store:
             (outcome, score.total, score.elapsed, score.medal or "", score.solved, score.ranked, attempt_id),
         )
 
+    def forget_made(self, attempt_id: str) -> None:
+        """After everything was undone."""
+        self._execute("DELETE FROM made WHERE attempt = ?", (attempt_id,))
+
     def note_made(self, attempt_id: str, objects: Iterable[Made]) -> None:
         """Before they are made, so that a crash in between leaves nothing that we do not know of."""
         rows = [(attempt_id, item.kind, item.api_version, item.namespace, item.name) for item in objects]
@@ -236,6 +254,11 @@ class Store:
                 return False
             db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (attempt_id, holder, now + seconds))
         return True
+
+    def seize(self, attempt_id: str, holder: str) -> None:
+        """Take the lead whoever has it: a reset cannot wait."""
+        until = self._wall() + LEASE_SECONDS
+        self._execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (attempt_id, holder, until))
 
     def release(self, attempt_id: str, holder: str) -> None:
         self._execute("DELETE FROM leases WHERE attempt = ? AND holder = ?", (attempt_id, holder))
@@ -281,8 +304,9 @@ class Store:
             raise paths.unwritable(self.path, error) from error
 
 
-def _record(row: tuple[Any, ...]) -> AttemptRecord:
-    id_, level, seed, mode, cluster, sandbox, kubeconfig, begun, digest, outcome, score, elapsed, medal, solved = row
+def _record(row: Sequence[Any]) -> AttemptRecord:
+    id_, level, seed, mode, cluster, sandbox, kubeconfig, begun, *row = row
+    folder, digest, outcome, score, elapsed, medal, solved = row
     return AttemptRecord(
         id=id_,
         level=level,
@@ -292,6 +316,7 @@ def _record(row: tuple[Any, ...]) -> AttemptRecord:
         sandbox=sandbox,
         kubeconfig=kubeconfig,
         begun=datetime.fromisoformat(begun),
+        folder=folder,
         digest=digest,
         outcome=outcome,
         score=score,

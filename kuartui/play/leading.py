@@ -1,0 +1,231 @@
+"""What the leading process of an attempt does: runs the live checks, records what they find, ends the attempt.
+
+There is one leader at a time. It writes events and findings to the store and nowhere else, so that every process that
+has a session of the attempt, this one included, learns of them in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from kuartui.checks.engine import Engine, Finding
+from kuartui.cluster.base import Report, Sandbox, silent
+from kuartui.cluster.clock import Clock
+from kuartui.errors import KuartuiError
+from kuartui.game.attempt import AttemptState, is_clear
+from kuartui.game.events import DrillPassed, DrillStarted, Finished, TimelineFired, Violated
+from kuartui.game.level import Drill, Level, Stage
+from kuartui.play.arena import Arena
+from kuartui.play.drill import perform
+from kuartui.play.present import Seen
+from kuartui.play.recorder import news
+from kuartui.play.setup import Setup
+from kuartui.progress.store import Made, Store
+
+CONFIRM = 0.5  # seconds that all must stay green: a guard may take as long to see what a check saw at once
+DRILL_PAUSE = 2.0  # seconds until what a drill does shows
+INVENTORY = "@inventory"  # beside the baselines of questions, whose names cannot hold an @
+
+
+class Leader:
+    """Leads one attempt. `now()` is the attempt's clock, `state()` its recorded state, `wrote()` is called after each
+    write to the store, `trouble(text)` when the cluster goes away or comes back."""
+
+    def __init__(
+        self,
+        level: Level,
+        attempt_id: str,
+        sandbox: Sandbox,
+        store: Store,
+        *,
+        now: Callable[[], float],
+        state: Callable[[], AttemptState],
+        wrote: Callable[[], None],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self.level, self.attempt_id, self.store = level, attempt_id, store
+        self.arena = Arena(level, sandbox, attempt_id)
+        self.clock: Clock = sandbox.clock
+        self._now, self._state, self._wrote, self._trouble = now, state, wrote, trouble
+        self._ending: asyncio.Task[None] | None = None
+        self._firing: asyncio.Task[None] | None = None
+
+    @classmethod
+    def for_setup(cls, level: Level, attempt_id: str, sandbox: Sandbox, store: Store) -> Leader:
+        """A leader that only sets the level up: there is no attempt to record yet."""
+        return cls(
+            level,
+            attempt_id,
+            sandbox,
+            store,
+            now=lambda: 0.0,
+            state=AttemptState,
+            wrote=lambda: None,
+            trouble=lambda _: None,
+        )
+
+    @property
+    def engine(self) -> Engine | None:
+        return self.arena.engine
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    async def prepare(self, report: Report = silent) -> None:
+        """Set the level up and store the baseline."""
+        self._keep(await self.arena.prepare(report, self._note))
+
+    async def renew(self, report: Report = silent) -> None:
+        """Set the level up anew."""
+        await self._quiet()
+        self.store.forget_made(self.attempt_id)
+        self._keep(await self.arena.renew(report, self._note))
+
+    async def lead(self) -> None:
+        """Start the live checks with what the store knows of the start."""
+        stored = self.store.baseline(self.attempt_id)
+        self.arena.before = stored.pop(INVENTORY, None)
+        self.arena.made = self.store.made(self.attempt_id)
+        self.arena.world.baseline = stored
+        self.arena.world.violated = set(self._state().violated)
+        await self.arena.follow(on_change=self._changed, on_trouble=self._trouble, on_violation=self._violated)
+
+    async def stop(self) -> None:
+        """Stop leading; the level stays as it is."""
+        await self._quiet()
+        await self.arena.close()
+
+    async def undo(self) -> None:
+        """Remove what the attempt made, where its place does not go away as a whole."""
+        await self._quiet()
+        if not self.arena.sandbox.disposable:
+            stored = self.store.baseline(self.attempt_id)
+            self.arena.before = stored.get(INVENTORY)
+            self.arena.made = self.store.made(self.attempt_id)
+            await self.arena.undo()
+
+    async def refresh(self) -> None:
+        """Look at everything now."""
+        if self.engine is not None:
+            await self.engine.refresh()
+            self._record()
+
+    def tick(self) -> None:
+        """To be called several times a second: does what is due by the attempt's clock."""
+        due = [
+            index
+            for index, event in enumerate(self.level.setup.events)
+            if event.at <= self._now() and index not in self._state().fired
+        ]
+        if due and (self._firing is None or self._firing.done()):
+            self._firing = asyncio.ensure_future(self._fire(due[0]))
+
+    async def _quiet(self) -> None:
+        for task in (self._ending, self._firing):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._ending = self._firing = None
+
+    def _keep(self, baseline: dict[str, Any]) -> None:
+        extra = {} if self.arena.before is None else {INVENTORY: self.arena.before}
+        self.store.set_baseline(self.attempt_id, {**baseline, **extra})
+
+    def _note(self, made: list[Made]) -> None:
+        self.store.note_made(self.attempt_id, made)
+
+    # --- recording ---------------------------------------------------------------------------------------------------
+
+    def _changed(self, finding: Finding, _before: Finding) -> None:
+        self.store.set_finding(self.attempt_id, finding.name, self._plain(finding))
+        self._record()
+
+    def _plain(self, finding: Finding) -> dict[str, Any]:
+        held = None
+        if finding.held_since is not None:
+            held = self._now() - (self.clock.monotonic() - finding.held_since)
+        return {
+            "state": finding.state,
+            "observed": finding.observed,
+            "problem": finding.problem,
+            "held_since": held,
+        }
+
+    def _record(self) -> None:
+        if self.engine is None or self._state().over:
+            return
+        events = news(self.level, self._state(), self.engine.findings, self._now())
+        if events:
+            self.store.append(self.attempt_id, *events)
+        self._wrote()
+        if is_clear(self.level, self._state()) and (self._ending is None or self._ending.done()):
+            self._ending = asyncio.ensure_future(self._end(self._now()))
+
+    def _violated(self, name: str) -> None:
+        self.store.append(self.attempt_id, Violated(at=self._now(), question=name))
+        self._wrote()
+
+    # --- what happens by itself --------------------------------------------------------------------------------------
+
+    async def _end(self, at: float) -> None:
+        """All is green: make sure of it, run the drills, and end the attempt as of the moment when it became so."""
+        if not await self._confirmed():
+            return
+        for drill in self.level.after:
+            if drill.name not in self._state().drills and not await self._drill(drill):
+                return
+        if not self._state().over:
+            self.store.append(self.attempt_id, Finished(at=at, outcome="solved"))
+            self._wrote()
+
+    async def _confirmed(self) -> bool:
+        await self.clock.sleep(CONFIRM)
+        if self.engine is None:
+            return False
+        await self.engine.refresh()
+        events = news(self.level, self._state(), self.engine.findings, self._now())
+        if events:
+            self.store.append(self.attempt_id, *events)
+            self._wrote()
+        return is_clear(self.level, self._state())
+
+    async def _drill(self, drill: Drill) -> bool:
+        self.store.append(self.attempt_id, DrillStarted(at=self._now(), drill=drill.name))
+        self._wrote()
+        try:
+            await perform(drill, self.arena.world)
+        except KuartuiError as error:
+            self._trouble(error.message)
+            return False
+        await self.clock.sleep(DRILL_PAUSE)
+        until = self._now() + drill.settle
+        while self._now() < until:
+            if is_clear(self.level, self._state()) and await self._confirmed():
+                self.store.append(self.attempt_id, DrillPassed(at=self._now(), drill=drill.name))
+                self._wrote()
+                return True
+            await self.clock.sleep(CONFIRM)
+        return False
+
+    async def _fire(self, index: int) -> None:
+        """One step of the level's own timeline."""
+        event = self.level.setup.events[index]
+        try:
+            world = self.arena.world
+            setup = Setup(world, self.attempt_id, note=self._note, report=silent, patient=True)
+            stage = Stage(apply=event.apply, delete=event.delete)
+            await setup.change(stage)
+        except KuartuiError as error:
+            self._trouble(error.message)
+            return
+        self.store.append(self.attempt_id, TimelineFired(at=self._now(), index=index))
+        self._wrote()
+
+
+def seen(findings: dict[str, dict[str, Any]]) -> dict[str, Seen]:
+    """Stored findings as snapshots show them."""
+    return {
+        name: Seen(item["state"], item["observed"], item["problem"], item["held_since"])
+        for name, item in findings.items()
+    }

@@ -1,0 +1,396 @@
+"""An attempt as one process sees it: follows the store, and leads where nobody else does (see `play.session`)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from kuartui.cluster.base import Cluster, Progress, Report, Sandbox, silent
+from kuartui.cluster.clock import Clock, RealClock
+from kuartui.errors import AttemptError, KuartuiError
+from kuartui.game.attempt import AttemptState, is_clear, step
+from kuartui.game.events import (
+    AttemptEvent,
+    Finished,
+    HintTaken,
+    Outcome,
+    Paused,
+    ResetDone,
+    Resumed,
+    SolutionsOpened,
+)
+from kuartui.game.guards import sticky_names
+from kuartui.game.level import Level
+from kuartui.game.score import potential, score
+from kuartui.play import present, timer, view
+from kuartui.play.leading import Leader, seen
+from kuartui.play.present import Seen
+from kuartui.play.takedown import take_down
+from kuartui.play.view import AttemptView, HintView, Phase, PlayEvent, Result
+from kuartui.progress.store import AttemptRecord, Store
+
+POLL = 0.1  # seconds between two looks into the store for what other processes wrote
+LEASE_EVERY = 1.0  # seconds between two renewals of the lead
+
+
+class AttemptSession:
+    """A running (or finished) attempt as one process sees it. Make one with `start` or `resume`."""
+
+    def __init__(
+        self, record: AttemptRecord, level: Level, cluster: Cluster, store: Store, sandbox: Sandbox | None
+    ) -> None:
+        self.record, self.level, self.cluster, self.store = record, level, cluster, store
+        self.sandbox = sandbox
+        self.clock: Clock = sandbox.clock if sandbox else RealClock()
+        self.kubeconfig = Path(record.kubeconfig) if record.kubeconfig else None
+        self._holder = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._events: list[AttemptEvent] = []
+        self._sequence = 0
+        self._state = AttemptState()
+        self._sticky = sticky_names(level)
+        self._anchor = store.anchor(record.id)
+        self._seen: dict[str, Seen] = {}
+        self._phase: Phase = "running"
+        self._progress = ""
+        self._trouble = ""
+        self._listeners: set[asyncio.Queue[PlayEvent | None]] = set()
+        self._leader: Leader | None = None
+        self._leased_at = -LEASE_EVERY
+        self._task: asyncio.Task[None] | None = None
+        self._result: Result | None = None
+        self._closed = False
+        self._sync()
+
+    # --- what there is to see ----------------------------------------------------------------------------------------
+
+    @property
+    def attempt_id(self) -> str:
+        return self.record.id
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process runs the live checks."""
+        return self._leader is not None and self._leader.engine is not None
+
+    def elapsed(self) -> float:
+        """Seconds on the attempt's clock."""
+        if self._state.finished_at is not None:
+            return self._state.finished_at
+        return min(timer.elapsed(self.clock, self._anchor, self._state.last_at), float(self.level.time_limit))
+
+    def snapshot(self) -> AttemptView:
+        """All there is to show, now. Cheap: call it at every event and every tick of a clock."""
+        elapsed, state, level = self.elapsed(), self._state, self.level
+        following = present.next_hint(level, state)
+        return AttemptView(
+            attempt_id=self.record.id,
+            level=level,
+            mode=self.record.mode,
+            cluster=self.record.cluster,
+            kubeconfig=self.kubeconfig,
+            phase="over" if state.over else self._phase,
+            elapsed=elapsed,
+            paused=state.paused,
+            checks=present.checks(level, state, self._seen, elapsed),
+            guards=present.guards(level, state),
+            hints=present.hints(level, state),
+            next_hint_cost=None if following is None else present.hint(level, following).cost,
+            hints_left=len(level.hints) - len(state.hints),
+            score=score(level, state, elapsed),
+            potential=potential(level, state, elapsed),
+            timeline=present.timeline(level, self._events),
+            outcome=state.outcome,
+            trouble=self._trouble,
+            progress=self._progress,
+        )
+
+    async def events(self) -> AsyncIterator[PlayEvent]:
+        """What happens from now on, until the attempt is over or the session closed."""
+        queue: asyncio.Queue[PlayEvent | None] = asyncio.Queue()
+        if self._closed or self._result is not None:
+            return
+        self._listeners.add(queue)
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            self._listeners.discard(queue)
+
+    async def refresh(self) -> AttemptView:
+        """Look at every check now (probes included) and return the new snapshot: `level check`."""
+        if self._leader is not None and self.leading:
+            await self._leader.refresh()
+        elif not self._state.over:
+            await self.clock.sleep(3 * POLL)  # the leader's findings are live; let what is under way arrive
+        self._sync()
+        return self.snapshot()
+
+    def result(self) -> Result:
+        """AttemptError while it is not over."""
+        if self._result is None:
+            raise AttemptError("the attempt is not over", hint="kuartui level finish")
+        return self._result
+
+    # --- what a player does --------------------------------------------------------------------------------------------
+
+    async def hint(self) -> HintView:
+        """Take the next hint. AttemptError when there is none left or the attempt is over."""
+        self._must_run()
+        index = present.next_hint(self.level, self._state)
+        if index is None:
+            raise AttemptError("there are no more hints")
+        self._write(HintTaken(at=self.elapsed(), index=index))
+        return present.hint(self.level, index)
+
+    async def open_solutions(self) -> None:
+        """Look at the solutions before the end: the attempt becomes practice."""
+        self._must_run()
+        self._write(SolutionsOpened(at=self.elapsed()))
+
+    async def pause(self) -> None:
+        """Stop the clock. AttemptError when the mode does not allow it."""
+        self._must_run()
+        if self.record.mode != "practice":
+            raise AttemptError("the clock can be paused in practice only", hint="kuartui level start --practice LEVEL")
+        self._set_clock(ticking=False)
+        self._write(Paused(at=self.elapsed()))
+
+    async def unpause(self) -> None:
+        self._must_run()
+        self._set_clock(ticking=True)
+        self._write(Resumed(at=self.elapsed()))
+
+    async def reset(self, report: Report = silent) -> None:
+        """Set the level up anew. The clock runs on."""
+        self._must_run()
+        self.store.seize(self.record.id, self._holder)
+        self._leased_at = self.clock.monotonic()
+        await self._drop_lead(release=False)
+        await self._find_sandbox(report)
+        self._enter("setup", "setting the level up anew")
+        leader = self._new_leader()
+        try:
+            await leader.renew(self._reporting(report))
+            self._write(ResetDone(at=self.elapsed()))
+            await leader.lead()
+            self._leader = leader
+        except KuartuiError:
+            await leader.stop()
+            raise
+        finally:
+            self._enter("running")
+        self._emit(view.WasReset(self._state.resets))
+
+    async def finish(self) -> Result:
+        """End it here with what is green. An attempt that turns all green ends by itself."""
+        if not self._state.over:
+            outcome: Outcome = "solved" if is_clear(self.level, self._state) else "finished"
+            self._write(Finished(at=self.elapsed(), outcome=outcome))
+        return self.result()
+
+    async def abandon(self) -> None:
+        """End it without a score, and clean up."""
+        if not self._state.over:
+            self._write(Finished(at=self.elapsed(), outcome="abandoned"))
+        await self.close()
+
+    async def close(self, *, referee: bool = True) -> None:
+        """Let go; a running attempt goes on and can be resumed. With `referee`, a process of its own goes on looking
+        at the checks, so that nothing goes unseen while no screen is open."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        led = self.leading
+        if self._state.over:
+            await self._take_down()
+        await self._drop_lead()
+        if referee and led and not self._state.over:
+            from kuartui.play.referee import spawn
+
+            spawn(self.record.id)
+        for queue in list(self._listeners):
+            queue.put_nowait(None)
+
+    # --- following the store -----------------------------------------------------------------------------------------
+
+    def _write(self, *events: AttemptEvent) -> None:
+        self.store.append(self.record.id, *events)
+        self._sync()
+
+    def _sync(self) -> None:
+        """Take in what is new in the store, whoever wrote it."""
+        fresh = self.store.events(self.record.id, self._sequence)
+        before = {check.name: check for check in present.checks(self.level, self._state, self._seen, 0.0)}
+        broken = self._state.broken
+        for sequence, event in fresh:
+            self._sequence = sequence
+            self._state = step(self._state, event, self._sticky)
+            self._events.append(event)
+            entry = present.line(self.level, event)
+            if entry is not None:
+                self._emit(view.TimelineGrew(entry))
+            if isinstance(event, HintTaken):
+                self._emit(view.HintTaken(present.hint(self.level, event.index)))
+            if isinstance(event, ResetDone):
+                self._seen = {}
+        self._anchor = self.store.anchor(self.record.id)
+        self._seen = seen(self.store.findings(self.record.id))
+        self._tell_changes(before, broken)
+        if self._state.over and self._result is None:
+            self._conclude()
+
+    def _tell_changes(self, before: dict[str, view.CheckView], broken: frozenset[str]) -> None:
+        for check in present.checks(self.level, self._state, self._seen, self.elapsed()):
+            old = before[check.name]
+            if (check.state, check.observed, check.problem, check.voided_by) != (
+                old.state,
+                old.observed,
+                old.problem,
+                old.voided_by,
+            ):
+                self._emit(view.CheckChanged(check, old.state))
+        if self._state.broken != broken:
+            for guard in present.guards(self.level, self._state):
+                if guard.broken != (guard.name in broken):
+                    self._emit(view.GuardChanged(guard))
+
+    def _conclude(self) -> None:
+        """The attempt is over: work the score out and close the books."""
+        outcome = self._state.outcome
+        if outcome is None:
+            return
+        elapsed = self.elapsed()
+        final = score(self.level, self._state, elapsed)
+        before = self.store.best_score(self.record.level, without=self.record.id)
+        self.store.set_outcome(self.record.id, outcome, final)
+        self._result = Result(
+            attempt_id=self.record.id,
+            level=self.level,
+            outcome=outcome,
+            score=final,
+            checks=present.checks(self.level, self._state, self._seen, elapsed),
+            guards=present.guards(self.level, self._state),
+            timeline=present.timeline(self.level, self._events),
+            debrief=self.level.debrief,
+            solutions=self.level.solutions,
+            best=max(final.total, before or 0),
+            best_before=before,
+        )
+        self._emit(view.PhaseChanged("over", present.ENDINGS[outcome]))
+        self._emit(view.Finished(self._result))
+        for queue in self._listeners:
+            queue.put_nowait(None)
+
+    def _emit(self, event: PlayEvent) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(event)
+
+    # --- leading -------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Begin to lead (where nobody else does) and to follow; returns when the first look is done."""
+        await self._try_to_lead()
+        self._task = asyncio.ensure_future(self._loop())
+
+    async def _loop(self) -> None:
+        version = self.store.data_version()
+        while not self._state.over:
+            await self.clock.sleep(POLL)
+            now = self.store.data_version()
+            if now != version:
+                version = now
+                self._sync()
+            if not self._state.over and self.elapsed() >= self.level.time_limit:
+                self._write(Finished(at=float(self.level.time_limit), outcome="time-up"))
+            elif self._leader is not None and self.leading:
+                self._leader.tick()
+            if self._phase != "setup":
+                await self._try_to_lead()
+
+    async def _try_to_lead(self) -> None:
+        """Take the lead or keep it. Trouble with the cluster is shown, and tried again."""
+        now = self.clock.monotonic()
+        if self._state.over or now - self._leased_at < LEASE_EVERY:
+            return
+        self._leased_at = now
+        if not self.store.lease(self.record.id, self._holder):
+            await self._drop_lead(release=False)
+            return
+        if self._leader is not None:
+            return
+        leader: Leader | None = None
+        try:
+            await self._find_sandbox()
+            leader = self._new_leader()
+            await leader.lead()
+            self._leader = leader
+            self._set_trouble("")
+        except KuartuiError as error:
+            self._set_trouble(error.message)
+            if leader is not None:
+                await leader.stop()
+
+    def _new_leader(self) -> Leader:
+        if self.sandbox is None:
+            raise AttemptError("the cluster of this attempt is gone", hint="kuartui level reset")
+        return Leader(
+            self.level,
+            self.record.id,
+            self.sandbox,
+            self.store,
+            now=self.elapsed,
+            state=lambda: self._state,
+            wrote=self._sync,
+            trouble=self._set_trouble,
+        )
+
+    async def _find_sandbox(self, report: Report = silent) -> None:
+        """The attempt's place; a cluster that went down is brought up again."""
+        await self.cluster.up(report)
+        self.sandbox = await self.cluster.find(self.record.sandbox) or self.sandbox
+        if self.sandbox is None:
+            raise AttemptError(
+                "the cluster of this attempt is gone", hint="kuartui level reset, or level finish --abandon"
+            )
+        self.clock = self.sandbox.clock
+
+    async def _drop_lead(self, *, release: bool = True) -> None:
+        leader, self._leader = self._leader, None
+        if leader is not None:
+            await leader.stop()
+        if release:
+            self.store.release(self.record.id, self._holder)
+
+    async def _take_down(self) -> None:
+        await take_down(self.record, self.level, self.cluster, self.store)
+
+    def _set_clock(self, *, ticking: bool) -> None:
+        self.store.set_anchor(self.record.id, timer.anchor(self.clock, self.elapsed(), ticking=ticking))
+
+    def _set_trouble(self, text: str) -> None:
+        if text != self._trouble:
+            self._trouble = text
+            self._emit(view.TroubleChanged(text))
+
+    def _enter(self, phase: Phase, progress: str = "") -> None:
+        self._phase, self._progress = phase, progress
+        self._emit(view.PhaseChanged(phase, progress))
+
+    def _reporting(self, report: Report) -> Report:
+        def tell(progress: Progress) -> None:
+            self._progress = progress.text
+            self._emit(view.SetupProgress(progress.text, progress.step, progress.steps))
+            report(progress)
+
+        return tell
+
+    def _must_run(self) -> None:
+        self._sync()
+        if self._state.over:
+            raise AttemptError("the attempt is over", hint="kuartui level start LEVEL")
