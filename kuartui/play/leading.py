@@ -80,6 +80,7 @@ class Leader:
         """Set the level up anew."""
         await self._quiet()
         self.store.forget_made(self.attempt_id)
+        self.store.clear_findings(self.attempt_id)
         self._keep(await self.arena.renew(report, self._note))
 
     async def lead(self) -> None:

@@ -227,6 +227,10 @@ class Store:
     def set_finding(self, attempt_id: str, name: str, finding: dict[str, Any]) -> None:
         self._execute("INSERT OR REPLACE INTO findings VALUES (?, ?, ?)", (attempt_id, name, orjson.dumps(finding)))
 
+    def clear_findings(self, attempt_id: str) -> None:
+        """Before a level is set up anew."""
+        self._execute("DELETE FROM findings WHERE attempt = ?", (attempt_id,))
+
     def set_outcome(self, attempt_id: str, outcome: Outcome, score: Score) -> None:
         """Close the books; what is over stays as it was closed first."""
         self._execute(
