@@ -27,6 +27,9 @@ class Timer(Protocol):
 class Clock(Protocol):
     """What components may ask of time."""
 
+    stepped: bool
+    """Whether time stands still until somebody advances it."""
+
     def now(self) -> datetime:
         """The wall clock time, aware, in UTC."""
         ...
@@ -50,6 +53,8 @@ class Clock(Protocol):
 
 class RealClock:
     """The machine's own time."""
+
+    stepped = False
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -84,6 +89,8 @@ class _FastTimer:
 
 class FastClock:
     """Time that passes only inside `advance`, as fast as the cluster can follow."""
+
+    stepped = True
 
     def __init__(self, start: datetime | None = None) -> None:
         self._start = start or datetime.now(UTC).replace(microsecond=0)

@@ -57,6 +57,10 @@ class Stream:
             data += chunk
         return data
 
+    def unread(self, data: bytes) -> None:
+        """Put bytes back to be read next: a protocol was switched and its parser had read ahead."""
+        self._buffer[:0] = data
+
     async def write(self, data: bytes) -> None:
         """Send, waiting while the peer's buffer is full. Raises BrokenPipeError if the peer is gone."""
         peer = self._peer

@@ -1,0 +1,1 @@
+"""Which images exist, what is in them, and how their programs behave."""

@@ -1,0 +1,182 @@
+"""ps, top, kill, free: the container's process table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kuartui.embedded.images.applets.options import parse
+from kuartui.embedded.node.runtime.process import SIGNAL_NUMBERS, Process
+from kuartui.embedded.node.runtime.users import user_name
+
+NAMES = {number: name for name, number in SIGNAL_NUMBERS.items()}
+
+
+def visible(process: Process) -> Iterator[Process]:
+    """The processes that one sees: of the container, and of the one whose namespace it shares."""
+    container = process.container
+    if container.target is not None:
+        yield from list(container.target.processes.values())
+    yield from list(container.processes.values())
+
+
+def _pids(process: Process) -> dict[int, Process]:
+    """Numbers as seen from here: with a shared namespace the target's come first."""
+    found: dict[int, Process] = {}
+    for other in visible(process):
+        pid = other.pid
+        while pid in found:
+            pid += 1
+        found[pid] = other
+    return found
+
+
+async def ps(process: Process) -> int:
+    """ps, as busybox or procps print it."""
+    image = process.container.spec.image
+    rows = sorted(_pids(process).items())
+    if image.distribution in ("busybox", "alpine"):
+        await process.out("PID   USER     TIME  COMMAND\n")
+        for pid, other in rows:
+            user = user_name(image, other.user.uid) or str(other.user.uid)
+            await process.out(f"{pid:5d} {user:<8s} {_minutes(process, other):>5s} {_command(other)}\n")
+        return 0
+    if any("a" in word for word in process.argv[1:]):
+        await process.out("USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n")
+        for pid, other in rows:
+            user = user_name(image, other.user.uid) or str(other.user.uid)
+            rss = other.memory >> 10
+            await process.out(
+                f"{user:<8s} {pid:7d}  0.0  0.0 {rss * 2:6d} {rss:5d} ?        Ss   00:00   0:00 {_command(other)}\n"
+            )
+        return 0
+    await process.out("    PID TTY          TIME CMD\n")
+    for pid, other in rows:
+        await process.out(f"{pid:7d} ?        00:00:00 {_command(other).split()[0].rpartition('/')[2]}\n")
+    return 0
+
+
+def _minutes(process: Process, other: Process) -> str:
+    spent = int(process.container.cpu.total()) if other.pid == 1 else 0
+    return f"{spent // 60:d}:{spent % 60:02d}"
+
+
+def _command(process: Process) -> str:
+    return " ".join(process.argv)
+
+
+async def top(process: Process) -> int:
+    """top -b -n 1: one picture (in a terminal, refreshed until Ctrl-C)."""
+    options, _ = await parse(process, "bn:d:H")
+    rounds = int(options.get("n", "0") or 0) or (10**9 if process.terminal else 1)
+    image = process.container.spec.image
+    for number in range(rounds):
+        if number:
+            await process.clock.sleep(float(options.get("d", 5)))
+        usage = process.container.usage()
+        share = usage.cpu_nanocores / 1e9 / process.container.sandbox.cores * 100
+        lines = [
+            f"Mem: {usage.memory_bytes >> 10}K used, {process.container.sandbox.node_memory >> 10}K free, 0K shrd",
+            f"CPU: {share:3.0f}% usr   0% sys   0% nic {100 - share:3.0f}% idle",
+            "Load average: 0.00 0.00 0.00 1/200 1",
+            "  PID  PPID USER     STAT   VSZ %VSZ CPU %CPU COMMAND",
+        ]
+        for pid, other in sorted(_pids(process).items()):
+            user = user_name(image, other.user.uid) or str(other.user.uid)
+            lines.append(
+                f"{pid:5d}     0 {user:<8s} S    {other.memory >> 10:6d}   0%   0 {share:3.0f}% {_command(other)}"
+            )
+        start = "\x1b[H\x1b[J" if process.terminal else ""
+        await process.out(start + "\n".join(lines) + "\n")
+    return 0
+
+
+async def kill(process: Process) -> int:
+    """kill [-s SIG|-SIG] pids. A container's first process ignores what it does not handle, KILL from inside too."""
+    words = process.argv[1:]
+    name = "TERM"
+    if words[:1] == ["-l"]:
+        await process.out("".join(f"{number:2d}) {signal}\n" for signal, number in SIGNAL_NUMBERS.items()))
+        return 0
+    if words[:1] == ["-s"] and len(words) > 1:
+        name, words = words[1], words[2:]
+    elif words and words[0].startswith("-") and len(words[0]) > 1:
+        name, words = words[0][1:], words[1:]
+    name = NAMES.get(int(name), "TERM") if name.isdigit() and name != "0" else name.upper().removeprefix("SIG")
+    if not words:
+        await process.err("kill: you need to specify whom to kill\n")
+        return 1
+    code = 0
+    for word in words:
+        other = _pids(process).get(int(word)) if word.isdigit() else None
+        if other is None:
+            await process.err(f"kill: can't kill pid {word}: No such process\n")
+            code = 1
+        elif name not in ("0", "KILL") or (name == "KILL" and other.pid != 1):
+            other.signal(name)
+    return code
+
+
+async def free(process: Process) -> int:
+    """free [-m]."""
+    options, _ = await parse(process, "bkmgh")
+    unit = 20 if "m" in options or "h" in options else 30 if "g" in options else 10
+    total = process.container.sandbox.node_memory >> unit
+    used = process.container.usage().memory_bytes >> unit
+    await process.out(
+        "              total        used        free      shared  buff/cache   available\n"
+        f"Mem:     {total:10d}  {used:10d}  {total - used:10d}           0           0  {total - used:10d}\n"
+        "Swap:             0           0           0\n"
+    )
+    return 0
+
+
+def _named(process: Process, name: str, *, full: bool = False) -> list[tuple[int, Process]]:
+    found = []
+    for pid, other in sorted(_pids(process).items()):
+        if other is process:
+            continue
+        own = other.argv[0].rpartition("/")[2]
+        if own == name or (full and name in _command(other)):
+            found.append((pid, other))
+    return found
+
+
+async def pidof(process: Process) -> int:
+    """pidof name."""
+    found = _named(process, process.argv[-1])
+    if found:
+        await process.out(" ".join(str(pid) for pid, _ in reversed(found)) + "\n")
+    return 0 if found else 1
+
+
+async def pgrep(process: Process) -> int:
+    """pgrep [-f] name."""
+    found = _named(process, process.argv[-1], full=True)
+    await process.out("".join(f"{pid}\n" for pid, _ in found))
+    return 0 if found else 1
+
+
+async def pkill(process: Process) -> int:
+    """pkill, killall [-SIG] name."""
+    name = "TERM"
+    words = process.argv[1:]
+    while words and words[0].startswith("-"):
+        flag = words.pop(0)[1:]
+        if flag == "s" and words:
+            flag = words.pop(0)
+        if flag.isdigit():
+            name = NAMES.get(int(flag), "TERM")
+        elif flag.upper().removeprefix("SIG") in SIGNAL_NUMBERS:
+            name = flag.upper().removeprefix("SIG")
+    found = [other for word in words for _, other in _named(process, word, full="pkill" in process.argv[0])]
+    for other in found:
+        if name != "KILL" or other.pid != 1:
+            other.signal(name)
+    if not found and "killall" in process.argv[0]:
+        await process.err("".join(f"killall: {word}: no process killed\n" for word in words))
+    return 0 if found else 1
+
+
+async def killall(process: Process) -> int:
+    """killall [-SIG] names."""
+    return await pkill(process)

@@ -1,0 +1,97 @@
+"""Base images: what busybox, Alpine and Debian userlands consist of. Other images are these plus a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from kuartui.embedded.images.applets import basic, filesystem, names, processes, sockets, timing, wget
+from kuartui.embedded.images.applets.curl import curl
+from kuartui.embedded.images.model import ImageFile, Program
+
+OVERRIDES: Mapping[str, Program] = {
+    "sleep": timing.sleep, "usleep": timing.usleep, "date": timing.date, "timeout": timing.timeout,
+    "uptime": timing.uptime, "ls": filesystem.ls, "touch": filesystem.touch, "chown": filesystem.chown,
+    "tail": filesystem.tail, "df": filesystem.df, "mount": filesystem.mount, "hostname": basic.hostname,
+    "id": basic.ident, "whoami": basic.whoami, "which": basic.which, "env": basic.env, "printenv": basic.printenv,
+    "ps": processes.ps, "top": processes.top, "free": processes.free, "killall": processes.killall,
+    "pidof": processes.pidof, "pgrep": processes.pgrep, "pkill": processes.pkill, "nohup": basic.nohup,
+    "setsid": basic.nohup,
+}  # fmt: skip
+DIRECT: Mapping[str, Program] = {
+    "true": basic.true, "false": basic.false, "echo": basic.echo, "cat": basic.cat, "test": basic.test,
+    "[": basic.test, "kill": processes.kill,
+}  # fmt: skip
+BUSYBOX_NET: Mapping[str, Program] = {
+    "wget": wget.wget, "nc": sockets.nc, "telnet": sockets.telnet, "ping": sockets.ping, "nslookup": names.nslookup,
+}  # fmt: skip
+# Commands of the sandboxed shell that every userland has.
+COMMON = tuple(
+    """arch awk base32 base64 basename chgrp chmod cksum clear cmp comm cp cut dd diff dirname du egrep expand expr factor
+    fgrep find flock fold grep groups gunzip gzip head hexdump hostid install less ln logname md5sum mkdir mkfifo mktemp
+    more mv nice nl nproc od paste patch printf readlink realpath rev rm rmdir sed seq sha1sum sha256sum sha512sum shuf
+    sort split stat strings sum sync tac tar tee tr tree truncate tsort tty uname unexpand uniq unlink unzip users
+    vi watch wc who xargs xxd yes zcat""".split()
+)
+
+PASSWD = """root:x:0:0:root:/root:/bin/sh
+bin:x:1:1:bin:/bin:/sbin/nologin
+daemon:x:2:2:daemon:/sbin:/sbin/nologin
+{more}nobody:x:65534:65534:nobody:{home}:{shell}
+"""
+GROUP = """root:x:0:{root}
+bin:x:1:root,bin,daemon
+daemon:x:2:root,bin,daemon
+{more}"""
+
+
+def text(content: str, mode: int = 0o644) -> ImageFile:
+    """A text file."""
+    return ImageFile(content.encode(), mode)
+
+
+def directory(mode: int = 0o755, uid: int = 0, gid: int = 0) -> ImageFile:
+    """A directory."""
+    return ImageFile(None, mode, uid, gid)
+
+
+def accounts(users: str = "", groups: str = "", *, nobody: int = 65534, alpine: bool = True) -> dict[str, ImageFile]:
+    """/etc/passwd and /etc/group with more rows."""
+    passwd = PASSWD.format(more=users, home="/" if alpine else "/nonexistent", shell="/sbin/nologin")
+    nogroup = f"{'nobody' if alpine else 'nogroup'}:x:{nobody}:\n"
+    return {
+        "/etc/passwd": text(passwd),
+        "/etc/group": text(GROUP.format(root="root" if alpine else "", more=groups + nogroup)),
+    }
+
+
+@cache
+def userland(kind: str) -> tuple[dict[str, Program], dict[str, Program], frozenset[str], dict[str, str]]:
+    """programs, direct programs, shell commands and shells of busybox, alpine or debian."""
+    places = ["/bin", "/usr/bin"] if kind == "debian" else ["/bin"]
+    overrides = dict(OVERRIDES)
+    if kind != "debian":
+        overrides |= BUSYBOX_NET
+    if kind == "debian":
+        for absent in ("usleep", "killall"):
+            overrides.pop(absent, None)
+        for absent in ("ps", "top", "free", "uptime", "pgrep", "pkill", "pidof"):  # procps is not in slim images
+            overrides.pop(absent, None)
+    programs = {f"{place}/{name}": program for place in places for name, program in overrides.items()}
+    direct = {f"{place}/{name}": program for place in places for name, program in DIRECT.items()}
+    missing = {"vi", "xxd", "less", "unzip", "patch", "tree"} if kind == "debian" else {"strings"}
+    commands = frozenset(f"{place}/{name}" for place in places for name in COMMON if name not in missing)
+    if kind == "debian":
+        shells = {
+            f"{place}/{name}": flavour
+            for place in places
+            for name, flavour in (("sh", "dash"), ("dash", "dash"), ("bash", "bash"))
+        }
+    else:
+        shells = {"/bin/sh": "ash", "/bin/ash": "ash"}
+    return programs, direct, commands, shells
+
+
+def curl_programs() -> dict[str, Program]:
+    """curl, where an image has it."""
+    return {"/usr/bin/curl": curl}

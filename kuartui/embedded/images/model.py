@@ -1,0 +1,92 @@
+"""What an image is: its config as a registry serves it, its files, and the programs in it.
+
+A program is a coroutine that gets a `Process`. Shell commands that the sandboxed shell brings itself (grep, awk, …)
+are only named, so that an image without them does not have them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kuartui.embedded.node.runtime.process import Process
+
+Program = Callable[["Process"], Awaitable[int]]
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """The OCI image config, as far as a kubelet uses it."""
+
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = (("PATH", PATH),)
+    user: str = ""  # "", "1000", "nobody", "101:101"
+    working_dir: str = "/"
+    ports: tuple[int, ...] = ()
+    stop_signal: str = "SIGTERM"
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file (`data`), a link (`target`) or a directory (neither) of an image."""
+
+    data: bytes | None = None
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image. What can be run is by absolute path.
+
+    `programs` replace a command of the sandboxed shell with the same name, `direct` ones run only when a container or
+    an exec starts them itself (the shell's own are faster inside of it); `commands` are those that only the shell has.
+    `shells` says how each shell words its complaints: ash (busybox), dash (Debian) or bash.
+    """
+
+    repository: str  # docker.io/library/busybox
+    tag: str
+    config: ImageConfig = ImageConfig()
+    files: Mapping[str, ImageFile] = field(default_factory=dict)
+    programs: Mapping[str, Program] = field(default_factory=dict)
+    direct: Mapping[str, Program] = field(default_factory=dict)
+    commands: frozenset[str] = frozenset()
+    shells: Mapping[str, str] = field(default_factory=dict)
+    size: int = 5 << 20
+    memory: int = 1 << 20  # working set of its main program at rest
+    distribution: str = "alpine"
+
+    @cached_property
+    def executables(self) -> frozenset[str]:
+        """Every path that can be run."""
+        return frozenset((*self.programs, *self.direct, *self.commands, *self.shells))
+
+    @cached_property
+    def reference(self) -> str:
+        """The full name with tag."""
+        return f"{self.repository}:{self.tag}"
+
+    @property
+    def digest(self) -> str:
+        """A stable stand-in for the manifest's digest."""
+        return "sha256:" + hashlib.sha256(f"{self.repository}:{self.tag}".encode()).hexdigest()
+
+    @property
+    def id(self) -> str:
+        """The image id: the digest of its config."""
+        return "sha256:" + hashlib.sha256(f"config {self.repository}:{self.tag}".encode()).hexdigest()
+
+    @property
+    def repo_digest(self) -> str:
+        """As in a container status' imageID."""
+        return f"{self.repository}@{self.digest}"

@@ -1,0 +1,168 @@
+"""The registries of the world, as containerd meets them: which references resolve, and how the others fail.
+
+The texts are containerd's (core/remotes/docker) behind the CRI's `rpc error`, because players search for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kuartui.embedded.images.model import Image
+from kuartui.embedded.images.reference import Reference, parse
+
+BYTES_PER_SECOND = 40 << 20
+
+PUBLIC = frozenset(
+    [
+        "docker.io",
+        "gcr.io",
+        "registry.k8s.io",
+        "k8s.gcr.io",
+        "quay.io",
+        "ghcr.io",
+        "mcr.microsoft.com",
+        "public.ecr.aws",
+    ]
+)
+
+
+class PullError(Exception):
+    """What the CRI's PullImage returns; str() is what the kubelet puts into events after `Failed to pull image "x": `."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"rpc error: code = {code} desc = {text}")
+        self.code = code
+        self.text = text
+
+
+Finder = Callable[[Reference], Image | None]
+"""Gives the image for a reference to its repository, or None if it has no such tag."""
+
+
+@dataclass
+class Registry:
+    """A registry that somebody runs. With `accounts` (user to password) it wants to be asked politely."""
+
+    host: str
+    accounts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Login:
+    """What an imagePullSecret offers for a server."""
+
+    server: str
+    username: str
+    password: str
+
+
+class ImageCatalogue:
+    """Everything that can be pulled."""
+
+    def __init__(self, library: Callable[[str], Finder | None]) -> None:
+        """`library` gives the finder of a repository; it is asked when somebody pulls from it."""
+        self._library = library
+        self._own: dict[str, dict[str, Image]] = {}
+        self._registries: dict[str, Registry] = {host: Registry(host) for host in PUBLIC}
+        self._images: dict[str, Image] = {}
+
+    def add(self, image: Image) -> None:
+        """Publish an image: a level's own."""
+        self._own.setdefault(image.repository, {})[image.tag] = image
+        self._images.pop(image.reference, None)
+        host = image.repository.partition("/")[0]
+        self._registries.setdefault(host, Registry(host))
+
+    def add_registry(self, registry: Registry) -> None:
+        """Run a registry."""
+        self._registries[registry.host] = registry
+
+    def pull(self, text: str, logins: Iterable[Login] = ()) -> Image:
+        """The image for a reference. Raises PullError or reference.InvalidReference."""
+        reference = parse(text)
+        registry = self._registries.get(reference.registry)
+        if registry is None:
+            host = reference.registry.partition(":")[0]
+            raise _unresolved(
+                reference,
+                f'failed to do request: Head "https://{reference.registry}/v2/{reference.path}/manifests/'
+                f'{reference.tag or reference.digest}": dial tcp: lookup {host} on 172.18.0.1:53: no such host',
+            )
+        if registry.accounts:
+            _authorise(reference, registry, logins)
+        image = self._find(reference)
+        if image is None:
+            raise self._missing(reference)
+        return image
+
+    @staticmethod
+    def seconds(image: Image) -> float:
+        """How long pulling takes."""
+        return round(0.3 + image.size / BYTES_PER_SECOND, 3)
+
+    def _find(self, reference: Reference) -> Image | None:
+        own = self._own.get(reference.repository)
+        if own is not None:
+            if reference.digest:
+                return next((image for image in own.values() if image.digest == reference.digest), None)
+            if reference.tag in own:
+                return own[reference.tag]
+        key = str(reference)
+        if key not in self._images:
+            finder = self._library(reference.repository)
+            image = finder(reference) if finder is not None else None
+            if image is None:
+                return None
+            self._images[key] = image
+        return self._images[key]
+
+    def _missing(self, reference: Reference) -> PullError:
+        known = reference.repository in self._own or self._library(reference.repository) is not None
+        if known or reference.registry != "docker.io":
+            return PullError("NotFound", f"{_failed(reference)}: {reference}: not found")
+        return _unresolved(
+            reference,
+            "pull access denied, repository does not exist or may require authorization: "
+            "server message: insufficient_scope: authorization failed",
+        )
+
+
+def _authorise(reference: Reference, registry: Registry, logins: Iterable[Login]) -> None:
+    """Try the logins for this server in turn, as the kubelet's keyring does; anonymously if there is none."""
+    offered = [login for login in logins if _server(login.server) == registry.host]
+    if any(registry.accounts.get(login.username) == login.password for login in offered):
+        return
+    what = "fetch oauth token" if offered else "fetch anonymous token"
+    scope = f"repository%3A{reference.path.replace('/', '%2F')}%3Apull"
+    raise _unresolved(
+        reference,
+        f"failed to authorize: failed to {what}: unexpected status from GET request to "
+        f"https://{registry.host}/token?scope={scope}&service={registry.host}: 401 Unauthorized",
+    )
+
+
+def _server(text: str) -> str:
+    host = text.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    return "docker.io" if host in ("index.docker.io", "docker.io") else host
+
+
+def _failed(reference: Reference) -> str:
+    return f'failed to pull and unpack image "{reference}": failed to resolve reference "{reference}"'
+
+
+def _unresolved(reference: Reference, why: str) -> PullError:
+    return PullError("Unknown", f"{_failed(reference)}: {why}")
+
+
+def logins_of(docker_config: Mapping[str, Mapping[str, str]]) -> list[Login]:
+    """The logins of a docker config's `auths`."""
+    import base64
+
+    found = []
+    for server, entry in docker_config.items():
+        user, password = entry.get("username", ""), entry.get("password", "")
+        if entry.get("auth"):
+            user, _, password = base64.b64decode(entry["auth"]).decode(errors="replace").partition(":")
+        found.append(Login(server, user, password))
+    return found

@@ -1,0 +1,128 @@
+"""TLS over the network's streams, with the real library: certificates, SNI and complaints are OpenSSL's.
+
+Each side gets an ordinary `Stream` of plain bytes; two tasks move them through an `SSLObject`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+
+from kuartui.embedded.network.stream import Handler, Stream, pipe
+
+
+async def connect_tls(stream: Stream, context: ssl.SSLContext, server_name: str | None) -> Stream:
+    """Speak TLS as the client on a connected stream. Raises ssl.SSLError (certificate, protocol) or OSError."""
+    return (await _wrap(stream, context, server_side=False, server_name=server_name))[0]
+
+
+def tls_handler(
+    context: ssl.SSLContext, handler: Handler, failed: Callable[[ssl.SSLError], None] | None = None
+) -> Handler:
+    """A connection handler that speaks TLS as the server and hands on what is inside."""
+
+    async def serve(stream: Stream) -> None:
+        try:
+            plain, pumps = await _wrap(stream, context, server_side=True, server_name=None)
+        except ssl.SSLError as error:
+            stream.abort()
+            if failed is not None:
+                failed(error)
+            return
+        try:
+            await handler(plain)
+            await pumps
+        finally:
+            pumps.cancel()
+            stream.close()
+
+    return serve
+
+
+async def _wrap(
+    stream: Stream, context: ssl.SSLContext, *, server_side: bool, server_name: str | None
+) -> tuple[Stream, asyncio.Future[None]]:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=server_side, server_hostname=server_name)
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            await _flush(outgoing, stream)
+            data = await stream.read()
+            if not data:
+                raise ConnectionResetError(104, "Connection reset by peer") from None
+            incoming.write(data)
+        except ssl.SSLError:
+            with contextlib.suppress(OSError):
+                await _flush(outgoing, stream)  # the alert
+            raise
+    await _flush(outgoing, stream)
+    plain, inner = pipe()
+    plain.local, plain.remote = stream.local, stream.remote
+    pumps = asyncio.ensure_future(_pump(stream, inner, tls, incoming, outgoing))
+    _PUMPS.add(pumps)
+    pumps.add_done_callback(_PUMPS.discard)
+    return plain, pumps
+
+
+_PUMPS: set[asyncio.Future[None]] = set()  # asyncio keeps only weak references to tasks
+
+
+async def _pump(
+    stream: Stream, inner: Stream, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+) -> None:
+    tasks = {
+        asyncio.ensure_future(_decrypt(stream, inner, tls, incoming, outgoing)),
+        asyncio.ensure_future(_encrypt(stream, inner, tls, outgoing)),
+    }
+    try:
+        for task in tasks:
+            await task
+    except OSError:
+        inner.abort()
+        stream.abort()
+    finally:
+        for task in tasks:
+            task.cancel()
+        stream.close()
+
+
+async def _decrypt(
+    stream: Stream, inner: Stream, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+) -> None:
+    while True:
+        try:
+            data = tls.read(1 << 16)
+        except ssl.SSLWantReadError:
+            await _flush(outgoing, stream)
+            received = await stream.read()
+            if received:
+                incoming.write(received)
+                continue
+            data = b""
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            data = b""
+        if not data:
+            inner.close()
+            return
+        await inner.write(data)
+
+
+async def _encrypt(stream: Stream, inner: Stream, tls: ssl.SSLObject, outgoing: ssl.MemoryBIO) -> None:
+    while data := await inner.read():
+        tls.write(data)
+        await _flush(outgoing, stream)
+    with contextlib.suppress(ssl.SSLError):
+        tls.unwrap()
+    with contextlib.suppress(OSError):
+        await _flush(outgoing, stream)
+    stream.close()
+
+
+async def _flush(outgoing: ssl.MemoryBIO, stream: Stream) -> None:
+    while data := outgoing.read():
+        await stream.write(data)

@@ -1,0 +1,1 @@
+"""Virtual nodes: a kubelet for each, and the runtime that their containers run on."""

@@ -1,0 +1,441 @@
+"""Containers: processes over a file system, with a log, limits and an end.
+
+A `Container` is made by `ContainerRuntime.create`, started once, and ends once; a restart is a new one. What it prints
+goes to its log and to whoever is attached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from kuartui.embedded.clock import Clock
+from kuartui.embedded.images.model import Program
+from kuartui.embedded.network import Network
+from kuartui.embedded.node.runtime import programs
+from kuartui.embedded.node.runtime.files import Files, User
+from kuartui.embedded.node.runtime.logs import ContainerLog
+from kuartui.embedded.node.runtime.process import ByteSource, NoInput, Process, Write
+from kuartui.embedded.node.runtime.rootfs import build
+from kuartui.embedded.node.runtime.spec import (
+    ContainerSpec,
+    CreateError,
+    ExecError,
+    ExecIO,
+    Exit,
+    Resources,
+    RuntimeFailure,
+    Sandbox,
+    Sink,
+    StartError,
+    Usage,
+)
+from kuartui.embedded.node.runtime.terminal import Terminal
+from kuartui.embedded.node.runtime.usage import CpuAccount
+from kuartui.embedded.node.runtime.users import resolve_user
+
+RUNC = "OCI runtime create failed: runc create failed: unable to start container process: error during container init: "
+
+
+class State(StrEnum):
+    """Of a container."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+class ContainerRuntime:
+    """Makes containers; one for the whole cluster."""
+
+    def __init__(self, clock: Clock, network: Network) -> None:
+        self.clock = clock
+        self.network = network
+        self.containers: dict[str, Container] = {}
+
+    def create(self, spec: ContainerSpec, sandbox: Sandbox, target: Container | None = None) -> Container:
+        """A container, not yet started. `target` is whose processes an ephemeral container shares.
+
+        The pod's address must have been added to the network. Raises CreateError.
+        """
+        container = Container(self.clock, self.network, spec, sandbox, target)
+        self.containers[container.id] = container
+        container.on_remove = lambda: self._forget(container)
+        return container
+
+    def _forget(self, container: Container) -> None:
+        self.containers.pop(container.id, None)
+
+
+class Container:
+    """One run of one container of a pod."""
+
+    def __init__(
+        self, clock: Clock, network: Network, spec: ContainerSpec, sandbox: Sandbox, target: Container | None
+    ) -> None:
+        if not spec.argv:
+            raise CreateError("failed to generate container spec: failed to generate spec: no command specified")
+        self.id = secrets.token_hex(32)
+        self.clock = clock
+        self.network = network
+        self.spec = spec
+        self.sandbox = sandbox
+        self.target = target
+        self.state = State.CREATED
+        self.exit: Exit | None = None
+        self.user: User = resolve_user(spec.image, spec.user)
+        self.log = ContainerLog(clock)
+        self.cpu = CpuAccount(clock, spec.resources.cpu_limit or sandbox.cores)
+        self.processes: dict[int, Process] = {}
+        self.created_at = clock.now()
+        self.started_at: datetime | None = None
+        self.on_remove: Callable[[], None] = lambda: None
+        self._memory_limit = spec.resources.memory_limit
+        self._last_pid = 0
+        self._files: Files | None = None
+        self._out_of_memory = False
+        self._done = asyncio.Event()
+        self._attached: set[Sink] = set()
+        self._input = InputPipe() if spec.stdin else None
+        self._terminal: Terminal | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """Start the first process. Raises StartError; the container is then EXITED with code 128."""
+        now = self.clock.now()
+        try:
+            program, argv = self._find(list(self.spec.argv), self._environment(), self._cwd())
+        except programs.NotExecutable as error:
+            message = f"failed to create containerd task: failed to create shim task: {RUNC}{error}"
+            self._ended(Exit(128, StartError.reason, EPOCH, now, message))
+            raise StartError(message) from None
+        except RuntimeFailure as error:
+            self._ended(Exit(128, StartError.reason, EPOCH, now, str(error)))
+            raise
+        self.state, self.started_at = State.RUNNING, now
+        stdin: ByteSource = self._input or NoInput()
+        if self.spec.tty:
+            self._terminal = Terminal(self._tty_out, self._input.chunks() if self._input else None, None)
+            self._terminal.start()
+            stdin, out, err = self._terminal, self._terminal.write, self._terminal.write
+        else:
+            out, err = self._stdout, self._stderr
+        process = self._process(
+            argv, self._environment(), self._cwd(), self.user, stdin, out, err, self._terminal, None
+        )
+        if self._terminal is not None:
+            self._terminal.on_interrupt = lambda: process.signal("INT")
+        process.memory = self.spec.image.memory
+        task = process.start(program)
+        task.add_done_callback(self._first_process_ended)
+
+    async def wait(self) -> Exit:
+        """How the container ended, once it has."""
+        await self._done.wait()
+        assert self.exit is not None
+        return self.exit
+
+    def signal(self, name: str) -> None:
+        """Send a signal (name without SIG) to the first process."""
+        if 1 in self.processes:
+            self.processes[1].signal(name)
+
+    async def stop(self, grace: float, signal: str = "") -> Exit:
+        """Send the stop signal, wait for `grace` seconds, then kill."""
+        if self.state is State.CREATED:
+            self._ended(Exit(137, "Error", self.clock.now(), self.clock.now()))
+        if self.state is State.RUNNING and grace > 0:
+            name = signal or self.spec.stop_signal or self.spec.image.config.stop_signal
+            self.signal(name.removeprefix("SIG"))
+            try:
+                async with self.clock.timeout(grace):
+                    return await self.wait()
+            except TimeoutError:
+                pass
+        self.kill()
+        return await self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to everything."""
+        if self.state is State.RUNNING:
+            self.signal("KILL")
+
+    def remove(self) -> None:
+        """Forget the container; its log stays with whoever holds it. It must have ended."""
+        self.kill()
+        for task in list(self._tasks):
+            task.cancel()
+        self._files = None
+        self.on_remove()
+
+    # --- what others do with it ---
+
+    async def exec(self, argv: list[str], io: ExecIO) -> int:
+        """Run a command beside the first process; its exit code. Raises ExecError. Cancelling kills it."""
+        if self.state is not State.RUNNING:
+            raise ExecError(
+                f'failed to exec in container: failed to create exec "{secrets.token_hex(32)}": '
+                "cannot exec in a stopped container"
+            )
+        env, cwd = self._environment(), self._cwd()
+        if io.tty:
+            env.setdefault("TERM", "xterm")
+        try:
+            program, argv = self._find(argv, env, cwd)
+        except programs.NotExecutable as error:
+            raise ExecError(
+                f'failed to exec in container: failed to start exec "{secrets.token_hex(32)}": OCI runtime exec failed: '
+                f"exec failed: unable to start container process: {error}"
+            ) from None
+        terminal = Terminal(io.stdout, io.stdin, io.resize) if io.tty else None
+        if terminal is not None:
+            process = self._process(argv, env, cwd, self.user, terminal, terminal.write, terminal.write, terminal, None)
+            terminal.on_interrupt = lambda: process.signal("INT")
+            terminal.start()
+        else:
+            stdin: ByteSource = IteratorSource(io.stdin) if io.stdin is not None else NoInput()
+            process = self._process(argv, env, cwd, self.user, stdin, io.stdout, io.stderr or io.stdout, None, None)
+        try:
+            process.start(program)
+            return await process.wait()
+        finally:
+            process.kill()
+            if terminal is not None:
+                terminal.stop()
+
+    async def attach(self, io: ExecIO) -> None:
+        """Join the first process' streams until the container ends."""
+
+        async def out(data: bytes) -> None:
+            await io.stdout(data)
+
+        self._attached.add(out)
+        pump = asyncio.get_running_loop().create_task(self._feed(io)) if io.stdin is not None and self._input else None
+        resize = asyncio.get_running_loop().create_task(self._resize(io)) if io.resize is not None else None
+        try:
+            await self._done.wait()
+        finally:
+            self._attached.discard(out)
+            for task in (pump, resize):
+                if task is not None:
+                    task.cancel()
+
+    def usage(self) -> Usage:
+        """CPU and memory as metrics report them."""
+        return Usage(self.cpu.total(), round(self.cpu.rate() * 1e9), self._memory())
+
+    def update(self, resources: Resources) -> None:
+        """Change limits while it runs (in-place resize)."""
+        self.cpu.resize(resources.cpu_limit or self.sandbox.cores)
+        self._memory_limit = resources.memory_limit
+        self.check_memory()
+
+    @property
+    def files(self) -> Files:
+        """The container's file system, built on first use. Raises StartError if a mount is impossible."""
+        if self._files is None:
+            target = self.target.files if self.target is not None else None
+            self._files = build(self.spec, self.sandbox, self.user, self.clock.now(), target)
+        return self._files
+
+    def read_file(self, path: str, limit: int = 1 << 20) -> bytes:
+        """A file as root sees it, b"" if there is none: for termination messages."""
+        try:
+            return self.files.read(path)[:limit]
+        except OSError:
+            return b""
+
+    # --- what its processes do with it ---
+
+    def spawn(
+        self,
+        argv: list[str],
+        *,
+        parent: Process,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: User | None = None,
+        stdin: ByteSource | None = None,
+        stdout: Write | None = None,
+        stderr: Write | None = None,
+    ) -> Process:
+        """Start a child of a process. Raises programs.NotExecutable."""
+        environment = dict(parent.env if env is None else env)
+        directory = cwd or parent.cwd
+        program, argv = self._find(argv, environment, directory)
+        child = self._process(
+            argv,
+            environment,
+            directory,
+            user or parent.user,
+            parent.stdin if stdin is None else stdin,
+            stdout or parent.stdout,
+            stderr or parent.stderr,
+            parent.terminal if stdin is None else None,
+            parent,
+        )
+        child.start(program)
+        return child
+
+    def adopt(
+        self, program: Program, argv: list[str], parent: Process, env: Mapping[str, str], cwd: str,
+        stdin: ByteSource, stdout: Write, stderr: Write, terminal: Terminal | None,
+    ) -> Process:  # fmt: skip
+        """Start a known program as a child: how the shell runs commands."""
+        child = self._process(argv, env, cwd, parent.user, stdin, stdout, stderr, terminal, parent)
+        child.start(program)
+        return child
+
+    def forget(self, process: Process) -> None:
+        """A process ended."""
+        self.processes.pop(process.pid, None)
+        if process.parent is not None:
+            process.parent.children.discard(process)
+
+    def check_memory(self) -> None:
+        """Kill everything if the limit is exceeded (memory.oom.group, as the kubelet sets it)."""
+        if self._memory_limit is not None and self._memory() > self._memory_limit and self.state is State.RUNNING:
+            self._out_of_memory = True
+            for process in list(self.processes.values()):
+                process.kill()
+
+    # --- inside ---
+
+    def _memory(self) -> int:
+        return sum(process.memory for process in self.processes.values())
+
+    def _find(self, argv: list[str], env: Mapping[str, str], cwd: str) -> tuple[Program, list[str]]:
+        return programs.find(self.spec, lambda: self.files, self.user, argv, env, cwd)
+
+    def _cwd(self) -> str:
+        return posixpath.normpath(self.spec.working_dir or self.spec.image.config.working_dir or "/")
+
+    def _environment(self) -> dict[str, str]:
+        env = dict(self.spec.image.config.env)
+        env["HOSTNAME"] = self.sandbox.hostname
+        if self.spec.tty:
+            env["TERM"] = "xterm"
+        env.update(self.spec.env)
+        env.setdefault("HOME", self.user.home)
+        return env
+
+    def _process(
+        self, argv: list[str], env: Mapping[str, str], cwd: str, user: User,
+        stdin: ByteSource, stdout: Write, stderr: Write, terminal: Terminal | None, parent: Process | None,
+    ) -> Process:  # fmt: skip
+        self._last_pid += 1
+        process = Process(self, self._last_pid, argv, env, cwd, user, stdin, stdout, stderr, terminal, parent)
+        self.processes[process.pid] = process
+        if parent is not None:
+            parent.children.add(process)
+        return process
+
+    async def _stdout(self, data: bytes) -> None:
+        self.log.write("stdout", data)
+        await self._show(data)
+
+    async def _stderr(self, data: bytes) -> None:
+        self.log.write("stderr", data)
+        await self._show(data)
+
+    async def _tty_out(self, data: bytes) -> None:
+        self.log.write("stdout", data.replace(b"\r\n", b"\n"))
+        await self._show(data)
+
+    async def _show(self, data: bytes) -> None:
+        for sink in list(self._attached):
+            await sink(data)
+
+    async def _feed(self, io: ExecIO) -> None:
+        assert io.stdin is not None
+        assert self._input is not None
+        async for data in io.stdin:
+            self._input.write(data)
+        if self.spec.stdin_once:
+            self._input.close()
+
+    async def _resize(self, io: ExecIO) -> None:
+        assert io.resize is not None
+        async for columns, rows in io.resize:
+            if self._terminal is not None:
+                self._terminal.columns, self._terminal.rows = columns, rows
+
+    def _first_process_ended(self, task: asyncio.Task[int]) -> None:
+        code = 137 if task.cancelled() else task.result()
+        if self._out_of_memory:
+            code, reason = 137, "OOMKilled"
+        else:
+            reason = "Completed" if code == 0 else "Error"
+        for process in list(self.processes.values()):
+            process.kill()
+        started = self.started_at or self.clock.now()
+        self._ended(Exit(code & 0xFF, reason, started, self.clock.now()))
+
+    def _ended(self, exit_: Exit) -> None:
+        if self.state is State.EXITED:
+            return
+        self.state, self.exit = State.EXITED, exit_
+        if self._terminal is not None:
+            self._terminal.stop()
+        self.log.close()
+        self._done.set()
+
+
+EPOCH = datetime.fromtimestamp(0).astimezone()
+
+
+class IteratorSource:
+    """Standard input from an exec's stream."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    async def read(self, size: int = 1 << 16) -> bytes:
+        """Some bytes; b"" at the end."""
+        while not self._left:
+            try:
+                self._left = await anext(self._chunks)
+            except StopAsyncIteration:
+                return b""
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+
+class InputPipe:
+    """Standard input of a container with `stdin: true`: open until closed, whoever attaches writes to it."""
+
+    def __init__(self) -> None:
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._left = b""
+        self._closed = False
+
+    def write(self, data: bytes) -> None:
+        """Feed bytes."""
+        self._chunks.put_nowait(data)
+
+    def close(self) -> None:
+        """No more will come."""
+        self._chunks.put_nowait(None)
+
+    async def read(self, size: int = 1 << 16) -> bytes:
+        """Some bytes; b"" at the end."""
+        if not self._left and not self._closed:
+            chunk = await self._chunks.get()
+            if chunk is None:
+                self._closed = True
+            else:
+                self._left = chunk
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The same as an iterator."""
+        while data := await self.read():
+            yield data

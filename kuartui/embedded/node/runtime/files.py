@@ -1,0 +1,362 @@
+"""The file system as one container sees it: its root, `/proc`, `/dev` and its volumes, with links followed across them.
+
+Programs written in Python use this; shells mount the same volumes. Errors are the operating system's, because programs
+print them. Permission is checked by mode bits and the owners that volumes keep; root may do everything.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bashkit import FileSystem
+
+from kuartui.embedded.node.runtime.volumes import Volume
+
+READ, WRITE, EXECUTE = 4, 2, 1
+MAX_LINKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who a process is."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    name: str = "root"
+    home: str = "/root"
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """A volume in a container's tree."""
+
+    path: str
+    volume: Volume
+    read_only: bool = False
+    visible: bool = True  # listed by `mount` and `df`
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """lstat(2), as far as anyone asks."""
+
+    kind: str  # file | directory | symlink
+    mode: int
+    size: int
+    uid: int
+    gid: int
+    modified: float
+
+    @property
+    def is_dir(self) -> bool:
+        return self.kind == "directory"
+
+
+class Files:
+    """A container's tree. Paths are absolute; `cwd`-relative names are the caller's to join."""
+
+    def __init__(self, mounts: list[MountPoint]) -> None:
+        self._mounts = sorted(mounts, key=lambda mount: len(mount.path), reverse=True)
+
+    @property
+    def mounts(self) -> list[MountPoint]:
+        """Mount points, outermost first."""
+        return sorted(self._mounts, key=lambda mount: mount.path)
+
+    def mount_of(self, path: str) -> tuple[MountPoint, str]:
+        """The mount that holds a path, and the path within it."""
+        for mount in self._mounts:
+            if mount.path == "/":
+                return mount, path
+            if path == mount.path or path.startswith(mount.path + "/"):
+                return mount, path[len(mount.path) :] or "/"
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def real(self, path: str, *, last: bool = True) -> str:
+        """The path with links resolved (`last`: also that of the final name). The final name need not exist."""
+        todo = [part for part in path.split("/") if part]
+        done = "/"
+        links = 0
+        while todo:
+            part = todo.pop(0)
+            if part == ".":
+                continue
+            if part == "..":
+                done = posixpath.dirname(done)
+                continue
+            here = posixpath.join(done, part)
+            if todo or last:
+                target = self._link(here)
+                if target is not None:
+                    links += 1
+                    if links > MAX_LINKS:
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                    if target.startswith("/"):
+                        done = "/"
+                    todo = [piece for piece in target.split("/") if piece] + todo
+                    continue
+            done = here
+        return done
+
+    def lstat(self, path: str) -> Stat:
+        """Raises FileNotFoundError."""
+        mount, inner = self.mount_of(self.real(path, last=False))
+        return self._stat(mount, inner, path)
+
+    def stat(self, path: str) -> Stat:
+        """As lstat, with the final link followed."""
+        mount, inner = self.mount_of(self.real(path))
+        return self._stat(mount, inner, path)
+
+    def exists(self, path: str) -> bool:
+        """Whether the path leads anywhere."""
+        try:
+            self.stat(path)
+        except OSError:
+            return False
+        return True
+
+    def is_dir(self, path: str) -> bool:
+        """Whether the path is a directory."""
+        try:
+            return self.stat(path).is_dir
+        except OSError:
+            return False
+
+    def is_file(self, path: str) -> bool:
+        """Whether the path is a regular file."""
+        try:
+            return self.stat(path).kind == "file"
+        except OSError:
+            return False
+
+    def read(self, path: str, user: User | None = None) -> bytes:
+        """The content of a file."""
+        real = self.real(path)
+        mount, inner = self.mount_of(real)
+        stat = self._stat(mount, inner, path)
+        if stat.is_dir:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        self._check(stat, READ, user, path)
+        return _data(mount.volume.fs, inner)
+
+    def write(
+        self, path: str, data: bytes, user: User | None = None, *, append: bool = False, mode: int = 0o644
+    ) -> None:
+        """Write or append to a file, making it if needed."""
+        real = self.real(path)
+        mount, inner = self.mount_of(real)
+        try:
+            stat = self._stat(mount, inner, path)
+        except FileNotFoundError:
+            stat = None
+        self._check_mount(mount, path)
+        if stat is None:
+            self._check_parent(real, path, user)
+        elif stat.is_dir:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        else:
+            self._check(stat, WRITE, user, path)
+        try:
+            if append:
+                mount.volume.fs.append_file(inner, data) if stat else mount.volume.fs.write_file(inner, data)
+            else:
+                mount.volume.fs.write_file(inner, data)
+        except RuntimeError as error:
+            raise _translated(error, path) from None
+        if stat is None:
+            mount.volume.fs.chmod(inner, mode)
+            self._own(mount, inner, user)
+
+    def mkdir(self, path: str, user: User | None = None, *, parents: bool = False, mode: int = 0o755) -> None:
+        """Make a directory. Raises FileExistsError unless `parents`."""
+        real = self.real(path)
+        if self.exists(real):
+            if parents and self.is_dir(real):
+                return
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        parent = posixpath.dirname(real)
+        if parents and not self.exists(parent):
+            self.mkdir(parent, user, parents=True)
+        mount, inner = self.mount_of(real)
+        self._check_mount(mount, path)
+        self._check_parent(real, path, user)
+        mount.volume.fs.mkdir(inner)
+        mount.volume.fs.chmod(inner, mode)
+        self._own(mount, inner, user)
+
+    def remove(self, path: str, user: User | None = None, *, recursive: bool = False) -> None:
+        """Remove a file, link or (with `recursive`, or if empty) a directory."""
+        real = self.real(path, last=False)
+        mount, inner = self.mount_of(real)
+        stat = self._stat(mount, inner, path)
+        if inner == "/" or any(other.path.startswith(real + "/") for other in self._mounts):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+        self._check_mount(mount, path)
+        self._check_parent(real, path, user)
+        if stat.is_dir and not recursive and self.listdir(real):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
+        mount.volume.fs.remove(inner, recursive=True)
+        for owned in [o for o in mount.volume.owners if o == inner or o.startswith(inner + "/")]:
+            del mount.volume.owners[owned]
+
+    def rename(self, source: str, target: str, user: User | None = None) -> None:
+        """Move a file within one volume; replaces the target."""
+        data = self.read(source, user)
+        stat = self.lstat(source)
+        self.write(target, data, user, mode=stat.mode & 0o7777)
+        self.remove(source, user)
+
+    def symlink(self, target: str, path: str, user: User | None = None) -> None:
+        """Make a symbolic link."""
+        real = self.real(path, last=False)
+        mount, inner = self.mount_of(real)
+        self._check_mount(mount, path)
+        self._check_parent(real, path, user)
+        if self.exists(real):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        mount.volume.fs.symlink(target, inner)
+
+    def readlink(self, path: str) -> str:
+        """The target of a link."""
+        mount, inner = self.mount_of(self.real(path, last=False))
+        return mount.volume.fs.read_link(inner)
+
+    def chmod(self, path: str, mode: int, user: User | None = None) -> None:
+        """Change mode bits; owner or root only."""
+        mount, inner = self._for_owner(path, user)
+        mount.volume.fs.chmod(inner, mode)
+
+    def chown(self, path: str, uid: int, gid: int, user: User | None = None) -> None:
+        """Change owner and group; root only."""
+        if user is not None and user.uid != 0:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
+        mount, inner = self._for_owner(path, user)
+        mount.volume.owners[inner] = uid, gid
+
+    def touch(self, path: str, user: User | None = None) -> None:
+        """Make an empty file, or write an existing one as it is (bashkit then sets its time)."""
+        self.write(path, self.read(path) if self.exists(path) else b"", user)
+
+    def listdir(self, path: str, user: User | None = None) -> list[str]:
+        """Names in a directory, mount points included."""
+        real = self.real(path)
+        mount, inner = self.mount_of(real)
+        stat = self._stat(mount, inner, path)
+        if not stat.is_dir:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        self._check(stat, READ, user, path)
+        names = {entry["name"] for entry in mount.volume.fs.read_dir(inner)}
+        prefix = real.rstrip("/") + "/"
+        names |= {
+            m.path[len(prefix) :].split("/")[0] for m in self._mounts if m.path.startswith(prefix) and m.path != "/"
+        }
+        return sorted(names - {""})
+
+    def walk(self, top: str) -> Iterator[str]:
+        """Every path below a directory, parents first, links not followed."""
+        for name in self.listdir(top):
+            path = posixpath.join(top, name)
+            yield path
+            if self.lstat(path).is_dir:
+                yield from self.walk(path)
+
+    def allowed(self, path: str, need: int, user: User) -> bool:
+        """access(2)."""
+        try:
+            mount, inner = self.mount_of(self.real(path))
+            if need & WRITE:
+                self._check_mount(mount, path)
+            self._check(self._stat(mount, inner, path), need, user, path)
+        except OSError:
+            return False
+        return True
+
+    def _link(self, path: str) -> str | None:
+        mount, inner = self.mount_of(path)
+        if inner == "/":
+            return None
+        try:
+            info = mount.volume.fs.stat(inner)
+        except RuntimeError:
+            return None
+        return mount.volume.fs.read_link(inner) if info["file_type"] == "symlink" else None
+
+    def _stat(self, mount: MountPoint, inner: str, path: str) -> Stat:
+        volume = mount.volume
+        if inner == "/":
+            return Stat("directory", volume.mode, 4096, volume.uid, volume.gid, 0.0)
+        try:
+            info: dict[str, Any] = volume.fs.stat(inner)
+        except RuntimeError:
+            if any(other.path.startswith(posixpath.join(mount.path, inner.lstrip("/"))) for other in self._mounts):
+                return Stat("directory", 0o755, 4096, 0, 0, 0.0)
+            parent = posixpath.dirname(inner)
+            if parent != "/" and self._is_file(volume.fs, parent):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+        uid, gid = volume.owner(inner)
+        return Stat(info["file_type"], info["mode"], info["size"], uid, gid, info["modified"])
+
+    @staticmethod
+    def _is_file(fs: FileSystem, path: str) -> bool:
+        return fs.exists(path) and fs.stat(path)["file_type"] == "file"
+
+    def _check(self, stat: Stat, need: int, user: User | None, path: str) -> None:
+        if user is None or user.uid == 0:
+            return
+        if stat.uid == user.uid:
+            bits = stat.mode >> 6
+        elif stat.gid in (user.gid, *user.groups):
+            bits = stat.mode >> 3
+        else:
+            bits = stat.mode
+        if bits & need != need:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    def _check_parent(self, real: str, path: str, user: User | None) -> None:
+        parent = posixpath.dirname(real)
+        stat = self.stat(parent)
+        if not stat.is_dir:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        self._check(stat, WRITE | EXECUTE, user, path)
+
+    @staticmethod
+    def _check_mount(mount: MountPoint, path: str) -> None:
+        if mount.read_only or mount.volume.read_only:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    def _for_owner(self, path: str, user: User | None) -> tuple[MountPoint, str]:
+        mount, inner = self.mount_of(self.real(path))
+        stat = self._stat(mount, inner, path)
+        self._check_mount(mount, path)
+        if user is not None and user.uid not in (0, stat.uid):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
+        return mount, inner
+
+    def _own(self, mount: MountPoint, inner: str, user: User | None) -> None:
+        if user is None:
+            return
+        gid = mount.volume.gid if mount.volume.mode & 0o2000 else user.gid  # setgid directory
+        if (user.uid, gid) != (mount.volume.uid, mount.volume.gid):
+            mount.volume.owners[inner] = user.uid, gid
+
+
+def _data(fs: FileSystem, path: str) -> bytes:
+    data: bytes = fs.read_file(path)
+    return data
+
+
+def _translated(error: RuntimeError, path: str) -> OSError:
+    text = str(error)
+    if "too large" in text or "exceed" in text or "limit" in text:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    if "parent directory not found" in text or "not found" in text:
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    return OSError(errno.EIO, os.strerror(errno.EIO), path)

@@ -1,0 +1,230 @@
+"""Builds the tree of a container: its image's files, `/proc`, `/dev`, the files that the kubelet supplies, its volumes.
+
+The sandboxed shell checks no permissions. So that a shell which is not root fails where a real one fails, its root is
+mounted read-only and the directories it may write to are volumes of their own.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+
+from kuartui.embedded.images.model import Image
+from kuartui.embedded.node.runtime.files import Files, MountPoint, User
+from kuartui.embedded.node.runtime.spec import ContainerSpec, Mount, Sandbox, StartError
+from kuartui.embedded.node.runtime.volumes import Volume, walk
+
+STUB = b"\x7fELF\x02\x01\x01\x00"
+SYSTEM = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
+CAPABILITIES = "00000000a80425fb"
+
+
+@lru_cache(maxsize=128)
+def _system(paths: frozenset[str], directory: str) -> Volume:
+    """A directory of programs, shared by every container that has just these."""
+    volume = Volume(mode=0o755, kind="image")
+    for path in sorted(paths):
+        volume.fs.write_file("/" + posixpath.basename(path), STUB)
+        volume.fs.chmod("/" + posixpath.basename(path), 0o755)
+    return volume
+
+
+def build(spec: ContainerSpec, sandbox: Sandbox, user: User, now: datetime, target: Files | None) -> Files:
+    """The file system of a container. Raises StartError if a volume can't be mounted where it should."""
+    image = spec.image
+    root = Volume(mode=0o755, kind="overlay")
+    mounts = [MountPoint("/", root)]
+    _image_files(root, image)
+    for directory in SYSTEM:
+        paths = frozenset(p for p in image.executables if posixpath.dirname(p) == directory)
+        if len(paths) > 8 and not any(posixpath.dirname(p) == directory for p in image.files):
+            root.fs.mkdir(directory, recursive=True)
+            mounts.append(MountPoint(directory, _system(paths, directory), visible=False))
+        else:
+            _stubs(root, paths)
+    _stubs(root, (p for p in image.executables if posixpath.dirname(p) not in SYSTEM))
+    for path in ("/proc", "/dev", "/sys", "/etc", "/tmp", *([spec.working_dir] if spec.working_dir else [])):
+        if not root.fs.exists(path):
+            root.fs.mkdir(path, recursive=True)
+    if "/tmp" not in image.files:
+        root.fs.chmod("/tmp", 0o1777)
+    if user.uid != 0 and not spec.read_only_root:
+        mounts += _writable_places(root, user)
+    mounts.append(MountPoint("/proc", _proc(spec, now), visible=False))
+    mounts.append(MountPoint("/dev", _dev(), visible=False))
+    for path, text in (
+        ("/etc/hosts", sandbox.hosts),
+        ("/etc/hostname", sandbox.hostname + "\n"),
+        ("/etc/resolv.conf", sandbox.resolv_conf),
+    ):
+        root.fs.write_file(path, text.encode())
+    for wanted in sorted(spec.mounts, key=lambda m: m.path.count("/")):
+        mounts += _mounted(root, wanted)
+    if target is not None:
+        mounts += [
+            MountPoint("/proc/1/root" + (m.path if m.path != "/" else ""), m.volume, m.read_only, visible=False)
+            for m in target.mounts
+            if not m.path.startswith("/proc")
+        ]
+    if spec.read_only_root or user.uid != 0:
+        mounts[0] = MountPoint("/", root, read_only=spec.read_only_root)
+    files = Files(mounts)
+    message = spec.termination_message_path
+    if message and not files.exists(message):
+        files.mkdir(posixpath.dirname(message), parents=True)
+        mount, inner = files.mount_of(files.real(message))
+        mount.volume.fs.write_file(inner, b"")
+        mount.volume.fs.chmod(inner, 0o666)
+    return files
+
+
+def _image_files(root: Volume, image: Image) -> None:
+    for path, entry in image.files.items():
+        parent = posixpath.dirname(path)
+        if not root.fs.exists(parent):
+            root.fs.mkdir(parent, recursive=True)
+        if entry.target:
+            root.fs.symlink(entry.target, path)
+            continue
+        if entry.data is None:
+            if not root.fs.exists(path):
+                root.fs.mkdir(path, recursive=True)
+        else:
+            root.fs.write_file(path, entry.data)
+        root.fs.chmod(path, entry.mode)
+        if entry.uid or entry.gid:
+            root.owners[path] = entry.uid, entry.gid
+
+
+def _stubs(root: Volume, paths: Iterable[str]) -> None:
+    for path in paths:
+        if not root.fs.exists(path):
+            root.fs.mkdir(posixpath.dirname(path), recursive=True)
+            root.fs.write_file(path, STUB)
+            root.fs.chmod(path, 0o755)
+
+
+def _writable_places(root: Volume, user: User) -> list[MountPoint]:
+    """Topmost directories of the image that the user may write to, made volumes of their own."""
+    found: list[MountPoint] = []
+    for path, info in walk(root.fs, "/"):
+        if info["file_type"] != "directory" or any(path.startswith(m.path + "/") for m in found):
+            continue
+        uid, gid = root.owner(path)
+        mode = info["mode"]
+        if mode & 0o002 or (uid == user.uid and mode & 0o200) or (gid in (user.gid, *user.groups) and mode & 0o020):
+            volume = Volume(mode=mode, uid=uid, gid=gid, kind="overlay")
+            for below, entry in walk(root.fs, path):
+                inner = below[len(path) :]
+                if entry["file_type"] == "directory":
+                    volume.fs.mkdir(inner, recursive=True)
+                elif entry["file_type"] == "symlink":
+                    volume.fs.symlink(root.fs.read_link(below), inner)
+                    continue
+                else:
+                    volume.fs.write_file(inner, root.fs.read_file(below))
+                volume.fs.chmod(inner, entry["mode"])
+                if below in root.owners:
+                    volume.owners[inner] = root.owners[below]
+            found.append(MountPoint(path, volume, visible=False))
+    return found
+
+
+def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
+    path = posixpath.normpath(mount.path)
+    volume = mount.volume
+    inner = "/" + mount.sub_path.strip("/")
+    if mount.sub_path:
+        source = Files([MountPoint("/", volume)])
+        try:
+            is_file = not source.stat(inner).is_dir
+        except FileNotFoundError:
+            is_file = False
+        if is_file or (volume.read_only and not source.exists(inner)):
+            return _file_mount(root, path, source, inner)
+        if volume.read_only:
+            copy = Volume(mode=0o755, read_only=True, kind=volume.kind)
+            for below in source.walk(source.real(inner)):
+                data = source.read(below) if source.is_file(below) else None
+                name = below[len(source.real(inner)) :]
+                copy.fs.mkdir(name, recursive=True) if data is None else copy.fs.write_file(name, data)
+            volume = copy
+        else:
+            volume = volume.sub(inner)
+    if root.fs.exists(path) and root.fs.stat(path)["file_type"] == "file":
+        raise StartError(_not_a_directory(path))
+    if not root.fs.exists(path):
+        root.fs.mkdir(path, recursive=True)
+    points = [MountPoint(path, volume, mount.read_only or volume.read_only)]
+    for name, child in volume.children.items():
+        points.append(MountPoint(posixpath.join(path, name), child, mount.read_only, visible=False))
+    return points
+
+
+def _file_mount(root: Volume, path: str, source: Files, inner: str) -> list[MountPoint]:
+    if root.fs.exists(path) and root.fs.stat(path)["file_type"] == "directory":
+        raise StartError(_not_a_directory(path))
+    if not source.exists(inner):
+        # The kubelet makes a missing subPath as a directory, even inside a ConfigMap volume's staging.
+        root.fs.mkdir(path, recursive=True)
+        return []
+    root.fs.mkdir(posixpath.dirname(path), recursive=True)
+    root.fs.write_file(path, source.read(inner))
+    root.fs.chmod(path, source.stat(inner).mode)
+    return []
+
+
+def _not_a_directory(path: str) -> str:
+    return (
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+        "unable to start container process: error during container init: error mounting to rootfs at "
+        f'"{path}": not a directory: Are you trying to mount a directory onto a file (or vice-versa)? '
+        "Check if the specified host path exists and is the expected type"
+    )
+
+
+def _proc(spec: ContainerSpec, now: datetime) -> Volume:
+    volume = Volume(mode=0o555, read_only=True, kind="proc")
+    fs = volume.fs
+    fs.mkdir("/1/fd", recursive=True)
+    fs.mkdir("/sys/kernel", recursive=True)
+    memory = (spec.resources.memory_limit or (8 << 30)) >> 10
+    command = b"\0".join(part.encode() for part in spec.argv) + b"\0"
+    for path, text in (
+        ("/1/cgroup", "0::/\n"),
+        ("/1/comm", posixpath.basename(spec.argv[0] if spec.argv else "")[:15] + "\n"),
+        (
+            "/1/status",
+            f"Name:\t{posixpath.basename(spec.argv[0] if spec.argv else '')}\nState:\tS (sleeping)\nPid:\t1\n"
+            f"PPid:\t0\nCapInh:\t0000000000000000\nCapPrm:\t{CAPABILITIES}\nCapEff:\t{CAPABILITIES}\nCapBnd:\t{CAPABILITIES}\n",
+        ),
+        ("/uptime", "1.00 4.00\n"),
+        ("/loadavg", "0.00 0.01 0.05 1/200 1\n"),
+        ("/version", "Linux version 6.8.0 (kuartui) #1 SMP\n"),
+        (
+            "/meminfo",
+            f"MemTotal:       {memory} kB\nMemFree:        {memory // 2} kB\nMemAvailable:   {memory // 2} kB\n",
+        ),
+        ("/cpuinfo", "".join(f"processor\t: {n}\nmodel name\t: kuartui virtual CPU\n\n" for n in range(4))),
+        ("/sys/kernel/hostname", "\n"),
+    ):
+        fs.write_file(path, text.encode())
+    fs.write_file("/1/cmdline", command)
+    fs.symlink("1", "/self")
+    return volume
+
+
+def _dev() -> Volume:
+    volume = Volume(mode=0o755, kind="tmpfs")
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        volume.fs.write_file("/" + name, b"")
+        volume.fs.chmod("/" + name, 0o666)
+    for name in ("shm", "pts", "mqueue"):
+        volume.fs.mkdir("/" + name)
+        volume.fs.chmod("/" + name, 0o1777)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        volume.fs.symlink(f"/proc/self/fd/{number}", "/" + name)
+    volume.fs.symlink("/proc/self/fd", "/fd")
+    return volume

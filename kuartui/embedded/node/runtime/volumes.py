@@ -1,0 +1,180 @@
+"""Storage that containers mount: a tree of files with owners, alive as long as whoever made it keeps it.
+
+The bytes live in a `bashkit.FileSystem`, because shells mount those; it knows modes but no owners, so owners are kept
+here. ConfigMaps and the like are trees that change as a whole: `project` swaps a `..data` link, as the kubelet does.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from bashkit import FileSystem
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """A file of a projected volume."""
+
+    data: bytes
+    mode: int = 0o644
+
+
+def empty_filesystem() -> FileSystem:
+    """A file system without the directories that bashkit puts into a new one."""
+    fs = FileSystem()
+    for entry in fs.read_dir("/"):
+        fs.remove("/" + entry["name"], recursive=True)
+    return fs
+
+
+class Volume:
+    """A tree of files. `mode`, `uid` and `gid` are those of its top directory and of files that nobody chowned."""
+
+    def __init__(
+        self, *, mode: int = 0o777, uid: int = 0, gid: int = 0, read_only: bool = False, kind: str = "emptyDir"
+    ) -> None:
+        self.fs = empty_filesystem()
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+        self.read_only = read_only  # for everyone: ConfigMap, Secret, downward API, projected
+        self.kind = kind
+        self.owners: dict[str, tuple[int, int]] = {}
+        self.children: dict[str, Volume] = {}  # directories that some container mounts by subPath
+        self._projected: dict[str, Projected] = {}
+
+    @classmethod
+    def projection(cls, files: Mapping[str, Projected], now: datetime, gid: int = 0, kind: str = "configMap") -> Volume:
+        """A ConfigMap, Secret, downward API or projected volume."""
+        volume = cls(mode=0o1777 if gid == 0 else 0o3777, gid=gid, read_only=True, kind=kind)
+        volume.project(files, now)
+        return volume
+
+    def project(self, files: Mapping[str, Projected], now: datetime) -> bool:
+        """Replace the whole tree at once; whoever reads sees either the old or the new. True if it changed."""
+        if dict(files) == self._projected and self.fs.exists("/..data"):
+            return False
+        stamp = now.strftime("..%Y_%m_%d_%H_%M_%S.") + f"{now.microsecond * 1000 + len(files):09d}"
+        while self.fs.exists("/" + stamp):
+            stamp += "0"
+        old = self.fs.read_link("/..data") if self.fs.exists("/..data") else ""
+        self.fs.mkdir("/" + stamp)
+        for path, entry in files.items():
+            parent = str(PurePosixPath(path).parent)
+            if parent != ".":
+                self.fs.mkdir(f"/{stamp}/{parent}", recursive=True)
+            self.fs.write_file(f"/{stamp}/{path}", entry.data)
+            self.fs.chmod(f"/{stamp}/{path}", entry.mode)
+        if old:
+            self.fs.remove("/..data")
+        self.fs.symlink(stamp, "/..data")
+        visible = {PurePosixPath(path).parts[0] for path in files}
+        before = {PurePosixPath(path).parts[0] for path in self._projected}
+        for name in before - visible:
+            self.fs.remove("/" + name)
+        for name in visible - before:
+            self.fs.symlink(f"..data/{name}", "/" + name)
+        if old:
+            self.fs.remove("/" + old, recursive=True)
+        self._projected = dict(files)
+        return True
+
+    def sub(self, path: str) -> Volume:
+        """The volume that a subPath directory is; it is made on first use and shared by everyone who mounts it."""
+        path = path.strip("/")
+        child = self.children.get(path)
+        if child is None:
+            child = Volume(mode=0o755, uid=self.uid, gid=self.gid, kind=self.kind)
+            child.mode = self.mode if self.gid else 0o755
+            source = "/" + path
+            if self.fs.exists(source):
+                _copy_tree(self.fs, source, child.fs, "")
+                self.fs.remove(source, recursive=True)
+            self.fs.mkdir(source, recursive=True)
+            self.children[path] = child
+        return child
+
+    def owner(self, path: str) -> tuple[int, int]:
+        """Owner and group of a path below this volume."""
+        return self.owners.get(path) or (self.uid, self.gid)
+
+    def used(self) -> int:
+        """Bytes of all files."""
+        return _size(self.fs, "/") + sum(child.used() for child in self.children.values())
+
+    def export(self) -> bytes:
+        """The content as a tar archive, to keep it beyond this process."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            self._export(archive, "")
+        return buffer.getvalue()
+
+    def _export(self, archive: tarfile.TarFile, prefix: str) -> None:
+        for path, info in walk(self.fs, "/"):
+            member = tarfile.TarInfo((prefix + path).lstrip("/"))
+            member.mode = info["mode"]
+            member.uid, member.gid = self.owner(path)
+            member.mtime = int(info["modified"])
+            if info["file_type"] == "directory":
+                member.type = tarfile.DIRTYPE
+                archive.addfile(member)
+            elif info["file_type"] == "symlink":
+                member.type, member.linkname = tarfile.SYMTYPE, self.fs.read_link(path)
+                archive.addfile(member)
+            else:
+                data = self.fs.read_file(path)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        for path, child in self.children.items():
+            child._export(archive, f"{prefix}/{path}")
+
+    def restore(self, data: bytes) -> None:
+        """Take back what `export` gave."""
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for member in archive:
+                path = "/" + member.name.lstrip("/")
+                if member.isdir():
+                    self.fs.mkdir(path, recursive=True)
+                elif member.issym():
+                    self.fs.symlink(member.linkname, path)
+                    continue
+                else:
+                    content = archive.extractfile(member)
+                    self.fs.mkdir(str(PurePosixPath(path).parent), recursive=True)
+                    self.fs.write_file(path, content.read() if content else b"")
+                self.fs.chmod(path, member.mode)
+                if (member.uid, member.gid) != (self.uid, self.gid):
+                    self.owners[path] = member.uid, member.gid
+
+
+def walk(fs: FileSystem, top: str) -> list[tuple[str, dict[str, Any]]]:
+    """Every path below `top`, parents first."""
+    found = []
+    for entry in fs.read_dir(top):
+        path = f"{top.rstrip('/')}/{entry['name']}"
+        found.append((path, entry["metadata"]))
+        if entry["metadata"]["file_type"] == "directory":
+            found += walk(fs, path)
+    return found
+
+
+def _copy_tree(source: FileSystem, top: str, target: FileSystem, prefix: str) -> None:
+    for path, info in walk(source, top):
+        to = prefix + path.removeprefix(top)
+        if info["file_type"] == "directory":
+            target.mkdir(to, recursive=True)
+        elif info["file_type"] == "symlink":
+            target.symlink(source.read_link(path), to)
+        else:
+            target.write_file(to, source.read_file(path))
+            target.chmod(to, info["mode"])
+
+
+def _size(fs: FileSystem, top: str) -> int:
+    return sum(info["size"] for _, info in walk(fs, top) if info["file_type"] == "file")
