@@ -1,0 +1,60 @@
+"""Wire facts of Kubernetes v1.36 as package data; see README.md beside this file. Each is read once, when first used."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+HERE = Path(__file__).parent
+
+
+def _load(name: str) -> Any:
+    return orjson.loads((HERE / f"{name}.json").read_bytes())
+
+
+@functools.cache
+def schemas() -> dict[str, Any]:
+    """OpenAPI v3 component schemas by definition name ("io.k8s.api.core.v1.Pod")."""
+    found: dict[str, Any] = _load("schema")
+    return found
+
+
+@functools.cache
+def discovery() -> list[dict[str, Any]]:
+    """Group versions with their resources, preferred versions first within a group."""
+    found: list[dict[str, Any]] = _load("discovery")
+    return found
+
+
+@functools.cache
+def tables() -> dict[str, list[dict[str, Any]]]:
+    """Printer columns by "group/version/plural"."""
+    found: dict[str, list[dict[str, Any]]] = _load("tables")
+    return found
+
+
+@functools.cache
+def protobuf() -> dict[str, dict[str, dict[str, Any]]]:
+    """Fields by message name, then by field name."""
+    found: dict[str, dict[str, dict[str, Any]]] = _load("protobuf")
+    return found
+
+
+@functools.cache
+def bootstrap() -> dict[str, list[dict[str, Any]]]:
+    """Objects that a new cluster has, by plural."""
+    found: dict[str, list[dict[str, Any]]] = _load("bootstrap")
+    return found
+
+
+@functools.cache
+def definitions() -> dict[tuple[str, str, str], str]:
+    """Definition name by (group, version, kind)."""
+    return {
+        (gvk["group"], gvk["version"], gvk["kind"]): name
+        for name, schema in schemas().items()
+        for gvk in schema.get("x-kubernetes-group-version-kind", ())
+    }

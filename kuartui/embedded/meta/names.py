@@ -1,0 +1,178 @@
+"""Rules for names, keys and values, with the messages of k8s.io/apimachinery/pkg/util/validation.
+
+Each function gives the messages on what is wrong; an empty list means that all is well.
+"""
+
+from __future__ import annotations
+
+import re
+
+LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN = LABEL + r"(\." + LABEL + r")*"
+LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
+QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+LABEL_VALUE = rf"({QUALIFIED})?"
+CONFIG_KEY = r"[-._a-zA-Z0-9]+"
+ENV_NAME_RELAXED = re.compile(r"[ -<>-~]+")
+PORT_NAME = r"[-a-z0-9]+"
+
+_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+    "with an alphanumeric character"
+)
+_SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character"
+)
+_LABEL_1035_TEXT = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character"
+)
+_QUALIFIED_TEXT = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+)
+
+
+def max_length(length: int) -> str:
+    return f"must be no more than {length} bytes"
+
+
+def regex_error(text: str, pattern: str, *examples: str) -> str:
+    """The text, with examples and the regex, as validation.RegexError prints it."""
+    shown = "".join(f"{'or ' if i else ''}'{example}', " for i, example in enumerate(examples))
+    return f"{text} ({'e.g. ' if examples else ''}{shown}regex used for validation is '{pattern}')"
+
+
+def _check(value: str, length: int, pattern: str, text: str, *examples: str) -> list[str]:
+    problems = []
+    if len(value) > length:
+        problems.append(max_length(length))
+    if not re.fullmatch(pattern, value):
+        problems.append(regex_error(text, pattern, *examples))
+    return problems
+
+
+def _prefix(name: str, prefix: bool) -> str:
+    """generateName ends where the random part begins, so a trailing dash is fine."""
+    return name[:-1] + "a" if prefix and name.endswith("-") else name
+
+
+def dns1123_label(name: str, prefix: bool = False) -> list[str]:
+    return _check(_prefix(name, prefix), 63, LABEL, _LABEL_TEXT, "my-name", "123-abc")
+
+
+def dns1123_subdomain(name: str, prefix: bool = False) -> list[str]:
+    return _check(_prefix(name, prefix), 253, SUBDOMAIN, _SUBDOMAIN_TEXT, "example.com")
+
+
+def dns1035_label(name: str, prefix: bool = False) -> list[str]:
+    return _check(_prefix(name, prefix), 63, LABEL_1035, _LABEL_1035_TEXT, "my-name", "abc-123")
+
+
+def path_segment(name: str, prefix: bool = False) -> list[str]:
+    """What RBAC objects may be called."""
+    if name in (".", ".."):
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{bad}'" for bad in ("/", "%") if bad in name]
+
+
+def label_value(value: str) -> list[str]:
+    text = (
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+        "and end with an alphanumeric character"
+    )
+    return _check(value, 63, f"({QUALIFIED})?", text, "MyValue", "my_value", "12345")
+
+
+def qualified_name(key: str) -> list[str]:
+    """Keys of labels and annotations, resource names: an optional DNS prefix and a name."""
+    parts = key.split("/")
+    problems: list[str] = []
+    if len(parts) == 2:
+        prefix, name = parts
+        if not prefix:
+            problems.append("prefix part must be non-empty")
+        else:
+            problems += [f"prefix part {problem}" for problem in dns1123_subdomain(prefix)]
+    elif len(parts) == 1:
+        name = key
+    else:
+        text = f"a qualified name {_QUALIFIED_TEXT}"
+        shown = regex_error(text, QUALIFIED, "MyName", "my.name", "123-abc")
+        return [f"{shown} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+    if not name:
+        problems.append("name part must be non-empty")
+    elif len(name) > 63:
+        problems.append("name part " + max_length(63))
+    if not re.fullmatch(QUALIFIED, name):
+        problems.append("name part " + regex_error(_QUALIFIED_TEXT, QUALIFIED, "MyName", "my.name", "123-abc"))
+    return problems
+
+
+def config_map_key(key: str) -> list[str]:
+    problems = []
+    if len(key) > 253:
+        problems.append(max_length(253))
+    if not re.fullmatch(CONFIG_KEY, key):
+        text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+        problems.append(regex_error(text, CONFIG_KEY, "key.name", "KEY_NAME", "key-name"))
+    if key in (".", ".."):
+        problems.append(f"must not be '{key}'")
+    elif key.startswith(".."):
+        problems.append("must not start with '..'")
+    return problems
+
+
+def env_var_name(name: str) -> list[str]:
+    """Since 1.34 any printable ASCII but '=' will do."""
+    if ENV_NAME_RELAXED.fullmatch(name):
+        return []
+    return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
+
+
+def port_name(name: str) -> list[str]:
+    """IANA service names, as container ports carry them."""
+    problems = []
+    if len(name) > 15:
+        problems.append("must be no more than 15 characters")
+    if not re.fullmatch(PORT_NAME, name):
+        problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not re.search(r"[a-z]", name):
+        problems.append("must contain at least one letter (a-z)")
+    if "--" in name:
+        problems.append("must not contain consecutive hyphens")
+    if name and (name[0] == "-" or name[-1] == "-"):
+        problems.append("must not begin or end with a hyphen")
+    return problems
+
+
+def port_number(port: int) -> list[str]:
+    return [] if 1 <= port <= 65535 else ["must be between 1 and 65535, inclusive"]
+
+
+def percent(value: str) -> list[str]:
+    if re.fullmatch(r"[0-9]+%", value):
+        return []
+    return [
+        regex_error("a valid percent string must be a numeric string followed by an ending '%'", "[0-9]+%", "1%", "93%")
+    ]
+
+
+def ip_address(value: str) -> list[str]:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return []
+
+
+def cidr(value: str) -> list[str]:
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+    return [] if "/" in value else ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
