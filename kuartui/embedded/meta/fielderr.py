@@ -89,7 +89,7 @@ def type_invalid(path: PathLike, value: Any, detail: str) -> FieldError:
 
 
 def not_supported(path: PathLike, value: Any, supported: Iterable[Any]) -> FieldError:
-    values = sorted(str(item) for item in supported)
+    values = [str(item) for item in supported]  # in the caller's order, as field.NotSupported keeps it
     detail = "supported values: " + ", ".join(quote(item) for item in values) if values else ""
     return FieldError("Unsupported value", str(path), go_value(value), detail)
 

@@ -1,0 +1,293 @@
+"""From a request body to an object: strict JSON and YAML, Go's type errors, the canonical stored shape.
+
+What Go's decoder and encoder do to an object on its way through kube-apiserver (sigs.k8s.io/json, then the typed
+struct): unknown and duplicate fields are found, types are checked with Go's words, `null` means absent, and zero
+values of `omitempty` fields vanish. Which fields those are is known from the protobuf definitions.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import json
+from typing import Any
+
+import orjson
+
+from kuartui.embedded import data
+from kuartui.embedded.meta import quantity, schema
+from kuartui.embedded.meta.errors import StatusError, bad_request
+from kuartui.embedded.meta.schema import Node
+from kuartui.embedded.meta.time import parse_time
+
+Obj = dict[str, Any]
+
+MAX_DEPTH = 200
+_GO_TYPES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+
+
+class DecodeError(ValueError):
+    """A value of the wrong type; the text is Go's."""
+
+
+def parse_json(body: bytes) -> Any:
+    """Raises StatusError 400 for what is not JSON."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _parse_slowly(body)
+
+
+def _parse_slowly(body: bytes) -> Any:
+    """orjson refuses what Go takes (lone surrogates, huge numbers); the message is Go's for what neither takes."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise bad_request("the object provided is unrecognized: exceeded max depth") from error
+    except ValueError as error:
+        text = body[:64].decode(errors="replace")
+        if not body.strip():
+            raise bad_request("couldn't get version/kind; json parse error: unexpected end of JSON input") from error
+        why = f"invalid character '{text.lstrip()[:1]}' looking for beginning of value"
+        position = getattr(error, "pos", 0)
+        if position >= len(body):
+            why = "unexpected end of JSON input"
+        elif position:
+            why = f"invalid character '{body[position : position + 1].decode(errors='replace')}' in JSON"
+        raise bad_request(f"couldn't get version/kind; json parse error: {why}") from error
+
+
+def duplicates(body: bytes) -> list[str]:
+    """Paths of keys that a JSON text has twice in one object."""
+    found: list[str] = []
+
+    class Pairs(dict[str, Any]):
+        twice: tuple[str, ...] = ()
+
+    def hook(pairs: list[tuple[str, Any]]) -> Pairs:
+        result = Pairs(pairs)
+        if len(result) < len(pairs):
+            seen: set[str] = set()
+            result.twice = tuple(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        return result
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, Pairs):
+            found.extend(f"{path}.{key}" if path else key for key in value.twice)
+            for key, inside in value.items():
+                walk(inside, f"{path}.{key}" if path else key)
+        elif isinstance(value, list):
+            for index, inside in enumerate(value):
+                walk(inside, f"{path}[{index}]")
+
+    try:
+        walk(json.loads(body, object_pairs_hook=hook), "")
+    except (ValueError, RecursionError):
+        return []
+    return found
+
+
+def parse_yaml(body: bytes) -> Any:
+    """YAML as sigs.k8s.io/yaml reads it. Raises StatusError 400."""
+    import yaml
+
+    try:
+        return yaml.load(body, Loader=_loader())  # noqa: S506  a safe loader of our own
+    except (yaml.YAMLError, RecursionError) as error:
+        raise bad_request(f"error converting YAML to JSON: yaml: {error}") from error
+
+
+@functools.cache
+def _loader() -> Any:
+    import yaml
+
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc, valid-type]
+        """Times stay text, as JSON has none."""
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+        for first, found in base.yaml_implicit_resolvers.items()
+    }
+    return Loader
+
+
+class Decoder:
+    """Decodes one object; collects what strict decoding minds."""
+
+    def __init__(self) -> None:
+        self.unknown: list[str] = []
+
+    def decode(self, value: Any, node: Node, kind: str) -> Any:
+        """The canonical object. Raises DecodeError with Go's text."""
+        return self._object(value, node, "", kind, "", 0)
+
+    def _value(self, value: Any, node: Node, path: str, struct: str, go: str, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise DecodeError("exceeded max depth")
+        name = node.name
+        if name == schema.QUANTITY:
+            return _quantity(value)
+        if name == schema.INT_OR_STRING:
+            if isinstance(value, bool) or not isinstance(value, int | str):
+                raise self._mismatch(value, struct, go, "intstr.IntOrString")
+            return value
+        if name in (schema.TIME, schema.MICRO_TIME):
+            return _time(value)
+        if name in (schema.FIELDS_V1, schema.RAW) or node.free:
+            return value
+        kind = node.type
+        if kind == "object":
+            return self._object(value, node, path, node.short or struct, go, depth)
+        if kind == "array":
+            if not isinstance(value, list):
+                raise self._mismatch(value, struct, go, f"[]{_go_type(node.items)}")
+            items = node.items
+            return [
+                self._value(item, items, f"{path}[{index}]", items.short or struct, go, depth + 1)
+                if item is not None
+                else _zero(items)
+                for index, item in enumerate(value)
+            ]
+        return self._scalar(value, node, kind, struct, go)
+
+    def _scalar(self, value: Any, node: Node, kind: str, struct: str, go: str) -> Any:
+        if kind == "string":
+            if not isinstance(value, str):
+                raise self._mismatch(value, struct, go, "string")
+            if node.raw.get("format") == "byte":
+                return _base64(value)
+        elif kind == "integer":
+            integral = isinstance(value, float) and value == int(value) if isinstance(value, float) else False
+            if isinstance(value, bool) or not (isinstance(value, int) or integral):
+                shown = value if not isinstance(value, float) else None
+                raise self._mismatch(value, struct, go, str(node.raw.get("format", "int64")), shown)
+            size = 31 if node.raw.get("format") == "int32" else 63
+            if not -(2**size) <= value < 2**size:
+                raise self._mismatch(value, struct, go, str(node.raw.get("format", "int64")))
+            return int(value)
+        elif kind == "boolean":
+            if not isinstance(value, bool):
+                raise self._mismatch(value, struct, go, "bool")
+        elif kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise self._mismatch(value, struct, go, "float64")
+        return value
+
+    def _object(self, value: Any, node: Node, path: str, struct: str, go: str, depth: int) -> Any:
+        if not isinstance(value, dict):
+            wanted = f"map[string]{_go_type(_map_value(node))}" if node.is_map else _go_package(node)
+            raise self._mismatch(value, struct, go, wanted)
+        if node.is_map and not node.properties:
+            inner = _map_value(node)
+            return {
+                key: self._value(item, inner, f"{path}[{key}]", struct, go, depth + 1)
+                if item is not None
+                else _zero(inner)
+                for key, item in value.items()
+            }
+        result: Obj = {}
+        numbers = _messages(node.name)
+        for key, item in value.items():
+            inner_node = node.field(key)
+            if inner_node is None:
+                self.unknown.append(f"{path}.{key}" if path else key)
+                continue
+            if item is None:
+                continue
+            inner_path = f"{path}.{key}" if path else key
+            decoded = self._value(item, inner_node, inner_path, struct, f"{go}.{key}" if go else key, depth + 1)
+            if not _vanishes(decoded, numbers.get(key)):
+                result[key] = decoded
+        return result
+
+    def _mismatch(self, value: Any, struct: str, go: str, wanted: str, shown: Any = None) -> DecodeError:
+        got = _GO_TYPES.get(type(value), "value")
+        if got == "number" and (shown is not None or wanted.startswith(("int", "uint"))):
+            got = f"number {orjson.dumps(value).decode()}"
+        return DecodeError(f"json: cannot unmarshal {got} into Go struct field {struct}.{go} of type {wanted}")
+
+
+def _vanishes(value: Any, facts: Obj | None) -> bool:
+    """Whether Go's encoder leaves this out: the zero value of an omitempty field that is no pointer."""
+    if facts is None or not facts.get("omitempty"):
+        return False
+    if facts.get("repeated") or facts.get("map"):
+        return not value
+    if facts.get("ptr"):
+        return False
+    return value is None or value == "" or value is False or (value == 0 and not isinstance(value, bool))
+
+
+@functools.cache
+def _messages(name: str) -> dict[str, Obj]:
+    """Protobuf facts of a definition's fields, the inlined structs' included."""
+    if not name:
+        return {}
+    message = data.protobuf().get(name.removeprefix("io."), {})
+    found: dict[str, Obj] = {}
+    for field, facts in message.items():
+        if facts.get("inline"):
+            found.update(_messages("io." + facts["t"]))
+        else:
+            found[facts.get("json", field)] = facts
+    return found
+
+
+def _map_value(node: Node) -> Node:
+    found = node.field("*")
+    return found if found is not None else Node({})
+
+
+def _zero(node: Node) -> Any:
+    return {"string": "", "integer": 0, "boolean": False, "number": 0, "array": [], "object": {}}.get(node.type)
+
+
+def _go_type(node: Node) -> str:
+    return {"string": "string", "boolean": "bool", "integer": str(node.raw.get("format", "int64"))}.get(
+        node.type, _go_package(node)
+    )
+
+
+def _go_package(node: Node) -> str:
+    """v1.EnvVar for io.k8s.api.core.v1.EnvVar."""
+    if not node.name:
+        return "map[string]interface {}"
+    parts = node.name.split(".")
+    return f"{parts[-2]}.{parts[-1]}"
+
+
+def _quantity(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise DecodeError(quantity.FORMAT_ERROR)
+    try:
+        return quantity.canonical(value)
+    except quantity.QuantityError as error:
+        raise DecodeError(str(error)) from error
+
+
+def _time(value: Any) -> str:
+    if not isinstance(value, str):
+        kind = _GO_TYPES.get(type(value), "value")
+        raise DecodeError(f"json: cannot unmarshal {kind} into Go value of type string")
+    try:
+        parse_time(value)
+    except ValueError as error:
+        raise DecodeError(str(error)) from error
+    return value
+
+
+def _base64(value: str) -> str:
+    try:
+        return base64.b64encode(base64.b64decode("".join(value.split()), validate=True)).decode()
+    except (binascii.Error, ValueError) as error:
+        position = next(
+            (i for i, c in enumerate(value) if not (c.isalnum() or c in "+/=")), len(value) - len(value) % 4
+        )
+        raise DecodeError(f"illegal base64 data at input byte {position}") from error
+
+
+def cannot_handle(kind: str, version: str, why: str) -> StatusError:
+    """`Deployment in version "v1" cannot be handled as a Deployment: …`."""
+    return bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
