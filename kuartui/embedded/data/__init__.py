@@ -1,4 +1,4 @@
-"""Wire facts of Kubernetes v1.36 as package data; see README.md beside this file. Each is read once, when first used."""
+"""Wire facts of Kubernetes v1.36 as package data (README.md beside this file). Each is read when first used."""
 
 from __future__ import annotations
 
@@ -58,3 +58,8 @@ def definitions() -> dict[tuple[str, str, str], str]:
         for name, schema in schemas().items()
         for gvk in schema.get("x-kubernetes-group-version-kind", ())
     }
+
+
+def message_name(definition: str) -> str:
+    """The protobuf message of an OpenAPI definition: io.k8s.api.core.v1.Pod -> k8s.io.api.core.v1.Pod."""
+    return "k8s.io." + definition.removeprefix("io.k8s.")

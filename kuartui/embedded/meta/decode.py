@@ -225,11 +225,11 @@ def _messages(name: str) -> dict[str, Obj]:
     """Protobuf facts of a definition's fields, the inlined structs' included."""
     if not name:
         return {}
-    message = data.protobuf().get(name.removeprefix("io."), {})
+    message = data.protobuf().get(data.message_name(name), {})
     found: dict[str, Obj] = {}
     for field, facts in message.items():
         if facts.get("inline"):
-            found.update(_messages("io." + facts["t"]))
+            found.update(_messages("io.k8s." + facts["t"].removeprefix("k8s.io.")))
         else:
             found[facts.get("json", field)] = facts
     return found

@@ -69,7 +69,7 @@ def dns1035_label(name: str, prefix: bool = False) -> list[str]:
     return _check(_prefix(name, prefix), 63, LABEL_1035, _LABEL_1035_TEXT, "my-name", "abc-123")
 
 
-def path_segment(name: str, prefix: bool = False) -> list[str]:
+def path_segment(name: str) -> list[str]:
     """What RBAC objects may be called."""
     if name in (".", ".."):
         return [f"may not be '{name}'"]

@@ -1,4 +1,4 @@
-"""JSON patch (RFC 6902), with the leniency and the messages of the library that Kubernetes uses (evanphx/json-patch)."""
+"""JSON patch (RFC 6902), with the leniency and the messages of Kubernetes' library (evanphx/json-patch)."""
 
 from __future__ import annotations
 

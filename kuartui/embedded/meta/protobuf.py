@@ -55,7 +55,7 @@ def _message_name(api_version: str, kind: str) -> str | None:
     name = data.definitions().get((group, version, kind))
     if name is None:
         name = next((n for (_, v, k), n in data.definitions().items() if k == kind and v == version), None)
-    found = name.removeprefix("io.") if name else None
+    found = data.message_name(name) if name else ""
     return found if found in data.protobuf() else None
 
 

@@ -112,14 +112,14 @@ def canonical(text: str | int | float) -> str:
     return str(parse(text))
 
 
-def milli(value: int, format: str = "decimal") -> Quantity:
+def milli(value: int) -> Quantity:
     """From thousandths."""
-    return Quantity(Decimal(value).scaleb(-3), format)
+    return Quantity(Decimal(value).scaleb(-3))
 
 
-def whole(value: int, format: str = "decimal") -> Quantity:
+def whole(value: int, form: str = "decimal") -> Quantity:
     """From units."""
-    return Quantity(Decimal(value), format)
+    return Quantity(Decimal(value), form)
 
 
 def _bounded(value: Decimal) -> Decimal:
