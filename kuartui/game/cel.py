@@ -6,7 +6,7 @@ expressions that iterate too much (10,000 steps; the other one ran for 8 s), con
 (5 µs against 3.7 ms for a look at one Service beside 100 Pods) and imports in 50 ms against 270 ms.
 
 On top of its libraries (strings, math, encoders, optional, bindings) come those of Kubernetes' functions that checks
-need: `quantity("200m")` (as a double, with isGreaterThan, isLessThan, asApproximateFloat), `sorted()`, `distinct()`,
+need: `quantity("200m")` (as a double, with isGreaterThan, isLessThan, asApproximateFloat), `sorted()`, `distinct()`, `flatten()`, `sum()`,
 `sets.contains|intersects|equivalent`, `ready(object)` for a true condition Ready, and `condition(object, "Available")`.
 """
 
@@ -151,6 +151,8 @@ def _functions() -> list[Any]:
         function("asApproximateFloat", ((number,), number, lambda a: a), member=True),
         function("sorted", ((any_list,), any_list, lambda items: sorted(items, key=_order)), member=True),
         function("distinct", ((any_list,), any_list, _distinct), member=True),
+        function("flatten", ((any_list,), any_list, _flatten), member=True),
+        function("sum", ((any_list,), number, lambda items: float(sum(items))), member=True),
         function("sets.contains", ((any_list, any_list), kind.BOOL, lambda a, b: all(item in a for item in b))),
         function("sets.intersects", ((any_list, any_list), kind.BOOL, lambda a, b: any(item in a for item in b))),
         function(
@@ -164,6 +166,10 @@ def _functions() -> list[Any]:
 
 def _order(item: Any) -> tuple[str, Any]:
     return type(item).__name__, orjson.dumps(item) if isinstance(item, dict | list) else item
+
+
+def _flatten(items: list[Any]) -> list[Any]:
+    return [inner for item in items for inner in (item if isinstance(item, list) else [item])]
 
 
 def _distinct(items: list[Any]) -> list[Any]:
