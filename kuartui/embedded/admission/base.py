@@ -1,0 +1,64 @@
+"""What an admission plugin is, and the chain of them.
+
+https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/. All `mutate` first, then all
+`validate`; each sees objects in the storage version and may raise a StatusError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kuartui.embedded.api.request import User
+    from kuartui.embedded.api.resources import Endpoint
+
+Obj = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Attributes:
+    """One write on its way in. `obj` is None for deletions, `old` for creations."""
+
+    endpoint: Endpoint
+    operation: str  # CREATE, UPDATE, DELETE, CONNECT
+    namespace: str
+    name: str
+    user: User
+    obj: Obj | None
+    old: Obj | None
+    subresource: str = ""
+    dry_run: bool = False
+    options: Obj = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def resource(self) -> str:
+        """The group resource: "deployments.apps"."""
+        return self.endpoint.resource.name
+
+
+class Plugin:
+    """Override what the plugin does."""
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Change `attributes.obj` in place."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Raise a StatusError to refuse."""
+
+
+class Chain:
+    """All plugins of a cluster, in the order of kube-apiserver's."""
+
+    def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
+        self.plugins = list(plugins)
+
+    async def mutate(self, attributes: Attributes) -> None:
+        for plugin in self.plugins:
+            await plugin.mutate(attributes)
+
+    async def validate(self, attributes: Attributes) -> None:
+        for plugin in self.plugins:
+            await plugin.validate(attributes)

@@ -1,0 +1,141 @@
+"""Which resources the server has: the built-in ones from the wire data, and those that CRDs add while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kuartui.embedded import data
+from kuartui.embedded.kinds.base import Resource, Strategy, strategy
+from kuartui.embedded.meta import schema
+
+Obj = dict[str, Any]
+
+#: objects are stored in this version where it is not the preferred one
+STORAGE = {"events.events.k8s.io": "v1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A resource in one version: what a URL path names."""
+
+    resource: Resource
+    version: str
+    entry: Obj
+    """Its entry in aggregated discovery."""
+    node: schema.Node = field(repr=False)
+    strategy: Strategy = field(repr=False)
+    custom: bool = False
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.resource.group}/{self.version}" if self.resource.group else self.version
+
+    @property
+    def kind(self) -> str:
+        return self.resource.kind
+
+    def subresource(self, name: str) -> Obj | None:
+        found: Obj | None = next((s for s in self.entry.get("subresources", ()) if s["subresource"] == name), None)
+        return found
+
+
+class Resources:
+    """All endpoints, by group, version and plural."""
+
+    def __init__(self) -> None:
+        self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
+        self._groups: dict[str, list[str]] = {}
+        self._listeners: list[Callable[[], None]] = []
+        versions: dict[tuple[str, str], list[str]] = {}
+        for document in data.discovery():
+            self._groups.setdefault(document["group"], []).append(document["version"])
+            for entry in document["resources"]:
+                versions.setdefault((document["group"], entry["resource"]), []).append(document["version"])
+        for document in data.discovery():
+            for entry in document["resources"]:
+                served = versions[document["group"], entry["resource"]]
+                self._add(document["group"], document["version"], entry, tuple(served))
+
+    def _add(self, group: str, version: str, entry: Obj, served: tuple[str, ...]) -> None:
+        kind = entry["responseKind"]["kind"]
+        resource = Resource(
+            group=group,
+            plural=entry["resource"],
+            singular=entry["singularResource"],
+            kind=kind,
+            namespaced=entry["scope"] == "Namespaced",
+            versions=served,
+            storage=served[0],
+            short_names=tuple(entry.get("shortNames", ())),
+            categories=tuple(entry.get("categories", ())),
+            verbs=tuple(entry["verbs"]),
+            subresources=tuple(s["subresource"] for s in entry.get("subresources", ())),
+            list_kind=f"{kind}List",
+        )
+        node = schema.for_kind(group, version, kind) or schema.Node({"type": "object"})
+        endpoint = Endpoint(resource, version, entry, node, strategy(resource.name))
+        self._endpoints[group, version, entry["resource"]] = endpoint
+
+    def add_custom(self, endpoint: Endpoint) -> None:
+        """Serve a CRD's version from now on."""
+        group, version = endpoint.resource.group, endpoint.version
+        self._endpoints[group, version, endpoint.resource.plural] = replace(endpoint, custom=True)
+        versions = self._groups.setdefault(group, [])
+        if version not in versions:
+            versions.append(version)
+        self._changed()
+
+    def remove_custom(self, group: str, plural: str) -> None:
+        """Stop serving a CRD's resource."""
+        for key in [k for k in self._endpoints if k[0] == group and k[2] == plural]:
+            del self._endpoints[key]
+        self._groups[group] = [
+            v for v in self._groups.get(group, []) if any(k[:2] == (group, v) for k in self._endpoints)
+        ]
+        if not self._groups[group]:
+            del self._groups[group]
+        self._changed()
+
+    def drop_group(self, group: str) -> None:
+        """Without a whole group, as on a cluster that has no such add-on."""
+        for key in [k for k in self._endpoints if k[0] == group]:
+            del self._endpoints[key]
+        self._groups.pop(group, None)
+
+    def find(self, group: str, version: str, plural: str) -> Endpoint | None:
+        return self._endpoints.get((group, version, plural))
+
+    def storage(self, name: str) -> Endpoint:
+        """The endpoint in the storage version of a group resource ("deployments.apps"). KeyError if there is none."""
+        plural, _, group = name.partition(".")
+        for version in self._groups.get(group, ()):
+            found = self._endpoints.get((group, version, plural))
+            if found and found.resource.storage == version:
+                return found
+        raise KeyError(name)
+
+    def by_kind(self, api_version: str, kind: str) -> Endpoint | None:
+        group, _, version = api_version.rpartition("/")
+        return next(
+            (e for (g, v, _), e in self._endpoints.items() if g == group and v == version and e.kind == kind), None
+        )
+
+    def groups(self) -> dict[str, list[str]]:
+        """Versions by group, the preferred one first."""
+        return self._groups
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._endpoints.values())
+
+    def of(self, group: str, version: str) -> list[Endpoint]:
+        return [e for (g, v, _), e in self._endpoints.items() if g == group and v == version]
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Be told when CRDs come and go."""
+        self._listeners.append(listener)
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener()
