@@ -1,0 +1,274 @@
+"""Who manages which field: tracking of updates, and server-side apply.
+
+https://kubernetes.io/docs/reference/using-api/server-side-apply/ and
+k8s.io/apimachinery/pkg/util/managedfields. Objects are in the version that the client speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kuartui.embedded.meta import fieldset
+from kuartui.embedded.meta.errors import StatusError, apply_conflict
+from kuartui.embedded.meta.fieldset import CONTAINER, Fields, Path
+from kuartui.embedded.meta.schema import Node
+
+Obj = dict[str, Any]
+
+APPLY, UPDATE = "Apply", "Update"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+MAX_UPDATE_MANAGERS = 10
+BEFORE_FIRST_APPLY = "before-first-apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Identity of an entry in managedFields."""
+
+    name: str
+    operation: str
+    api_version: str
+    subresource: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return (self.name, self.operation, self.api_version, self.subresource)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    manager: Manager
+    fields: Fields
+    time: str
+
+
+def read(obj: Obj | None) -> list[Entry]:
+    """The entries of an object's managedFields; broken ones are dropped."""
+    entries = []
+    for raw in (obj or {}).get("metadata", {}).get("managedFields") or ():
+        manager = Manager(
+            raw.get("manager", ""), raw.get("operation", ""), raw.get("apiVersion", ""), raw.get("subresource", "")
+        )
+        if raw.get("fieldsType") == "FieldsV1" and manager.operation in (APPLY, UPDATE):
+            entries.append(Entry(manager, fieldset.from_fields_v1(raw.get("fieldsV1")), raw.get("time", "")))
+    return entries
+
+
+def write(obj: Obj, entries: Iterable[Entry]) -> None:
+    """Set an object's managedFields: applies first, then updates by time; empty entries vanish."""
+    kept = [entry for entry in entries if entry.fields]
+    kept.sort(key=lambda e: (e.manager.operation != APPLY, e.time, e.manager.name, e.manager.api_version))
+    metadata = obj.setdefault("metadata", {})
+    metadata.pop("managedFields", None)
+    if kept:
+        metadata["managedFields"] = [_raw(entry) for entry in kept]
+
+
+def _raw(entry: Entry) -> Obj:
+    manager = entry.manager
+    raw: Obj = {
+        "apiVersion": manager.api_version,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fieldset.to_fields_v1(entry.fields),
+        "manager": manager.name,
+        "operation": manager.operation,
+    }
+    if manager.subresource:
+        raw["subresource"] = manager.subresource
+    if entry.time:
+        raw["time"] = entry.time
+    return raw
+
+
+def track(old: Obj | None, new: Obj, node: Node, manager: Manager, now: str, reset: Iterable[Path] = ()) -> None:
+    """Note in `new` (in place) that `manager` wrote it over `old`. `reset`: paths that this write cannot own."""
+    if "managedFields" in new.get("metadata", {}) and new["metadata"]["managedFields"] == [] and old is not None:
+        write(new, [])  # a writer that sets an empty list wipes all
+        return
+    entries = read(old) if old is not None else read(new)
+    before = fieldset.values(old, node, whole=True) if old is not None else {}
+    after = fieldset.values(new, node, whole=True)
+    changed = {
+        path
+        for path, value in after.items()
+        if (path not in before or before[path] != value) and not fieldset.starts(path, reset)
+    }
+    removed = frozenset(path for path in before if path not in after)
+    result: list[Entry] = []
+    mine: Entry | None = None
+    for entry in entries:
+        if entry.manager.key == manager.key:
+            mine = entry
+            continue
+        result.append(_less(entry, changed | removed))
+    owned = ((mine.fields if mine else frozenset()) - removed) | changed
+    if mine is None or owned != mine.fields:
+        mine = Entry(manager, frozenset(owned), now)
+    elif mine:
+        mine = replace(mine, fields=frozenset(owned))
+    write(new, [*result, mine])
+
+
+def _less(entry: Entry, paths: Iterable[Path]) -> Entry:
+    gone = set(paths)
+    return replace(entry, fields=frozenset(path for path in entry.fields if path not in gone))
+
+
+def apply(
+    live: Obj | None,
+    patch: Obj,
+    node: Node,
+    manager: Manager,
+    now: str,
+    *,
+    force: bool = False,
+    reset: Iterable[Path] = (),
+) -> Obj:
+    """The object that applying `patch` makes of `live`, managedFields included. Raises 409 for conflicts."""
+    if patch.get("metadata", {}).get("managedFields"):
+        raise StatusError(400, "BadRequest", "metadata.managedFields must be nil")
+    reset = tuple(reset)
+    wanted = {
+        path: value
+        for path, value in fieldset.values(patch, node, whole=False).items()
+        if not fieldset.starts(path, reset)
+    }
+    entries = read(live)
+    if live is not None and not entries:
+        existing = frozenset(fieldset.values(live, node, whole=True))
+        entries = [Entry(Manager(BEFORE_FIRST_APPLY, UPDATE, manager.api_version), existing, now)]
+    current = fieldset.values(live, node, whole=True) if live is not None else {}
+    differs = {
+        path
+        for path, value in wanted.items()
+        if path not in current or (current[path] != value and current[path] is not CONTAINER and value is not CONTAINER)
+    }
+    mine = next((entry for entry in entries if entry.manager.key == manager.key), None)
+    others = [entry for entry in entries if entry is not mine]
+    clashes = [(entry, sorted(entry.fields & differs)) for entry in others if entry.fields & differs]
+    if clashes and not force:
+        raise _conflict(clashes)
+    if clashes:
+        others = [_less(entry, differs) for entry in others]
+    merged = _merge(live or {}, _without(patch, reset), node)
+    dropped = (mine.fields if mine else frozenset()) - frozenset(wanted)
+    held: set[Path] = {path for entry in others for path in entry.fields} | set(wanted)
+    for path in sorted(dropped, key=len, reverse=True):
+        if not any(other[: len(path)] == path for other in held):
+            _remove(merged, path, node)
+    still = fieldset.values(merged, node, whole=True)
+    others = [replace(entry, fields=frozenset(p for p in entry.fields if p in still)) for entry in others]
+    owned = frozenset(wanted)
+    stamp = mine.time if mine and mine.fields == owned and not differs and not dropped else now
+    write(merged, [*others, Entry(manager, owned, stamp)])
+    return merged
+
+
+def _conflict(clashes: list[tuple[Entry, list[Path]]]) -> StatusError:
+    causes = []
+    blocks: dict[str, list[str]] = {}
+    for entry, paths in clashes:
+        manager = entry.manager
+        who = f'"{manager.name}"'
+        if manager.subresource:
+            who += f' with subresource "{manager.subresource}"'
+        if manager.operation == UPDATE:
+            who += f" using {manager.api_version}"
+        for path in paths:
+            text = fieldset.show(path)
+            blocks.setdefault(who, []).append(text)
+            causes.append({"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": text})
+    count = len(causes)
+    if count == 1:
+        (who, paths_shown), *_ = blocks.items()
+        message = f"Apply failed with 1 conflict: conflict with {who}: {paths_shown[0]}"
+    else:
+        lines = [
+            f"conflicts with {who}:\n" + "\n".join(f"- {p}" for p in shown) for who, shown in sorted(blocks.items())
+        ]
+        message = f"Apply failed with {count} conflicts: " + "\n".join(lines)
+    return apply_conflict(causes, message)
+
+
+def _without(obj: Obj, reset: Iterable[Path]) -> Obj:
+    result = dict(obj)
+    for path in reset:
+        name = path[0].removeprefix("f:")
+        if len(path) == 1:
+            result.pop(name, None)
+        elif isinstance(result.get(name), dict):
+            result[name] = {k: v for k, v in result[name].items() if k != path[1].removeprefix("f:")}
+    return result
+
+
+def _merge(old: Any, new: Any, node: Node) -> Any:
+    """`new` laid over `old`; neither is changed."""
+    if isinstance(new, dict) and isinstance(old, dict) and not node.atomic_map:
+        result = dict(old)
+        for key, value in new.items():
+            if value is None:
+                continue
+            result[key] = _merge(old.get(key), value, node.field(key) or Node({}))
+        return result
+    if isinstance(new, list) and isinstance(old, list) and node.list_type in ("map", "set"):
+        return _merge_list(old, new, node)
+    if isinstance(new, dict):
+        return {k: _merge(None, v, node.field(k) or Node({})) for k, v in new.items() if v is not None}
+    return new
+
+
+def _merge_list(old: list[Any], new: list[Any], node: Node) -> list[Any]:
+    """Elements in the applied order; those that only the server knows stay before their next common neighbour."""
+    old_by_key = {fieldset.element_key(item, node): item for item in old}
+    new_keys = [fieldset.element_key(item, node) for item in new]
+    if len(set(new_keys)) < len(new_keys):
+        raise StatusError(500, "InternalError", "failed to create typed patch object: duplicate entries for key")
+    merged = {key: _merge(old_by_key.get(key), item, node.items) for key, item in zip(new_keys, new, strict=True)}
+    result: list[Any] = []
+    pending = list(new_keys)
+    for key, item in old_by_key.items():
+        if key not in merged:
+            result.append(item)
+            continue
+        if key in pending:
+            while pending:
+                first = pending.pop(0)
+                result.append(merged[first])
+                if first == key:
+                    break
+    result.extend(merged[key] for key in pending)
+    return result
+
+
+def _remove(obj: Obj, path: Path, node: Node) -> None:
+    """Take a path out of an object (in place, along copies made by the merge), and containers it leaves empty."""
+    *parents, last = path
+    place: Any = obj
+    here = node
+    for part in parents:
+        step = _step(place, part, here)
+        if step is None:
+            return
+        index, here = step
+        copy = dict(place[index]) if isinstance(place[index], dict) else list(place[index])
+        place[index] = copy
+        place = copy
+    step = _step(place, last, here)
+    if step is not None:
+        del place[step[0]]
+
+
+def _step(place: Any, part: str, node: Node) -> tuple[Any, Node] | None:
+    if part.startswith("f:"):
+        key = part[2:]
+        if not isinstance(place, dict) or key not in place:
+            return None
+        return key, node.field(key) or Node({})
+    if not isinstance(place, list):
+        return None
+    for index, item in enumerate(place):
+        if fieldset.element_key(item, node) == part:
+            return index, node.items
+    return None
