@@ -1,0 +1,187 @@
+"""What every object has, whatever its kind: metadata on creation and update, versions, finalizers.
+
+k8s.io/apiserver/pkg/registry/rest/{create,update,meta}.go and apimachinery/pkg/api/validation/objectmeta.go.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.api.resources import Endpoint
+from kuartui.embedded.kinds.base import WriteContext
+from kuartui.embedded.meta import fielderr, names, random
+from kuartui.embedded.meta.errors import StatusError, bad_request
+from kuartui.embedded.meta.fielderr import FieldError
+from kuartui.embedded.meta.time import format_time
+
+Obj = dict[str, Any]
+
+TOTAL_ANNOTATION_SIZE = 256 * 1024  # bytes
+IMMUTABLE = "field is immutable"
+
+
+def to_storage(endpoint: Endpoint, obj: Obj) -> Obj:
+    """The object in its storage version."""
+    if endpoint.version == endpoint.resource.storage:
+        return obj
+    return endpoint.strategy.convert(obj, endpoint.resource.storage)
+
+
+def from_storage(endpoint: Endpoint, obj: Obj) -> Obj:
+    """The stored object in the endpoint's version; shared when nothing changes."""
+    if endpoint.version == endpoint.resource.storage:
+        return obj
+    return endpoint.strategy.convert(obj, endpoint.version)
+
+
+def prepare_metadata(endpoint: Endpoint, obj: Obj, namespace: str, now: datetime) -> None:
+    """What creation sets: namespace, generated name, uid, creation time (in place)."""
+    metadata = obj.setdefault("metadata", {})
+    if endpoint.resource.namespaced:
+        given = metadata.get("namespace", "")
+        if given and given != namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        metadata["namespace"] = namespace
+    else:
+        metadata.pop("namespace", None)
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = random.generate_name(metadata["generateName"])
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+        metadata.pop(field, None)
+    metadata["uid"] = random.uid()
+    metadata["creationTimestamp"] = format_time(now)
+    if endpoint.strategy.generation and "generation" not in metadata:
+        metadata["generation"] = 1
+
+
+def carry_metadata(new: Obj, old: Obj) -> None:
+    """What an update cannot change is taken from the old object (in place)."""
+    metadata, before = new.setdefault("metadata", {}), old["metadata"]
+    for field in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+        if field in before:
+            metadata[field] = before[field]
+        else:
+            metadata.pop(field, None)
+    for field in ("uid", "name", "namespace", "generateName"):
+        if field in before and not metadata.get(field):
+            metadata[field] = before[field]
+
+
+def bump_generation(endpoint: Endpoint, new: Obj, old: Obj) -> None:
+    """Count a change of what the user wants: everything but metadata and status."""
+    if not endpoint.strategy.generation:
+        return
+    ignored = ("metadata", "status") if endpoint.strategy.has_status else ("metadata",)
+    if {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def validate_metadata(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
+    """Names, labels, annotations, owners, finalizers."""
+    path = fielderr.Path("metadata")
+    metadata = obj.get("metadata", {})
+    errors: list[FieldError] = []
+    prefix = metadata.get("generateName", "")
+    if prefix:
+        problems = endpoint.strategy.validate_name(prefix, True)
+        errors += [fielderr.invalid(path / "generateName", prefix, problem) for problem in problems]
+    name = metadata.get("name", "")
+    if not name:
+        errors.append(fielderr.required(path / "name", "name or generateName is required"))
+    else:
+        problems = endpoint.strategy.validate_name(name, False)
+        errors += [fielderr.invalid(path / "name", name, problem) for problem in problems]
+    if endpoint.resource.namespaced and not metadata.get("namespace"):
+        errors.append(fielderr.required(path / "namespace"))
+    return errors + _validate_rest(metadata, path)
+
+
+def _validate_rest(metadata: Obj, path: fielderr.Path) -> list[FieldError]:
+    errors = label_errors(metadata.get("labels"), path / "labels")
+    annotations = metadata.get("annotations") or {}
+    for key in annotations:
+        errors += [fielderr.invalid(path / "annotations", key, why) for why in names.qualified_name(key.lower())]
+    if sum(len(k) + len(v) for k, v in annotations.items()) > TOTAL_ANNOTATION_SIZE:
+        errors.append(fielderr.too_long(path / "annotations", TOTAL_ANNOTATION_SIZE))
+    errors += _owner_errors(metadata.get("ownerReferences") or (), path / "ownerReferences")
+    for finalizer in metadata.get("finalizers") or ():
+        errors += [fielderr.invalid(path / "finalizers", finalizer, why) for why in names.qualified_name(finalizer)]
+        if "/" not in finalizer and finalizer not in ("kubernetes", "orphan", "foregroundDeletion"):
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(fielderr.invalid((path / "finalizers").index(0), finalizer, why))
+    return errors
+
+
+def label_errors(labels: Obj | None, path: fielderr.Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for key, value in (labels or {}).items():
+        errors += [fielderr.invalid(path, key, why) for why in names.qualified_name(key)]
+        errors += [fielderr.invalid(path, value, why) for why in names.label_value(value)]
+    return errors
+
+
+def _owner_errors(owners: Any, path: fielderr.Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    controller = ""
+    for index, owner in enumerate(owners):
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                text = "must not be empty" if field != "apiVersion" else "version must not be empty"
+                errors.append(fielderr.invalid(path.index(index) / field, owner.get(field, ""), text))
+        if owner.get("controller"):
+            if controller:
+                text = f'Only one reference can have Controller set to true. Found "true" in references for {controller} and {owner.get("kind")}/{owner.get("name")}'
+                errors.append(fielderr.invalid(path, owner, text))
+            controller = f"{owner.get('kind')}/{owner.get('name')}"
+    return errors
+
+
+def validate_metadata_update(new: Obj, old: Obj) -> list[FieldError]:
+    """Metadata that does not change."""
+    path = fielderr.Path("metadata")
+    errors = []
+    metadata, before = new["metadata"], old["metadata"]
+    for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if metadata.get(field) != before.get(field):
+            errors.append(fielderr.invalid(path / field, metadata.get(field), IMMUTABLE))
+    if before.get("deletionTimestamp"):
+        added = [f for f in metadata.get("finalizers") or () if f not in (before.get("finalizers") or ())]
+        if added:
+            text = (
+                f"no new finalizers can be added if the object is being deleted, found new finalizers {_go_list(added)}"
+            )
+            errors.append(fielderr.forbidden(path / "finalizers", text))
+    return errors + _validate_rest(metadata, path)
+
+
+def _go_list(items: list[str]) -> str:
+    return "[]string{" + ", ".join(fielderr.quote(item) for item in items) + "}"
+
+
+def precondition_error(endpoint: Endpoint, stored: Obj, preconditions: Obj) -> StatusError | None:
+    """The conflict if a uid or resourceVersion that the caller insists on differs."""
+    from kuartui.embedded.meta.errors import conflict
+
+    metadata = stored["metadata"]
+    for field, words in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        wanted = preconditions.get(field)
+        if wanted and wanted != metadata.get(field):
+            why = (
+                f"Precondition failed: {words} in precondition: {wanted}, {words} in object meta: {metadata.get(field)}"
+            )
+            return conflict(endpoint.resource.name, metadata["name"], why)
+    return None
+
+
+def context_of(user: Any, now: datetime, operation: str, subresource: str, dry_run: bool, manager: str) -> WriteContext:
+    """The WriteContext of a write by a User."""
+    return WriteContext(
+        user=user.name,
+        groups=tuple(user.groups),
+        now=now,
+        subresource=subresource,
+        operation=operation,
+        dry_run=dry_run,
+        field_manager=manager,
+    )

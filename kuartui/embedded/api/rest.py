@@ -1,0 +1,374 @@
+"""The generic registry: create, update, patch and delete objects of any kind.
+
+k8s.io/apiserver/pkg/registry/generic/registry/store.go. Everybody writes through here: clients over HTTP, controllers
+and kubelets in the process. It never names a kind; what is special about one is in its strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from kuartui.embedded.admission.base import Attributes, Chain
+from kuartui.embedded.api import objects
+from kuartui.embedded.api.request import User
+from kuartui.embedded.api.resources import Endpoint, Resources
+from kuartui.embedded.clock import Clock
+from kuartui.embedded.kinds.base import WriteContext
+from kuartui.embedded.meta import apply, errors
+from kuartui.embedded.meta.apply import Manager
+from kuartui.embedded.meta.time import format_time
+from kuartui.embedded.store import AlreadyExists, Conflict, NotFound, Store, Stored
+
+Obj = dict[str, Any]
+
+ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+GENERATE_TRIES = 8
+RETRIES = 5  # of an unconditional write that loses a race
+
+
+@dataclass(slots=True)
+class Write:
+    """How to write: options of the request."""
+
+    user: User
+    manager: str = ""
+    dry_run: bool = False
+    subresource: str = ""
+    force: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+Change = Callable[[Obj], Obj]
+"""From the current object (a private copy, in the endpoint's version) to the wanted one."""
+
+
+class Rest:
+    """Reads and writes of one cluster."""
+
+    def __init__(self, store: Store, resources: Resources, clock: Clock, admission: Chain) -> None:
+        self.store = store
+        self.resources = resources
+        self.clock = clock
+        self.admission = admission
+
+    # Reading
+
+    def get(self, endpoint: Endpoint, namespace: str, name: str) -> Stored:
+        """Raises 404."""
+        found = self.store.get(endpoint.resource.name, namespace if endpoint.resource.namespaced else "", name)
+        if found is None:
+            raise errors.not_found(endpoint.resource.name, name)
+        return found
+
+    # Creating
+
+    async def create(self, endpoint: Endpoint, namespace: str, obj: Obj, write: Write) -> Obj:
+        """Create and give the stored object, in the endpoint's version. `obj` is taken over."""
+        generated = not obj.get("metadata", {}).get("name") and bool(obj.get("metadata", {}).get("generateName"))
+        raw = orjson.dumps(obj) if generated else b""
+        for _ in range(GENERATE_TRIES):
+            try:
+                return await self._create(endpoint, namespace, obj, write)
+            except AlreadyExists as error:
+                name = obj["metadata"]["name"]
+                if not generated:
+                    raise errors.already_exists(endpoint.resource.name, name) from error
+                obj = orjson.loads(raw)
+        raise errors.generate_name_conflict(endpoint.resource.name, name)
+
+    async def _create(self, endpoint: Endpoint, namespace: str, obj: Obj, write: Write) -> Obj:
+        strategy = endpoint.strategy
+        context = self._context(write, "CREATE")
+        version = orjson.loads(orjson.dumps(obj.get("metadata", {}).get("managedFields") or []))
+        if obj.get("metadata", {}).get("resourceVersion"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        obj = objects.to_storage(endpoint, obj)
+        objects.prepare_metadata(endpoint, obj, namespace, self.clock.now())
+        strategy.default(obj)
+        if strategy.has_status:
+            obj.pop("status", None)
+            strategy.default(obj)
+        strategy.prepare_create(obj, context)
+        attributes = self._attributes(endpoint, "CREATE", namespace, write, obj, None)
+        await self.admission.mutate(attributes)
+        strategy.default(obj)
+        self._check(endpoint, obj, objects.validate_metadata(endpoint, obj) + strategy.validate(obj))
+        write.warnings += [*context.warnings, *attributes.warnings, *strategy.warnings(obj, None)]
+        attributes.warnings = write.warnings
+        strategy.canonicalize(obj)
+        await self.admission.validate(attributes)
+        if version:
+            obj["metadata"]["managedFields"] = version
+        self._track(endpoint, None, obj, write)
+        name = obj["metadata"]["name"]
+        space = namespace if endpoint.resource.namespaced else ""
+        if write.dry_run:
+            if self.store.get(endpoint.resource.name, space, name):
+                raise AlreadyExists(name)
+            return objects.from_storage(endpoint, obj)
+        return objects.from_storage(endpoint, self.store.create(endpoint.resource.name, space, name, obj).data)
+
+    # Updating
+
+    async def update(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        name: str,
+        change: Change,
+        write: Write,
+        *,
+        create: bool = False,
+        applied: bool = False,
+    ) -> tuple[Obj, bool]:
+        """Change an object; give the new one (endpoint's version) and whether it was created.
+
+        `change` may run several times: a write that names no resourceVersion is tried again when it loses a race.
+        With `create`, a missing object is made of what `change` gives for {}. With `applied`, it set managedFields
+        itself.
+        """
+        space = namespace if endpoint.resource.namespaced else ""
+        for attempt in range(RETRIES):
+            current = self.store.get(endpoint.resource.name, space, name)
+            if current is None:
+                if not create:
+                    raise errors.not_found(endpoint.resource.name, name)
+                return await self.create(endpoint, namespace, change({}), write), True
+            try:
+                return await self._update(endpoint, space, current, change, write, applied), False
+            except (Conflict, NotFound) as error:
+                if attempt == RETRIES - 1:
+                    raise errors.modified(endpoint.resource.name, name) from error
+        raise AssertionError("unreachable")
+
+    async def _update(
+        self, endpoint: Endpoint, space: str, current: Stored, change: Change, write: Write, applied: bool
+    ) -> Obj:
+        strategy = endpoint.strategy
+        old = current.data
+        wanted = change(objects.from_storage(endpoint, current.mutable()))
+        new = objects.to_storage(endpoint, wanted)
+        metadata = new.setdefault("metadata", {})
+        name = current.key.name
+        asked = metadata.get("resourceVersion", "")
+        if asked and asked != str(current.rv):
+            if not asked.isdigit():
+                path = "metadata.resourceVersion"
+                from kuartui.embedded.meta import fielderr
+
+                error = fielderr.invalid(path, asked, f'strconv.ParseUint: parsing "{asked}": invalid syntax')
+                raise errors.invalid(endpoint.resource.group, endpoint.kind, name, [error])
+            raise errors.modified(endpoint.resource.name, name)
+        if not asked and not strategy.unconditional_update and not write.subresource:
+            from kuartui.embedded.meta import fielderr
+
+            error = fielderr.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise errors.invalid(endpoint.resource.group, endpoint.kind, name, [error])
+        if metadata.get("uid") and metadata["uid"] != old["metadata"]["uid"]:
+            why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {old['metadata']['uid']}"
+            raise errors.conflict(endpoint.resource.name, name, why)
+        context = self._context(write, "UPDATE")
+        objects.carry_metadata(new, old)
+        if write.subresource == "status":
+            new = self._status_only(new, current)
+            strategy.prepare_status_update(new, old, context)
+        else:
+            if strategy.has_status and not write.subresource:
+                _put(new, "status", old.get("status"))
+            strategy.default(new)
+            strategy.prepare_update(new, old, context)
+            objects.bump_generation(endpoint, new, old)
+        attributes = self._attributes(endpoint, "UPDATE", space, write, new, old)
+        await self.admission.mutate(attributes)
+        strategy.default(new)
+        problems = objects.validate_metadata_update(new, old)
+        problems += (
+            strategy.validate_status_update(new, old)
+            if write.subresource == "status"
+            else strategy.validate_update(new, old)
+        )
+        self._check(endpoint, new, problems)
+        write.warnings[:] = [*context.warnings, *attributes.warnings, *strategy.warnings(new, old)]
+        attributes.warnings = write.warnings
+        strategy.canonicalize(new)
+        await self.admission.validate(attributes)
+        new["metadata"]["resourceVersion"] = str(current.rv)
+        if not applied:
+            self._track(endpoint, old, new, write)
+        if _same(new, old):
+            return objects.from_storage(endpoint, old)
+        if write.dry_run:
+            return objects.from_storage(endpoint, new)
+        resource = endpoint.resource.name
+        if new["metadata"].get("deletionTimestamp") and _is_done(new):
+            return objects.from_storage(endpoint, self.store.delete(resource, space, name, current.rv).data)
+        return objects.from_storage(endpoint, self.store.update(resource, space, name, new, current.rv).data)
+
+    def _status_only(self, new: Obj, current: Stored) -> Obj:
+        """A status update changes status, and lets metadata carry labels and the like no further."""
+        result = current.mutable()
+        _put(result, "status", new.get("status"))
+        if "managedFields" in new["metadata"]:
+            result["metadata"]["managedFields"] = new["metadata"]["managedFields"]
+        return result
+
+    # Deleting
+
+    async def delete(
+        self, endpoint: Endpoint, namespace: str, name: str, options: Obj, write: Write
+    ) -> tuple[Obj, bool]:
+        """Delete gracefully; give the object and whether it is gone at once."""
+        space = namespace if endpoint.resource.namespaced else ""
+        for attempt in range(RETRIES):
+            current = self.store.get(endpoint.resource.name, space, name)
+            if current is None:
+                raise errors.not_found(endpoint.resource.name, name)
+            problem = objects.precondition_error(endpoint, current.data, options.get("preconditions") or {})
+            if problem:
+                raise problem
+            attributes = self._attributes(endpoint, "DELETE", space, write, None, current.data, options)
+            attributes.name = name
+            await self.admission.mutate(attributes)
+            await self.admission.validate(attributes)
+            write.warnings[:] = attributes.warnings
+            try:
+                return self._delete(endpoint, current, options, write)
+            except (Conflict, NotFound) as error:
+                if attempt == RETRIES - 1:
+                    raise errors.modified(endpoint.resource.name, name) from error
+        raise AssertionError("unreachable")
+
+    def _delete(self, endpoint: Endpoint, current: Stored, options: Obj, write: Write) -> tuple[Obj, bool]:
+        resource, space, name = current.key
+        new = current.mutable()
+        metadata = new["metadata"]
+        asked = options.get("gracePeriodSeconds")
+        grace = endpoint.strategy.grace_period(new, asked)
+        self._set_finalizers(new, options)
+        pending = metadata.get("deletionTimestamp")
+        if pending:
+            left = metadata.get("deletionGracePeriodSeconds") or 0
+            if grace is None or (left and asked is not None and grace >= left):
+                grace = left if grace is None else min(grace, left)
+            elif left and asked is None:
+                grace = left
+            if grace and (not left or grace >= left):
+                if new == current.data or write.dry_run:
+                    return objects.from_storage(endpoint, current.data), False
+                return objects.from_storage(
+                    endpoint, self.store.update(resource, space, name, new, current.rv).data
+                ), False
+        if not grace and not metadata.get("finalizers"):
+            if write.dry_run:
+                return objects.from_storage(endpoint, current.data), True
+            return objects.from_storage(endpoint, self.store.delete(resource, space, name, current.rv).data), True
+        now = self.clock.now()
+        if not pending or (metadata.get("deletionGracePeriodSeconds") or 0) > (grace or 0):
+            metadata["deletionTimestamp"] = format_time(now + timedelta(seconds=grace or 0))
+            metadata["deletionGracePeriodSeconds"] = grace or 0
+            if "generation" in metadata and not pending:
+                metadata["generation"] += 1
+        if new == current.data or write.dry_run:
+            return objects.from_storage(endpoint, new), False
+        return objects.from_storage(endpoint, self.store.update(resource, space, name, new, current.rv).data), False
+
+    def _set_finalizers(self, obj: Obj, options: Obj) -> None:
+        """The propagation policy is kept as finalizers, which the garbage collector takes off again."""
+        policy = options.get("propagationPolicy")
+        orphan = options.get("orphanDependents")
+        if policy is None and orphan is not None:
+            policy = "Orphan" if orphan else "Background"
+        if policy is None:
+            return
+        wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
+        finalizers = [f for f in obj["metadata"].get("finalizers") or () if f not in (ORPHAN, FOREGROUND)]
+        if wanted:
+            finalizers.append(wanted)
+        _put(obj["metadata"], "finalizers", finalizers or None)
+
+    # Parts
+
+    def _context(self, write: Write, operation: str) -> WriteContext:
+        return objects.context_of(
+            write.user, self.clock.now(), operation, write.subresource, write.dry_run, write.manager
+        )
+
+    def _attributes(
+        self,
+        endpoint: Endpoint,
+        operation: str,
+        namespace: str,
+        write: Write,
+        obj: Obj | None,
+        old: Obj | None,
+        options: Obj | None = None,
+    ) -> Attributes:
+        name = (obj or old or {}).get("metadata", {}).get("name", "")
+        return Attributes(
+            endpoint=endpoint,
+            operation=operation,
+            namespace=namespace if endpoint.resource.namespaced else "",
+            name=name,
+            user=write.user,
+            obj=obj,
+            old=old,
+            subresource=write.subresource,
+            dry_run=write.dry_run,
+            options=options or {},
+        )
+
+    def _check(self, endpoint: Endpoint, obj: Obj, problems: list[Any]) -> None:
+        if problems:
+            name = obj["metadata"].get("name", "")
+            raise errors.invalid(endpoint.resource.group, endpoint.kind, name, problems)
+
+    def _track(self, endpoint: Endpoint, old: Obj | None, new: Obj, write: Write) -> None:
+        if not write.manager:
+            return
+        manager = Manager(write.manager, apply.UPDATE, endpoint.api_version, write.subresource)
+        stamp = format_time(self.clock.now())
+        reset = reset_paths(endpoint, write.subresource)
+        if endpoint.version == endpoint.resource.storage:
+            apply.track(old, new, endpoint.node, manager, stamp, reset)
+            return
+        before = objects.from_storage(endpoint, old) if old else None
+        after = objects.from_storage(endpoint, new)
+        apply.track(before, after, endpoint.node, manager, stamp, reset)
+        _put(new["metadata"], "managedFields", after["metadata"].get("managedFields"))
+
+
+def reset_paths(endpoint: Endpoint, subresource: str) -> list[tuple[str, ...]]:
+    """What a write through this (sub)resource cannot own."""
+    return [tuple(f"f:{part}" for part in path) for path in endpoint.strategy.reset_fields(subresource)]
+
+
+def _put(obj: Obj, key: str, value: Any) -> None:
+    if value is None:
+        obj.pop(key, None)
+    else:
+        obj[key] = value
+
+
+def _is_done(obj: Obj) -> bool:
+    metadata = obj["metadata"]
+    return not metadata.get("finalizers") and not metadata.get("deletionGracePeriodSeconds")
+
+
+def _same(new: Obj, old: Obj) -> bool:
+    """Whether a write changes nothing, timestamps of managedFields aside: then it is none."""
+    if new == old:
+        return True
+    left, right = {**new["metadata"]}, {**old["metadata"]}
+    return _timeless(left.pop("managedFields", ())) == _timeless(right.pop("managedFields", ())) and {
+        **new,
+        "metadata": left,
+    } == {**old, "metadata": right}
+
+
+def _timeless(entries: Any) -> list[Obj]:
+    return [{k: v for k, v in entry.items() if k != "time"} for entry in entries]
