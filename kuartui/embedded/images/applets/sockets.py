@@ -21,8 +21,8 @@ async def nc(process: Process) -> int:
     options, rest = await parse(process, "lkzvunp:w:i:s:q:")
     protocol = "UDP" if "u" in options else "TCP"
     if "l" in options:
-        port = options.get("p") or (rest[-1] if rest else "")
-        return await _listen(process, int(port or 0), protocol, command, keep="k" in options)
+        wanted = options.get("p") or (rest[-1] if rest else "0")
+        return await _listen(process, int(wanted), protocol, command, keep="k" in options)
     if len(rest) < 2 or not rest[1].partition("-")[0].isdigit():
         await process.err("BusyBox v1.36.1 multi-call binary.\n\nUsage: nc [OPTIONS] HOST PORT\n")
         return 1

@@ -199,10 +199,15 @@ def kuard(colour: str) -> Callable[[Process], Awaitable[int]]:
             return 1
         await app.log(f"Serving on {address}")
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        app.work.on_exit = lambda code: ended.done() or ended.set_result(code)
+
+        def end(code: int) -> None:
+            if not ended.done():
+                ended.set_result(code)
+
+        app.work.on_exit = end
         app.work.configure(config)
-        for name, number in (("TERM", 2), ("INT", 2)):
-            process.on_signal(name, lambda number=number: ended.done() or ended.set_result(number))  # type: ignore[misc]
+        for name in ("TERM", "INT"):  # Go's default action
+            process.on_signal(name, lambda: end(2))
         return await ended
 
     return run

@@ -292,6 +292,18 @@ class Container:
         child.start(program)
         return child
 
+    def find(self, argv: list[str], process: Process) -> tuple[Program, list[str]]:
+        """What a process would become by exec(2). Raises programs.NotExecutable."""
+        return self._find(argv, process.env, process.cwd)
+
+    def daemon(self, program: Program, parent: Process) -> Process:
+        """Start a process that nobody waits for: it lives until the container ends."""
+        process = self._process(
+            parent.argv, parent.env, parent.cwd, parent.user, NoInput(), parent.stdout, parent.stderr, None, None
+        )
+        process.start(program)
+        return process
+
     def forget(self, process: Process) -> None:
         """A process ended."""
         self.processes.pop(process.pid, None)

@@ -231,7 +231,10 @@ class Files:
     def chmod(self, path: str, mode: int, user: User | None = None) -> None:
         """Change mode bits; owner or root only."""
         mount, inner = self._for_owner(path, user)
-        mount.volume.fs.chmod(inner, mode)
+        if inner == "/":
+            mount.volume.mode = mode
+        else:
+            mount.volume.fs.chmod(inner, mode)
 
     def chown(self, path: str, uid: int, gid: int, user: User | None = None) -> None:
         """Change owner and group; root only."""
@@ -291,7 +294,7 @@ class Files:
     def _stat(self, mount: MountPoint, inner: str, path: str) -> Stat:
         volume = mount.volume
         if inner == "/":
-            return Stat("directory", volume.mode, 4096, volume.uid, volume.gid, 0.0)
+            return Stat("directory", volume.mode, 4096, *volume.owner("/"), 0.0)
         try:
             info: dict[str, Any] = volume.fs.stat(inner)
         except RuntimeError:

@@ -230,6 +230,10 @@ class Process:
         self._memory = 0
         self.container.forget(self)
 
+    def detach(self, program: Program) -> Process:
+        """Go to the background, as daemons do: the program goes on in a process of its own."""
+        return self.container.daemon(program, self)
+
     async def run(self, argv: list[str], **changes: object) -> int:
         """Run a command as a child, with this process' streams unless changed; its exit code."""
         child = self.container.spawn(argv, parent=self, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,64 @@
+"""Debian, as the base of many official images."""
+
+from __future__ import annotations
+
+import re
+
+from kuartui.embedded.images.library.bases import accounts, directory, text, userland
+from kuartui.embedded.images.model import Image, ImageConfig, ImageFile
+from kuartui.embedded.images.reference import Reference
+
+RELEASE = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+NAME="Debian GNU/Linux"
+VERSION_ID="12"
+VERSION="12 (bookworm)"
+ID=debian
+HOME_URL="https://www.debian.org/"
+"""
+UBUNTU = """PRETTY_NAME="Ubuntu 24.04.3 LTS"
+NAME="Ubuntu"
+VERSION_ID="24.04"
+ID=ubuntu
+ID_LIKE=debian
+"""
+
+
+def debian_files(users: str = "", groups: str = "") -> dict[str, ImageFile]:
+    """Files of a Debian image."""
+    more = "www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n" + users
+    return {
+        **accounts(more, "www-data:x:33:\n" + groups, alpine=False),
+        "/etc/os-release": text(RELEASE),
+        "/etc/debian_version": text("12.11\n"),
+        "/root": directory(0o700),
+        "/home": directory(),
+        "/mnt": directory(),
+        "/opt": directory(),
+        "/srv": directory(),
+        "/run": directory(),
+        "/var/log": directory(),
+        "/var/tmp": directory(0o1777),
+        "/tmp": directory(0o1777),
+        "/usr/local/bin": directory(),
+    }
+
+
+def find(reference: Reference) -> Image | None:
+    """The image for a tag."""
+    ubuntu = reference.path.endswith("ubuntu")
+    tags = (
+        r"latest|(1[68]|2[0246])\.04|jammy|noble|focal"
+        if ubuntu
+        else r"latest|stable|(bookworm|trixie|bullseye|sid|1[123])(-slim)?"
+    )
+    if not re.fullmatch(tags, reference.tag or "latest"):
+        return None
+    programs, direct, commands, shells = userland("debian")
+    files = debian_files()
+    if ubuntu:
+        files["/etc/os-release"] = text(UBUNTU)
+    config = ImageConfig(cmd=("/bin/bash",) if ubuntu else ("bash",))
+    return Image(
+        reference.repository, reference.tag, config, files, programs, direct, commands, shells, size=29_700_000 if ubuntu else 48_500_000,
+        memory=1 << 20, distribution="debian",
+    )  # fmt: skip
