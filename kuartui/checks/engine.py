@@ -81,7 +81,7 @@ class Engine:
             self._items[item.name] = item
             self.findings[item.name] = Finding(item.name)
 
-    # --- life ----------------------------------------------------------------------------------------------------
+    # --- life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Watch what the questions read and begin to follow them. ClusterError when the cluster does not answer."""
@@ -127,7 +127,7 @@ class Engine:
             for finding in self.findings.values()
         )
 
-    # --- following -----------------------------------------------------------------------------------------------
+    # --- following ----------------------------------------------------------------------------------------------
 
     def _spawn(self, work: Awaitable[None], name: str) -> None:
         self._tasks.append(asyncio.ensure_future(work))
@@ -216,7 +216,7 @@ class Engine:
             for item in self._items.values():
                 item.dirty.set()
 
-    # --- questions -------------------------------------------------------------------------------------------------
+    # --- questions ------------------------------------------------------------------------------------------------
 
     def _question(self, question: Check | Guard) -> _Item:
         kind, spec, name = kind_of(question), question.spec, question.name

@@ -67,7 +67,7 @@ class Api:
             await self._session.close()
             self._session = None
 
-    # --- one request ---------------------------------------------------------------------------------------------
+    # --- one request --------------------------------------------------------------------------------------------
 
     async def session(self) -> aiohttp.ClientSession:
         """The connection pool, made on first use."""
@@ -150,7 +150,7 @@ class Api:
             raise ClusterError(f"{self.access.server}{path} answered something that is not JSON")
         return answer
 
-    # --- kinds ---------------------------------------------------------------------------------------------------
+    # --- kinds --------------------------------------------------------------------------------------------------
 
     async def resource(self, kind: str, api_version: str = "") -> Resource:
         """Where a kind is served. ClusterError when this cluster has no such kind."""
@@ -182,7 +182,7 @@ class Api:
             session.headers["Accept"] = "application/json"
         return found
 
-    # --- objects -------------------------------------------------------------------------------------------------
+    # --- objects ------------------------------------------------------------------------------------------------
 
     async def read(self, resource: Resource, namespace: str, name: str) -> Obj | None:
         """The object, None when there is none."""

@@ -70,7 +70,7 @@ class Leader:
     def engine(self) -> Engine | None:
         return self.arena.engine
 
-    # --- life ------------------------------------------------------------------------------------------------------
+    # --- life -----------------------------------------------------------------------------------------------------
 
     async def prepare(self, report: Report = silent) -> None:
         """Set the level up and store the baseline."""
@@ -136,7 +136,7 @@ class Leader:
     def _note(self, made: list[Made]) -> None:
         self.store.note_made(self.attempt_id, made)
 
-    # --- recording ---------------------------------------------------------------------------------------------------
+    # --- recording --------------------------------------------------------------------------------------------------
 
     def _changed(self, finding: Finding, _before: Finding) -> None:
         self.store.set_finding(self.attempt_id, finding.name, self._plain(finding))
@@ -167,7 +167,7 @@ class Leader:
         self.store.append(self.attempt_id, Violated(at=self._now(), question=name))
         self._wrote()
 
-    # --- what happens by itself --------------------------------------------------------------------------------------
+    # --- what happens by itself -------------------------------------------------------------------------------------
 
     async def _end(self, at: float) -> None:
         """All is green: make sure of it, run the drills, and end the attempt as of the moment when it became so."""

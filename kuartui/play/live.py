@@ -64,7 +64,7 @@ class AttemptSession:
         self._closed = False
         self._sync()
 
-    # --- what there is to see ---------------------------------------------------------------------------------------
+    # --- what there is to see --------------------------------------------------------------------------------------
 
     @property
     def attempt_id(self) -> str:
@@ -134,7 +134,7 @@ class AttemptSession:
             raise AttemptError("the attempt is not over", hint="kuartui level finish")
         return self._result
 
-    # --- what a player does -------------------------------------------------------------------------------------------
+    # --- what a player does ------------------------------------------------------------------------------------------
 
     async def hint(self) -> HintView:
         """Take the next hint. AttemptError when there is none left or the attempt is over."""
@@ -217,7 +217,7 @@ class AttemptSession:
         for queue in list(self._listeners):
             queue.put_nowait(None)
 
-    # --- following the store ----------------------------------------------------------------------------------------
+    # --- following the store ---------------------------------------------------------------------------------------
 
     def _write(self, *events: AttemptEvent) -> None:
         self.store.append(self.record.id, *events)
@@ -291,7 +291,7 @@ class AttemptSession:
         for queue in self._listeners:
             queue.put_nowait(event)
 
-    # --- leading ------------------------------------------------------------------------------------------------------
+    # --- leading -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Begin to lead (where nobody else does) and to follow; returns when the first look is done."""

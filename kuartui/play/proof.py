@@ -160,7 +160,7 @@ class Run:
             await arena.close()
             await sandbox.close()
 
-    # --- the start and the end -------------------------------------------------------------------------------------
+    # --- the start and the end ------------------------------------------------------------------------------------
 
     async def _check_start(self, engine: Engine, pace: Pace) -> None:
         """Every check red, every guard whole."""
@@ -189,7 +189,7 @@ class Run:
             "undo", "undo", not left, "left behind: " + ", ".join(left[:5]) if left else "nothing is left behind"
         )
 
-    # --- solutions and cheats ----------------------------------------------------------------------------------------
+    # --- solutions and cheats ---------------------------------------------------------------------------------------
 
     async def _perform(self, arena: Arena, engine: Engine, pace: Pace, kubeconfig: Path) -> str:
         begun = arena.clock.monotonic()

@@ -146,7 +146,7 @@ class Setup:
         found = await self.objects.all(query)
         return "" if found and _pod_settled(found[0]) else "the probe pod does not start"
 
-    # --- settling ------------------------------------------------------------------------------------------------
+    # --- settling -----------------------------------------------------------------------------------------------
 
     async def settle(self, settle: Settle) -> None:
         """Wait until everything that should run does, and nothing moves any more."""

@@ -103,7 +103,7 @@ class Store:
         with self._guard():
             self._db.close()
 
-    # --- reading -------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------
 
     def running(self) -> AttemptRecord | None:
         """The attempt that is not over, if there is one."""
@@ -178,7 +178,7 @@ class Store:
         """Changes when another process wrote; cheap to ask often."""
         return int(self._all("PRAGMA data_version", ())[0][0])
 
-    # --- writing -------------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------------------------
 
     def begin(self, record: AttemptRecord) -> None:
         """Note a new attempt, before anything is set up for it."""
@@ -267,7 +267,7 @@ class Store:
     def release(self, attempt_id: str, holder: str) -> None:
         self._execute("DELETE FROM leases WHERE attempt = ? AND holder = ?", (attempt_id, holder))
 
-    # --- SQLite ----------------------------------------------------------------------------------------------------
+    # --- SQLite ---------------------------------------------------------------------------------------------------
 
     def _records(self, where: str, values: tuple[Any, ...]) -> list[AttemptRecord]:
         columns = (

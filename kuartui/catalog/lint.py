@@ -1,0 +1,237 @@
+"""`level lint`: what is legal but not good. A level is content that people learn from, so it is looked at like code.
+
+Errors are what spoils a level or makes it unfair or unreliable; warnings are what an author may have reasons for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kuartui.catalog.manifests import load_documents
+from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
+from kuartui.catalog.variables import Filler
+from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
+from kuartui.errors import LevelError
+from kuartui.game.cel import CelError, compile_cel
+from kuartui.game.level import Level, Question
+from kuartui.game.questions import expressions
+
+Severity = Literal["error", "warning"]
+
+#: words that name causes; titles and tasks name symptoms and wishes
+CAUSES = re.compile(
+    r"\b(typo|misspel\w*|wrong|mismatch\w*|incorrect\w*|broken|invalid|missing|misconfigur\w*|bad)\b", re.IGNORECASE
+)
+COMMANDS = re.compile(r"\bkubectl\s+(set|patch|edit|scale|delete|create|apply|label|annotate|rollout|autoscale)\b")
+COMMENT = re.compile(r"^\s*#|\s#\s")
+PINNED = re.compile(r"(@sha256:[0-9a-f]{64}|:[\w.-]+)$")
+DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker|rm\s+-rf\s+[/~])\b")
+SEEDS = range(1, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that lint found; `line` from 1."""
+
+    severity: Severity
+    file: str
+    line: int
+    field: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.severity}: {self.field + ': ' if self.field else ''}{self.text}"
+
+
+def lint(folder: Path) -> list[Complaint]:
+    """Everything that is wrong or doubtful about a level folder."""
+    try:
+        level_folder = LevelFolder.open(folder)
+    except LevelError as error:
+        return [_from_error(error)]
+    level, problems = level_folder.read()
+    if level is None or problems:
+        return [_from_error(error) for error in problems]
+    found: list[Complaint] = []
+    for seed in SEEDS:
+        found += [_from_error(error) for error in level_folder.read(seed)[1]]
+        if found:
+            return found
+    linter = _Linter(level, level_folder)
+    return sorted(linter.complaints(), key=lambda item: (item.file, item.line, item.text))
+
+
+def _from_error(error: LevelError) -> Complaint:
+    return Complaint("error", error.file, error.line, error.field, error.problem)
+
+
+class _Linter:
+    def __init__(self, level: Level, folder: LevelFolder) -> None:
+        self.level, self.folder = level, folder
+        self.document = folder.document
+        self.filler = Filler(level.values)
+
+    def complaints(self) -> Iterator[Complaint]:
+        yield from self._texts()
+        yield from self._proofs()
+        yield from self._questions()
+        yield from self._manifests()
+        yield from self._variables()
+        yield from self._files()
+
+    def _complain(self, severity: Severity, text: str, *path: str | int) -> Complaint:
+        full: FieldPath = ("spec", *path)
+        return Complaint(severity, self.document.file, self.document.line(full), path_text(full), text)
+
+    # --- texts -----------------------------------------------------------------------------------------------------
+
+    def _texts(self) -> Iterator[Complaint]:
+        level = self.level
+        for name, text in (("title", level.title), ("story", level.story), ("task", level.task)):
+            cause = CAUSES.search(text)
+            if cause and name != "task":
+                yield self._complain("error", f"{cause.group(0)!r} gives the cause away; say what is seen", name)
+            if COMMANDS.search(text):
+                yield self._complain("error", "a command gives the solution away", name)
+        for index, check in enumerate(level.checks):
+            if COMMANDS.search(check.title):
+                yield self._complain("error", "a command gives the solution away", "checks", index, "title")
+        if not level.debrief:
+            yield self._complain("error", "there is no debrief.md", "title")
+        if len(level.hints) < 3:
+            yield self._complain("warning", "three hints are usual: where to look, what to see, what to do", "hints")
+        costs = [hint.cost for hint in level.hints]
+        if costs != sorted(costs):
+            yield self._complain("warning", "later hints tell more and should cost more", "hints")
+        if not level.references:
+            yield self._complain("warning", "no reference to the documentation", "references")
+
+    def _proofs(self) -> Iterator[Complaint]:
+        level = self.level
+        if sum(check.weight for check in level.checks) != 100:
+            yield self._complain("error", f"weights add up to {level.total_weight}, not 100", "checks")
+        if len(level.solutions) < 2:
+            yield self._complain("warning", "one solution: is there really no other way?", "solutions")
+        if len(level.cheats) < 2:
+            yield self._complain("warning", "fewer than two cheats: what would a lazy player try?", "cheats")
+        caught = {name for cheat in level.cheats for name in cheat.caught_by}
+        for index, guard in enumerate(level.guards):
+            if guard.name not in caught:
+                yield self._complain("warning", "no cheat shows that this guard can break", "guards", index, "name")
+        runs = [("solutions", index, item.run) for index, item in enumerate(level.solutions)]
+        runs += [("cheats", index, item.run) for index, item in enumerate(level.cheats)]
+        for group, index, lines in runs:
+            for line in lines:
+                if DANGEROUS.search(line):
+                    yield self._complain("warning", "does more than kubectl: is it portable?", group, index, "run")
+
+    # --- questions ---------------------------------------------------------------------------------------------------
+
+    def _questions(self) -> Iterator[Complaint]:
+        for group, questions in (("checks", self.level.checks), ("guards", self.level.guards)):
+            for index, question in enumerate(questions):
+                yield from self._question(group, index, question)
+
+    def _question(self, group: str, index: int, question: Question) -> Iterator[Complaint]:
+        for where, source, variables in expressions(question):
+            unused = [name for name in variables if not re.search(rf"\b{re.escape(name)}\b", _all_sources(question))]
+            if unused and where != "observe" and question.type in ("state", "history", "data"):
+                names = ", ".join(unused)
+                yield self._complain("warning", f"{names} is read but not used", group, index, question.type)
+            if where == "observe" or not _is_constant(source, variables):
+                continue
+            path = (group, index, question.type, where)
+            yield self._complain("error", "does not depend on what is read: it cannot change", *path)
+        spec = question.spec
+        if hasattr(spec, "observe") and not spec.observe and group == "checks":
+            yield self._complain("warning", "no observe: players should see what was seen", group, index, question.type)
+        if group == "checks" and question.type in ("unchanged", "sameUID", "history"):
+            yield self._complain("error", "holds from the start: make it a guard", group, index, question.type)
+
+    # --- manifests and files --------------------------------------------------------------------------------------
+
+    def _manifests(self) -> Iterator[Complaint]:
+        setup = self.level.setup
+        names = [stage.apply for stage in setup.all_stages()]
+        names += [event.apply for event in setup.events] + [drill.apply for drill in self.level.after]
+        for group in names:
+            try:
+                loaded = load_documents(self.folder.path, group, self.filler)
+            except LevelError as error:
+                yield _from_error(error)
+                continue
+            for file in {document.file for document, _ in loaded}:
+                yield from _comments(file)
+            for document, obj in loaded:
+                yield from _images(document, obj)
+
+    def _variables(self) -> Iterator[Complaint]:
+        text = str(self.document.value["spec"]) + str(self.document.value["metadata"])
+        text += "".join(
+            file.read_text(errors="replace") for file in self.folder.path.rglob("*") if file.suffix in (".yaml", ".md")
+        )
+        for name, values in self.folder.variables.items():
+            if not re.search(r"\{\{\s*" + re.escape(name) + r"\b", text):
+                yield self._complain("error", "this variable is used nowhere", "variables", name)
+            elif len(values) < 2:
+                yield self._complain("warning", "with one value nothing varies", "variables", name)
+
+    def _files(self) -> Iterator[Complaint]:
+        known = {"level.yaml", "debrief.md"}
+        setup = self.level.setup
+        names = [name for stage in setup.all_stages() for name in stage.apply]
+        names += [name for event in setup.events for name in event.apply]
+        names += [name for drill in self.level.after for name in drill.apply]
+        tops = known | {Path(name).parts[0] for name in names}
+        for item in sorted(self.folder.path.iterdir()):
+            translated = item.suffix in (".yaml", ".md") and item.name.split(".")[0] in ("level", "debrief")
+            if item.name not in tops and not translated and not item.name.startswith("."):
+                yield Complaint("warning", str(item), 0, "", f"nothing in {LEVEL_FILE} uses this")
+
+
+def _all_sources(question: Question) -> str:
+    return " ".join(source for _, source, _ in expressions(question))
+
+
+def _is_constant(source: str, variables: tuple[str, ...]) -> bool:
+    """Whether it gives the same answer without its variables: then nothing that is seen can change it."""
+    if any(re.search(rf"\b{re.escape(name)}\b", source) for name in variables):
+        return False
+    try:
+        compile_cel(source, ()).evaluate({})
+    except CelError:
+        return False
+    return True
+
+
+def _comments(file: str) -> Iterator[Complaint]:
+    in_block = False
+    indent = 0
+    for number, line in enumerate(read_text(Path(file)).splitlines(), 1):
+        depth = len(line) - len(line.lstrip())
+        if in_block and line.strip() and depth <= indent:
+            in_block = False
+        if not in_block and COMMENT.search(line):
+            yield Complaint("error", file, number, "", "a comment in a manifest may give something away")
+        if re.search(r"[|>][-+]?\s*$", line):
+            in_block, indent = True, depth
+
+
+def _images(document: Document, value: Any, path: FieldPath = ()) -> Iterator[Complaint]:
+    if isinstance(value, dict):
+        image = value.get("image")
+        if isinstance(image, str) and "name" in value:
+            tag = image.rpartition("/")[2]
+            if not PINNED.search(tag) or tag.endswith(":latest"):
+                line = document.line((*path, "image"))
+                yield Complaint("error", document.file, line, path_text((*path, "image")), f"{image} is not pinned")
+        for key, item in value.items():
+            yield from _images(document, item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _images(document, item, (*path, index))

@@ -1,0 +1,69 @@
+"""Lint finds what spoils a level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kuartui.catalog.catalog import Catalog
+from kuartui.catalog.lint import lint
+from tests.catalog.pack import LEVEL, MANIFEST, write
+
+
+def complaints(folder: Path) -> list[str]:
+    return [str(item) for item in lint(folder)]
+
+
+def test_a_good_level_is_left_alone(tmp_path: Path) -> None:
+    assert complaints(write(tmp_path)) == []
+
+
+def test_the_shipped_levels_are_clean() -> None:
+    catalog = Catalog.default()
+    assert [text for name in catalog.names() for text in complaints(catalog.folder(name))] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("A quiet shop", "A wrong selector", "'wrong' gives the cause away"),
+        ("Make it answer", "Run kubectl patch service and make it answer", "a command gives the solution away"),
+        ("weight: 40", "weight: 30", "weights add up to 90, not 100"),
+        ("    port: [8080, 9090]", "    port: [8080, 9090]\n    extra: [1, 2]", "this variable is used nowhere"),
+        ("place: [here, there]", "place: [here]", "with one value nothing varies"),
+        ("cel: pods.size() == {{shop.size}}", "cel: 1 + 1 == 2", "does not depend on what is read"),
+        ('        observe: "string(pods.size())"\n', "", "no observe"),
+        ("caughtBy: [same]", "caughtBy: [up]", "no cheat shows that this guard can break"),
+        ("{cost: 20,", "{cost: 1,", "should cost more"),
+        ('    - {name: two, run: ["kubectl get pods -A"]}\n', "", "is there really no other way"),
+    ],
+)
+def test_what_spoils_a_level(tmp_path: Path, old: str, new: str, text: str) -> None:
+    assert old in LEVEL
+    found = complaints(write(tmp_path, level=LEVEL.replace(old, new, 1)))
+    assert any(text in item for item in found), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("image: busybox:1.36", "image: busybox", "setup/pod.yaml:7: error"),
+        ("image: busybox:1.36", "image: busybox:latest", "is not pinned"),
+        ("    - name: main", "    # the port is off by one\n    - name: main", "a comment in a manifest"),
+    ],
+)
+def test_what_spoils_a_manifest(tmp_path: Path, old: str, new: str, text: str) -> None:
+    found = complaints(write(tmp_path, manifest=MANIFEST.replace(old, new, 1)))
+    assert any(text in item for item in found), found
+
+
+def test_a_file_that_nothing_uses(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "notes.txt").write_text("x")
+    assert any("notes.txt" in item and "uses this" in item for item in complaints(folder))
+
+
+def test_a_broken_level_is_one_complaint(tmp_path: Path) -> None:
+    folder = write(tmp_path, level="nonsense")
+    assert len(complaints(folder)) == 1

@@ -1,0 +1,116 @@
+"""A level file says what it means, or its reader says where and what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kuartui.catalog.manifests import files, load
+from kuartui.catalog.reader import LevelFolder
+from kuartui.errors import LevelError
+from tests.catalog.pack import LEVEL, write
+
+
+def test_a_level_is_filled_in_for_its_seed(tmp_path: Path) -> None:
+    folder = LevelFolder.open(write(tmp_path))
+    first = folder.level(0)
+    assert (first.namespace, first.points, first.track, first.chapter) == ("here", 50, "first", "1")
+    assert first.checks[0].spec.cel == "pods.size() == 2"  # type: ignore[union-attr]
+    assert first.debrief.endswith("It was tea.\n")
+    found = {(level.namespace, level.task) for level in map(folder.level, range(30))}
+    assert len(found) == 4, "every combination of place and port comes up"
+    assert folder.level(7) == folder.level(7)
+
+
+def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
+    level = LevelFolder.open(write(tmp_path)).level()
+    container = load(Path(level.folder), ["setup/"], level)[0]["spec"]["containers"][0]
+    assert container["ports"] == [{"containerPort": 8080}]
+    assert container["env"] == [{"name": "PORT", "value": "8080"}]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("weight: 60", "wieght: 60", "level.yaml:22: spec.checks[0].wieght: unknown field; did you mean weight?"),
+        ("weight: 60", "weight: heavy", "level.yaml:22: spec.checks[0].weight: expected int, got str"),
+        ("weight: 60", "weight: 0", "level.yaml:22: spec.checks[0].weight: expected int >= 1"),
+        ("      weight: 60\n", "", "level.yaml:20: spec.checks[0]: missing field 'weight'"),
+        ("  story: N", "  stroy: N", "level.yaml:8: spec.stroy: unknown field; did you mean story?"),
+        ("parTime: 2m", "parTime: soon", "spec.parTime: expected a duration such as 30s or 1m30s, got 'soon'"),
+        ("parTime: 2m", "parTime: 9m", "level.yaml:11: spec.parTime: par (9m) must be below timeLimit (5m)"),
+        ("difficulty: 1", "difficulty: 6", "level.yaml:10: spec.difficulty: expected int <= 5"),
+        ("kind: Level", "kind: Lvel", "level.yaml:2: kind: expected Level, got 'Lvel'"),
+        ("v1alpha1", "v9", "level.yaml:1: apiVersion: expected kuartui.dev/v1alpha1"),
+        ("{{place}}.", "{{plaec}}.", "level.yaml:8: spec.story: no variable 'plaec'; did you mean place?"),
+        ("pods.size() ==", "pds.size() ==", "spec.checks[0].state.cel: column 1: undeclared reference to 'pds'"),
+        ("caughtBy: [up]", "caughtBy: [upp]", "spec.cheats[0].caughtBy: no check or guard 'upp'; did you mean up?"),
+        ("    - name: reached", "    - name: up", "the name 'up' is taken twice"),
+        ("      weight: 40", "      weight: 40\n      after: [reachd]", "no check 'reachd'"),
+        ("status: 200", "status: 200, body: '('", "spec.checks[1].reach.body: invalid regular expression"),
+        ("      reach: {", "      dns: {name: x}\n      reach: {", "reached needs exactly one of state"),
+        ("  title: A", "  title: A\n  title: A", "level.yaml:8: 'title' is there twice"),
+        ("  title: A", "   title: A", "not YAML"),
+        ("name: NAME", "name: another", "metadata.name: is 'another', but its folder is 'sample'"),
+        ("place: [here, there]", "place: []", "spec.variables.place: needs at least one value"),
+        ('chapter: "1"', "chapter: 1", "labels must be text"),
+    ],
+)
+def test_mistakes_name_file_line_and_field(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    assert old in LEVEL
+    folder = write(tmp_path, level=LEVEL.replace(old, new, 1))
+    with pytest.raises(LevelError) as caught:
+        LevelFolder.open(folder).level()
+    assert complaint in caught.value.message
+    assert "level.yaml" in caught.value.message
+    assert caught.value.exit_code == 3
+
+
+def test_one_mistake_does_not_hide_the_next(tmp_path: Path) -> None:
+    text = (
+        LEVEL.replace("weight: 60", "weight: x").replace("{cost: 5,", "{cots: 5,").replace("difficulty: 1", "diff: 1")
+    )
+    level, problems = LevelFolder.open(write(tmp_path, level=text)).read()
+    assert level is None
+    fields = [problem.field for problem in problems]
+    assert set(fields) == {"spec.diff", "spec", "spec.checks[0].weight", "spec.hints[0].cots"}
+
+
+def test_aliases_cannot_explode(tmp_path: Path) -> None:
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n"
+    for name, before in zip("bcdefgh", "abcdefg", strict=True):
+        bomb += f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n"
+    folder = write(tmp_path, level=bomb)
+    with pytest.raises(LevelError, match="too large or too deep"):
+        LevelFolder.open(folder)
+
+
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path, level="# " + "x" * 600_000)
+    with pytest.raises(LevelError, match="larger than"):
+        LevelFolder.open(folder)
+
+
+def test_manifests_stay_inside_the_level(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (tmp_path / "outside.yaml").write_text("apiVersion: v1")
+    with pytest.raises(LevelError, match="out of the level's folder"):
+        files(folder, ["../../outside.yaml"])
+    with pytest.raises(LevelError, match="no such manifest"):
+        files(folder, ["nothing.yaml"])
+
+
+def test_a_manifest_that_is_no_object_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path, manifest="apiVersion: v1\nkind: Pod\n")
+    level = LevelFolder.open(folder).level()
+    with pytest.raises(LevelError, match=r"pod\.yaml:1: not a Kubernetes object"):
+        load(folder, ["setup/"], level)
+
+
+def test_the_digest_names_the_content(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    before = LevelFolder.open(folder).digest()
+    assert LevelFolder.open(folder).digest() == before
+    (folder / "setup" / "pod.yaml").write_text("# changed")
+    assert LevelFolder.open(folder).digest() != before

@@ -1,0 +1,35 @@
+"""The published schema is the one that the reader follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from kuartui.catalog.catalog import Catalog
+from kuartui.catalog.schema import schema, text
+from tests.catalog.pack import LEVEL
+
+PUBLISHED = Path(__file__).parents[2] / "docs" / "level.schema.json"
+
+
+def test_the_published_schema_is_up_to_date() -> None:
+    assert PUBLISHED.read_text() == text(), "python -m kuartui.catalog.schema > docs/level.schema.json"
+
+
+def test_it_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("name", Catalog.default().names())
+def test_the_shipped_levels_follow_it(name: str) -> None:
+    document = yaml.safe_load((Catalog.default().folder(name) / "level.yaml").read_text())
+    jsonschema.validate(document, schema())
+
+
+def test_it_refuses_what_the_reader_refuses() -> None:
+    document = yaml.safe_load(LEVEL.replace("weight: 60", "wieght: 60"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema())

@@ -1,0 +1,75 @@
+"""CEL as levels may rely on it: its own rules, Kubernetes' functions, and limits on what a stranger may ask for."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from kuartui.game.cel import CelError, compile_cel, matches
+
+POD = {"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+VALUES = {"pods": [POD, {"metadata": {"name": "b"}}], "service": None}
+
+
+def evaluate(source: str) -> object:
+    return compile_cel(source, VALUES).evaluate(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("pods.filter(p, ready(p)).size()", 1),
+        ('condition(pods[0], "Ready") && !condition(pods[0], "Initialized")', True),
+        ('quantity("200m") < 0.3 && quantity("1Gi").isGreaterThan(quantity("1M"))', True),
+        ("[[1], [2, 3]].flatten().size()", 3),
+        ("[1, 2].sum() == 3.0", True),
+        ("[3, 1, 3].distinct().sorted()", [1, 3]),
+        ("sets.equivalent([1, 2], [2, 1]) && sets.contains([1], [1]) && !sets.intersects([1], [2])", True),
+        ('pods[1].?status.?phase.orValue("none")', "none"),
+        ('"%d of %d".format([1, 2])', "1 of 2"),
+        ("size('é')", 1),
+        ("service == null", True),
+    ],
+)
+def test_expressions(source: str, result: object) -> None:
+    assert evaluate(source) == result
+
+
+@pytest.mark.parametrize("source", ["pods.filter(", "pds.size()", '"a" + 1', "nonsense(pods)"])
+def test_what_does_not_compile(source: str) -> None:
+    with pytest.raises(CelError):
+        compile_cel(source, VALUES)
+
+
+@pytest.mark.parametrize(
+    "source", ["service.spec.x == 1", "pods[7].metadata.name == 'x'", "pods[1].status.phase == ''"]
+)
+def test_what_is_not_there_is_false(source: str) -> None:
+    assert compile_cel(source, VALUES).test(VALUES) is False
+
+
+def test_a_real_mistake_is_not_just_false() -> None:
+    with pytest.raises(CelError, match="true or false"):
+        compile_cel("pods.size()", VALUES).test(VALUES)
+    with pytest.raises(CelError, match="divide by zero"):
+        compile_cel("1 / 0 == 1", VALUES).test(VALUES)
+
+
+def test_an_expression_cannot_run_for_long() -> None:
+    numbers = "[0,1,2,3,4,5,6,7,8,9]"
+    source = "true"
+    for name in "abcdefg":
+        source = f"{numbers}.all({name}, {source})"
+    begun = time.monotonic()
+    with pytest.raises(CelError):
+        evaluate(source)
+    assert time.monotonic() - begun < 2
+
+
+def test_patterns_take_linear_time() -> None:
+    begun = time.monotonic()
+    assert matches("^(a+)+$", "a" * 3000 + "b") is False
+    assert time.monotonic() - begun < 2
+    with pytest.raises(CelError):
+        matches("(", "")
