@@ -8,9 +8,13 @@ A resource without one of its own is served by the plain `Strategy`: stored, che
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from kuartui.embedded.kinds.index import MODULES
 
 if TYPE_CHECKING:
     from kuartui.embedded.meta.fielderr import FieldError
@@ -61,6 +65,10 @@ class WriteContext:
     options: Obj = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     """Added to the answer as Warning headers."""
+    objects: Callable[[str], Iterable[Obj]] = field(default=lambda _: ())
+    """What is stored of a resource, in all namespaces; read-only. For kinds that allocate (cluster IPs, node ports)."""
+    service_cidr: str = "10.96.0.0/16"
+    node_ports: tuple[int, int] = (30000, 32767)
 
 
 class Strategy:
@@ -76,7 +84,7 @@ class Strategy:
     """Whether an update without resourceVersion is taken."""
 
     def default(self, obj: Obj) -> None:
-        """Set what the writer left out (in place), as `SetDefaults_*` does. Runs on every write and read of old data."""
+        """Set what the writer left out (in place), as `SetDefaults_*` does. Runs on each write and read of old data."""
 
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         """Drop or set what a creator may not choose. Status and generation are handled by the machinery."""
@@ -149,8 +157,14 @@ def register(resource: str) -> Any:
 
 
 def strategy(resource: str) -> Strategy:
-    """The strategy of a group resource; the plain one if nobody registered another."""
-    return _strategies.get(resource) or _plain
+    """The strategy of a group resource, its module imported on first use; the plain one if there is none."""
+    found = _strategies.get(resource)
+    if found is None:
+        module = MODULES.get(resource)
+        if module:
+            import_module(f"kuartui.embedded.kinds.{module}")
+        found = _strategies.setdefault(resource, _plain)
+    return found
 
 
 _plain = Strategy()

@@ -1,0 +1,68 @@
+"""Validating and mutating admission policies and their bindings (pkg/apis/admissionregistration)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.kinds.webhook import default_rules
+
+GROUP = "admissionregistration.k8s.io"
+
+
+def _default_match(resources: Obj | None) -> None:
+    if resources is None:
+        return
+    missing(resources, matchPolicy="Equivalent", namespaceSelector={}, objectSelector={})
+    default_rules(resources.get("resourceRules"))
+    default_rules(resources.get("excludeResourceRules"))
+
+
+class _Policies(Strategy):
+    counted = "validations"
+
+    def default(self, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        missing(spec, failurePolicy="Fail")
+        _default_match(spec.get("matchConstraints"))
+
+    def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        spec = obj.get("spec") or {}
+        kind = spec.get("paramKind")
+        shown = cells.UNSET if kind is None else f"{kind.get('apiVersion', '')}/{kind.get('kind', '')}"
+        return [cells.name(obj), len(spec.get(self.counted) or []), shown, cells.age(obj, now)]
+
+
+@register(f"validatingadmissionpolicies.{GROUP}")
+class ValidatingAdmissionPolicies(_Policies):
+    pass
+
+
+@register(f"mutatingadmissionpolicies.{GROUP}")
+class MutatingAdmissionPolicies(_Policies):
+    has_status = False
+    counted = "mutations"
+
+
+class _Bindings(Strategy):
+    has_status = False
+
+    def default(self, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        _default_match(spec.get("matchResources"))
+        if spec.get("paramRef") is not None:
+            missing(spec["paramRef"], parameterNotFoundAction="Deny")
+
+    def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        spec = obj.get("spec") or {}
+        ref, shown = spec.get("paramRef"), cells.UNSET
+        if ref is not None:
+            shown = "/".join(filter(None, [ref.get("namespace"), ref.get("name") or ""])) or ""
+        return [cells.name(obj), spec.get("policyName", ""), shown, cells.age(obj, now)]
+
+
+register(f"validatingadmissionpolicybindings.{GROUP}")(_Bindings)
+register(f"mutatingadmissionpolicybindings.{GROUP}")(_Bindings)

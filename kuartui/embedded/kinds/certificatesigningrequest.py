@@ -1,0 +1,50 @@
+"""CertificateSigningRequests: who asks is written down by the server (pkg/apis/certificates, its registry)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.meta.time import human_duration
+
+
+@register("certificatesigningrequests.certificates.k8s.io")
+class CertificateSigningRequests(Strategy):
+    generation = False
+
+    def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
+        spec = obj.setdefault("spec", {})
+        for field in ("username", "uid", "groups", "extra"):
+            spec.pop(field, None)
+        if ctx.user:
+            spec["username"] = ctx.user
+        if ctx.groups:
+            spec["groups"] = list(ctx.groups)
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        new["spec"] = old.get("spec") or {}
+
+    def fields(self, obj: Obj) -> dict[str, str]:
+        return {"spec.signerName": (obj.get("spec") or {}).get("signerName", "")}
+
+    def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        spec = obj.get("spec") or {}
+        seconds = spec.get("expirationSeconds")
+        return [
+            cells.name(obj),
+            cells.age(obj, now),
+            spec.get("signerName") or cells.NONE,
+            spec.get("username", ""),
+            cells.NONE if seconds is None else human_duration(seconds),
+            _condition(obj.get("status") or {}),
+        ]
+
+
+def _condition(status: Obj) -> str:
+    types = {condition.get("type") for condition in status.get("conditions") or []}
+    text = "Denied" if "Denied" in types else "Approved" if "Approved" in types else "Pending"
+    if "Failed" in types:
+        text += ",Failed"
+    return text + (",Issued" if status.get("certificate") else "")

@@ -1,0 +1,79 @@
+"""Events: one kind in two groups. Stored as core/v1; events.k8s.io/v1 is another view of it.
+
+pkg/apis/events/v1/conversion.go, pkg/apis/core/validation/events.go, printEvent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.meta.time import age as since
+
+_RENAMED = (  # core/v1, events.k8s.io/v1
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+    ("reportingComponent", "reportingController"),
+)
+
+
+class Events(Strategy):
+    has_status = False
+    generation = False
+    create_on_update = True
+
+    def fields(self, obj: Obj) -> dict[str, str]:
+        involved = obj.get("involvedObject") or {}
+        wanted = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        reporter = obj.get("reportingComponent", "")
+        return {
+            **{f"involvedObject.{field}": str(involved.get(field, "")) for field in wanted},
+            "reason": obj.get("reason", ""),
+            "reportingComponent": reporter,
+            "source": (obj.get("source") or {}).get("component") or reporter,
+            "type": obj.get("type", ""),
+        }
+
+    def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        involved = obj.get("involvedObject") or {}
+        first = since(obj.get("firstTimestamp") or obj.get("eventTime"), now)
+        last = since(obj["lastTimestamp"], now) if obj.get("lastTimestamp") else first
+        count = obj.get("count") or 1
+        if obj.get("series"):
+            last = since(obj["series"].get("lastObservedTime"), now)
+            count = obj["series"].get("count", 0)
+        kind, target = involved.get("kind", "").lower(), involved.get("name", "")
+        source = obj.get("source") or {}
+        component = source.get("component") or obj.get("reportingComponent") or ""
+        instance = source.get("host") or obj.get("reportingInstance") or ""
+        return [
+            last,
+            obj.get("type", ""),
+            obj.get("reason", ""),
+            f"{kind}/{target}" if target else kind,
+            involved.get("fieldPath", ""),
+            f"{component}, {instance}" if instance else component,
+            (obj.get("message") or "").strip(),
+            first,
+            count,
+            cells.name(obj),
+        ]
+
+    def convert(self, obj: Obj, version: str) -> Obj:
+        """`version` is the whole apiVersion here, for the two groups have the same version."""
+        to_new = version.startswith("events.k8s.io")
+        if (obj["apiVersion"] == "v1") != to_new:
+            return obj
+        pairs = [pair if to_new else pair[::-1] for pair in _RENAMED]
+        names = dict(pairs)
+        return {**{names.get(key, key): value for key, value in obj.items()}, "apiVersion": version}
+
+
+register("events")(Events)
+register("events.events.k8s.io")(Events)

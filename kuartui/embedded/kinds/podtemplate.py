@@ -1,0 +1,25 @@
+"""PodTemplates (pkg/registry/core/podtemplate)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.kinds.pod_defaults import default_template
+
+
+@register("podtemplates")
+class PodTemplates(Strategy):
+    has_status = False
+
+    def default(self, obj: Obj) -> None:
+        missing(obj, template={})
+        default_template(obj["template"])
+
+    def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        template = obj.get("template") or {}
+        labels = (template.get("metadata") or {}).get("labels")
+        return [cells.name(obj), *cells.containers(template.get("spec")), cells.labels(labels)]

@@ -1,0 +1,52 @@
+"""Validating and mutating webhook configurations (pkg/apis/admissionregistration)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.fill import missing
+
+
+class WebhookConfigurations(Strategy):
+    has_status = False
+
+    def default(self, obj: Obj) -> None:
+        for webhook in obj.get("webhooks") or []:
+            self.default_webhook(webhook)
+
+    def default_webhook(self, webhook: Obj) -> None:
+        missing(
+            webhook,
+            failurePolicy="Fail",
+            matchPolicy="Equivalent",
+            namespaceSelector={},
+            objectSelector={},
+            timeoutSeconds=10,
+        )
+        default_rules(webhook.get("rules"))
+        service = (webhook.get("clientConfig") or {}).get("service")
+        if service is not None and service.get("port") is None:
+            service["port"] = 443
+
+    def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        return [cells.name(obj), len(obj.get("webhooks") or []), cells.age(obj, now)]
+
+
+@register("mutatingwebhookconfigurations.admissionregistration.k8s.io")
+class MutatingWebhookConfigurations(WebhookConfigurations):
+    def default_webhook(self, webhook: Obj) -> None:
+        super().default_webhook(webhook)
+        missing(webhook, reinvocationPolicy="Never")
+
+
+register("validatingwebhookconfigurations.admissionregistration.k8s.io")(WebhookConfigurations)
+
+
+def default_rules(rules: list[Obj] | None) -> None:
+    """A rule applies to every scope unless it says one."""
+    for rule in rules or []:
+        if rule.get("scope") is None:
+            rule["scope"] = "*"
