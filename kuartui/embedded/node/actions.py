@@ -1,0 +1,119 @@
+"""What to do next with a pod: which containers to start and which to kill.
+
+After `computePodActions` and `computeInitContainerActions` (pkg/kubelet/kuberuntime/kuberuntime_manager.go). A pure
+function of the spec and the state; back-off is the business of whoever starts the containers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kuartui.embedded.node import spec
+from kuartui.embedded.node.state import PodState, Run
+
+Obj = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Kill:
+    """A run to stop, why (for the Killing event), and the probe whose grace period applies."""
+
+    run: Run
+    kind: str
+    container: Obj
+    message: str
+    probe: str = ""
+
+
+@dataclass(slots=True)
+class Actions:
+    """Steps in the order in which the kubelet takes them."""
+
+    end: bool = False
+    """Nothing is left to run: stop what remains (sidecars) and take the sandbox down."""
+    kill: list[Kill] = field(default_factory=list)
+    ephemeral: list[Obj] = field(default_factory=list)
+    init: list[Obj] = field(default_factory=list)
+    regular: list[Obj] = field(default_factory=list)
+
+
+def next_actions(pod: Obj, state: PodState) -> Actions:
+    """The actions that bring a pod (not being deleted, with its sandbox up) nearer to its spec."""
+    actions = Actions()
+    for container in spec.containers(pod, spec.EPHEMERAL):
+        if state.last(container["name"]) is None:
+            actions.ephemeral.append(container)
+    if not _init(pod, state, actions) or actions.end:
+        return actions
+    kept = 0
+    for container in spec.containers(pod):
+        run = state.last(container["name"])
+        if run is None or run.exited:
+            if spec.restarts_after(pod, spec.REGULAR, container, run.exit_code if run else None):
+                actions.regular.append(container)
+        elif not _kill_if_wrong(pod, spec.REGULAR, container, run, actions):
+            kept += 1
+    if not kept and not actions.regular and not any(kill.kind == spec.REGULAR for kill in actions.kill):
+        actions.end = True
+        actions.init.clear()
+    return actions
+
+
+def _init(pod: Obj, state: PodState, actions: Actions) -> bool:
+    """Plan init containers; whether the regular ones may run."""
+    containers = spec.containers(pod, spec.INIT)
+    initialized = any(_was_started(state.current(one["name"])) for one in spec.containers(pod))
+    for container in containers:
+        run = state.current(container["name"])
+        if spec.sidecar(spec.INIT, container):
+            if run is None or run.exited:
+                actions.init.append(container)
+                if run is None and not initialized:
+                    return False
+            elif run.running:
+                wrong = _kill_if_wrong(pod, spec.INIT, container, run, actions)
+                waits = bool(container.get("startupProbe")) and run.startup is not True
+                if not initialized and (wrong or waits):
+                    return False
+            if not initialized and not (run and run.running):
+                return False
+            continue
+        if initialized:
+            continue
+        if run is None:
+            actions.init.append(container)
+            return False
+        if not run.exited:
+            return False
+        if run.exit_code:
+            if spec.restarts_after(pod, spec.INIT, container, run.exit_code):
+                actions.init.append(container)
+            else:
+                actions.end = True
+                actions.init.clear()
+            return False
+    return True
+
+
+def _was_started(run: Run | None) -> bool:
+    return run is not None and (run.running or run.exited)
+
+
+def _kill_if_wrong(pod: Obj, kind: str, container: Obj, run: Run, actions: Actions) -> bool:
+    """Plan to kill (and perhaps restart) a running container; whether that is needed."""
+    word = "Init container" if kind == spec.INIT else "Container"
+    name, probe = container["name"], ""
+    restart = not spec.never_restarts(pod) or spec.sidecar(kind, container)
+    if run.identity != spec.identity(container):
+        message, restart = f"{word} {name} definition changed", True
+    elif run.liveness is False:
+        message, probe = f"{word} {name} failed liveness probe", "livenessProbe"
+    elif run.startup is False:
+        message, probe = f"{word} {name} failed startup probe", "startupProbe"
+    else:
+        return False
+    if restart:
+        message = f"{message}, will be restarted"
+    actions.kill.append(Kill(run, kind, container, message, probe))
+    return True

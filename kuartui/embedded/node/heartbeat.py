@@ -1,0 +1,130 @@
+"""How a node stays in the cluster: its Node object, its status, its lease.
+
+After pkg/kubelet/kubelet_node_status.go and component-helpers' lease controller. The lease is renewed every ten
+seconds; the status is written when it says something new, or after five minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.node.reporter import difference
+from kuartui.embedded.node.services import NodeServices
+
+Obj = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+LEASE_NAMESPACE = "kube-node-lease"
+LEASE_SECONDS = 40
+RENEW_SECONDS = 10.0
+REPORT_SECONDS = 300.0  # nodeStatusReportFrequency
+
+
+class Heartbeat:
+    """Tells the API about one node."""
+
+    def __init__(self, services: NodeServices) -> None:
+        self._services = services
+        self._task: asyncio.Task[None] | None = None
+        self._reported = 0.0
+        self.pressure: set[str] = set()
+
+    async def register(self) -> None:
+        """Create the Node, or bring back the one of a former life."""
+        services = self._services
+        if not services.node():
+            try:
+                await services.client.create("nodes", services.machine.node(services.clock.now()))
+            except StatusError as error:
+                if error.code != 409:
+                    raise
+        self._node_event("Starting", "Starting kubelet.")
+        for condition in ("HasSufficientMemory", "HasNoDiskPressure", "HasSufficientPID"):
+            self._node_event(f"Node{condition}", f"Node {services.machine.name} status is now: Node{condition}")
+        await self.report()
+
+    def start(self) -> None:
+        """Begin to renew."""
+        self._task = asyncio.get_running_loop().create_task(self._beat())
+
+    def stop(self) -> None:
+        """Fall silent."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def report(self) -> None:
+        """Write the node's status."""
+        services = self._services
+        node = services.node()
+        if not node:
+            return
+        old = node.get("status") or {}
+        now = services.clock.now()
+        new = services.machine.status(old, {}, services.images.listed(), self.pressure, now)
+        was_ready = _ready(old)
+        try:
+            await services.client.patch("nodes", "", services.machine.name, {"status": difference(old, new)}, "status")
+        except StatusError as error:
+            log.warning("status of node %s not written: %s", services.machine.name, error)
+            return
+        self._reported = services.clock.monotonic()
+        if not was_ready:
+            self._node_event("NodeReady", f"Node {services.machine.name} status is now: NodeReady")
+
+    async def _beat(self) -> None:
+        while True:
+            await self._renew()
+            await self._services.clock.sleep(RENEW_SECONDS)
+            if not self._services.node():
+                continue
+            if self._due():
+                await self.report()
+
+    def _due(self) -> bool:
+        if self._services.clock.monotonic() - self._reported >= REPORT_SECONDS:
+            return True
+        status = self._services.node().get("status") or {}
+        return not _ready(status) or len(status.get("images") or ()) != len(self._services.images.listed()[:50])
+
+    async def _renew(self) -> None:
+        services = self._services
+        name = services.machine.name
+        stamp = services.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        lease = services.client.get("leases.coordination.k8s.io", LEASE_NAMESPACE, name)
+        try:
+            if lease is None:
+                await services.client.create("leases.coordination.k8s.io", self._new_lease(stamp))
+            else:
+                patch = {"spec": {"renewTime": stamp}}
+                await services.client.patch("leases.coordination.k8s.io", LEASE_NAMESPACE, name, patch)
+        except StatusError as error:
+            log.debug("lease of node %s not renewed: %s", name, error)
+
+    def _new_lease(self, stamp: str) -> Obj:
+        name = self._services.machine.name
+        meta: Obj = {"name": name, "namespace": LEASE_NAMESPACE}
+        node = self._services.node()
+        if node:
+            owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"]}
+            meta["ownerReferences"] = [owner]
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": meta,
+            "spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": stamp},
+        }
+
+    def _node_event(self, reason: str, message: str) -> None:
+        services = self._services
+        node = services.node()
+        if node:
+            services.client.record(node, "Normal", reason, message, "kubelet", services.machine.name)
+
+
+def _ready(status: Obj) -> bool:
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or ())

@@ -1,0 +1,166 @@
+"""The kubelet of one node: registers it, keeps it alive in the API, and has a worker for each pod on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from kuartui.embedded.node import spec
+from kuartui.embedded.node.admit import Rejected, admit
+from kuartui.embedded.node.heartbeat import Heartbeat
+from kuartui.embedded.node.recovery import recorded_state
+from kuartui.embedded.node.sandbox import PodNetwork
+from kuartui.embedded.node.services import NodeServices
+from kuartui.embedded.node.state import PodState
+from kuartui.embedded.node.volumes.mounter import shown_objects
+from kuartui.embedded.node.worker import PodWorker
+
+Obj = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+RESYNC = 60.0  # seconds; syncFrequency, stretched by up to a half per pod
+
+
+class Kubelet:
+    """One node. `on` and `off` are the machine's power switch; `pause` stops the kubelet process only."""
+
+    def __init__(self, services: NodeServices, cores: float, memory: int) -> None:
+        self.services = services
+        self.name = services.machine.name
+        self.workers: dict[str, PodWorker] = {}
+        self.running = False
+        self.heartbeat = Heartbeat(services)
+        self._cores, self._memory = cores, memory
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._pods: dict[str, Obj] = {}
+        """Newest objects by uid: also what happens while the kubelet is not running."""
+        self._refreshing: set[str] = set()
+
+    # --- the machine ---
+
+    async def on(self) -> None:
+        """Boot: join the cluster, take up the pods that are bound here."""
+        machine = self.services.machine
+        self.services.network.add_node(machine.name, machine.ip)
+        self.running = True
+        await self.heartbeat.register()
+        self.heartbeat.start()
+        for pod in list(self._pods.values()):
+            self._add(pod, rebooted=True)
+
+    def off(self) -> None:
+        """Power failure: everything on the machine stops, nobody is told."""
+        self.running = False
+        self.heartbeat.stop()
+        for task in self._tasks.values():
+            task.cancel()
+        self.workers.clear()
+        self._tasks.clear()
+        self.services.network.remove_node(self.services.machine.ip)
+
+    async def pause(self, paused: bool) -> None:
+        """Stop (or start again) the kubelet process: containers go on, but nobody looks after them."""
+        self.running = not paused
+        for worker in self.workers.values():
+            worker.reporter.mute(paused)
+        if paused:
+            self.heartbeat.stop()
+            return
+        await self.heartbeat.register()
+        self.heartbeat.start()
+        for uid, worker in list(self.workers.items()):
+            pod = self._pods.get(uid)
+            if pod is None:
+                worker.removed()
+            else:
+                worker.update(pod)
+        for uid, pod in list(self._pods.items()):
+            if uid not in self.workers:
+                self._add(pod, rebooted=False)
+
+    # --- pods ---
+
+    def pod_changed(self, pod: Obj) -> None:
+        """A pod bound to this node was added or changed."""
+        uid = pod["metadata"]["uid"]
+        self._pods[uid] = pod
+        if not self.running:
+            return
+        worker = self.workers.get(uid)
+        if worker is None:
+            self._add(pod, rebooted=False)
+        else:
+            worker.update(pod)
+
+    def pod_removed(self, uid: str) -> None:
+        """A pod is gone from the API."""
+        self._pods.pop(uid, None)
+        worker = self.workers.get(uid)
+        if worker is not None and self.running:
+            worker.removed()
+
+    def object_changed(self, resource: str, namespace: str, name: str) -> None:
+        """A ConfigMap or Secret changed: pods that show it see it when they are next looked at."""
+        for worker in self.workers.values():
+            pod = worker.pod
+            if pod["metadata"]["namespace"] == namespace and (resource, name) in shown_objects(pod):
+                self._refresh_later(worker)
+
+    def _refresh_later(self, worker: PodWorker) -> None:
+        if worker.uid in self._refreshing:
+            return
+        self._refreshing.add(worker.uid)
+        period = RESYNC * (1 + int(worker.uid[:2], 16) / 512)
+        delay = period - self.services.clock.monotonic() % period
+
+        def refresh() -> None:
+            self._refreshing.discard(worker.uid)
+            worker.refresh()
+
+        self.services.clock.call_later(delay, refresh)
+
+    def active(self) -> list[Obj]:
+        """Pods on this node that still use its resources."""
+        return [worker.pod for worker in self.workers.values() if not worker.state.ended]
+
+    def find(self, namespace: str, name: str) -> PodWorker | None:
+        """The worker of a pod by name; the newest, if a former one is still stopping."""
+        found = [
+            worker
+            for worker in self.workers.values()
+            if worker.pod["metadata"]["name"] == name and worker.pod["metadata"]["namespace"] == namespace
+        ]
+        return next((worker for worker in found if not worker.gone), found[-1] if found else None)
+
+    def _add(self, pod: Obj, *, rebooted: bool) -> None:
+        """Take up a pod; `rebooted` if it may have run here before."""
+        uid = pod["metadata"]["uid"]
+        state = recorded_state(pod, self.services.clock)
+        restored = bool(state.runs)
+        network = PodNetwork(
+            self.services.network, self.services.machine, self.services.addresses, self._cores, self._memory
+        )
+        worker = PodWorker(self.services, pod, state, network)
+        if not restored and not spec.terminal(pod) and not pod["metadata"].get("deletionTimestamp"):
+            try:
+                admit(pod, self.services.node(), self.active(), self.heartbeat.pressure)
+            except Rejected as rejected:
+                self._reject(pod, state, rejected)
+        elif restored and rebooted and not state.ended:
+            message = "Pod sandbox changed, it will be killed and re-created."
+            self.services.event(pod, "Normal", "SandboxChanged", message)
+        self.workers[uid] = worker
+        task = self._tasks[uid] = asyncio.get_running_loop().create_task(worker.run())
+        task.add_done_callback(lambda _: self._forget(uid, worker))
+
+    def _reject(self, pod: Obj, state: PodState, rejected: Rejected) -> None:
+        self.services.event(pod, "Warning", rejected.reason, rejected.message)
+        state.failure = (rejected.reason, f"Pod was rejected: {rejected.message}")
+        state.ended = True
+
+    def _forget(self, uid: str, worker: PodWorker) -> None:
+        if self.workers.get(uid) is worker:
+            del self.workers[uid]
+            del self._tasks[uid]

@@ -1,0 +1,146 @@
+"""Images on a node: pull policy, back-off, one pull at a time, and the kubelet's events about it.
+
+After pkg/kubelet/images/image_manager.go. What exists in which registry is the business of `images/`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from kuartui.embedded.clock import Clock
+from kuartui.embedded.images.model import Image
+from kuartui.embedded.node.backoff import Backoff
+from kuartui.embedded.node.wording import go_duration, quoted
+
+Obj = dict[str, Any]
+
+RESOLVE_SECONDS = 0.06  # asking a registry for a manifest
+FAILURE_SECONDS = 0.4  # a registry saying no
+BYTES_PER_SECOND = 400 << 20
+LONGEST_PULL = 2.5  # seconds; a practice session shall not wait for gigabytes
+
+Event = Callable[[str, str, str], None]
+"""Type, reason and message of an event about the container."""
+
+
+class PullError(Exception):
+    """The registry or the runtime refuses; the text is the whole gRPC error."""
+
+
+class Registry(Protocol):
+    """Every image that can be pulled."""
+
+    def check(self, reference: str) -> str:
+        """The reference with its default tag. Raises ValueError with the parser's words."""
+        ...
+
+    def resolve(self, reference: str, credentials: Iterable[Obj]) -> Image:
+        """The image, for a client with these docker config entries. Raises PullError."""
+        ...
+
+    def local(self, reference: str) -> str:
+        """What identifies the image on a node, whichever way its name is written."""
+        ...
+
+
+class StartFailure(Exception):
+    """A container cannot start now: the reason and message of its waiting state."""
+
+    def __init__(self, reason: str, message: str, retry: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry = retry
+        """Seconds after which a new attempt makes sense, if that is known."""
+
+
+class ImageStore:
+    """The images of one node."""
+
+    def __init__(self, clock: Clock, registry: Registry) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._present: dict[str, Image] = {}
+        self._one_pull = asyncio.Lock()
+        self._backoff = Backoff(clock)
+        self._errors: dict[tuple[str, str], str] = {}
+
+    def load(self, references: Iterable[str]) -> None:
+        """Have images on the node from the start, as `kind load` does. Raises PullError."""
+        for reference in references:
+            image = self._registry.resolve(self._registry.check(reference), ())
+            self._present[self._registry.local(reference)] = image
+
+    def listed(self) -> list[Obj]:
+        """The images as the node's status has them, largest first."""
+        found = sorted(self._present.values(), key=lambda image: -image.size)
+        return [
+            {"names": [image.repo_digest, f"{image.repository}:{image.tag}"], "sizeBytes": image.size}
+            for image in found
+        ]
+
+    async def ensure(self, pod: Obj, container: Obj, credentials: Iterable[Obj], event: Event) -> Image:
+        """The container's image, pulled if its policy says so. Raises StartFailure."""
+        asked = container["image"]
+        try:
+            reference = self._registry.check(asked)
+        except ValueError as error:
+            message = (
+                f"Failed to apply default image tag {quoted(asked)}: couldn't parse image name {quoted(asked)}: {error}"
+            )
+            event("Warning", "InspectFailed", message)
+            raise StartFailure("InvalidImageName", message) from None
+        key = self._registry.local(reference)
+        image = self._present.get(key)
+        policy = container.get("imagePullPolicy", "IfNotPresent")
+        if image is not None and policy != "Always":
+            text = f"Container image {quoted(asked)} already present on machine and can be accessed by the pod"
+            event("Normal", "Pulled", text)
+            return image
+        if policy == "Never":
+            message = f"Container image {quoted(asked)} is not present with pull policy of Never"
+            event("Warning", "ErrImageNeverPull", message)
+            raise StartFailure("ErrImageNeverPull", message)
+        return await self._pull(pod["metadata"]["uid"], asked, reference, key, credentials, event)
+
+    async def _pull(
+        self, uid: str, asked: str, reference: str, key: str, credentials: Iterable[Obj], event: Event
+    ) -> Image:
+        waiting = self._backoff.remaining_since_update((uid, reference))
+        if waiting > 0:
+            message = f"Back-off pulling image {quoted(asked)}"
+            event("Normal", "BackOff", message)
+            last = self._errors.get((uid, reference))
+            raise StartFailure("ImagePullBackOff", f"{message}: {last}" if last else message, waiting)
+        event("Normal", "Pulling", f"Pulling image {quoted(asked)}")
+        asked_at = self._clock.monotonic()
+        async with self._one_pull:
+            began = self._clock.monotonic()
+            try:
+                image = self._registry.resolve(reference, credentials)
+            except PullError as error:
+                await self._clock.sleep(FAILURE_SECONDS)
+                event("Warning", "Failed", f"Failed to pull image {quoted(asked)}: {error}")
+                self._backoff.next((uid, reference), self._clock.monotonic())
+                self._errors[uid, reference] = f"ErrImagePull: {error}"
+                raise StartFailure("ErrImagePull", str(error)) from None
+            fresh = key not in self._present
+            size = image.size if fresh else 0
+            await self._clock.sleep(RESOLVE_SECONDS + min(LONGEST_PULL, size / BYTES_PER_SECOND))
+            self._present[key] = image
+        now = self._clock.monotonic()
+        event(
+            "Normal",
+            "Pulled",
+            f"Successfully pulled image {quoted(asked)} in {go_duration(now - began)} "
+            f"({go_duration(now - asked_at)} including waiting). Image size: {image.size} bytes.",
+        )
+        return image
+
+    def forget(self, uid: str) -> None:
+        """A pod is gone, and with it its failures."""
+        for key in [key for key in self._errors if key[0] == uid]:
+            del self._errors[key]
+            self._backoff.forget(key)

@@ -1,0 +1,117 @@
+"""What a kubelet knows of a pod on its node: the runs of its containers, its sandbox, what it is waiting for.
+
+The API's pod status is always computed from this (`status.py`), never kept beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from kuartui.embedded.node.runtime import Container
+
+Obj = dict[str, Any]
+
+
+class Phase(StrEnum):
+    """Where one run of a container is."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of one container; a restart is a new one."""
+
+    name: str
+    id: str
+    restarts: int
+    image: str
+    image_id: str
+    identity: tuple[str, str]
+    sandbox: int = 0
+    """Which sandbox of the pod it ran in; runs of an earlier one count for back-off and status only."""
+    phase: Phase = Phase.CREATED
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    finished: float = 0.0
+    """Monotonic time of the end, for back-off."""
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    user: Obj | None = None
+    resources: Obj = field(default_factory=dict)
+    container: Container | None = None
+    """The runtime's container; None for a run that a former process of ours recorded."""
+    startup: bool | None = None
+    """Last settled result of each probe; None before the first (or without such a probe)."""
+    readiness: bool | None = None
+    liveness: bool | None = None
+
+    @property
+    def living(self) -> Container:
+        """The runtime's container of a run of this process."""
+        if self.container is None:
+            raise LookupError(f"container {self.name} ran in a former process")
+        return self.container
+
+    @property
+    def running(self) -> bool:
+        return self.phase is Phase.RUNNING
+
+    @property
+    def exited(self) -> bool:
+        return self.phase is Phase.EXITED
+
+    @property
+    def ended_with(self) -> int | None:
+        """The exit code, None while it has not ended."""
+        return self.exit_code if self.exited else None
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Why a container could not be started, as its waiting state tells it."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(slots=True)
+class PodState:
+    """A pod on its node."""
+
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+    """By container name, oldest first, at most two are kept (the last and the one before)."""
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    ips: list[str] = field(default_factory=list)
+    sandbox: bool = False
+    """Whether the pod's network is up."""
+    sandboxes: int = 0
+    """How many sandboxes there were before this one; a node's reboot makes a new one."""
+    ended: bool = False
+    """All containers have ended for good; none starts again whatever the restart policy."""
+    failure: tuple[str, str] | None = None
+    """Reason and message of a failure of the whole pod: Evicted, DeadlineExceeded, OutOfcpu."""
+
+    def last(self, name: str) -> Run | None:
+        """The newest run of a container."""
+        runs = self.runs.get(name)
+        return runs[-1] if runs else None
+
+    def current(self, name: str) -> Run | None:
+        """The newest run of a container, if it belongs to the present sandbox."""
+        run = self.last(name)
+        return run if run and run.sandbox == self.sandboxes else None
+
+    def add(self, run: Run) -> None:
+        """Make `run` the newest of its container."""
+        self.runs[run.name] = [*self.runs.get(run.name, ())[-1:], run]
+
+    def active(self) -> list[Run]:
+        """Runs that are going on."""
+        return [run for runs in self.runs.values() for run in runs[-1:] if run.running]

@@ -1,0 +1,276 @@
+"""From what runs on the node to the PodStatus that the API shows.
+
+After `generateAPIPodStatus`, `convertToAPIContainerStatuses` and `getPhase` (pkg/kubelet/kubelet_pods.go).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.node import spec
+from kuartui.embedded.node.conditions import pod_conditions
+from kuartui.embedded.node.state import Phase, PodState, Run
+
+Obj = dict[str, Any]
+
+STATUS_LISTS = {
+    spec.INIT: "initContainerStatuses",
+    spec.REGULAR: "containerStatuses",
+    spec.EPHEMERAL: "ephemeralContainerStatuses",
+}
+LOST = {
+    "exitCode": 137,
+    "reason": "ContainerStatusUnknown",
+    "message": "The container could not be located when the pod was terminated",
+    "startedAt": None,
+    "finishedAt": None,
+}
+
+
+def timestamp(moment: datetime) -> str:
+    """A metav1.Time."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def pod_status(pod: Obj, state: PodState, host_ips: list[str], now: datetime) -> Obj:
+    """The status of a pod as its node sees it. `pod` is the newest object, its status the last reported one."""
+    old = pod.get("status") or {}
+    statuses: Obj = {}
+    for kind, name in STATUS_LISTS.items():
+        made = _container_statuses(pod, kind, state, old.get(name) or [])
+        if made:
+            statuses[name] = made
+    if state.ended:
+        _settle(statuses)
+    status = {
+        **{key: old[key] for key in ("qosClass", "resize", "nominatedNodeName", "resourceClaimStatuses") if key in old},
+        "observedGeneration": pod["metadata"].get("generation", 1),
+        "hostIP": host_ips[0],
+        "hostIPs": [{"ip": ip} for ip in host_ips],
+        "startTime": old.get("startTime") or timestamp(now),
+        **statuses,
+    }
+    ips = host_ips if spec.on_host_network(pod) else state.ips
+    if ips:
+        status |= {"podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]}
+    status["phase"] = _final_phase(pod, old, statuses, state)
+    if state.failure:
+        status["phase"] = "Failed"
+        status["reason"], status["message"] = state.failure
+    elif status["phase"] == old.get("phase"):
+        status |= {key: old[key] for key in ("reason", "message") if old.get(key)}
+    status["conditions"] = pod_conditions(pod, status, state, now)
+    return status
+
+
+def _final_phase(pod: Obj, old: Obj, statuses: Obj, state: PodState) -> str:
+    phase = pod_phase(pod, statuses, state.ended)
+    former: str = old.get("phase", "")
+    return former if former in ("Succeeded", "Failed") else phase
+
+
+def _container_statuses(pod: Obj, kind: str, state: PodState, old: list[Obj]) -> list[Obj]:
+    before = {status["name"]: status for status in old}
+    waiting = "PodInitializing" if spec.containers(pod, spec.INIT) else "ContainerCreating"
+    return [
+        _container_status(pod, kind, container, state, before.get(container["name"]), waiting)
+        for container in spec.containers(pod, kind)
+    ]
+
+
+def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old: Obj | None, waiting: str) -> Obj:
+    name = container["name"]
+    runs = state.runs.get(name)
+    if runs:
+        status = _of_run(runs[-1])
+        if len(runs) > 1:
+            status["lastState"] = {"terminated": _terminated(runs[-2])}
+    elif old and "terminated" in old.get("state", {}):
+        status = {**old}
+    else:
+        status = {
+            "name": name,
+            "image": container.get("image", ""),
+            "imageID": "",
+            "state": {"waiting": {"reason": waiting}},
+            "lastState": (old or {}).get("lastState", {}),
+            "restartCount": (old or {}).get("restartCount", 0),
+        }
+    run = runs[-1] if runs else None
+    reason = state.waiting.get(name)
+    if reason and _to_be_started(pod, kind, container, run):
+        if "terminated" in status["state"]:
+            status["lastState"] = status["state"]
+        shown = {"reason": reason.reason}
+        if reason.message:
+            shown["message"] = reason.message
+        status["state"] = {"waiting": shown}
+    running = run if run and run.running and "running" in status["state"] else None
+    status["started"] = _started(container, running)
+    status["ready"] = _ready(kind, container, status, running)
+    if kind != spec.EPHEMERAL:
+        _tell_resources(container, status, run)
+    _tell_mounts(container, status)
+    return status
+
+
+def _to_be_started(pod: Obj, kind: str, container: Obj, run: Run | None) -> bool:
+    if run and not run.exited:
+        return False
+    if kind == spec.INIT and run and run.exit_code == 0 and not spec.sidecar(kind, container):
+        return False
+    return spec.restarts_after(pod, kind, container, run.exit_code if run else None)
+
+
+def _of_run(run: Run) -> Obj:
+    status: Obj = {
+        "name": run.name,
+        "image": run.image,
+        "imageID": run.image_id,
+        "containerID": run.id,
+        "restartCount": run.restarts,
+        "lastState": {},
+    }
+    if run.phase is Phase.RUNNING:
+        status["state"] = {"running": {"startedAt": timestamp(run.started_at) if run.started_at else None}}
+        if run.user is not None:
+            status["user"] = run.user
+    elif run.phase is Phase.EXITED:
+        status["state"] = {"terminated": _terminated(run)}
+        if run.user is not None:
+            status["user"] = run.user
+    else:
+        status["state"] = {"waiting": {"reason": "ContainerCreating"}}
+    return status
+
+
+def _terminated(run: Run) -> Obj:
+    terminated: Obj = {
+        "exitCode": run.exit_code,
+        "reason": run.reason,
+        "startedAt": timestamp(run.started_at) if run.started_at else None,
+        "finishedAt": timestamp(run.finished_at) if run.finished_at else None,
+        "containerID": run.id,
+    }
+    if run.message:
+        terminated["message"] = run.message
+    return terminated
+
+
+def _started(container: Obj, run: Run | None) -> bool:
+    if run is None:
+        return False
+    return run.startup is True if container.get("startupProbe") else True
+
+
+def _ready(kind: str, container: Obj, status: Obj, run: Run | None) -> bool:
+    if kind == spec.EPHEMERAL:
+        return False
+    if kind == spec.INIT and not spec.sidecar(kind, container):
+        return bool(status["state"].get("terminated", {}).get("exitCode", 1) == 0)
+    if run is None or not status["started"]:
+        return False
+    return run.readiness is True if container.get("readinessProbe") else True
+
+
+def _tell_resources(container: Obj, status: Obj, run: Run | None) -> None:
+    resources = container.get("resources") or {}
+    if resources.get("requests"):
+        status["allocatedResources"] = resources["requests"]
+    status["resources"] = run.resources if run and run.running else resources
+
+
+def _tell_mounts(container: Obj, status: Obj) -> None:
+    mounts = []
+    for mount in container.get("volumeMounts") or ():
+        told = {"name": mount["name"], "mountPath": mount["mountPath"]}
+        if mount.get("readOnly"):
+            told |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+        mounts.append(told)
+    if mounts:
+        status["volumeMounts"] = mounts
+
+
+def _settle(statuses: Obj) -> None:
+    """No container of a pod that has ended is reported as waiting or running."""
+    initialized = any("terminated" in status["state"] for status in statuses.get("containerStatuses") or ())
+    for kind, name in STATUS_LISTS.items():
+        for status in statuses.get(name) or ():
+            if "terminated" in status["state"] or (kind == spec.INIT and not initialized):
+                continue
+            if "terminated" in status["lastState"] and "waiting" in status["state"]:
+                status["state"], status["lastState"] = status["lastState"], {}
+            else:
+                status["state"] = {"terminated": dict(LOST)}
+            status["ready"] = status["started"] = False
+
+
+def pod_phase(pod: Obj, statuses: Obj, ended: bool) -> str:
+    """The phase of a pod with these container statuses; `ended` means that nothing will be restarted."""
+    init = _by_name(statuses.get("initContainerStatuses"))
+    pending_init, failed_init, waiting, running, unknown = 0, False, 0, 0, 0
+    pending_sidecars = 0
+    for container in spec.containers(pod, spec.INIT):
+        status = init.get(container["name"])
+        if spec.sidecar(spec.INIT, container):
+            verdict = _verdict(status)
+            if verdict in ("unknown", "waiting") or (verdict == "running" and not (status or {}).get("started")):
+                pending_sidecars += 1
+            running += verdict == "running"
+            waiting += verdict == "waiting"
+            unknown += verdict == "unknown"
+            continue
+        code = _exit_code(status)
+        if code is None:
+            pending_init += 1
+        elif code:
+            failed_init = failed_init or not spec.restarts_after(pod, spec.INIT, container, code)
+    regular = _by_name(statuses.get("containerStatuses"))
+    stopped = succeeded = restarting = 0
+    for container in spec.containers(pod):
+        status = regular.get(container["name"])
+        verdict = _verdict(status)
+        running += verdict == "running"
+        waiting += verdict == "waiting"
+        unknown += verdict == "unknown"
+        if verdict == "stopped":
+            stopped += 1
+            code = _exit_code(status) or 0
+            succeeded += code == 0 and "terminated" in (status or {}).get("state", {})
+            restarting += spec.restarts_after(pod, spec.REGULAR, container, code)
+    if failed_init:
+        return "Failed"
+    initialized = any(_verdict(status) in ("running", "stopped") for status in regular.values())
+    if pending_init or (pending_sidecars and not initialized) or waiting:
+        return "Pending"
+    if running and not unknown:
+        return "Running"
+    if stopped and not unknown:
+        if not ended and restarting:
+            return "Running"
+        return "Succeeded" if stopped == succeeded else "Failed"
+    return "Pending"
+
+
+def _by_name(statuses: list[Obj] | None) -> dict[str, Obj]:
+    return {status["name"]: status for status in statuses or ()}
+
+
+def _verdict(status: Obj | None) -> str:
+    if status is None:
+        return "unknown"
+    state = status["state"]
+    if "running" in state:
+        return "running"
+    if "terminated" in state or "terminated" in status.get("lastState", {}):
+        return "stopped"
+    return "waiting"
+
+
+def _exit_code(status: Obj | None) -> int | None:
+    """The exit code of the last ended run; None if the container runs or never ended."""
+    if status is None or "running" in status["state"]:
+        return None
+    ended = status["state"].get("terminated") or status.get("lastState", {}).get("terminated")
+    return int(ended["exitCode"]) if ended else None

@@ -1,0 +1,264 @@
+"""The volumes of one pod: set up before its containers start, refreshed while they run, gone with the pod.
+
+After pkg/kubelet/volumemanager and the volume plug-ins; the words of failures are theirs.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, field
+from typing import Any
+
+from kuartui.embedded.network import Network
+from kuartui.embedded.node import spec
+from kuartui.embedded.node.env import ConfigError
+from kuartui.embedded.node.expansion import expand
+from kuartui.embedded.node.runtime import Mount, Volume
+from kuartui.embedded.node.volumes.content import MountError, Sources, common_user, files, references
+from kuartui.embedded.node.volumes.disks import Disks, nfs_key, persistent_key
+
+Obj = dict[str, Any]
+
+FIRST_RETRY = 0.5  # seconds; exponentialbackoff of the operation executor
+LAST_RETRY = 122.0
+NFS_PORT = 2049
+HOST_PATH_KINDS = {
+    "Directory": ("directory", "is not a directory"),
+    "File": ("file", "is not a file"),
+    "Socket": ("socket", "is not a socket file"),
+    "CharDevice": ("char", "is not a character device"),
+    "BlockDevice": ("block", "is not a block device"),
+}
+
+
+class UnprocessedError(MountError):
+    """A claim that the kubelet cannot even look behind; reported for the pod, not for one mount operation."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A volume that is not mounted yet."""
+
+    failures: int = 0
+    retry_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Failure:
+    """One failed attempt, for an event."""
+
+    message: str
+
+
+@dataclass(slots=True)
+class Mounted:
+    """A volume in place. `sub_path` is below the storage's top: a hostPath is a part of its node's disk."""
+
+    volume: Volume
+    sub_path: str = ""
+    read_only: bool = False
+    storage: str = ""
+    api: bool = False
+
+
+@dataclass(slots=True)
+class PodVolumes:
+    """Mounted volumes by name."""
+
+    disks: Disks
+    network: Network
+    node: str
+    node_ip: str
+    mounted: dict[str, Mounted] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+
+    def set_up(self, sources: Sources) -> list[Failure]:
+        """Try what is not mounted and due; what failed is tried again later. Empty and nothing pending: all done."""
+        now = sources.client.clock.monotonic()
+        failures = []
+        for volume in used_volumes(sources.pod):
+            name = volume["name"]
+            if name in self.mounted:
+                continue
+            state = self.pending.setdefault(name, Pending())
+            if state.retry_at > now:
+                continue
+            try:
+                self.mounted[name] = self._mount(volume, sources)
+                del self.pending[name]
+            except UnprocessedError as error:
+                failures.append(Failure(self._unprocessed(name, str(error))))
+                self._postpone(state, now)
+            except MountError as error:
+                failures.append(Failure(str(error)))
+                self._postpone(state, now)
+        return failures
+
+    def next_retry(self) -> float:
+        """Monotonic time at which `set_up` has something to try."""
+        return min((state.retry_at for state in self.pending.values()), default=0.0)
+
+    def refresh(self, sources: Sources) -> None:
+        """Bring volumes made of API objects up to date; one that is gone meanwhile keeps its last content."""
+        for volume in used_volumes(sources.pod):
+            mounted = self.mounted.get(volume["name"])
+            if mounted and mounted.api:
+                try:
+                    content = files(volume, sources)
+                except MountError:
+                    continue
+                if content is not None:
+                    mounted.volume.project(content, sources.client.clock.now())
+
+    def mounts(self, pod: Obj, container: Obj, env: dict[str, str]) -> tuple[Mount, ...]:
+        """How one container sees them. Raises ConfigError."""
+        made = []
+        for mount in container.get("volumeMounts") or ():
+            mounted = self.mounted.get(mount["name"])
+            if mounted is None:
+                raise ConfigError(f'cannot find volume "{mount["name"]}" to mount into container "{container["name"]}"')
+            sub_path = mount.get("subPath") or expand(mount.get("subPathExpr") or "", env)
+            if sub_path.startswith("/") or ".." in sub_path.split("/"):
+                raise ConfigError(f'subPath "{sub_path}" must be a relative path without ".."')
+            inner = posixpath.join(mounted.sub_path, sub_path) if sub_path else mounted.sub_path
+            read_only = bool(mount.get("readOnly")) or mounted.read_only
+            made.append(Mount(mount["mountPath"], mounted.volume, inner, read_only))
+        return tuple(made)
+
+    def _postpone(self, state: Pending, now: float) -> None:
+        state.failures += 1
+        state.retry_at = now + min(LAST_RETRY, FIRST_RETRY * 2 ** (state.failures - 1))
+
+    def _unprocessed(self, name: str, reason: str) -> str:
+        unmounted = f"[{name}]"
+        return (
+            f"Unable to attach or mount volumes: unmounted volumes={unmounted}, unattached volumes={unmounted}, "
+            f"failed to process volumes={unmounted}: {reason}"
+        )
+
+    def _mount(self, volume: Obj, sources: Sources) -> Mounted:
+        name = volume["name"]
+        try:
+            content = files(volume, sources)
+        except MountError as error:
+            raise _set_up_failed(name, str(error)) from None
+        if content is not None:
+            return self._project(content, volume, sources)
+        group = _fs_group(sources.pod)
+        if "emptyDir" in volume:
+            medium = volume["emptyDir"].get("medium", "")
+            mode = 0o777 if group is None else 0o2777
+            return Mounted(Volume(mode=mode, gid=group or 0, kind="tmpfs" if medium == "Memory" else "emptyDir"))
+        if "hostPath" in volume:
+            return self._host_path(name, volume["hostPath"])
+        if "nfs" in volume:
+            return self._nfs(name, volume["nfs"], sources.pod)
+        if "persistentVolumeClaim" in volume:
+            claim = volume["persistentVolumeClaim"]
+            return self._claim(claim["claimName"], bool(claim.get("readOnly")), sources)
+        if "ephemeral" in volume:
+            return self._claim(f"{sources.pod['metadata']['name']}-{name}", False, sources)
+        raise _set_up_failed(name, "no volume plugin matched")
+
+    def _project(self, content: dict[str, Any], volume: Obj, sources: Sources) -> Mounted:
+        group = _fs_group(sources.pod)
+        kind = next(key for key in volume if key != "name")
+        made = Volume.projection(content, sources.client.clock.now(), gid=group or 0, kind=kind)
+        user = common_user(sources.pod)
+        if user is not None and kind == "projected":
+            made.uid = user
+        return Mounted(made, read_only=True, api=True)
+
+    def _host_path(self, name: str, source: Obj, pv: bool = False) -> Mounted:
+        root = self.disks.node(self.node)
+        path, kind = posixpath.normpath("/" + source["path"]), source.get("type", "")
+        found = root.fs.stat(path)["file_type"] if path == "/" or root.fs.exists(path) else None
+        if kind in HOST_PATH_KINDS:
+            wanted, complaint = HOST_PATH_KINDS[kind]
+            if found != wanted:
+                raise _set_up_failed(name, f"hostPath type check failed: {source['path']} {complaint}")
+        elif found is None and kind == "FileOrCreate":
+            root.fs.write_file(path, b"")
+        elif found is None:
+            root.fs.mkdir(path, recursive=True)
+        return Mounted(root, sub_path=path.lstrip("/"), storage=f"node/{self.node}{path}" if pv else "")
+
+    def _nfs(self, name: str, source: Obj, pod: Obj) -> Mounted:
+        server, path = source["server"], source["path"]
+        try:
+            self.network.locate(self.node_ip, server, NFS_PORT)
+        except (OSError, ValueError) as error:
+            where = f"/var/lib/kubelet/pods/{pod['metadata']['uid']}/volumes/kubernetes.io~nfs/{name}"
+            refused = isinstance(error, ConnectionRefusedError)
+            reason = "Connection refused" if refused else "Connection timed out"
+            raise _set_up_failed(
+                name,
+                "mount failed: exit status 32\nMounting command: mount\n"
+                f"Mounting arguments: -t nfs {server}:{path} {where}\nOutput: mount.nfs: {reason}\n",
+            ) from None
+        key = nfs_key(source)
+        return Mounted(self.disks.volume(key, mode=0o777, kind="nfs"), read_only=bool(source.get("readOnly")))
+
+    def _claim(self, claim_name: str, read_only: bool, sources: Sources) -> Mounted:
+        pod = sources.pod
+        namespace = pod["metadata"]["namespace"]
+        where = f"error processing PVC {namespace}/{claim_name}: "
+        claim = sources.client.get("persistentvolumeclaims", namespace, claim_name)
+        if claim is None:
+            raise UnprocessedError(
+                f'{where}failed to fetch PVC from API server: persistentvolumeclaims "{claim_name}" not found'
+            )
+        if claim["metadata"].get("deletionTimestamp"):
+            raise UnprocessedError(f"{where}PVC is being deleted")
+        if claim.get("status", {}).get("phase") != "Bound":
+            raise UnprocessedError(f"{where}PVC is not bound")
+        pv = sources.client.get("persistentvolumes", "", claim["spec"].get("volumeName", ""))
+        if pv is None:
+            raise UnprocessedError(f"{where}failed to fetch PV {claim['spec'].get('volumeName', '')}")
+        mounted = self._persistent(pv, pod)
+        mounted.read_only = mounted.read_only or read_only
+        return mounted
+
+    def _persistent(self, pv: Obj, pod: Obj) -> Mounted:
+        name, source = pv["metadata"]["name"], pv["spec"]
+        if "hostPath" in source:
+            return self._host_path(name, source["hostPath"], pv=True)
+        if "local" in source:
+            path = posixpath.normpath("/" + source["local"]["path"])
+            if not self.disks.node(self.node).fs.exists(path):
+                raise MountError(
+                    f'MountVolume.NewMounter initialization failed for volume "{name}" : path "{path}" does not exist'
+                )
+            return self._host_path(name, {"path": path}, pv=True)
+        if "nfs" in source:
+            return self._nfs(name, source["nfs"], pod)
+        key = persistent_key(pv, self.node)
+        volume = self.disks.volume(key)
+        group = _fs_group(pod)
+        if group is not None:
+            volume.gid, volume.mode = group, volume.mode | 0o2070
+        return Mounted(volume, storage=key)
+
+
+def used_volumes(pod: Obj) -> list[Obj]:
+    """The volumes that some container mounts; the kubelet leaves the others alone."""
+    names = {
+        mount["name"]
+        for _, container in spec.all_containers(pod)
+        for mount in [*(container.get("volumeMounts") or ()), *(container.get("volumeDevices") or ())]
+    }
+    return [volume for volume in pod["spec"].get("volumes") or () if volume["name"] in names]
+
+
+def shown_objects(pod: Obj) -> set[tuple[str, str]]:
+    """The (resource, name) of each API object whose content a pod mounts."""
+    return {reference for volume in used_volumes(pod) for reference in references(volume)}
+
+
+def _fs_group(pod: Obj) -> int | None:
+    group: int | None = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+    return group
+
+
+def _set_up_failed(name: str, reason: str) -> MountError:
+    return MountError(f'MountVolume.SetUp failed for volume "{name}" : {reason}')

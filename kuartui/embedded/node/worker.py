@@ -1,0 +1,408 @@
+"""One pod on its node, from its arrival to its end: the loop that brings it nearer to its spec.
+
+After pkg/kubelet/pod_workers.go and `syncPod`. The loop sleeps unless something happened: the pod was changed, a
+container ended, a probe's result is another, a back-off is over. A wish to stop the pod interrupts whatever it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.node import spec
+from kuartui.embedded.node.actions import Kill, next_actions
+from kuartui.embedded.node.probes.worker import ProbeWorker
+from kuartui.embedded.node.pull import StartFailure
+from kuartui.embedded.node.reporter import Reporter
+from kuartui.embedded.node.runtime import Sandbox
+from kuartui.embedded.node.sandbox import PodNetwork
+from kuartui.embedded.node.services import NodeServices
+from kuartui.embedded.node.starter import AFTER_ERROR, Starter
+from kuartui.embedded.node.state import Phase, PodState, Run, Waiting
+from kuartui.embedded.node.status import pod_status
+from kuartui.embedded.node.stopper import Stopper
+from kuartui.embedded.node.volumes.content import Sources
+from kuartui.embedded.node.volumes.mounter import PodVolumes
+
+Obj = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+SANDBOX_SECONDS = 0.1  # what containerd and the CNI plugin take
+MESSAGE_BYTES = 4096  # of /dev/termination-log
+LOG_LINES, LOG_BYTES = 80, 2048  # of the log, where that stands in for it
+DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+
+
+class PodWorker:
+    """Runs one pod. `state` is public for logs, exec and statistics; only the worker changes it."""
+
+    def __init__(self, node: NodeServices, pod: Obj, state: PodState, network: PodNetwork) -> None:
+        self.pod = pod
+        self.uid: str = pod["metadata"]["uid"]
+        self.state = state
+        self.sandbox: Sandbox | None = None
+        self.volumes = PodVolumes(node.disks, node.network, node.machine.name, node.machine.ip)
+        self.gone = False
+        """The object is no longer in the API."""
+        self._node = node
+        self._clock = node.clock
+        self._network = network
+        self._starter = Starter(node, state, self.volumes, self._began)
+        self._stopper = Stopper(node, state)
+        self.reporter = Reporter(node.client, pod, self._status)
+        self._probes: dict[str, ProbeWorker] = {}
+        self._watches: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._step: asyncio.Task[float | None] | None = None
+        self._kill: asyncio.Task[None] | None = None
+        self._verdict: tuple[str, str] | None = None
+        self._verdict_grace: float | None = None
+        self._deadline: Any = None
+        self._done = False
+        self._stale = False
+
+    # --- what others tell it ---
+
+    def update(self, pod: Obj) -> None:
+        """The object in the API changed."""
+        old, self.pod = self.pod, pod
+        if _stop_wish(pod) != _stop_wish(old):
+            self._interrupt()
+        elif _differs(pod, old):
+            self._stale = True
+            self._set_deadline()
+            self._wake.set()
+
+    def removed(self) -> None:
+        """The object in the API is gone."""
+        self.gone = True
+        self._interrupt()
+
+    def fail(self, reason: str, message: str, grace: float | None = None) -> None:
+        """Stop the pod for good: evicted, or its time is up."""
+        if self._verdict is None and not self.state.ended:
+            self._verdict, self._verdict_grace = (reason, message), grace
+            self._interrupt()
+
+    def refresh(self) -> None:
+        """What the pod mounts may have changed: look at it soon."""
+        self._stale = True
+        self._wake.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether its containers are to end."""
+        return self.gone or self._verdict is not None or bool(self.pod["metadata"].get("deletionTimestamp"))
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Work until the pod is gone from the API and from the node."""
+        self._set_deadline()
+        try:
+            while not self._done:
+                self._wake.clear()
+                delay = await self._guard(self._terminate() if self.stopping else self._sync())
+                await self._rest(delay)
+        finally:
+            self._release()
+
+    async def _guard(self, work: Any) -> float | None:
+        """Do one step; an interruption ends it early and the next one begins at once."""
+        self._step = asyncio.get_running_loop().create_task(work)
+        try:
+            return await self._step
+        except asyncio.CancelledError:
+            if self._step.cancelled() and not _cancelling():
+                return 0.0
+            self._step.cancel()
+            raise
+        except Exception:  # the edge of a worker: a bug with one pod must not stop its node
+            log.exception("pod %s/%s", self.pod["metadata"]["namespace"], self.pod["metadata"]["name"])
+            return AFTER_ERROR
+        finally:
+            self._step = None
+
+    async def _rest(self, delay: float | None) -> None:
+        if self._done or delay == 0:
+            return
+        timer = None if delay is None else self._clock.call_later(delay, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _interrupt(self) -> None:
+        self._wake.set()
+        if self._kill is not None:
+            self._kill.cancel()
+        elif self._step is not None:
+            self._step.cancel()
+
+    def _set_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        seconds, began = self.pod["spec"].get("activeDeadlineSeconds"), self.pod.get("status", {}).get("startTime")
+        if seconds is None or self.state.ended:
+            return
+        passed = 0.0
+        if began:
+            passed = (self._clock.now() - datetime.fromisoformat(began)).total_seconds()
+        self._deadline = self._clock.call_later(max(0.0, seconds - passed), self._too_late)
+
+    def _too_late(self) -> None:
+        if not self.stopping and not self.state.ended:
+            self._node.event(self.pod, "Normal", *DEADLINE)
+            self.fail(*DEADLINE)
+
+    # --- towards running ---
+
+    async def _sync(self) -> float | None:
+        """Do what can be done now; seconds until there is more, None if only an event can bring that."""
+        if self.state.ended:
+            return None
+        self.reporter.changed()
+        sources = self._sources()
+        for failure in self.volumes.set_up(sources):
+            self._node.event(self.pod, "Warning", "FailedMount", failure.message)
+        if self.volumes.pending:
+            return max(0.01, self.volumes.next_retry() - self._clock.monotonic())
+        sandbox = self.sandbox or await self._make_sandbox()
+        if sandbox is None:
+            return AFTER_ERROR
+        if self._stale:
+            self._stale = False
+            self.volumes.refresh(self._sources())
+        return await self._converge(sandbox)
+
+    def _sources(self) -> Sources:
+        return Sources(self._node.client, self.pod, self._node.around(self.state.ips), self._node.tokens)
+
+    async def _make_sandbox(self) -> Sandbox | None:
+        await self._clock.sleep(SANDBOX_SECONDS)
+        try:
+            made = self._network.up(self.pod)
+        except RuntimeError as error:
+            name = self.uid.replace("-", "")
+            text = f'failed to setup network for sandbox "{name}": plugin type="ptp" failed (add): {error}'
+            message = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {text}"
+            self._node.event(self.pod, "Warning", "FailedCreatePodSandBox", message)
+            return None
+        self.sandbox = made
+        self.state.ips, self.state.sandbox = [made.ip], True
+        self.volumes.refresh(self._sources())
+        self.reporter.changed()
+        return made
+
+    async def _converge(self, sandbox: Sandbox) -> float | None:
+        retries: list[float] = []
+        while True:
+            actions = next_actions(self.pod, self.state)
+            if actions.end:
+                await self._end()
+                return None
+            since = {kill.run.name: self._restart_base(kill.run) for kill in actions.kill}
+            await asyncio.gather(*(self._kill_one(kill) for kill in actions.kill))
+            progress, retries = bool(actions.kill), []
+            for kind, containers in (
+                (spec.EPHEMERAL, actions.ephemeral),
+                (spec.INIT, actions.init),
+                (spec.REGULAR, actions.regular),
+            ):
+                for container in containers:
+                    delay = await self._start(kind, container, sandbox, since)
+                    progress = progress or delay is None
+                    if delay is not None:
+                        retries.append(delay)
+            if not progress:
+                return min(retries, default=None)
+
+    def _restart_base(self, run: Run) -> float | None:
+        """Since when a killed container's back-off counts: the end of the run before, as the kubelet has it."""
+        runs = self.state.runs[run.name]
+        return runs[-2].finished if len(runs) > 1 and runs[-2].exited else None
+
+    async def _kill_one(self, kill: Kill) -> None:
+        await self._stopper.stop(self.pod, kill.run, kill.message, kill.probe)
+        self._settle(kill.run)
+
+    async def _start(self, kind: str, container: Obj, sandbox: Sandbox, since: dict[str, float | None]) -> float | None:
+        """Start a container; None if that went well, otherwise the seconds until the next try."""
+        name = container["name"]
+        last = self.state.last(name)
+        ended = since.get(name, last.finished if last and last.exited else None)
+        try:
+            run = await self._starter.start(self.pod, kind, container, sandbox, ended)
+        except StartFailure as failure:
+            self.state.waiting[name] = Waiting(failure.reason, failure.message)
+            self.reporter.changed()
+            return min(AFTER_ERROR, failure.retry if failure.retry is not None else AFTER_ERROR)
+        self.state.waiting.pop(name, None)
+        if run.running:
+            self._probe(run, container)
+        self.reporter.changed()
+        return None
+
+    def _began(self, run: Run) -> None:
+        task = asyncio.get_running_loop().create_task(self._watch(run))
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
+        self.reporter.changed()
+
+    def _probe(self, run: Run, container: Obj) -> None:
+        found = spec.container(self.pod, run.name)
+        path = spec.field_path(found[0], container) if found else ""
+
+        def report(reason: str, message: str) -> None:
+            self._node.event(self.pod, "Warning", reason, message, path)
+
+        worker = ProbeWorker(self._node.prober, run, container, run.living.sandbox.ip, report, self._probed)
+        self._probes[run.id] = worker
+        worker.start()
+
+    def _probed(self) -> None:
+        self.reporter.changed()
+        self._wake.set()
+
+    async def _watch(self, run: Run) -> None:
+        await run.living.wait()
+        starting = run.phase is Phase.CREATED  # then whoever starts it goes on by itself
+        self._settle(run)
+        if not starting:
+            self._wake.set()
+
+    def _settle(self, run: Run) -> None:
+        """Take over how a run ended."""
+        made = run.container
+        if run.exited or made is None or made.exit is None:
+            return
+        ended = made.exit
+        run.phase, run.exit_code, run.reason = Phase.EXITED, ended.code, ended.reason
+        run.started_at, run.finished_at, run.finished = ended.started_at, ended.finished_at, self._clock.monotonic()
+        run.message = self._last_words(run) or ended.message
+        probes = self._probes.pop(run.id, None)
+        if probes is not None:
+            probes.stop()
+        made.remove()
+        self.reporter.changed()
+
+    def _last_words(self, run: Run) -> str:
+        made = run.living
+        text = made.read_file(made.spec.termination_message_path, MESSAGE_BYTES).decode(errors="replace")
+        found = spec.container(self.pod, run.name)
+        policy = found[1].get("terminationMessagePolicy") if found else None
+        if not text and policy == "FallbackToLogsOnError" and made.exit and made.exit.code:
+            return made.log.last(LOG_LINES, LOG_BYTES)
+        return text
+
+    # --- towards the end ---
+
+    async def _end(self) -> None:
+        """All containers have done their work: stop sidecars, give the sandbox up."""
+        await self._stopper.stop_all(self.pod)
+        self._all_settled()
+        self._finish()
+
+    def _finish(self) -> None:
+        self.state.ended = True
+        self.state.sandbox = False
+        self.state.waiting.clear()
+        for probes in self._probes.values():
+            probes.stop()
+        self._probes.clear()
+        self._network.down()
+        self.sandbox = None
+        self.reporter.changed()
+
+    def _all_settled(self) -> None:
+        for runs in self.state.runs.values():
+            for run in runs:
+                self._settle(run)
+
+    async def _terminate(self) -> float | None:
+        """Stop the containers, report the end, and remove the object if it is being deleted."""
+        for probes in self._probes.values():
+            probes.stop("livenessProbe", "startupProbe")
+        if not self.state.ended:
+            self.reporter.changed()
+            if not await self._stop_within_grace():
+                return 0.0
+            self._all_settled()
+            if self._verdict is not None:
+                self.state.failure = self._verdict
+            self._finish()
+        self._verdict = None
+        await self.reporter.flush()
+        if self.gone:
+            self._done = True
+        elif self.pod["metadata"].get("deletionTimestamp"):
+            await self._delete()
+            return AFTER_ERROR if not self._done else None
+        return None
+
+    async def _stop_within_grace(self) -> bool:
+        """Stop everything; False if the allowed time was changed meanwhile."""
+        grace = self._verdict_grace if self._verdict is not None else None
+        self._kill = asyncio.get_running_loop().create_task(self._stopper.stop_all(self.pod, grace))
+        try:
+            await self._kill
+        except asyncio.CancelledError:
+            if _cancelling():
+                self._kill.cancel()
+                raise
+            return False
+        finally:
+            self._kill = None
+        return True
+
+    async def _delete(self) -> None:
+        meta = self.pod["metadata"]
+        try:
+            await self._node.client.delete("pods", meta["namespace"], meta["name"], uid=self.uid, grace=0)
+        except StatusError as error:
+            if error.code != 404:
+                log.warning("pod %s/%s not removed: %s", meta["namespace"], meta["name"], error)
+                return
+        self._done = self.gone or not meta.get("finalizers")
+
+    def _release(self) -> None:
+        """Leave nothing on the node, also when the worker is cancelled."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        for probes in self._probes.values():
+            probes.stop()
+        for task in self._watches:
+            task.cancel()
+        for runs in self.state.runs.values():
+            for run in runs:
+                if run.container is not None:
+                    run.container.remove()
+        self._network.down()
+        self._node.images.forget(self.uid)
+
+    def _status(self, pod: Obj) -> Obj:
+        return pod_status(pod, self.state, [self._node.machine.ip], self._clock.now())
+
+
+def _cancelling() -> bool:
+    """Whether this very task (not one that it waits for) was cancelled."""
+    task = asyncio.current_task()
+    return bool(task and task.cancelling())
+
+
+def _stop_wish(pod: Obj) -> tuple[Any, Any]:
+    meta = pod["metadata"]
+    return meta.get("deletionTimestamp") is not None, meta.get("deletionGracePeriodSeconds")
+
+
+def _differs(new: Obj, old: Obj) -> bool:
+    return bool(
+        new["spec"] != old["spec"]
+        or any(new["metadata"].get(k) != old["metadata"].get(k) for k in ("labels", "annotations"))
+    )

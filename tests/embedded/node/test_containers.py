@@ -1,0 +1,141 @@
+"""Init containers, sidecars, ephemeral containers, hooks."""
+
+from __future__ import annotations
+
+
+async def test_init_containers_run_one_after_the_other(cluster):
+    first = {"name": "i1", "command": ["pause", "5"]}
+    second = {"name": "i2", "command": ["pause", "5"]}
+    await cluster.pod(initContainers=[first, second])
+    await cluster.run(3)
+    status = cluster.get()["status"]
+    assert status["phase"] == "Pending"
+    assert cluster.waiting() == "PodInitializing"
+    assert cluster.waiting(container="i2") == "PodInitializing"
+    assert cluster.condition("Initialized")["message"] == "containers with incomplete status: [i1 i2]"
+    assert cluster.condition("Initialized")["reason"] == "ContainersNotInitialized"
+    await cluster.run(4)
+    assert cluster.status(container="i1")["ready"] is True
+    assert cluster.status(container="i1")["state"]["terminated"]["reason"] == "Completed"
+    assert "running" in cluster.status(container="i2")["state"]
+    await cluster.run(5)
+    assert cluster.get()["status"]["phase"] == "Running"
+    assert cluster.condition("Initialized")["status"] == "True"
+
+
+async def test_a_failing_init_container(cluster):
+    await cluster.pod(initContainers=[{"name": "i", "command": ["fail", "1"]}])
+    await cluster.pod("once", initContainers=[{"name": "i", "command": ["fail", "1"]}], restartPolicy="Never")
+    await cluster.run(3)
+    assert cluster.get()["status"]["phase"] == "Pending"
+    assert cluster.waiting(container="i") == "CrashLoopBackOff"
+    assert cluster.get("once")["status"]["phase"] == "Failed"
+    assert cluster.status("once", "i")["state"]["terminated"]["exitCode"] == 1
+
+
+async def test_a_sidecar_runs_beside_and_does_not_keep_the_pod_alive(cluster):
+    sidecar = {"name": "log", "restartPolicy": "Always"}
+    work = {"name": "c", "command": ["pause", "5"]}
+    await cluster.pod(initContainers=[sidecar], containers=[work], restartPolicy="Never")
+    await cluster.run(2)
+    assert cluster.status(container="log")["started"] is True
+    assert cluster.status(container="log")["ready"] is True
+    assert "running" in cluster.status()["state"]
+    await cluster.run(5)
+    assert cluster.get()["status"]["phase"] == "Succeeded"
+    assert "terminated" in cluster.status(container="log")["state"]
+
+
+async def test_a_sidecar_is_restarted_whatever_the_restart_policy(cluster):
+    sidecar = {"name": "log", "restartPolicy": "Always", "command": ["pause", "3"]}
+    await cluster.pod(initContainers=[sidecar], restartPolicy="Never")
+    await cluster.run(5)
+    assert cluster.status(container="log")["restartCount"] == 1
+    assert cluster.get()["status"]["phase"] == "Running"
+
+
+async def test_containers_wait_for_the_startup_probe_of_a_sidecar(cluster):
+    probe = {"exec": {"command": ["check", "/tmp/up"]}, "periodSeconds": 1}
+    await cluster.pod(initContainers=[{"name": "log", "restartPolicy": "Always", "startupProbe": probe}])
+    await cluster.run(3)
+    assert cluster.waiting() == "PodInitializing"
+    assert cluster.status(container="log")["started"] is False
+    await cluster.exec("touch", "/tmp/up", container="log")
+    await cluster.run(3)
+    assert cluster.get()["status"]["phase"] == "Running"
+
+
+async def test_sidecars_stop_last(cluster):
+    order = []
+    sidecar = {"name": "log", "restartPolicy": "Always"}
+    await cluster.pod(initContainers=[sidecar], containers=[{"name": "c"}])
+    await cluster.run(2)
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(1)
+    order = [path for name, _, reason, _, path in cluster.client.events if reason == "Killing"]
+    assert order == ["spec.containers{c}", "spec.initContainers{log}"]
+    assert not cluster.exists()
+
+
+async def test_ephemeral_container(cluster):
+    await cluster.pod()
+    await cluster.run()
+    debug = {"name": "dbg", "image": "box:1", "command": ["pause", "4"], "targetContainerName": "c"}
+    await cluster.client.patch("pods", "default", "p", {"spec": {"ephemeralContainers": [debug]}})
+    await cluster.run(1)
+    assert "running" in cluster.status(container="dbg")["state"]
+    assert cluster.get()["status"]["phase"] == "Running"
+    await cluster.run(10)
+    assert cluster.status(container="dbg")["state"]["terminated"]["reason"] == "Completed"
+    assert cluster.status(container="dbg")["restartCount"] == 0
+    assert cluster.condition("Ready")["status"] == "True"
+
+
+async def test_post_start_hook(cluster):
+    hook = {"postStart": {"exec": {"command": ["touch", "/tmp/hook"]}}}
+    await cluster.pod(containers=[{"name": "c", "lifecycle": hook}])
+    await cluster.run()
+    assert await cluster.exec("check", "/tmp/hook") == (0, "")
+
+
+async def test_a_failing_post_start_hook_kills_the_container(cluster):
+    hook = {"postStart": {"exec": {"command": ["fail", "3"]}}}
+    await cluster.pod(containers=[{"name": "c", "lifecycle": hook}])
+    await cluster.run(0.5)
+    assert cluster.waiting() == "PostStartHookError"
+    message = cluster.status()["state"]["waiting"]["message"]
+    assert message.startswith('Exec lifecycle hook ([fail 3]) for Container "c" in Pod "p_default(')
+    assert "error: command 'fail 3' exited with 3: " in message
+    assert cluster.events("FailedPostStartHook") == ["PostStartHook failed"]
+    assert cluster.events("Killing") == ["FailedPostStartHook"]
+    await cluster.run(3)
+    assert cluster.waiting() == "CrashLoopBackOff"
+
+
+async def test_pre_stop_hook_takes_from_the_grace_period(cluster):
+    hook = {"preStop": {"sleep": {"seconds": 8}}}
+    await cluster.pod(containers=[{"name": "c", "lifecycle": hook}], terminationGracePeriodSeconds=10)
+    stubborn = {"name": "c", "lifecycle": hook, "command": ["stubborn"]}
+    await cluster.pod("q", containers=[stubborn], terminationGracePeriodSeconds=10)
+    await cluster.run()
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.client.delete("pods", "default", "q")
+    await cluster.run(7)
+    assert cluster.exists()
+    await cluster.run(2)
+    assert not cluster.exists()
+    assert cluster.exists("q")
+    await cluster.run(2)
+    assert not cluster.exists("q")
+
+
+async def test_restart_rules_by_exit_code(cluster):
+    rules = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]
+    again = {"name": "c", "command": ["fail", "42"], "restartPolicy": "Never", "restartPolicyRules": rules}
+    once = {"name": "c", "command": ["fail", "1"], "restartPolicy": "Never", "restartPolicyRules": rules}
+    await cluster.pod("again", containers=[again], restartPolicy="Never")
+    await cluster.pod("once", containers=[once], restartPolicy="Never")
+    await cluster.run(3)
+    assert cluster.status("again")["restartCount"] == 1
+    assert cluster.get("again")["status"]["phase"] == "Running"
+    assert cluster.get("once")["status"]["phase"] == "Failed"

@@ -1,0 +1,254 @@
+"""A pod's way from its arrival on a node to its end."""
+
+from __future__ import annotations
+
+from kuartui.embedded.client import Obj
+
+
+def types(conditions: list[Obj]) -> dict[str, str]:
+    return {one["type"]: one["status"] for one in conditions}
+
+
+async def test_a_pod_runs_and_is_ready(cluster):
+    await cluster.pod()
+    await cluster.run(0.05)
+    assert cluster.get()["status"]["phase"] == "Pending"
+    assert cluster.waiting() == "ContainerCreating"
+    await cluster.run(1)
+    status = cluster.get()["status"]
+    assert status["phase"] == "Running"
+    assert status["podIP"] == "10.244.1.2"
+    assert status["hostIP"] == "172.18.0.2"
+    assert types(status["conditions"]) == {
+        "PodReadyToStartContainers": "True",
+        "Initialized": "True",
+        "Ready": "True",
+        "ContainersReady": "True",
+        "PodScheduled": "True",
+    }
+    container = cluster.status()
+    assert container["ready"] is True
+    assert container["started"] is True
+    assert container["restartCount"] == 0
+    assert container["image"] == "docker.io/library/box:1"
+    assert container["containerID"].startswith("containerd://")
+
+
+async def test_events_of_a_start(cluster):
+    await cluster.pod()
+    await cluster.run()
+    events = [(type_, reason, path) for _, type_, reason, _, path in cluster.client.events if _ and reason[0] != "N"]
+    where = "spec.containers{c}"
+    assert events[-4:] == [
+        ("Normal", "Pulling", where),
+        ("Normal", "Pulled", where),
+        ("Normal", "Created", where),
+        ("Normal", "Started", where),
+    ]
+    assert cluster.events("Pulled")[0].startswith('Successfully pulled image "box:1" in ')
+    assert cluster.events("Pulled")[0].endswith(" including waiting). Image size: 1048576 bytes.")
+    await cluster.pod("second")
+    await cluster.run()
+    text = 'Container image "box:1" already present on machine and can be accessed by the pod'
+    assert cluster.events("Pulled", "second") == [text]
+
+
+async def test_deletion_is_graceful_then_final(cluster):
+    await cluster.pod()
+    await cluster.run()
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(0.5)
+    assert not cluster.exists()
+    assert cluster.events("Killing") == ["Stopping container c"]
+    assert cluster.network.host("10.244.1.2") is None
+
+
+async def test_a_container_that_ignores_term_is_killed_after_the_grace_period(cluster):
+    await cluster.pod(containers=[{"name": "c", "command": ["stubborn"]}], terminationGracePeriodSeconds=20)
+    await cluster.run()
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(19)
+    assert cluster.exists()
+    assert cluster.status()["state"].get("running")
+    await cluster.run(2)
+    assert not cluster.exists()
+
+
+async def test_a_second_delete_shortens_the_grace_period(cluster):
+    await cluster.pod(containers=[{"name": "c", "command": ["stubborn"]}], terminationGracePeriodSeconds=600)
+    await cluster.run()
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(5)
+    await cluster.client.delete("pods", "default", "p", grace=3)
+    await cluster.run(4)
+    assert not cluster.exists()
+
+
+async def test_a_force_deleted_pod_is_stopped_too(cluster):
+    await cluster.pod()
+    await cluster.run()
+    cluster.store.delete("pods", "default", "p")
+    await cluster.run(1)
+    assert cluster.network.host("10.244.1.2") is None
+    assert not cluster.fleet.kubelets["one"].workers
+
+
+async def test_deletion_during_a_start(cluster):
+    await cluster.pod()
+    await cluster.run(0.05)
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(1)
+    assert not cluster.exists()
+
+
+async def test_crash_loop(cluster):
+    await cluster.pod(containers=[{"name": "c", "command": ["fail", "7"]}])
+    await cluster.run(2)
+    status = cluster.status()
+    assert status["restartCount"] == 1
+    assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    uid = cluster.get()["metadata"]["uid"]
+    message = f"back-off 10s restarting failed container=c pod=p_default({uid})"
+    assert status["state"]["waiting"]["message"] == message
+    assert status["lastState"]["terminated"]["exitCode"] == 7
+    assert status["lastState"]["terminated"]["reason"] == "Error"
+    assert cluster.events("BackOff")[0] == f"Back-off restarting failed container c in pod p_default({uid})"
+    assert cluster.get()["status"]["phase"] == "Running"
+    assert await cluster.logs() == "trying\noops\n"
+    assert await cluster.logs(previous=True) == "trying\noops\n"
+    await cluster.run(10)
+    assert cluster.status()["restartCount"] == 2
+    assert "back-off 20s" in cluster.status()["state"]["waiting"]["message"]
+    await cluster.run(20 + 40 + 80 + 160 + 5)
+    assert "back-off 5m0s" in cluster.status()["state"]["waiting"]["message"]
+    assert cluster.status()["restartCount"] == 6
+
+
+async def test_back_off_starts_over_after_ten_good_minutes(cluster):
+    await cluster.pod(containers=[{"name": "c", "command": ["pause", "700"]}])
+    await cluster.run(2 * 701)
+    assert cluster.status()["restartCount"] == 2
+    await cluster.run(2)
+    assert cluster.status()["state"].get("running")
+
+
+async def test_never_and_on_failure(cluster):
+    await cluster.pod("good", restartPolicy="Never", containers=[{"name": "c", "command": ["pause", "1"]}])
+    await cluster.pod("bad", restartPolicy="Never", containers=[{"name": "c", "command": ["fail", "4"]}])
+    await cluster.pod("again", restartPolicy="OnFailure", containers=[{"name": "c", "command": ["fail", "4"]}])
+    await cluster.run(3)
+    assert cluster.get("good")["status"]["phase"] == "Succeeded"
+    assert cluster.status("good")["state"]["terminated"]["reason"] == "Completed"
+    conditions = [
+        (one["type"], one["status"], one.get("reason")) for one in cluster.get("good")["status"]["conditions"]
+    ]
+    assert conditions == [
+        ("PodReadyToStartContainers", "False", None),
+        ("Initialized", "True", "PodCompleted"),
+        ("Ready", "False", "PodCompleted"),
+        ("ContainersReady", "False", "PodCompleted"),
+        ("PodScheduled", "True", None),
+    ]
+    assert cluster.get("bad")["status"]["phase"] == "Failed"
+    assert cluster.status("bad")["state"]["terminated"]["exitCode"] == 4
+    assert cluster.get("again")["status"]["phase"] == "Running"
+    assert cluster.waiting("again") == "CrashLoopBackOff"
+    assert await cluster.logs("bad") == "trying\noops\n"
+
+
+async def test_a_finished_pod_is_deleted_at_once(cluster):
+    await cluster.pod(restartPolicy="Never", containers=[{"name": "c", "command": ["pause", "1"]}])
+    await cluster.run(3)
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(0.1)
+    assert not cluster.exists()
+
+
+async def test_missing_program(cluster):
+    await cluster.pod(containers=[{"name": "c", "command": ["no-such-binary"]}])
+    await cluster.pod("once", restartPolicy="Never", containers=[{"name": "c", "command": ["no-such-binary"]}])
+    await cluster.run(0.5)
+    status = cluster.status()
+    assert status["state"]["waiting"]["reason"] == "RunContainerError"
+    assert 'exec: "no-such-binary": executable file not found in $PATH' in status["state"]["waiting"]["message"]
+    assert status["lastState"]["terminated"]["exitCode"] == 128
+    assert status["lastState"]["terminated"]["reason"] == "StartError"
+    assert cluster.get("once")["status"]["phase"] == "Failed"
+    assert cluster.status("once")["state"]["terminated"]["reason"] == "StartError"
+    await cluster.run(3)
+    assert cluster.waiting() == "CrashLoopBackOff"
+
+
+async def test_termination_message(cluster):
+    await cluster.pod(restartPolicy="Never", containers=[{"name": "c", "command": ["last-words"]}])
+    falls = {"name": "c", "command": ["fail", "2"], "terminationMessagePolicy": "FallbackToLogsOnError"}
+    await cluster.pod("falls", restartPolicy="Never", containers=[falls])
+    await cluster.run()
+    assert cluster.status()["state"]["terminated"]["message"] == "ran out of luck"
+    assert cluster.status("falls")["state"]["terminated"]["message"] == "trying\noops\n"
+
+
+async def test_out_of_memory(cluster):
+    limits = {"limits": {"memory": "20Mi"}}
+    await cluster.pod(containers=[{"name": "c", "command": ["hog", "50"], "resources": limits}])
+    await cluster.run(3)
+    assert cluster.status()["lastState"]["terminated"]["reason"] == "OOMKilled"
+    assert cluster.status()["lastState"]["terminated"]["exitCode"] == 137
+
+
+async def test_active_deadline(cluster):
+    await cluster.pod(activeDeadlineSeconds=5, restartPolicy="Never")
+    await cluster.run(4)
+    assert cluster.get()["status"]["phase"] == "Running"
+    await cluster.run(2)
+    status = cluster.get()["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert status["message"] == "Pod was active on the node longer than the specified deadline"
+
+
+async def test_image_problems(cluster):
+    await cluster.pod("tag", containers=[{"name": "c", "image": "box:2"}])
+    await cluster.pod("name", containers=[{"name": "c", "image": "UPPER:1"}])
+    await cluster.pod("never", containers=[{"name": "c", "image": "absent:1", "imagePullPolicy": "Never"}])
+    await cluster.run(1)
+    assert cluster.waiting("tag") == "ErrImagePull"
+    assert cluster.waiting("name") == "InvalidImageName"
+    assert cluster.waiting("never") == "ErrImageNeverPull"
+    await cluster.run(1)
+    assert cluster.waiting("tag") == "ImagePullBackOff"
+    message = cluster.status("tag")["state"]["waiting"]["message"]
+    assert message.startswith('Back-off pulling image "box:2": ErrImagePull: rpc error: code = NotFound desc = ')
+    assert cluster.events(name="tag")[:3] == [
+        'Pulling image "box:2"',
+        'Failed to pull image "box:2": rpc error: code = NotFound desc = "box:2": not found',
+        "Error: ErrImagePull",
+    ]
+    cluster.shelf.images["box:2"] = cluster.shelf.images["box:1"]
+    await cluster.run(15)
+    assert cluster.get("tag")["status"]["phase"] == "Running"
+
+
+async def test_a_new_image_restarts_the_container(cluster):
+    await cluster.pod()
+    await cluster.run()
+    await cluster.client.patch("pods", "default", "p", {"spec": {"containers": [{"name": "c", "image": "uid:1"}]}})
+    await cluster.run(2)
+    assert cluster.status()["image"] == "docker.io/library/uid:1"
+    assert cluster.status()["restartCount"] == 1
+    assert cluster.events("Killing") == ["Container c definition changed, will be restarted"]
+
+
+async def test_pull_secret(cluster):
+    cluster.shelf.private["box:1"] = "secret"
+    await cluster.pod()
+    await cluster.run()
+    assert cluster.waiting() == "ImagePullBackOff"
+    import base64
+    import json
+
+    config = json.dumps({"auths": {"r.example.com": {"username": "u", "password": "secret"}}})
+    data = {".dockerconfigjson": base64.b64encode(config.encode()).decode()}
+    await cluster.client.create("secrets", {"metadata": {"name": "s", "namespace": "default"}, "data": data})
+    await cluster.pod("q", imagePullSecrets=[{"name": "s"}])
+    await cluster.run()
+    assert cluster.get("q")["status"]["phase"] == "Running"

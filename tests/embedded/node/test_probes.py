@@ -1,0 +1,219 @@
+"""Probes: what they make of a container, and the words of their events."""
+
+from __future__ import annotations
+
+import h11
+import pytest
+
+from kuartui.embedded.network import Stream
+from kuartui.embedded.node.probes import grpc
+from kuartui.embedded.node.runtime.process import Process
+
+
+async def web(process: Process) -> int:
+    """Answers HTTP with the status in the path, 200 for others; argv[1] is the port."""
+
+    async def serve(stream: Stream) -> None:
+        connection = h11.Connection(h11.SERVER)
+        while not isinstance(event := connection.next_event(), h11.Request):
+            connection.receive_data(await stream.read())
+        path = event.target.decode().strip("/")
+        if path == "slow":
+            await process.clock.sleep(60)
+        status = int(path) if path.isdigit() else 200
+        head = connection.send(h11.Response(status_code=status, headers=[("Content-Length", "2")])) or b""
+        await stream.write(head + (connection.send(h11.Data(b"ok")) or b""))
+        stream.close()
+
+    process.listen(int(process.argv[1]), serve)
+    await process.signals("TERM").get()
+    return 0
+
+
+async def health(process: Process) -> int:
+    """gRPC health that answers SERVING for "" and NOT_SERVING for anything else."""
+
+    async def serve(stream: Stream) -> None:
+        await stream.read(len(grpc.PREFACE))
+        await stream.write(grpc.frame(grpc.SETTINGS, 0, 0, b""))
+        payload = b""
+        while True:
+            kind, _, _, data = await grpc.read_frame(stream)
+            if kind == grpc.DATA:
+                payload = data
+                break
+        answer = b"\x08\x02" if len(payload) > 5 else b"\x08\x01"
+        await stream.write(
+            grpc.frame(grpc.HEADERS, grpc.END_HEADERS, 1, grpc.header(":status", "200"))
+            + grpc.frame(grpc.DATA, 0, 1, grpc.message(answer))
+            + grpc.frame(grpc.HEADERS, grpc.END_HEADERS | grpc.END_STREAM, 1, grpc.header("grpc-status", "0"))
+        )
+        stream.close()
+
+    process.listen(int(process.argv[1]), serve)
+    await process.signals("TERM").get()
+    return 0
+
+
+@pytest.fixture(autouse=True)
+def servers(monkeypatch, programs):
+    monkeypatch.setitem(programs, "/bin/web", web)
+    monkeypatch.setitem(programs, "/bin/health", health)
+
+
+def server(**probes):
+    return {"name": "c", "command": ["web", "8080"], "ports": [{"name": "http", "containerPort": 8080}]} | probes
+
+
+def http(path="/", **more):
+    return {"httpGet": {"path": path, "port": "http"}, "periodSeconds": 1} | more
+
+
+async def test_readiness_follows_the_probe(cluster):
+    probe = {"exec": {"command": ["check", "/tmp/ready"]}, "periodSeconds": 1}
+    await cluster.pod(containers=[{"name": "c", "readinessProbe": probe}])
+    await cluster.run()
+    assert cluster.get()["status"]["phase"] == "Running"
+    assert cluster.condition("Ready")["message"] == "containers with unready status: [c]"
+    assert cluster.condition("Ready")["reason"] == "ContainersNotReady"
+    assert cluster.events("Unhealthy")[0] == "Readiness probe failed: "
+    await cluster.exec("touch", "/tmp/ready")
+    await cluster.run(1.5)
+    assert cluster.condition("Ready")["status"] == "True"
+    assert cluster.status()["ready"] is True
+
+
+async def test_three_failures_make_it_unready_again(cluster):
+    probe = {"exec": {"command": ["check", "/tmp/ready"]}, "periodSeconds": 1}
+    hook = {"postStart": {"exec": {"command": ["touch", "/tmp/ready"]}}}
+    await cluster.pod(containers=[{"name": "c", "readinessProbe": probe, "lifecycle": hook}])
+    await cluster.run()
+    assert cluster.status()["ready"] is True
+    container = cluster.fleet.container(cluster.get(), "c")
+    container.files.remove("/tmp/ready")
+    await cluster.run(1.5)
+    assert cluster.status()["ready"] is True
+    await cluster.run(2)
+    assert cluster.status()["ready"] is False
+
+
+async def test_liveness_failure_restarts(cluster):
+    await cluster.pod(containers=[server(livenessProbe=http("/500"))])
+    await cluster.run(2.9)
+    assert cluster.status()["restartCount"] == 0
+    await cluster.run(1.5)
+    assert cluster.status()["restartCount"] == 1
+    assert cluster.events("Unhealthy")[0] == "Liveness probe failed: HTTP probe failed with statuscode: 500"
+    assert cluster.events("Killing") == ["Container c failed liveness probe, will be restarted"]
+
+
+async def test_a_failed_liveness_probe_under_never_ends_the_pod(cluster):
+    await cluster.pod(containers=[server(livenessProbe=http("/500"))], restartPolicy="Never")
+    await cluster.run(6)
+    assert cluster.events("Killing") == ["Container c failed liveness probe"]
+    assert cluster.get()["status"]["phase"] == "Succeeded"  # web ends with 0 on SIGTERM
+
+
+async def test_grace_period_of_a_probe(cluster):
+    probe = {"exec": {"command": ["fail", "1"]}, "periodSeconds": 1, "failureThreshold": 1}
+    short = probe | {"terminationGracePeriodSeconds": 3}
+    await cluster.pod(containers=[{"name": "c", "command": ["stubborn"], "livenessProbe": short}])
+    await cluster.run(6)
+    assert cluster.status()["restartCount"] == 1
+    assert cluster.status()["lastState"]["terminated"]["exitCode"] == 137
+
+
+async def test_startup_probe_holds_the_others_back(cluster):
+    startup = {"exec": {"command": ["check", "/tmp/up"]}, "periodSeconds": 2, "failureThreshold": 5}
+    await cluster.pod(containers=[server(startupProbe=startup, livenessProbe=http("/500"), readinessProbe=http())])
+    await cluster.run(5)
+    assert cluster.status()["started"] is False
+    assert cluster.status()["ready"] is False
+    assert not [text for text in cluster.events("Unhealthy") if text.startswith("Liveness")]
+    await cluster.exec("touch", "/tmp/up")
+    await cluster.run(2)
+    assert cluster.status()["started"] is True
+    assert cluster.status()["ready"] is True
+
+
+async def test_a_failed_startup_probe_restarts(cluster):
+    startup = {"exec": {"command": ["fail", "1"]}, "periodSeconds": 1, "failureThreshold": 2}
+    await cluster.pod(containers=[{"name": "c", "startupProbe": startup}])
+    await cluster.run(4)
+    assert cluster.events("Unhealthy")[0] == "Startup probe failed: trying\noops\n"
+    assert cluster.events("Killing") == ["Container c failed startup probe, will be restarted"]
+    assert cluster.status()["restartCount"] == 1
+
+
+async def test_initial_delay(cluster):
+    await cluster.pod(containers=[server(readinessProbe=http(initialDelaySeconds=10))])
+    await cluster.run(9)
+    assert cluster.status()["ready"] is False
+    assert not cluster.events("Unhealthy")
+    await cluster.run(3)
+    assert cluster.status()["ready"] is True
+
+
+@pytest.mark.parametrize(
+    ("probe", "words"),
+    [
+        (http(httpGet={"path": "/x", "port": 81}), 'Get "http://IP:81/x": dial tcp IP:81: connect: connection refused'),
+        (http("/503"), "HTTP probe failed with statuscode: 503"),
+        (
+            http("/slow"),
+            'Get "http://IP:8080/slow": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
+        ),
+        ({"tcpSocket": {"port": 81}}, "dial tcp IP:81: connect: connection refused"),
+        ({"exec": {"command": ["pause", "5"]}}, 'command timed out: "pause 5" timed out after 1s'),
+        (
+            {"grpc": {"port": 81}},
+            'timeout: failed to connect service "IP:81" within 1s: context deadline exceeded',
+        ),
+    ],
+)
+async def test_words_of_failures(cluster, probe, words):
+    await cluster.pod(containers=[server(readinessProbe=probe)])
+    await cluster.run(4)
+    ip = cluster.get()["status"]["podIP"]
+    assert cluster.events("Unhealthy")[0] == f"Readiness probe failed: {words.replace('IP', ip)}"
+    assert cluster.status()["ready"] is False
+
+
+async def test_a_probe_that_cannot_be_done(cluster):
+    probe = {"exec": {"command": ["no-such-program"]}, "periodSeconds": 1}
+    await cluster.pod(containers=[{"name": "c", "readinessProbe": probe}])
+    await cluster.run()
+    assert cluster.events("Unhealthy")[0].startswith(
+        "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: "
+    )
+
+
+async def test_tcp_probe(cluster):
+    await cluster.pod(containers=[server(readinessProbe={"tcpSocket": {"port": "http"}})])
+    await cluster.run()
+    assert cluster.status()["ready"] is True
+
+
+async def test_grpc_probe(cluster):
+    good = {"name": "c", "command": ["health", "9000"], "readinessProbe": {"grpc": {"port": 9000}}}
+    bad = {"name": "c", "command": ["health", "9000"], "readinessProbe": {"grpc": {"port": 9000, "service": "db"}}}
+    await cluster.pod("good", containers=[good])
+    await cluster.pod("bad", containers=[bad])
+    await cluster.run()
+    assert cluster.status("good")["ready"] is True
+    assert cluster.status("bad")["ready"] is False
+    words = 'Readiness probe failed: service unhealthy (responded with "NOT_SERVING")'
+    assert cluster.events("Unhealthy", "bad")[0] == words
+
+
+async def test_probes_end_with_their_container(cluster):
+    probe = {"exec": {"command": ["fail", "1"]}, "periodSeconds": 1}
+    await cluster.pod(
+        containers=[{"name": "c", "readinessProbe": probe, "livenessProbe": probe | {"failureThreshold": 99}}]
+    )
+    await cluster.run()
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(1)
+    before = len(cluster.events("Unhealthy"))
+    await cluster.run(10)
+    assert len(cluster.events("Unhealthy")) == before
