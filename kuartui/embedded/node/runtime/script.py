@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 WORD = re.compile(r"[A-Za-z0-9_.\-/\[]+")
+OPAQUE = re.compile(r"\beval\b|\bsource\b|(^|[;\s])\.\s|(^|[;&|(]\s*|\bexec\s+)\$|\b(ba|a|da)?sh\b|\bxargs\b|-exec\b")
 FOREVER = re.compile(r"^\s*while\s+(?:true|:|\[\s*1\s*\])\s*;?\s*do\s*(?:true|:)?\s*;?\s*done\s*$")
 RESERVED = frozenset("done fi esac } ) do then else in".split())
 
@@ -37,6 +38,16 @@ class Script:
         hidden = re.search(r"[|&]", re.sub(r"\|\||&&|[<>]&", "", inner))
         runs_text = re.search(r"\b(sh|bash|ash|eval|source|xargs)\b|(^|[;\s])\.\s", self.text)
         return not runs_text or (not hidden and not re.search(r"(^|[;\s])(\.|source|(ba|a)?sh)\s+[^-\s]", self.text))
+
+    @property
+    def opaque(self) -> bool:
+        """Whether it may run commands that its text doesn't name: computed names, other scripts, eval."""
+        return OPAQUE.search(self.text) is not None
+
+    @property
+    def kills_by_number(self) -> bool:
+        """Whether `kill` is meant for processes of the container, not for the script's own jobs."""
+        return re.search(r"\bkill\s+(-\S+\s+|-s\s+\S+\s+)?(\d+|\$\((pidof|pgrep|cat)\b)", self.text) is not None
 
     @property
     def waits(self) -> bool:
@@ -67,3 +78,23 @@ class Script:
 def quote(argument: str) -> str:
     """An argument for the shell; bytes as they are."""
     return "'" + argument.replace("'", "'\\''") + "'"
+
+
+# Commands that bashkit brings and that are programs in reality: an image has them or not.
+EXTERNAL = frozenset(
+    """arch awk b2sum base32 base64 basename basenc bc bunzip2 busybox bzcat bzip2 cat chgrp chmod chown cksum clear cmp
+    column comm cp csv curl cut date dd df diff dirname dotenv du egrep env envsubst expand expr factor fgrep file find
+    flock fmt fold free gawk getconf glob grep groups gunzip gzip head hexdump hostid hostname http iconv id install
+    join jq json less link ln locale log logname ls make man mawk md5sum mkdir mkfifo mktemp more mv nano nawk nice nl
+    nohup nproc numfmt od openssl parallel paste patch pgrep pk pkill pr printenv ps readlink realpath retry rev rg rm
+    rmdir sed semver seq sha1sum sha224sum sha256sum sha384sum sha512sum shasum shuf sleep sort split stat strings sudo
+    sum sync tac tail tar tee template timeout tomlq touch tr tree truncate tsort tty uname unexpand uniq unlink unzip
+    uptime users uuidgen verify vi watch wc wget which who whoami xargs xxd yes yq zip""".split()  # noqa: SIM905
+)
+# What a shell has of itself, in every image.
+BUILTINS = frozenset(
+    """! . : [ [[ alias bg break builtin case cd command compgen continue coproc declare dirs disown echo else enable
+    esac eval exec exit export false fc fg fi for function getopts hash help history if jobs kill let local mapfile
+    popd printf pushd pwd read readarray readonly return select set shift shopt source test then time times trap true
+    type typeset ulimit umask unalias unset until wait while { } sh bash ash dash __stdin __over __status""".split()  # noqa: SIM905
+)

@@ -1,0 +1,298 @@
+"""bashkit, as the shells here use it. This is the only module that runs it (`volumes` stores files in it).
+
+bashkit is a young library that interprets bash in a thread of its own, over a virtual file system. What it leaves out
+or does otherwise is made up for here: an image's programs and our own commands replace its builtins, commands that the
+image lacks are taken away, complaints are reworded, and fast time stands still while it works.
+tests/embedded/runtime/test_bashkit.py holds it to the behaviour that this relies on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bashkit import Bash, BashError, CommandContext, ExecutionProfile
+
+from kuartui.embedded.images.model import PATH, Program
+from kuartui.embedded.node.runtime.files import WRITE, MountPoint
+from kuartui.embedded.node.runtime.process import Process, Write
+from kuartui.embedded.node.runtime.script import BUILTINS, EXTERNAL, Script
+from kuartui.embedded.node.runtime.strands import Strands
+from kuartui.embedded.node.runtime.wording import Voice
+
+UNLIMITED = 10**12
+SPAWN_SECONDS = 0.001  # CPU that starting a command costs
+BURST_COMMANDS = 500  # commands without time passing after which the shell has to wait for its CPU
+BURST_BYTES = 256 << 10
+OUTPUT_SECONDS = 0.05
+
+Callback = Callable[[CommandContext], Awaitable[int]]
+
+
+class Interpreter:
+    """One bash, for one shell process."""
+
+    def __init__(self, process: Process, script: Script, flavour: str, *, single: bool) -> None:
+        self._process = process
+        self._flavour = flavour
+        self.becomes: frozenset[str] = frozenset()  # names of commands that replace the shell (exec)
+        self.replaced_by: Process | None = None
+        self.foreground = 0  # commands of ours that run
+        self.stuck = False
+        self.after_command: Callable[[], None] = lambda: None
+        self._at = -1.0
+        self._burst = 0
+        self._written = 0
+        self._written_at = -1.0
+        self._strands = Strands(process.clock, single=single, stuck=self._on_stuck)
+        self._bash = Bash(
+            profile=ExecutionProfile.Interactive,
+            timeout_seconds=1e9,
+            max_commands=UNLIMITED,
+            max_loop_iterations=UNLIMITED,
+            username=process.user.name or str(process.user.uid),
+            hostname=process.container.sandbox.hostname,
+            env={**process.env, "PWD": process.cwd},
+            cwd=process.cwd,
+        )
+        for mount in process.files.mounts:
+            self._bash.mount(mount.path, mount.volume.fs, read_only=not self._writable(mount))
+        for name, program in self._commands(script).items():
+            self._bash.add_command(name, self._callback(program))
+
+    # --- running ---
+
+    async def execute(self, text: str, voice: Voice) -> tuple[int, str | None]:
+        """Run a script; exit code, and bashkit's own error if it could not."""
+        errors = _Rewording(self._sink(self._process.stderr), voice)
+        self._strands.start()
+        try:
+            result = await self._bash.execute(
+                text, stdout=self._sink(self._process.stdout), stderr=errors.write, capture=0
+            )
+            await errors.flush()
+        except asyncio.CancelledError:
+            self._bash.cancel()
+            raise
+        finally:
+            self._strands.finish()
+        return result.exit_code, result.error
+
+    def add(self, name: str, callback: Callback) -> None:
+        """Register a command that talks to the script itself."""
+
+        async def call(context: CommandContext) -> int:
+            with self._strands.waiting():
+                return await callback(context)
+
+        self._bash.add_command(name, call)
+
+    async def feed(self, context: CommandContext, data: bytes) -> bool:
+        """Hand bytes to the next command of a pipe; False if it has gone."""
+        with self._strands.working():
+            try:
+                await context.stdout.write(data)
+            except BrokenPipeError:
+                return False
+        return True
+
+    def cancel(self) -> None:
+        """Stop what runs, within a moment."""
+        self._bash.cancel()
+
+    def revive(self) -> None:
+        """Make it usable again after `cancel`."""
+        self._bash.clear_cancel()
+
+    @property
+    def traps(self) -> dict[str, str]:
+        """Traps that the last execution set; only while nothing runs."""
+        return dict(self._bash.shell_state().traps)
+
+    @property
+    def cwd(self) -> str:
+        """The working directory; only while nothing runs."""
+        return str(self._bash.shell_state().cwd)
+
+    def incomplete(self, text: str) -> bool:
+        """Whether a command goes on in the next line."""
+        try:
+            self._bash.analyze(text)
+        except BashError as error:
+            said = str(error)
+            return "unexpected end of file" in said or "unexpected EOF" in said
+        return False
+
+    def _on_stuck(self) -> None:
+        self.stuck = True
+        self._bash.cancel()
+
+    # --- what can be called ---
+
+    def _writable(self, mount: MountPoint) -> bool:
+        if mount.read_only or mount.volume.read_only:
+            return False
+        return self._process.files.allowed(mount.path, WRITE, self._process.user)
+
+    def _commands(self, script: Script) -> dict[str, Program]:
+        """What to register: the image's programs that the script may call, and refusals for what the image lacks."""
+        image = self._process.container.spec.image
+        found: dict[str, Program] = {}
+        names: set[str] = set()
+        for directory in (self._process.env.get("PATH") or PATH).split(":"):
+            prefix = directory.rstrip("/") + "/"
+            for path in image.executables:
+                if path.startswith(prefix) and "/" not in path[len(prefix) :]:
+                    names.add(path[len(prefix) :])
+                    if path in image.programs:
+                        found.setdefault(path[len(prefix) :], image.programs[path])
+        words = script.words
+        for path in image.executables:
+            if script.opaque or path in words:
+                found[path] = _run_by_path
+        if script.kills_by_number:
+            found["kill"] = _run_by_path
+        for name in EXTERNAL - names:
+            found[name] = self._absent
+        if not script.opaque:
+            found = {name: program for name, program in found.items() if name in words}
+            for name in self._unknown(script.text, names):
+                found[name] = self._absent
+        return found
+
+    @staticmethod
+    def _unknown(text: str, names: set[str]) -> set[str]:
+        try:
+            analysis = Bash().analyze(text)
+        except BashError:
+            return set()
+        known = names | BUILTINS | set(analysis.functions)
+        return {name for name in analysis.command_names if name and "/" not in name and name not in known}
+
+    async def _absent(self, process: Process) -> int:
+        voice = Voice(self._flavour, "bash" if self._flavour == "bash" else "sh", script=False, files=process.files)
+        await process.err(voice.not_found(process.argv[0]) + "\n")
+        return 127
+
+    def _callback(self, program: Program) -> Callback:
+        async def call(context: CommandContext) -> int:
+            self.foreground += 1
+            try:
+                with self._strands.waiting():
+                    code = await self._run_child(program, context)
+            finally:
+                self.foreground -= 1
+            self.after_command()
+            return code
+
+        return call
+
+    async def _run_child(self, program: Program, context: CommandContext) -> int:
+        await self._charge()
+        process = self._process
+        child = process.container.adopt(
+            program,
+            [context.name, *context.argv],
+            process,
+            _exported(context.env, process.env),
+            context.cwd,
+            _Input(context, self._strands),
+            _writer(context.stdout, self._strands),
+            _writer(context.stderr, self._strands),
+            process.terminal,
+        )
+        if context.name in self.becomes:
+            self.replaced_by = child
+        try:
+            return await child.wait()
+        except asyncio.CancelledError:
+            child.kill(15)
+            raise
+
+    async def _charge(self) -> None:
+        """A loop without waiting must not run faster than its CPU allows."""
+        cpu, now = self._process.container.cpu, self._process.clock.monotonic()
+        self._burst = self._burst + 1 if now == self._at else 1
+        self._at = now
+        if self._burst < BURST_COMMANDS:
+            cpu.spend(SPAWN_SECONDS)
+        else:
+            self._burst = 0
+            await cpu.run(SPAWN_SECONDS * BURST_COMMANDS)
+
+    def _sink(self, write: Write) -> Write:
+        async def sink(data: bytes) -> None:
+            with self._strands.waiting():
+                now = self._process.clock.monotonic()
+                self._written = self._written + len(data) if now == self._written_at else len(data)
+                self._written_at = now
+                if self._written > BURST_BYTES:
+                    self._written = 0
+                    await self._process.container.cpu.run(OUTPUT_SECONDS)
+                await write(data)
+
+        return sink
+
+
+async def _run_by_path(process: Process) -> int:
+    """`/bin/ls` in a script: the program at that path, as exec would find it."""
+    return await process.run(process.argv)
+
+
+class _Input:
+    """A command's standard input, from the script."""
+
+    def __init__(self, context: CommandContext, strands: Strands) -> None:
+        self._stdin = context.stdin
+        self._strands = strands
+        self._left = b""
+
+    async def read(self, size: int = 1 << 16) -> bytes:
+        if not self._left:
+            with self._strands.working():
+                self._left = await self._stdin.read_chunk() or b""
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+
+def _writer(output: Any, strands: Strands) -> Write:
+    async def write(data: bytes) -> None:
+        if data:
+            with strands.working():
+                await output.write(data)
+
+    return write
+
+
+class _Rewording:
+    """stderr of a script: whole lines are reworded, half ones kept until they are whole."""
+
+    def __init__(self, write: Write, voice: Voice) -> None:
+        self._write = write
+        self._voice = voice
+        self._left = b""
+
+    async def write(self, data: bytes) -> None:
+        *lines, rest = (self._left + data).split(b"\n")
+        said = b"".join(self._reword(line) + b"\n" for line in lines)
+        self._left = b""
+        if rest and re.match(rb"(ba)?sh: ?|b$|ba$|bas$|bash$|s$|sh$", rest) is None:
+            said, rest = said + rest, b""
+        self._left = rest
+        if said:
+            await self._write(said)
+
+    def _reword(self, line: bytes) -> bytes:
+        return self._voice.error(line.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+    async def flush(self) -> None:
+        if self._left:
+            left, self._left = self._left, b""
+            await self._write(self._reword(left))
+
+
+def _exported(env: dict[str, str], known: dict[str, str]) -> dict[str, str]:
+    """The environment of a command; bashkit adds USER, which no container has of itself."""
+    return {name: value for name, value in env.items() if name != "USER" or "USER" in known}
