@@ -42,10 +42,10 @@ async def observe(spec: ReachSpec, world: World, _name: str) -> Evidence:
         raise UsageError(f"cannot reach {spec.url}: the scheme must be http, https or tcp")
     script = _LOOP.format(times=spec.times, command=command)
     result = await world.run(spec.from_, ("sh", "-c", script, "probe", *arguments), spec.timeout * spec.times)
-    return {"attempts": _attempts(result.stdout)}
+    return {"attempts": parse(result.stdout)}
 
 
-def _attempts(output: str) -> list[dict[str, Any]]:
+def parse(output: str) -> list[dict[str, Any]]:
     """The output of each turn of the loop: its text, then its exit code after the mark."""
     found, text = [], ""
     for line in output.splitlines():

@@ -271,7 +271,8 @@ class Store:
 
     def _records(self, where: str, values: tuple[Any, ...]) -> list[AttemptRecord]:
         columns = (
-            "id, level, seed, mode, cluster, sandbox, kubeconfig, begun, digest, outcome, score, elapsed, medal, solved"
+            "id, level, seed, mode, cluster, sandbox, kubeconfig, begun,"
+            " folder, digest, outcome, score, elapsed, medal, solved"
         )
         rows = self._all(f"SELECT {columns} FROM attempts {where}", values)  # noqa: S608  no outside text in it
         return [_record(row) for row in rows]
