@@ -67,25 +67,22 @@ def read_filter(endpoint: Endpoint, request: Request) -> Filter:
     try:
         label_selector = labels.parse(request.param("labelSelector"))
     except labels.SelectorError as error:
-        raise errors.bad_request(f"unable to parse requirement: {error}") from error
+        raise _no_match(endpoint, request, f"unable to parse requirement: {error}") from error
     try:
         terms = fields.parse(request.param("fieldSelector"))
     except fields.FieldSelectorError as error:
-        raise errors.bad_request(str(error)) from error
+        raise _no_match(endpoint, request, str(error)) from error
     known = selectable(endpoint) if terms else set()
     for field, _, _ in terms:
         if field not in known:
-            raise _unknown_field(endpoint, request, field)
+            raise _no_match(endpoint, request, f"field label not supported: {field}")
     return Filter(endpoint, label_selector, terms, request.info.name)
 
 
-def _unknown_field(endpoint: Endpoint, request: Request, field: str) -> StatusError:
+def _no_match(endpoint: Endpoint, request: Request, why: str) -> StatusError:
     resource = endpoint.resource
     what = f"{resource.group}/{endpoint.version}, Resource={resource.plural}"
     selectors = f'label selector "{request.param("labelSelector")}", field selector "{request.param("fieldSelector")}"'
-    why = f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
-    if len(selectable(endpoint)) > 2:
-        why = f"field label not supported: {field}"
     return errors.bad_request(f'Unable to find "{what}" that match {selectors}: {why}')
 
 
@@ -251,7 +248,7 @@ class Watcher:
                 wait = min(deadline - self.rest.clock.monotonic(), BOOKMARK_SECONDS)
                 if wait <= 0:
                     return
-                event = await self._next(wait)
+                event = await self._next(self.watch, wait)
                 if event is None:
                     if self.bookmarks and self.rest.clock.monotonic() < deadline:
                         yield self._bookmark(self.rest.store.revision)
@@ -266,10 +263,8 @@ class Watcher:
         finally:
             self.watch.close()
 
-    async def _next(self, wait: float) -> Event | None:
+    async def _next(self, watch: Watch, wait: float) -> Event | None:
         """The next change, or None after `wait` seconds."""
-        watch = self.watch
-        assert watch is not None
         with contextlib.suppress(TimeoutError):
             async with self.rest.clock.timeout(wait):
                 return await anext(watch)

@@ -1,0 +1,235 @@
+"""Request bodies to objects: content types, strict decoding, patches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.embedded.api.request import Request
+from kuartui.embedded.api.resources import Endpoint
+from kuartui.embedded.api.rest import Rest, Write, reset_paths
+from kuartui.embedded.meta import apply, decode, errors, patch_json, patch_merge, patch_strategic, protobuf
+from kuartui.embedded.meta.apply import Manager
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.schema import Node, for_kind
+from kuartui.embedded.meta.time import format_time
+
+Obj = dict[str, Any]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_YAML = "application/apply-patch+yaml"
+APPLY_CBOR = "application/apply-patch+cbor"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+MAX_BODY = 3 * 1024 * 1024  # bytes; kube-apiserver's limit for resource writes
+
+
+def content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def parse(request: Request) -> Any:
+    """The body as plain data. Raises 400 and 415."""
+    kind = content_type(request)
+    if kind == PROTOBUF:
+        return protobuf.decode(request.body)
+    if kind == YAML:
+        return decode.parse_yaml(request.body)
+    if kind in ("", "application/json"):
+        return decode.parse_json(request.body)
+    accepted = f"application/json, {YAML}, {PROTOBUF}"
+    raise errors.unsupported_media_type(
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    )
+
+
+def validation(request: Request) -> str:
+    """Strict, Warn or Ignore; Warn is what the API server does unasked."""
+    mode = request.param("fieldValidation") or "Warn"
+    if mode not in ("Strict", "Warn", "Ignore"):
+        why = f'Unsupported value: "{mode}": supported values: "Ignore", "Strict", "Warn"'
+        raise StatusError(422, "Invalid", f'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: {why}')
+    return mode
+
+
+def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node | None = None) -> Obj:
+    """The body as a canonical object of the endpoint's (or the given) kind. Raises StatusError."""
+    value = parse(request)
+    kind = kind or endpoint.kind
+    if not isinstance(value, dict):
+        raise errors.bad_request(
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go value of type struct"
+        )
+    api_version = endpoint.api_version
+    if node is None:
+        node = endpoint.node
+    given_kind, given_version = value.get("kind") or kind, value.get("apiVersion") or api_version
+    if not isinstance(given_kind, str) or not isinstance(given_version, str):
+        raise errors.bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into string")
+    if given_kind != kind or given_version != api_version:
+        raise _wrong_kind(given_version, given_kind, api_version, kind)
+    version = endpoint.version
+    body = request.body if content_type(request) in ("", "application/json") else b""
+    result = canonical(value, node, kind, version, validation(request), request.warnings, body)
+    result["apiVersion"], result["kind"] = api_version, kind
+    return result
+
+
+def _wrong_kind(given_version: str, given_kind: str, api_version: str, kind: str) -> StatusError:
+    group, _, version = given_version.rpartition("/")
+    wanted_group, _, wanted_version = api_version.rpartition("/")
+    given = f"{group}/{version}, Kind={given_kind}"
+    wanted = f"{wanted_group}/{wanted_version}, Kind={kind}"
+    if given_kind != kind and for_kind(group, version, given_kind) is None:
+        return errors.bad_request(
+            f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        )
+    if given_kind == kind:
+        return errors.bad_request(
+            f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
+        )
+    return errors.bad_request(
+        f'{kind} in version "{wanted_version}" cannot be handled as a {given_kind}: converting ({given}) to ({wanted}): unknown conversion'
+    )
+
+
+def canonical(value: Obj, node: Node, kind: str, version: str, mode: str, warnings: list[str], body: bytes) -> Obj:
+    """Decode as `fieldValidation` asks; warnings are added."""
+    decoder = decode.Decoder()
+    try:
+        result: Obj = decoder.decode(value, node, kind)
+    except decode.DecodeError as error:
+        raise decode.cannot_handle(kind, version, str(error)) from error
+    if mode == "Ignore":
+        return result
+    problems = [f'unknown field "{path}"' for path in decoder.unknown if path not in ("kind", "apiVersion")]
+    if body:
+        problems = [f'duplicate field "{path}"' for path in decode.duplicates(body)] + problems
+    if problems and mode == "Strict":
+        raise decode.cannot_handle(kind, version, "strict decoding error: " + ", ".join(problems))
+    warnings += problems
+    return result
+
+
+def _go(value: Any) -> str:
+    return {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
+
+
+class Patch:
+    """One patch request, ready to be laid over an object."""
+
+    def __init__(self, request: Request, endpoint: Endpoint, rest: Rest, write: Write, *, custom: bool) -> None:
+        self.kind = content_type(request)
+        self.request, self.endpoint, self.rest, self.write = request, endpoint, rest, write
+        self.is_apply = self.kind in (APPLY_YAML, "application/apply-patch+json")
+        accepted = [JSON_PATCH, MERGE_PATCH, *([] if custom else [STRATEGIC_PATCH]), APPLY_YAML, APPLY_CBOR]
+        if self.kind not in (JSON_PATCH, MERGE_PATCH, APPLY_YAML, *([] if custom else [STRATEGIC_PATCH])):
+            raise errors.unsupported_media_type(
+                "the body of the request was in an unknown format - accepted media types include: "
+                + ", ".join(accepted)
+            )
+        if self.is_apply:
+            self.body = decode.parse_yaml(request.body)
+            if not write.manager:
+                raise StatusError(
+                    422,
+                    "Invalid",
+                    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+                    group="meta.k8s.io",
+                    kind="PatchOptions",
+                )
+        else:
+            if "force" in request.query:
+                raise StatusError(
+                    422,
+                    "Invalid",
+                    'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+                    group="meta.k8s.io",
+                    kind="PatchOptions",
+                )
+            self.body = decode.parse_json(request.body)
+
+    def __call__(self, current: Obj) -> Obj:
+        """The patched, canonical object."""
+        if self.is_apply:
+            return self._apply(current)
+        if self.kind == JSON_PATCH:
+            value = patch_json.apply(current, self.body)
+        elif self.kind == MERGE_PATCH:
+            value = patch_merge.apply(current, self.body)
+        else:
+            value = patch_strategic.apply(current, self.body, self.endpoint.node)
+        if not isinstance(value, dict):
+            raise errors.bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
+        warnings: list[str] = []
+        try:
+            result = canonical(
+                value,
+                self.endpoint.node,
+                self.endpoint.kind,
+                self.endpoint.version,
+                validation(self.request),
+                warnings,
+                b"",
+            )
+        except StatusError as error:
+            raise self._unprocessable(error) from error
+        self.request.warnings[:] = warnings
+        self._keep_identity(result, current)
+        return result
+
+    def _unprocessable(self, error: StatusError) -> StatusError:
+        """A patch whose result does not decode is the patch's fault: 422, with the patch in the message."""
+        from kuartui.embedded.meta.gofmt import go_print
+
+        why = error.message.partition(": ")[2]
+        if why.startswith("strict decoding error"):
+            return StatusError(422, "Invalid", f' "" is invalid: patch: Invalid value: "{go_print(self.body)}": {why}')
+        text = f' "" is invalid: patch: Invalid value: "{go_print(self.body)}": {why}'
+        cause = {"reason": "FieldValueInvalid", "message": text.partition("patch: ")[2], "field": "patch"}
+        return StatusError(422, "Invalid", text, causes=[cause])
+
+    def _keep_identity(self, result: Obj, current: Obj) -> None:
+        result["apiVersion"], result["kind"] = current["apiVersion"], current["kind"]
+
+    def _apply(self, current: Obj) -> Obj:
+        endpoint, write = self.endpoint, self.write
+        if not isinstance(self.body, dict):
+            raise errors.bad_request("error decoding YAML: invalid object")
+        body = self.body
+        if body.get("apiVersion") and body["apiVersion"] != endpoint.api_version:
+            raise errors.bad_request(
+                f"incorrect version specified in apply patch. Specified patch version: {body['apiVersion']}, expected: {endpoint.api_version}"
+            )
+        name = self.request.info.name
+        body.setdefault("metadata", {}).setdefault("name", name)
+        decoded = canonical(
+            body, endpoint.node, endpoint.kind, endpoint.version, validation(self.request), self.request.warnings, b""
+        )
+        decoded["apiVersion"], decoded["kind"] = endpoint.api_version, endpoint.kind
+        manager = Manager(write.manager, apply.APPLY, endpoint.api_version, write.subresource)
+        stamp = format_time(self.rest.clock.now())
+        reset = reset_paths(endpoint, write.subresource)
+        live = current or None
+        if live is None:
+            decoded["metadata"].pop("resourceVersion", None)
+        result = apply.apply(live, decoded, endpoint.node, manager, stamp, force=write.force, reset=reset)
+        result["apiVersion"], result["kind"] = endpoint.api_version, endpoint.kind
+        return result
+
+
+def options_body(request: Request) -> Obj:
+    """DeleteOptions from the body and the query."""
+    value = parse(request) if request.body.strip() else {}
+    options = dict(value) if isinstance(value, dict) else {}
+    for name in ("propagationPolicy", "fieldManager"):
+        if request.param(name):
+            options[name] = request.param(name)
+    if request.param("gracePeriodSeconds"):
+        options["gracePeriodSeconds"] = int(request.param("gracePeriodSeconds"))
+    if request.param("orphanDependents"):
+        options["orphanDependents"] = request.flag("orphanDependents")
+    if "dryRun" in request.query:
+        options["dryRun"] = request.query["dryRun"]
+    return options
