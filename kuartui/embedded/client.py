@@ -7,6 +7,7 @@ place, take `client.mutable`.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -34,7 +35,7 @@ class Client(Protocol):
         """Objects of a resource; `selector` is a metav1.LabelSelector, None takes all."""
         ...
 
-    def owned_by(self, resource: str, uid: str) -> list[Obj]:
+    def owned_by(self, resource: str, uid: str) -> builtins.list[Obj]:
         """Objects with an owner reference to this uid (any, not only the controller)."""
         ...
 

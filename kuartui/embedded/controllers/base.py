@@ -29,7 +29,9 @@ class Controller:
     name = "controller"
 
     def __init__(self, client: Client) -> None:
-        self.client = client.as_user(f"system:serviceaccount:kube-system:{self.name}", manager="kube-controller-manager")
+        self.client = client.as_user(
+            f"system:serviceaccount:kube-system:{self.name}", manager="kube-controller-manager"
+        )
         self.clock = client.clock
         self._queue: deque[NamespacedName] = deque()
         self._queued: set[NamespacedName] = set()
@@ -103,7 +105,7 @@ class Controller:
             self._failures.pop(key, None)
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # the edge of a worker: one bad object must not stop the controller
+        except Exception as error:  # noqa: BLE001  the edge of a worker: one bad object must not stop the controller
             self._retry(key, error)
         finally:
             self._running.discard(key)

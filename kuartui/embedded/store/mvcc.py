@@ -7,6 +7,7 @@ All calls are synchronous and run on the event loop's thread; a write is durable
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ class Store:
     def count(self, resource: str) -> int:
         return len(self._objects.get(resource, ()))
 
-    def resources(self) -> list[str]:
+    def resources(self) -> builtins.list[str]:
         """Every resource that has at least one object."""
         return sorted(resource for resource, objects in self._objects.items() if objects)
 
@@ -208,7 +209,7 @@ class Store:
         for stored in self._objects.get(resource, {}).values():
             index.add(stored)
 
-    def by_index(self, resource: str, name: str, value: str) -> list[Stored]:
+    def by_index(self, resource: str, name: str, value: str) -> builtins.list[Stored]:
         found = self._indexes[resource][name].found.get(value, {})
         return [found[key] for key in sorted(found)]
 

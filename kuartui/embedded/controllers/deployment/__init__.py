@@ -1,0 +1,5 @@
+"""The Deployment controller, after pkg/controller/deployment."""
+
+from kuartui.embedded.controllers.deployment.controller import DeploymentController
+
+__all__ = ["DeploymentController"]

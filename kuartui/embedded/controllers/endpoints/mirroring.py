@@ -1,0 +1,98 @@
+"""EndpointSlices for Endpoints that somebody wrote by hand, after pkg/controller/endpointslicemirroring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.embedded.controllers import objects, pods
+from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.controllers.endpoints.legacy import MANAGED_BY as ENDPOINTS_MANAGED_BY
+from kuartui.embedded.controllers.endpoints.slices import MANAGED_BY, SERVICE_NAME, SLICES
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.store import Event
+
+Obj = dict[str, Any]
+
+MANAGER = "endpointslicemirroring-controller.k8s.io"
+SKIP = "endpointslice.kubernetes.io/skip-mirror"
+LEADER = "control-plane.alpha.kubernetes.io/leader"
+
+
+class MirroringController(Controller):
+    """Mirrors Endpoints of Services without a selector."""
+
+    name = "endpointslicemirroring-controller"
+
+    def setup(self) -> None:
+        self.watch("endpoints", self._hand_made)
+        self.watch("services", self._service_changed)
+
+    def _hand_made(self, event: Event) -> None:
+        """What the Endpoints controller writes has slices already; a deletion is for the garbage collector."""
+        if ENDPOINTS_MANAGED_BY not in objects.labels_of(event.obj.data):
+            self.enqueue_object(event)
+
+    def _service_changed(self, event: Event) -> None:
+        if not event.obj.data["spec"].get("selector") and self.client.get("endpoints", *event.obj.key[1:]):
+            self.enqueue_object(event)
+
+    async def reconcile(self, namespace: str, name: str) -> None:
+        endpoints = self.client.get("endpoints", namespace, name)
+        service = self.client.get("services", namespace, name)
+        existing = [
+            stored.data
+            for stored in self.client.store.list(SLICES, namespace)
+            if objects.labels_of(stored.data).get(SERVICE_NAME) == name
+            and objects.labels_of(stored.data).get(MANAGED_BY) == MANAGER
+        ]
+        wanted = []
+        if (
+            endpoints is not None
+            and service is not None
+            and not service["spec"].get("selector")
+            and _mirrored(endpoints)
+        ):
+            wanted = [_slice(endpoints, subset) for subset in endpoints.get("subsets") or ()]
+        for old, new in zip(existing, wanted, strict=False):
+            if any((old.get(field) or []) != new[field] for field in ("endpoints", "ports")):
+                await self.client.update(SLICES, {**old, "endpoints": new["endpoints"], "ports": new["ports"]})
+        for new in wanted[len(existing) :]:
+            await self.client.create(SLICES, new)
+        for old in existing[len(wanted) :]:
+            await self._delete(old)
+
+    async def _delete(self, old: Obj) -> None:
+        try:
+            await self.client.delete(SLICES, objects.namespace_of(old), objects.name_of(old))
+        except StatusError as error:
+            if error.code != 404:
+                raise
+
+
+def _mirrored(endpoints: Obj) -> bool:
+    return objects.labels_of(endpoints).get(SKIP) != "true" and LEADER not in objects.annotations_of(endpoints)
+
+
+def _slice(endpoints: Obj, subset: Obj) -> Obj:
+    made = []
+    for field, ready in (("addresses", True), ("notReadyAddresses", False)):
+        for address in subset.get(field) or ():
+            endpoint: Obj = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+            endpoint |= {key: address[key] for key in ("hostname", "nodeName", "targetRef") if address.get(key)}
+            made.append(endpoint)
+    first = made[0]["addresses"][0] if made else ""
+    labels = {key: value for key, value in objects.labels_of(endpoints).items() if key != MANAGED_BY}
+    name = objects.name_of(endpoints)
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "generateName": pods.prefix_of(name),
+            "namespace": objects.namespace_of(endpoints),
+            "labels": labels | {SERVICE_NAME: name, MANAGED_BY: MANAGER},
+            "ownerReferences": [objects.controller_reference(endpoints)],
+        },
+        "addressType": "IPv6" if ":" in first else "IPv4",
+        "endpoints": made,
+        "ports": [{"name": "", "protocol": "TCP", **port} for port in subset.get("ports") or ()],
+    }

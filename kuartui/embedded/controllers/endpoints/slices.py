@@ -1,0 +1,210 @@
+"""The EndpointSlice controller, after staging/src/k8s.io/endpointslice/reconciler.go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.embedded.client import Client
+from kuartui.embedded.controllers import objects, pods
+from kuartui.embedded.controllers.endpoints import members
+from kuartui.embedded.controllers.endpoints.members import HEADLESS, RESERVED_LABELS, TRIGGER_TIME
+from kuartui.embedded.controllers.pods import namespace_terminating
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.store import Event
+
+Obj = dict[str, Any]
+
+SLICES = "endpointslices.discovery.k8s.io"
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+MANAGER = "endpointslice-controller.k8s.io"
+MAX_ENDPOINTS = 100
+
+
+class EndpointSliceController(members.ServiceFollower):
+    """Keeps the slices of Services with a selector."""
+
+    name = "endpointslice-controller"
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._triggers = members.TriggerTimes()
+
+    def setup(self) -> None:
+        self.follow_services()
+        self.watch(SLICES, self._slice_changed)
+        self.watch("nodes", self._node_changed)
+
+    def _slice_changed(self, event: Event) -> None:
+        labels = objects.labels_of(event.obj.data)
+        if labels.get(MANAGED_BY) == MANAGER and SERVICE_NAME in labels:
+            self.enqueue(event.obj.key.namespace, labels[SERVICE_NAME])
+
+    def _node_changed(self, event: Event) -> None:
+        """Zones are part of endpoints; they seldom change."""
+        if event.old is not None and _zone(event.obj.data) != _zone(event.old.data):
+            for stored in self.client.store.list("services"):
+                self.enqueue(*stored.key[1:])
+
+    async def reconcile(self, namespace: str, name: str) -> None:
+        service = self.client.get("services", namespace, name)
+        if service is None:
+            return
+        spec = service["spec"]
+        if not spec.get("selector") or spec.get("type") == "ExternalName":
+            return
+        existing = [
+            stored.data
+            for stored in self.client.store.list(SLICES, namespace)
+            if objects.labels_of(stored.data).get(SERVICE_NAME) == name
+            and objects.labels_of(stored.data).get(MANAGED_BY) == MANAGER
+            and not objects.being_deleted(stored.data)
+        ]
+        chosen = [pod for pod in members.selected(self, service) if members.has_address(pod)]
+        trigger = self._triggers.changed(service, chosen)
+        families = spec.get("ipFamilies") or ["IPv4"]
+        for family in families:
+            own = [one for one in existing if one["addressType"] == family]
+            await self._reconcile_family(service, family, chosen, own, trigger)
+        for stray in existing:
+            if stray["addressType"] not in families:
+                await self._delete(stray)
+
+    async def _reconcile_family(
+        self, service: Obj, family: str, chosen: list[Obj], existing: list[Obj], trigger: str
+    ) -> None:
+        groups: dict[str, tuple[list[Obj], list[Obj]]] = {}
+        for pod in chosen:
+            if members.addresses(pod, family):
+                ports = members.endpoint_ports(pod, service)
+                groups.setdefault(_port_key(ports), (ports, []))[1].append(self._endpoint(pod, service, family))
+        create: list[Obj] = []
+        spare: list[Obj] = []
+        update: list[tuple[Obj, Obj]] = []
+        for key, (ports, endpoints) in groups.items():
+            own = [one for one in existing if _port_key(one.get("ports") or []) == key]
+            for old, filled in _fill(own, endpoints):
+                if old is None:
+                    create.append(self._slice(service, family, ports, filled))
+                elif filled:
+                    update.append((old, self._slice(service, family, ports, filled)))
+                else:
+                    spare.append(old)
+        spare += [one for one in existing if _port_key(one.get("ports") or []) not in groups]
+        if not create and not update:
+            create.append(self._slice(service, family, [], []))
+        while create and spare:
+            update.append((spare.pop(0), create.pop(0)))
+        for old, new in update:
+            await self._update(old, new, trigger)
+        if not objects.being_deleted(service):
+            for new in create:
+                await self._create(new, trigger)
+        for old in spare:
+            await self._delete(old)
+
+    def _endpoint(self, pod: Obj, service: Obj, family: str) -> Obj:
+        serving, terminating = pods.ready(pod), objects.being_deleted(pod)
+        ready = bool(service["spec"].get("publishNotReadyAddresses")) or (serving and not terminating)
+        endpoint: Obj = {
+            "addresses": members.addresses(pod, family)[:1],
+            "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
+            "targetRef": members.target_reference(pod),
+        }
+        node_name = pod["spec"].get("nodeName")
+        if node_name:
+            endpoint["nodeName"] = node_name
+            node = self.client.get("nodes", "", node_name)
+            if node and _zone(node):
+                endpoint["zone"] = _zone(node)
+        hostname = members.host_name(pod, service)
+        if hostname:
+            endpoint["hostname"] = hostname
+        return endpoint
+
+    def _slice(self, service: Obj, family: str, ports: list[Obj], endpoints: list[Obj]) -> Obj:
+        name = objects.name_of(service)
+        labels = {key: value for key, value in objects.labels_of(service).items() if key not in RESERVED_LABELS}
+        if members.headless(service):
+            labels[HEADLESS] = ""
+        return {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "generateName": pods.prefix_of(name),
+                "namespace": objects.namespace_of(service),
+                "labels": labels | {SERVICE_NAME: name, MANAGED_BY: MANAGER},
+                "ownerReferences": [objects.controller_reference(service)],
+            },
+            "addressType": family,
+            "endpoints": endpoints,
+            "ports": ports,
+        }
+
+    async def _create(self, new: Obj, trigger: str) -> None:
+        if trigger:
+            new["metadata"]["annotations"] = {TRIGGER_TIME: trigger}
+        try:
+            await self.client.create(SLICES, new)
+        except StatusError as error:
+            if not namespace_terminating(error):
+                raise
+
+    async def _update(self, old: Obj, new: Obj, trigger: str) -> None:
+        same = (old.get("endpoints") or []) == new["endpoints"] and (old.get("ports") or []) == new["ports"]
+        meta = {**old["metadata"], "labels": new["metadata"]["labels"]}
+        if same and meta["labels"] == objects.labels_of(old):
+            return
+        annotations = {key: value for key, value in objects.annotations_of(old).items() if key != TRIGGER_TIME}
+        if trigger:
+            annotations[TRIGGER_TIME] = trigger
+        meta["annotations"] = annotations
+        await self.client.update(SLICES, {**old, **new, "metadata": meta})
+
+    async def _delete(self, old: Obj) -> None:
+        try:
+            await self.client.delete(SLICES, objects.namespace_of(old), objects.name_of(old))
+        except StatusError as error:
+            if error.code != 404:
+                raise
+
+
+def _zone(node: Obj) -> str:
+    return objects.labels_of(node).get("topology.kubernetes.io/zone", "")
+
+
+def _port_key(ports: list[Obj]) -> str:
+    """A name for a set of ports, whatever their order."""
+    return ",".join(
+        sorted(
+            f"{port.get('name') or ''}/{port.get('port')}/{port.get('protocol', 'TCP')}/{port.get('appProtocol', '')}"
+            for port in ports
+        )
+    )
+
+
+def _fill(existing: list[Obj], endpoints: list[Obj]) -> list[tuple[Obj | None, list[Obj]]]:
+    """Endpoints shared out: who is in a slice stays there, new ones go where there is room, then to new slices."""
+    wanted = {_identity(endpoint): endpoint for endpoint in endpoints}
+    filled: list[tuple[Obj | None, list[Obj]]] = []
+    for old in existing:
+        kept = [found for one in old.get("endpoints") or () if (found := wanted.pop(_identity(one), None)) is not None]
+        filled.append((old, kept))
+    left = list(wanted.values())
+    for _, kept in filled:
+        room = MAX_ENDPOINTS - len(kept)
+        if left and kept and room > 0:
+            kept += left[:room]
+            left = left[room:]
+    for index, (_, kept) in enumerate(filled):
+        if left and not kept:
+            filled[index][1].extend(left[:MAX_ENDPOINTS])
+            left = left[MAX_ENDPOINTS:]
+    while left:
+        filled.append((None, left[:MAX_ENDPOINTS]))
+        left = left[MAX_ENDPOINTS:]
+    return filled
+
+
+def _identity(endpoint: Obj) -> tuple[Any, ...]:
+    return tuple(endpoint["addresses"]), (endpoint.get("targetRef") or {}).get("uid", "")

@@ -1,0 +1,128 @@
+"""EndpointSlices and Endpoints follow Services and their pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.embedded.controllers.endpoints import EndpointsController, EndpointSliceController, MirroringController
+from tests.embedded.controllers.cluster import Cluster
+
+Obj = dict[str, Any]
+SLICES = "endpointslices.discovery.k8s.io"
+PORTS = [{"name": "http", "port": 80, "targetPort": "web", "protocol": "TCP"}]
+
+
+async def pod(cluster: Cluster, name: str, port: str = "web", **more: Any) -> None:
+    container = {"name": "c", "image": more.pop("image", "i"), "ports": [{"name": port, "containerPort": 8080}]}
+    body = {"nodeName": "n1", "containers": [container]} | more
+    await cluster.create("pods", name, metadata={"labels": {"app": "web"}}, spec=body)
+
+
+async def service(cluster: Cluster, **more: Any) -> None:
+    cluster.start(
+        EndpointSliceController(cluster.client),
+        EndpointsController(cluster.client),
+        MirroringController(cluster.client),
+    )
+    base = {"selector": {"app": "web"}, "ports": PORTS, "clusterIP": "10.0.0.1", "ipFamilies": ["IPv4"]}
+    spec = {key: value for key, value in (base | more).items() if value is not None}
+    await cluster.create("services", "web", spec=spec)
+    await cluster.run()
+
+
+def endpoints(cluster: Cluster) -> dict[str, tuple[bool, bool, bool]]:
+    return {
+        one["targetRef"]["name"]: tuple(one["conditions"].values())
+        for found in cluster.client.list(SLICES)
+        for one in found["endpoints"]
+    }
+
+
+async def test_a_slice_lists_the_pods_with_their_state(cluster: Cluster) -> None:
+    cluster.ready_after["slow"] = -1
+    await cluster.create("nodes", "n1", metadata={"labels": {"topology.kubernetes.io/zone": "za"}})
+    await pod(cluster, "a")
+    await pod(cluster, "b", image="slow")
+    await service(cluster)
+    assert endpoints(cluster) == {"a": (True, True, False), "b": (False, False, False)}
+    (found,) = cluster.client.list(SLICES)
+    assert found["metadata"]["labels"] == {
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+        "kubernetes.io/service-name": "web",
+    }
+    assert found["metadata"]["ownerReferences"][0]["kind"] == "Service"
+    assert found["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP"}]
+    assert found["endpoints"][0]["nodeName"] == "n1"
+    assert found["endpoints"][0]["zone"] == "za"
+    (subset,) = cluster.get("endpoints", "web")["subsets"]
+    assert [one["targetRef"]["name"] for one in subset["addresses"]] == ["a"]
+    assert [one["targetRef"]["name"] for one in subset["notReadyAddresses"]] == ["b"]
+
+
+async def test_a_terminating_pod_still_serves_but_is_not_ready(cluster: Cluster) -> None:
+    await pod(cluster, "a")
+    await service(cluster)
+    await cluster.delete("pods", "a")
+    await cluster.run(0.1)
+    assert endpoints(cluster) == {"a": (False, True, True)}
+    assert "subsets" not in cluster.get("endpoints", "web")
+    await cluster.run()
+    assert endpoints(cluster) == {}
+
+
+async def test_a_wrong_selector_leaves_an_empty_slice(cluster: Cluster) -> None:
+    await pod(cluster, "a")
+    await service(cluster, selector={"app": "wbe"})
+    (found,) = cluster.client.list(SLICES)
+    assert not found["endpoints"]
+    assert not found["ports"]
+    await cluster.edit("services", "web", {"spec": {"selector": {"app": "web"}}})
+    await cluster.run()
+    (found,) = cluster.client.list(SLICES)
+    assert [one["addresses"] for one in found["endpoints"]] == [["10.1.0.1"]]
+
+
+async def test_a_named_port_that_no_pod_has(cluster: Cluster) -> None:
+    await pod(cluster, "a", port="other")
+    await service(cluster)
+    (found,) = cluster.client.list(SLICES)
+    assert not found["ports"]
+    assert found["endpoints"][0]["conditions"]["ready"] is True
+
+
+async def test_pods_with_other_ports_get_a_slice_of_their_own(cluster: Cluster) -> None:
+    await pod(cluster, "a")
+    body = {"nodeName": "n1", "containers": [{"name": "c", "ports": [{"name": "web", "containerPort": 9090}]}]}
+    await cluster.create("pods", "b", metadata={"labels": {"app": "web"}}, spec=body)
+    await service(cluster)
+    ports = sorted(found["ports"][0]["port"] for found in cluster.client.list(SLICES))
+    assert ports == [8080, 9090]
+
+
+async def test_published_before_they_are_ready(cluster: Cluster) -> None:
+    cluster.ready_after["slow"] = -1
+    await pod(cluster, "a", image="slow", hostname="a", subdomain="web")
+    await service(cluster, publishNotReadyAddresses=True, clusterIP="None")
+    (found,) = cluster.client.list(SLICES)
+    assert found["endpoints"][0]["conditions"] == {"ready": True, "serving": False, "terminating": False}
+    assert found["endpoints"][0]["hostname"] == "a"
+    assert found["metadata"]["labels"]["service.kubernetes.io/headless"] == ""
+    assert cluster.get("endpoints", "web")["subsets"][0]["addresses"][0]["hostname"] == "a"
+
+
+async def test_at_most_a_hundred_endpoints_per_slice(cluster: Cluster) -> None:
+    for number in range(130):
+        await pod(cluster, f"p{number}")
+    await service(cluster)
+    assert sorted(len(found["endpoints"]) for found in cluster.client.list(SLICES)) == [30, 100]
+
+
+async def test_hand_made_endpoints_are_mirrored(cluster: Cluster) -> None:
+    await service(cluster, selector=None)
+    assert not cluster.client.list(SLICES)
+    subsets = [{"addresses": [{"ip": "10.9.8.7"}], "ports": [{"port": 5432, "protocol": "TCP"}]}]
+    await cluster.create("endpoints", "web", subsets=subsets)
+    await cluster.run()
+    (found,) = cluster.client.list(SLICES)
+    assert found["endpoints"] == [{"addresses": ["10.9.8.7"], "conditions": {"ready": True}}]
+    assert found["ports"] == [{"name": "", "protocol": "TCP", "port": 5432}]

@@ -1,0 +1,68 @@
+"""Namespaces: what they get when they come, and how they go."""
+
+from __future__ import annotations
+
+from kuartui.embedded.controllers.namespaces import NamespaceController
+from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
+from tests.embedded.controllers.cluster import Cluster
+
+
+async def namespace(cluster: Cluster) -> None:
+    cluster.start(
+        NamespaceController(cluster.client),
+        ServiceAccountsController(cluster.client),
+        RootCAPublisher(cluster.client, "PEM"),
+    )
+    await cluster.create("namespaces", "team", spec={"finalizers": ["kubernetes"]}, status={"phase": "Active"})
+    await cluster.run()
+
+
+async def test_a_new_namespace_has_an_account_and_the_ca(cluster: Cluster) -> None:
+    await namespace(cluster)
+    assert cluster.get("serviceaccounts", "default", "team")
+    assert cluster.get("configmaps", "kube-root-ca.crt", "team")["data"] == {"ca.crt": "PEM"}
+
+
+async def test_both_come_back(cluster: Cluster) -> None:
+    await namespace(cluster)
+    await cluster.delete("serviceaccounts", "default", "team")
+    await cluster.edit("configmaps", "kube-root-ca.crt", {"data": {"ca.crt": "forged"}}, "team")
+    await cluster.run()
+    assert cluster.get("serviceaccounts", "default", "team")
+    assert cluster.get("configmaps", "kube-root-ca.crt", "team")["data"] == {"ca.crt": "PEM"}
+
+
+async def test_deletion_takes_pods_first_and_everything_in_the_end(cluster: Cluster) -> None:
+    await namespace(cluster)
+    body = {"nodeName": "n1", "containers": [{"name": "c"}]}
+    await cluster.create("pods", "p", "team", spec=body)
+    await cluster.create("widgets.example.com", "w", "team", apiVersion="example.com/v1", kind="Widget")
+    await cluster.delete("namespaces", "team")
+    await cluster.run(0.1)
+    assert cluster.get("pods", "p", "team")["metadata"]["deletionTimestamp"]
+    assert cluster.get("widgets.example.com", "w", "team")
+    found = {one["type"]: one for one in cluster.get("namespaces", "team")["status"]["conditions"]}
+    assert found["NamespaceContentRemaining"]["reason"] == "SomeResourcesRemain"
+    assert "pods. has 1 resource instances" in found["NamespaceContentRemaining"]["message"]
+    await cluster.run()
+    assert cluster.gone("namespaces", "team")
+    assert not [one for resource in cluster.store.resources() for one in cluster.client.list(resource, "team")]
+
+
+async def test_a_finalizer_keeps_it_and_the_conditions_say_so(cluster: Cluster) -> None:
+    await namespace(cluster)
+    await cluster.create("configmaps", "stuck", "team", metadata={"finalizers": ["example.com/hold"]})
+    await cluster.delete("namespaces", "team")
+    await cluster.run()
+    found = {one["type"]: one for one in cluster.get("namespaces", "team")["status"]["conditions"]}
+    remaining = found["NamespaceFinalizersRemaining"]
+    assert remaining["status"] == "True"
+    assert remaining["message"] == (
+        "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+    )
+    assert found["NamespaceContentRemaining"]["message"] == (
+        "Some resources are remaining: configmaps. has 1 resource instances"
+    )
+    await cluster.edit("configmaps", "stuck", {"metadata": {"finalizers": None}}, "team")
+    await cluster.run()
+    assert cluster.gone("namespaces", "team")
