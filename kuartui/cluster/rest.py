@@ -331,7 +331,8 @@ def unreachable(access: Access, error: BaseException) -> ClusterError:
         why = "it does not answer"
     else:
         os_error = getattr(error, "os_error", error)
-        why = (getattr(os_error, "strerror", None) or str(error) or type(error).__name__).lower()
+        number = getattr(os_error, "errno", None)
+        why = (os.strerror(number) if number else str(error) or type(error).__name__).lower()
     return ClusterError(f"cannot reach the cluster at {access.server}: {why}", hint="kuartui cluster status")
 
 

@@ -1,0 +1,94 @@
+"""A kubeconfig says where the cluster is, or its reader says what is wrong with it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kuartui.cluster.access import Access, plugin_command, read_access
+from kuartui.errors import ClusterError
+
+PEM = b"-----BEGIN CERTIFICATE-----\n"
+CONFIG = {
+    "current-context": "one",
+    "contexts": [
+        {"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "market"}},
+        {"name": "two", "context": {"cluster": "c", "user": "files"}},
+        {"name": "plugin", "context": {"cluster": "c", "user": "plugin"}},
+        {"name": "lost", "context": {"cluster": "nowhere"}},
+    ],
+    "clusters": [
+        {
+            "name": "c",
+            "cluster": {
+                "server": "https://127.0.0.1:6443/",
+                "certificate-authority-data": base64.b64encode(PEM).decode(),
+            },
+        }
+    ],
+    "users": [
+        {"name": "u", "user": {"token": "t"}},
+        {"name": "files", "user": {"tokenFile": "token", "client-certificate": "cert.pem"}},
+        {
+            "name": "plugin",
+            "user": {"exec": {"command": "get-token", "args": ["-x"], "env": [{"name": "A", "value": "b"}]}},
+        },
+    ],
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(CONFIG))
+    (tmp_path / "token").write_text("from a file\n")
+    (tmp_path / "cert.pem").write_bytes(PEM)
+    return file
+
+
+def test_the_current_context(path: Path) -> None:
+    access = read_access(path)
+    assert (access.server, access.context, access.namespace) == ("https://127.0.0.1:6443", "one", "market")
+    assert (access.token, access.ca, access.is_loopback) == ("t", PEM, True)
+
+
+def test_another_context_with_files(path: Path) -> None:
+    access = read_access(path, "two")
+    assert (access.token, access.certificate, access.namespace) == ("from a file", PEM, "default")
+    assert "from a file" not in repr(access), "no secrets in logs"
+
+
+def test_a_credential_plugin(path: Path) -> None:
+    command, environment = plugin_command(read_access(path, "plugin"))
+    assert command == ["get-token", "-x"]
+    assert environment["A"] == "b"
+    assert "ExecCredential" in environment["KUBERNETES_EXEC_INFO"]
+
+
+@pytest.mark.parametrize(
+    ("context", "text"),
+    [("three", "has no context 'three'"), ("lost", "has no cluster 'nowhere'")],
+)
+def test_a_context_that_leads_nowhere(path: Path, context: str, text: str) -> None:
+    with pytest.raises(ClusterError, match=text):
+        read_access(path, context)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "a: [", "current-context: x"])
+def test_what_is_no_kubeconfig(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config").write_text(content)
+    with pytest.raises(ClusterError):
+        read_access(tmp_path / "config")
+
+
+def test_no_kubeconfig(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="no kubeconfig at"):
+        read_access(tmp_path / "config")
+
+
+def test_unusable_certificates() -> None:
+    with pytest.raises(ClusterError, match="unusable certificates"):
+        Access(server="https://x", ca=b"nonsense", context="one").tls()

@@ -1,0 +1,150 @@
+"""The client turns answers into objects and failures into one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from kuartui.cluster import exec as cluster_exec
+from kuartui.cluster.access import Access
+from kuartui.cluster.resources import Resource, known
+from kuartui.cluster.rest import Api
+from kuartui.errors import ApiError, ClusterError
+from tests.cluster.server import serving
+
+PODS = Resource("Pod", "", "v1", "pods")
+
+
+def test_paths() -> None:
+    deployments = known("Deployment")
+    assert deployments is not None
+    assert deployments.path("a", "web", "scale") == "/apis/apps/v1/namespaces/a/deployments/web/scale"
+    assert PODS.path() == "/api/v1/pods"
+    nodes = known("Node", "v1")
+    assert nodes is not None
+    assert nodes.path("ignored", "n1") == "/api/v1/nodes/n1"
+    assert known("Deployment", "other/v1") is None
+    older = known("HorizontalPodAutoscaler", "autoscaling/v1")
+    assert older is not None
+    assert older.api_version == "autoscaling/v1"
+
+
+async def test_lists_are_read_page_by_page() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "Bearer secret"
+        token = request.query.get("continue")
+        page = {"items": [{"metadata": {"name": "b" if token else "a"}}], "metadata": {"resourceVersion": "7"}}
+        if not token:
+            page["metadata"]["continue"] = "more"  # type: ignore[call-overload]
+        return web.json_response(page)
+
+    async with serving(handler) as access, Api(access) as api:
+        listing = await api.list(PODS, "here")
+    assert [item["metadata"]["name"] for item in listing.items] == ["a", "b"]
+    assert listing.items[0]["kind"] == "Pod"
+    assert listing.resource_version == "7"
+
+
+async def test_a_failure_says_what_the_server_said() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.Response(status=404, text="<html>not here</html>")
+        status = {"kind": "Status", "message": 'pods "a" is forbidden', "reason": "Forbidden", "code": 403}
+        return web.json_response(status, status=403)
+
+    async with serving(handler) as access, Api(access) as api:
+        assert await api.read(PODS, "here", "a") is None
+        with pytest.raises(ApiError, match="is forbidden") as caught:
+            await api.create(PODS, {"metadata": {"name": "a"}}, namespace="here")
+        assert (caught.value.code, caught.value.reason) == (403, "Forbidden")
+
+
+async def test_garbage_is_not_an_object() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(text="welcome to the captive portal")
+
+    async with serving(handler) as access, Api(access) as api:
+        with pytest.raises(ClusterError, match="not JSON"):
+            await api.read(PODS, "here", "a")
+
+
+async def test_nobody_is_there() -> None:
+    async with Api(Access(server="http://127.0.0.1:9")) as api:
+        with pytest.raises(ClusterError, match=r"cannot reach the cluster at http://127\.0\.0\.1:9: .*refused"):
+            await api.list(PODS)
+
+
+async def test_a_server_that_does_not_answer() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        await asyncio.sleep(5)
+        return web.Response()
+
+    async with serving(handler) as access, Api(access) as api:
+        with pytest.raises(ClusterError, match="did not answer within"):
+            await api.request("GET", "/version", timeout=0.05)
+
+
+async def test_kinds_are_discovered() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        assert "g=apidiscovery.k8s.io" in request.headers["Accept"]
+        found: dict[str, Any] = {"items": []}
+        if request.path == "/apis":
+            resource = {"resource": "roses", "responseKind": {"kind": "Rose"}, "scope": "Cluster", "verbs": ["get"]}
+            versions = [{"version": "v2", "resources": [resource]}, {"version": "v1", "resources": [resource]}]
+            found["items"] = [{"metadata": {"name": "garden.dev"}, "versions": versions}]
+        return web.json_response(found)
+
+    async with serving(handler) as access, Api(access) as api:
+        assert (await api.resource("Rose")).path("", "red") == "/apis/garden.dev/v2/roses/red"
+        assert (await api.resource("Rose", "garden.dev/v1")).version == "v1"
+        with pytest.raises(ClusterError, match="no kind Tulip"):
+            await api.resource("Tulip")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ({"status": "Success"}, 0),
+        ({"status": "Failure", "details": {"causes": [{"reason": "ExitCode", "message": "3"}]}}, 3),
+    ],
+)
+async def test_exec(status: dict[str, Any], code: int) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",))
+        await socket.prepare(request)
+        assert request.query.getall("command") == ["echo", "hi"]
+        await socket.send_bytes(b"\x01hel")
+        await socket.send_bytes(b"\x01lo\n")
+        await socket.send_bytes(b"\x02oh")
+        await socket.send_bytes(b"\x03" + json.dumps(status).encode())
+        await socket.close()
+        return socket
+
+    async with serving(handler) as access, Api(access) as api:
+        result = await cluster_exec.run(api, "here", "a", ("echo", "hi"))
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "hello\n", "oh")
+
+
+async def test_exec_where_there_is_no_pod() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=404)
+
+    async with serving(handler) as access, Api(access) as api:
+        with pytest.raises(ApiError, match="cannot run a command in pod here/a"):
+            await cluster_exec.run(api, "here", "a", ("true",))
+
+
+async def test_exec_that_breaks_off() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",))
+        await socket.prepare(request)
+        await socket.close()
+        return socket
+
+    async with serving(handler) as access, Api(access) as api:
+        with pytest.raises(ClusterError, match="without a status"):
+            await cluster_exec.run(api, "here", "a", ("true",))
