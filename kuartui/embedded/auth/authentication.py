@@ -1,0 +1,128 @@
+"""Who sends a request: tokens, client certificates, impersonation; else nobody in particular.
+
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from kuartui.embedded.api.request import ANONYMOUS, Request, User
+from kuartui.embedded.auth.tokens import BadToken, TokenSigner
+from kuartui.embedded.clock import Clock
+from kuartui.embedded.meta.errors import StatusError, unauthorized
+from kuartui.embedded.store import Store
+
+Obj = dict[str, Any]
+
+AUTHENTICATED = "system:authenticated"
+SERVICE_ACCOUNTS = "system:serviceaccounts"
+EXTRA_HEADER = "impersonate-extra-"
+
+Authorize = Callable[[User, str, str, str, str], None]
+"""(user, group, resource, name, subresource): raises 403 unless the user may impersonate that."""
+
+
+class Authenticator:
+    """Knows static tokens and the cluster's service accounts; certificates are checked by TLS already."""
+
+    def __init__(self, store: Store, signer: TokenSigner, clock: Clock, tokens: Mapping[str, User]) -> None:
+        self._store, self._signer, self._clock = store, signer, clock
+        self._tokens = dict(tokens)
+
+    def add_token(self, token: str, user: User) -> None:
+        """Accept a static token from now on."""
+        self._tokens[token] = user
+
+    def authenticate(self, request: Request, certificate: Obj | None) -> User:
+        """The sender. Raises 401 for credentials that are wrong; none at all means anonymous."""
+        user = self._certificate_user(certificate)
+        header = request.headers.get("authorization", "")
+        if user is None and header[:7].lower() == "bearer ":
+            user = self.token_user(header[7:].strip())
+        if user is None and header:
+            raise unauthorized()
+        return user or ANONYMOUS
+
+    def token_user(self, token: str) -> User:
+        """The owner of a bearer token. Raises 401."""
+        for known, user in self._tokens.items():
+            if hmac.compare_digest(known.encode(), token.encode()):
+                return user
+        try:
+            claims = self._signer.verify(token, self._clock.now())
+        except BadToken as error:
+            raise unauthorized() from error
+        return self.account_user(claims)
+
+    def account_user(self, claims: Obj) -> User:
+        """The service account of a token's claims, if it and what the token is bound to still exist."""
+        private = claims["kubernetes.io"]
+        namespace, account = private["namespace"], private["serviceaccount"]
+        found = self._store.get("serviceaccounts", namespace, account["name"])
+        if found is None or found.uid != account["uid"]:
+            raise unauthorized()
+        extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
+        for kind in ("pod", "secret"):
+            if kind in private:
+                bound = self._store.get(f"{kind}s", namespace, private[kind]["name"])
+                if bound is None or bound.uid != private[kind]["uid"]:
+                    raise unauthorized()
+                if kind == "pod":
+                    extra["authentication.kubernetes.io/pod-name"] = (private[kind]["name"],)
+                    extra["authentication.kubernetes.io/pod-uid"] = (private[kind]["uid"],)
+        if "node" in private:
+            extra["authentication.kubernetes.io/node-name"] = (private["node"]["name"],)
+            extra["authentication.kubernetes.io/node-uid"] = (private["node"]["uid"],)
+        return account_user(namespace, account["name"], account["uid"], extra)
+
+    def _certificate_user(self, certificate: Obj | None) -> User | None:
+        if not certificate:
+            return None
+        names = [pair for part in certificate.get("subject", ()) for pair in part]
+        name = next((value for key, value in names if key == "commonName"), "")
+        groups = tuple(value for key, value in names if key == "organizationName")
+        return User(name, (*groups, AUTHENTICATED)) if name else None
+
+
+def account_user(namespace: str, name: str, uid: str = "", extra: Mapping[str, tuple[str, ...]] | None = None) -> User:
+    """A service account as a user."""
+    groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
+    return User(f"system:serviceaccount:{namespace}:{name}", groups, uid, extra or {})
+
+
+def impersonate(request: Request, user: User, authorize: Authorize) -> User:
+    """The user that `Impersonate-*` headers ask for. Raises 403 where `user` may not, 500 for headers without one."""
+    name = request.headers.get("impersonate-user", "")
+    groups = tuple(g for g in request.headers.get("impersonate-group", "").split(",") if g)
+    extra = {
+        unquote(key.removeprefix(EXTRA_HEADER)): tuple(value.split(","))
+        for key, value in request.headers.items()
+        if key.startswith(EXTRA_HEADER)
+    }
+    uid = request.headers.get("impersonate-uid", "")
+    if not name:
+        if groups or extra or uid:
+            raise StatusError(
+                500,
+                "InternalError",
+                "Internal error occurred: requested &user.DefaultInfo without impersonating a user",
+            )
+        return user
+    parts = name.split(":")
+    if name.startswith("system:serviceaccount:") and len(parts) == 4:
+        authorize(user, "", "serviceaccounts", parts[3], parts[2])
+        if not groups:
+            groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{parts[2]}")
+    else:
+        authorize(user, "", "users", name, "")
+    for group in groups if request.headers.get("impersonate-group") else ():
+        authorize(user, "", "groups", group, "")
+    for key in extra:
+        authorize(user, "authentication.k8s.io", f"userextras/{key}", "", "")
+    if name != ANONYMOUS.name and AUTHENTICATED not in groups:
+        groups = (*groups, AUTHENTICATED)
+    return User(name, groups, uid, extra)

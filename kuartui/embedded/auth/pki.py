@@ -1,0 +1,139 @@
+"""A cluster's own certificate authority, its certificates and the key that signs service account tokens.
+
+Elliptic curves throughout: RSA keys would cost a noticeable part of a second at the first start.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+YEARS_10 = timedelta(days=3650)
+YEAR = timedelta(days=365)
+SKEW = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate and its key, both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+def new_key() -> bytes:
+    """A fresh private key, PEM."""
+    return _pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+def new_authority(name: str = "kubernetes") -> KeyPair:
+    """A self-signed certificate authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = (
+        _builder(subject, subject, key.public_key(), YEARS_10)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_usage(sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+
+
+def server_certificate(authority: KeyPair, names: Sequence[str]) -> KeyPair:
+    """For the API server, under all its names and addresses."""
+    alternatives: list[x509.GeneralName] = []
+    for name in names:
+        try:
+            alternatives.append(x509.IPAddress(ipaddress.ip_address(name)))
+        except ValueError:
+            alternatives.append(x509.DNSName(name))
+    return _issue(authority, "kube-apiserver", (), ExtendedKeyUsageOID.SERVER_AUTH, YEAR, alternatives)
+
+
+def client_certificate(authority: KeyPair, user: str, groups: Sequence[str]) -> KeyPair:
+    """For a user in groups (CN and O)."""
+    return _issue(authority, user, groups, ExtendedKeyUsageOID.CLIENT_AUTH, YEAR, ())
+
+
+def _issue(
+    authority: KeyPair,
+    name: str,
+    groups: Sequence[str],
+    usage: x509.ObjectIdentifier,
+    lifetime: timedelta,
+    alternatives: Sequence[x509.GeneralName],
+) -> KeyPair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    subject.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
+    issuer, issuer_key = load(authority)
+    builder = (
+        _builder(x509.Name(subject), issuer.subject, key.public_key(), lifetime)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(sign=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    if alternatives:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    certificate = builder.sign(issuer_key, hashes.SHA256())
+    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+
+
+def load(pair: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """The parsed certificate and key. Raises ValueError for anything else."""
+    key = serialization.load_pem_private_key(pair.key, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("not an elliptic curve key")
+    return x509.load_pem_x509_certificate(pair.certificate), key
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, lifetime: timedelta
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)  # certificates are checked against the machine's time by clients, never the cluster's
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - SKEW)
+        .not_valid_after(now + lifetime)
+    )
+
+
+def _usage(sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=not sign,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign,
+        crl_sign=sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def write_pair(pair: KeyPair, certificate: Path, key: Path) -> None:
+    """Both files, the key readable by its owner only."""
+    certificate.write_bytes(pair.certificate)
+    key.touch(mode=0o600)
+    key.write_bytes(pair.key)
