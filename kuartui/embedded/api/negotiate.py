@@ -1,7 +1,7 @@
-"""Which formats a client sends and wants.
+"""Which format a client wants its answer in.
 
-k8s.io/apiserver/pkg/endpoints/handlers/negotiation. Bodies come as JSON, YAML or protobuf; answers go out as JSON or
-YAML, as the object itself, as a Table or as its metadata only.
+k8s.io/apiserver/pkg/endpoints/handlers/negotiation. Answers go out as JSON or YAML: the object itself, a Table, or its
+metadata only.
 """
 
 from __future__ import annotations
@@ -12,17 +12,11 @@ from typing import Any
 import orjson
 
 from kuartui.embedded.api.request import JSON, Request, Response
-from kuartui.embedded.api.resources import Endpoint
-from kuartui.embedded.meta import decode, errors, protobuf
-from kuartui.embedded.meta.errors import StatusError, bad_request
-
-Obj = dict[str, Any]
+from kuartui.embedded.meta import errors
 
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPTED = (JSON, YAML, PROTOBUF)
-MAX_BODY = 3 * 1024 * 1024
-_SUMMARY = 30  # bytes of a body that an error shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,108 +81,3 @@ def to_yaml(value: Any) -> bytes:
     dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(value, Dumper=dumper, default_flow_style=False, allow_unicode=True)
     return text.encode()
-
-
-def media_type(request: Request) -> str:
-    """The body's; JSON where a client does not say."""
-    return request.headers.get("content-type", "").partition(";")[0].strip() or JSON
-
-
-def parse_body(request: Request) -> Any:
-    """The body as data. Raises 400, 415."""
-    media = media_type(request)
-    if media == JSON:
-        return decode.parse_json(request.body)
-    if media == YAML:
-        return decode.parse_yaml(request.body)
-    if media == PROTOBUF:
-        return protobuf.decode(request.body)
-    raise errors.unsupported_media_type(
-        f"the body of the request was in an unknown format - accepted media types include: {', '.join(ACCEPTED)}"
-    )
-
-
-def options(request: Request, kind: str) -> Obj:
-    """DeleteOptions, PodExecOptions and the like from a body; {} without one."""
-    if not request.body:
-        return {}
-    value = parse_body(request)
-    if not isinstance(value, dict):
-        raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {_summary(request.body)}")
-    if value.get("kind", kind) != kind:
-        raise bad_request(f"decoded object cannot be converted to {kind}")
-    return {key: item for key, item in value.items() if key not in ("apiVersion", "kind")}
-
-
-def body_object(request: Request, endpoint: Endpoint, api_version: str = "", kind: str = "") -> Obj:
-    """The object in a body, canonical, in the endpoint's version. Raises 400 as kube-apiserver words it.
-
-    `api_version` and `kind` name what is expected where that is not the endpoint's own kind (subresources).
-    """
-    from kuartui.embedded.meta import schema
-
-    expected, wanted_version = kind or endpoint.kind, api_version or endpoint.api_version
-    value = parse_body(request)
-    if not isinstance(value, dict):
-        shown = "array" if isinstance(value, list) else "string" if isinstance(value, str) else "number"
-        why = f'couldn\'t get version/kind; json parse error: json: cannot unmarshal {shown} into Go value of type struct {{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }}'
-        raise bad_request(why)
-    got_version, got_kind = value.get("apiVersion") or wanted_version, value.get("kind") or expected
-    if not isinstance(got_version, str) or not isinstance(got_kind, str):
-        raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field")
-    if got_kind != expected:
-        group, _, version = got_version.rpartition("/")
-        if not endpoint.custom and schema.for_kind(group, version, got_kind):
-            why = f"converting ({version}.{got_kind}) to (*unversioned.{expected}): unknown conversion"
-            raise decode.cannot_handle_as(got_kind, version, expected, why)
-        raise unregistered(request, got_kind, got_version, expected)
-    if got_version != wanted_version:
-        raise bad_request(
-            f"the API version in the data ({got_version}) does not match the expected API version ({wanted_version})"
-        )
-    value["apiVersion"], value["kind"] = got_version, got_kind
-    node = endpoint.node
-    if kind and kind != endpoint.kind:
-        group, _, version = wanted_version.rpartition("/")
-        node = schema.for_kind(group, version, kind) or schema.Node({"type": "object"})
-    return checked(request, value, node, expected, body=request.body)
-
-
-def checked(request: Request, value: Obj, node: Any, kind: str, body: bytes = b"") -> Obj:
-    """Decode as Go would, and handle unknown and duplicate fields as fieldValidation asks."""
-    version = str(value.get("apiVersion", "")).rpartition("/")[2]
-    decoder = decode.Decoder()
-    try:
-        result: Obj = decoder.decode(value, node, kind)
-    except decode.DecodeError as error:
-        raise decode.cannot_handle(kind, version, str(error)) from error
-    complaints = complaints_of(decoder, body if media_type(request) == JSON else b"")
-    if complaints:
-        mode = validation_mode(request)
-        if mode == "Strict":
-            raise decode.cannot_handle(kind, version, f"strict decoding error: {', '.join(complaints)}")
-        if mode == "Warn":
-            request.warnings += complaints
-    return result
-
-
-def complaints_of(decoder: decode.Decoder, body: bytes) -> list[str]:
-    """What strict decoding says."""
-    twice = decode.duplicates(body) if body and b'"' in body else []
-    return [f'duplicate field "{path}"' for path in twice] + [f'unknown field "{path}"' for path in decoder.unknown]
-
-
-def validation_mode(request: Request) -> str:
-    """Strict, Warn (the default) or Ignore."""
-    return request.param("fieldValidation") or "Warn"
-
-
-def unregistered(request: Request, kind: str, api_version: str, expected: str) -> StatusError:
-    """A kind that nobody knows."""
-    why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
-    return decode.cannot_handle_as(kind, api_version.rpartition("/")[2], expected, why)
-
-
-def _summary(body: bytes) -> str:
-    shown = body[:_SUMMARY].decode(errors="replace")
-    return shown + (" ..." if len(body) > _SUMMARY else "")

@@ -8,12 +8,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.kinds.base import WriteContext
 from kuartui.embedded.meta import fielderr, names, random
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.fielderr import FieldError
 from kuartui.embedded.meta.time import format_time
+from kuartui.embedded.store import Stored
 
 Obj = dict[str, Any]
 
@@ -23,16 +26,28 @@ IMMUTABLE = "field is immutable"
 
 def to_storage(endpoint: Endpoint, obj: Obj) -> Obj:
     """The object in its storage version."""
-    if endpoint.version == endpoint.resource.storage:
+    if endpoint.is_storage:
         return obj
     return endpoint.strategy.convert(obj, endpoint.resource.storage)
 
 
 def from_storage(endpoint: Endpoint, obj: Obj) -> Obj:
     """The stored object in the endpoint's version; shared when nothing changes."""
-    if endpoint.version == endpoint.resource.storage:
+    if endpoint.is_storage:
         return obj
-    return endpoint.strategy.convert(obj, endpoint.version)
+    twin = endpoint.resource.stored != endpoint.resource.name
+    return endpoint.strategy.convert(obj, endpoint.api_version if twin else endpoint.version)
+
+
+def raw_in(endpoint: Endpoint, stored: Stored) -> bytes:
+    """A stored object as JSON in the endpoint's version."""
+    if endpoint.is_storage:
+        return stored.raw
+    key = ("raw", endpoint.api_version)
+    found: bytes | None = stored.cache.get(key)
+    if found is None:
+        found = stored.cache[key] = orjson.dumps(from_storage(endpoint, stored.data))
+    return found
 
 
 def prepare_metadata(endpoint: Endpoint, obj: Obj, namespace: str, now: datetime) -> None:

@@ -116,9 +116,9 @@ def list_page(rest: Rest, endpoint: Endpoint, namespace: str | None, request: Re
 def _candidates(rest: Rest, endpoint: Endpoint, namespace: str | None, passing: Filter) -> list[Stored]:
     name = next((value for field, value, equal in passing.fields if field == "metadata.name" and equal), passing.name)
     if name and (namespace is not None or not endpoint.resource.namespaced):
-        one = rest.store.get(endpoint.resource.name, namespace or "", name)
+        one = rest.store.get(endpoint.resource.stored, namespace or "", name)
         return [one] if one else []
-    return rest.store.list(endpoint.resource.name, namespace)
+    return rest.store.list(endpoint.resource.stored, namespace)
 
 
 def _number(request: Request, name: str) -> int:
@@ -182,18 +182,8 @@ def list_bytes(endpoint: Endpoint, page: Page, kind: str) -> bytes:
         if page.remaining is not None:
             metadata["remainingItemCount"] = page.remaining
     head = orjson.dumps({"kind": kind, "apiVersion": endpoint.api_version, "metadata": metadata})
-    items = b",".join(object_bytes(endpoint, stored) for stored in page.items)
+    items = b",".join(objects.raw_in(endpoint, stored) for stored in page.items)
     return head[:-1] + b',"items":[' + items + b"]}"
-
-
-def object_bytes(endpoint: Endpoint, stored: Stored) -> bytes:
-    """An object as JSON in the endpoint's version."""
-    if endpoint.version == endpoint.resource.storage:
-        return stored.raw
-    cached: bytes | None = stored.cache.get(endpoint.version)
-    if cached is None:
-        cached = stored.cache[endpoint.version] = orjson.dumps(objects.from_storage(endpoint, stored.mutable()))
-    return cached
 
 
 class Watcher:
@@ -228,7 +218,7 @@ class Watcher:
                 candidates = _candidates(rest, endpoint, namespace, self.filter)
                 self.first = [s for s in candidates if self.filter.passes(s)]
             self.start = rest.store.revision
-            self.watch = rest.store.watch(endpoint.resource.name, namespace, since)
+            self.watch = rest.store.watch(endpoint.resource.stored, namespace, since)
         except Compacted as error:
             self.expired = errors.expired(TOO_OLD.format(since, error.args[1]))
 

@@ -12,8 +12,8 @@ from kuartui.embedded.meta import schema
 
 Obj = dict[str, Any]
 
-#: objects are stored in this version where it is not the preferred one
-STORAGE = {"events.events.k8s.io": "v1"}
+#: resources that show the objects of another one
+TWINS = {"events.events.k8s.io": "events"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class Endpoint:
     @property
     def kind(self) -> str:
         return self.resource.kind
+
+    @property
+    def is_storage(self) -> bool:
+        """Whether objects are stored in just this version."""
+        return self.version == self.resource.storage and self.resource.stored == self.resource.name
 
     def subresource(self, name: str) -> Obj | None:
         found: Obj | None = next((s for s in self.entry.get("subresources", ()) if s["subresource"] == name), None)
@@ -73,6 +78,7 @@ class Resources:
             verbs=tuple(entry["verbs"]),
             subresources=tuple(s["subresource"] for s in entry.get("subresources", ())),
             list_kind=f"{kind}List",
+            stored_as=TWINS.get(f"{entry['resource']}.{group}", ""),
         )
         node = schema.for_kind(group, version, kind) or schema.Node({"type": "object"})
         endpoint = Endpoint(resource, version, entry, node, strategy(resource.name))

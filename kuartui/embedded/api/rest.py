@@ -60,7 +60,7 @@ class Rest:
 
     def get(self, endpoint: Endpoint, namespace: str, name: str) -> Stored:
         """Raises 404."""
-        found = self.store.get(endpoint.resource.name, namespace if endpoint.resource.namespaced else "", name)
+        found = self.store.get(endpoint.resource.stored, namespace if endpoint.resource.namespaced else "", name)
         if found is None:
             raise errors.not_found(endpoint.resource.name, name)
         return found
@@ -108,10 +108,10 @@ class Rest:
         name = obj["metadata"]["name"]
         space = namespace if endpoint.resource.namespaced else ""
         if write.dry_run:
-            if self.store.get(endpoint.resource.name, space, name):
+            if self.store.get(endpoint.resource.stored, space, name):
                 raise AlreadyExists(name)
             return objects.from_storage(endpoint, obj)
-        return objects.from_storage(endpoint, self.store.create(endpoint.resource.name, space, name, obj).data)
+        return objects.from_storage(endpoint, self.store.create(endpoint.resource.stored, space, name, obj).data)
 
     # Updating
 
@@ -134,7 +134,7 @@ class Rest:
         """
         space = namespace if endpoint.resource.namespaced else ""
         for attempt in range(RETRIES):
-            current = self.store.get(endpoint.resource.name, space, name)
+            current = self.store.get(endpoint.resource.stored, space, name)
             if current is None:
                 if not create:
                     raise errors.not_found(endpoint.resource.name, name)
@@ -204,7 +204,7 @@ class Rest:
             return objects.from_storage(endpoint, old)
         if write.dry_run:
             return objects.from_storage(endpoint, new)
-        resource = endpoint.resource.name
+        resource = endpoint.resource.stored
         if new["metadata"].get("deletionTimestamp") and _is_done(new):
             return objects.from_storage(endpoint, self.store.delete(resource, space, name, current.rv).data)
         return objects.from_storage(endpoint, self.store.update(resource, space, name, new, current.rv).data)
@@ -225,7 +225,7 @@ class Rest:
         """Delete gracefully; give the object and whether it is gone at once."""
         space = namespace if endpoint.resource.namespaced else ""
         for attempt in range(RETRIES):
-            current = self.store.get(endpoint.resource.name, space, name)
+            current = self.store.get(endpoint.resource.stored, space, name)
             if current is None:
                 raise errors.not_found(endpoint.resource.name, name)
             problem = objects.precondition_error(endpoint, current.data, options.get("preconditions") or {})

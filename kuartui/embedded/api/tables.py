@@ -34,9 +34,9 @@ TABLE = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
 
 def columns(endpoint: Endpoint) -> list[Obj]:
     """Column definitions of a resource."""
-    custom = getattr(endpoint.strategy, "columns", None)
-    if custom is not None:
-        return list(custom(endpoint.version))
+    own = endpoint.strategy.columns(endpoint.version)
+    if own is not None:
+        return own
     resource = endpoint.resource
     found = data.tables().get(f"{resource.group}/{endpoint.version}/{resource.plural}")
     if found is None:

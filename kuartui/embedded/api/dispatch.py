@@ -1,0 +1,308 @@
+"""One request, from the edge to its answer: authenticate, authorise, find the endpoint, do the verb."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kuartui.embedded.api import bodies, reading, tables
+from kuartui.embedded.api.discovery import VERSION, Discovery
+from kuartui.embedded.api.openapi import OpenApi
+from kuartui.embedded.api.request import Info, Request, Response, User, json_response, parse_info, text_response
+from kuartui.embedded.api.resources import Endpoint
+from kuartui.embedded.api.rest import Rest, Write
+from kuartui.embedded.auth.authentication import Authenticator, impersonate
+from kuartui.embedded.auth.rbac import Action, Authorizer, forbidden_text
+from kuartui.embedded.meta import errors
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.store import Stored
+
+Obj = dict[str, Any]
+
+Special = Callable[[Request, Endpoint], Awaitable[Response | None]]
+"""Serves what is not plain reading and writing (subresources, reviews); None if the request is none of that."""
+
+
+class Dispatcher:
+    """Answers every request of one cluster."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        address: str,
+        special: Special,
+        extra: Special | None = None,
+    ) -> None:
+        self.rest = rest
+        self.authenticator, self.authorizer = authenticator, authorizer
+        self.discovery = Discovery(rest.resources, address)
+        self.openapi = OpenApi(rest.resources)
+        self._special = special
+        self.paths: dict[str, Callable[[Request], Awaitable[Response]]] = {}
+        """Further non-resource paths: whole ones, served after authorisation."""
+
+    async def handle(self, request: Request) -> Response:
+        """The answer. Raises StatusError for everything that is no success."""
+        self.admit(request)
+        info = request.info
+        if not info.is_resource:
+            return await self._path(request)
+        endpoint = self.endpoint(info)
+        special = await self._special(request, endpoint)
+        if special is not None:
+            return special
+        if info.subresource and endpoint.subresource(info.subresource) is None:
+            raise errors.path_not_found()
+        return await self._verb(request, endpoint)
+
+    def admit(self, request: Request, certificate: Obj | None = None) -> None:
+        """Find out who asks for what, and whether they may. Raises 401 and 403."""
+        request.info = parse_info(request.method, request.path, request.query)
+        user = self.authenticator.authenticate(request, certificate)
+        request.user = impersonate(request, user, self._may_impersonate)
+        self._authorize(request)
+
+    def _may_impersonate(self, user: User, group: str, resource: str, name: str, namespace: str) -> None:
+        plural, _, sub = resource.partition("/")
+        self.require(user, Action("impersonate", group, plural, sub, namespace, name))
+
+    def require(self, user: User, action: Action) -> None:
+        """Raises 403 unless the user may."""
+        if not self.authorizer.allows(user, action):
+            resource = f"{action.resource}.{action.group}" if action.group else action.resource
+            raise errors.forbidden(resource, action.name, forbidden_text(user, action))
+
+    def _authorize(self, request: Request) -> None:
+        info = request.info
+        if info.is_resource:
+            action = Action(info.verb, info.group, info.resource, info.subresource, info.namespace, info.name)
+        else:
+            action = Action(info.verb, path=info.path)
+        self.require(request.user, action)
+
+    def endpoint(self, info: Info) -> Endpoint:
+        """What the path names. Raises 404."""
+        found = self.rest.resources.find(info.group, info.version, info.resource)
+        if found is None:
+            raise errors.path_not_found()
+        if found.resource.namespaced and not info.namespace and info.verb not in ("list", "watch", "deletecollection"):
+            # reviews and creations need a namespace; only collections may span all
+            raise errors.path_not_found() if info.name else errors.bad_request("namespace is required")
+        return found
+
+    async def _path(self, request: Request) -> Response:
+        path = request.path.rstrip("/") or "/"
+        if path in self.paths:
+            return await self.paths[path](request)
+        if path.startswith("/openapi"):
+            return self.openapi.answer(request)
+        if path == "/version":
+            return json_response(VERSION)
+        if path in ("/healthz", "/livez", "/readyz") or path.startswith(("/healthz/", "/livez/", "/readyz/")):
+            return text_response(_health(path, "verbose" in request.query))
+        if path == "/":
+            return json_response(
+                {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
+            )
+        found = self.discovery.answer(request)
+        if found is not None:
+            return found
+        if path.startswith(("/api/", "/apis/")):
+            raise errors.path_not_found()
+        raise errors.path_not_found()
+
+    async def _verb(self, request: Request, endpoint: Endpoint) -> Response:
+        info = request.info
+        verbs = {"list": self._list, "watch": self._watch, "get": self._get, "create": self._create}
+        verbs |= {"update": self._update, "patch": self._patch, "delete": self._delete}
+        verbs["deletecollection"] = self._delete_all
+        served = endpoint.subresource(info.subresource) if info.subresource else endpoint.entry
+        if info.verb not in verbs or served is None or info.verb not in served["verbs"]:
+            raise StatusError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+            )
+        return await verbs[info.verb](request, endpoint)
+
+    # Reading
+
+    async def _list(self, request: Request, endpoint: Endpoint) -> Response:
+        page = reading.list_page(self.rest, endpoint, _namespace(request, endpoint), request)
+        return self._page(request, endpoint, page)
+
+    def _page(self, request: Request, endpoint: Endpoint, page: reading.Page) -> Response:
+        kind = _accept(request)
+        if kind == "table":
+            body = tables.table(endpoint, page, self.rest.clock.now(), request.param("includeObject", "Metadata"))
+            return Response(200, body, TABLE_TYPE)
+        if kind == "partial":
+            items = [tables.partial(stored.data) for stored in page.items]
+            meta = {"resourceVersion": str(page.revision)}
+            value = {
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": meta,
+                "items": items,
+            }
+            return json_response(value)
+        return Response(200, reading.list_bytes(endpoint, page, endpoint.resource.list_kind))
+
+    async def _get(self, request: Request, endpoint: Endpoint) -> Response:
+        stored = self.rest.get(endpoint, request.info.namespace, request.info.name)
+        return self._one(request, endpoint, stored)
+
+    def _one(self, request: Request, endpoint: Endpoint, stored: Stored, status: int = 200) -> Response:
+        kind = _accept(request)
+        if kind == "table":
+            page = reading.Page([stored], stored.rv)
+            body = tables.table(endpoint, page, self.rest.clock.now(), request.param("includeObject", "Metadata"))
+            return Response(status, body, TABLE_TYPE)
+        if kind == "partial":
+            return json_response(tables.partial(stored.data), status)
+        return Response(status, reading.object_bytes(endpoint, stored))
+
+    async def _watch(self, request: Request, endpoint: Endpoint) -> Response:
+        namespace = _namespace(request, endpoint)
+        kind = _accept(request)
+        if kind == "table":
+            events = tables.TableEvents(endpoint, request.param("includeObject", "Metadata"), self.rest.clock.now)
+            watcher = reading.Watcher(self.rest, endpoint, namespace, request, events)
+            watcher.encode_bookmark = events.bookmark  # type: ignore[method-assign]
+            return Response(200, content_type=TABLE_TYPE, stream=watcher.stream())
+        watcher = reading.Watcher(
+            self.rest, endpoint, namespace, request, lambda _, stored: reading.object_bytes(endpoint, stored)
+        )
+        return Response(200, stream=watcher.stream())
+
+    # Writing
+
+    def write(self, request: Request) -> Write:
+        """The options of a write. Raises 422 for a dry run of another kind than All."""
+        dry = request.query.get("dryRun", [])
+        if any(value != "All" for value in dry):
+            why = f'Unsupported value: ["{dry[0]}"]: supported values: "All"'
+            raise StatusError(422, "Invalid", f'CreateOptions.meta.k8s.io "" is invalid: dryRun: {why}')
+        agent = request.headers.get("user-agent", "unknown").partition("/")[0][:128]
+        return Write(
+            user=request.user,
+            manager=request.param("fieldManager") or agent or "unknown",
+            dry_run=bool(dry),
+            subresource=request.info.subresource,
+            force=request.flag("force"),
+            warnings=request.warnings,
+        )
+
+    def _answer(self, request: Request, endpoint: Endpoint, obj: Obj, status: int = 200) -> Response:
+        metadata = obj["metadata"]
+        if _accept(request) == "json":
+            return json_response(obj, status)
+        from kuartui.embedded.store import Key
+
+        key = Key(endpoint.resource.name, metadata.get("namespace", ""), metadata.get("name", ""))
+        return self._one(request, endpoint, Stored(key, obj, int(metadata.get("resourceVersion") or 0)), status)
+
+    async def _create(self, request: Request, endpoint: Endpoint) -> Response:
+        obj = bodies.read_object(request, endpoint)
+        created = await self.rest.create(endpoint, request.info.namespace, obj, self._manager(request, "create"))
+        return self._answer(request, endpoint, created, 201)
+
+    def _manager(self, request: Request, _: str) -> Write:
+        return self.write(request)
+
+    async def _update(self, request: Request, endpoint: Endpoint) -> Response:
+        info = request.info
+        obj = bodies.read_object(request, endpoint)
+        name = obj.get("metadata", {}).get("name", "")
+        if name and name != info.name:
+            raise errors.bad_request(
+                f"the name of the object ({name}) does not match the name on the URL ({info.name})"
+            )
+        space = obj.get("metadata", {}).get("namespace", "")
+        if space and endpoint.resource.namespaced and space != info.namespace:
+            raise errors.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        import orjson
+
+        raw = orjson.dumps(obj)
+        write = self.write(request)
+        create = endpoint.strategy.create_on_update
+        updated, created = await self.rest.update(
+            endpoint, info.namespace, info.name, lambda _: orjson.loads(raw), write, create=create
+        )
+        return self._answer(request, endpoint, updated, 201 if created else 200)
+
+    async def _patch(self, request: Request, endpoint: Endpoint) -> Response:
+        info = request.info
+        write = self.write(request)
+        patch = bodies.Patch(request, endpoint, self.rest, write, custom=endpoint.custom)
+        updated, created = await self.rest.update(
+            endpoint, info.namespace, info.name, patch, write, create=patch.is_apply, applied=patch.is_apply
+        )
+        return self._answer(request, endpoint, updated, 201 if created else 200)
+
+    async def _delete(self, request: Request, endpoint: Endpoint) -> Response:
+        info = request.info
+        options = bodies.options_body(request)
+        write = self.write(request)
+        write.dry_run = write.dry_run or bool(options.get("dryRun"))
+        obj, gone = await self.rest.delete(endpoint, info.namespace, info.name, options, write)
+        if not gone:
+            return json_response(obj, 200)
+        return json_response(deleted(endpoint, obj))
+
+    async def _delete_all(self, request: Request, endpoint: Endpoint) -> Response:
+        options = bodies.options_body(request)
+        page = reading.list_page(self.rest, endpoint, _namespace(request, endpoint), request)
+        for stored in page.items:
+            write = self.write(request)
+            try:
+                await self.rest.delete(endpoint, stored.key.namespace, stored.key.name, options, write)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+        return Response(200, reading.list_bytes(endpoint, page, endpoint.resource.list_kind))
+
+
+TABLE_TYPE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+def deleted(endpoint: Endpoint, obj: Obj) -> Obj:
+    """The Status that a completed deletion answers."""
+    resource = endpoint.resource
+    details = {"name": obj["metadata"]["name"], "kind": resource.plural, "uid": obj["metadata"]["uid"]}
+    if resource.group:
+        details["group"] = resource.group
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+def _namespace(request: Request, endpoint: Endpoint) -> str | None:
+    return (request.info.namespace or None) if endpoint.resource.namespaced else None
+
+
+def _accept(request: Request) -> str:
+    """json, table or partial: the first wish that can be met. Raises 406."""
+    accept = request.headers.get("accept", "")
+    if not accept:
+        return "json"
+    for clause in accept.split(","):
+        media, *parameters = [part.strip() for part in clause.split(";")]
+        if media not in ("application/json", "*/*", "application/*", "application/yaml"):
+            continue
+        wanted = next((p.partition("=")[2] for p in parameters if p.startswith("as=")), "")
+        if wanted == "Table":
+            return "table"
+        if wanted.startswith("PartialObjectMetadata"):
+            return "partial"
+        if not wanted:
+            return "json"
+    raise errors.not_acceptable(["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"])
+
+
+def _health(path: str, verbose: bool) -> str:
+    if not verbose:
+        return "ok"
+    name = path.strip("/").partition("/")[0]
+    checks = ("ping", "log", "etcd", "poststarthook/start-apiserver-admission-initializer", "informer-sync")
+    return "".join(f"[+]{check} ok\n" for check in checks) + f"{name} check passed\n"

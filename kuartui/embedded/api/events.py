@@ -1,0 +1,122 @@
+"""Recording Events as client-go's recorder does: the same event again counts up instead of adding another.
+
+k8s.io/client-go/tools/record (EventCorrelator). Recording never fails and never waits; events are written beside the
+registry, since nobody's admission minds them, and go after an hour as in Kubernetes.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from kuartui.embedded.clock import Clock
+from kuartui.embedded.meta.random import uid
+from kuartui.embedded.meta.time import format_time
+from kuartui.embedded.store import AlreadyExists, Store, StoreError
+
+Obj = dict[str, Any]
+
+TTL = timedelta(hours=1)
+BURST, REFILL_SECONDS = 25, 300.0  # per source and object: 25 at once, then one in five minutes
+
+
+class EventRecorder:
+    """Writes events to the store."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._known: dict[tuple[str, ...], tuple[str, str]] = {}
+        self._budgets: dict[tuple[str, str, str], tuple[float, float]] = {}
+
+    def record(
+        self, obj: Obj, type_: str, reason: str, message: str, component: str, host: str, field_path: str
+    ) -> None:
+        """Record one event about `obj`."""
+        metadata = obj["metadata"]
+        involved: Obj = {
+            "kind": obj.get("kind", ""),
+            "namespace": metadata.get("namespace", ""),
+            "name": metadata["name"],
+            "uid": metadata.get("uid", ""),
+            "apiVersion": obj.get("apiVersion", ""),
+            "resourceVersion": metadata.get("resourceVersion", ""),
+            "fieldPath": field_path,
+        }
+        involved = {key: value for key, value in involved.items() if value}
+        if not self._spend((component, host, involved.get("uid", metadata["name"]))):
+            return
+        key = (component, host, involved.get("uid", ""), metadata["name"], field_path, type_, reason, message)
+        namespace = metadata.get("namespace") or "default"
+        known = self._known.get(key)
+        if known and self._count_up(*known, involved):
+            return
+        self._known[key] = namespace, self._create(namespace, involved, type_, reason, message, component, host)
+        if len(self._known) > 4096:
+            self._known.pop(next(iter(self._known)))
+
+    def _spend(self, source: tuple[str, str, str]) -> bool:
+        """client-go's token bucket against event spam."""
+        now = self._clock.monotonic()
+        tokens, since = self._budgets.get(source, (float(BURST), now))
+        tokens = min(float(BURST), tokens + (now - since) / REFILL_SECONDS)
+        if tokens < 1:
+            self._budgets[source] = tokens, now
+            return False
+        self._budgets[source] = tokens - 1, now
+        if len(self._budgets) > 4096:
+            self._budgets.pop(next(iter(self._budgets)))
+        return True
+
+    def _count_up(self, namespace: str, name: str, involved: Obj) -> bool:
+        found = self._store.get("events", namespace, name)
+        if found is None:
+            return False
+        event = found.mutable()
+        event["count"] = event.get("count", 1) + 1
+        event["lastTimestamp"] = format_time(self._clock.now())
+        event["involvedObject"] = involved
+        try:
+            self._store.update("events", namespace, name, event, found.rv)
+        except StoreError:
+            return False
+        return True
+
+    def _create(
+        self, namespace: str, involved: Obj, type_: str, reason: str, message: str, component: str, host: str
+    ) -> str:
+        now = self._clock.now()
+        stamp = format_time(now)
+        nanoseconds = int(now.timestamp() * 1_000_000) * 1000
+        source = {"component": component, "host": host} if host else {"component": component}
+        while True:
+            name = f"{involved['name']}.{nanoseconds:x}"
+            event: Obj = {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": name, "namespace": namespace, "uid": uid(), "creationTimestamp": stamp},
+                "involvedObject": involved,
+                "reason": reason,
+                "message": message[:1024],
+                "source": source,
+                "firstTimestamp": stamp,
+                "lastTimestamp": stamp,
+                "count": 1,
+                "type": type_,
+                "eventTime": None,
+                "reportingComponent": component,
+                "reportingInstance": host,
+            }
+            try:
+                self._store.create("events", namespace, name, event)
+            except AlreadyExists:
+                nanoseconds += 1
+                continue
+            return name
+
+    def expire(self) -> None:
+        """Drop events older than an hour; call it now and then."""
+        oldest = format_time(self._clock.now() - TTL)
+        for stored in self._store.list("events"):
+            last = stored.data.get("lastTimestamp") or stored.data["metadata"].get("creationTimestamp") or ""
+            if last < oldest:
+                self._store.delete("events", stored.key.namespace, stored.key.name)
