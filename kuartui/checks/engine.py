@@ -162,6 +162,9 @@ class Engine:
             evidence, verdict = {}, Verdict(None, problem=error.message)
             if isinstance(error, ClusterError) and item.period is None:
                 self._again(item, 1.0)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # objects that are none
+            problem = f"the cluster's answer makes no sense ({type(error).__name__}: {error})"
+            evidence, verdict = {}, Verdict(None, problem=problem)
         self._judge(item, evidence, verdict)
 
     def _judge(self, item: _Item, evidence: Evidence, verdict: Verdict) -> None:

@@ -107,12 +107,15 @@ class AttemptSession:
             progress=self._progress,
         )
 
-    async def events(self) -> AsyncIterator[PlayEvent]:
-        """What happens from now on, until the attempt is over or the session closed."""
+    def events(self) -> AsyncIterator[PlayEvent]:
+        """What happens from this call on, until the attempt is over or the session closed."""
         queue: asyncio.Queue[PlayEvent | None] = asyncio.Queue()
         if self._closed or self._result is not None:
-            return
+            queue.put_nowait(None)
         self._listeners.add(queue)
+        return self._listen(queue)
+
+    async def _listen(self, queue: asyncio.Queue[PlayEvent | None]) -> AsyncIterator[PlayEvent]:
         try:
             while (event := await queue.get()) is not None:
                 yield event
@@ -299,19 +302,26 @@ class AttemptSession:
         self._task = asyncio.ensure_future(self._loop())
 
     async def _loop(self) -> None:
-        version = self.store.data_version()
+        version = -1
         while not self._state.over:
             await self.clock.sleep(POLL)
-            now = self.store.data_version()
-            if now != version:
-                version = now
-                self._sync()
-            if not self._state.over and self.elapsed() >= self.level.time_limit:
-                self._write(Finished(at=float(self.level.time_limit), outcome="time-up"))
-            elif self._leader is not None and self.leading:
-                self._leader.tick()
-            if self._phase != "setup":
-                await self._try_to_lead()
+            try:
+                version = await self._step(version)
+            except KuartuiError as error:  # a full disk, say: shown, and tried again
+                self._set_trouble(error.message)
+
+    async def _step(self, version: int) -> int:
+        """Do what is due; the version of the store that was taken in."""
+        now = self.store.data_version()
+        if now != version:
+            self._sync()
+        if not self._state.over and self.elapsed() >= self.level.time_limit:
+            self._write(Finished(at=float(self.level.time_limit), outcome="time-up"))
+        elif self._leader is not None and self.leading:
+            self._leader.tick()
+        if self._phase != "setup":
+            await self._try_to_lead()
+        return now
 
     async def _try_to_lead(self) -> None:
         """Take the lead or keep it. Trouble with the cluster is shown, and tried again."""

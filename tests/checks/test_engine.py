@@ -121,6 +121,18 @@ async def test_an_expression_that_fails_is_unknown() -> None:
         assert "expression failed" in engine.findings["bad"].problem
 
 
+async def test_an_answer_that_makes_no_sense_is_unknown() -> None:
+    deployment = Ref(kind="Deployment", name="web")
+    async with running(level(check("one", 9), universal=True, protected=(deployment,))) as (engine, objects, _):
+        objects.put("Deployment", "web", spec="garbage")
+        await calm()
+        assert states(engine)["keep-running"] == "unknown"
+        assert "makes no sense" in engine.findings["keep-running"].problem
+        objects.put("Deployment", "web", spec={})
+        await calm()
+        assert states(engine)["keep-running"] == "passing"
+
+
 async def test_history_sees_every_moment_and_does_not_forget() -> None:
     spec = HistorySpec(resources=PODS, always="pods.size() >= 2", observe=SEEN)
     always = Guard(name="always", title="always", history=spec)
