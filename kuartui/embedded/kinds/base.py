@@ -39,11 +39,18 @@ class Resource:
     verbs: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
     list_kind: str = ""
+    stored_as: str = ""
+    """The group resource whose objects these are, where it is another one (events)."""
 
     @property
     def name(self) -> str:
         """The group resource as Kubernetes prints it and the store keys it: "pods", "deployments.apps"."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def stored(self) -> str:
+        """The name under which objects are stored."""
+        return self.stored_as or self.name
 
     @property
     def api_version(self) -> str:
@@ -82,6 +89,10 @@ class Strategy:
     """Whether PUT to an absent name creates it (as for leases and events)."""
     unconditional_update = True
     """Whether an update without resourceVersion is taken."""
+    returns_deleted = False
+    """Whether a deletion answers with the object instead of a Status."""
+    parts: dict[str, tuple[str, ...]] = {}
+    """What an update through a subresource may change, as dotted paths: {"finalize": ("spec.finalizers",)}."""
 
     def default(self, obj: Obj) -> None:
         """Set what the writer left out (in place), as `SetDefaults_*` does. Runs on each write and read of old data."""
@@ -129,6 +140,10 @@ class Strategy:
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         """Cells for the columns of data/tables.json; None: Name and Created At."""
+        return None
+
+    def columns(self, version: str) -> list[Obj] | None:
+        """Column definitions for `row`; None: those of data/tables.json."""
         return None
 
     def convert(self, obj: Obj, version: str) -> Obj:

@@ -156,6 +156,27 @@ class Watch:
             await self._wake.wait()
         return self._events.popleft()
 
+    def take(self) -> list[Event]:
+        """Everything that is queued, without waiting. Raises WatchOverflow."""
+        if self._overflow and not self._events:
+            raise WatchOverflow
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    async def ready(self) -> None:
+        """Wait until there may be something to take, the watch was closed, or somebody nudged it."""
+        self._wake.clear()
+        await self._wake.wait()
+
+    def nudge(self) -> None:
+        """Let `ready` return."""
+        self._wake.set()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         """End the iteration once what is queued was read."""
         self._closed = True
@@ -195,6 +216,23 @@ class Store:
             return [found[key] for key in sorted(found)]
         inside = self._by_namespace.get((resource, namespace), {})
         return [inside[name] for name in sorted(inside)]
+
+    def list_at(self, resource: str, namespace: str | None, revision: int) -> builtins.list[Stored]:
+        """The objects as they were at an earlier revision. Raises Compacted if the history is too short."""
+        if revision < self._compacted:
+            raise Compacted(revision, self._compacted)
+        found = dict(self._objects.get(resource, {}))
+        for event in reversed(self._history):
+            if event.rv <= revision:
+                break
+            if event.obj.key.resource != resource:
+                continue
+            place = event.obj.key.namespace, event.obj.key.name
+            if event.old is None:
+                found.pop(place, None)
+            else:
+                found[place] = event.old
+        return [found[place] for place in sorted(found) if namespace is None or place[0] == namespace]
 
     def count(self, resource: str) -> int:
         return len(self._objects.get(resource, ()))
