@@ -186,6 +186,11 @@ def list_bytes(endpoint: Endpoint, page: Page, kind: str) -> bytes:
     return head[:-1] + b',"items":[' + items + b"]}"
 
 
+def object_bytes(endpoint: Endpoint, stored: Stored) -> bytes:
+    """An object as JSON in the endpoint's version."""
+    return objects.raw_in(endpoint, stored)
+
+
 class Watcher:
     """One watch request: initial events, then changes, with bookmarks, until it times out or is too slow."""
 
