@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.images.reference import Reference, parse
 
-BYTES_PER_SECOND = 40 << 20
+BYTES_PER_SECOND = 400 << 20
 
 PUBLIC = frozenset(
     [
@@ -98,8 +98,8 @@ class ImageCatalogue:
 
     @staticmethod
     def seconds(image: Image) -> float:
-        """How long pulling takes."""
-        return round(0.3 + image.size / BYTES_PER_SECOND, 3)
+        """How long pulling takes; a practice session shall not wait for gigabytes."""
+        return round(min(0.06 + image.size / BYTES_PER_SECOND, 2.5), 3)
 
     def _find(self, reference: Reference) -> Image | None:
         own = self._own.get(reference.repository)

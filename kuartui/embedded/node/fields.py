@@ -65,5 +65,5 @@ def resource_value(pod: Obj, selector: Obj, own: Obj | None, allocatable: Mappin
     given = ((own.get("resources") or {}).get(which) or {}).get(resource)
     if given is None and which == "limits":
         given = allocatable.get(resource)
-    divisor = parse(str(selector.get("divisor") or "1")) or Decimal(1)
-    return str(math.ceil(parse(str(given or "0")) / divisor))
+    divisor = parse(selector.get("divisor") or "1").value or Decimal(1)
+    return str(math.ceil(parse(given or "0").value / divisor))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from kuartui.embedded.client import Client
+from kuartui.embedded.images.registry import ImageCatalogue
 from kuartui.embedded.network import NameNotResolved, Network, Stream
 from kuartui.embedded.node import logs
 from kuartui.embedded.node.backoff import Backoff
@@ -15,7 +16,7 @@ from kuartui.embedded.node.hooks import HookRunner
 from kuartui.embedded.node.kubelet import Kubelet
 from kuartui.embedded.node.machine import KUBELET_PORT, Machine
 from kuartui.embedded.node.probes.handlers import Prober
-from kuartui.embedded.node.pull import ImageStore, Registry
+from kuartui.embedded.node.pull import ImageStore
 from kuartui.embedded.node.resources import amounts
 from kuartui.embedded.node.runtime import Container, ContainerRuntime, ExecIO
 from kuartui.embedded.node.sandbox import AddressPool
@@ -48,7 +49,7 @@ class Fleet:
         self,
         client: Client,
         network: Network,
-        registry: Registry,
+        catalogue: ImageCatalogue,
         tokens: TokenSource,
         machines: Iterable[Machine],
         disks: Disks | None = None,
@@ -59,7 +60,7 @@ class Fleet:
         self.disks = disks or Disks()
         self.runtime = ContainerRuntime(client.clock, network)
         self.kubelets: dict[str, Kubelet] = {}
-        self._registry, self._tokens = registry, tokens
+        self._catalogue, self._tokens = catalogue, tokens
         self._preload = list(preload)
         self._unsubscribe: list[Any] = []
         self._saving: asyncio.Task[None] | None = None
@@ -106,7 +107,7 @@ class Fleet:
 
     def _kubelet(self, machine: Machine) -> Kubelet:
         client = self.client.as_user(f"system:node:{machine.name}", "system:nodes", manager="kubelet")
-        images = ImageStore(client.clock, self._registry)
+        images = ImageStore(client.clock, self._catalogue)
         images.load(self._preload)
         services = NodeServices(
             client=client,

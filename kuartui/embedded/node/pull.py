@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.images.model import Image
+from kuartui.embedded.images.reference import InvalidReference, parse
+from kuartui.embedded.images.registry import ImageCatalogue, Login, PullError
 from kuartui.embedded.node.backoff import Backoff
 from kuartui.embedded.node.wording import go_duration, quoted
 
@@ -18,31 +20,9 @@ Obj = dict[str, Any]
 
 RESOLVE_SECONDS = 0.06  # asking a registry for a manifest
 FAILURE_SECONDS = 0.4  # a registry saying no
-BYTES_PER_SECOND = 400 << 20
-LONGEST_PULL = 2.5  # seconds; a practice session shall not wait for gigabytes
 
 Event = Callable[[str, str, str], None]
 """Type, reason and message of an event about the container."""
-
-
-class PullError(Exception):
-    """The registry or the runtime refuses; the text is the whole gRPC error."""
-
-
-class Registry(Protocol):
-    """Every image that can be pulled."""
-
-    def check(self, reference: str) -> str:
-        """The reference with its default tag. Raises ValueError with the parser's words."""
-        ...
-
-    def resolve(self, reference: str, credentials: Iterable[Obj]) -> Image:
-        """The image, for a client with these docker config entries. Raises PullError."""
-        ...
-
-    def local(self, reference: str) -> str:
-        """What identifies the image on a node, whichever way its name is written."""
-        ...
 
 
 class StartFailure(Exception):
@@ -59,9 +39,9 @@ class StartFailure(Exception):
 class ImageStore:
     """The images of one node."""
 
-    def __init__(self, clock: Clock, registry: Registry) -> None:
+    def __init__(self, clock: Clock, catalogue: ImageCatalogue) -> None:
         self._clock = clock
-        self._registry = registry
+        self._catalogue = catalogue
         self._present: dict[str, Image] = {}
         self._one_pull = asyncio.Lock()
         self._backoff = Backoff(clock)
@@ -70,8 +50,7 @@ class ImageStore:
     def load(self, references: Iterable[str]) -> None:
         """Have images on the node from the start, as `kind load` does. Raises PullError."""
         for reference in references:
-            image = self._registry.resolve(self._registry.check(reference), ())
-            self._present[self._registry.local(reference)] = image
+            self._present[str(parse(reference))] = self._catalogue.pull(reference)
 
     def listed(self) -> list[Obj]:
         """The images as the node's status has them, largest first."""
@@ -81,19 +60,18 @@ class ImageStore:
             for image in found
         ]
 
-    async def ensure(self, pod: Obj, container: Obj, credentials: Iterable[Obj], event: Event) -> Image:
+    async def ensure(self, pod: Obj, container: Obj, logins: Iterable[Login], event: Event) -> Image:
         """The container's image, pulled if its policy says so. Raises StartFailure."""
         asked = container["image"]
         try:
-            reference = self._registry.check(asked)
-        except ValueError as error:
+            reference = str(parse(asked))
+        except InvalidReference as error:
             message = (
                 f"Failed to apply default image tag {quoted(asked)}: couldn't parse image name {quoted(asked)}: {error}"
             )
             event("Warning", "InspectFailed", message)
             raise StartFailure("InvalidImageName", message) from None
-        key = self._registry.local(reference)
-        image = self._present.get(key)
+        image = self._present.get(reference)
         policy = container.get("imagePullPolicy", "IfNotPresent")
         if image is not None and policy != "Always":
             text = f"Container image {quoted(asked)} already present on machine and can be accessed by the pod"
@@ -103,11 +81,9 @@ class ImageStore:
             message = f"Container image {quoted(asked)} is not present with pull policy of Never"
             event("Warning", "ErrImageNeverPull", message)
             raise StartFailure("ErrImageNeverPull", message)
-        return await self._pull(pod["metadata"]["uid"], asked, reference, key, credentials, event)
+        return await self._pull(pod["metadata"]["uid"], asked, reference, logins, event)
 
-    async def _pull(
-        self, uid: str, asked: str, reference: str, key: str, credentials: Iterable[Obj], event: Event
-    ) -> Image:
+    async def _pull(self, uid: str, asked: str, reference: str, logins: Iterable[Login], event: Event) -> Image:
         waiting = self._backoff.remaining_since_update((uid, reference))
         if waiting > 0:
             message = f"Back-off pulling image {quoted(asked)}"
@@ -119,17 +95,16 @@ class ImageStore:
         async with self._one_pull:
             began = self._clock.monotonic()
             try:
-                image = self._registry.resolve(reference, credentials)
+                image = self._catalogue.pull(reference, logins)
             except PullError as error:
                 await self._clock.sleep(FAILURE_SECONDS)
                 event("Warning", "Failed", f"Failed to pull image {quoted(asked)}: {error}")
                 self._backoff.next((uid, reference), self._clock.monotonic())
                 self._errors[uid, reference] = f"ErrImagePull: {error}"
                 raise StartFailure("ErrImagePull", str(error)) from None
-            fresh = key not in self._present
-            size = image.size if fresh else 0
-            await self._clock.sleep(RESOLVE_SECONDS + min(LONGEST_PULL, size / BYTES_PER_SECOND))
-            self._present[key] = image
+            known = reference in self._present
+            await self._clock.sleep(RESOLVE_SECONDS if known else self._catalogue.seconds(image))
+            self._present[reference] = image
         now = self._clock.monotonic()
         event(
             "Normal",

@@ -18,12 +18,14 @@ def cgroup_limits(container: Obj) -> Resources:
     """CPU limit in cores and memory limit in bytes."""
     limits = (container.get("resources") or {}).get("limits") or {}
     cpu, memory = limits.get("cpu"), limits.get("memory")
-    return Resources(float(parse(cpu)) if cpu is not None else None, int(parse(memory)) if memory is not None else None)
+    return Resources(
+        float(parse(cpu).value) if cpu is not None else None, parse(memory).whole if memory is not None else None
+    )
 
 
 def amounts(quantities: Mapping[str, str] | None) -> Amounts:
     """Quantities as numbers."""
-    return {name: parse(value) for name, value in (quantities or {}).items()}
+    return {name: parse(value).value for name, value in (quantities or {}).items()}
 
 
 def pod_requests(pod: Obj) -> Amounts:

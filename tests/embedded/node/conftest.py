@@ -12,11 +12,11 @@ import pytest
 
 from kuartui.embedded.clock import FastClock
 from kuartui.embedded.images.model import PATH, Image, ImageConfig, ImageFile
+from kuartui.embedded.images.registry import Finder, ImageCatalogue
 from kuartui.embedded.meta.errors import not_found
 from kuartui.embedded.network import RESOURCES, Network
 from kuartui.embedded.node.fleet import Fleet
 from kuartui.embedded.node.machine import Machine
-from kuartui.embedded.node.pull import PullError
 from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.volumes.disks import Disks
 from kuartui.embedded.store import Event, EventType, Store
@@ -200,32 +200,16 @@ def image(name: str, *, user: str = "", size: int = 1 << 20) -> Image:
     return Image(f"docker.io/library/{name}", "1", config, {"/etc/passwd": USERS}, PROGRAMS, size=size)
 
 
-class Shelf:
-    """A registry of test images."""
+def library(images: dict[str, Image]) -> Callable[[str], Finder | None]:
+    """A catalogue's library of `images`, by name:tag."""
 
-    def __init__(self) -> None:
-        self.images = {
-            "box:1": image("box"),
-            "nobody:1": image("nobody", user="nobody"),
-            "uid:1": image("uid", user="7"),
-        }
-        self.private: dict[str, str] = {}
+    def finder(repository: str) -> Finder | None:
+        names = {name.partition(":")[0] for name in images}
+        if repository.removeprefix("docker.io/library/") not in names:
+            return None
+        return lambda reference: images.get(f"{repository.removeprefix('docker.io/library/')}:{reference.tag}")
 
-    def check(self, reference: str) -> str:
-        if reference != reference.lower():
-            raise ValueError("invalid reference format")
-        return reference if ":" in reference else f"{reference}:latest"
-
-    def local(self, reference: str) -> str:
-        return f"docker.io/library/{reference}"
-
-    def resolve(self, reference: str, credentials: Iterable[Obj]) -> Image:
-        password = self.private.get(reference)
-        if password and password not in [entry["password"] for entry in credentials]:
-            raise PullError("rpc error: code = Unknown desc = 401 Unauthorized")
-        if reference not in self.images:
-            raise PullError(f'rpc error: code = NotFound desc = "{reference}": not found')
-        return self.images[reference]
+    return finder
 
 
 class Cluster:
@@ -236,10 +220,15 @@ class Cluster:
         self.store = store or Store()
         self.client = MemoryClient(self.store, self.clock)
         self.network = Network(self.clock)
-        self.shelf = Shelf()
+        self.images = {
+            "box:1": image("box"),
+            "nobody:1": image("nobody", user="nobody"),
+            "uid:1": image("uid", user="7"),
+        }
+        self.catalogue = ImageCatalogue(library(self.images))
         for resource in RESOURCES:
             self.client.listen(resource, self._feed(resource))
-        self.fleet = Fleet(self.client, self.network, self.shelf, Tokens(), machines, disks)
+        self.fleet = Fleet(self.client, self.network, self.catalogue, Tokens(), machines, disks)
 
     def _feed(self, resource: str) -> Callable[[Event], None]:
         return lambda event: self.network.apply(resource, event.type.value, event.obj.data)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from dataclasses import replace
+
 from kuartui.embedded.client import Obj
+from kuartui.embedded.images.registry import Registry
 
 
 def types(conditions: list[Obj]) -> dict[str, str]:
@@ -220,10 +225,14 @@ async def test_image_problems(cluster):
     assert message.startswith('Back-off pulling image "box:2": ErrImagePull: rpc error: code = NotFound desc = ')
     assert cluster.events(name="tag")[:3] == [
         'Pulling image "box:2"',
-        'Failed to pull image "box:2": rpc error: code = NotFound desc = "box:2": not found',
+        (
+            'Failed to pull image "box:2": rpc error: code = NotFound desc = failed to pull and unpack image '
+            '"docker.io/library/box:2": failed to resolve reference "docker.io/library/box:2": '
+            "docker.io/library/box:2: not found"
+        ),
         "Error: ErrImagePull",
     ]
-    cluster.shelf.images["box:2"] = cluster.shelf.images["box:1"]
+    cluster.images["box:2"] = cluster.images["box:1"]
     await cluster.run(15)
     assert cluster.get("tag")["status"]["phase"] == "Running"
 
@@ -239,16 +248,14 @@ async def test_a_new_image_restarts_the_container(cluster):
 
 
 async def test_pull_secret(cluster):
-    cluster.shelf.private["box:1"] = "secret"
-    await cluster.pod()
+    cluster.catalogue.add_registry(Registry("r.example.com", {"u": "secret"}))
+    cluster.catalogue.add(replace(cluster.images["box:1"], repository="r.example.com/box"))
+    await cluster.pod(containers=[{"name": "c", "image": "r.example.com/box:1"}])
     await cluster.run()
     assert cluster.waiting() == "ImagePullBackOff"
-    import base64
-    import json
-
     config = json.dumps({"auths": {"r.example.com": {"username": "u", "password": "secret"}}})
     data = {".dockerconfigjson": base64.b64encode(config.encode()).decode()}
     await cluster.client.create("secrets", {"metadata": {"name": "s", "namespace": "default"}, "data": data})
-    await cluster.pod("q", imagePullSecrets=[{"name": "s"}])
+    await cluster.pod("q", imagePullSecrets=[{"name": "s"}], containers=[{"name": "c", "image": "r.example.com/box:1"}])
     await cluster.run()
     assert cluster.get("q")["status"]["phase"] == "Running"

@@ -184,7 +184,8 @@ async def test_a_probe_that_cannot_be_done(cluster):
     await cluster.pod(containers=[{"name": "c", "readinessProbe": probe}])
     await cluster.run()
     assert cluster.events("Unhealthy")[0].startswith(
-        "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: "
+        "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = "
+        "failed to exec in container: "
     )
 
 

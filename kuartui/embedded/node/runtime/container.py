@@ -110,6 +110,8 @@ class Container:
         """Start the first process. Raises StartError; the container is then EXITED with code 128."""
         now = self.clock.now()
         try:
+            if any(mount.sub_path for mount in self.spec.mounts):
+                _ = self.files  # a subPath shows what is there now, so the tree can't wait for its first use
             program, argv = self._find(list(self.spec.argv), self._environment(), self._cwd())
         except programs.NotExecutable as error:
             message = f"failed to create containerd task: failed to create shim task: {RUNC}{error}"

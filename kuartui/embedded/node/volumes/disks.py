@@ -86,6 +86,11 @@ def _fingerprint(volume: Volume) -> int:
     return hash((own, tuple((path, _fingerprint(child)) for path, child in sorted(volume.children.items()))))
 
 
+def absolute(path: str) -> str:
+    """A path on a node, without dots and doubled slashes."""
+    return posixpath.normpath("/" + path.strip("/"))
+
+
 def persistent_key(pv: Obj, node: str) -> str:
     """What identifies the storage behind a PersistentVolume; node-local kinds differ from node to node."""
     spec = pv["spec"]

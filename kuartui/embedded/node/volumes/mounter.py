@@ -15,7 +15,7 @@ from kuartui.embedded.node.env import ConfigError
 from kuartui.embedded.node.expansion import expand
 from kuartui.embedded.node.runtime import Mount, Volume
 from kuartui.embedded.node.volumes.content import MountError, Sources, common_user, files, references
-from kuartui.embedded.node.volumes.disks import Disks, nfs_key, persistent_key
+from kuartui.embedded.node.volumes.disks import Disks, absolute, nfs_key, persistent_key
 
 Obj = dict[str, Any]
 
@@ -171,7 +171,7 @@ class PodVolumes:
 
     def _host_path(self, name: str, source: Obj, pv: bool = False) -> Mounted:
         root = self.disks.node(self.node)
-        path, kind = posixpath.normpath("/" + source["path"]), source.get("type", "")
+        path, kind = absolute(source["path"]), source.get("type", "")
         found = root.fs.stat(path)["file_type"] if path == "/" or root.fs.exists(path) else None
         if kind in HOST_PATH_KINDS:
             wanted, complaint = HOST_PATH_KINDS[kind]
@@ -224,7 +224,7 @@ class PodVolumes:
         if "hostPath" in source:
             return self._host_path(name, source["hostPath"], pv=True)
         if "local" in source:
-            path = posixpath.normpath("/" + source["local"]["path"])
+            path = absolute(source["local"]["path"])
             if not self.disks.node(self.node).fs.exists(path):
                 raise MountError(
                     f'MountVolume.NewMounter initialization failed for volume "{name}" : path "{path}" does not exist'

@@ -1,0 +1,299 @@
+"""What reaches a container: variables, files, ids, names."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+
+def encoded(**data):
+    return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+
+
+async def shown(cluster, *words, **container):
+    """Run `show` with these words in a pod that ends; what it printed."""
+    spec = {key: container.pop(key) for key in ("volumes", "securityContext", "enableServiceLinks") if key in container}
+    await cluster.pod(
+        "x", restartPolicy="Never", containers=[{"name": "c", "command": ["show", *words]} | container], **spec
+    )
+    await cluster.run()
+    return (await cluster.logs("x")).splitlines()
+
+
+async def test_variables_of_all_kinds(cluster):
+    await cluster.config("conf", COLOR="blue", SIZE="3")
+    secret = {"metadata": {"name": "pass", "namespace": "default"}, "data": encoded(PASSWORD="hunter2")}
+    await cluster.client.create("secrets", secret)
+    env = [
+        {"name": "SIZE", "value": "9"},
+        {"name": "REF", "value": "size-$(SIZE) $$(SIZE) $(NONE)"},
+        {"name": "ME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}},
+        {"name": "MEM", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Gi"}}},
+        {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "pass", "key": "PASSWORD"}}},
+        {"name": "NOT", "valueFrom": {"configMapKeyRef": {"name": "none", "key": "x", "optional": True}}},
+    ]
+    sources = [{"configMapRef": {"name": "conf"}}, {"prefix": "X_", "secretRef": {"name": "pass"}}]
+    words = ["COLOR", "SIZE", "REF", "ME", "IP", "CPU", "MEM", "KEY", "NOT", "X_PASSWORD"]
+    lines = await shown(cluster, *words, env=env, envFrom=sources, resources={"limits": {"cpu": "500m"}})
+    assert lines == [
+        "COLOR=blue",
+        "SIZE=9",
+        "REF=size-9 $(SIZE) $(NONE)",
+        "ME=x",
+        "IP=10.244.1.2",
+        "CPU=500",
+        "MEM=8",
+        "KEY=hunter2",
+        "NOT=<unset>",
+        "X_PASSWORD=hunter2",
+    ]
+
+
+async def test_arguments_are_expanded(cluster):
+    await cluster.pod(
+        restartPolicy="Never",
+        containers=[
+            {"name": "c", "command": ["show"], "args": ["$(WHAT)"], "env": [{"name": "WHAT", "value": "HOSTNAME"}]}
+        ],
+    )
+    await cluster.run()
+    assert await cluster.logs() == "HOSTNAME=p\n"
+
+
+async def test_service_variables(cluster):
+    for namespace, name, ip in (("default", "kubernetes", "10.96.0.1"), ("default", "my-db", "10.96.0.7")):
+        ports = [{"port": 5432, "protocol": "TCP", "name": "sql"}]
+        service = {"metadata": {"name": name, "namespace": namespace}, "spec": {"clusterIP": ip, "ports": ports}}
+        await cluster.client.create("services", service)
+    words = ["MY_DB_SERVICE_HOST", "MY_DB_SERVICE_PORT_SQL", "MY_DB_PORT_5432_TCP_ADDR", "KUBERNETES_SERVICE_HOST"]
+    lines = await shown(cluster, *words)
+    assert lines == [
+        "MY_DB_SERVICE_HOST=10.96.0.7",
+        "MY_DB_SERVICE_PORT_SQL=5432",
+        "MY_DB_PORT_5432_TCP_ADDR=10.96.0.7",
+        "KUBERNETES_SERVICE_HOST=10.96.0.1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("container", "message"),
+    [
+        ({"envFrom": [{"configMapRef": {"name": "absent"}}]}, 'configmap "absent" not found'),
+        ({"envFrom": [{"secretRef": {"name": "absent"}}]}, 'secret "absent" not found'),
+        (
+            {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "conf", "key": "nope"}}}]},
+            "couldn't find key nope in ConfigMap default/conf",
+        ),
+        (
+            {"securityContext": {"runAsNonRoot": True}},
+            'container has runAsNonRoot and image will run as root (pod: "p_default(UID)", container: c)',
+        ),
+        (
+            {"securityContext": {"runAsNonRoot": True, "runAsUser": 0}},
+            'container\'s runAsUser breaks non-root policy (pod: "p_default(UID)", container: c)',
+        ),
+        (
+            {"securityContext": {"runAsNonRoot": True}, "image": "nobody:1"},
+            (
+                "container has runAsNonRoot and image has non-numeric user (nobody), cannot verify user is non-root "
+                '(pod: "p_default(UID)", container: c)'
+            ),
+        ),
+    ],
+)
+async def test_what_cannot_be_configured(cluster, container, message):
+    await cluster.config("conf", a="b")
+    await cluster.pod(containers=[{"name": "c"} | container])
+    await cluster.run()
+    message = message.replace("UID", cluster.get()["metadata"]["uid"])
+    assert cluster.status()["state"]["waiting"] == {"reason": "CreateContainerConfigError", "message": message}
+    assert cluster.events("Failed") == [f"Error: {message}"]
+    assert cluster.get()["status"]["phase"] == "Pending"
+
+
+async def test_a_missing_config_map_may_come_later(cluster):
+    await cluster.pod(containers=[{"name": "c", "envFrom": [{"configMapRef": {"name": "late"}}]}])
+    await cluster.run()
+    await cluster.config("late", A="1")
+    await cluster.run(15)
+    assert cluster.get()["status"]["phase"] == "Running"
+
+
+async def test_volumes_of_objects(cluster):
+    await cluster.config("files", **{"a.txt": "alpha", "b.txt": "beta"})
+    secret = {"metadata": {"name": "keys", "namespace": "default"}, "data": encoded(key="s3cret")}
+    await cluster.client.create("secrets", secret)
+    labels = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
+    volumes = [
+        {"name": "f", "configMap": {"name": "files"}},
+        {"name": "one", "configMap": {"name": "files", "items": [{"key": "b.txt", "path": "sub/renamed"}]}},
+        {"name": "d", "downwardAPI": {"items": [labels]}},
+        {
+            "name": "all",
+            "projected": {
+                "sources": [
+                    {"secret": {"name": "keys"}},
+                    {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+                ]
+            },
+        },
+    ]
+    mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]
+    mounts.append({"name": "f", "mountPath": "/single/a.txt", "subPath": "a.txt"})
+    container = {"name": "c", "volumeMounts": mounts}
+    await cluster.pod(meta={"labels": {"x": "z", "a": "b"}}, volumes=volumes, containers=[container])
+    await cluster.run()
+    read = ["/f/a.txt", "/one/sub/renamed", "/d/labels", "/all/key", "/all/token", "/single/a.txt"]
+    code, text = await cluster.exec("show", *read)
+    assert (code, text.split("\n")) == (
+        0,
+        ["alpha", "beta", 'a="b"', 'x="z"', "s3cret", "token-of-default", "alpha", ""],
+    )
+    code, text = await cluster.exec("touch", "/f/new")
+    assert (code, text) == (1, "touch: /f/new: Read-only file system\n")
+
+
+async def test_a_changed_config_map_shows_up_but_not_through_sub_path(cluster):
+    await cluster.config("files", a="old")
+    mounts = [{"name": "f", "mountPath": "/f"}, {"name": "f", "mountPath": "/g/a", "subPath": "a"}]
+    volumes = [{"name": "f", "configMap": {"name": "files"}}]
+    await cluster.pod(volumes=volumes, containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run()
+    await cluster.client.patch("configmaps", "default", "files", {"data": {"a": "new"}})
+    await cluster.run(100)
+    assert await cluster.exec("show", "/f/a", "/g/a") == (0, "new\nold\n")
+
+
+@pytest.mark.parametrize(
+    ("volume", "reason"),
+    [
+        ({"configMap": {"name": "absent"}}, 'configmap "absent" not found'),
+        ({"secret": {"secretName": "absent"}}, 'secret "absent" not found'),
+        (
+            {"configMap": {"name": "conf", "items": [{"key": "z", "path": "z"}]}},
+            "configmap references non-existent config key: z",
+        ),
+        (
+            {"hostPath": {"path": "/nowhere", "type": "Directory"}},
+            "hostPath type check failed: /nowhere is not a directory",
+        ),
+    ],
+)
+async def test_what_cannot_be_mounted(cluster, volume, reason):
+    await cluster.config("conf", a="b")
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    await cluster.pod(volumes=[{"name": "v"} | volume], containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run()
+    assert cluster.events("FailedMount")[0] == f'MountVolume.SetUp failed for volume "v" : {reason}'
+    assert cluster.waiting() == "ContainerCreating"
+
+
+async def test_empty_dir_is_shared_and_survives_a_restart(cluster):
+    volume, mounts = {"name": "v", "emptyDir": {}}, [{"name": "v", "mountPath": "/v"}]
+    init = {"name": "i", "command": ["touch", "/v/f", "from-init"], "volumeMounts": mounts}
+    main = {"name": "c", "command": ["pause", "5"], "volumeMounts": mounts}
+    await cluster.pod(volumes=[volume], initContainers=[init], containers=[main])
+    await cluster.run(8)
+    assert cluster.status()["restartCount"] == 1
+    assert await cluster.exec("show", "/v/f") == (0, "from-init\n")
+
+
+def claim(name="data"):
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"volumeName": "pv1"},
+        "status": {"phase": "Bound"},
+    }
+
+
+def volume(**source):
+    return {"metadata": {"name": "pv1"}, "spec": {"persistentVolumeReclaimPolicy": "Delete", **source}}
+
+
+async def test_a_claim_outlives_its_pod(cluster):
+    await cluster.client.create("persistentvolumes", volume(csi={"driver": "d", "volumeHandle": "h"}))
+    await cluster.client.create("persistentvolumeclaims", claim())
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    containers = [{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/data"}]}]
+    await cluster.pod("first", volumes=volumes, containers=containers)
+    await cluster.run()
+    await cluster.exec("touch", "/data/f", "kept", name="first")
+    await cluster.client.delete("pods", "default", "first")
+    await cluster.run()
+    await cluster.pod("second", volumes=volumes, containers=containers)
+    await cluster.run()
+    assert await cluster.exec("show", "/data/f", name="second") == (0, "kept\n")
+    await cluster.client.delete("pods", "default", "second")
+    await cluster.run()
+    cluster.store.delete("persistentvolumes", "", "pv1")
+    await cluster.client.create("persistentvolumes", volume(csi={"driver": "d", "volumeHandle": "h"}))
+    await cluster.pod("third", volumes=volumes, containers=containers)
+    await cluster.run()
+    assert await cluster.exec("check", "/data/f", name="third") == (1, "")
+
+
+async def test_a_claim_that_is_missing_or_unbound(cluster):
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    containers = [{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/data"}]}]
+    await cluster.pod(volumes=volumes, containers=containers)
+    await cluster.run()
+    assert cluster.events("FailedMount")[0] == (
+        "Unable to attach or mount volumes: unmounted volumes=[v], unattached volumes=[v], "
+        "failed to process volumes=[v]: error processing PVC default/data: failed to fetch PVC from API server: "
+        'persistentvolumeclaims "data" not found'
+    )
+
+
+async def test_local_volume_needs_its_directory(cluster):
+    await cluster.client.create("persistentvolumes", volume(local={"path": "/mnt/disks/ssd1"}))
+    await cluster.client.create("persistentvolumeclaims", claim())
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    await cluster.pod(volumes=volumes, containers=[{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/d"}]}])
+    await cluster.run()
+    assert cluster.events("FailedMount")[0] == (
+        'MountVolume.NewMounter initialization failed for volume "pv1" : path "/mnt/disks/ssd1" does not exist'
+    )
+
+
+async def test_nfs_without_a_server(cluster):
+    volumes = [{"name": "v", "nfs": {"server": "10.96.0.9", "path": "/exports"}}]
+    await cluster.pod(volumes=volumes, containers=[{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/d"}]}])
+    await cluster.run()
+    text = cluster.events("FailedMount")[0]
+    assert text.startswith(
+        'MountVolume.SetUp failed for volume "v" : mount failed: exit status 32\nMounting command: mount'
+    )
+    assert "Mounting arguments: -t nfs 10.96.0.9:/exports /var/lib/kubelet/pods/" in text
+
+
+async def test_host_path_is_the_nodes(cluster):
+    volumes = [{"name": "v", "hostPath": {"path": "/srv/data", "type": "DirectoryOrCreate"}}]
+    containers = [{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/d"}]}]
+    await cluster.pod("a", volumes=volumes, containers=containers)
+    await cluster.pod("b", volumes=volumes, containers=containers)
+    await cluster.run()
+    await cluster.exec("touch", "/d/f", "x", name="a")
+    assert await cluster.exec("show", "/d/f", name="b") == (0, "x\n")
+
+
+async def test_hosts_and_resolv_conf(cluster):
+    aliases = [{"ip": "1.2.3.4", "hostnames": ["foo.local"]}]
+    await cluster.pod(hostname="web", subdomain="sub", hostAliases=aliases, dnsPolicy="ClusterFirst")
+    await cluster.run()
+    _, hosts = await cluster.exec("show", "/etc/hosts", "HOSTNAME")
+    assert "10.244.1.2\tweb.sub.default.svc.cluster.local\tweb\n" in hosts
+    assert hosts.endswith("# Entries added by HostAliases.\n1.2.3.4\tfoo.local\n\nHOSTNAME=web\n")
+    _, resolv = await cluster.exec("show", "/etc/resolv.conf")
+    assert resolv == (
+        "search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n\n"
+    )
+
+
+async def test_host_network_and_host_port(cluster):
+    await cluster.pod("host", hostNetwork=True)
+    await cluster.run()
+    status = cluster.get("host")["status"]
+    assert status["podIP"] == status["hostIP"] == "172.18.0.2"
