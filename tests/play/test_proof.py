@@ -1,0 +1,153 @@
+"""A proof accepts a sound level and says what is unsound about another."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from kuartui.catalog.reader import LevelFolder
+from kuartui.game.level import Level
+from kuartui.play import proof, report
+from kuartui.play.proof import Line, prove
+from tests.play.kube import mini
+from tests.play.test_session import LEVEL
+
+WRITE = """\
+import json, os, re, sys, urllib.request
+config = open(os.environ["KUBECONFIG"]).read()
+server = re.search(r"server: (\\S+)", config).group(1)
+kind, name, data = sys.argv[1:4]
+path = "/api/v1/namespaces/desk/configmaps/" + name
+if kind == "role":
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/" + name
+body = json.dumps({"metadata": {"name": name}, "data": json.loads(data)}).encode()
+urllib.request.urlopen(urllib.request.Request(server + path, body, method="PUT"))
+"""
+SOLVE = """write note '{"word": "sesame", "other": "open"}'"""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuartui.play.pace.STEP", 0.05)
+    monkeypatch.setattr(proof, "CHEAT_SECONDS", 0.5)
+    monkeypatch.setattr(proof, "CHEAT_QUIET", 0.2)
+    fake = Path(sys.executable)
+    monkeypatch.setattr(proof, "find", lambda: type("Kubectl", (), {"path": fake}))
+
+
+def sound(tmp_path: Path, *, solution: str = SOLVE, cheat: str = "", caught: str = "word", **more: str) -> Level:
+    """A level whose commands write ConfigMaps through the API."""
+    folder = tmp_path / "words"
+    (folder / "setup").mkdir(parents=True)
+    script = tmp_path / "write.py"
+    script.write_text(WRITE)
+    cheat = cheat or """write note '{"word": "open"}'"""
+
+    def command(line: str) -> str:
+        line = line.replace("write ", f"{sys.executable} {script} map ", 1)
+        return line.replace("grant ", f"{sys.executable} {script} role ", 1).replace("'", "''")
+
+    text = LEVEL.replace("""run: ["true"]""", f"""run: ['{command(solution)}']""").replace("60s", "1s")
+    text += f"  cheats: [{{name: lazy, run: ['{command(cheat)}'], caughtBy: [{caught}]}}]\n"
+    for old, new in more.items():
+        text = text.replace(old, new)
+    (folder / "level.yaml").write_text(text)
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: lock}\ndata: {kind: rusty}\n"
+    (folder / "setup" / "lock.yaml").write_text(manifest)
+    return LevelFolder.open(folder).level()
+
+
+async def proven(level: Level, tmp_path: Path) -> dict[str, Line]:
+    async with mini(tmp_path) as cluster:
+        found = {}
+        # one place for all runs here: they must not run side by side
+        for line in (await prove([level], cluster, jobs=1)).lines:
+            found[f"{line.what} {line.name}"] = line
+            cluster.kube.objects.clear()
+    return found
+
+
+async def test_a_sound_level(tmp_path: Path) -> None:
+    lines = await proven(sound(tmp_path), tmp_path)
+    assert {name: line.ok for name, line in lines.items()} == {
+        "level start": True,
+        "undo undo": True,
+        "solution it": True,
+        "cheat lazy": True,
+    }
+    assert lines["solution it"].detail.startswith("all green after 0:0")
+    assert lines["cheat lazy"].detail == "caught by word"
+
+
+async def test_a_check_that_is_green_at_the_start(tmp_path: Path) -> None:
+    level = sound(
+        tmp_path, **{"configMap: note, key: other, equals: open": "configMap: lock, key: kind, equals: rusty"}
+    )
+    line = (await proven(level, tmp_path))["level start"]
+    assert not line.ok
+    assert "check twice is passing at the start" in line.detail
+
+
+async def test_a_solution_that_does_not_solve(tmp_path: Path) -> None:
+    line = (await proven(sound(tmp_path, solution="""write note '{"word": "sesame"}'"""), tmp_path))["solution it"]
+    assert not line.ok
+    assert line.detail.startswith("not all green within 0:01: twice is failing (no key other")
+
+
+async def test_a_solution_whose_command_fails(tmp_path: Path) -> None:
+    line = (await proven(sound(tmp_path, solution="echo oh dear; exit 3"), tmp_path))["solution it"]
+    assert not line.ok
+    assert "ended with exit code 3: oh dear" in line.detail
+
+
+async def test_a_cheat_that_works(tmp_path: Path) -> None:
+    line = (await proven(sound(tmp_path, cheat=SOLVE), tmp_path))["cheat lazy"]
+    assert (line.ok, line.detail) == (False, "it counts as a solution: all green, every guard whole")
+
+
+async def test_a_cheat_that_something_else_catches(tmp_path: Path) -> None:
+    lines = await proven(sound(tmp_path, cheat="""write note '{"word": "sesame"}'"""), tmp_path)
+    assert not lines["cheat lazy"].ok
+    assert lines["cheat lazy"].detail.startswith("not caught by word; it is: twice is failing")
+
+
+async def test_a_cheat_that_a_guard_catches(tmp_path: Path) -> None:
+    cheat = """write lock '{"kind": "picked"}'"""
+    line = (await proven(sound(tmp_path, cheat=cheat, caught="same-lock"), tmp_path))["cheat lazy"]
+    assert (line.ok, line.detail) == (True, "caught by same-lock")
+
+
+async def test_what_a_level_leaves_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuartui.play.cleanup.PATIENCE", 0.1)
+    monkeypatch.setattr("kuartui.play.cleanup.POLL", 0.05)
+    level = sound(tmp_path, solution=f"{SOLVE} && grant keeps-growing-back '{{}}'".replace("&& grant", "&&  grant"))
+    level_line = level.solutions[0].run[0]
+    assert "grant" not in level_line, "the command is written out"
+    async with mini(tmp_path) as cluster:
+        remove = cluster.kube.remove
+
+        def stubborn(kind: str, namespace: str, name: str) -> None:
+            if name != "keeps-growing-back":
+                remove(kind, namespace, name)
+
+        monkeypatch.setattr(cluster.kube, "remove", stubborn)
+        found = await prove([level], cluster, jobs=1)
+    line = next(line for line in found.lines if line.what == "undo")
+    assert (line.ok, line.detail) == (False, "left behind: ClusterRole /keeps-growing-back")
+
+
+async def test_reports(tmp_path: Path) -> None:
+    async with mini(tmp_path) as cluster:
+        heard: list[Line] = []
+        found = await prove([sound(tmp_path, cheat=SOLVE)], cluster, jobs=1, on_line=heard.append)
+    assert list(found.lines) == heard
+    assert found.closing() == "0 passed, 1 failed"
+    data = report.as_json(found)
+    assert (data["passed"], data["failed"]) == ([], ["words"])
+    tree = ElementTree.fromstring(report.as_junit(found))
+    suite = tree[0]
+    assert (suite.get("name"), suite.get("failures")) == ("words", str(sum(not line.ok for line in heard)))
+    assert report.text(heard[0]).startswith("ok    words  level start:")
