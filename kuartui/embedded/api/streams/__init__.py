@@ -1,0 +1,1 @@
+"""Connections that outlive a request: exec, attach and port-forward, over WebSockets or upgraded connections."""
