@@ -114,7 +114,7 @@ class EventRecorder:
             return name
 
     def expire(self) -> None:
-        """Drop events older than an hour; call it now and then."""
+        """Drop events older than an hour."""
         oldest = format_time(self._clock.now() - TTL)
         for stored in self._store.list("events"):
             last = stored.data.get("lastTimestamp") or stored.data["metadata"].get("creationTimestamp") or ""

@@ -120,6 +120,10 @@ class LocalClient:
     ) -> None:
         self._recorder.record(obj, type_, reason, message, component, host, field_path)
 
+    def expire_events(self) -> None:
+        """Drop events older than an hour."""
+        self._recorder.expire()
+
 
 OWNER_INDEX = "owner"
 

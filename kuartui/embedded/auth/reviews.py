@@ -1,0 +1,133 @@
+"""Questions that clients ask about access: SubjectAccessReview and its likes, SelfSubjectReview, TokenReview.
+
+They are created but never stored: the answer is their status.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.embedded.api import bodies
+from kuartui.embedded.api.request import Request, Response, User, json_response
+from kuartui.embedded.api.resources import Endpoint
+from kuartui.embedded.auth.authentication import Authenticator
+from kuartui.embedded.auth.rbac import MASTERS, Action, Authorizer
+from kuartui.embedded.meta import errors, fielderr
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.time import format_time
+
+Obj = dict[str, Any]
+
+ACCESS, IDENTITY = "authorization.k8s.io", "authentication.k8s.io"
+
+
+class Reviews:
+    """Answers POSTs to the review resources."""
+
+    def __init__(self, authenticator: Authenticator, authorizer: Authorizer, clock: Any) -> None:
+        self._authenticator, self._authorizer, self._clock = authenticator, authorizer, clock
+
+    async def answer(self, request: Request, endpoint: Endpoint) -> Response | None:
+        """None if the endpoint is no review."""
+        resource = endpoint.resource
+        if resource.group not in (ACCESS, IDENTITY) or request.info.verb != "create":
+            return None
+        obj = bodies.read_object(request, endpoint)
+        answers = {
+            "selfsubjectaccessreviews": self._self,
+            "subjectaccessreviews": self._subject,
+            "localsubjectaccessreviews": self._local,
+            "selfsubjectrulesreviews": self._rules,
+            "selfsubjectreviews": self._who,
+            "tokenreviews": self._token,
+        }
+        if resource.plural not in answers:
+            return None
+        obj["status"] = answers[resource.plural](obj, request)
+        obj.setdefault("metadata", {})["creationTimestamp"] = None
+        if resource.plural == "selfsubjectreviews":
+            obj["metadata"]["creationTimestamp"] = format_time(self._clock.now())
+        return json_response(obj, 201)
+
+    def _self(self, obj: Obj, request: Request) -> Obj:
+        return self._decide(obj, request.user)
+
+    def _subject(self, obj: Obj, request: Request) -> Obj:
+        spec = obj.get("spec", {})
+        if not spec.get("user") and not spec.get("groups"):
+            error = fielderr.invalid("spec.user", "", "at least one of user or group must be specified")
+            raise errors.invalid(ACCESS, obj["kind"], "", [error])
+        extra = {key: tuple(value) for key, value in (spec.get("extra") or {}).items()}
+        user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
+        return self._decide(obj, user)
+
+    def _local(self, obj: Obj, request: Request) -> Obj:
+        attributes = obj.get("spec", {}).setdefault("resourceAttributes", {})
+        if attributes.get("namespace") != request.info.namespace:
+            text = f"must match metadata.namespace: {request.info.namespace}"
+            error = fielderr.invalid("spec.resourceAttributes.namespace", attributes.get("namespace", ""), text)
+            raise errors.invalid(ACCESS, obj["kind"], "", [error])
+        return self._subject(obj, request)
+
+    def _decide(self, obj: Obj, user: User) -> Obj:
+        spec = obj.get("spec", {})
+        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        if (resource is None) == (path is None):
+            error = fielderr.invalid(
+                "spec.resourceAttributes",
+                resource,
+                "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+            )
+            raise errors.invalid(ACCESS, obj["kind"], "", [error])
+        if resource is not None:
+            action = Action(
+                resource.get("verb", ""),
+                resource.get("group", ""),
+                resource.get("resource", ""),
+                resource.get("subresource", ""),
+                resource.get("namespace", ""),
+                resource.get("name", ""),
+            )
+        else:
+            action = Action(path.get("verb", ""), path=path.get("path", ""))
+        reason = self._authorizer.reason(user, action)
+        if reason is None:
+            return {"allowed": False}
+        return {"allowed": True, "reason": reason} if reason else {"allowed": True}
+
+    def _rules(self, obj: Obj, request: Request) -> Obj:
+        namespace = obj.get("spec", {}).get("namespace", "")
+        if not namespace:
+            raise errors.bad_request("no namespace on request")
+        rules = [rule for rule, _ in self._authorizer.rules(request.user, namespace)]
+        if MASTERS in request.user.groups:
+            rules.insert(0, {"verbs": ["*"], "nonResourceURLs": ["*"]})
+            rules.insert(0, {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]})
+        fields = ("verbs", "apiGroups", "resources", "resourceNames")
+        resources = [{k: r[k] for k in fields if r.get(k)} for r in rules if r.get("resources")]
+        paths = [{k: r[k] for k in ("verbs", "nonResourceURLs") if r.get(k)} for r in rules if r.get("nonResourceURLs")]
+        return {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
+
+    def _who(self, obj: Obj, request: Request) -> Obj:
+        return {"userInfo": user_info(request.user)}
+
+    def _token(self, obj: Obj, request: Request) -> Obj:
+        token = obj.get("spec", {}).get("token", "")
+        try:
+            user = self._authenticator.token_user(token)
+        except StatusError:
+            return {"authenticated": False, "error": "[invalid bearer token]", "user": {}}
+        audiences = obj.get("spec", {}).get("audiences") or ["https://kubernetes.default.svc.cluster.local"]
+        return {"authenticated": True, "user": user_info(user), "audiences": audiences}
+
+
+def user_info(user: User) -> Obj:
+    """authentication.k8s.io/v1 UserInfo."""
+    found: Obj = {"username": user.name}
+    if user.uid:
+        found["uid"] = user.uid
+    if user.groups:
+        found["groups"] = list(user.groups)
+    if user.extra:
+        found["extra"] = {key: list(value) for key, value in user.extra.items()}
+    return found

@@ -1,0 +1,254 @@
+"""One cluster, wired: store, API, controllers, scheduler, nodes, network. `host.py` runs several of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kuartui.embedded.admission.base import Chain
+from kuartui.embedded.api.dispatch import Dispatcher
+from kuartui.embedded.api.events import EventRecorder
+from kuartui.embedded.api.http import App
+from kuartui.embedded.api.local import OWNER_INDEX, LocalClient, owner_uids
+from kuartui.embedded.api.request import SYSTEM, Request, Response, User, json_response
+from kuartui.embedded.api.resources import Endpoint, Resources
+from kuartui.embedded.api.rest import Rest
+from kuartui.embedded.auth import pki
+from kuartui.embedded.auth.authentication import AUTHENTICATED, Authenticator
+from kuartui.embedded.auth.rbac import MASTERS, Authorizer
+from kuartui.embedded.auth.reviews import Reviews
+from kuartui.embedded.auth.tokens import TokenSigner
+from kuartui.embedded.bootstrap import API_ADDRESS, API_IP, bootstrap
+from kuartui.embedded.clock import Clock, FastClock, RealClock
+from kuartui.embedded.meta.errors import StatusError, bad_request
+from kuartui.embedded.meta.time import format_micro
+from kuartui.embedded.network import Network
+from kuartui.embedded.network.objects import RESOURCES
+from kuartui.embedded.store import Event, Store
+from kuartui.embedded.store.sqlite import SqliteJournal
+
+Obj = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+ADMIN = User("kubernetes-admin", (MASTERS, "kubeadm:cluster-admins", AUTHENTICATED))
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a cluster is like; kept in its state directory."""
+
+    name: str
+    nodes: int = 3
+    bare: bool = False
+    fast: bool = False
+    durable: bool = True
+    port: int = 0
+
+
+class Cluster:
+    """A running cluster. `state` is its directory; nothing outside of it is written."""
+
+    def __init__(self, spec: Spec, state: Path, identity: Identity, port: socket.socket) -> None:
+        self.spec, self.state, self.identity = spec, state, identity
+        self._socket = port
+        self.port: int = port.getsockname()[1]
+        self.clock: Clock = FastClock() if spec.fast else RealClock()
+        self.store = Store(SqliteJournal(state / "objects.db") if spec.durable else None)
+        self.resources = Resources()
+        self.admission = Chain()
+        self.rest = Rest(self.store, self.resources, self.clock, self.admission)
+        self.client = LocalClient(self.rest, EventRecorder(self.store, self.clock), SYSTEM, "kube-apiserver")
+        self.signer = TokenSigner(identity.signing_key)
+        self.authenticator = Authenticator(self.store, self.signer, self.clock, {identity.token: ADMIN})
+        self.authorizer = Authorizer(self.store)
+        self.network = Network(self.clock)
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._server: Any = None
+        self.dispatcher = Dispatcher(
+            self.rest, self.authenticator, self.authorizer, f"127.0.0.1:{self.port}", self._special
+        )
+        self._reviews = Reviews(self.authenticator, self.authorizer, self.clock)
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    # Life
+
+    async def start(self) -> None:
+        """Serve, then bring everything up. Returns when the API answers and the nodes are registered."""
+        from kuartui.embedded.parts import Parts
+
+        self._index()
+        self._recall_tokens()
+        self.parts = Parts(self)
+        self.admission.plugins = self.parts.admission()
+        self._feed_network()
+        await bootstrap(self.client, bare=self.spec.bare)
+        if self.spec.fast:
+            self.dispatcher.paths["/kuartui.dev/clock"] = self._clock
+            self.dispatcher.paths["/kuartui.dev/clock/advance"] = self._advance
+        await self.parts.start()
+        await self._serve()
+
+    def _index(self) -> None:
+        for endpoint in self.resources:
+            self.store.add_index(endpoint.resource.name, OWNER_INDEX, owner_uids)
+
+    def _feed_network(self) -> None:
+        def feed(event: Event) -> None:
+            self.network.apply(event.obj.key.resource, event.type.value, event.obj.data)
+
+        for resource in RESOURCES:
+            self.client.listen(resource, feed)
+
+    async def _serve(self) -> None:
+        import uvicorn
+
+        config = uvicorn.Config(
+            App(self.dispatcher.handle, self.parts.connect),
+            http="httptools",
+            ws="wsproto",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            ssl_certfile=str(self.state / "server.crt"),
+            ssl_keyfile=str(self.state / "server.key"),
+            ssl_ca_certs=str(self.state / "ca.crt"),
+            ssl_cert_reqs=ssl.CERT_OPTIONAL,
+            ws_max_size=4 * 1024 * 1024,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[self._socket])
+        self._tasks.append(asyncio.create_task(self._server.main_loop()))
+
+    async def stop(self) -> None:
+        """End everything; the state stays."""
+        if self._server is not None:
+            self._server.should_exit = True
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self._server.shutdown(sockets=[self._socket])
+        await self.parts.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.store.close()
+        self._socket.close()
+
+    # What is not plain reading and writing
+
+    async def _special(self, request: Request, endpoint: Endpoint) -> Response | None:
+        found = await self._reviews.answer(request, endpoint)
+        return found if found is not None else await self.parts.answer(request, endpoint)
+
+    async def _clock(self, request: Request) -> Response:
+        clock = self.clock
+        return json_response({"now": format_micro(clock.now()), "monotonic": clock.monotonic(), "mode": "fast"})
+
+    async def _advance(self, request: Request) -> Response:
+        if not isinstance(self.clock, FastClock):
+            raise StatusError(405, "MethodNotAllowed", "this cluster's clock is real")
+        try:
+            seconds = float(orjson.loads(request.body)["seconds"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise bad_request('the body must be {"seconds": number}') from error
+        await self.clock.advance(min(max(seconds, 0.0), 86_400.0))
+        return await self._clock(request)
+
+    # Access
+
+    def remember_token(self, token: str, user: str, groups: Sequence[str]) -> None:
+        """Keep an extra identity, so that its kubeconfig outlives this process."""
+        path = self.state / "tokens.json"
+        known = orjson.loads(path.read_bytes()) if path.is_file() else {}
+        known[token] = {"user": user, "groups": list(groups)}
+        _write_private(path, orjson.dumps(known))
+
+    def _recall_tokens(self) -> None:
+        path = self.state / "tokens.json"
+        if path.is_file():
+            for token, who in orjson.loads(path.read_bytes()).items():
+                self.authenticator.add_token(token, User(who["user"], (*who["groups"], AUTHENTICATED)))
+
+    def kubeconfig(self, token: str = "", user: str = "kubernetes-admin", namespace: str = "") -> str:
+        """A kubeconfig for a token (the administrator's unless given)."""
+        return kubeconfig(
+            self.spec.name, self.url, self.identity.authority.certificate, token or self.identity.token, user, namespace
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Keys and the administrator's token of a cluster, kept in its state directory."""
+
+    authority: pki.KeyPair
+    signing_key: bytes
+    token: str
+
+
+def identity(state: Path, names: Sequence[str] = ()) -> Identity:
+    """Read a cluster's identity, or make one. Raises OSError."""
+    ca, ca_key, sa_key, token = (state / name for name in ("ca.crt", "ca.key", "sa.key", "admin.token"))
+    if not token.is_file():
+        authority = pki.new_authority()
+        pki.write_pair(authority, ca, ca_key)
+        alternatives = [
+            "127.0.0.1",
+            "localhost",
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+            API_IP,
+            API_ADDRESS,
+            *names,
+        ]
+        pki.write_pair(pki.server_certificate(authority, alternatives), state / "server.crt", state / "server.key")
+        _write_private(sa_key, pki.new_key())
+        _write_private(token, secrets.token_urlsafe(32).encode())  # last: its presence says that all is there
+    return Identity(pki.KeyPair(ca.read_bytes(), ca_key.read_bytes()), sa_key.read_bytes(), token.read_text().strip())
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
+def kubeconfig(name: str, url: str, ca: bytes, token: str, user: str, namespace: str = "") -> str:
+    """A kubeconfig as JSON, which is YAML, too."""
+    import base64
+
+    context: Obj = {"cluster": name, "user": user}
+    if namespace:
+        context["namespace"] = namespace
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": name,
+                "cluster": {"server": url, "certificate-authority-data": base64.b64encode(ca).decode()},
+            }
+        ],
+        "users": [{"name": user, "user": {"token": token}}],
+        "contexts": [{"name": name, "context": context}],
+        "current-context": name,
+    }
+    return orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"

@@ -1,0 +1,160 @@
+"""One process, several clusters, and the API to manage them.
+
+The process writes `host.json` (0600) into its state directory once it listens: {"pid", "url", "token"}. Requests go
+to that URL (plain HTTP on loopback, bearer token):
+
+    GET    /clusters                 -> {"clusters": [{name, phase, port, nodes, bare, fast, durable}]}
+    POST   /clusters                 {name, nodes?, bare?, fast?, durable?} -> the same object, once it is ready
+    GET    /clusters/NAME            -> one of them; 404
+    DELETE /clusters/NAME            -> stops it and removes its state
+    POST   /clusters/NAME/kubeconfig {user?, groups?, namespace?} -> a kubeconfig; with a user, for that identity
+    POST   /shutdown
+
+Errors are {"error": "one sentence"}. Each cluster has a directory `clusters/NAME` with its database, keys and port;
+durable ones come back with the process, after a kill -9, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import secrets
+import shutil
+import socket
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from kuartui.embedded.api.request import User
+from kuartui.embedded.cluster import Cluster, Spec, identity
+
+Obj = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?")
+ADMIN_GROUP = "system:masters"
+
+
+class HostError(Exception):
+    """What the management API refuses, in one sentence."""
+
+    def __init__(self, message: str, code: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Host:
+    """The clusters of one process."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.clusters: dict[str, Cluster] = {}
+        self.stopping = asyncio.Event()
+        self._lock = asyncio.Lock()
+
+    async def restore(self) -> None:
+        """Bring back the durable clusters of a former life; what is left of the others goes."""
+        for folder in sorted((self.state / "clusters").glob("*/cluster.json")):
+            try:
+                spec = Spec(**json.loads(folder.read_text()))
+            except (ValueError, TypeError, OSError):
+                log.warning("ignoring %s: not readable", folder)
+                continue
+            if not spec.durable:
+                shutil.rmtree(folder.parent, ignore_errors=True)
+                continue
+            try:
+                await self._start(spec)
+            except OSError as error:
+                log.warning("cluster %s does not come back: %s", spec.name, error)
+
+    async def create(self, spec: Spec) -> Cluster:
+        """Start a cluster, or give the one that runs. Raises HostError."""
+        if not NAME.fullmatch(spec.name):
+            raise HostError(f"{spec.name!r} is no name for a cluster: use lower case letters, digits and dashes")
+        if not 1 <= spec.nodes <= 20:
+            raise HostError(f"a cluster has 1 to 20 nodes, not {spec.nodes}")
+        async with self._lock:
+            running = self.clusters.get(spec.name)
+            if running is not None:
+                return running
+            try:
+                return await self._start(spec)
+            except OSError as error:
+                raise HostError(f"cluster {spec.name} cannot start: {error.strerror or error}", 500) from error
+
+    async def _start(self, spec: Spec) -> Cluster:
+        folder = self.state / "clusters" / spec.name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keys = identity(folder)
+        listener = listen(spec.port)
+        spec = replace(spec, port=listener.getsockname()[1])
+        (folder / "cluster.json").write_text(json.dumps(asdict(spec)))
+        cluster = Cluster(spec, folder, keys, listener)
+        await cluster.start()
+        write_private(folder / "kubeconfig", cluster.kubeconfig())
+        self.clusters[spec.name] = cluster
+        return cluster
+
+    async def delete(self, name: str) -> None:
+        """Stop a cluster and remove its state; nothing to do if there is none."""
+        async with self._lock:
+            cluster = self.clusters.pop(name, None)
+            if cluster is not None:
+                await cluster.stop()
+            if NAME.fullmatch(name):
+                shutil.rmtree(self.state / "clusters" / name, ignore_errors=True)
+
+    def kubeconfig(self, name: str, body: Obj) -> str:
+        """A kubeconfig for the administrator, or for a new token of another user."""
+        cluster = self.get(name)
+        user, groups = str(body.get("user", "")), [str(group) for group in body.get("groups", [])]
+        namespace = str(body.get("namespace", ""))
+        if not user:
+            return cluster.kubeconfig(namespace=namespace)
+        token = secrets.token_urlsafe(32)
+        cluster.authenticator.add_token(token, User(user, (*groups, "system:authenticated")))
+        cluster.remember_token(token, user, groups)
+        return cluster.kubeconfig(token, user, namespace)
+
+    def get(self, name: str) -> Cluster:
+        if name not in self.clusters:
+            raise HostError(f"there is no cluster {name}", 404)
+        return self.clusters[name]
+
+    def describe(self, cluster: Cluster) -> Obj:
+        return {**asdict(cluster.spec), "phase": "ready", "port": cluster.port, "url": cluster.url}
+
+    async def stop(self) -> None:
+        for cluster in list(self.clusters.values()):
+            await cluster.stop()
+        self.clusters.clear()
+
+
+def listen(port: int) -> socket.socket:
+    """A loopback listener: on `port` if it is free, else on any. Raises OSError."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        if not port:
+            raise
+        listener.bind(("127.0.0.1", 0))  # somebody took it meanwhile; the kubeconfig is written anew
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+def write_private(path: Path, text: str) -> None:
+    """A 0600 file, replaced whole."""
+    beside = path.with_name(f".{path.name}.new")
+    with suppress(FileNotFoundError):
+        beside.unlink()
+    beside.touch(mode=0o600)
+    beside.write_text(text)
+    beside.replace(path)

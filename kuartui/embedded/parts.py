@@ -1,0 +1,166 @@
+"""What runs in a cluster beside its API: controllers, scheduler, nodes, and the ways between them and the API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kuartui.embedded.admission.base import Plugin
+from kuartui.embedded.api.http import Receive, Scope, Send, failure
+from kuartui.embedded.api.request import Request, Response, parse_query
+from kuartui.embedded.api.resources import Endpoint
+from kuartui.embedded.bootstrap import API_ADDRESS
+from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.images.library import catalogue
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.network import http as network_http
+from kuartui.embedded.network.tls import tls_handler
+from kuartui.embedded.node.fleet import Fleet
+from kuartui.embedded.node.machine import Machine
+from kuartui.embedded.node.volumes.disks import Disks
+
+if TYPE_CHECKING:
+    from kuartui.embedded.cluster import Cluster
+
+Obj = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+ZONES = ("eu-1a", "eu-1b", "eu-1c")
+PRELOADED = ("registry.k8s.io/pause:3.10.1", "busybox:1.36")
+CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+EXPIRE_SECONDS = 300.0
+
+
+class Parts:
+    """Everything of one cluster that is not the API itself."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.catalogue = catalogue()
+        disks = Disks(cluster.state / "volumes" if cluster.spec.durable else None)
+        self.fleet = Fleet(
+            cluster.client,
+            cluster.network,
+            self.catalogue,
+            Tokens(cluster),
+            machines(cluster.spec.name, cluster.spec.nodes, bare=cluster.spec.bare),
+            disks,
+            PRELOADED,
+        )
+        self._tasks: list[asyncio.Task[Any]] = []
+        from kuartui.embedded.api.subresources import Subresources
+
+        self.subresources = Subresources(cluster, self.fleet)
+
+    def admission(self) -> Sequence[Plugin]:
+        """The plugins, in kube-apiserver's order."""
+        from kuartui.embedded.admission import plugins
+
+        return plugins(self.cluster)
+
+    # Life
+
+    async def start(self) -> None:
+        """Bring up nodes first, so that there is somewhere to run, then what makes pods."""
+        self._join_network()
+        from kuartui.embedded.controllers import add_indexes
+
+        add_indexes(self.cluster.store)
+        for controller in self._controllers():
+            self._tasks.append(asyncio.create_task(controller.run(), name=controller.name))
+        await self.fleet.start()
+        self._tasks.append(asyncio.create_task(self._expire_events()))
+
+    def _controllers(self) -> list[Controller]:
+        from kuartui.embedded.controllers import controllers
+        from kuartui.embedded.scheduler import Scheduler
+
+        cluster = self.cluster
+        return [*controllers(cluster.client, cluster.identity.authority, self.fleet), Scheduler(cluster.client)]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.fleet.stop()
+
+    async def _expire_events(self) -> None:
+        while True:
+            await self.cluster.clock.sleep(EXPIRE_SECONDS)
+            self.cluster.client.expire_events()
+
+    # Ways in
+
+    async def answer(self, request: Request, endpoint: Endpoint) -> Response | None:
+        """Subresources that are no plain reading and writing."""
+        return await self.subresources.answer(request, endpoint)
+
+    async def connect(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: exec, attach, port-forward."""
+        await self.subresources.connect(request, scope, receive, send)
+
+    # The API server on the cluster's own network
+
+    def _join_network(self) -> None:
+        """Pods reach the API at its Service, as https://kubernetes.default.svc."""
+        cluster = self.cluster
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cluster.state / "server.crt", cluster.state / "server.key")
+        cluster.network.add_node("", API_ADDRESS)
+        handler = network_http.server(self._from_inside, scheme="https")
+        cluster.network.listen(API_ADDRESS, 6443, tls_handler(context, handler))
+
+    async def _from_inside(self, asked: network_http.Request) -> network_http.Response:
+        path, _, raw_query = asked.target.partition("?")
+        headers = {name.lower(): value for name, value in asked.headers}
+        request = Request(asked.method, path, parse_query(raw_query), headers, asked.body, raw_query)
+        try:
+            response = await self.cluster.dispatcher.handle(request)
+        except StatusError as error:
+            response = failure(error)
+        found = network_http.Headers([("Content-Type", response.content_type), *response.headers])
+        return network_http.Response(response.status, found, response.stream or response.body)
+
+
+class Tokens:
+    """Signs the tokens that kubelets mount into pods."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def token(self, pod: Obj, audiences: list[str], seconds: int) -> str:
+        """Raises LookupError if the pod's service account is gone."""
+        cluster = self._cluster
+        metadata = pod["metadata"]
+        name = pod["spec"].get("serviceAccountName", "default")
+        account = cluster.store.get("serviceaccounts", metadata["namespace"], name)
+        if account is None:
+            raise LookupError(f'serviceaccounts "{name}" not found')
+        bound = {"kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
+        node = cluster.store.get("nodes", "", pod["spec"].get("nodeName", ""))
+        host = {"name": node.key.name, "uid": node.uid} if node else None
+        return cluster.signer.sign(account.data, cluster.clock.now(), seconds, audiences, bound, host)
+
+
+def machines(cluster: str, count: int, *, bare: bool) -> list[Machine]:
+    """The machines of a new cluster: a tainted control plane and workers; one plain node when bare or alone."""
+    found = []
+    for index in range(count):
+        first = index == 0
+        alone = bare or count == 1
+        name = f"{cluster}-control-plane" if first else f"{cluster}-worker{'' if index == 1 else index}"
+        found.append(
+            Machine(
+                name=name,
+                ip=f"172.18.0.{index + 3}",
+                pod_cidr=f"10.244.{index}.0/24",
+                control_plane=first,
+                zone="" if bare else ZONES[index % len(ZONES)],
+                taints=() if alone or not first else (CONTROL_PLANE_TAINT,),
+            )
+        )
+    return found

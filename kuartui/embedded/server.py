@@ -1,0 +1,101 @@
+"""The process: `python -m kuartui.embedded.server --state-dir DIR`. Hosts clusters until it is told to stop.
+
+Exit codes: 0 stopped as asked, 3 another process holds the state directory, 4 the port is taken, 6 the directory
+cannot be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="kuartui.embedded.server", description="Host embedded Kubernetes clusters.")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0, help="loopback port of the management API; 0: any")
+    parser.add_argument("--log-level", default="WARNING")
+    options = parser.parse_args(arguments)
+    state: Path = options.state_dir
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = open(state / "lock", "w")  # noqa: SIM115  held until the process ends
+    except OSError as error:
+        return _fail(6, f"cannot write {state}: {(error.strerror or str(error)).lower()}")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return _fail(3, f"another process hosts the clusters in {state}")
+    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _limit_threads()
+    return asyncio.run(_serve(state, options.port))
+
+
+def _limit_threads() -> None:
+    """Container shells run on a thread pool of their own, sized by the machine: a few threads are plenty here."""
+    os.environ.setdefault("TOKIO_WORKER_THREADS", "2")
+
+
+def _fail(code: int, message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+async def _serve(state: Path, port: int) -> int:
+    import gc
+
+    import uvicorn
+
+    from kuartui.embedded.host import Host, listen, write_private
+    from kuartui.embedded.management import Management
+
+    gc.freeze()  # what is loaded by now lives as long as the process
+    try:
+        listener = listen(port)
+        if port and listener.getsockname()[1] != port:
+            raise OSError(98, "Address already in use")
+    except OSError as error:
+        return _fail(4, f"cannot listen on 127.0.0.1:{port}: {(error.strerror or str(error)).lower()}")
+    host = Host(state)
+    await host.restore()
+    token = secrets.token_urlsafe(32)
+    config: Any = uvicorn.Config(
+        Management(host, token),
+        http="httptools",
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    write_private(state / "host.json", json.dumps({"pid": os.getpid(), "url": url, "token": token}))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, host.stopping.set)
+    await host.stopping.wait()
+    with contextlib.suppress(FileNotFoundError):
+        (state / "host.json").unlink()
+    server.should_exit = True
+    await host.stop()
+    await server.shutdown(sockets=[listener])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
