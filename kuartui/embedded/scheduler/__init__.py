@@ -1,0 +1,1 @@
+"""The scheduler: filters, scores, preemption and the queue, after pkg/scheduler."""

@@ -1,0 +1,96 @@
+"""What a scheduling plugin is: a check before all nodes (prepare) and one per node (filter).
+
+After pkg/scheduler/framework. A plugin that refuses says why in the words that end in the pod's condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kuartui.embedded.client import Client
+from kuartui.embedded.scheduler.nodes import NodeInfo, PodOnNode
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a pod can't run somewhere."""
+
+    reasons: tuple[str, ...]
+    plugin: str
+    final: bool = False
+    """Whether no pod's going away would help (UnschedulableAndUnresolvable)."""
+
+
+class Trial:
+    """One attempt to place a pod: the pod, the nodes as they are now, and what plugins work out once for all nodes."""
+
+    def __init__(self, client: Client, pod: Obj, nodes: Iterable[NodeInfo]) -> None:
+        self.client = client
+        self.pod = pod
+        self.entry = PodOnNode(pod)
+        self.nodes = {info.name: info for info in nodes}
+        self.notes: dict[str, Any] = {}
+
+    def with_node(self, info: NodeInfo) -> Trial:
+        """The same attempt if one node were different."""
+        return Trial(self.client, self.pod, [*(one for name, one in self.nodes.items() if name != info.name), info])
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyNodes:
+    """`prepare` knows that only these nodes can do."""
+
+    names: frozenset[str]
+    plugin: str
+
+
+class Plugin:
+    """A rule about where pods may run."""
+
+    name = ""
+    wakes: frozenset[str] = frozenset()
+    """Kinds of change that may let a pod in that this plugin refused (see `queue`)."""
+
+    def prepare(self, trial: Trial) -> Refusal | OnlyNodes | None:
+        """A look at the pod before any node."""
+        return None
+
+    def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
+        """Whether the pod may run on a node."""
+        return None
+
+    def refuse(self, *reasons: str, final: bool = False) -> Refusal:
+        """A refusal in this plugin's name."""
+        return Refusal(reasons, self.name, final)
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """Why no node would do (framework.FitError)."""
+
+    total: int
+    by_node: dict[str, Refusal] = field(default_factory=dict)
+    before: str = ""
+    """The refusal of a `prepare`."""
+    after: str = ""
+    """What came of trying to make room."""
+    plugins: set[str] = field(default_factory=set)
+
+    def message(self) -> str:
+        """The text of the condition and event."""
+        text = f"0/{self.total} nodes are available:"
+        if self.before:
+            text += f" {self.before}."
+        else:
+            counts: dict[str, int] = {}
+            for refusal in self.by_node.values():
+                for reason in refusal.reasons:
+                    counts[reason] = counts.get(reason, 0) + 1
+            lines = sorted(f"{count} {reason}" for reason, count in counts.items())
+            if lines:
+                text += f" {', '.join(lines)}."
+        return f"{text} {self.after}" if self.after else text

@@ -1,0 +1,143 @@
+"""Pods that wait for a node: which is next, and which change may help a pod that was refused.
+
+After pkg/scheduler/backend/queue. A refused pod is tried again when something changes that the plugins which refused it
+care about, and after five minutes in any case. As in Kubernetes since 1.33, nobody backs off while there is nothing
+else to do; a pod whose attempt broke (a conflict, say) does.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from kuartui.embedded.clock import Clock, Timer
+from kuartui.embedded.scheduler.filtering import WAKES
+
+Obj = dict[str, Any]
+Name = tuple[str, str]  # namespace, name
+
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 10.0
+FORGOTTEN_AFTER = 300.0  # seconds until a refused pod is tried again whatever happened
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A pod in the queue."""
+
+    name: Name
+    uid: str
+    priority: int
+    since: int
+    """Order of arrival."""
+    plugins: set[str] = field(default_factory=set)
+    failures: int = 0
+    timer: Timer | None = None
+    in_flight: bool = False
+    missed: set[str] = field(default_factory=set)
+    """Changes that happened during an attempt."""
+
+
+class Queue:
+    """Keeps pods by name."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pods: dict[Name, Waiting] = {}
+        self._active: list[tuple[int, int, Name]] = []
+        self._ready: set[Name] = set()
+        self._arrivals = itertools.count()
+
+    def add(self, name: Name, pod: Obj) -> None:
+        """A new pod, or one that may fit now since it changed itself."""
+        uid, priority = pod["metadata"].get("uid", ""), pod["spec"].get("priority") or 0
+        waiting = self._pods.get(name)
+        if waiting is None or waiting.uid != uid:
+            self.remove(name)
+            waiting = self._pods[name] = Waiting(name, uid, priority, next(self._arrivals))
+        self._activate(waiting)
+
+    def remove(self, name: Name) -> None:
+        """The pod is gone, or has a node."""
+        waiting = self._pods.pop(name, None)
+        self._ready.discard(name)
+        if waiting is not None and waiting.timer is not None:
+            waiting.timer.cancel()
+
+    def pop(self) -> Name | None:
+        """The most important pod that is worth an attempt; oldest first among equals."""
+        while self._active:
+            _, since, name = heapq.heappop(self._active)
+            waiting = self._pods.get(name)
+            if waiting is None or waiting.since != since or name not in self._ready:
+                continue
+            self._ready.discard(name)
+            waiting.in_flight = True
+            waiting.missed.clear()
+            return name
+        return None
+
+    def refused(self, name: Name, plugins: set[str]) -> None:
+        """The attempt ended without a node: wait for a change that these plugins care about."""
+        waiting = self._pods.get(name)
+        if waiting is None:
+            return
+        waiting.in_flight = False
+        waiting.failures = 0
+        waiting.plugins = set(plugins)
+        if "itself" in waiting.missed or any(self._helps(waiting, change) for change in waiting.missed):
+            self._activate(waiting)
+        else:
+            self._later(waiting, FORGOTTEN_AFTER)
+
+    def broken(self, name: Name) -> None:
+        """The attempt failed for no reason of the pod's: try again, ever more slowly."""
+        waiting = self._pods.get(name)
+        if waiting is None:
+            return
+        waiting.in_flight = False
+        waiting.failures += 1
+        self._later(waiting, min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** (waiting.failures - 1)))
+
+    def wake(self, change: str) -> None:
+        """Something changed: give those another try whom it may help."""
+        for waiting in self._pods.values():
+            if waiting.in_flight:
+                waiting.missed.add(change)
+            elif waiting.name not in self._ready and not waiting.failures and self._helps(waiting, change):
+                self._activate(waiting)
+
+    def _helps(self, waiting: Waiting, change: str) -> bool:
+        return not waiting.plugins or any(change in WAKES.get(plugin, {change}) for plugin in waiting.plugins)
+
+    def _activate(self, waiting: Waiting) -> None:
+        if waiting.in_flight:
+            waiting.missed.add("itself")
+            return
+        if waiting.timer is not None:
+            waiting.timer.cancel()
+            waiting.timer = None
+        if waiting.name not in self._ready:
+            self._ready.add(waiting.name)
+            heapq.heappush(self._active, (-waiting.priority, waiting.since, waiting.name))
+            self.on_ready()
+
+    def _later(self, waiting: Waiting, seconds: float) -> None:
+        if waiting.timer is not None:
+            waiting.timer.cancel()
+        waiting.timer = self._clock.call_later(seconds, lambda: self._due(waiting))
+
+    def _due(self, waiting: Waiting) -> None:
+        if self._pods.get(waiting.name) is waiting:
+            waiting.timer = None
+            self._activate(waiting)
+
+    def on_ready(self) -> None:
+        """Called when a pod becomes worth an attempt; the scheduler sets it."""
+
+    def close(self) -> None:
+        """Cancel all timers."""
+        for waiting in self._pods.values():
+            if waiting.timer is not None:
+                waiting.timer.cancel()

@@ -1,0 +1,206 @@
+"""What a pod that finds no node is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.embedded.scheduler.conftest import Scheduled
+
+NOT_HELPFUL = "3 Preemption is not helpful for scheduling."
+TAIL = f"no new claims to deallocate, preemption: 0/3 nodes are available: {NOT_HELPFUL}"
+
+
+async def test_no_nodes(cluster: Scheduled) -> None:
+    await cluster.pod("p")
+    await cluster.run()
+    assert cluster.why("p") == "no nodes available to schedule pods"
+    await cluster.node("n1")
+    await cluster.run()
+    assert cluster.place("p") == "n1"
+
+
+async def test_selector(three: Scheduled) -> None:
+    await three.pod("p", nodeSelector={"disk": "ssd"})
+    await three.run()
+    text = f"0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector. {TAIL}"
+    assert three.why("p") == text
+    assert three.events("FailedScheduling", "Pod/p") == [text]
+    await three.edit("nodes", "n2", {"metadata": {"labels": {"disk": "ssd"}}})
+    await three.run()
+    assert three.place("p") == "n2"
+    assert three.events("Scheduled") == ["Successfully assigned default/p to n2"]
+
+
+async def test_reasons_are_counted_and_sorted(three: Scheduled) -> None:
+    taint = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
+    await three.edit("nodes", "n1", {"spec": {"taints": [taint]}})
+    await three.edit("nodes", "n2", {"spec": {"unschedulable": True}})
+    await three.pod("p", cpu="5")
+    await three.run()
+    assert three.why("p") == (
+        "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), "
+        f"1 node(s) were unschedulable. {TAIL}"
+    )
+
+
+async def test_room_that_others_take_could_be_made(three: Scheduled) -> None:
+    for number in range(3):
+        await three.pod(f"big{number}", cpu="3")
+    await three.pod("p", cpu="2")
+    await three.run()
+    assert three.why("p") == (
+        "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: "
+        "3 No preemption victims found for incoming pod."
+    )
+    await three.delete("pods", "big1", grace=0)
+    await three.run()
+    assert three.place("p")
+
+
+async def test_anti_affinity(three: Scheduled) -> None:
+    term = {"topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": {"app": "x"}}}
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    for name in ("a", "b", "c"):
+        await three.pod(name, labels={"app": "x"}, affinity=apart)
+        await three.run()
+    assert sorted([three.place("a") in ("n1", "n2"), three.place("b") in ("n1", "n2")]) == [False, True]
+    assert three.why("c").startswith("0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.")
+    await three.pod("stranger", labels={"app": "x"})
+    await three.run()
+    assert three.why("stranger").startswith(
+        "0/3 nodes are available: 3 node(s) didn't satisfy existing pods anti-affinity rules."
+    )
+
+
+async def test_affinity_to_nobody(three: Scheduled) -> None:
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "db"}}}
+    near = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    await three.pod("web", affinity=near)
+    await three.run()
+    assert three.why("web") == f"0/3 nodes are available: 3 node(s) didn't match pod affinity rules. {TAIL}"
+    await three.pod("db", labels={"app": "db"})
+    await three.run()
+    assert three.place("web") == three.place("db") != ""
+
+
+async def test_the_first_of_a_group_may_start_anywhere(three: Scheduled) -> None:
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "db"}}}
+    near = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    for name in ("a", "b", "c"):
+        await three.pod(name, labels={"app": "db"}, affinity=near)
+    await three.run()
+    assert len({three.place(name) for name in ("a", "b", "c")}) == 1
+
+
+def spread(key: str, **more: Any) -> list[dict[str, Any]]:
+    base = {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "DoNotSchedule"}
+    return [base | {"labelSelector": {"matchLabels": {"app": "x"}}} | more]
+
+
+async def test_spread_over_zones(three: Scheduled) -> None:
+    await three.edit("nodes", "n3", {"spec": {"unschedulable": True}})
+    for name in ("a", "b"):
+        await three.pod(name, labels={"app": "x"}, topologySpreadConstraints=spread("topology.kubernetes.io/zone"))
+        await three.run()
+    assert three.why("b") == (
+        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match pod topology spread constraints. "
+        "no new claims to deallocate, preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
+        "2 No preemption victims found for incoming pod."
+    )
+
+
+async def test_spread_without_the_label(three: Scheduled) -> None:
+    await three.pod("p", labels={"app": "x"}, topologySpreadConstraints=spread("rack"))
+    await three.run()
+    assert three.why("p").startswith(
+        "0/3 nodes are available: 3 node(s) didn't match pod topology spread constraints (missing required label)."
+    )
+
+
+async def test_spread_with_min_domains(three: Scheduled) -> None:
+    rules = spread("topology.kubernetes.io/zone", minDomains=3)
+    for name in ("a", "b", "c"):
+        await three.pod(name, labels={"app": "x"}, topologySpreadConstraints=rules)
+    await three.run()
+    assert [bool(three.place(name)) for name in ("a", "b", "c")] == [True, True, False]
+
+
+async def test_spread_counts_only_its_own_revision(three: Scheduled) -> None:
+    rules = spread("kubernetes.io/hostname", matchLabelKeys=["rev"])
+    for number in range(6):
+        labels = {"app": "x", "rev": str(number // 3)}
+        await three.pod(f"p{number}", labels=labels, topologySpreadConstraints=rules)
+    await three.run()
+    assert sorted(three.place(f"p{number}") for number in range(3)) == ["n1", "n2", "n3"]
+    assert sorted(three.place(f"p{number}") for number in range(3, 6)) == ["n1", "n2", "n3"]
+
+
+async def test_host_ports(three: Scheduled) -> None:
+    container = {"name": "c", "image": "i", "ports": [{"containerPort": 80, "hostPort": 80}]}
+    for number in range(4):
+        await three.pod(f"p{number}", containers=[container])
+    await three.run()
+    pending = [f"p{number}" for number in range(4) if not three.place(f"p{number}")]
+    assert len(pending) == 1
+    assert three.why(pending[0]).startswith(
+        "0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports."
+    )
+
+
+async def test_too_many_pods(cluster: Scheduled) -> None:
+    await cluster.node("n1", pods="1")
+    await cluster.pod("a")
+    await cluster.run()
+    await cluster.pod("b")
+    await cluster.run()
+    assert cluster.why("b").startswith("0/1 nodes are available: 1 Too many pods.")
+
+
+async def test_a_daemon_pod_looks_at_its_node_only(three: Scheduled) -> None:
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+    await three.pod("d", cpu="9", affinity=affinity)
+    await three.run()
+    assert three.why("d").startswith(
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."
+    )
+
+
+async def test_gates_and_other_schedulers(three: Scheduled) -> None:
+    await three.pod("gated", schedulingGates=[{"name": "example.com/hold"}])
+    await three.pod("foreign", schedulerName="mine")
+    await three.run()
+    assert not three.place("gated")
+    assert not three.place("foreign")
+    assert "conditions" not in three.get("pods", "foreign")["status"]
+    await three.edit("pods", "gated", {"spec": {"schedulingGates": None}})
+    await three.run()
+    assert three.place("gated")
+
+
+async def test_a_claim_that_is_missing_or_unbound(three: Scheduled) -> None:
+    volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    await three.pod("user", volumes=volumes)
+    await three.run()
+    assert three.why("user") == '0/3 nodes are available: persistentvolumeclaim "data" not found. not found'
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    await three.create("persistentvolumeclaims", "data", spec=spec)
+    await three.run()
+    assert three.why("user") == "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+
+
+async def test_a_volume_on_another_node(three: Scheduled) -> None:
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["n2"]}]}
+    affinity = {"required": {"nodeSelectorTerms": [term]}}
+    await three.create("persistentvolumes", "v", spec={"nodeAffinity": affinity})
+    bound = {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}
+    await three.create("persistentvolumeclaims", "data", metadata=bound, spec={"volumeName": "v"})
+    await three.edit("nodes", "n2", {"spec": {"unschedulable": True}})
+    await three.pod("user", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}])
+    await three.run()
+    assert three.why("user").startswith(
+        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match PersistentVolume's node affinity."
+    )
+    await three.edit("nodes", "n2", {"spec": {"unschedulable": None}})
+    await three.run()
+    assert three.place("user") == "n2"
