@@ -1,0 +1,35 @@
+"""Admission plugins, one module each; `plugins` gives those of a cluster in kube-apiserver's order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kuartui.embedded.admission.base import Plugin
+
+if TYPE_CHECKING:
+    from kuartui.embedded.cluster import Cluster
+
+
+def plugins(cluster: Cluster) -> list[Plugin]:
+    """The plugins that a cluster runs."""
+    from kuartui.embedded.admission.escalation import Escalation
+    from kuartui.embedded.admission.limit_ranger import LimitRanger
+    from kuartui.embedded.admission.namespace_lifecycle import NamespaceLifecycle
+    from kuartui.embedded.admission.pod_security import PodSecurity
+    from kuartui.embedded.admission.priority import Priority
+    from kuartui.embedded.admission.resource_quota import ResourceQuota
+    from kuartui.embedded.admission.service_account import ServiceAccount
+    from kuartui.embedded.admission.storage import DefaultStorageClass, StorageProtection
+
+    store = cluster.store
+    return [
+        NamespaceLifecycle(store),
+        LimitRanger(store),
+        ServiceAccount(store),
+        PodSecurity(store),
+        Priority(store),
+        DefaultStorageClass(store),
+        StorageProtection(),
+        Escalation(cluster.authorizer),
+        ResourceQuota(cluster.rest),
+    ]

@@ -6,17 +6,18 @@ Jobs, …) is only warned about, since its pods are denied later.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from kuartui.embedded.admission.base import Plugin
-from kuartui.embedded.admission.pod_security_checks import PRIVILEGED, violations
-from kuartui.embedded.kinds.base import WriteContext
-from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.admission.base import Attributes, Plugin
+from kuartui.embedded.admission.pod_security_checks import LEVELS, PRIVILEGED, violations
+from kuartui.embedded.meta import errors, fielderr
+from kuartui.embedded.store import Store
 
 Obj = dict[str, Any]
 
 PREFIX = "pod-security.kubernetes.io/"
+MODES = ("enforce", "audit", "warn")
+SHOWN_PODS = 3000  # existing pods that a change of the enforced level looks at
 
 #: where the pod's spec is, by resource
 TEMPLATES: dict[str, tuple[str, ...]] = {
@@ -30,3 +31,87 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "jobs.batch": ("spec", "template", "spec"),
     "cronjobs.batch": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
+
+
+class PodSecurity(Plugin):
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def validate(self, attributes: Attributes) -> None:
+        if attributes.obj is None or attributes.subresource not in ("", "ephemeralcontainers"):
+            return
+        if attributes.resource == "namespaces":
+            self._namespace(attributes)
+            return
+        path = TEMPLATES.get(attributes.resource)
+        if path is None or attributes.operation not in ("CREATE", "UPDATE"):
+            return
+        spec = _dig(attributes.obj, path)
+        if spec is None or (attributes.old is not None and spec == _dig(attributes.old, path)):
+            return
+        namespace = self._store.get("namespaces", "", attributes.namespace)
+        labels = (namespace.data["metadata"].get("labels") or {}) if namespace else {}
+        self._judge(attributes, labels, spec)
+
+    def _judge(self, attributes: Attributes, labels: Obj, spec: Obj) -> None:
+        level, version = _policy(labels, "enforce")
+        denied = violations(spec, level) if attributes.resource == "pods" else []
+        if denied:
+            why = f'violates PodSecurity "{level}:{version}": {", ".join(map(str, denied))}'
+            raise errors.forbidden("pods", attributes.name, why)
+        warned, warned_version = _policy(labels, "warn")
+        if attributes.resource != "pods" and LEVELS.index(level) > LEVELS.index(warned):
+            warned, warned_version = level, version  # what will be denied later is warned about now
+        found = violations(spec, warned)
+        if found:
+            text = f'would violate PodSecurity "{warned}:{warned_version}": {", ".join(map(str, found))}'
+            attributes.warnings.append(text)
+
+    def _namespace(self, attributes: Attributes) -> None:
+        new = attributes.obj or {}
+        labels = new["metadata"].get("labels") or {}
+        problems = []
+        for mode in MODES:
+            level = labels.get(PREFIX + mode)
+            if level is not None and level not in LEVELS:
+                path = f"metadata.labels[{PREFIX}{mode}]"
+                problems.append(fielderr.invalid(path, level, "must be one of privileged, baseline, restricted"))
+        if problems:
+            raise errors.invalid("", "Namespace", attributes.name, problems)
+        before = ((attributes.old or {}).get("metadata", {}).get("labels")) or {}
+        level, version = _policy(labels, "enforce")
+        if attributes.old is not None and _policy(before, "enforce") != (level, version):
+            self._warn_of_existing(attributes, level, version)
+
+    def _warn_of_existing(self, attributes: Attributes, level: str, version: str) -> None:
+        """Say which running pods would not be let in any more; those of one text together."""
+        if level == PRIVILEGED:
+            return
+        found: dict[str, list[str]] = {}
+        for stored in self._store.list("pods", attributes.name)[:SHOWN_PODS]:
+            reasons = [violation.reason for violation in violations(stored.data["spec"], level)]
+            if reasons:
+                found.setdefault(", ".join(reasons), []).append(stored.key.name)
+        if not found:
+            return
+        head = f'existing pods in namespace "{attributes.name}" violate the new PodSecurity enforce level'
+        attributes.warnings.append(f'{head} "{level}:{version}"')
+        for reasons_text, pods in sorted(found.items(), key=lambda item: item[1]):
+            more = ""
+            if len(pods) > 1:
+                others = len(pods) - 1
+                more = f" (and {others} other pod{'s' if others > 1 else ''})"
+            attributes.warnings.append(f"{pods[0]}{more}: {reasons_text}")
+
+
+def _policy(labels: Obj, mode: str) -> tuple[str, str]:
+    """Level and version of a mode; without a label everything is privileged."""
+    level = labels.get(PREFIX + mode, PRIVILEGED)
+    return (level if level in LEVELS else "restricted"), labels.get(f"{PREFIX}{mode}-version", "latest")
+
+
+def _dig(obj: Obj, path: tuple[str, ...]) -> Obj | None:
+    place: Any = obj
+    for part in path:
+        place = (place or {}).get(part)
+    return place if isinstance(place, dict) else None

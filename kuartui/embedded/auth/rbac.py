@@ -182,6 +182,16 @@ def _covers_rule(own: Obj, rule: Obj) -> bool:
     return not names or (bool(rule.get("resourceNames")) and rule["resourceNames"][0] in names)
 
 
+def compact(rules: Iterable[Obj]) -> list[Obj]:
+    """Rules of one verb each, put together where all else is the same; in a stable order."""
+    found: dict[tuple[Any, ...], Obj] = {}
+    for rule in rules:
+        key = tuple((name, tuple(values)) for name, values in sorted(rule.items()) if name != "verbs")
+        kept = found.setdefault(key, {**rule, "verbs": []})
+        kept["verbs"] += [verb for verb in rule["verbs"] if verb not in kept["verbs"]]
+    return [found[key] for key in sorted(found)]
+
+
 def rule_text(rule: Obj) -> str:
     """As escalation messages show it: {APIGroups:[""], Resources:["pods"], Verbs:["get"]}."""
     parts = []

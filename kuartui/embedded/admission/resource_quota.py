@@ -1,0 +1,86 @@
+"""ResourceQuota: what a namespace may use, checked and charged at creation.
+
+kubernetes/plugin/pkg/admission/resourcequota and pkg/quota/v1/evaluator/core. The status that is charged here is
+recomputed by the quota controller.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.embedded.admission.base import Attributes, Plugin
+from kuartui.embedded.api.request import SYSTEM
+from kuartui.embedded.api.rest import Rest, Write
+from kuartui.embedded.meta import errors
+from kuartui.embedded.meta.quantity import ZERO, Quantity, parse
+from kuartui.embedded.quota import COMPUTE, in_scope, usage
+
+Obj = dict[str, Any]
+Amounts = dict[str, Quantity]
+
+
+class ResourceQuota(Plugin):
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    async def validate(self, attributes: Attributes) -> None:
+        new = attributes.obj
+        if new is None or attributes.subresource or attributes.operation not in ("CREATE", "UPDATE"):
+            return
+        quotas = self._rest.store.list("resourcequotas", attributes.namespace) if attributes.namespace else []
+        if not quotas or attributes.resource == "resourcequotas":
+            return
+        wanted = usage(attributes.resource, new)
+        before = usage(attributes.resource, attributes.old) if attributes.old is not None else {}
+        delta = {name: amount - before.get(name, ZERO) for name, amount in wanted.items()}
+        for stored in sorted(quotas, key=lambda quota: quota.key.name):
+            await self._charge(attributes, stored.data, new, delta)
+
+    async def _charge(self, attributes: Attributes, quota: Obj, new: Obj, delta: Amounts) -> None:
+        hard = {name: parse(value) for name, value in (quota["spec"].get("hard") or {}).items()}
+        if not in_scope(quota["spec"], attributes.resource, new):
+            return
+        name = quota["metadata"]["name"]
+        if attributes.resource == "pods" and attributes.operation == "CREATE":
+            lacking = _unspecified(new, hard)
+            if lacking:
+                raise errors.forbidden("pods", attributes.name, f"failed quota: {name}: must specify {lacking}")
+        charged = {key: amount for key, amount in delta.items() if key in hard and (amount or attributes.old is None)}
+        if not charged:
+            return
+        status = quota.get("status", {}).get("used") or {}
+        used = {key: parse(status.get(key, "0")) for key in charged}
+        over = sorted(key for key in charged if ZERO < charged[key] and hard[key] < used[key] + charged[key])
+        if over:
+
+            def show(amounts: Amounts) -> str:
+                return ",".join(f"{key}={amounts[key]}" for key in over)
+
+            why = f"exceeded quota: {name}, requested: {show(charged)}, used: {show(used)}, limited: {show(hard)}"
+            raise errors.forbidden(attributes.resource, attributes.name, why)
+        if attributes.dry_run or not any(charged.values()):
+            return
+        total = {key: str(used[key] + charged[key]) for key in charged}
+        endpoint = self._rest.resources.storage("resourcequotas")
+
+        def change(current: Obj) -> Obj:
+            current.setdefault("status", {})["used"] = {**(current["status"].get("used") or {}), **total}
+            return current
+
+        write = Write(SYSTEM, "kube-apiserver", subresource="status")
+        await self._rest.update(endpoint, attributes.namespace, name, change, write)
+
+
+def _unspecified(pod: Obj, hard: Amounts) -> str:
+    """What the quota counts and some container does not say: `limits.cpu for: a; requests.cpu for: a`."""
+    found = []
+    for key in sorted(hard):
+        spot = COMPUTE.get(key)
+        if spot is None:
+            continue
+        field, resource = spot
+        containers = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
+        bare = [c["name"] for c in containers if resource not in ((c.get("resources") or {}).get(field) or {})]
+        if bare:
+            found.append(f"{key} for: {','.join(sorted(bare))}")
+    return "; ".join(found)

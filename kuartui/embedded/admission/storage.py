@@ -1,0 +1,52 @@
+"""DefaultStorageClass and StorageObjectInUseProtection.
+
+kubernetes/plugin/pkg/admission/storage/{storageclass/setdefault,storageobjectinuseprotection}.
+"""
+
+from __future__ import annotations
+
+from kuartui.embedded.admission.base import Attributes, Plugin
+from kuartui.embedded.store import Store
+
+CLASSES = "storageclasses.storage.k8s.io"
+DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+LEGACY_CLASS = "volume.beta.kubernetes.io/storage-class"
+PROTECTIONS = {
+    "persistentvolumeclaims": "kubernetes.io/pvc-protection",
+    "persistentvolumes": "kubernetes.io/pv-protection",
+}
+
+
+class DefaultStorageClass(Plugin):
+    """A claim that names no class gets the default one; of several the newest."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def mutate(self, attributes: Attributes) -> None:
+        claim = attributes.obj
+        if attributes.resource != "persistentvolumeclaims" or attributes.operation != "CREATE" or claim is None:
+            return
+        annotations = claim["metadata"].get("annotations") or {}
+        if "storageClassName" in claim["spec"] or LEGACY_CLASS in annotations:
+            return
+        candidates = [
+            stored
+            for stored in self._store.list(CLASSES)
+            if any((stored.data["metadata"].get("annotations") or {}).get(key) == "true" for key in DEFAULT)
+        ]
+        if candidates:
+            newest = max(candidates, key=lambda stored: stored.data["metadata"]["creationTimestamp"])
+            claim["spec"]["storageClassName"] = newest.key.name
+
+
+class StorageProtection(Plugin):
+    """Claims and volumes in use stay until nobody uses them: a finalizer that a controller takes off."""
+
+    async def mutate(self, attributes: Attributes) -> None:
+        finalizer = PROTECTIONS.get(attributes.resource)
+        if finalizer is None or attributes.operation != "CREATE" or attributes.obj is None or attributes.subresource:
+            return
+        finalizers = attributes.obj["metadata"].setdefault("finalizers", [])
+        if finalizer not in finalizers:
+            finalizers.append(finalizer)
