@@ -177,6 +177,10 @@ class Rest:
         if write.subresource == "status":
             new = self._status_only(new, current)
             strategy.prepare_status_update(new, old, context)
+        elif write.subresource in strategy.parts:
+            new = _parts_only(new, current, strategy.parts[write.subresource])
+            strategy.prepare_update(new, old, context)
+            objects.bump_generation(endpoint, new, old)
         else:
             if strategy.has_status and not write.subresource:
                 _put(new, "status", old.get("status"))
@@ -205,7 +209,7 @@ class Rest:
         if write.dry_run:
             return objects.from_storage(endpoint, new)
         resource = endpoint.resource.stored
-        if new["metadata"].get("deletionTimestamp") and _is_done(new):
+        if new["metadata"].get("deletionTimestamp") and _is_done(new) and not strategy.held(new):
             return objects.from_storage(endpoint, self.store.delete(resource, space, name, current.rv).data)
         return objects.from_storage(endpoint, self.store.update(resource, space, name, new, current.rv).data)
 
@@ -263,7 +267,7 @@ class Rest:
                 return objects.from_storage(
                     endpoint, self.store.update(resource, space, name, new, current.rv).data
                 ), False
-        if not grace and not metadata.get("finalizers"):
+        if not grace and not metadata.get("finalizers") and not endpoint.strategy.held(new):
             if write.dry_run:
                 return objects.from_storage(endpoint, current.data), True
             return objects.from_storage(endpoint, self.store.delete(resource, space, name, current.rv).data), True
@@ -273,6 +277,7 @@ class Rest:
             metadata["deletionGracePeriodSeconds"] = grace or 0
             if "generation" in metadata and not pending:
                 metadata["generation"] += 1
+            endpoint.strategy.prepare_delete(new)
         if new == current.data or write.dry_run:
             return objects.from_storage(endpoint, new), False
         return objects.from_storage(endpoint, self.store.update(resource, space, name, new, current.rv).data), False
@@ -352,6 +357,22 @@ def _put(obj: Obj, key: str, value: Any) -> None:
         obj.pop(key, None)
     else:
         obj[key] = value
+
+
+def _parts_only(new: Obj, current: Stored, paths: tuple[str, ...]) -> Obj:
+    """The current object with just these dotted paths of the new one."""
+    result = current.mutable()
+    for path in paths:
+        *parents, last = path.split(".")
+        source: Any = new
+        target = result
+        for parent in parents:
+            source = source.get(parent) or {}
+            target = target.setdefault(parent, {})
+        _put(target, last, source.get(last))
+    if "managedFields" in new["metadata"]:
+        result["metadata"]["managedFields"] = new["metadata"]["managedFields"]
+    return result
 
 
 def _is_done(obj: Obj) -> bool:

@@ -91,6 +91,8 @@ class Strategy:
     """Whether an update without resourceVersion is taken."""
     returns_deleted = False
     """Whether a deletion answers with the object instead of a Status."""
+    scale_paths: tuple[str, str, str] = ("spec.replicas", "status.replicas", "spec.selector")
+    """Where the scale subresource finds the wanted and the current number, and the selector ("" for none)."""
     parts: dict[str, tuple[str, ...]] = {}
     """What an update through a subresource may change, as dotted paths: {"finalize": ("spec.finalizers",)}."""
 
@@ -129,6 +131,13 @@ class Strategy:
 
     def canonicalize(self, obj: Obj) -> None:
         """Bring into canonical form after validation and admission."""
+
+    def prepare_delete(self, obj: Obj) -> None:
+        """Change an object that begins to be deleted (in place)."""
+
+    def held(self, obj: Obj) -> bool:
+        """Whether something besides metadata.finalizers keeps an object that is being deleted."""
+        return False
 
     def grace_period(self, obj: Obj, asked: int | None) -> int | None:
         """Seconds until the object goes after a delete; None: no graceful deletion for this kind."""

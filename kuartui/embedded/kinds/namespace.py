@@ -19,6 +19,7 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 @register("namespaces")
 class Namespaces(Strategy):
     generation = False
+    parts = {"finalize": ("spec.finalizers",)}  # noqa: RUF012
 
     def default(self, obj: Obj) -> None:
         metadata = obj["metadata"]
@@ -59,6 +60,12 @@ class Namespaces(Strategy):
 
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         return names.dns1123_label(name, prefix)
+
+    def prepare_delete(self, obj: Obj) -> None:
+        obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+
+    def held(self, obj: Obj) -> bool:
+        return bool((obj.get("spec") or {}).get("finalizers"))
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {

@@ -1,0 +1,116 @@
+"""pods/proxy, services/proxy and nodes/proxy: HTTP through the API server.
+
+kubernetes/pkg/registry/core/{pod,service,node}: a name may be `scheme:name:port`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from kuartui.embedded.api.request import Request, Response, json_response, text_response
+from kuartui.embedded.api.resources import Endpoint
+from kuartui.embedded.api.rest import Rest
+from kuartui.embedded.meta import errors
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.network import NameNotResolved, Network
+from kuartui.embedded.network import http as network_http
+from kuartui.embedded.network.tls import connect_tls
+
+Obj = dict[str, Any]
+
+SECONDS = 30.0  # until an address that does not answer is given up
+_DROPPED = ("host", "connection", "authorization", "content-length", "accept-encoding", "transfer-encoding", "upgrade")
+_NOT_COPIED = ("content-length", "transfer-encoding", "connection", "content-type", "keep-alive")
+
+
+class Proxies:
+    """Serves the proxy subresources. `source` is the address from which the API server connects."""
+
+    def __init__(self, rest: Rest, network: Network, source: str) -> None:
+        self._rest, self._network, self._source = rest, network, source
+
+    async def pod(self, request: Request, endpoint: Endpoint) -> Response:
+        """To a port of a pod, its first one unless named."""
+        scheme, name, port = split_name(request.info.name)
+        pod = self._rest.get(endpoint, request.info.namespace, name).data
+        address = pod.get("status", {}).get("podIP", "")
+        if not address:
+            raise errors.bad_request("address not allowed")
+        if not port:
+            ports = [p for one in pod["spec"].get("containers") or () for p in one.get("ports") or ()]
+            port = str(ports[0]["containerPort"]) if ports else "80"
+        if not port.isdigit():
+            raise errors.bad_request(f'no port {port} found for pod "{name}"')
+        return await self._forward(request, scheme, address, int(port))
+
+    async def service(self, request: Request, endpoint: Endpoint) -> Response:
+        """To one of a service's endpoints."""
+        scheme, name, port = split_name(request.info.name)
+        namespace = request.info.namespace
+        service = self._rest.get(endpoint, namespace, name).data
+        chosen = _service_port(service, port)
+        if chosen is None:
+            raise errors.unavailable(f'no service port "{port}" found for service "{name}"')
+        for stored in self._rest.store.list("endpoints", namespace):
+            if stored.key.name == name:
+                for subset in stored.data.get("subsets") or ():
+                    found = next((p for p in subset.get("ports") or () if p.get("name", "") == chosen), None)
+                    if found and subset.get("addresses"):
+                        return await self._forward(request, scheme, subset["addresses"][0]["ip"], found["port"])
+        raise errors.unavailable(f'no endpoints available for service "{request.info.name}"')
+
+    async def node(self, request: Request, endpoint: Endpoint) -> Response:
+        """The kubelet's own pages, as far as people look at them."""
+        _, name, _ = split_name(request.info.name)
+        self._rest.get(endpoint, "", name)
+        match "/".join(request.info.parts):
+            case "healthz":
+                return text_response("ok")
+            case "pods" | "runningpods/":
+                pods = [s.data for s in self._rest.store.list("pods") if s.data["spec"].get("nodeName") == name]
+                return json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods})
+        return text_response("404 page not found\n", 404)
+
+    async def _forward(self, request: Request, scheme: str, address: str, port: int) -> Response:
+        target = "/" + "/".join(request.info.parts)
+        if request.path.endswith("/") and not target.endswith("/"):
+            target += "/"
+        if request.raw_query:
+            target += f"?{request.raw_query}"
+        headers = [(key, value) for key, value in request.headers.items() if key not in _DROPPED]
+        where = f"{address}:{port}"
+        try:
+            stream = await self._network.connect(self._source, address, port, seconds=SECONDS)
+            if scheme == "https":
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                stream = await connect_tls(stream, context, None)
+            got = await network_http.exchange(stream, request.method, target, where, headers, request.body)
+        except (OSError, NameNotResolved, network_http.ProtocolError) as error:
+            why = f"error trying to reach service: dial tcp {where}: connect: {str(error).lower()}"
+            raise StatusError(503, "ServiceUnavailable", why) from error
+        kept = [(key, value) for key, value in got.headers if key.lower() not in _NOT_COPIED]
+        body = got.body if isinstance(got.body, bytes) else b""
+        return Response(got.status, body, got.headers.find("content-type") or "text/plain", kept)
+
+
+def split_name(name: str) -> tuple[str, str, str]:
+    """Scheme, name and port of `[scheme:]name[:port]`."""
+    parts = name.split(":")
+    if len(parts) == 1:
+        return "http", parts[0], ""
+    if len(parts) == 2:
+        return "http", parts[0], parts[1]
+    return parts[0] or "http", parts[1], parts[2]
+
+
+def _service_port(service: Obj, wanted: str) -> str | None:
+    """The name of the port that is meant; None if there is none."""
+    ports = service["spec"].get("ports") or []
+    if not wanted:
+        return str(ports[0].get("name", "")) if len(ports) == 1 else None
+    for port in ports:
+        if wanted in (port.get("name", ""), str(port["port"])):
+            return str(port.get("name", ""))
+    return None

@@ -1,0 +1,123 @@
+"""The scale subresource: the same small object for everything that has replicas.
+
+kubernetes/pkg/registry/apps/deployment/storage/storage.go (ScaleREST); custom resources say where their fields are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from kuartui.embedded.api import bodies, objects
+from kuartui.embedded.api.request import Request, Response, json_response
+from kuartui.embedded.api.resources import Endpoint
+from kuartui.embedded.api.rest import Rest, Write
+from kuartui.embedded.kinds.base import Strategy
+from kuartui.embedded.meta import errors, fielderr, labels, schema
+
+Obj = dict[str, Any]
+
+GROUP, VERSION, KIND = "autoscaling", "v1", "Scale"
+
+
+class Scales:
+    """Serves every scale subresource."""
+
+    def __init__(self, rest: Rest, write: Callable[[Request], Write]) -> None:
+        self._rest, self._write = rest, write
+
+    async def answer(self, request: Request, endpoint: Endpoint) -> Response:
+        """GET, PUT and PATCH. Raises 405 for anything else."""
+        info = request.info
+        if info.verb == "get":
+            stored = self._rest.get(endpoint, info.namespace, info.name)
+            return json_response(scale_of(endpoint, objects.from_storage(endpoint, stored.data)))
+        if info.verb not in ("update", "patch"):
+            raise errors.method_not_allowed(endpoint.resource.name, info.verb)
+        write = self._write(request)
+        view = self._view(endpoint)
+        wanted = self._put(request, view) if info.verb == "update" else self._patch(request, view, write)
+
+        def change(current: Obj) -> Obj:
+            before = scale_of(endpoint, current)
+            scale = wanted(before)
+            _check(info.name, scale)
+            version = scale.get("metadata", {}).get("resourceVersion")
+            if version:
+                current["metadata"]["resourceVersion"] = version
+            _set(current, endpoint.strategy.scale_paths[0], scale.get("spec", {}).get("replicas", 0))
+            return current
+
+        updated, _ = await self._rest.update(endpoint, info.namespace, info.name, change, write)
+        return json_response(scale_of(endpoint, updated))
+
+    def _view(self, endpoint: Endpoint) -> Endpoint:
+        """An endpoint for bodies that are Scales."""
+        resource = replace(endpoint.resource, group=GROUP, kind=KIND, storage=VERSION, versions=(VERSION,))
+        node = schema.for_kind(GROUP, VERSION, KIND) or endpoint.node
+        return replace(endpoint, resource=resource, version=VERSION, node=node, strategy=Strategy())
+
+    def _put(self, request: Request, view: Endpoint) -> Callable[[Obj], Obj]:
+        raw = orjson.dumps(bodies.read_object(request, view))
+        return lambda _: orjson.loads(raw)
+
+    def _patch(self, request: Request, view: Endpoint, write: Write) -> Callable[[Obj], Obj]:
+        return bodies.Patch(request, view, self._rest, write, custom=view.custom)
+
+
+def scale_of(endpoint: Endpoint, obj: Obj) -> Obj:
+    """The Scale of an object in the endpoint's version."""
+    metadata = obj["metadata"]
+    wanted, current, selector = endpoint.strategy.scale_paths
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    status: Obj = {"replicas": _get(obj, current) or 0}
+    text = _selector(_get(obj, selector)) if selector else ""
+    if text:
+        status["selector"] = text
+    replicas = _get(obj, wanted)
+    return {
+        "kind": KIND,
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+def _selector(value: Any) -> str:
+    """A selector as text: a LabelSelector, a plain map of labels, or text already."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
+        return ""
+    if "matchLabels" in value or "matchExpressions" in value:
+        text = labels.format_selector(value)
+        return "" if text == "<none>" else text
+    return ",".join(f"{key}={item}" for key, item in sorted(value.items()))
+
+
+def _check(name: str, scale: Obj) -> None:
+    replicas = scale.get("spec", {}).get("replicas", 0)
+    if replicas < 0:
+        error = fielderr.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise errors.invalid(GROUP, KIND, name, [error])
+    given = scale.get("metadata", {}).get("name", name)
+    if given != name:
+        raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+
+
+def _get(obj: Obj, path: str) -> Any:
+    value: Any = obj
+    for part in path.strip(".").split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _set(obj: Obj, path: str, value: Any) -> None:
+    *parents, last = path.strip(".").split(".")
+    for part in parents:
+        obj = obj.setdefault(part, {})
+    obj[last] = value
