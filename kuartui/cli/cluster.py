@@ -53,8 +53,20 @@ def up(
 
 
 @command(app, "down")
-def down(name: Name = DEFAULT, kind: Kind = "embedded") -> None:
+def down(
+    name: Name = DEFAULT,
+    kind: Kind = "embedded",
+    everything: Annotated[
+        bool, typer.Option("--all", help="End the process that hosts all embedded clusters.")
+    ] = False,
+) -> None:
     """Stop a cluster and remove it."""
+    if everything:
+        from kuartui.cluster.embedded import stop_all
+
+        stop_all()
+        output.line("all embedded clusters are stopped")
+        return
     cluster = choose(kind, name)
     wait(lambda: cluster.down(narrate))
     output.line(f"cluster {name} is gone")

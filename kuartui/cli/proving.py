@@ -1,0 +1,78 @@
+"""`level prove` and `level lint`: run, report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuartui.cli import output
+from kuartui.cli.cluster import choose
+from kuartui.cli.output import Format
+from kuartui.cli.run import wait
+from kuartui.errors import UsageError
+
+if TYPE_CHECKING:
+    from kuartui.catalog.reader import LevelFolder
+    from kuartui.play.proof import Line
+
+FORMATS = ("text", "json", "junit")
+
+
+def folders(targets: list[str]) -> list[LevelFolder]:
+    """The levels meant: names, or paths to folders; all that there are without any."""
+    from kuartui.catalog.catalog import Catalog, find
+    from kuartui.catalog.reader import LevelFolder
+
+    catalog = Catalog.default()
+    found = []
+    for target in targets or catalog.names():
+        if "/" in target or Path(target).exists():
+            found += [LevelFolder.open(place) for place in find(Path(target))]
+        else:
+            found.append(catalog.open(target))
+    return found
+
+
+def run_proofs(targets: list[str], kind: str, seeds: int, jobs: int, form: str) -> bool:
+    """Prove, print the report; whether all holds."""
+    if form not in FORMATS:
+        raise UsageError(f"no output format {form!r}", hint=f"there are {', '.join(FORMATS)}")
+    from kuartui.play import report
+    from kuartui.play.proof import prove
+
+    levels = [folder.level(seed) for folder in folders(targets) for seed in range(seeds)]
+
+    def show(line: Line) -> None:
+        output.line(report.text(line))
+        sys.stdout.flush()
+
+    done = wait(lambda: prove(levels, choose(kind), jobs=jobs, on_line=show if form == "text" else lambda _: None))
+    if form == "json":
+        output.data(report.as_json(done))
+    elif form == "junit":
+        output.line(report.as_junit(done))
+    else:
+        output.line(done.closing())
+    return not done.failed
+
+
+def run_lint(targets: list[str], out: Format) -> bool:
+    """Lint, print what was found; whether there is no error."""
+    from kuartui.catalog.catalog import Catalog, find
+    from kuartui.catalog.lint import lint
+
+    catalog = Catalog.default()
+    places: list[Path] = []
+    for target in targets or catalog.names():
+        places += find(Path(target)) if "/" in target or Path(target).exists() else [catalog.folder(target)]
+    found = [complaint for place in places for complaint in lint(place)]
+    errors = sum(complaint.severity == "error" for complaint in found)
+    if out is Format.json:
+        fields = ("severity", "file", "line", "field", "text")
+        output.data([{field: getattr(complaint, field) for field in fields} for complaint in found])
+        return not errors
+    for complaint in found:
+        output.line(str(complaint))
+    output.line(f"{len(places)} level{'s'[: len(places) != 1]}, {errors} errors, {len(found) - errors} warnings")
+    return not errors

@@ -1,0 +1,359 @@
+"""The embedded cluster: a process of its own that we start on demand and manage over its loopback API.
+
+`python -m kuartui.embedded.server` hosts all embedded clusters of a player. It says where it listens in `host.json`;
+what it answers is described in `kuartui/embedded/host.py`. Attempts get a fresh cluster each, so nothing ever needs to
+be cleaned up by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kuartui import paths
+from kuartui.cluster.base import ClusterStatus, Kind, Progress, Report, silent
+from kuartui.cluster.clock import Clock, RealClock, SteppedClock
+from kuartui.errors import ClusterError
+
+Obj = dict[str, Any]
+
+CAPABILITIES = frozenset(
+    {"network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway"}
+)
+START_SECONDS = 20.0
+CALL_SECONDS = 60.0
+STOP_SECONDS = 10.0
+PLAYER = {"user": "player", "groups": ["system:masters"]}
+CHECKER = {"user": "kuartui-checker", "groups": ["system:masters"]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A running host, as its `host.json` tells."""
+
+    pid: int
+    url: str
+    token: str
+
+
+class EmbeddedHost:
+    """The process that hosts the clusters, seen from outside."""
+
+    def __init__(self) -> None:
+        self.state = paths.state_dir() / "embedded"
+
+    # Life
+
+    def running(self) -> _Process | None:
+        """The process, if it is there and answers."""
+        try:
+            process = _Process(**json.loads((self.state / "host.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+        try:
+            _call(process, "GET", "/clusters", None, 5.0)
+        except OSError:
+            return None
+        return process
+
+    def start(self, report: Report = silent, port: int = 0) -> _Process:
+        """Start the process unless it runs. Raises ClusterError, StorageError."""
+        found = self.running()
+        if found:
+            return found
+        report(Progress("starting the embedded Kubernetes", 1, 2))
+        paths.private_dir(self.state)
+        log = self.state / "host.log"
+        try:
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    [*command(self.state), "--port", str(port)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,  # it outlives a crashed screen and a closed terminal
+                )
+        except OSError as error:
+            raise paths.unwritable(log, error) from error
+        return self._wait(process, log)
+
+    def _wait(self, process: subprocess.Popen[bytes], log: Path) -> _Process:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            found = self.running()
+            if found:
+                return found
+            code = process.poll()
+            if code is not None and code != 3:  # 3: another process was quicker, and will answer soon
+                raise ClusterError(f"the embedded cluster did not start: {_last_line(log)}", hint=f"see {log}")
+            time.sleep(0.02)
+        process.kill()
+        raise ClusterError(f"the embedded cluster did not answer within {START_SECONDS:.0f} s", hint=f"see {log}")
+
+    def stop(self) -> None:
+        """End the process, gently first."""
+        process = self.running()
+        if process is None:
+            return
+        _call(process, "POST", "/shutdown", {}, STOP_SECONDS)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:
+            if not _alive(process.pid):
+                return
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+
+    # Clusters
+
+    def call(self, method: str, path: str, body: Obj | None = None, report: Report = silent) -> Obj:
+        """Ask the process, starting it first if need be. Raises ClusterError."""
+        process = self.start(report)
+        try:
+            return _call(process, method, path, body, CALL_SECONDS)
+        except OSError as error:
+            raise ClusterError(
+                f"the embedded cluster process stopped answering: {error}", hint=f"see {self.state / 'host.log'}"
+            ) from error
+
+    def find(self, name: str) -> Obj | None:
+        """A running cluster; None if there is none, or no process."""
+        process = self.running()
+        if process is None:
+            return None
+        clusters = _call(process, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
+        return next((found for found in clusters if found["name"] == name), None)
+
+    def folder(self, name: str) -> Path:
+        return self.state / "clusters" / name
+
+
+class EmbeddedSandbox:
+    """A cluster for one attempt."""
+
+    disposable = True
+
+    def __init__(self, host: EmbeddedHost, name: str, spec: Obj, url: str) -> None:
+        self._host, self._name, self._spec = host, name, spec
+        self._clock: Clock = SteppedClock(self._advance) if spec.get("fast") else RealClock()
+        self._driver: _Driver | None = None
+        self._url = url
+
+    @property
+    def id(self) -> str:
+        return self._name
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
+    def checker_kubeconfig(self) -> Path:
+        path = self._host.folder(self._name) / "checker.kubeconfig"
+        if not path.is_file():
+            self._identity(path, CHECKER)
+        return path
+
+    async def player_kubeconfig(self, namespace: str) -> Path:
+        path = self._host.folder(self._name) / "player.kubeconfig"
+        await asyncio.to_thread(self._identity, path, {**PLAYER, "namespace": namespace})
+        return path
+
+    def _identity(self, path: Path, who: Obj) -> None:
+        answer = self._host.call("POST", f"/clusters/{self._name}/kubeconfig", who)
+        paths.write_private(path, answer["kubeconfig"])
+
+    async def reset(self, report: Report = silent) -> None:
+        """A new cluster on the same port; the kubeconfigs are made anew where they were."""
+        report(Progress("making the cluster as new"))
+        namespace = _namespace(self._host.folder(self._name) / "player.kubeconfig")
+        await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
+        made = await asyncio.to_thread(self._host.call, "POST", "/clusters", self._spec)
+        self._url = made["url"]
+        self._identity(self._host.folder(self._name) / "checker.kubeconfig", CHECKER)
+        await self.player_kubeconfig(namespace)
+
+    async def close(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
+        if self._host.running() is not None:
+            await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
+
+    async def _advance(self, seconds: float) -> None:
+        """Let time pass on the cluster; it answers when it has settled."""
+        if self._driver is None:
+            self._driver = _Driver(self.checker_kubeconfig)
+        await asyncio.to_thread(self._driver.advance, seconds)
+
+
+class EmbeddedCluster:
+    """An embedded cluster by name; attempts play in sandboxes beside it."""
+
+    kind: Kind = "embedded"
+    capabilities = CAPABILITIES
+
+    def __init__(self, name: str, *, nodes: int = 3, bare: bool = False) -> None:
+        self.name = name
+        self._spec: Obj = {"name": name, "nodes": nodes, "bare": bare}
+        self._host = EmbeddedHost()
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self._host.folder(self.name) / "kubeconfig"
+
+    async def up(self, report: Report = silent) -> None:
+        report(Progress(f"starting cluster {self.name}", 2, 2))
+        await asyncio.to_thread(self._host.call, "POST", "/clusters", self._spec, report)
+
+    async def down(self, report: Report = silent) -> None:
+        """Remove the cluster; the process ends with the last one."""
+        if self._host.running() is None:
+            return
+        await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self.name}")
+        left = await asyncio.to_thread(self._host.call, "GET", "/clusters")
+        if not left["clusters"]:
+            await asyncio.to_thread(self._host.stop)
+
+    async def status(self) -> ClusterStatus:
+        process = await asyncio.to_thread(self._host.running)
+        folder = self._host.folder(self.name)
+        if process is None:
+            if not (folder / "cluster.json").is_file():
+                return ClusterStatus("absent")
+            return ClusterStatus("stopped", "its process is not running; kuartui cluster up brings it back")
+        found = await asyncio.to_thread(self._host.find, self.name)
+        facts = {"pid": str(process.pid), "state": str(self._host.state), "log": str(self._host.state / "host.log")}
+        if found is None:
+            return ClusterStatus("absent", facts=facts)
+        return ClusterStatus("ready", "", "v1.36.2", found["nodes"], found["url"], facts)
+
+    async def reset(self, report: Report = silent) -> None:
+        spec = self._spec
+        found = await asyncio.to_thread(self._host.find, self.name)
+        if found:
+            spec = {key: found[key] for key in ("name", "nodes", "bare")}
+            await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self.name}")
+        await asyncio.to_thread(self._host.call, "POST", "/clusters", spec, report)
+
+    async def sandbox(self, sandbox_id: str, *, fast: bool = False, report: Report = silent) -> EmbeddedSandbox:
+        spec = {"name": sandbox_id, "nodes": 3, "fast": fast, "durable": not fast}
+        report(Progress("starting a cluster for this attempt"))
+        made = await asyncio.to_thread(self._host.call, "POST", "/clusters", spec, report)
+        return EmbeddedSandbox(self._host, sandbox_id, spec, made["url"])
+
+    async def find(self, sandbox_id: str) -> EmbeddedSandbox | None:
+        """The attempt's cluster; a process that died is started again, and brings it back."""
+        if not (self._host.folder(sandbox_id) / "cluster.json").is_file():
+            return None
+        await asyncio.to_thread(self._host.start)
+        found = await asyncio.to_thread(self._host.find, sandbox_id)
+        if found is None:
+            return None
+        spec = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable")}
+        return EmbeddedSandbox(self._host, sandbox_id, spec, found["url"])
+
+
+class _Driver:
+    """Passes time on a cluster with a stepped clock, over one kept connection."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        from kuartui.cluster.access import read_access
+
+        access = read_access(kubeconfig)
+        address = urlsplit(access.server)
+        self._token = access.token
+        context = access.tls()
+        self._connection = http.client.HTTPSConnection(
+            address.hostname or "", address.port, timeout=CALL_SECONDS, context=context
+        )
+
+    def advance(self, seconds: float) -> None:
+        body = json.dumps({"seconds": seconds})
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        try:
+            self._connection.request("POST", "/kuartui.dev/clock/advance", body, headers)
+            answer = self._connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ClusterError(f"the cluster stopped answering while time passed: {error}") from error
+        if answer.status != 200:
+            raise ClusterError(f"time does not pass on the cluster: {text[:200].decode(errors='replace')}")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def command(state: Path) -> list[str]:
+    """How the process is started."""
+    return [sys.executable, "-m", "kuartui.embedded.server", "--state-dir", str(state)]
+
+
+def serve_foreground(port: int) -> int:
+    """Run the process here, until Ctrl-C; its exit code."""
+    host = EmbeddedHost()
+    paths.private_dir(host.state)
+    process = subprocess.Popen([*command(host.state), "--port", str(port)])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+
+
+def stop_all() -> None:
+    """End the process and with it every cluster; durable ones come back when they are asked for."""
+    EmbeddedHost().stop()
+
+
+def _call(process: _Process, method: str, path: str, body: Obj | None, timeout: float) -> Obj:
+    """One request. Raises OSError if nobody answers, ClusterError if the answer is no."""
+    address = urlsplit(process.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout)
+    try:
+        headers = {"Authorization": f"Bearer {process.token}", "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        value = json.loads(answer.read() or b"{}")
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(str(error)) from error
+    finally:
+        connection.close()
+    if answer.status == 401:
+        raise ConnectionRefusedError("another program listens there")
+    if answer.status >= 400:
+        raise ClusterError(str(value.get("error", f"HTTP {answer.status}")))
+    return dict(value)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "it left no word"
+    return lines[-1].removeprefix("error: ") if lines else "it left no word"
+
+
+def _namespace(kubeconfig: Path) -> str:
+    try:
+        contexts = json.loads(kubeconfig.read_bytes())["contexts"]
+        return str(contexts[0]["context"].get("namespace", "default"))
+    except (OSError, ValueError, KeyError, IndexError):
+        return "default"
