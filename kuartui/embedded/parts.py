@@ -67,8 +67,8 @@ class Parts:
     async def start(self) -> None:
         """Bring up nodes first, so that there is somewhere to run, then what makes pods."""
         self._join_network()
-        from kuartui.embedded.controllers.indexes import add_indexes
-        from kuartui.embedded.scheduler.scheduler import Scheduler
+        from kuartui.embedded.controllers import add_indexes
+        from kuartui.embedded.scheduler import Scheduler
 
         add_indexes(self.cluster.store)
         for controller in self._controllers():
@@ -78,29 +78,11 @@ class Parts:
         self._tasks.append(asyncio.create_task(self._expire_events()))
 
     def _controllers(self) -> list[Controller]:
-        from kuartui.embedded.controllers.deployment.controller import DeploymentController
-        from kuartui.embedded.controllers.endpoints.legacy import EndpointsController
-        from kuartui.embedded.controllers.endpoints.mirroring import MirroringController
-        from kuartui.embedded.controllers.endpoints.slices import EndpointSliceController
-        from kuartui.embedded.controllers.garbage_collector import GarbageCollector
-        from kuartui.embedded.controllers.namespaces import NamespaceController
-        from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
-        from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
+        from kuartui.embedded.controllers import controllers
 
-        client = self.cluster.client
-        ca = self.cluster.identity.authority.certificate.decode()
-        kinds = (
-            DeploymentController,
-            ReplicaSetController,
-            ReplicationController,
-            EndpointSliceController,
-            EndpointsController,
-            MirroringController,
-            NamespaceController,
-            ServiceAccountsController,
-            GarbageCollector,
-        )
-        return [*(kind(client) for kind in kinds), RootCAPublisher(client, ca)]
+        cluster = self.cluster
+        usage = None if cluster.spec.bare else self.fleet  # a bare cluster has no metrics API
+        return controllers(cluster.client, cluster.identity.authority, usage)
 
     async def stop(self) -> None:
         for task in self._tasks:

@@ -36,6 +36,8 @@ NEVER_PREPARED = "not found"  # the same when an earlier plugin ended the attemp
 class Scheduler:
     """Places pods that name it (or nobody) as their scheduler."""
 
+    name = NAME
+
     def __init__(self, client: Client) -> None:
         self.client = client.as_user("system:kube-scheduler", manager="kube-scheduler")
         self.nodes = Nodes(self.client)

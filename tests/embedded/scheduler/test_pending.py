@@ -49,8 +49,8 @@ async def test_room_that_others_take_could_be_made(three: Scheduled) -> None:
     await three.pod("p", cpu="2")
     await three.run()
     assert three.why("p") == (
-        "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: "
-        "3 No preemption victims found for incoming pod."
+        "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: "
+        "0/3 nodes are available: 3 No preemption victims found for incoming pod."
     )
     await three.delete("pods", "big1", grace=0)
     await three.run()
@@ -103,8 +103,8 @@ async def test_spread_over_zones(three: Scheduled) -> None:
         await three.pod(name, labels={"app": "x"}, topologySpreadConstraints=spread("topology.kubernetes.io/zone"))
         await three.run()
     assert three.why("b") == (
-        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match pod topology spread constraints. "
-        "no new claims to deallocate, preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
+        "0/3 nodes are available: 1 node(s) were unschedulable, "
+        "2 node(s) didn't match pod topology spread constraints. no new claims to deallocate, preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
         "2 No preemption victims found for incoming pod."
     )
 
@@ -199,7 +199,8 @@ async def test_a_volume_on_another_node(three: Scheduled) -> None:
     await three.pod("user", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}])
     await three.run()
     assert three.why("user").startswith(
-        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match PersistentVolume's node affinity."
+        "0/3 nodes are available: 1 node(s) were unschedulable, "
+        "2 node(s) didn't match PersistentVolume's node affinity."
     )
     await three.edit("nodes", "n2", {"spec": {"unschedulable": None}})
     await three.run()

@@ -1,0 +1,220 @@
+"""One look at an autoscaler every fifteen seconds: metrics, limits, scale, status.
+
+After pkg/controller/podautoscaler/horizontal.go, with its conditions, events and their words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.embedded.client import Client
+from kuartui.embedded.controllers import objects
+from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.controllers.conditions import new_condition
+from kuartui.embedded.controllers.hpa import metrics
+from kuartui.embedded.controllers.hpa.limits import History, limit
+from kuartui.embedded.controllers.hpa.replicas import MetricError
+from kuartui.embedded.meta.errors import StatusError, not_found
+from kuartui.embedded.meta.labels import from_object
+from kuartui.embedded.meta.time import format_time
+from kuartui.embedded.metrics.usage import Usage
+from kuartui.embedded.store import Event, EventType
+
+Obj = dict[str, Any]
+
+HPAS = "horizontalpodautoscalers.autoscaling"
+RESYNC = 15.0
+TARGETS = {
+    ("apps", "Deployment"): "deployments.apps",
+    ("apps", "ReplicaSet"): "replicasets.apps",
+    ("apps", "StatefulSet"): "statefulsets.apps",
+    ("", "ReplicationController"): "replicationcontrollers",
+}
+
+
+class HorizontalController(Controller):
+    """Scales targets after their metrics. `usage` None: the cluster has no metrics API."""
+
+    name = "horizontal-pod-autoscaler"
+
+    def __init__(self, client: Client, usage: Usage | None) -> None:
+        super().__init__(client)
+        self._usage = usage
+        self._histories: dict[str, History] = {}
+
+    def setup(self) -> None:
+        self.watch(HPAS, self._hpa_changed)
+
+    def _hpa_changed(self, event: Event) -> None:
+        if event.type is EventType.DELETED:
+            self._histories.pop(event.obj.uid, None)
+        elif event.old is None or event.old.data["spec"] != event.obj.data["spec"]:
+            self.enqueue_object(event)
+
+    async def reconcile(self, namespace: str, name: str) -> None:
+        hpa = self.client.get(HPAS, namespace, name)
+        if hpa is None or objects.being_deleted(hpa):
+            return
+        self.enqueue_after(namespace, name, RESYNC)
+        await _Look(self, hpa, self._usage, self._histories.setdefault(objects.uid_of(hpa), History())).take()
+
+    def tell(self, hpa: Obj, type_: str, reason: str, message: str) -> None:
+        """Record an event."""
+        self.client.record(hpa, type_, reason, message, self.name)
+
+
+class _Look:
+    """One reconcile of one autoscaler."""
+
+    def __init__(self, controller: HorizontalController, hpa: Obj, usage: Usage | None, history: History) -> None:
+        self._controller = controller
+        self._client = controller.client
+        self._hpa = hpa
+        self._usage = usage
+        self._history = history
+        self._status: Obj = objects.copy(hpa.get("status") or {})
+        self._status.setdefault("conditions", [])
+
+    async def take(self) -> None:
+        """Look, scale if need be, write the status."""
+        try:
+            target, resource = self._target()
+        except StatusError as error:
+            self._event("Warning", "FailedGetScale", str(error))
+            text = f"the HPA controller was unable to get the target's current scale: {error}"
+            self._condition("AbleToScale", False, "FailedGetScale", text)
+            await self._write()
+            return
+        text = "the HPA controller was able to get the target's current scale"
+        self._condition("AbleToScale", True, "SucceededGetScale", text)
+        current = target["spec"].get("replicas")
+        current = 1 if current is None else current
+        if not self._history.recommendations:
+            self._history.recommendations.append((self._client.clock.monotonic(), current))
+        desired, reason = self._desired(target, current)
+        if desired is None:
+            self._status["currentReplicas"] = current
+            self._status["desiredReplicas"] = self._status.get("desiredReplicas", 0)
+        else:
+            rescaled = desired != current and await self._rescale(target, resource, current, desired, reason)
+            self._status["currentReplicas"] = current
+            self._status["desiredReplicas"] = desired if rescaled else current
+            if rescaled:
+                self._status["lastScaleTime"] = format_time(self._client.clock.now())
+        await self._write()
+
+    def _target(self) -> tuple[Obj, str]:
+        ref = self._hpa["spec"]["scaleTargetRef"]
+        group = (ref.get("apiVersion") or "").rpartition("/")[0]
+        resource = TARGETS.get((group, ref["kind"]))
+        if resource is None:
+            raise StatusError(404, "NotFound", f'no matches for kind "{ref["kind"]}" in group "{group}"')
+        target = self._client.get(resource, objects.namespace_of(self._hpa), ref["name"])
+        if target is None:
+            plural, _, group = resource.partition(".")
+            raise not_found(f"{plural}/scale", ref["name"], group)
+        return target, resource
+
+    def _desired(self, target: Obj, current: int) -> tuple[int | None, str]:
+        """The size to have and why; None if it is not known."""
+        spec = self._hpa["spec"]
+        low, high = spec.get("minReplicas"), spec["maxReplicas"]
+        low = 1 if low is None else low
+        if current == 0 and low != 0:
+            text = "scaling is disabled since the replica count of the target is zero"
+            self._condition("ScalingActive", False, "ScalingDisabled", text)
+            return 0, ""
+        if current > high:
+            return high, "Current number of replicas above Spec.MaxReplicas"
+        if current < low:
+            return low, "Current number of replicas below Spec.MinReplicas"
+        try:
+            proposed, metric = self._from_metrics(target, current)
+        except MetricError as error:
+            self._event("Warning", "FailedComputeMetricsReplicas", str(error))
+            return None, ""
+        reason = f"{metric} above target" if proposed > current else "All metrics below target"
+        found = limit(self._history, spec, current, proposed, self._client.clock.monotonic())
+        self._condition("AbleToScale", True, *found.able)
+        self._condition("ScalingLimited", found.limited, *found.limit)
+        return found.replicas, reason
+
+    def _from_metrics(self, target: Obj, current: int) -> tuple[int, str]:
+        """The highest count that any metric asks for. Raises MetricError."""
+        specs = self._hpa["spec"].get("metrics") or []
+        selector = target["spec"].get("selector")
+        if isinstance(selector, dict) and not {"matchLabels", "matchExpressions"} & set(selector):
+            selector = {"matchLabels": selector}
+        wanted = from_object(selector)
+        pods = [
+            pod
+            for pod in self._client.list("pods", objects.namespace_of(self._hpa))
+            if wanted.matches(objects.labels_of(pod))
+        ]
+        scene = metrics.Scene(self._hpa, pods, current, self._usage, self._client.clock.now())
+        best: tuple[int, str] | None = None
+        first: metrics.Failed | None = None
+        failures = 0
+        statuses = []
+        for spec in specs:
+            outcome = metrics.evaluate(scene, spec)
+            if isinstance(outcome, metrics.Failed):
+                failures += 1
+                first = first or outcome
+                self._event("Warning", outcome.reason, outcome.text)
+                statuses.append({"type": ""})
+                continue
+            statuses.append(outcome.status)
+            if best is None or outcome.replicas > best[0]:
+                best = outcome.replicas, outcome.name
+        self._status["currentMetrics"] = statuses or None
+        if best is None or (failures and best[0] < current):
+            if first is not None:
+                text = f"the HPA was unable to compute the replica count: {first.text}"
+                self._condition("ScalingActive", False, first.reason, text)
+                raise MetricError(
+                    f"invalid metrics ({failures} invalid out of {len(specs)}), first error is: {first.text}"
+                )
+            raise MetricError("no metrics specified")
+        text = f"the HPA was able to successfully calculate a replica count from {best[1]}"
+        self._condition("ScalingActive", True, "ValidMetricFound", text)
+        return best
+
+    async def _rescale(self, target: Obj, resource: str, current: int, desired: int, reason: str) -> bool:
+        patch = {"spec": {"replicas": desired}}
+        try:
+            await self._client.patch(resource, objects.namespace_of(target), objects.name_of(target), patch)
+        except StatusError as error:
+            self._event("Warning", "FailedRescale", f"New size: {desired}; reason: {reason}; error: {error}")
+            text = f"the HPA controller was unable to update the target scale: {error}"
+            self._condition("AbleToScale", False, "FailedUpdateScale", text)
+            return False
+        text = f"the HPA controller was able to update the target scale to {desired}"
+        self._condition("AbleToScale", True, "SucceededRescale", text)
+        self._event("Normal", "SuccessfulRescale", f"New size: {desired}; reason: {reason}")
+        behavior = self._hpa["spec"].get("behavior")
+        self._history.scaled(self._client.clock.monotonic(), current, desired, behavior)
+        return True
+
+    def _event(self, type_: str, reason: str, message: str) -> None:
+        self._controller.tell(self._hpa, type_, reason, message)
+
+    def _condition(self, type_: str, status: bool, reason: str, message: str) -> None:
+        """Set a condition in its place; its time moves with its status."""
+        new = new_condition(type_, str(status), reason, message, self._client.clock.now())
+        conditions = self._status["conditions"]
+        current = objects.condition(conditions, type_)
+        if current is None:
+            conditions.append(new)
+            return
+        if current["status"] == new["status"]:
+            new["lastTransitionTime"] = current["lastTransitionTime"]
+        conditions[conditions.index(current)] = new
+
+    async def _write(self) -> None:
+        if not self._status.get("currentMetrics"):
+            self._status["currentMetrics"] = None
+        status = {key: value for key, value in self._status.items() if value is not None}
+        status.setdefault("desiredReplicas", 0)
+        if status != self._hpa.get("status"):
+            await self._client.update_status(HPAS, objects.with_status(self._hpa, status))

@@ -1,0 +1,35 @@
+"""All controllers of a cluster."""
+
+from __future__ import annotations
+
+from kuartui.embedded.auth.pki import KeyPair
+from kuartui.embedded.client import Client
+from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.controllers.deployment import DeploymentController
+from kuartui.embedded.controllers.endpoints import EndpointsController, EndpointSliceController, MirroringController
+from kuartui.embedded.controllers.garbage_collector import GarbageCollector
+from kuartui.embedded.controllers.hpa import HorizontalController
+from kuartui.embedded.controllers.namespaces import NamespaceController
+from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
+from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
+from kuartui.embedded.metrics.usage import Usage, UsageSource
+
+PLAIN: tuple[type[Controller], ...] = (
+    NamespaceController,
+    ServiceAccountsController,
+    GarbageCollector,
+    DeploymentController,
+    ReplicaSetController,
+    ReplicationController,
+    EndpointSliceController,
+    EndpointsController,
+    MirroringController,
+)
+
+
+def controllers(client: Client, authority: KeyPair, usage: UsageSource | None) -> list[Controller]:
+    """One of each."""
+    made: list[Controller] = [kind(client) for kind in PLAIN]
+    made.append(RootCAPublisher(client, authority.certificate.decode()))
+    made.append(HorizontalController(client, Usage(usage, client.clock) if usage is not None else None))
+    return made

@@ -1,0 +1,210 @@
+"""The autoscaler: how many replicas, how fast, and what it says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kuartui.embedded.controllers.deployment import DeploymentController
+from kuartui.embedded.controllers.hpa import HorizontalController
+from kuartui.embedded.controllers.hpa.limits import History, limit
+from kuartui.embedded.controllers.replicaset import ReplicaSetController
+from kuartui.embedded.metrics.usage import Usage
+from tests.embedded.controllers.cluster import Cluster
+
+Obj = dict[str, Any]
+
+
+class Load:
+    """Shares a load (in millicores) out between the running pods."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.millicores = 0
+        self.started = cluster.clock.now() - timedelta(minutes=1)
+
+    def runs(self, node: str | None = None) -> Iterable[tuple[Obj, Any]]:
+        running = [pod for pod in self.cluster.pods() if pod["status"]["phase"] == "Running"]
+        for pod in running:
+            use = SimpleNamespace(cpu_nanocores=self.millicores * 1_000_000 // len(running), memory_bytes=50 << 20)
+            living = SimpleNamespace(usage=lambda use=use: use)
+            yield pod, SimpleNamespace(name="c", started_at=self.started, living=living)
+
+
+@pytest.fixture
+def load(cluster: Cluster) -> Load:
+    return Load(cluster)
+
+
+async def autoscaled(cluster: Cluster, load: Load | None, *, request: str | None = "100m", **more: Any) -> None:
+    usage = Usage(load, cluster.clock) if load else None
+    cluster.start(
+        DeploymentController(cluster.client),
+        ReplicaSetController(cluster.client),
+        HorizontalController(cluster.client, usage),
+    )
+    container: Obj = {"name": "c", "image": "i", "resources": {"requests": {"cpu": request}} if request else {}}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"nodeName": "n1", "containers": [container]}}
+    selector = {"matchLabels": {"app": "web"}}
+    await cluster.create("deployments.apps", "web", spec={"replicas": 2, "selector": selector, "template": template})
+    await cluster.run(2)
+    for pod in cluster.pods():
+        cluster.set_status("default", pod["metadata"]["name"], "Running", ready=True, startTime="2020-01-01T00:00:00Z")
+    metric = {
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}},
+    }
+    ref = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    spec = {"scaleTargetRef": ref, "minReplicas": 1, "maxReplicas": 10, "metrics": [metric]} | more
+    await cluster.create("horizontalpodautoscalers.autoscaling", "web", spec=spec)
+    await cluster.run(1)
+
+
+def conditions(cluster: Cluster) -> dict[str, tuple[str, str]]:
+    found = cluster.get("horizontalpodautoscalers.autoscaling", "web")["status"]["conditions"]
+    return {one["type"]: (one["status"], one["reason"]) for one in found}
+
+
+def size(cluster: Cluster) -> int:
+    replicas: int = cluster.get("deployments.apps", "web")["spec"]["replicas"]
+    return replicas
+
+
+async def test_follows_the_load_up_at_once(cluster: Cluster, load: Load) -> None:
+    load.millicores = 300  # 150 % of two pods' requests: three times the target
+    await autoscaled(cluster, load)
+    assert size(cluster) == 4  # not six: at most double, or four
+    assert cluster.events("SuccessfulRescale") == [
+        "New size: 4; reason: cpu resource utilization (percentage of request) above target"
+    ]
+    status = cluster.get("horizontalpodautoscalers.autoscaling", "web")["status"]
+    assert status["currentMetrics"][0]["resource"]["current"] == {"averageUtilization": 150, "averageValue": "150m"}
+    assert (status["currentReplicas"], status["desiredReplicas"]) == (2, 4)
+    assert status["lastScaleTime"]
+    assert conditions(cluster) == {
+        "AbleToScale": ("True", "SucceededRescale"),
+        "ScalingActive": ("True", "ValidMetricFound"),
+        "ScalingLimited": ("True", "ScaleUpLimit"),
+    }
+
+
+async def test_comes_down_five_minutes_later(cluster: Cluster, load: Load) -> None:
+    load.millicores = 100
+    await autoscaled(cluster, load)
+    assert size(cluster) == 2
+    load.millicores = 10
+    await cluster.run(200)
+    assert size(cluster) == 2
+    assert conditions(cluster)["AbleToScale"] == ("True", "ScaleDownStabilized")
+    await cluster.run(150)
+    assert size(cluster) == 1
+    assert "New size: 1; reason: All metrics below target" in cluster.events("SuccessfulRescale")
+
+
+async def test_a_little_off_target_is_on_target(cluster: Cluster, load: Load) -> None:
+    load.millicores = 108
+    await autoscaled(cluster, load)
+    await cluster.run(60)
+    assert size(cluster) == 2
+    assert conditions(cluster)["AbleToScale"] == ("True", "ReadyForNewScale")
+
+
+async def test_without_requests_it_cannot_tell(cluster: Cluster, load: Load) -> None:
+    load.millicores = 100
+    await autoscaled(cluster, load, request=None)
+    found = cluster.get("horizontalpodautoscalers.autoscaling", "web")["status"]["conditions"]
+    active = next(one for one in found if one["type"] == "ScalingActive")
+    assert active["reason"] == "FailedGetResourceMetric"
+    assert active["message"].startswith(
+        "the HPA was unable to compute the replica count: failed to get cpu utilization: "
+        "missing request for cpu in container c of Pod web-"
+    )
+    assert cluster.events("FailedComputeMetricsReplicas")[0].startswith(
+        "invalid metrics (1 invalid out of 1), first error is: failed to get cpu utilization: missing request"
+    )
+
+
+async def test_without_a_metrics_api(cluster: Cluster) -> None:
+    await autoscaled(cluster, None)
+    assert cluster.events("FailedGetResourceMetric")[0] == (
+        "failed to get cpu utilization: unable to get metrics for resource cpu: unable to fetch metrics from resource "
+        "metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)"
+    )
+
+
+async def test_minimum_and_maximum_count_whatever_the_metrics_say(cluster: Cluster, load: Load) -> None:
+    await autoscaled(cluster, load, minReplicas=3)
+    assert size(cluster) == 3
+    assert cluster.events("SuccessfulRescale") == [
+        "New size: 3; reason: Current number of replicas below Spec.MinReplicas"
+    ]
+
+
+async def test_a_target_of_zero_switches_it_off(cluster: Cluster, load: Load) -> None:
+    await autoscaled(cluster, load)
+    await cluster.edit("deployments.apps", "web", {"spec": {"replicas": 0}})
+    await cluster.run(20)
+    assert size(cluster) == 0
+    assert conditions(cluster)["ScalingActive"] == ("False", "ScalingDisabled")
+
+
+async def test_a_missing_target(cluster: Cluster, load: Load) -> None:
+    ref = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "nobody"}
+    await autoscaled(cluster, load, scaleTargetRef=ref)
+    assert conditions(cluster) == {"AbleToScale": ("False", "FailedGetScale")}
+    assert cluster.events("FailedGetScale") == ['deployments/scale.apps "nobody" not found']
+
+
+async def test_memory_as_an_average_value(cluster: Cluster, load: Load) -> None:
+    metric = {
+        "type": "Resource",
+        "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "25Mi"}},
+    }
+    await autoscaled(cluster, load, metrics=[metric])
+    assert size(cluster) == 4
+    assert cluster.events("SuccessfulRescale") == ["New size: 4; reason: memory resource above target"]
+
+
+async def test_one_container_of_the_pod(cluster: Cluster, load: Load) -> None:
+    load.millicores = 300
+    target = {"type": "Utilization", "averageUtilization": 50}
+    source = {"name": "cpu", "container": "c", "target": target}
+    await autoscaled(cluster, load, metrics=[{"type": "ContainerResource", "containerResource": source}])
+    assert size(cluster) == 4
+
+
+def bounded(history: History, now: float, current: int, desired: int, **behavior: Any) -> tuple[int, str]:
+    found = limit(history, {"minReplicas": 1, "maxReplicas": 100, "behavior": behavior}, current, desired, now)
+    return found.replicas, found.limit[0]
+
+
+def test_scaling_policies_limit_the_rate() -> None:
+    up = {"policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}]}
+    history = History()
+    assert bounded(history, 0, 10, 50, scaleUp=up) == (12, "ScaleUpLimit")
+    history.scaled(0, 10, 12, {"scaleUp": up})
+    assert bounded(history, 30, 12, 50, scaleUp=up) == (12, "ScaleUpLimit")
+    assert bounded(history, 61, 12, 50, scaleUp=up) == (14, "ScaleUpLimit")
+
+
+def test_the_wider_of_two_policies_wins_unless_the_narrower_is_asked_for() -> None:
+    policies = [
+        {"type": "Percent", "value": 50, "periodSeconds": 60},
+        {"type": "Pods", "value": 2, "periodSeconds": 60},
+    ]
+    down = {"policies": policies, "stabilizationWindowSeconds": 0}
+    assert bounded(History(), 0, 20, 1, scaleDown=down) == (10, "ScaleDownLimit")
+    assert bounded(History(), 0, 20, 1, scaleDown=down | {"selectPolicy": "Min"}) == (18, "ScaleDownLimit")
+    assert bounded(History(), 0, 20, 1, scaleDown=down | {"selectPolicy": "Disabled"}) == (20, "ScaleDownLimit")
+
+
+def test_a_stabilization_window_takes_the_lowest_of_recent_recommendations() -> None:
+    up = {"stabilizationWindowSeconds": 60, "policies": [{"type": "Pods", "value": 90, "periodSeconds": 1}]}
+    history = History()
+    assert bounded(history, 0, 5, 6, scaleUp=up)[0] == 6
+    assert bounded(history, 10, 5, 20, scaleUp=up)[0] == 6
+    assert bounded(history, 75, 5, 20, scaleUp=up)[0] == 20
