@@ -96,6 +96,10 @@ class Strategy:
     parts: dict[str, tuple[str, ...]] = {}
     """What an update through a subresource may change, as dotted paths: {"finalize": ("spec.finalizers",)}."""
 
+    def at(self, subresource: str) -> Strategy:
+        """The strategy for updates through a subresource (other than status), where that has rules of its own."""
+        return self
+
     def default(self, obj: Obj) -> None:
         """Set what the writer left out (in place), as `SetDefaults_*` does. Runs on each write and read of old data."""
 

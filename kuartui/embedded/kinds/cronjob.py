@@ -4,27 +4,71 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds import cells, job_rules, workload
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.kinds.checks import annotation_keys, labels, non_negative, one_of
+from kuartui.embedded.kinds.fill import empty, missing
 from kuartui.embedded.kinds.job import default_failure_policy
 from kuartui.embedded.kinds.pod_defaults import default_template
+from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 from kuartui.embedded.meta.time import age as since
+
+_POLICIES = ("Allow", "Forbid", "Replace")
+_MAX_NAME = 52  # pods and jobs get longer names
+_JOB = workload.SPEC / "jobTemplate"
 
 
 @register("cronjobs.batch")
 class CronJobs(Strategy):
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
-        if not spec.get("concurrencyPolicy"):
-            spec["concurrencyPolicy"] = "Allow"
+        empty(spec, concurrencyPolicy="Allow")
         missing(spec, suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1, jobTemplate={})
         job = spec["jobTemplate"]
         missing(job, metadata={}, spec={})
         missing(job["spec"], template={})
         default_template(job["spec"]["template"])
         default_failure_policy(job["spec"])
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        errors = self.validate_update(obj, obj)
+        name = obj["metadata"].get("name", "")
+        if len(name) > _MAX_NAME:
+            errors.append(invalid("metadata.name", name, f"must be no more than {_MAX_NAME} characters"))
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        spec, path = new.get("spec") or {}, workload.SPEC
+        errors = _schedule(spec, path / "schedule") + _time_zone(spec, path / "timeZone")
+        errors += non_negative(spec, path, "startingDeadlineSeconds")
+        errors += one_of(spec.get("concurrencyPolicy"), path / "concurrencyPolicy", _POLICIES)
+        errors += non_negative(spec, path, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+        job = spec.get("jobTemplate") or {}
+        metadata, inside = job.get("metadata") or {}, job.get("spec") or {}
+        errors += annotation_keys(metadata.get("annotations"), _JOB / "annotations")
+        errors += labels(metadata.get("labels"), _JOB / "labels")
+        errors += job_rules.spec_errors(inside, _JOB / "spec", in_cron_job=True)
+        if inside.get("manualSelector"):
+            errors.append(
+                FieldError(
+                    "Unsupported value",
+                    str(_JOB / "spec" / "manualSelector"),
+                    "true",
+                    'supported values: "nil", "false"',
+                )
+            )
+        return errors
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = workload.name_warnings(obj, old)
+        template = obj["spec"]["jobTemplate"]["spec"]["template"]
+        found += workload.template_warnings(obj, old, template, _JOB / "spec" / "template")
+        if "TZ" in obj["spec"].get("schedule", ""):
+            text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+            found.append(f"spec.schedule: {text}")
+        return found
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -41,3 +85,36 @@ class CronJobs(Strategy):
             *cells.containers((job.get("template") or {}).get("spec")),
             cells.selector_or_none(job.get("selector")),
         ]
+
+
+def _schedule(spec: Obj, path: Path) -> list[FieldError]:
+    from kuartui.embedded.meta import cron
+
+    schedule = spec.get("schedule", "")
+    if not schedule:
+        return [required(path)]
+    errors = []
+    try:
+        cron.parse(schedule)
+    except ValueError as error:
+        errors.append(invalid(path, schedule, str(error)))
+    if "TZ" in schedule:
+        errors.append(invalid(path, schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"))
+    return errors
+
+
+def _time_zone(spec: Obj, path: Path) -> list[FieldError]:
+    zone = spec.get("timeZone")
+    if zone is None:
+        return []
+    if not zone:
+        return [invalid(path, zone, "timeZone must be nil or non-empty string")]
+    if zone.lower() == "local":
+        return [
+            invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")
+        ]
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return [invalid(path, zone, f"unknown time zone {zone}")]
+    return []

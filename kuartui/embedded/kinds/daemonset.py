@@ -6,8 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells, workload
-from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.kinds.checks import at_most_hundred_percent, immutable, int_or_percent, non_negative
+from kuartui.embedded.kinds.deployment import is_zero
+from kuartui.embedded.kinds.fill import empty, missing
+from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_supported, required
+
+_GENERATION = "deprecated.daemonset.template.generation"
 
 
 @register("daemonsets.apps")
@@ -16,11 +21,39 @@ class DaemonSets(Strategy):
         spec = workload.default_workload(obj)
         missing(spec, revisionHistoryLimit=10, updateStrategy={})
         update = spec["updateStrategy"]
-        if not update.get("type"):
-            update["type"] = "RollingUpdate"
+        empty(update, type="RollingUpdate")
         if update["type"] == "RollingUpdate":
             missing(update, rollingUpdate={})
             missing(update["rollingUpdate"], maxUnavailable=1, maxSurge=0)
+
+    def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
+        annotations = obj["metadata"].get("annotations") or {}
+        annotations.setdefault(_GENERATION, "1")
+        obj["metadata"]["annotations"] = annotations
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        annotations = new["metadata"].get("annotations") or {}
+        count = int((old["metadata"].get("annotations") or {}).get(_GENERATION, "1"))
+        if (new.get("spec") or {}).get("template") != (old.get("spec") or {}).get("template"):
+            count += 1
+        annotations[_GENERATION] = str(count)
+        new["metadata"]["annotations"] = annotations
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec, path = obj.get("spec") or {}, workload.SPEC
+        errors = workload.selector_errors(spec, "daemonset", needed=False)
+        if spec.get("selector") is None:
+            errors.append(required(path / "selector"))
+        errors += workload.template_matches(spec, "DaemonSet")
+        errors += non_negative(spec, path, "minReadySeconds", "revisionHistoryLimit")
+        return errors + _update_strategy(spec.get("updateStrategy") or {}, path / "updateStrategy")
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
+        return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        return workload.template_warnings(obj, old, obj["spec"]["template"])
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -37,3 +70,23 @@ class DaemonSets(Strategy):
             *cells.containers(template),
             cells.selector_or_none(spec.get("selector")),
         ]
+
+
+def _update_strategy(strategy: Obj, path: Path) -> list[FieldError]:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    if kind == "OnDelete":
+        return []
+    if kind != "RollingUpdate":
+        return [not_supported(path / "type", kind, ("OnDelete", "RollingUpdate"))]
+    if rolling is None:
+        return [required(path / "rollingUpdate")]
+    at = path / "rollingUpdate"
+    unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+    errors: list[FieldError] = []
+    for field, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
+        errors += int_or_percent(value, at / field) + at_most_hundred_percent(value, at / field)
+    if not is_zero(unavailable) and not is_zero(surge):
+        errors.append(invalid(at / "maxSurge", surge, "may not be set when maxUnavailable is non-zero"))
+    if is_zero(unavailable) and is_zero(surge):
+        errors.append(required(at / "maxUnavailable", "cannot be 0 when maxSurge is 0"))
+    return errors

@@ -7,7 +7,11 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.kinds.checks import at_most_hundred_percent, immutable, int_or_percent, non_negative
+from kuartui.embedded.kinds.fill import empty, missing
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
+
+_TYPES = ("Recreate", "RollingUpdate")
 
 
 @register("deployments.apps")
@@ -16,11 +20,29 @@ class Deployments(Strategy):
         spec = workload.default_workload(obj)
         missing(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600, strategy={})
         strategy = spec["strategy"]
-        if not strategy.get("type"):
-            strategy["type"] = "RollingUpdate"
+        empty(strategy, type="RollingUpdate")
         if strategy["type"] == "RollingUpdate":
             missing(strategy, rollingUpdate={})
             missing(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec, path = obj.get("spec") or {}, workload.SPEC
+        errors = non_negative(spec, path, "replicas") + workload.selector_errors(spec, "deployment")
+        errors += workload.template_matches(spec, "ReplicaSet")
+        errors += _strategy(spec.get("strategy") or {}, path / "strategy")
+        errors += non_negative(spec, path, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
+        deadline = spec.get("progressDeadlineSeconds")
+        if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
+            errors.append(invalid(path / "progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
+        return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = workload.name_warnings(obj, old)
+        return found + workload.template_warnings(obj, old, obj["spec"]["template"])
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -33,3 +55,26 @@ class Deployments(Strategy):
             *cells.containers((spec.get("template") or {}).get("spec")),
             cells.selector(spec.get("selector")),
         ]
+
+
+def _strategy(strategy: Obj, path: Path) -> list[FieldError]:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    if kind == "Recreate":
+        if rolling is None:
+            return []
+        return [forbidden(path / "rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")]
+    if kind != "RollingUpdate":
+        return [not_supported(path / "type", kind, _TYPES)]
+    if rolling is None:
+        return [required(path / "rollingUpdate", "this should be defaulted and never be nil")]
+    at = path / "rollingUpdate"
+    unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+    errors = int_or_percent(unavailable, at / "maxUnavailable") + int_or_percent(surge, at / "maxSurge")
+    if is_zero(unavailable) and is_zero(surge):
+        errors.append(invalid(at / "maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
+    return errors + at_most_hundred_percent(unavailable, at / "maxUnavailable")
+
+
+def is_zero(value: int | str) -> bool:
+    """0 or 0%."""
+    return value == 0 or (isinstance(value, str) and value.rstrip("%") == "0")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells, workload
+from kuartui.embedded.kinds import cells, job_rules, workload
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.meta.fielderr import FieldError
 from kuartui.embedded.meta.time import human_duration, parse_time
 
-NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
-UID_LABEL = "batch.kubernetes.io/controller-uid"
-UID_LABELS = (UID_LABEL, "controller-uid")
 _UNLIMITED = 2**31 - 1
 _STATES = ("Complete", "Failed")
 _LATER_STATES = (
@@ -44,6 +42,20 @@ class Jobs(Strategy):
         if not obj["spec"].get("manualSelector"):
             _generate_selector(obj)
         _labels_from_template(obj)
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec = obj.get("spec") or {}
+        errors = job_rules.generated_selector(obj, workload.SPEC) + job_rules.spec_errors(spec, workload.SPEC)
+        return errors + job_rules.selector_matches(spec, workload.SPEC)
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        spec, path = new.get("spec") or {}, workload.SPEC
+        errors = job_rules.spec_errors(spec, path) + job_rules.selector_matches(spec, path)
+        return errors + job_rules.update_errors(new, old, path)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = workload.name_warnings(obj, old)
+        return found + workload.template_warnings(obj, old, obj["spec"]["template"])
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"status.successful": str((obj.get("status") or {}).get("succeeded", 0))}
@@ -86,13 +98,13 @@ def _generate_selector(obj: Obj) -> None:
     metadata, spec = obj["metadata"], obj["spec"]
     template = spec["template"].setdefault("metadata", {})
     labels = template["labels"] = template.get("labels") or {}
-    for label in NAME_LABELS:
+    for label in job_rules.NAME_LABELS:
         labels.setdefault(label, metadata.get("name", ""))
-    for label in UID_LABELS:
+    for label in job_rules.UID_LABELS:
         labels.setdefault(label, metadata.get("uid", ""))
     selector = spec["selector"] = spec.get("selector") or {}
     selector["matchLabels"] = selector.get("matchLabels") or {}
-    selector["matchLabels"].setdefault(UID_LABEL, metadata.get("uid", ""))
+    selector["matchLabels"].setdefault(job_rules.UID_LABEL, metadata.get("uid", ""))
 
 
 def _state(obj: Obj) -> str:

@@ -19,7 +19,7 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 @register("namespaces")
 class Namespaces(Strategy):
     generation = False
-    parts = {"finalize": ("spec.finalizers",)}  # noqa: RUF012
+    parts = {"finalize": ("spec.finalizers",)}
 
     def default(self, obj: Obj) -> None:
         metadata = obj["metadata"]

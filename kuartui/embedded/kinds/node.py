@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
-from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import cidr
+from kuartui.embedded.kinds.pod_scheduling import taints
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"
 _ROLE_LABEL = "kubernetes.io/role"
@@ -22,8 +25,23 @@ class Nodes(Strategy):
         if status.get("capacity") and not status.get("allocatable"):
             status["allocatable"] = dict(status["capacity"])
 
-    def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
-        pass
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec, path = obj.get("spec") or {}, Path("spec")
+        errors = taints(spec.get("taints") or [], Path("metadata.taints"))  # the path is Kubernetes' own slip
+        for index, value in enumerate(spec.get("podCIDRs") or []):
+            errors += cidr(value, (path / "podCIDRs").index(index))
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        spec, before, path = new.get("spec") or {}, old.get("spec") or {}, Path("spec")
+        errors = []
+        if before.get("podCIDRs") and before["podCIDRs"] != spec.get("podCIDRs"):
+            text = 'node updates may not change podCIDR except from "" to valid'
+            errors.append(forbidden(path / "podCIDRs", text))
+        if before.get("providerID") and before["providerID"] != spec.get("providerID"):
+            text = 'node updates may not change providerID except from "" to valid'
+            errors.append(forbidden(path / "providerID", text))
+        return errors + taints(spec.get("taints") or [], Path("metadata.taints"))
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"spec.unschedulable": "true" if (obj.get("spec") or {}).get("unschedulable") else "false"}

@@ -7,8 +7,18 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
-from kuartui.embedded.kinds.persistentvolumeclaim import storage_class
+from kuartui.embedded.kinds.checks import dns_subdomain, immutable, quantity_positive
+from kuartui.embedded.kinds.persistentvolumeclaim import (
+    CLASS_ANNOTATION,
+    VOLUME_MODES,
+    access_modes,
+    storage_class,
+)
 from kuartui.embedded.kinds.pod_defaults import default_volume_source
+from kuartui.embedded.kinds.pod_scheduling import node_selector
+from kuartui.embedded.kinds.pod_volumes import ONE_TYPE, csi_driver_name, host_path, nfs, no_backsteps, wants
+from kuartui.embedded.meta import quantity
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 from kuartui.embedded.meta.time import format_time
 
 
@@ -40,6 +50,37 @@ class PersistentVolumes(Strategy):
             if ctx.now is not None and given in (None, before.get("lastPhaseTransitionTime")):
                 status["lastPhaseTransitionTime"] = format_time(ctx.now)
 
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return _spec_errors(obj.get("spec") or {}, Path("spec"))
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        spec, before = new.get("spec") or {}, old.get("spec") or {}
+        errors = self.validate(new)
+        sources = [{kind: one[kind] for kind in _SOURCES if one.get(kind) is not None} for one in (before, spec)]
+        if sources[0] != sources[1]:
+            from kuartui.embedded.kinds import go_structs
+
+            diff = go_structs.difference(*(go_structs.render("VolumeSource", one) for one in sources))
+            text = f"spec.persistentvolumesource is immutable after creation\n{diff}"
+            errors.append(forbidden("spec.persistentvolumesource", text))
+        errors += immutable(spec.get("volumeMode"), before.get("volumeMode"), "volumeMode")
+        if before.get("nodeAffinity") is not None and before["nodeAffinity"] != spec.get("nodeAffinity"):
+            text = "field is immutable, except for updating from beta label to GA"
+            errors.append(invalid("nodeAffinity", spec.get("nodeAffinity"), text))
+        return errors
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = []
+        if CLASS_ANNOTATION in (obj["metadata"].get("annotations") or {}):
+            text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+            found.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {text}")
+        if (obj.get("spec") or {}).get("persistentVolumeReclaimPolicy") == "Recycle":
+            found.append(
+                "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. "
+                "Instead, the recommended approach is to use dynamic provisioning."
+            )
+        return found
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         claim = spec.get("claimRef")
@@ -56,3 +97,98 @@ class PersistentVolumes(Strategy):
             cells.age(obj, now),
             spec.get("volumeMode") or cells.UNSET,
         ]
+
+
+_RECLAIM = ("Delete", "Recycle", "Retain")
+_NO_CHECK = ("flocker", "fc")
+_SOURCES = (
+    "hostPath",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flexVolume",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "scaleIO",
+    "local",
+    "storageos",
+    "csi",
+)
+
+
+def _spec_errors(spec: Obj, path: Path) -> list[FieldError]:
+    modes, capacity = spec.get("accessModes") or [], spec.get("capacity") or {}
+    errors = [] if modes else [required(path / "accessModes")]
+    errors += access_modes(modes, path / "accessModes")
+    if not capacity:
+        errors.append(required(path / "capacity"))
+    if "storage" not in capacity or len(capacity) > 1:
+        errors.append(not_supported(path / "capacity", capacity or None, ("storage",)))
+    for name, text in capacity.items():
+        at = (path / "capacity").key(name)
+        value = quantity.parse(text)
+        if value < quantity.ZERO:
+            errors.append(invalid(at, value.whole, "must be a valid resource quantity"))
+        errors += quantity_positive(text, at)
+    policy = spec.get("persistentVolumeReclaimPolicy")
+    if policy and policy not in _RECLAIM:
+        errors.append(not_supported(path / "persistentVolumeReclaimPolicy", policy, _RECLAIM))
+    affinity = spec.get("nodeAffinity")
+    if affinity is not None:
+        at = path / "nodeAffinity" / "required"
+        if affinity.get("required") is None:
+            errors.append(required(at, "must specify required node constraints"))
+        else:
+            errors += node_selector(affinity["required"], at)
+    errors += _source_errors(spec, path)
+    if (spec.get("hostPath") or {}).get("path") == "/" and policy == "Recycle":
+        text = "may not be 'recycle' for a hostPath mount of '/'"
+        errors.append(forbidden(path / "persistentVolumeReclaimPolicy", text))
+    if spec.get("storageClassName"):
+        errors += dns_subdomain(spec["storageClassName"], path / "storageClassName")
+    mode = spec.get("volumeMode")
+    if mode is not None and mode not in VOLUME_MODES:
+        errors.append(not_supported(path / "volumeMode", mode, VOLUME_MODES))
+    return errors
+
+
+def _source_errors(spec: Obj, path: Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    count = 0
+    for kind in _SOURCES:
+        source = spec.get(kind)
+        if source is None:
+            continue
+        if count:
+            errors.append(forbidden(path / kind, ONE_TYPE))
+            continue
+        count += 1
+        at = path / kind
+        if kind == "hostPath":
+            errors += host_path(source, at)
+        elif kind == "nfs":
+            errors += nfs(source, at)
+        elif kind == "csi":
+            errors += csi_driver_name(source.get("driver", ""), at / "driver")
+            if not source.get("volumeHandle"):
+                errors.append(required(at / "volumeHandle"))
+        elif kind not in _NO_CHECK:
+            errors += wants(kind)(source, at)
+        if kind == "local":
+            errors += no_backsteps(source.get("path", ""), at / "path")
+            if spec.get("nodeAffinity") is None:
+                errors.append(required(path / "nodeAffinity", "Local volume requires node affinity"))
+    if not count:
+        errors.append(required(path, "must specify a volume type"))
+    return errors

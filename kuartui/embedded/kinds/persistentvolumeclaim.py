@@ -7,8 +7,14 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, immutable, label_selector, quantity_positive
+from kuartui.embedded.meta import quantity
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+VOLUME_MODES = ("Block", "Filesystem")
+_CHANGED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
 
 def default_claim(claim: Obj) -> None:
@@ -29,6 +35,49 @@ def storage_class(obj: Obj) -> str:
     return found
 
 
+def access_modes(modes: list[str], path: Path) -> list[FieldError]:
+    """Known modes, and ReadWriteOncePod alone."""
+    errors = [not_supported(path, mode, MODES) for mode in modes if mode not in MODES]
+    if "ReadWriteOncePod" in modes and any(mode in MODES and mode != "ReadWriteOncePod" for mode in modes):
+        errors.append(forbidden(path, "may not use ReadWriteOncePod with other access modes"))
+    return errors
+
+
+def claim_spec(spec: Obj, path: Path) -> list[FieldError]:
+    """A PersistentVolumeClaimSpec."""
+    modes = spec.get("accessModes") or []
+    errors = [] if modes else [required(path / "accessModes", "at least 1 access mode is required")]
+    errors += label_selector(spec.get("selector"), path / "selector")
+    errors += access_modes(modes, path / "accessModes")
+    storage = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
+    at = (path / "resources").key("storage")
+    errors += [required(at)] if storage is None else quantity_positive(storage, at)
+    if spec.get("storageClassName"):
+        errors += dns_subdomain(spec["storageClassName"], path / "storageClassName")
+    mode = spec.get("volumeMode")
+    if mode is not None and mode not in VOLUME_MODES:
+        errors.append(not_supported(path / "volumeMode", mode, VOLUME_MODES))
+    for field in ("dataSource", "dataSourceRef"):
+        if spec.get(field) is not None:
+            errors += _data_source(spec[field], path / field)
+    if spec.get("volumeAttributesClassName"):
+        errors += dns_subdomain(spec["volumeAttributesClassName"], path / "volumeAttributesClassName")
+    return errors
+
+
+def _data_source(source: Obj, path: Path) -> list[FieldError]:
+    errors = [required(path / field) for field in ("name", "kind") if not source.get(field)]
+    group = source.get("apiGroup") or ""
+    if not group and source.get("kind") != "PersistentVolumeClaim":
+        text = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        errors.append(invalid(path, source.get("kind", ""), text))
+    if group:
+        errors += dns_subdomain(group, path / "apiGroup")
+    if source.get("namespace"):
+        errors += dns_label(source["namespace"], path / "namespace")
+    return errors
+
+
 @register("persistentvolumeclaims")
 class PersistentVolumeClaims(Strategy):
     generation = False
@@ -38,6 +87,30 @@ class PersistentVolumeClaims(Strategy):
 
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         obj["status"] = {"phase": "Pending"}
+        spec = obj["spec"]
+        source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+        if source is not None and reference is None:
+            spec["dataSourceRef"] = dict(source)
+        elif source is None and reference is not None and not reference.get("namespace"):
+            spec["dataSource"] = dict(reference)
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return claim_spec(obj.get("spec") or {}, Path("spec"))
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return self.validate(new) + _update(new, old)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = []
+        if CLASS_ANNOTATION in (obj["metadata"].get("annotations") or {}):
+            text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+            found.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {text}")
+        for kind in ("requests", "limits"):
+            amount = (((obj.get("spec") or {}).get("resources") or {}).get(kind) or {}).get("storage")
+            if amount is not None and quantity.parse(amount).milli % 1000:
+                text = f'fractional byte value "{quantity.canonical(amount)}" is invalid, must be an integer'
+                found.append(f"spec.resources.{kind}[storage]: {text}")
+        return found
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -53,3 +126,48 @@ class PersistentVolumeClaims(Strategy):
             cells.age(obj, now),
             spec.get("volumeMode") or cells.UNSET,
         ]
+
+
+def _update(new: Obj, old: Obj) -> list[FieldError]:
+    from kuartui.embedded.kinds import go_structs
+
+    spec, before, path = dict(new.get("spec") or {}), dict(old.get("spec") or {}), Path("spec")
+    errors: list[FieldError] = []
+    if not before.get("volumeName") and spec.get("volumeName"):
+        before["volumeName"] = spec["volumeName"]
+    notes = [(one["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION, "") for one in (new, old)]
+    errors += immutable(notes[0], notes[1], Path("metadata.annotations") / CLASS_ANNOTATION)
+    if before.get("storageClassName") is None and notes[1] in ("", spec.get("storageClassName")):
+        spec.pop("storageClassName", None)
+    if (new.get("status") or {}).get("phase") == "Bound":
+        had = ((before.get("resources") or {}).get("requests") or {}).get("storage")
+        resources = spec.get("resources") or {}
+        spec["resources"] = {**resources, "requests": {**(resources.get("requests") or {}), "storage": had}}
+        if spec.pop("volumeAttributesClassName", None) is not None and "volumeAttributesClassName" in before:
+            spec["volumeAttributesClassName"] = before["volumeAttributesClassName"]
+    if spec != before:
+        sides = (go_structs.render("ClaimSpec", one) for one in (before, spec))
+        errors.append(forbidden(path, f"{_CHANGED}\n{go_structs.difference(*sides)}"))
+    return errors + _shrunk(new, old, path) + _class_removed(new, old, path / "volumeAttributesClassName")
+
+
+def _shrunk(new: Obj, old: Obj, path: Path) -> list[FieldError]:
+    now, was = (
+        quantity.parse((((one.get("spec") or {}).get("resources") or {}).get("requests") or {}).get("storage", "0"))
+        for one in (new, old)
+    )
+    capacity = quantity.parse(((old.get("status") or {}).get("capacity") or {}).get("storage", "0"))
+    errors = []
+    if now < was and now <= capacity:
+        at = path / "resources" / "requests" / "storage"
+        errors.append(forbidden(at, "field can not be less than status.capacity"))
+    modes = [(one.get("spec") or {}).get("volumeMode") for one in (new, old)]
+    return errors + immutable(modes[0], modes[1], "volumeMode")
+
+
+def _class_removed(new: Obj, old: Obj, path: Path) -> list[FieldError]:
+    now, was = ((one.get("spec") or {}).get("volumeAttributesClassName") for one in (new, old))
+    if was is None or now:
+        return []
+    text = "nil" if now is None else "an empty string"
+    return [forbidden(path, f"update from non-nil value to {text} is forbidden")]

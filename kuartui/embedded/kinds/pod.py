@@ -5,21 +5,77 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import pod_row
+from kuartui.embedded.kinds import pod_row, pod_status, pod_update
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.pod_defaults import default_pod
 from kuartui.embedded.kinds.pod_resources import qos_class
+from kuartui.embedded.kinds.pod_spec import pod_errors
+from kuartui.embedded.meta import names
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden
+
+_NAME_WARNING = (
+    "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; "
+    "a DNS label is recommended"
+)
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
 
 
 @register("pods")
 class Pods(Strategy):
+    def at(self, subresource: str) -> Strategy:
+        return {"ephemeralcontainers": _EPHEMERAL, "resize": _RESIZE}.get(subresource, self)
+
     def default(self, obj: Obj) -> None:
         default_pod(obj)
 
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj)}
         if (obj.get("spec") or {}).get("schedulingGates"):
-            obj["status"]["conditions"] = [_GATED]
+            obj["status"]["conditions"] = [dict(_GATED)]
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        _keep(new["spec"], old["spec"], "ephemeralContainers")
+
+    def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        status, before = new.setdefault("status", {}), old.get("status") or {}
+        if not status.get("qosClass") and before.get("qosClass"):
+            status["qosClass"] = before["qosClass"]
+
+    def canonicalize(self, obj: Obj) -> None:
+        status = obj.get("status") or {}
+        if "qosClass" in status:  # admission may have set requests since it was computed
+            status["qosClass"] = qos_class(obj)
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        errors, spec, path = pod_errors(obj), obj.get("spec") or {}, Path("spec")
+        if spec.get("ephemeralContainers"):
+            errors.append(forbidden(path / "ephemeralContainers", "cannot be set on create"))
+        if spec.get("nodeName") and spec.get("schedulingGates"):
+            text = "cannot be set until all schedulingGates have been cleared"
+            errors.append(forbidden(path / "nodeName", text))
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return pod_errors(new) + pod_update.update_errors(new, old)
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return pod_status.update_errors(new, old)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        from kuartui.embedded.kinds import pod_warnings
+
+        if old is not None:  # updates of pods come from machines
+            return []
+        problems = names.dns1123_label(obj["metadata"].get("name", ""))
+        found = [f"{_NAME_WARNING}: [{' '.join(problems)}]"] if problems else []
+        return found + pod_warnings.warnings(obj, Path(), is_template=False)
 
     def grace_period(self, obj: Obj, asked: int | None) -> int | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -46,11 +102,52 @@ class Pods(Strategy):
         return pod_row.row(obj, now)
 
 
-_GATED = {
-    "type": "PodScheduled",
-    "status": "False",
-    "lastProbeTime": None,
-    "lastTransitionTime": None,
-    "reason": "SchedulingGated",
-    "message": "Scheduling is blocked due to non-empty scheduling gates",
-}
+class _EphemeralContainers(Pods):
+    """pods/ephemeralcontainers: nothing else changes."""
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        given = (new.get("spec") or {}).get("ephemeralContainers")
+        new["spec"] = dict(old["spec"])
+        if given:
+            new["spec"]["ephemeralContainers"] = given
+        new["status"] = old.get("status") or {}
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return pod_errors(new) + pod_update.ephemeral_errors(new, old)
+
+
+class _Resize(Pods):
+    """pods/resize: resources of containers, and what happens when they change."""
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        given, before = new.get("spec") or {}, old["spec"]
+        spec = dict(before)
+        for field in ("containers", "initContainers"):
+            asked = {container.get("name"): container for container in given.get(field) or []}
+            if field in before:
+                spec[field] = [_resized(container, asked.get(container.get("name"))) for container in before[field]]
+        new["spec"] = spec
+        new["status"] = old.get("status") or {}
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return pod_errors(new) + pod_update.resize_errors(new, old)
+
+
+def _resized(container: Obj, asked: Obj | None) -> Obj:
+    if asked is None:
+        return container
+    result = dict(container)
+    for field in ("resources", "resizePolicy"):
+        _keep(result, asked, field)
+    return result
+
+
+def _keep(target: Obj, source: Obj, field: str) -> None:
+    if field in source:
+        target[field] = source[field]
+    else:
+        target.pop(field, None)
+
+
+_EPHEMERAL = _EphemeralContainers()
+_RESIZE = _Resize()

@@ -5,9 +5,12 @@ pkg/apis/core/helper/qos and ValidateResourceRequirements in pkg/apis/core/valid
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
-from kuartui.embedded.meta import quantity
+from kuartui.embedded.kinds.checks import NEGATIVE, errors_of
+from kuartui.embedded.meta import names, quantity
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 
 Obj = dict[str, Any]
 
@@ -37,3 +40,189 @@ def qos_class(pod: Obj) -> str:
     if guaranteed and requests == limits:
         return "Guaranteed"
     return "Burstable"
+
+
+_STANDARD_FOR_CONTAINERS = ("cpu", "ephemeral-storage", "memory")
+_STANDARD = {
+    *_STANDARD_FOR_CONTAINERS,
+    "storage",
+    "requests.storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
+}
+_INTEGER = {
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
+}
+_HUGE = "hugepages-"
+
+
+def is_native(name: str) -> bool:
+    """Kubernetes' own resources: without a prefix, or in its domain."""
+    return "/" not in name or "kubernetes.io/" in name
+
+
+def is_extended(name: str) -> bool:
+    """Fully qualified resources of others, such as example.com/gpu."""
+    if is_native(name) or name.startswith("requests."):
+        return False
+    return not names.qualified_name(f"requests.{name}")
+
+
+def resource_name(name: str, path: Path) -> list[FieldError]:
+    """A resource name of any use."""
+    errors = errors_of(path, name, names.qualified_name(name))
+    if not errors and "/" not in name and not _is_standard(name):
+        errors.append(invalid(path, name, "must be a standard resource type or fully qualified"))
+    return errors
+
+
+def _is_standard(name: str) -> bool:
+    return name in _STANDARD or name.startswith((_HUGE, "requests." + _HUGE))
+
+
+def container_resource_name(name: str, path: Path) -> list[FieldError]:
+    """A resource that containers may ask for."""
+    errors = resource_name(name, path)
+    if "/" not in name:
+        if name not in _STANDARD_FOR_CONTAINERS and not name.startswith(_HUGE):
+            errors.append(invalid(path, name, "must be a standard resource for containers"))
+    elif not is_native(name) and not is_extended(name):
+        errors.append(invalid(path, name, "doesn't follow extended resource name standard"))
+    return errors
+
+
+def pod_resource_name(name: str, path: Path) -> list[FieldError]:
+    """A resource that a pod as a whole may ask for."""
+    errors = resource_name(name, path)
+    if not errors and name not in ("cpu", "memory") and not name.startswith(_HUGE):
+        errors.append(not_supported(path, name, ("cpu", "hugepages-", "memory")))
+    return errors
+
+
+def amount(name: str, text: str, path: Path) -> list[FieldError]:
+    """An amount of a resource: not negative, and whole where only whole ones exist."""
+    value = quantity.parse(text)
+    errors = [invalid(path, str(value), NEGATIVE)] if value < quantity.ZERO else []
+    if (name in _INTEGER or is_extended(name)) and value.milli % 1000:
+        errors.append(invalid(path, str(value), "must be an integer"))
+    return errors
+
+
+def requirements(
+    resources: Obj | None,
+    path: Path,
+    claims: Collection[str] = (),
+    name_check: Callable[[str, Path], list[FieldError]] = container_resource_name,
+) -> list[FieldError]:
+    """A ResourceRequirements."""
+    resources = resources or {}
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    errors: list[FieldError] = []
+    for name, text in limits.items():
+        at = (path / "limits").key(name)
+        errors += name_check(name, at) + amount(name, text, at) + _huge_pages(name, text, at)
+    for name, text in requests.items():
+        at = (path / "requests").key(name)
+        errors += name_check(name, at) + amount(name, text, at)
+        errors += _against_limit(name, text, limits.get(name), path) + _huge_pages(name, text, at)
+    used = {*limits, *requests}
+    if any(name.startswith(_HUGE) for name in used) and not used & {"cpu", "memory"}:
+        errors.append(forbidden(path, "HugePages require cpu or memory"))
+    return errors + _claims(resources.get("claims") or [], claims, path / "claims")
+
+
+def _against_limit(name: str, text: str, limit: str | None, path: Path) -> list[FieldError]:
+    asked = quantity.parse(text)
+    overcommit = is_native(name) and not name.startswith(_HUGE)
+    if limit is None:
+        if overcommit:
+            return []
+        return [required(path / "limits", "Limit must be set for non overcommitable resources")]
+    most = quantity.parse(limit)
+    if not overcommit and asked != most:
+        return [invalid(path / "requests", str(asked), f"must be equal to {name} limit of {most}")]
+    if most < asked:
+        return [invalid(path / "requests", str(asked), f"must be less than or equal to {name} limit of {most}")]
+    return []
+
+
+def _huge_pages(name: str, text: str, path: Path) -> list[FieldError]:
+    if not name.startswith(_HUGE):
+        return []
+    try:
+        page = quantity.parse(name.removeprefix(_HUGE))
+    except quantity.QuantityError:
+        return []
+    value = quantity.parse(text)
+    if page and value.value % page.value == 0 and value > quantity.ZERO:
+        return []
+    return [invalid(path, str(value), f"{value} is not positive integer multiple of {name}")]
+
+
+def _claims(listed: list[Obj], known: Collection[str], path: Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    for index, claim in enumerate(listed):
+        name, at = claim.get("name", ""), path.index(index)
+        if not name:
+            errors.append(required(at))
+            continue
+        key = f"{name}/{claim['request']}" if claim.get("request") else name
+        if key in seen:
+            errors.append(duplicate(at, key))
+        seen.add(key)
+        if name not in known:
+            detail = "must be one of the names in pod.spec.resourceClaims"
+            detail += ": " + ", ".join(sorted(known)) if known else " which is empty"
+            errors.append(FieldError("Not found", str(at), f'"{name}"', detail))
+    return errors
+
+
+def pod_requirements(spec: Obj, path: Path, claims: Collection[str]) -> list[FieldError]:
+    """Resources of the pod as a whole, which bound those of its containers."""
+    resources = spec.get("resources")
+    if not resources:
+        return []
+    errors = []
+    if resources.get("claims") is not None:
+        errors.append(forbidden(path / "claims", "claims cannot be set for Resources at pod-level"))
+    errors += requirements(resources, path, claims, pod_resource_name)
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    totals: dict[str, quantity.Quantity] = {}
+    for container in spec.get("containers") or []:
+        for name, text in ((container.get("resources") or {}).get("requests") or {}).items():
+            totals[name] = totals.get(name, quantity.ZERO) + quantity.parse(text)
+    for name, total in totals.items():
+        given = quantity.parse(requests.get(name, "0"))
+        if given < total:
+            text = f"must be greater than or equal to aggregate container requests of {total}"
+            errors.append(invalid((path / "requests").key(name), str(given), text))
+    for index, container in enumerate(spec.get("containers") or []):
+        for name, text in ((container.get("resources") or {}).get("limits") or {}).items():
+            if name in limits and quantity.parse(limits[name]) < quantity.parse(text):
+                at = (path / "containers").index(index).key(name) / "limits"
+                most = quantity.parse(limits[name])
+                shown = str(quantity.parse(text))
+                errors.append(invalid(at, shown, f"must be less than or equal to pod limits of {most}"))
+    return errors

@@ -9,6 +9,8 @@ from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.pod_defaults import default_template
+from kuartui.embedded.kinds.pod_spec import template_errors
+from kuartui.embedded.meta.fielderr import FieldError, Path
 
 
 @register("podtemplates")
@@ -18,6 +20,14 @@ class PodTemplates(Strategy):
     def default(self, obj: Obj) -> None:
         missing(obj, template={})
         default_template(obj["template"])
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return template_errors(obj.get("template") or {}, Path("template"))
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        from kuartui.embedded.kinds import pod_warnings
+
+        return pod_warnings.warnings(obj.get("template") or {}, Path("template"), is_template=True)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         template = obj.get("template") or {}

@@ -7,13 +7,28 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import immutable, non_negative
 from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.meta.fielderr import FieldError
 
 
 @register("replicasets.apps")
 class ReplicaSets(Strategy):
     def default(self, obj: Obj) -> None:
         missing(workload.default_workload(obj), replicas=1)
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec = obj.get("spec") or {}
+        errors = non_negative(spec, workload.SPEC, "replicas", "minReadySeconds")
+        return errors + workload.selector_errors(spec, "replicaset") + workload.template_matches(spec, "ReplicaSet")
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
+        return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = workload.name_warnings(obj, old)
+        return found + workload.template_warnings(obj, old, obj["spec"]["template"])
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"status.replicas": str((obj.get("status") or {}).get("replicas", 0))}

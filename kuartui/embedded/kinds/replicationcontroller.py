@@ -7,8 +7,11 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import non_negative
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.pod_defaults import default_template
+from kuartui.embedded.kinds.pod_spec import always_restarts, template_errors
+from kuartui.embedded.meta.fielderr import FieldError, invalid, required
 
 
 @register("replicationcontrollers")
@@ -24,6 +27,25 @@ class ReplicationControllers(Strategy):
                 spec["selector"] = dict(labels)
             if not obj["metadata"].get("labels"):
                 obj["metadata"]["labels"] = dict(labels)
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec, path = obj.get("spec") or {}, workload.SPEC
+        errors = non_negative(spec, path, "minReadySeconds")
+        selector, template = spec.get("selector") or {}, spec.get("template")
+        if not selector:
+            errors.append(required(path / "selector"))
+        errors += non_negative(spec, path, "replicas")
+        if template is None:
+            return [*errors, required(workload.TEMPLATE)]
+        labels = (template.get("metadata") or {}).get("labels") or {}
+        if any(labels.get(key) != value for key, value in selector.items()):
+            errors.append(invalid(workload.TEMPLATE / "metadata" / "labels", labels or None, workload.MISMATCH))
+        errors += template_errors(template, workload.TEMPLATE)
+        return errors + always_restarts(template, workload.TEMPLATE, "ReplicationController")
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = workload.name_warnings(obj, old)
+        return found + workload.template_warnings(obj, old, obj["spec"].get("template") or {})
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"status.replicas": str((obj.get("status") or {}).get("replicas", 0))}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells, service_allocation
+from kuartui.embedded.kinds import cells, service_allocation, service_rules
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.fill import empty
+from kuartui.embedded.kinds.service_rules import INTERNAL_TYPES, externally_accessible
+from kuartui.embedded.meta import names
+from kuartui.embedded.meta.fielderr import FieldError
 
 _AFFINITY_SECONDS = 10800
-INTERNAL_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 
 
 @register("services")
@@ -59,6 +61,18 @@ class Services(Strategy):
         _drop_type_dependent(new["spec"], old["spec"])
         service_allocation.allocate(new, old, ctx)
 
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return service_rules.service_errors(obj)
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return service_rules.update_errors(new, old) + service_rules.service_errors(new)
+
+    def validate_name(self, name: str, prefix: bool) -> list[str]:
+        return names.dns1123_label(name, prefix)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        return service_rules.warnings(obj)
+
     def fields(self, obj: Obj) -> dict[str, str]:
         spec = obj.get("spec") or {}
         return {"spec.clusterIP": spec.get("clusterIP", ""), "spec.type": spec.get("type", "")}
@@ -79,11 +93,6 @@ class Services(Strategy):
             cells.age(obj, now),
             cells.labels(spec.get("selector")),
         ]
-
-
-def externally_accessible(spec: Obj) -> bool:
-    kind = spec.get("type")
-    return kind in ("LoadBalancer", "NodePort") or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
 
 
 def _external(obj: Obj) -> str:

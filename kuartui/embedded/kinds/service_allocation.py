@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from kuartui.embedded.kinds.base import WriteContext
+from kuartui.embedded.kinds.service_rules import INTERNAL_TYPES
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.fielderr import FieldError, Path, internal, invalid
 
 Obj = dict[str, Any]
 
-INTERNAL_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 _TRIES = 64
 _T = TypeVar("_T")
 

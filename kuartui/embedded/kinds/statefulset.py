@@ -7,8 +7,26 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.kinds.checks import at_most_hundred_percent, int_or_percent, non_negative
+from kuartui.embedded.kinds.deployment import is_zero
+from kuartui.embedded.kinds.fill import empty, missing
 from kuartui.embedded.kinds.persistentvolumeclaim import default_claim
+from kuartui.embedded.meta import names
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
+
+_MUTABLE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+_CHANGED = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
 
 
 @register("statefulsets.apps")
@@ -16,11 +34,8 @@ class StatefulSets(Strategy):
     def default(self, obj: Obj) -> None:
         spec = workload.default_workload(obj)
         missing(spec, replicas=1, revisionHistoryLimit=10, updateStrategy={}, persistentVolumeClaimRetentionPolicy={})
-        if not spec.get("podManagementPolicy"):
-            spec["podManagementPolicy"] = "OrderedReady"
-        for field in ("whenDeleted", "whenScaled"):
-            if not spec["persistentVolumeClaimRetentionPolicy"].get(field):
-                spec["persistentVolumeClaimRetentionPolicy"][field] = "Retain"
+        empty(spec, podManagementPolicy="OrderedReady")
+        empty(spec["persistentVolumeClaimRetentionPolicy"], whenDeleted="Retain", whenScaled="Retain")
         update = spec["updateStrategy"]
         if not update.get("type"):
             update["type"] = "RollingUpdate"
@@ -32,6 +47,37 @@ class StatefulSets(Strategy):
             claim.setdefault("kind", "PersistentVolumeClaim")
             default_claim(claim)
 
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec, path = obj.get("spec") or {}, workload.SPEC
+        errors = _management(spec, path)
+        errors += _update_strategy(spec.get("updateStrategy") or {}, path / "updateStrategy")
+        errors += _retention(
+            spec.get("persistentVolumeClaimRetentionPolicy") or {}, path / "persistentVolumeClaimRetentionPolicy"
+        )
+        errors += non_negative(spec, path, "replicas", "minReadySeconds")
+        errors += non_negative(spec.get("ordinals") or {}, path / "ordinals", "start")
+        errors += workload.selector_errors(spec, "statefulset")
+        return errors + workload.template_matches(spec, "StatefulSet")
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        errors = self.validate(new)
+        fixed = [{k: v for k, v in (one.get("spec") or {}).items() if k not in _MUTABLE} for one in (new, old)]
+        if fixed[0] != fixed[1]:
+            errors.append(forbidden(workload.SPEC, _CHANGED))
+        return errors
+
+    def validate_name(self, name: str, prefix: bool) -> list[str]:
+        return names.dns1123_subdomain(name, prefix)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = workload.name_warnings(obj, old)
+        found += workload.template_warnings(obj, old, obj["spec"]["template"])
+        limit = obj["spec"].get("revisionHistoryLimit")
+        if limit is not None and limit < 0:
+            text = "a negative value retains all historical revisions; a value >= 0 is recommended"
+            found.append(f"spec.revisionHistoryLimit: {text}")
+        return found
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         return [
@@ -40,3 +86,53 @@ class StatefulSets(Strategy):
             cells.age(obj, now),
             *cells.containers((spec.get("template") or {}).get("spec")),
         ]
+
+
+def _management(spec: Obj, path: Path) -> list[FieldError]:
+    policy = spec.get("podManagementPolicy", "")
+    if not policy:
+        return [required(path / "podManagementPolicy")]
+    if policy not in ("OrderedReady", "Parallel"):
+        text = "must be 'OrderedReady' or 'Parallel'"
+        return [invalid(path / "podManagementPolicy", policy, text)]
+    return []
+
+
+def _update_strategy(strategy: Obj, path: Path) -> list[FieldError]:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    if not kind:
+        return [required(path)]
+    if kind == "OnDelete":
+        if rolling is None:
+            return []
+        text = "only allowed for updateStrategy 'RollingUpdate'"
+        return [invalid(path / "rollingUpdate", rolling, text)]
+    if kind != "RollingUpdate":
+        return [invalid(path, _shown(strategy), "must be 'RollingUpdate' or 'OnDelete'")]
+    if rolling is None:
+        return []
+    at = path / "rollingUpdate"
+    errors = non_negative(rolling, at, "partition")
+    unavailable = rolling.get("maxUnavailable")
+    if unavailable is not None:
+        errors += int_or_percent(unavailable, at / "maxUnavailable")
+        if is_zero(unavailable):
+            errors.append(invalid(at / "maxUnavailable", unavailable, "cannot be 0"))
+        errors += at_most_hundred_percent(unavailable, at / "maxUnavailable")
+    return errors
+
+
+def _shown(strategy: Obj) -> Obj:
+    rolling = strategy.get("rollingUpdate")
+    shown = None
+    if rolling is not None:
+        shown = {"Partition": rolling.get("partition", 0), "MaxUnavailable": rolling.get("maxUnavailable")}
+    return {"Type": strategy.get("type", ""), "RollingUpdate": shown}
+
+
+def _retention(policy: Obj, path: Path) -> list[FieldError]:
+    return [
+        not_supported(path / field, policy.get(field, ""), ("Delete", "Retain"))
+        for field in ("whenDeleted", "whenScaled")
+        if policy.get(field) not in ("Retain", "Delete")
+    ]

@@ -52,21 +52,29 @@ def _check(value: str, length: int, pattern: str, text: str, *examples: str) -> 
     return problems
 
 
+def _check_dns(value: str, length: int, pattern: str, text: str, *examples: str) -> list[str]:
+    """DNS names count in characters, and a label is told of its dots."""
+    problems = [f"must be no more than {length} characters"] if len(value) > length else []
+    if pattern == LABEL and "." in value and re.fullmatch(SUBDOMAIN, value):
+        return [*problems, "must not contain dots"]
+    return problems + _check(value, len(value), pattern, text, *examples)
+
+
 def _prefix(name: str, prefix: bool) -> str:
     """generateName ends where the random part begins, so a trailing dash is fine."""
     return name[:-1] + "a" if prefix and name.endswith("-") else name
 
 
 def dns1123_label(name: str, prefix: bool = False) -> list[str]:
-    return _check(_prefix(name, prefix), 63, LABEL, _LABEL_TEXT, "my-name", "123-abc")
+    return _check_dns(_prefix(name, prefix), 63, LABEL, _LABEL_TEXT, "my-name", "123-abc")
 
 
 def dns1123_subdomain(name: str, prefix: bool = False) -> list[str]:
-    return _check(_prefix(name, prefix), 253, SUBDOMAIN, _SUBDOMAIN_TEXT, "example.com")
+    return _check_dns(_prefix(name, prefix), 253, SUBDOMAIN, _SUBDOMAIN_TEXT, "example.com")
 
 
 def dns1035_label(name: str, prefix: bool = False) -> list[str]:
-    return _check(_prefix(name, prefix), 63, LABEL_1035, _LABEL_1035_TEXT, "my-name", "abc-123")
+    return _check_dns(_prefix(name, prefix), 63, LABEL_1035, _LABEL_1035_TEXT, "my-name", "abc-123")
 
 
 def path_segment(name: str) -> list[str]:
