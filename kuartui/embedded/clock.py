@@ -91,6 +91,7 @@ class FastClock:
     """Time that passes only inside `advance`, as fast as the cluster can follow."""
 
     stepped = True
+    _settling = 0  # how many clocks of this process wait in `settle`, each with one turn in the ready queue
 
     def __init__(self, start: datetime | None = None) -> None:
         self._start = start or datetime.now(UTC).replace(microsecond=0)
@@ -143,12 +144,20 @@ class FastClock:
         # The ready queue is private to asyncio's own loops, but it is the only exact answer to "is anything
         # left to run?"; counting at every place that schedules work would be a far larger promise.
         ready = loop._ready  # type: ignore[attr-defined]
-        while True:
-            await asyncio.sleep(0)
-            if self._busy:
-                await self._idle.wait()
-            elif not ready:
-                return
+        FastClock._settling += 1
+        try:
+            while True:
+                await asyncio.sleep(0)
+                if self._busy:
+                    FastClock._settling -= 1
+                    try:
+                        await self._idle.wait()
+                    finally:
+                        FastClock._settling += 1
+                elif len(ready) < FastClock._settling:  # only the clocks of other clusters, settling as we do
+                    return
+        finally:
+            FastClock._settling -= 1
 
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass: run what falls due, in order, settling before and after each timer."""
