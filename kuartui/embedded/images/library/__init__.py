@@ -11,6 +11,8 @@ from kuartui.embedded.images.registry import Finder, ImageCatalogue
 MODULES = {
     "docker.io/library/busybox": "busybox",
     "docker.io/library/alpine": "alpine",
+    "docker.io/library/debian": "debian",
+    "docker.io/library/ubuntu": "debian",
     "docker.io/library/nginx": "nginx",
     "docker.io/nginxinc/nginx-unprivileged": "nginx",
     "docker.io/library/redis": "redis",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from kuartui.embedded.images.applets import basic, filesystem, names, processes, sockets, timing, wget
+from kuartui.embedded.images.applets import archive, basic, filesystem, names, processes, sockets, timing, wget
 from kuartui.embedded.images.applets.curl import curl
 from kuartui.embedded.images.model import ImageFile, Program
 
@@ -16,7 +16,7 @@ OVERRIDES: Mapping[str, Program] = {
     "id": basic.ident, "whoami": basic.whoami, "which": basic.which, "env": basic.env, "printenv": basic.printenv,
     "ps": processes.ps, "top": processes.top, "free": processes.free, "killall": processes.killall,
     "pidof": processes.pidof, "pgrep": processes.pgrep, "pkill": processes.pkill, "nohup": basic.nohup,
-    "setsid": basic.nohup,
+    "setsid": basic.nohup, "tar": archive.tar,
 }  # fmt: skip
 DIRECT: Mapping[str, Program] = {
     "true": basic.true, "false": basic.false, "echo": basic.echo, "cat": basic.cat, "test": basic.test,
@@ -30,7 +30,7 @@ COMMON = tuple(
     """arch awk base32 base64 basename chgrp chmod cksum clear cmp comm cp cut dd diff dirname du egrep expand expr factor
     fgrep find flock fold grep groups gunzip gzip head hexdump hostid install less ln logname md5sum mkdir mkfifo mktemp
     more mv nice nl nproc od paste patch printf readlink realpath rev rm rmdir sed seq sha1sum sha256sum sha512sum shuf
-    sort split stat strings sum sync tac tar tee tr tree truncate tsort tty uname unexpand uniq unlink unzip users
+    sort split stat strings sum sync tac tee tr tree truncate tsort tty uname unexpand uniq unlink unzip users
     vi watch wc who xargs xxd yes zcat""".split()
 )
 

@@ -112,6 +112,8 @@ class Container:
         try:
             if any(mount.sub_path for mount in self.spec.mounts):
                 _ = self.files  # a subPath shows what is there now, so the tree can't wait for its first use
+            if any(mount.sub_path or mount.path in self.spec.image.files for mount in self.spec.mounts):
+                self.files  # noqa: B018 - mounts that can fail, or copy what is there now, are made at the start
             program, argv = self._find(list(self.spec.argv), self._environment(), self._cwd())
         except programs.NotExecutable as error:
             message = f"failed to create containerd task: failed to create shim task: {RUNC}{error}"
@@ -237,6 +239,14 @@ class Container:
         self.cpu.resize(resources.cpu_limit or self.sandbox.cores)
         self._memory_limit = resources.memory_limit
         self.check_memory()
+
+    def disk_usage(self) -> int:
+        """Bytes on the node's disk: what it wrote beside its image and its volumes, and its log."""
+        if self._files is None:
+            return self.log.size
+        written = sum(mount.volume.used() for mount in self._files.mounts if mount.volume.kind == "overlay")
+        shipped = sum(len(entry.data or b"") for entry in self.spec.image.files.values())
+        return max(0, written - shipped) + self.log.size
 
     @property
     def files(self) -> Files:

@@ -9,6 +9,7 @@ tests/embedded/runtime/test_bashkit.py holds it to the behaviour that this relie
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,8 +24,8 @@ from kuartui.embedded.node.runtime.strands import Strands
 from kuartui.embedded.node.runtime.wording import Voice
 
 UNLIMITED = 10**12
-SPAWN_SECONDS = 0.001  # CPU that starting a command costs
-BURST_COMMANDS = 500  # commands without time passing after which the shell has to wait for its CPU
+SPAWN_SECONDS = 0.004  # CPU that starting a command costs: more than in reality, because ours costs real CPU, too
+BURST_COMMANDS = 100  # commands without time passing after which the shell has to wait for its CPU
 BURST_BYTES = 256 << 10
 OUTPUT_SECONDS = 0.05
 
@@ -34,7 +35,7 @@ Callback = Callable[[CommandContext], Awaitable[int]]
 class Interpreter:
     """One bash, for one shell process."""
 
-    def __init__(self, process: Process, script: Script, flavour: str, *, single: bool) -> None:
+    def __init__(self, process: Process, script: Script, flavour: str) -> None:
         self._process = process
         self._flavour = flavour
         self.becomes: frozenset[str] = frozenset()  # names of commands that replace the shell (exec)
@@ -46,7 +47,7 @@ class Interpreter:
         self._burst = 0
         self._written = 0
         self._written_at = -1.0
-        self._strands = Strands(process.clock, single=single, stuck=self._on_stuck)
+        self._strands = Strands(process.clock, self._on_stuck)
         self._bash = Bash(
             profile=ExecutionProfile.Interactive,
             timeout_seconds=1e9,
@@ -68,13 +69,17 @@ class Interpreter:
         """Run a script; exit code, and bashkit's own error if it could not."""
         errors = _Rewording(self._sink(self._process.stderr), voice)
         self._strands.start()
+        running = asyncio.ensure_future(
+            self._bash.execute(text, stdout=self._sink(self._process.stdout), stderr=errors.write, capture=0)
+        )
         try:
-            result = await self._bash.execute(
-                text, stdout=self._sink(self._process.stdout), stderr=errors.write, capture=0
-            )
+            result = await asyncio.shield(running)
             await errors.flush()
         except asyncio.CancelledError:
-            self._bash.cancel()
+            # The thread must have left our callbacks before anything of this process goes away.
+            self.cancel()
+            with contextlib.suppress(BashError):
+                await running
             raise
         finally:
             self._strands.finish()
@@ -100,6 +105,7 @@ class Interpreter:
 
     def cancel(self) -> None:
         """Stop what runs, within a moment."""
+        self._strands.end()
         self._bash.cancel()
 
     def revive(self) -> None:
@@ -127,7 +133,7 @@ class Interpreter:
 
     def _on_stuck(self) -> None:
         self.stuck = True
-        self._bash.cancel()
+        self.cancel()
 
     # --- what can be called ---
 
@@ -216,11 +222,10 @@ class Interpreter:
         cpu, now = self._process.container.cpu, self._process.clock.monotonic()
         self._burst = self._burst + 1 if now == self._at else 1
         self._at = now
-        if self._burst < BURST_COMMANDS:
-            cpu.spend(SPAWN_SECONDS)
-        else:
+        cpu.spend(SPAWN_SECONDS)
+        if self._burst >= BURST_COMMANDS:
             self._burst = 0
-            await cpu.run(SPAWN_SECONDS * BURST_COMMANDS)
+            await cpu.run(SPAWN_SECONDS * BURST_COMMANDS, spent=True)
 
     def _sink(self, write: Write) -> Write:
         async def sink(data: bytes) -> None:

@@ -24,7 +24,8 @@ class Prompt:
         self._name = name
         self._over = asyncio.Event()
         self._status = 0
-        self._bash = Interpreter(process, Script("eval |"), flavour, single=False)
+        self._busy = False
+        self._bash = Interpreter(process, Script("eval |"), flavour)
         self._bash.add("__over", self._note_over)
         self._bash.add("__status", self._return_status)
 
@@ -63,7 +64,10 @@ class Prompt:
         self._over.clear()
         start = f"__status {self._status}\n" if self._status else ""
         voice = self._voice(text, offset=1 if start else 0)
+        self._busy = True
         code, error = await self._bash.execute(f"{start}{text}\n__over $?\n", voice)
+        self._busy = False
+        self._bash.revive()
         if error and error.startswith("parse error"):
             await self._complain(voice.syntax(error))
             self._status = 2
@@ -100,8 +104,8 @@ class Prompt:
         return f"{mark} " if self._flavour == "dash" else f"{self._bash.cwd} {mark} "
 
     def _interrupt(self) -> None:
-        self._bash.cancel()
-        asyncio.get_running_loop().call_soon(self._bash.revive)
+        if self._busy:
+            self._bash.cancel()
 
     def _completions(self, word: str) -> list[str]:
         directory, slash, start = word.rpartition("/")

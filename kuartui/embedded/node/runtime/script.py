@@ -1,6 +1,6 @@
-"""What can be known of a script before it runs: the commands it names, whether it does one thing at a time, its traps.
+"""What can be known of a script before it runs: the commands it names, its traps, what replaces it.
 
-None of this has to be complete: it decides what gets registered up front and how carefully time is kept.
+None of this has to be complete: it decides what gets registered up front and how signals are taken.
 """
 
 from __future__ import annotations
@@ -25,19 +25,6 @@ class Script:
     def words(self) -> frozenset[str]:
         """Everything that could be a command's name."""
         return frozenset(WORD.findall(self.text))
-
-    @property
-    def single(self) -> bool:
-        """Whether it does one thing at a time: no pipes, no background jobs, nothing that hides some."""
-        bare = QUOTED.sub("Q", self.text) if "eval" not in self.text else self.text
-        bare = bare.replace("||", ";").replace("&&", ";")
-        bare = re.sub(r"[<>]&|&>", ">", bare)
-        if "|" in bare or "&" in bare or "<(" in bare or ">(" in bare or "coproc" in bare:
-            return False
-        inner = " ".join(QUOTED.findall(self.text))
-        hidden = re.search(r"[|&]", re.sub(r"\|\||&&|[<>]&", "", inner))
-        runs_text = re.search(r"\b(sh|bash|ash|eval|source|xargs)\b|(^|[;\s])\.\s", self.text)
-        return not runs_text or (not hidden and not re.search(r"(^|[;\s])(\.|source|(ba|a)?sh)\s+[^-\s]", self.text))
 
     @property
     def opaque(self) -> bool:

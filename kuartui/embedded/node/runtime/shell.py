@@ -104,8 +104,7 @@ class ShellRun:
         if piped:
             body, offset = f"__stdin | {{ (\n{body}\n); __over $?; }}", 1
         voice = Voice(self.flavour, self.name, not from_flag, self.process.files, text, offset)
-        single = self._script.single and not piped
-        self._bash = bash = Interpreter(self.process, Script(body), self.flavour, single=single)
+        self._bash = bash = Interpreter(self.process, Script(body), self.flavour)
         bash.add("__stdin", self._stdin)
         bash.add("__over", self._note_over)
         bash.becomes = self._script.becomes(from_flag=from_flag and self.flavour != "bash")
@@ -206,7 +205,7 @@ class ShellRun:
 
 
 def _with_name(text: str, name: str) -> str:
-    """bashkit has no way to set $0."""
+    """bashkit has no way to set $0: put it into the text, where quotes allow."""
     if "$0" not in text and "${0" not in text:
         return text
-    return re.sub(r"\$0(?!\d)|\$\{0\}", lambda _: name, text)
+    return re.sub(r"'[^']*'|\$0(?!\d)|\$\{0\}", lambda m: m[0] if m[0].startswith("'") else name, text)

@@ -1,10 +1,10 @@
 """Keeps fast time still while a shell works in a thread of its own.
 
-A shell holds `clock.busy()` while bashkit's thread may be doing something, and lets go when it only waits for one of
-our commands. For a script that does one thing at a time that is exact: a command begins, the thread waits; it ends,
-the thread goes on. With pipes and background jobs other parts of the script may still be at work when one command
-blocks. Then the threads themselves are asked: time may pass once they all sleep. (Where the system cannot tell, a short
-quiet time has to do.) With a real clock none of this costs anything.
+A shell holds `clock.busy()` while bashkit's threads may be doing something, and lets go once all it does is wait: for
+one of our commands, or for somebody to take its output. A command that begins does not mean that the script waits:
+other parts of it, or its output, may still be on their way. So the threads themselves are asked, and time may pass when
+they have been seen asleep twice with nothing happening in between. (Where the system cannot tell, a short quiet time
+has to do.) With a real clock none of this costs anything.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 
 from kuartui.embedded.clock import Clock
 
 THREAD_NAME = "tokio-rt-worker"
-LOOK_SECONDS = 0.0003
+LOOK_SECONDS = 0.0001
+IDLE_TURNS = 4  # of the event loop, before threads are worth a look
 QUIET_SECONDS = 0.005  # where /proc tells no thread states
 STUCK_SECONDS = 4.0  # real time; a script that calls no command for so long computes in a circle
 
@@ -25,13 +27,13 @@ STUCK_SECONDS = 4.0  # real time; a script that calls no command for so long com
 class Strands:
     """The parts of one shell that may run."""
 
-    def __init__(self, clock: Clock, *, single: bool, stuck: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, stuck: Callable[[], None]) -> None:
         self._clock = clock
-        self._single = single
         self._stuck = stuck
         self._stack = contextlib.ExitStack()
         self._alive = False
         self._waiting = 0
+        self._ending = False
         self._holding = False
         self._activity = 0
         self._look: asyncio.Task[None] | None = None
@@ -42,9 +44,14 @@ class Strands:
         self._alive = True
         self._update()
 
+    def end(self) -> None:
+        """The shell was told to stop: until it has, time stands still."""
+        self._ending = True
+        self._update()
+
     def finish(self) -> None:
         """The shell ended."""
-        self._alive = False
+        self._alive = self._ending = False
         self._release()
         if self._look is not None:
             self._look.cancel()
@@ -66,17 +73,15 @@ class Strands:
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
-        """A command hands bytes to the script or takes some: meanwhile the thread works, if it can."""
-        self._waiting -= 1
+        """A command hands bytes to the script or takes some: the thread may go on."""
         self._update()
         try:
             yield
         finally:
-            self._waiting += 1
             self._update()
 
     def _update(self) -> None:
-        """Something changed: hold fast time, unless every part of the script is known to wait."""
+        """Something happened: hold fast time until everything is quiet."""
         self._activity += 1
         if not self._alive:
             return
@@ -84,13 +89,10 @@ class Strands:
             self._watchdog = asyncio.get_running_loop().call_later(STUCK_SECONDS, self._fire, self._activity)
         if not self._clock.stepped:
             return
-        if self._single and self._waiting > 0:
-            self._release()
-            return
         if not self._holding:
             self._stack.enter_context(self._clock.busy())
             self._holding = True
-        if not self._single and self._look is None:
+        if self._look is None and self._waiting > 0 and not self._ending:
             self._look = asyncio.get_running_loop().create_task(self._until_quiet())
 
     def _release(self) -> None:
@@ -107,14 +109,23 @@ class Strands:
 
     async def _until_quiet(self) -> None:
         seen = -1
-        quiet = 0
-        while quiet < 2:
-            await asyncio.sleep(LOOK_SECONDS if _THREADS else QUIET_SECONDS)
-            calm = seen == self._activity and self._waiting > 0 and (not _THREADS or _threads_sleep())
+        idle = quiet = 0
+        while quiet < 2 and self._waiting > 0 and not self._ending:
+            await asyncio.sleep(0)
+            if seen != self._activity:
+                seen, idle, quiet = self._activity, 0, 0
+                continue
+            idle += 1
+            if idle < IDLE_TURNS:
+                continue
+            # The interpreter lock has to be free for a moment of real time; the event loop's own timers are too coarse.
+            time.sleep(LOOK_SECONDS if _THREADS else QUIET_SECONDS)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+            calm = seen == self._activity and (not _THREADS or _threads_sleep())
             quiet = quiet + 1 if calm else 0
-            seen = self._activity
         self._look = None
-        self._release()
+        if quiet >= 2:
+            self._release()
 
 
 _THREADS = os.path.isdir("/proc/self/task")

@@ -36,20 +36,22 @@ class CpuAccount:
         now = self._clock.monotonic()
         self._free_at = [*self._free_at[:servers], *[now] * (servers - len(self._free_at))]
 
-    async def run(self, seconds: float) -> None:
-        """Use CPU time, waiting for a core and running as slowly as the limit demands."""
-        finish = self.book(seconds)
+    async def run(self, seconds: float, *, spent: bool = False) -> None:
+        """Use CPU time, waiting for a core and running as slowly as the limit demands.
+
+        `spent` says that the time is accounted already and has only to pass.
+        """
+        finish = self._book(seconds, counted=0.0 if spent else seconds)
         await self._clock.sleep(finish - self._clock.monotonic())
 
-    def book(self, seconds: float) -> float:
-        """Queue CPU time; when it will be done."""
+    def _book(self, seconds: float, counted: float) -> float:
         now = self._clock.monotonic()
         speed = self._speed()
         slot = min(range(len(self._free_at)), key=self._free_at.__getitem__)
         start = max(now, self._free_at[slot])
         finish = start + seconds / speed
         self._free_at[slot] = finish
-        self._running.append((start, finish, seconds))
+        self._running.append((start, finish, counted))
         return finish
 
     def spend(self, seconds: float) -> None:

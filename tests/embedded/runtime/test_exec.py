@@ -1,0 +1,146 @@
+"""exec and attach: streams, exit codes, standard input, terminals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from kuartui.embedded.node.runtime import Capture, ExecIO
+from tests.embedded.containers import World
+
+
+class Keyboard:
+    """Types into a terminal."""
+
+    def __init__(self) -> None:
+        self._keys: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def type(self, text: str) -> None:
+        self._keys.put_nowait(text.encode())
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while (keys := await self._keys.get()) is not None:
+            yield keys
+
+
+class Session:
+    """`kubectl exec -it`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.keyboard = Keyboard()
+        self.screen = Capture()
+        self.task: asyncio.Task[int] | None = None
+
+    async def open(self, image: str, *argv: str) -> None:
+        container = await self.world.start(image, "sleep", "infinity")
+        io = ExecIO(self.screen.write, None, self.keyboard.chunks(), tty=True)
+        self.task = asyncio.ensure_future(container.exec(list(argv), io))
+        await self.world.clock.settle()
+
+    async def type(self, text: str) -> None:
+        self.keyboard.type(text)
+        await self.world.clock.settle()
+
+
+async def test_stdin_reaches_the_command(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    assert await world.exec(container, "cat", stdin=b"typed\n") == (0, "typed\n", "")
+    assert await world.exec(container, "grep", "-c", "a", stdin=b"a\nb\na\n") == (0, "2\n", "")
+    assert await world.sh(container, "read x; echo got $x; exit 3", stdin=b"one\ntwo\n") == (3, "got one\n", "")
+
+
+async def test_a_command_that_ignores_stdin_ends_anyway(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    never: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def silent() -> AsyncIterator[bytes]:
+        yield await never.get()
+
+    out = Capture()
+    task = asyncio.ensure_future(container.exec(["sh", "-c", "echo hi"], ExecIO(out.write, out.write, silent())))
+    await world.clock.settle()
+    assert (await task, out.text) == (0, "hi\n")
+
+
+async def test_a_shell_reads_its_script_from_stdin(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    script = b"x=4\necho $x\nfor i in a b\ndo echo $i\ndone\nfalse\necho $?\nexit 9\n"
+    assert await world.exec(container, "sh", stdin=script) == (9, "4\na\nb\n1\n", "")
+
+
+async def test_tar_moves_files_in_and_out(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    await world.sh(container, "mkdir /from; printf '\\377\\000x' > /from/bin")
+    out, err = Capture(), Capture()
+
+    async def raw(data: bytes) -> None:
+        archive.extend(data)
+
+    archive = bytearray()
+    assert await container.exec(["tar", "cf", "-", "/from/bin"], ExecIO(raw, err.write)) == 0
+    assert len(archive) % 512 == 0
+    code, _, _ = await world.exec(container, "tar", "xmf", "-", "-C", "/tmp", stdin=bytes(archive))
+    assert code == 0
+    assert container.files.read("/tmp/from/bin") == b"\xff\x00x"
+    assert not out.text
+
+
+async def test_a_prompt_shows_edits_and_remembers(world: World) -> None:
+    session = Session(world)
+    await session.open("busybox:1.36", "sh")
+    assert session.screen.text == "/ # "
+    await session.type("echo hx\x7fi\r")
+    assert session.screen.text.endswith("\r\nhi\r\n/ # ")
+    await session.type("cd /tmp\r")
+    await session.type("\x1b[A\x1b[A\r")
+    assert session.screen.text.endswith("hi\r\n/tmp # ")
+    await session.type("false\r")
+    await session.type("exit\r")
+    assert session.task is not None
+    assert await session.task == 1
+
+
+async def test_a_command_over_several_lines(world: World) -> None:
+    session = Session(world)
+    await session.open("busybox:1.36", "sh")
+    await session.type("for i in 1 2\r")
+    assert session.screen.text.endswith("> ")
+    await session.type("do echo n$i\r")
+    await session.type("done\r")
+    assert session.screen.text.endswith("n1\r\nn2\r\n/ # ")
+
+
+async def test_ctrl_c_stops_the_command_and_ctrl_d_the_shell(world: World) -> None:
+    session = Session(world)
+    await session.open("busybox:1.36", "sh")
+    await session.type("sleep 1000\r")
+    await session.type("\x03")
+    assert session.screen.text.endswith("^C\r\n/ # ")
+    await session.type("echo $?\r")
+    assert "130\r\n" in session.screen.text
+    await session.type("\x04")
+    assert session.task is not None
+    assert await session.task == 0
+
+
+async def test_bash_and_users_have_their_own_prompts(world: World) -> None:
+    session = Session(world)
+    await session.open("debian:12", "bash")
+    assert session.screen.text.startswith("root@p1:/# ")
+
+
+async def test_attach_sees_output_and_feeds_input(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "read x; echo got $x; sleep infinity", stdin=True)
+    out = Capture()
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"hello\n"
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(container.attach(ExecIO(out.write, out.write, lines())))
+    await world.clock.settle()
+    assert out.text == "got hello\n"
+    container.kill()
+    await world.clock.settle()
+    assert task.done()

@@ -1,0 +1,128 @@
+"""Shells in containers: they speak like the image's, keep the cluster's time, and lack what the image lacks."""
+
+from __future__ import annotations
+
+import pytest
+
+from kuartui.embedded.node.runtime import ExecError, StartError
+from tests.embedded.containers import World
+
+
+async def test_output_exit_code_and_times_come_from_the_script(world: World) -> None:
+    exit_, log = await world.run("busybox:1.36", "sh", "-c", "echo starting; sleep 5; echo oops >&2; exit 7")
+    assert (exit_.code, exit_.reason) == (7, "Error")
+    assert log == "starting\noops\n"
+    assert (exit_.finished_at - exit_.started_at).total_seconds() == 5
+
+
+async def test_sleep_takes_no_real_time(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "while true; do date +%s; sleep 60; done")
+    await world.clock.advance(3600)
+    stamps = [int(line) for line in world.log(container).split()]
+    assert len(stamps) == 61
+    assert {later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)} == {60}
+
+
+@pytest.mark.parametrize("script", ["/bin/sleep 30", "sleep 30 | cat", "sleep 30 & wait", "timeout 60 sleep 30", "(sleep 30)",
+                                    "sh -c 'sleep 30'", "x=$(sleep 30)", "usleep 30000000", "sleep 0.5m"])  # fmt: skip
+async def test_every_way_to_wait_keeps_the_clusters_time(world: World, script: str) -> None:
+    exit_, _ = await world.run("busybox:1.36", "sh", "-c", script)
+    assert exit_.code == 0
+    assert (exit_.finished_at - exit_.started_at).total_seconds() == pytest.approx(30, abs=0.1)
+
+
+async def test_timeout_ends_a_command(world: World) -> None:
+    exit_, _ = await world.run("busybox:1.36", "timeout", "5", "sleep", "60")
+    assert exit_.code == 143
+    exit_, _ = await world.run("nginx:1.27", "timeout", "5", "sleep", "60")
+    assert exit_.code == 124
+
+
+@pytest.mark.parametrize(
+    ("image", "script", "complaint"),
+    [
+        ("busybox:1.36", "nosuch", "sh: nosuch: not found"),
+        ("busybox:1.36", "curl x", "sh: curl: not found"),
+        ("nginx:1.27", "nosuch", "sh: 1: nosuch: not found"),
+        ("nginx:1.27", "true\nps", "sh: 1: ps: not found"),
+        ("busybox:1.36", "cat /nope", "cat: can't open '/nope': No such file or directory"),
+        ("nginx:1.27", "cat /nope", "cat: /nope: No such file or directory"),
+        ("busybox:1.36", "ls /nope", "ls: /nope: No such file or directory"),
+        ("busybox:1.36", "rm /nope", "rm: can't remove '/nope': No such file or directory"),
+        ("busybox:1.36", "cd /nope", "sh: cd: can't cd to /nope: No such file or directory"),
+        ("busybox:1.36", "echo x > /nope/x", "sh: can't create /nope/x: nonexistent directory"),
+        ("busybox:1.36", "cat < /nope", "sh: can't open /nope: no such file"),
+        ("busybox:1.36", "/nope", "sh: /nope: not found"),
+        ("busybox:1.36", "set -u; echo $NOPE", "sh: NOPE: parameter not set"),
+        ("busybox:1.36", "echo x > /proc/new", "sh: can't create /proc/new: Read-only file system"),
+        ("busybox:1.36", "if true; then", "sh: syntax error: unexpected end of file"),
+        ("nginx:1.27", "echo 'open", "sh: 1: Syntax error: Unterminated quoted string"),
+    ],
+)
+async def test_complaints_are_the_images_own(world: World, image: str, script: str, complaint: str) -> None:
+    container = await world.start(image, "sleep", "infinity")
+    code, _, err = await world.sh(container, script)
+    assert code != 0
+    assert err == complaint + "\n"
+
+
+async def test_suggestions_never_show(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    _, out, _ = await world.sh(container, "gerp x 2>&1 | cat; slep 1 2>&1")
+    assert "Did you mean" not in out
+    assert out == "sh: gerp: not found\nsh: slep: not found\n"
+
+
+async def test_a_script_file_runs_by_its_path(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    await world.sh(container, "printf '#!/bin/sh\\necho ran $0 $1 $#; nosuch\\n' > /run.sh; chmod +x /run.sh")
+    code, out, err = await world.exec(container, "/run.sh", "a", "b c")
+    assert (code, out) == (127, "ran /run.sh a 2\n")
+    assert err == "/run.sh: line 2: nosuch: not found\n"
+
+
+async def test_what_is_no_program_fails_in_the_runtimes_words(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    await world.sh(container, "echo x > /plain")
+    for name, why in (
+        ("foo", "executable file not found in $PATH"),
+        ("/no/such", "stat /no/such: no such file or directory"),
+        ("/tmp", "is a directory"),
+        ("/plain", "permission denied"),
+    ):
+        with pytest.raises(ExecError) as error:
+            await world.exec(container, name)
+        assert str(error.value).endswith(f'unable to start container process: exec: "{name}": {why}')
+
+
+async def test_a_container_without_its_program_never_starts(world: World) -> None:
+    container = world.create("gcr.io/kuar-demo/kuard-amd64:blue", args=("--keygen-enable",))
+    with pytest.raises(
+        StartError, match=r'error during container init: exec: "--keygen-enable": executable file not found'
+    ):
+        await container.start()
+    assert container.exit is not None
+    assert (container.exit.code, container.exit.reason) == (128, "StartError")
+
+
+async def test_a_busy_loop_uses_cpu_and_no_real_time(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "while true; do :; done")
+    await world.clock.advance(60)
+    assert container.usage().cpu_nanocores == pytest.approx(1e9, rel=0.01)
+
+
+async def test_a_loop_of_commands_runs_no_faster_than_its_cpu(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "while true; do date > /dev/null; done")
+    await world.clock.advance(1)
+    assert container.usage().cpu_seconds == pytest.approx(1, rel=0.6)
+
+
+async def test_the_environment_is_the_images_and_the_specs(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity", env={"COLOR": "blue"})
+    code, out, _ = await world.exec(container, "env")
+    variables = dict(line.split("=", 1) for line in out.splitlines())
+    assert code == 0
+    assert variables["COLOR"] == "blue"
+    assert variables["HOSTNAME"] == container.sandbox.hostname
+    assert variables["HOME"] == "/root"
+    assert "USER" not in variables

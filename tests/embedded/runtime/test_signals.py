@@ -1,0 +1,102 @@
+"""How containers stop: a first process ignores what it does not handle; traps, exec and grace periods."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kuartui.embedded.node.runtime import Capture, Container, Exit
+from tests.embedded.containers import World
+
+
+async def stop(world: World, container: Container, grace: float = 30) -> Exit:
+    task = asyncio.ensure_future(container.stop(grace))
+    await world.clock.settle()
+    await world.clock.advance(grace + 1)
+    return await task
+
+
+def seconds(exit_: Exit) -> float:
+    return (exit_.finished_at - exit_.started_at).total_seconds()
+
+
+@pytest.mark.parametrize(
+    "argv", [("sleep", "infinity"), ("sh", "-c", "sleep infinity"), ("sh", "-c", "while true; do sleep 1; done")]
+)
+async def test_without_a_handler_only_kill_helps(world: World, argv: tuple[str, ...]) -> None:
+    container = await world.start("busybox:1.36", *argv)
+    exit_ = await stop(world, container)
+    assert (exit_.code, exit_.reason, seconds(exit_)) == (137, "Error", 30)
+
+
+async def test_a_trap_runs_after_the_command_in_the_foreground(world: World) -> None:
+    script = "trap 'echo bye; exit 3' TERM; while true; do sleep 10; done"
+    container = await world.start("busybox:1.36", "sh", "-c", script)
+    await world.clock.advance(4)
+    exit_ = await stop(world, container)
+    assert (exit_.code, seconds(exit_)) == (3, 10)
+    assert world.log(container) == "bye\n"
+
+
+async def test_wait_is_interrupted_at_once(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "trap 'exit 4' TERM; sleep infinity & wait")
+    exit_ = await stop(world, container)
+    assert (exit_.code, seconds(exit_)) == (4, 0)
+
+
+async def test_a_trap_without_exit_does_not_end_the_shell(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "trap 'echo no' TERM; while true; do sleep 1; done")
+    exit_ = await stop(world, container, grace=5)
+    assert (exit_.code, world.log(container)) == (137, "no\n")
+
+
+@pytest.mark.parametrize("argv", [("nginx", "-g", "daemon off;"), ("sh", "-c", "exec nginx -g 'daemon off;'"),
+                                  ("sh", "-c", "echo first; nginx -g 'daemon off;'")])  # fmt: skip
+async def test_a_program_that_handles_the_signal_stops(world: World, argv: tuple[str, ...]) -> None:
+    container = await world.start("nginx:1.27", *argv)
+    exit_ = await stop(world, container)
+    assert (exit_.code, exit_.reason, seconds(exit_)) == (0, "Completed", 0)
+
+
+async def test_a_program_below_a_shell_that_stays_does_not_hear_of_it(world: World) -> None:
+    container = await world.start("nginx:1.27", "sh", "-c", "nginx -g 'daemon off;'; echo after")
+    assert (await stop(world, container, grace=5)).code == 137
+
+
+async def test_kill_from_inside_reaches_the_first_process(world: World) -> None:
+    container = await world.start("nginx:1.27")
+    await world.sh(container, "kill 1")
+    assert container.exit is not None
+    assert container.exit.code == 0
+
+
+async def test_kill_from_inside_cannot_kill_the_first_process(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    assert (await world.sh(container, "kill -9 1"))[0] == 0
+    assert container.exit is None
+
+
+async def test_no_grace_is_no_warning(world: World) -> None:
+    container = await world.start("nginx:1.27")
+    assert (await stop(world, container, grace=0)).code == 137
+
+
+async def test_nothing_is_left_of_a_container(world: World) -> None:
+    before = len(asyncio.all_tasks())
+    container = await world.start("nginx:1.27")
+    await world.sh(container, "nginx -t; ls / | wc -l")
+    out = Capture()
+    exec_ = asyncio.ensure_future(container.exec(["sh", "-c", "sleep infinity"], out.io()))
+    await world.clock.settle()
+    container.kill()
+    await world.clock.settle()
+    container.remove()
+    assert not container.processes
+    assert container.id not in world.runtime.containers
+    host = world.network.host(container.sandbox.ip)
+    assert host is not None
+    assert not host.listeners
+    assert await exec_ == 137
+    await world.clock.settle()
+    assert len(asyncio.all_tasks()) <= before

@@ -1,0 +1,116 @@
+"""Volumes: shared, live, read-only, by subPath; users that may not write; what outlives a container."""
+
+from __future__ import annotations
+
+import pytest
+
+from kuartui.embedded.node.runtime import Credentials, Mount, Projected, StartError, Volume
+from tests.embedded.containers import World
+
+
+async def test_containers_share_a_volume(world: World) -> None:
+    volume = Volume()
+    await world.run("busybox:1.36", "sh", "-c", "echo from-init > /v/f", mounts=(Mount("/v", volume),))
+    other = await world.start("busybox:1.36", "sleep", "infinity", mounts=(Mount("/w", volume),))
+    assert await world.exec(other, "cat", "/w/f") == (0, "from-init\n", "")
+
+
+async def test_a_projection_changes_as_a_whole_under_a_running_container(world: World) -> None:
+    volume = Volume.projection({"a": Projected(b"1"), "dir/b": Projected(b"2", 0o400)}, world.clock.now())
+    container = await world.start(
+        "busybox:1.36", "sh", "-c", "while sleep 10; do cat /c/a; echo; done", mounts=(Mount("/c", volume),)
+    )
+    await world.clock.advance(11)
+    assert volume.project({"a": Projected(b"2"), "new": Projected(b"3")}, world.clock.now())
+    await world.clock.advance(10)
+    assert world.log(container) == "1\n2\n"
+    assert (await world.exec(container, "ls", "/c"))[1] == "a\nnew\n"
+    assert not volume.project({"a": Projected(b"2"), "new": Projected(b"3")}, world.clock.now())
+
+
+async def test_a_projection_is_read_only(world: World) -> None:
+    volume = Volume.projection({"key": Projected(b"v")}, world.clock.now())
+    container = await world.start("busybox:1.36", "sleep", "infinity", mounts=(Mount("/k", volume),))
+    assert await world.sh(container, "echo x > /k/new") == (1, "", "sh: can't create /k/new: Read-only file system\n")
+    assert await world.exec(container, "touch", "/k/new") == (1, "", "touch: /k/new: Read-only file system\n")
+
+
+async def test_a_sub_path_file_is_a_copy_that_stays(world: World) -> None:
+    volume = Volume.projection({"key": Projected(b"old")}, world.clock.now())
+    mounts = (Mount("/etc/app/key", volume, "key"),)
+    container = await world.start("busybox:1.36", "sleep", "infinity", mounts=mounts)
+    volume.project({"key": Projected(b"new")}, world.clock.now())
+    assert (await world.exec(container, "cat", "/etc/app/key"))[1] == "old"
+
+
+async def test_a_sub_path_directory_is_shared_with_the_whole(world: World) -> None:
+    volume = Volume()
+    await world.run("busybox:1.36", "sh", "-c", "echo 1 > /d/f", mounts=(Mount("/d", volume, "data"),))
+    other = await world.start("busybox:1.36", "sleep", "infinity", mounts=(Mount("/all", volume),))
+    assert (await world.exec(other, "cat", "/all/data/f"))[1] == "1\n"
+
+
+async def test_a_directory_cannot_be_mounted_on_a_file(world: World) -> None:
+    container = world.create("nginx:1.27", mounts=(Mount("/etc/nginx/nginx.conf", Volume()),))
+    with pytest.raises(StartError, match="not a directory"):
+        await container.start()
+
+
+async def test_a_volume_hides_what_the_image_has_there(world: World) -> None:
+    container = world.create("redis:7", mounts=(Mount("/usr/local/bin", Volume()),))
+    with pytest.raises(StartError, match="executable file not found"):
+        await container.start()
+
+
+async def test_a_read_only_root(world: World) -> None:
+    container = await world.start(
+        "busybox:1.36", "sleep", "infinity", read_only_root=True, mounts=(Mount("/v", Volume()),)
+    )
+    assert await world.exec(container, "touch", "/x") == (1, "", "touch: /x: Read-only file system\n")
+    assert await world.sh(container, "echo a > /tmp/x") == (1, "", "sh: can't create /tmp/x: Read-only file system\n")
+    assert (await world.sh(container, "echo a > /v/x; echo b > /dev/termination-log"))[0] == 0
+    assert container.read_file("/dev/termination-log") == b"b\n"
+
+
+async def test_a_user_may_write_where_it_may(world: World) -> None:
+    user = Credentials(uid=1000, gid=3000, groups=(2000,))
+    owned = Volume(mode=0o2775, gid=2000)
+    private = Volume(mode=0o755)
+    container = await world.start(
+        "busybox:1.36", "sleep", "infinity", user=user, mounts=(Mount("/own", owned), Mount("/not", private))
+    )
+    assert (await world.exec(container, "id"))[1] == "uid=1000 gid=3000 groups=2000,3000\n"
+    assert await world.sh(container, "echo a > /etc/x") == (1, "", "sh: can't create /etc/x: Permission denied\n")
+    assert await world.exec(container, "touch", "/not/x") == (1, "", "touch: /not/x: Permission denied\n")
+    assert (await world.sh(container, "echo a > /tmp/x && echo b > /own/x && cat /tmp/x /own/x"))[1] == "a\nb\n"
+    assert (await world.exec(container, "touch", "/own/y"))[0] == 0
+    assert container.files.stat("/own/y").gid == 2000
+
+
+async def test_a_volume_outlives_its_containers_and_this_process(world: World) -> None:
+    volume = Volume()
+    await world.run(
+        "busybox:1.36", "sh", "-c", "mkdir -p /v/a; echo 1 > /v/a/f; ln -s a/f /v/l", mounts=(Mount("/v", volume),)
+    )
+    again = Volume()
+    again.restore(volume.export())
+    container = await world.start("busybox:1.36", "sleep", "infinity", mounts=(Mount("/v", again),))
+    assert (await world.exec(container, "cat", "/v/l"))[1] == "1\n"
+
+
+async def test_an_ephemeral_container_sees_its_target(world: World) -> None:
+    target = await world.start("gcr.io/kuar-demo/kuard-amd64:blue")
+    target.files.write("/etc/seal", b"code\n")
+    debug = await world.start("busybox:1.36", "sleep", "infinity", sandbox=target.sandbox, target=target)
+    assert (await world.exec(debug, "cat", "/proc/1/root/etc/seal"))[1] == "code\n"
+    assert "/kuard" in (await world.exec(debug, "ps"))[1]
+
+
+async def test_ls_shows_owners_links_and_modes(world: World) -> None:
+    volume = Volume.projection({"key": Projected(b"v", 0o400)}, world.clock.now())
+    container = await world.start("busybox:1.36", "sleep", "infinity", mounts=(Mount("/k", volume),))
+    _, out, _ = await world.exec(container, "ls", "-l", "/k")
+    assert out.splitlines()[1].startswith("lrwxrwxrwx    1 root     root")
+    assert out.splitlines()[1].endswith("key -> ..data/key")
+    _, out, _ = await world.exec(container, "ls", "-lL", "/k/..data/key")
+    assert out.startswith("-r--------")
