@@ -16,15 +16,19 @@ Obj = dict[str, Any]
 
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 """Condition types that the kubelet sets, in the order in which it reports them."""
-RESIZE = ("PodResizePending", "PodResizeInProgress")
+OWN_AT_TIMES = ("PodResizePending", "PodResizeInProgress")
+"""Types that it sets while they hold and removes afterwards."""
 
 
 def pod_conditions(pod: Obj, status: Obj, state: PodState, now: datetime) -> list[Obj]:
     """All conditions of a pod whose new `status` is complete but for them."""
     old = {condition["type"]: condition for condition in pod.get("status", {}).get("conditions") or ()}
-    foreign = [condition for type_, condition in old.items() if type_ not in OWNED and type_ not in RESIZE]
+    foreign = [condition for type_, condition in old.items() if type_ not in OWNED and type_ not in OWN_AT_TIMES]
+    if state.disruption:
+        foreign = [condition for condition in foreign if condition["type"] != "DisruptionTarget"]
     containers = containers_ready(pod, status)
     made = [
+        *_at_times(state),
         _condition("PodReadyToStartContainers", state.sandbox),
         _initialized(pod, status),
         _ready(pod, containers, foreign),
@@ -40,6 +44,15 @@ def pod_conditions(pod: Obj, status: Obj, state: PodState, now: datetime) -> lis
         condition["lastProbeTime"] = None
         condition["observedGeneration"] = generation
     return foreign + made
+
+
+def _at_times(state: PodState) -> list[Obj]:
+    made = []
+    if state.disruption:
+        made.append(_condition("DisruptionTarget", True, "TerminationByKubelet", state.disruption))
+    if state.resize:
+        made.append(_condition("PodResizePending", True, *state.resize))
+    return made
 
 
 def _condition(type_: str, holds: bool, reason: str = "", message: str = "") -> Obj:

@@ -27,11 +27,11 @@ REPORT_SECONDS = 300.0  # nodeStatusReportFrequency
 class Heartbeat:
     """Tells the API about one node."""
 
-    def __init__(self, services: NodeServices) -> None:
+    def __init__(self, services: NodeServices, pressure: set[str]) -> None:
         self._services = services
         self._task: asyncio.Task[None] | None = None
         self._reported = 0.0
-        self.pressure: set[str] = set()
+        self._pressure = pressure
 
     async def register(self) -> None:
         """Create the Node, or bring back the one of a former life."""
@@ -65,7 +65,7 @@ class Heartbeat:
             return
         old = node.get("status") or {}
         now = services.clock.now()
-        new = services.machine.status(old, {}, services.images.listed(), self.pressure, now)
+        new = services.machine.status(old, {}, services.images.listed(), self._pressure, now)
         was_ready = _ready(old)
         try:
             await services.client.patch("nodes", "", services.machine.name, {"status": difference(old, new)}, "status")

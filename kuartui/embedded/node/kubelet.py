@@ -8,11 +8,11 @@ from typing import Any
 
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.admit import Rejected, admit
+from kuartui.embedded.node.eviction import EvictionManager
 from kuartui.embedded.node.heartbeat import Heartbeat
 from kuartui.embedded.node.recovery import recorded_state
 from kuartui.embedded.node.sandbox import PodNetwork
 from kuartui.embedded.node.services import NodeServices
-from kuartui.embedded.node.state import PodState
 from kuartui.embedded.node.volumes.mounter import shown_objects
 from kuartui.embedded.node.worker import PodWorker
 
@@ -31,12 +31,14 @@ class Kubelet:
         self.name = services.machine.name
         self.workers: dict[str, PodWorker] = {}
         self.running = False
-        self.heartbeat = Heartbeat(services)
+        self.eviction = EvictionManager(services, memory, lambda: list(self.workers.values()), self._pressed)
+        self.heartbeat = Heartbeat(services, self.eviction.pressure)
         self._cores, self._memory = cores, memory
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pods: dict[str, Obj] = {}
         """Newest objects by uid: also what happens while the kubelet is not running."""
         self._refreshing: set[str] = set()
+        self._report: asyncio.Task[None] | None = None
 
     # --- the machine ---
 
@@ -47,6 +49,7 @@ class Kubelet:
         self.running = True
         await self.heartbeat.register()
         self.heartbeat.start()
+        self.eviction.start()
         for pod in list(self._pods.values()):
             self._add(pod, rebooted=True)
 
@@ -54,6 +57,7 @@ class Kubelet:
         """Power failure: everything on the machine stops, nobody is told."""
         self.running = False
         self.heartbeat.stop()
+        self.eviction.stop()
         for task in self._tasks.values():
             task.cancel()
         self.workers.clear()
@@ -67,9 +71,11 @@ class Kubelet:
             worker.reporter.mute(paused)
         if paused:
             self.heartbeat.stop()
+            self.eviction.stop()
             return
         await self.heartbeat.register()
         self.heartbeat.start()
+        self.eviction.start()
         for uid, worker in list(self.workers.items()):
             pod = self._pods.get(uid)
             if pod is None:
@@ -121,9 +127,9 @@ class Kubelet:
 
         self.services.clock.call_later(delay, refresh)
 
-    def active(self) -> list[Obj]:
-        """Pods on this node that still use its resources."""
-        return [worker.pod for worker in self.workers.values() if not worker.state.ended]
+    def active(self, but: str = "") -> list[Obj]:
+        """Pods on this node that still use its resources, one perhaps left out."""
+        return [worker.pod for uid, worker in self.workers.items() if not worker.state.ended and uid != but]
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         """The worker of a pod by name; the newest, if a former one is still stopping."""
@@ -134,6 +140,10 @@ class Kubelet:
         ]
         return next((worker for worker in found if not worker.gone), found[-1] if found else None)
 
+    def _pressed(self) -> None:
+        """The node's conditions changed: say so now."""
+        self._report = asyncio.get_running_loop().create_task(self.heartbeat.report())
+
     def _add(self, pod: Obj, *, rebooted: bool) -> None:
         """Take up a pod; `rebooted` if it may have run here before."""
         uid = pod["metadata"]["uid"]
@@ -142,12 +152,12 @@ class Kubelet:
         network = PodNetwork(
             self.services.network, self.services.machine, self.services.addresses, self._cores, self._memory
         )
-        worker = PodWorker(self.services, pod, state, network)
+        worker = PodWorker(self.services, pod, state, network, lambda: self.active(but=uid))
         if not restored and not spec.terminal(pod) and not pod["metadata"].get("deletionTimestamp"):
             try:
-                admit(pod, self.services.node(), self.active(), self.heartbeat.pressure)
+                admit(pod, self.services.node(), self.active(), self.eviction.pressure)
             except Rejected as rejected:
-                self._reject(pod, state, rejected)
+                self._reject(worker, rejected)
         elif restored and rebooted and not state.ended:
             message = "Pod sandbox changed, it will be killed and re-created."
             self.services.event(pod, "Normal", "SandboxChanged", message)
@@ -155,12 +165,16 @@ class Kubelet:
         task = self._tasks[uid] = asyncio.get_running_loop().create_task(worker.run())
         task.add_done_callback(lambda _: self._forget(uid, worker))
 
-    def _reject(self, pod: Obj, state: PodState, rejected: Rejected) -> None:
-        self.services.event(pod, "Warning", rejected.reason, rejected.message)
-        state.failure = (rejected.reason, f"Pod was rejected: {rejected.message}")
-        state.ended = True
+    def _reject(self, worker: PodWorker, rejected: Rejected) -> None:
+        self.services.event(worker.pod, "Warning", rejected.reason, rejected.message)
+        worker.state.failure = (rejected.reason, f"Pod was rejected: {rejected.message}")
+        worker.state.rejected = worker.state.ended = True
+        worker.reporter.changed()
 
     def _forget(self, uid: str, worker: PodWorker) -> None:
         if self.workers.get(uid) is worker:
             del self.workers[uid]
             del self._tasks[uid]
+            for other in self.workers.values():
+                if other.state.resize:
+                    other.refresh()

@@ -98,6 +98,13 @@ class PodState:
     failure: tuple[str, str] | None = None
     """Reason and message of a failure of the whole pod: Evicted, DeadlineExceeded, OutOfcpu."""
 
+    rejected: bool = False
+    """The node did not take the pod; nothing of it ever ran here."""
+    disruption: str = ""
+    """Message of the DisruptionTarget condition: the kubelet evicts this pod."""
+    resize: tuple[str, str] | None = None
+    """Why a resize has to wait: Deferred or Infeasible, and the message."""
+
     def last(self, name: str) -> Run | None:
         """The newest run of a container."""
         runs = self.runs.get(name)

@@ -36,6 +36,10 @@ def timestamp(moment: datetime) -> str:
 def pod_status(pod: Obj, state: PodState, host_ips: list[str], now: datetime) -> Obj:
     """The status of a pod as its node sees it. `pod` is the newest object, its status the last reported one."""
     old = pod.get("status") or {}
+    if state.rejected and state.failure:
+        reason, message = state.failure
+        began = old.get("startTime") or timestamp(now)
+        return old | {"phase": "Failed", "reason": reason, "message": message, "startTime": began}
     statuses: Obj = {}
     for kind, name in STATUS_LISTS.items():
         made = _container_statuses(pod, kind, state, old.get(name) or [])
@@ -175,10 +179,10 @@ def _ready(kind: str, container: Obj, status: Obj, run: Run | None) -> bool:
 
 
 def _tell_resources(container: Obj, status: Obj, run: Run | None) -> None:
-    resources = container.get("resources") or {}
+    resources = run.resources if run and run.running else container.get("resources") or {}
     if resources.get("requests"):
         status["allocatedResources"] = resources["requests"]
-    status["resources"] = run.resources if run and run.running else resources
+    status["resources"] = resources
 
 
 def _tell_mounts(container: Obj, status: Obj) -> None:

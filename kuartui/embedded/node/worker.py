@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.meta.errors import StatusError
-from kuartui.embedded.node import spec
+from kuartui.embedded.node import resize, spec
 from kuartui.embedded.node.actions import Kill, next_actions
 from kuartui.embedded.node.probes.worker import ProbeWorker
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.reporter import Reporter
+from kuartui.embedded.node.resources import cgroup_limits
 from kuartui.embedded.node.runtime import Sandbox
 from kuartui.embedded.node.sandbox import PodNetwork
 from kuartui.embedded.node.services import NodeServices
@@ -40,7 +42,9 @@ DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the spec
 class PodWorker:
     """Runs one pod. `state` is public for logs, exec and statistics; only the worker changes it."""
 
-    def __init__(self, node: NodeServices, pod: Obj, state: PodState, network: PodNetwork) -> None:
+    def __init__(
+        self, node: NodeServices, pod: Obj, state: PodState, network: PodNetwork, others: Callable[[], list[Obj]]
+    ) -> None:
         self.pod = pod
         self.uid: str = pod["metadata"]["uid"]
         self.state = state
@@ -51,6 +55,8 @@ class PodWorker:
         self._node = node
         self._clock = node.clock
         self._network = network
+        self._others = others
+        """The other active pods on the node."""
         self._starter = Starter(node, state, self.volumes, self._began)
         self._stopper = Stopper(node, state)
         self.reporter = Reporter(node.client, pod, self._status)
@@ -87,6 +93,11 @@ class PodWorker:
         if self._verdict is None and not self.state.ended:
             self._verdict, self._verdict_grace = (reason, message), grace
             self._interrupt()
+
+    def evict(self, message: str) -> None:
+        """Stop the pod because the node needs what it uses; no time is given."""
+        self.state.disruption = message
+        self.fail("Evicted", message, grace=0.0)
 
     def refresh(self) -> None:
         """What the pod mounts may have changed: look at it soon."""
@@ -179,6 +190,7 @@ class PodWorker:
         if self._stale:
             self._stale = False
             self.volumes.refresh(self._sources())
+        await self._resize()
         return await self._converge(sandbox)
 
     def _sources(self) -> Sources:
@@ -199,6 +211,27 @@ class PodWorker:
         self.volumes.refresh(self._sources())
         self.reporter.changed()
         return made
+
+    async def _resize(self) -> None:
+        """Give running containers the resources that the spec asks for, if the node has them."""
+        outdated = resize.outdated(self.pod, self.state)
+        before, self.state.resize = self.state.resize, None
+        if not outdated:
+            if before:
+                self.reporter.changed()
+            return
+        self.state.resize = resize.obstacle(self.pod, self._node.node(), self._others())
+        self.reporter.changed()
+        if self.state.resize:
+            return
+        for container, run in outdated:
+            if resize.restarts_for(container, run):
+                message = f"Container {run.name} resize requires restart, will be restarted"
+                await self._stopper.stop(self.pod, run, message)
+                self._settle(run)
+            else:
+                run.living.update(cgroup_limits(container))
+                run.resources = container.get("resources") or {}
 
     async def _converge(self, sandbox: Sandbox) -> float | None:
         retries: list[float] = []

@@ -315,3 +315,9 @@ async def cluster(machines: list[Machine]) -> AsyncIterator[Cluster]:
     yield made
     await made.fleet.stop()
     await made.run(0)
+
+
+@pytest.fixture
+def make_cluster() -> type[Cluster]:
+    """Makes a cluster over a given store and disks; the test starts and stops it."""
+    return Cluster

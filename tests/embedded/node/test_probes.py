@@ -16,6 +16,8 @@ async def web(process: Process) -> int:
     async def serve(stream: Stream) -> None:
         connection = h11.Connection(h11.SERVER)
         while not isinstance(event := connection.next_event(), h11.Request):
+            if event is not h11.NEED_DATA:
+                return
             connection.receive_data(await stream.read())
         path = event.target.decode().strip("/")
         if path == "slow":

@@ -1,0 +1,151 @@
+"""Evicting pods from a node that is short of memory, or that use more disk than they may.
+
+After pkg/kubelet/eviction; the messages are its own. One pod at a time, worst offender first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from kuartui.embedded.meta.quantity import parse, whole
+from kuartui.embedded.node import spec
+from kuartui.embedded.node.resources import amounts, pod_requests
+from kuartui.embedded.node.services import NodeServices
+from kuartui.embedded.node.worker import PodWorker
+
+Obj = dict[str, Any]
+
+PERIOD = 10.0  # seconds; housekeeping-interval of the eviction manager
+RESERVE = 100 << 20  # evictionHard memory.available
+SYSTEM_MEMORY = 256 << 20  # what the node's own programs use
+TRANSITION = 300.0  # eviction-pressure-transition-period
+STORAGE = "ephemeral-storage"
+
+
+class EvictionManager:
+    """Watches over one node."""
+
+    def __init__(
+        self,
+        services: NodeServices,
+        memory: int,
+        workers: Callable[[], Iterable[PodWorker]],
+        report: Callable[[], None],
+    ) -> None:
+        self.pressure: set[str] = set()
+        """Node conditions that hold now; shared with whoever reports them."""
+        self._services = services
+        self._memory = memory
+        self._workers = workers
+        self._report = report
+        self._last_short = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._task = asyncio.get_running_loop().create_task(self._watch())
+
+    def stop(self) -> None:
+        """End it."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _watch(self) -> None:
+        while True:
+            await self._services.clock.sleep(PERIOD)
+            alive = [worker for worker in self._workers() if not worker.state.ended and not worker.stopping]
+            for worker in alive:
+                message = disk_excess(worker)
+                if message:
+                    self._evict(worker, message)
+            self._look_at_memory(alive)
+
+    def _evict(self, worker: PodWorker, message: str) -> None:
+        self._services.event(worker.pod, "Warning", "Evicted", message)
+        worker.evict(message)
+
+    def _look_at_memory(self, workers: list[PodWorker]) -> None:
+        used = {worker: sum(_memory(worker).values()) for worker in workers}
+        available = self._memory - SYSTEM_MEMORY - sum(used.values())
+        now = self._services.clock.monotonic()
+        short = available < RESERVE
+        if short:
+            self._last_short = now
+        pressed = short or ("MemoryPressure" in self.pressure and now - self._last_short < TRANSITION)
+        if pressed != ("MemoryPressure" in self.pressure):
+            (self.pressure.add if pressed else self.pressure.discard)("MemoryPressure")
+            self._report()
+        if short and workers:
+            worst = max(workers, key=lambda worker: _rank(worker, used[worker]))
+            threshold = f"Threshold quantity: {_size(RESERVE)}, available: {max(0, available) >> 10}Ki. "
+            self._evict(worst, f"The node was low on resource: memory. {threshold}{_consumption(worst)}")
+
+
+def _rank(worker: PodWorker, used: int) -> tuple[bool, int, Decimal]:
+    """Above its request first, then the lower priority, then the larger excess."""
+    excess = Decimal(used) - pod_requests(worker.pod).get("memory", Decimal(0))
+    return excess > 0, -int(worker.pod["spec"].get("priority") or 0), excess
+
+
+def _memory(worker: PodWorker) -> dict[str, int]:
+    return {run.name: run.living.usage().memory_bytes for run in worker.state.active() if run.container}
+
+
+def _consumption(worker: PodWorker) -> str:
+    text = ""
+    used = _memory(worker)
+    for container in spec.containers(worker.pod):
+        request = ((container.get("resources") or {}).get("requests") or {}).get("memory", "0")
+        size = used.get(container["name"], 0)
+        if size > parse(request).value:
+            text += (
+                f"Container {container['name']} was using {size >> 10}Ki, request is {request}, "
+                "has larger consumption of memory. "
+            )
+    return text
+
+
+def disk_excess(worker: PodWorker) -> str:
+    """Why a pod uses too much of its node's disk; "" if it does not."""
+    pod = worker.pod
+    total = 0
+    for volume in pod["spec"].get("volumes") or ():
+        mounted = worker.volumes.mounted.get(volume["name"])
+        limit = (volume.get("emptyDir") or {}).get("sizeLimit")
+        if mounted is None or "emptyDir" not in volume:
+            continue
+        used = mounted.volume.used() if limit or _limited(pod) else 0
+        if limit and parse(limit).value and used > parse(limit).value:
+            return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
+        total += used
+    if not _limited(pod):
+        return ""
+    allowed = Decimal(0)
+    for container in spec.containers(pod):
+        limit = ((container.get("resources") or {}).get("limits") or {}).get(STORAGE)
+        run = worker.state.last(container["name"])
+        used = run.container.disk_usage() if run and run.container and run.running else 0
+        total += used
+        if limit:
+            allowed += parse(limit).value
+            if used > parse(limit).value:
+                return f'Container {container["name"]} exceeded its local ephemeral storage limit "{limit}". '
+    if allowed and total > allowed and all(STORAGE in _limits(one) for one in spec.containers(pod)):
+        return f"Pod ephemeral local storage usage exceeds the total limit of containers {_size(int(allowed))}. "
+    return ""
+
+
+def _limits(container: Obj) -> dict[str, Decimal]:
+    return amounts((container.get("resources") or {}).get("limits"))
+
+
+def _limited(pod: Obj) -> bool:
+    return any(STORAGE in ((one.get("resources") or {}).get("limits") or {}) for one in spec.containers(pod))
+
+
+def _size(size: int) -> str:
+    return str(whole(size, "binary"))

@@ -1,0 +1,59 @@
+"""In-place resize: from what a pod's spec asks to what its running containers have.
+
+After pkg/kubelet/allocation and `computePodResizeAction`: a resize is allocated if the node has room, then each
+container's cgroup follows, or the container restarts if its resizePolicy says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from kuartui.embedded.node import spec
+from kuartui.embedded.node.resources import amounts, pod_requests, total_requests
+from kuartui.embedded.node.state import PodState, Run
+
+Obj = dict[str, Any]
+
+RESIZABLE = ("cpu", "memory")
+
+
+def outdated(pod: Obj, state: PodState) -> list[tuple[Obj, Run]]:
+    """Running containers whose resources are not those of the spec."""
+    found = []
+    for kind, container in spec.all_containers(pod):
+        run = state.last(container["name"])
+        lasting = kind == spec.REGULAR or spec.sidecar(kind, container)
+        if lasting and run and run.running and run.resources != (container.get("resources") or {}):
+            found.append((container, run))
+    return found
+
+
+def restarts_for(container: Obj, run: Run) -> bool:
+    """Whether one of the changed resources has the policy RestartContainer."""
+    policies = {one["resourceName"]: one["restartPolicy"] for one in container.get("resizePolicy") or ()}
+    wanted = container.get("resources") or {}
+    return any(
+        policies.get(name) == "RestartContainer"
+        for name in RESIZABLE
+        for part in ("requests", "limits")
+        if (wanted.get(part) or {}).get(name) != (run.resources.get(part) or {}).get(name)
+    )
+
+
+def obstacle(pod: Obj, node: Obj, others: Iterable[Obj]) -> tuple[str, str] | None:
+    """Why a resize can't be allocated: Deferred or Infeasible, and the message; None if it can."""
+    allocatable = amounts(node.get("status", {}).get("allocatable"))
+    wanted, used = pod_requests(pod), total_requests(others)
+    for name in RESIZABLE:
+        ask, room, taken = wanted.get(name, Decimal(0)), allocatable.get(name, Decimal(0)), used.get(name, Decimal(0))
+        scale = 1000 if name == "cpu" else 1
+        numbers = f"requested: {int(ask * scale)}"
+        if ask > room:
+            what = f"Node didn't have enough capacity: {name}, {numbers}, capacity: {int(room * scale)}"
+            return "Infeasible", what
+        if ask > room - taken:
+            what = f"Node didn't have enough resource: {name}, {numbers}, used: {int(taken * scale)}"
+            return "Deferred", f"{what}, capacity: {int(room * scale)}"
+    return None

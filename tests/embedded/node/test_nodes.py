@@ -1,0 +1,223 @@
+"""Nodes: how they register, report, fail, recover, refuse and evict; logs; resize."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from kuartui.embedded.node.fleet import NodeUnreachable
+from kuartui.embedded.node.logs import NoLog
+from kuartui.embedded.node.machine import Machine
+from kuartui.embedded.node.volumes.disks import Disks
+from kuartui.embedded.store import Store
+
+
+def condition(node, type_):
+    return next(one for one in node["status"]["conditions"] if one["type"] == type_)
+
+
+async def test_a_node_registers_and_renews_its_lease(cluster):
+    node = cluster.client.get("nodes", "", "one")
+    assert condition(node, "Ready")["reason"] == "KubeletReady"
+    assert condition(node, "MemoryPressure")["message"] == "kubelet has sufficient memory available"
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.36.2"
+    assert node["status"]["allocatable"]["cpu"] == "4"
+    assert node["metadata"]["labels"]["kubernetes.io/hostname"] == "one"
+    lease = cluster.client.get("leases.coordination.k8s.io", "kube-node-lease", "one")
+    first = lease["spec"]["renewTime"]
+    await cluster.run(11)
+    lease = cluster.client.get("leases.coordination.k8s.io", "kube-node-lease", "one")
+    assert lease["spec"]["renewTime"] > first
+
+
+async def test_pulled_images_are_listed(cluster):
+    await cluster.pod()
+    await cluster.run(15)
+    node = cluster.client.get("nodes", "", "one")
+    assert [image["names"][1] for image in node["status"]["images"]] == ["docker.io/library/box:1"]
+
+
+async def test_power_failure_and_return(cluster):
+    await cluster.pod()
+    await cluster.run()
+    lease = cluster.client.get("leases.coordination.k8s.io", "kube-node-lease", "one")
+    await cluster.fleet.fail("one")
+    await cluster.run(60)
+    assert cluster.client.get("leases.coordination.k8s.io", "kube-node-lease", "one") == lease
+    assert cluster.status()["state"].get("running")
+    assert cluster.network.host("10.244.1.2") is None
+    with pytest.raises(NodeUnreachable, match="connect: no route to host"):
+        await cluster.logs()
+    await cluster.fleet.recover("one")
+    await cluster.run()
+    assert cluster.status()["restartCount"] == 1
+    assert cluster.status()["lastState"]["terminated"]["exitCode"] == 255
+    assert cluster.status()["lastState"]["terminated"]["reason"] == "Unknown"
+    assert cluster.get()["status"]["phase"] == "Running"
+    assert cluster.events("SandboxChanged") == ["Pod sandbox changed, it will be killed and re-created."]
+
+
+async def test_a_stopped_kubelet_leaves_containers_running(cluster):
+    await cluster.pod()
+    await cluster.pod("doomed")
+    await cluster.run()
+    await cluster.fleet.pause("one")
+    await cluster.client.delete("pods", "default", "doomed")
+    await cluster.pod("late")
+    await cluster.run(60)
+    assert cluster.exists("doomed")
+    assert cluster.get("late")["status"] == {"phase": "Pending"}
+    with pytest.raises(NodeUnreachable, match="connect: connection refused"):
+        await cluster.logs()
+    await cluster.fleet.pause("one", False)
+    await cluster.run()
+    assert not cluster.exists("doomed")
+    assert cluster.get("late")["status"]["phase"] == "Running"
+    assert cluster.status()["restartCount"] == 0
+
+
+async def test_a_new_process_restarts_what_ran_and_keeps_claims(tmp_path, make_cluster):
+    store = Store()
+    machine = Machine("one", "172.18.0.2", "10.244.1.0/24")
+    first = make_cluster([machine], Disks(tmp_path), store)
+    await first.fleet.start()
+    pv = {"metadata": {"name": "pv1"}, "spec": {"csi": {"driver": "d", "volumeHandle": "h"}}}
+    await first.client.create("persistentvolumes", pv)
+    claim = {"metadata": {"name": "data", "namespace": "default"}, "spec": {"volumeName": "pv1"}}
+    await first.client.create("persistentvolumeclaims", claim | {"status": {"phase": "Bound"}})
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    await first.pod(volumes=volumes, containers=[{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/d"}]}])
+    await first.run()
+    await first.exec("touch", "/d/f", "kept")
+    await first.run(6)
+    for kubelet in first.fleet.kubelets.values():
+        kubelet.off()  # as kill -9 would: nothing is saved now
+    await first.run(0)
+
+    second = make_cluster([machine], Disks(tmp_path), store)
+    await second.fleet.start()
+    await second.run()
+    assert second.status()["restartCount"] == 1
+    assert await second.exec("show", "/d/f") == (0, "kept\n")
+    await second.fleet.stop()
+    await second.run(0)
+
+
+async def test_what_does_not_fit_is_rejected(cluster):
+    big = [{"name": "c", "resources": {"requests": {"cpu": "5"}}}]
+    await cluster.pod(containers=big)
+    await cluster.run()
+    status = cluster.get()["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "OutOfcpu")
+    assert status["message"] == (
+        "Pod was rejected: Node didn't have enough resource: cpu, requested: 5000, used: 0, capacity: 4000"
+    )
+    await cluster.pod("other", nodeSelector={"disk": "ssd"})
+    await cluster.run()
+    assert cluster.get("other")["status"]["reason"] == "NodeAffinity"
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run()
+    assert not cluster.exists()
+
+
+async def test_memory_pressure_evicts_the_worst(cluster):
+    await cluster.pod("good")
+    await cluster.pod("hog", containers=[{"name": "c", "command": ["hog", "8000"]}])
+    await cluster.run(15)
+    status = cluster.get("hog")["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "Evicted")
+    assert status["message"].startswith("The node was low on resource: memory. Threshold quantity: 100Mi, available: ")
+    assert status["message"].endswith(
+        "Container c was using 8192000Ki, request is 0, has larger consumption of memory. "
+    )
+    assert cluster.condition("DisruptionTarget", "hog")["reason"] == "TerminationByKubelet"
+    assert cluster.get("good")["status"]["phase"] == "Running"
+    node = cluster.client.get("nodes", "", "one")
+    assert condition(node, "MemoryPressure")["reason"] == "KubeletHasInsufficientMemory"
+    await cluster.run(320)
+    assert condition(cluster.client.get("nodes", "", "one"), "MemoryPressure")["status"] == "False"
+
+
+async def test_disk_limits(cluster):
+    volumes = [{"name": "cache", "emptyDir": {"sizeLimit": "1Ki"}}]
+    mounts = [{"name": "cache", "mountPath": "/cache"}]
+    await cluster.pod("volume", volumes=volumes, containers=[{"name": "c", "volumeMounts": mounts}])
+    limits = {"limits": {"ephemeral-storage": "1Ki"}}
+    await cluster.pod("layer", containers=[{"name": "c", "resources": limits}])
+    await cluster.run()
+    await cluster.exec("touch", "/cache/f", "x" * 2000, name="volume")
+    await cluster.exec("touch", "/tmp/f", "x" * 2000, name="layer")
+    await cluster.run(15)
+    message = 'Usage of EmptyDir volume "cache" exceeds the limit "1Ki". '
+    assert cluster.get("volume")["status"]["message"] == message
+    message = 'Container c exceeded its local ephemeral storage limit "1Ki". '
+    assert cluster.get("layer")["status"]["message"] == message
+
+
+async def test_resize_in_place(cluster):
+    await cluster.pod(containers=[{"name": "c", "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}}])
+    await cluster.run()
+    bigger = {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
+    change = {"spec": {"containers": [{"name": "c", "image": "box:1", "resources": bigger}]}}
+    await cluster.client.patch("pods", "default", "p", change)
+    await cluster.run()
+    assert cluster.status()["resources"] == bigger
+    assert cluster.status()["allocatedResources"] == {"cpu": "2"}
+    assert cluster.status()["restartCount"] == 0
+    assert cluster.fleet.container(cluster.get(), "c").cpu.cores == 2
+
+
+async def test_resize_that_must_wait(cluster):
+    await cluster.pod(containers=[{"name": "c", "resources": {"requests": {"cpu": "1"}}}])
+    await cluster.pod("other", containers=[{"name": "c", "resources": {"requests": {"cpu": "2"}}}])
+    await cluster.run()
+    container = {"name": "c", "image": "box:1"}
+    huge = {"spec": {"containers": [container | {"resources": {"requests": {"cpu": "9"}}}]}}
+    await cluster.client.patch("pods", "default", "p", huge)
+    await cluster.run()
+    assert cluster.condition("PodResizePending")["reason"] == "Infeasible"
+    some = {"spec": {"containers": [container | {"resources": {"requests": {"cpu": "3"}}}]}}
+    await cluster.client.patch("pods", "default", "p", some)
+    await cluster.run()
+    assert cluster.condition("PodResizePending")["reason"] == "Deferred"
+    assert cluster.status()["allocatedResources"] == {"cpu": "1"}
+    await cluster.client.delete("pods", "default", "other")
+    await cluster.run()
+    assert cluster.status()["allocatedResources"] == {"cpu": "3"}
+    assert "PodResizePending" not in [one["type"] for one in cluster.get()["status"]["conditions"]]
+
+
+async def test_log_options(cluster):
+    await cluster.pod(containers=[{"name": "c", "command": ["fail", "1"]}], restartPolicy="Never")
+    await cluster.run()
+    assert await cluster.logs(tail=1) == "oops\n"
+    assert await cluster.logs(limit=3) == "try"
+    assert await cluster.logs(stream="Stderr") == "oops\n"
+    assert await cluster.logs(since=cluster.now() + timedelta(seconds=1)) == ""
+    line = (await cluster.logs(timestamps=True)).splitlines()[0]
+    assert line.endswith("000Z trying")
+    with pytest.raises(NoLog, match='previous terminated container "c" in pod "p" not found'):
+        await cluster.logs(previous=True)
+
+
+@pytest.mark.parametrize(
+    ("container", "seconds", "words"),
+    [
+        ({"image": "box:9"}, 0.6, "image can't be pulled"),
+        ({"image": "box:9"}, 3, "trying and failing to pull image"),
+        ({}, 0.02, "ContainerCreating"),
+    ],
+)
+async def test_no_log_yet(cluster, container, seconds, words):
+    await cluster.pod(containers=[{"name": "c"} | container])
+    await cluster.run(seconds)
+    with pytest.raises(NoLog, match=f'container "c" in pod "p" is waiting to start: {words}'):
+        await cluster.logs()
+
+
+async def test_port_forward(cluster):
+    await cluster.pod()
+    await cluster.run()
+    with pytest.raises(ConnectionRefusedError, match="failed to connect to localhost:81 inside namespace"):
+        await cluster.fleet.port_forward(cluster.get(), 81)
