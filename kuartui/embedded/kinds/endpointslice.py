@@ -7,6 +7,20 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import (
+    PROTOCOLS,
+    dns_label,
+    dns_subdomain,
+    immutable,
+    ip_address,
+    label_key,
+    one_of,
+    ordinary_ip,
+)
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, required, too_many
+
+_ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
+_MOST = 1000
 
 
 @register("endpointslices.discovery.k8s.io")
@@ -19,6 +33,31 @@ class EndpointSlices(Strategy):
                 port["name"] = ""
             if port.get("protocol") is None:
                 port["protocol"] = "TCP"
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        kind, errors = obj.get("addressType", ""), []
+        if kind not in _ADDRESS_TYPES:
+            errors += one_of(kind, Path("addressType"), _ADDRESS_TYPES)
+        endpoints, ports = obj.get("endpoints") or [], obj.get("ports") or []
+        if len(endpoints) > _MOST:
+            errors.append(too_many("endpoints", len(endpoints), _MOST))
+        for index, endpoint in enumerate(endpoints):
+            errors += _endpoint(endpoint, kind, Path("endpoints").index(index))
+        seen: set[str] = set()
+        for index, port in enumerate(ports):
+            at, name = Path("ports").index(index), port.get("name") or ""
+            if name:
+                errors += dns_label(name, at / "name")
+            if name in seen:
+                errors.append(duplicate(at / "name", name))
+            seen.add(name)
+            errors += one_of(port.get("protocol"), at / "protocol", PROTOCOLS)
+            if port.get("appProtocol") is not None:
+                errors += label_key(port["appProtocol"], at / "appProtocol")
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return self.validate(new) + immutable(new.get("addressType"), old.get("addressType"), "addressType")
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         ports = [
@@ -33,3 +72,21 @@ class EndpointSlices(Strategy):
             cells.first_few(addresses) or cells.UNSET,
             cells.age(obj, now),
         ]
+
+
+def _endpoint(endpoint: Obj, kind: str, path: Path) -> list[FieldError]:
+    addresses = endpoint.get("addresses") or []
+    errors: list[FieldError] = []
+    if not addresses:
+        errors.append(required(path / "addresses", "must contain at least 1 address"))
+    for index, address in enumerate(addresses):
+        at = (path / "addresses").index(index)
+        if kind == "FQDN":
+            errors += dns_subdomain(address, at)
+        else:
+            errors += ip_address(address, at) or ordinary_ip(address, at)
+    if endpoint.get("nodeName") is not None:
+        errors += dns_subdomain(endpoint["nodeName"], path / "nodeName")
+    if endpoint.get("hostname") is not None:
+        errors += dns_label(endpoint["hostname"], path / "hostname")
+    return errors

@@ -41,6 +41,7 @@ class Events(Strategy):
         }
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        obj = self.convert(obj, "v1")
         involved = obj.get("involvedObject") or {}
         first = since(obj.get("firstTimestamp") or obj.get("eventTime"), now)
         last = since(obj["lastTimestamp"], now) if obj.get("lastTimestamp") else first
@@ -68,7 +69,7 @@ class Events(Strategy):
     def convert(self, obj: Obj, version: str) -> Obj:
         """`version` is the whole apiVersion here, for the two groups have the same version."""
         to_new = version.startswith("events.k8s.io")
-        if (obj["apiVersion"] == "v1") != to_new:
+        if (obj.get("apiVersion", "v1") == "v1") != to_new:
             return obj
         pairs = [pair if to_new else pair[::-1] for pair in _RENAMED]
         names = dict(pairs)

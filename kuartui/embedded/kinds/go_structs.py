@@ -23,13 +23,15 @@ PodSpec Volumes:[Volume InitContainers:[Container Containers:[Container Ephemera
  ServiceAccountName:s AutomountServiceAccountToken:- NodeName:s SecurityContext:*PodSecurityContext
  ImagePullSecrets:[Named Hostname:s Subdomain:s SetHostnameAsFQDN:- Affinity:*Affinity SchedulerName:s
  Tolerations:[Toleration HostAliases:[HostAlias PriorityClassName:s Priority:- PreemptionPolicy:-
- DNSConfig:*PodDNSConfig ReadinessGates:[ReadinessGate RuntimeClassName:- Overhead:- EnableServiceLinks:- TopologySpreadConstraints:[Spread
- OS:*Named SchedulingGates:[Named ResourceClaims:[PodClaim Resources:*Resources HostnameOverride:- SchedulingGroup:-
+ DNSConfig:*PodDNSConfig ReadinessGates:[ReadinessGate RuntimeClassName:- Overhead:- EnableServiceLinks:-
+ TopologySpreadConstraints:[Spread OS:*Named SchedulingGates:[Named ResourceClaims:[PodClaim Resources:*Resources
+ HostnameOverride:- SchedulingGroup:-
 Named Name:s
 Volume Name:s HostPath:*HostPath EmptyDir:*EmptyDir GCEPersistentDisk:- AWSElasticBlockStore:- GitRepo:-
- Secret:*SecretVolume NFS:*NFS ISCSI:- Glusterfs:- PersistentVolumeClaim:*ClaimVolume RBD:- Quobyte:- FlexVolume:- Cinder:- CephFS:-
- Flocker:- DownwardAPI:*DownwardVolume FC:- AzureFile:- ConfigMap:*ConfigMapVolume VsphereVolume:- AzureDisk:-
- PhotonPersistentDisk:- Projected:*Projected PortworxVolume:- ScaleIO:- StorageOS:- CSI:- Ephemeral:- Image:*ImageVolume
+ Secret:*SecretVolume NFS:*NFS ISCSI:- Glusterfs:- PersistentVolumeClaim:*ClaimVolume RBD:- Quobyte:- FlexVolume:-
+ Cinder:- CephFS:- Flocker:- DownwardAPI:*DownwardVolume FC:- AzureFile:- ConfigMap:*ConfigMapVolume VsphereVolume:-
+ AzureDisk:- PhotonPersistentDisk:- Projected:*Projected PortworxVolume:- ScaleIO:- StorageOS:- CSI:- Ephemeral:-
+ Image:*ImageVolume
 HostPath Path:s Type:-
 EmptyDir Medium:s SizeLimit:-
 NFS Server:s Path:s ReadOnly:b
@@ -48,8 +50,8 @@ DownwardItems Items:[DownwardFile
 Token Audience:s ExpirationSeconds:i Path:s
 Container Name:s Image:s Command:- Args:- WorkingDir:s Ports:[Port EnvFrom:[EnvFrom Env:[Env Resources:.Resources
  ResizePolicy:[Resize RestartPolicy:- RestartPolicyRules:- VolumeMounts:[Mount VolumeDevices:[Device
- LivenessProbe:*Probe ReadinessProbe:*Probe StartupProbe:*Probe Lifecycle:*Lifecycle TerminationMessagePath:s TerminationMessagePolicy:s
- ImagePullPolicy:s SecurityContext:*SecurityContext Stdin:b StdinOnce:b TTY:b
+ LivenessProbe:*Probe ReadinessProbe:*Probe StartupProbe:*Probe Lifecycle:*Lifecycle TerminationMessagePath:s
+ TerminationMessagePolicy:s ImagePullPolicy:s SecurityContext:*SecurityContext Stdin:b StdinOnce:b TTY:b
 EphemeralContainer (Container) TargetContainerName:s
 Port Name:s HostPort:i ContainerPort:i Protocol:s HostIP:s
 EnvFrom Prefix:s ConfigMapRef:*Optional SecretRef:*Optional
@@ -66,8 +68,8 @@ ResourceClaim Name:s Request:s
 Resize ResourceName:s RestartPolicy:s
 Mount Name:s ReadOnly:b RecursiveReadOnly:- MountPath:s SubPath:s MountPropagation:- SubPathExpr:s
 Device Name:s DevicePath:s
-Probe Exec:*Exec HTTPGet:*HTTPGet TCPSocket:*TCPSocket GRPC:*GRPC InitialDelaySeconds:i TimeoutSeconds:i PeriodSeconds:i
- SuccessThreshold:i FailureThreshold:i TerminationGracePeriodSeconds:-
+Probe Exec:*Exec HTTPGet:*HTTPGet TCPSocket:*TCPSocket GRPC:*GRPC InitialDelaySeconds:i TimeoutSeconds:i
+ PeriodSeconds:i SuccessThreshold:i FailureThreshold:i TerminationGracePeriodSeconds:-
 Exec Command:-
 HTTPGet Path:s Port:i Host:s Scheme:s HTTPHeaders:[Header
 Header Name:s Value:s
@@ -102,15 +104,15 @@ PodDNSConfig Nameservers:- Searches:- Options:[DNSOption
 DNSOption Name:s Value:-
 ReadinessGate ConditionType:s
 PodClaim Name:s ResourceClaimName:- ResourceClaimTemplateName:-
-Spread MaxSkew:i TopologyKey:s WhenUnsatisfiable:s LabelSelector:- MinDomains:- NodeAffinityPolicy:- NodeTaintsPolicy:-
- MatchLabelKeys:-
+Spread MaxSkew:i TopologyKey:s WhenUnsatisfiable:s LabelSelector:- MinDomains:- NodeAffinityPolicy:-
+ NodeTaintsPolicy:- MatchLabelKeys:-
 ClaimSpec AccessModes:- Selector:- Resources:.ClaimResources VolumeName:s StorageClassName:- VolumeMode:-
  DataSource:*DataSource DataSourceRef:*DataSourceRef VolumeAttributesClassName:-
 ClaimResources Limits:- Requests:-
 DataSource APIGroup:- Kind:s Name:s
 DataSourceRef APIGroup:- Kind:s Name:s Namespace:-
-VolumeSource GCEPersistentDisk:- AWSElasticBlockStore:- HostPath:*HostPath Glusterfs:- NFS:*NFS RBD:- Quobyte:- ISCSI:-
- FlexVolume:- Cinder:- CephFS:- FC:- Flocker:- AzureFile:- VsphereVolume:- AzureDisk:- PhotonPersistentDisk:-
+VolumeSource GCEPersistentDisk:- AWSElasticBlockStore:- HostPath:*HostPath Glusterfs:- NFS:*NFS RBD:- Quobyte:-
+ ISCSI:- FlexVolume:- Cinder:- CephFS:- FC:- Flocker:- AzureFile:- VsphereVolume:- AzureDisk:- PhotonPersistentDisk:-
  PortworxVolume:- ScaleIO:- Local:*Local StorageOS:- CSI:-
 Local Path:s FSType:-
 """

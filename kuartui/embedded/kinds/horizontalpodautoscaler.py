@@ -5,17 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells, hpa_v1
+from kuartui.embedded.kinds import cells, hpa_rules, hpa_v1
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.meta.fielderr import FieldError, Path
 
 _CPU_PERCENT = 80
-_SOURCES = {
-    "Resource": "resource",
-    "ContainerResource": "containerResource",
-    "Pods": "pods",
-    "Object": "object",
-    "External": "external",
-}
 
 
 @register("horizontalpodautoscalers.autoscaling")
@@ -34,12 +28,16 @@ class HorizontalPodAutoscalers(Strategy):
             behavior["scaleUp"] = _rules(behavior.get("scaleUp"), up=True)
             behavior["scaleDown"] = _rules(behavior.get("scaleDown"), up=False)
 
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return hpa_rules.spec_errors(obj.get("spec") or {}, Path("spec"))
+
     def convert(self, obj: Obj, version: str) -> Obj:
-        if obj["apiVersion"] == f"autoscaling/{version}":
+        if obj.get("apiVersion", "autoscaling/v2") == f"autoscaling/{version}":
             return obj
         return hpa_v1.from_v2(obj) if version == "v1" else hpa_v1.to_v2(obj)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
+        obj = self.convert(obj, "v2")
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         target = spec.get("scaleTargetRef") or {}
         least = spec.get("minReplicas")
@@ -78,7 +76,7 @@ def _targets(specs: list[Obj], statuses: list[Obj]) -> str:
 
 def _target(spec: Obj, status: Obj) -> str:
     kind = spec.get("type", "")
-    source = _SOURCES.get(kind)
+    source = hpa_rules.SOURCES.get(kind)
     if source is None:
         return "<unknown type>"
     wanted = spec.get(source) or {}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import PROTOCOLS, cidr, label_selector, port_number, port_or_name
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
+
+_TYPES = ("Ingress", "Egress")
 
 
 @register("networkpolicies.networking.k8s.io")
@@ -24,6 +29,78 @@ class NetworkPolicies(Strategy):
         if not spec.get("policyTypes"):
             spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
 
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec, path = obj.get("spec") or {}, Path("spec")
+        errors = label_selector(spec.get("podSelector"), path / "podSelector")
+        for direction, peers in (("ingress", "from"), ("egress", "to")):
+            for index, rule in enumerate(spec.get(direction) or []):
+                at = (path / direction).index(index)
+                for place, port in enumerate(rule.get("ports") or []):
+                    errors += _port(port, (at / "ports").index(place))
+                for place, peer in enumerate(rule.get(peers) or []):
+                    errors += _peer(peer, (at / peers).index(place))
+        types = spec.get("policyTypes") or []
+        if len(types) > len(_TYPES):
+            return [*errors, invalid(path / "policyTypes", types, "may not specify more than two policyTypes")]
+        for index, kind in enumerate(types):
+            if kind not in _TYPES:
+                errors.append(not_supported((path / "policyTypes").index(index), kind, _TYPES))
+        return errors
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         selector = (obj.get("spec") or {}).get("podSelector")
         return [cells.name(obj), cells.selector_or_none(selector), cells.age(obj, now)]
+
+
+def _port(port: Obj, path: Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    protocol, number, end = port.get("protocol"), port.get("port"), port.get("endPort")
+    if protocol is not None and protocol not in PROTOCOLS:
+        errors.append(not_supported(path / "protocol", protocol, PROTOCOLS))
+    if number is None:
+        if end is not None:
+            errors.append(required(path / "port", "must be specified when `endPort` is specified"))
+        return errors
+    errors += port_or_name(number, path / "port")
+    if end is None:
+        return errors
+    if isinstance(number, str):
+        return [*errors, forbidden(path / "endPort", "may not be specified when `port` is non-numeric")]
+    if end < number:
+        errors.append(invalid(path / "endPort", end, "must be greater than or equal to `port`"))
+    return errors + port_number(end, path / "endPort")
+
+
+def _peer(peer: Obj, path: Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    given = [field for field in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(field) is not None]
+    for field in given:
+        if field == "ipBlock":
+            errors += _block(peer["ipBlock"], path / "ipBlock")
+        else:
+            errors += label_selector(peer[field], path / field)
+    if not given:
+        errors.append(required(path, "must specify a peer"))
+    elif len(given) > 1 and "ipBlock" in given:
+        errors.append(forbidden(path, "may not specify both ipBlock and another peer"))
+    return errors
+
+
+def _block(block: Obj, path: Path) -> list[FieldError]:
+    whole = block.get("cidr", "")
+    if not whole:
+        return [required(path / "cidr")]
+    errors = cidr(whole, path / "cidr")
+    if errors:
+        return errors
+    network = ipaddress.ip_network(whole, strict=False)
+    for index, part in enumerate(block.get("except") or []):
+        at = (path / "except").index(index)
+        problems = cidr(part, at)
+        errors += problems
+        if not problems:
+            inside = ipaddress.ip_network(part, strict=False)
+            within = inside.version == network.version and inside.network_address in network
+            if not within or inside.prefixlen <= network.prefixlen:
+                errors.append(invalid(at, part, "must be a strict subset of `cidr`"))
+    return errors

@@ -7,7 +7,9 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import immutable, label_key, one_of
 from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, required
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _OLD_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
@@ -27,6 +29,24 @@ class StorageClasses(Strategy):
     def default(self, obj: Obj) -> None:
         missing(obj, reclaimPolicy="Delete", volumeBindingMode="Immediate")
 
+    def validate(self, obj: Obj) -> list[FieldError]:
+        provisioner = obj.get("provisioner", "")
+        errors = label_key(provisioner.lower(), Path("provisioner")) if provisioner else [required("provisioner")]
+        for key in obj.get("parameters") or {}:
+            if not key:
+                errors.append(invalid("parameters", key, "field can not be empty."))
+        errors += one_of(obj.get("reclaimPolicy"), Path("reclaimPolicy"), ("Delete", "Retain"))
+        mode = obj.get("volumeBindingMode")
+        return errors + one_of(mode, Path("volumeBindingMode"), ("Immediate", "WaitForFirstConsumer"))
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        errors: list[FieldError] = []
+        if (new.get("parameters") or {}) != (old.get("parameters") or {}):
+            errors.append(forbidden("parameters", "updates to parameters are forbidden."))
+        for field in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
+            errors += immutable(new.get(field), old.get(field), field)
+        return errors
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [
             cells.name(obj) + (" (default)" if is_default(obj) else ""),
@@ -42,6 +62,16 @@ class StorageClasses(Strategy):
 class VolumeAttributesClasses(Strategy):
     has_status = False
     generation = False
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        driver = obj.get("driverName", "")
+        return label_key(driver.lower(), Path("driverName")) if driver else [required("driverName")]
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        errors = immutable(new.get("driverName"), old.get("driverName"), "driverName")
+        if (new.get("parameters") or {}) != (old.get("parameters") or {}):
+            errors.append(forbidden("parameters", "updates to parameters are forbidden."))
+        return errors
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         name = cells.name(obj) + (" (default)" if is_default(obj) else "")
