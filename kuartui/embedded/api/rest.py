@@ -40,6 +40,8 @@ class Write:
     dry_run: bool = False
     subresource: str = ""
     force: bool = False
+    applied: bool = False
+    """Whether the object says itself who manages what: a server-side apply."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -77,9 +79,17 @@ class Rest:
             except AlreadyExists as error:
                 name = obj["metadata"]["name"]
                 if not generated:
-                    raise errors.already_exists(endpoint.resource.name, name) from error
+                    raise self._exists(endpoint, namespace, name) from error
                 obj = orjson.loads(raw)
         raise errors.generate_name_conflict(endpoint.resource.name, name)
+
+    def _exists(self, endpoint: Endpoint, namespace: str, name: str) -> errors.StatusError:
+        space = namespace if endpoint.resource.namespaced else ""
+        found = self.store.get(endpoint.resource.stored, space, name)
+        error = errors.already_exists(endpoint.resource.name, name)
+        if found is not None and found.data["metadata"].get("deletionTimestamp"):
+            error.message = f"object is being deleted: {error.message}"
+        return error
 
     async def _create(self, endpoint: Endpoint, namespace: str, obj: Obj, write: Write) -> Obj:
         strategy = endpoint.strategy
@@ -88,6 +98,7 @@ class Rest:
         if obj.get("metadata", {}).get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         obj = objects.to_storage(endpoint, obj)
+        named = obj.get("metadata", {}).get("name") or obj.get("metadata", {}).get("generateName", "")
         objects.prepare_metadata(endpoint, obj, namespace, self.clock.now())
         strategy.default(obj)
         if strategy.has_status:
@@ -95,6 +106,7 @@ class Rest:
             strategy.default(obj)
         strategy.prepare_create(obj, context)
         attributes = self._attributes(endpoint, "CREATE", namespace, write, obj, None)
+        attributes.name = named  # messages of plugins show the prefix of a name to be generated
         await self.admission.mutate(attributes)
         strategy.default(obj)
         self._check(endpoint, obj, objects.validate_metadata(endpoint, obj) + strategy.validate(obj))
@@ -104,7 +116,8 @@ class Rest:
         await self.admission.validate(attributes)
         if version:
             obj["metadata"]["managedFields"] = version
-        self._track(endpoint, None, obj, write)
+        if not write.applied:
+            self._track(endpoint, None, obj, write)
         name = obj["metadata"]["name"]
         space = namespace if endpoint.resource.namespaced else ""
         if write.dry_run:
@@ -124,13 +137,11 @@ class Rest:
         write: Write,
         *,
         create: bool = False,
-        applied: bool = False,
     ) -> tuple[Obj, bool]:
         """Change an object; give the new one (endpoint's version) and whether it was created.
 
         `change` may run several times: a write that names no resourceVersion is tried again when it loses a race.
-        With `create`, a missing object is made of what `change` gives for {}. With `applied`, it set managedFields
-        itself.
+        With `create`, a missing object is made of what `change` gives for {}.
         """
         space = namespace if endpoint.resource.namespaced else ""
         for attempt in range(RETRIES):
@@ -140,16 +151,14 @@ class Rest:
                     raise errors.not_found(endpoint.resource.name, name)
                 return await self.create(endpoint, namespace, change({}), write), True
             try:
-                return await self._update(endpoint, space, current, change, write, applied), False
+                return await self._update(endpoint, space, current, change, write), False
             except (Conflict, NotFound) as error:
                 if attempt == RETRIES - 1:
                     raise errors.modified(endpoint.resource.name, name) from error
         raise AssertionError("unreachable")
 
-    async def _update(
-        self, endpoint: Endpoint, space: str, current: Stored, change: Change, write: Write, applied: bool
-    ) -> Obj:
-        strategy = endpoint.strategy
+    async def _update(self, endpoint: Endpoint, space: str, current: Stored, change: Change, write: Write) -> Obj:
+        strategy = endpoint.strategy.at(write.subresource)
         old = current.data
         wanted = change(objects.from_storage(endpoint, current.mutable()))
         new = objects.to_storage(endpoint, wanted)
@@ -170,8 +179,7 @@ class Rest:
             error = fielderr.invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise errors.invalid(endpoint.resource.group, endpoint.kind, name, [error])
         if metadata.get("uid") and metadata["uid"] != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {old['metadata']['uid']}"
-            raise errors.conflict(endpoint.resource.name, name, why)
+            raise _other_object(endpoint, current, metadata["uid"])
         context = self._context(write, "UPDATE")
         objects.carry_metadata(new, old)
         if write.subresource == "status":
@@ -197,12 +205,12 @@ class Rest:
             else strategy.validate_update(new, old)
         )
         self._check(endpoint, new, problems)
-        write.warnings[:] = [*context.warnings, *attributes.warnings, *strategy.warnings(new, old)]
+        write.warnings += [*context.warnings, *attributes.warnings, *strategy.warnings(new, old)]
         attributes.warnings = write.warnings
         strategy.canonicalize(new)
         await self.admission.validate(attributes)
         new["metadata"]["resourceVersion"] = str(current.rv)
-        if not applied:
+        if not write.applied:
             self._track(endpoint, old, new, write)
         if _same(new, old):
             return objects.from_storage(endpoint, old)
@@ -239,7 +247,7 @@ class Rest:
             attributes.name = name
             await self.admission.mutate(attributes)
             await self.admission.validate(attributes)
-            write.warnings[:] = attributes.warnings
+            write.warnings += attributes.warnings
             try:
                 return self._delete(endpoint, current, options, write)
             except (Conflict, NotFound) as error:
@@ -299,9 +307,11 @@ class Rest:
     # Parts
 
     def _context(self, write: Write, operation: str) -> WriteContext:
-        return objects.context_of(
+        context = objects.context_of(
             write.user, self.clock.now(), operation, write.subresource, write.dry_run, write.manager
         )
+        context.objects = lambda resource: (stored.data for stored in self.store.list(resource))
+        return context
 
     def _attributes(
         self,
@@ -345,6 +355,16 @@ class Rest:
         after = objects.from_storage(endpoint, new)
         apply.track(before, after, endpoint.node, manager, stamp, reset)
         _put(new["metadata"], "managedFields", after["metadata"].get("managedFields"))
+
+
+def _other_object(endpoint: Endpoint, current: Stored, uid: str) -> errors.StatusError:
+    """An update that means an object of the same name which is gone: the storage layer's words."""
+    path = "/".join(part for part in (endpoint.resource.plural, *current.key[1:]) if part)
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{path}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.uid}"
+    )
+    return errors.conflict(endpoint.resource.name, current.key.name, why)
 
 
 def reset_paths(endpoint: Endpoint, subresource: str) -> list[tuple[str, ...]]:
