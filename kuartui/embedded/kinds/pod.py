@@ -30,7 +30,7 @@ _GATED = {
 @register("pods")
 class Pods(Strategy):
     def at(self, subresource: str) -> Strategy:
-        return {"ephemeralcontainers": _EPHEMERAL, "resize": _RESIZE}.get(subresource, self)
+        return {"ephemeralcontainers": _EPHEMERAL, "resize": _RESIZE, "binding": _BINDING}.get(subresource, self)
 
     def default(self, obj: Obj) -> None:
         default_pod(obj)
@@ -116,6 +116,15 @@ class _EphemeralContainers(Pods):
         return pod_errors(new) + pod_update.ephemeral_errors(new, old)
 
 
+class _Binding(Pods):
+    """pods/binding: the scheduler's decision, which no update of the pod may take back. It is no new generation."""
+
+    generation = False
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return []
+
+
 class _Resize(Pods):
     """pods/resize: resources of containers, and what happens when they change."""
 
@@ -151,3 +160,4 @@ def _keep(target: Obj, source: Obj, field: str) -> None:
 
 _EPHEMERAL = _EphemeralContainers()
 _RESIZE = _Resize()
+_BINDING = _Binding()
