@@ -194,7 +194,8 @@ class Rest:
                 _put(new, "status", old.get("status"))
             strategy.default(new)
             strategy.prepare_update(new, old, context)
-            objects.bump_generation(endpoint, new, old)
+            if strategy.generation:
+                objects.bump_generation(endpoint, new, old)
         attributes = self._attributes(endpoint, "UPDATE", space, write, new, old)
         await self.admission.mutate(attributes)
         strategy.default(new)
