@@ -1,0 +1,98 @@
+"""From the headless core to messages: the only worker code. Everything here may wait; nothing here touches a widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from textual.message import Message
+
+from kuartui.catalog.catalog import Catalog
+from kuartui.cluster.base import Cluster, ClusterStatus, Progress
+from kuartui.cluster.select import choose
+from kuartui.errors import KuartuiError
+from kuartui.game.level import Level, LevelCard
+from kuartui.play.session import AttemptSession, level_of, resume, start
+from kuartui.play.view import Finished
+from kuartui.progress.store import AttemptRecord, Best, Store
+from kuartui.tui.messages import AttemptChanged, AttemptEnded, Failed, StepTaken
+
+T = TypeVar("T")
+Post = Callable[[Message], Any]
+
+
+class Game:
+    """What the screens play with: levels, records, the cluster, the attempt."""
+
+    def __init__(self, cluster: str) -> None:
+        self.kind = cluster
+        self.store = Store()
+        self.catalog = Catalog.default()
+
+    def cluster(self) -> Cluster:
+        return choose(self.kind, "kuartui")
+
+    def cards(self) -> list[LevelCard]:
+        return self.catalog.cards()
+
+    def tracks(self) -> dict[str, str]:
+        """Titles of the tracks by name."""
+        return {track.name: track.title for track in self.catalog.tracks()}
+
+    def best(self) -> dict[str, Best]:
+        return self.store.best()
+
+    def running(self) -> AttemptRecord | None:
+        """The attempt that can be continued."""
+        record = self.store.running()
+        return record if record is not None and self.store.events(record.id) else None
+
+    def level(self, name: str, seed: int) -> Level:
+        """By name, or by path to a level folder."""
+        from pathlib import Path
+
+        from kuartui.catalog.reader import LevelFolder
+
+        if "/" in name:
+            return LevelFolder.open(Path(name)).level(seed)
+        return self.catalog.level(name, seed)
+
+    async def status(self) -> ClusterStatus:
+        return await self.cluster().status()
+
+    async def up(self, post: Post) -> None:
+        """Have the cluster ready before it is needed."""
+        await self.cluster().up(_told(post))
+
+    async def begin(self, level: Level, post: Post) -> AttemptSession:
+        """Start an attempt, telling the steps."""
+        return await start(level, cluster=self.cluster(), store=self.store, report=_told(post))
+
+    async def resume(self, record: AttemptRecord) -> AttemptSession:
+        """Go on with an attempt."""
+        return await resume(record, level_of(record), cluster=choose(record.cluster, "kuartui"), store=self.store)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def _told(post: Post) -> Callable[[Progress], None]:
+    return lambda progress: post(StepTaken(progress.text))
+
+
+async def follow(session: AttemptSession, post: Post) -> None:
+    """Tell of everything that happens in an attempt until it is over."""
+    async for event in session.events():
+        if isinstance(event, Finished):
+            post(AttemptEnded(event.result))
+        else:
+            post(AttemptChanged())
+
+
+async def guarded(work: Coroutine[Any, Any, T], post: Post, *, fatal: bool = False) -> T | None:
+    """Run it; a foreseen failure becomes a message and None."""
+    try:
+        return await work
+    except KuartuiError as error:
+        post(Failed(error.message, error.hint, fatal))
+        return None

@@ -1,0 +1,74 @@
+"""Every key of the app, in one table: the bindings, the footer, the help and the tests are made from it.
+
+With the shell focused only F-keys are ours: everything else belongs to the shell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`place` is where it works: everywhere, home, play, result. `footer` keys are shown there."""
+
+    keys: str
+    action: str
+    word: str
+    help: str
+    place: str = "everywhere"
+    footer: bool = False
+
+    @property
+    def shown(self) -> str:
+        """As a person reads it."""
+        names = {"question_mark": "?", "slash": "/", "enter": "Enter", "escape": "Esc", "space": "Space"}
+        first = self.keys.split(",")[0]
+        return names.get(first, first.upper() if first.startswith("f") and first[1:].isdigit() else first)
+
+
+KEYS: tuple[Key, ...] = (
+    Key("f1,question_mark", "help", "Help", "Show all keys", footer=True),
+    Key("f2", "command_palette", "Commands", "Find and run any command"),
+    Key("f7", "next_theme", "Theme", "Next theme: dark, light, high contrast, terminal colours"),
+    Key("f10", "leave", "Quit", "Leave kuartui; a level in play goes on and can be continued"),
+    Key("escape", "back", "Back", "One step back; never quits, never ends a level"),
+    Key("enter", "choose", "Play", "Play the selected level, or continue it", "home", footer=True),
+    Key("slash", "search", "Search", "Filter the levels", "home", footer=True),
+    Key("r", "again", "Refresh", "Read levels, scores and cluster state again", "home"),
+    Key("f3", "hint", "Hint", "Take the next hint; it costs points, and asks first", "play", footer=True),
+    Key("f4", "layout", "Layout", "Next layout: side by side, stacked, checks only", "play", footer=True),
+    Key("f5", "look", "Check", "Look at every check now; they also tick by themselves", "play"),
+    Key("f6", "focus_next_pane", "Pane", "Focus the next pane", "play"),
+    Key("f8", "reset", "Reset", "Set the level up anew; the clock runs on; asks first", "play"),
+    Key("f9", "shell", "Shell", "Enter or leave the terminal", "play", footer=True),
+    Key("f12", "finish", "Finish", "End the level with what is green; asks first", "play", footer=True),
+    Key("n", "next_level", "Next", "Play the next level", "result", footer=True),
+    Key("t", "try_again", "Again", "Play it again with other names and numbers", "result", footer=True),
+    Key("s", "solutions", "Solutions", "Show or hide the solutions", "result", footer=True),
+)
+
+
+def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
+    """Textual bindings of a place. F-keys come first, so that they work while the shell has the focus."""
+    return [
+        Binding(
+            key.keys,
+            key.action,
+            key.word,
+            tooltip=key.help,
+            show=key.footer,
+            key_display=key.shown,
+            priority=key.keys.startswith("f"),
+            id=f"{key.place}.{key.action}",
+        )
+        for key in KEYS
+        if key.place == place
+    ]
+
+
+def of(place: str) -> list[Key]:
+    """The keys that work in a place, its own first."""
+    return [key for key in KEYS if key.place == place] + [key for key in KEYS if key.place == "everywhere"]

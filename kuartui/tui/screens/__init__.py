@@ -1,0 +1,1 @@
+"""The screens: home, play, result, and the dialogs."""

@@ -1,0 +1,80 @@
+"""Dialogs: a question with Cancel focused, and the help made from the table of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from kuartui.tui.keys import Key
+from kuartui.tui.text import join, lines, plain
+
+
+class Confirm(ModalScreen[bool]):
+    """Asks before something that cannot be taken back."""
+
+    BINDINGS = [Binding("escape", "dismiss(False)", "Cancel"), Binding("left,right", "app.focus_next", show=False)]
+
+    def __init__(self, question: str, yes: str) -> None:
+        super().__init__()
+        self._question, self._yes = question, yes
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(plain(self._question))
+            with Horizontal(classes="buttons"):
+                yield Button(plain("Cancel"), id="no")
+                yield Button(plain(self._yes), id="yes", variant="warning")
+
+    def on_mount(self) -> None:
+        self.query_one("#no").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+
+class Help(ModalScreen[None]):
+    """All keys that work here."""
+
+    BINDINGS = [Binding("escape,f1,question_mark,q", "dismiss(None)", "Close")]
+
+    def __init__(self, title: str, keys: Sequence[Key], about: str) -> None:
+        super().__init__()
+        self._title, self._keys, self._about = title, keys, about
+
+    def compose(self) -> ComposeResult:
+        rows = [join(plain(f"{key.shown:<8}", "bold $text-accent"), plain(key.help)) for key in self._keys]
+        with Vertical(classes="dialog help"):
+            yield Static(plain(self._title, "bold"))
+            with VerticalScroll():
+                yield Static(lines(plain(self._about), "", *rows))
+            yield Static(plain("Esc closes this", "$text-muted"))
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+
+class Trouble(ModalScreen[None]):
+    """Something went wrong that the player should know: one sentence and what to do."""
+
+    BINDINGS = [Binding("escape,enter", "dismiss(None)", "Close")]
+
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__()
+        self._text, self._hint = text, hint
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(lines(plain(self._text, "bold $text-error"), "", plain(self._hint)))
+            with Horizontal(classes="buttons"):
+                yield Button(plain("Close"), id="close")
+
+    def on_mount(self) -> None:
+        self.query_one("#close").focus()
+
+    def on_button_pressed(self) -> None:
+        self.dismiss(None)

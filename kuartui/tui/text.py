@@ -1,0 +1,52 @@
+"""Safe text. Whatever comes from a level, a cluster or another player goes through here before it is shown.
+
+Textual reads `[...]` as markup in most places, so `args: [--port=80]` loses text and `[/x]` ends the app; control
+characters reach the terminal. `plain` takes away both dangers.
+"""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+MARKS = {"passing": "✓", "failing": "✗", "holding": "…", "waiting": "·", "unknown": "?"}
+WORDS = {
+    "passing": "passed",
+    "failing": "not yet",
+    "holding": "holding",
+    "waiting": "waits for others",
+    "unknown": "not known",
+}
+STYLES = {"passing": "$text-success", "failing": "$text-error", "holding": "$text-warning"}
+
+
+def clean(text: str) -> str:
+    """Without control characters; tabs become blanks."""
+    spaced = text.replace("\t", "    ").replace("\r", "")
+    return "".join(letter for letter in spaced if letter == "\n" or letter.isprintable())
+
+
+def plain(text: str, style: str = "") -> Content:
+    """Text to show as it is."""
+    return Content.styled(clean(text), style) if style else Content(clean(text))
+
+
+def lines(*parts: Content | str) -> Content:
+    """Parts below each other."""
+    return Content("\n").join(part if isinstance(part, Content) else plain(part) for part in parts)
+
+
+def join(*parts: Content | str) -> Content:
+    """Parts side by side."""
+    return Content("").join(part if isinstance(part, Content) else plain(part) for part in parts)
+
+
+def span(seconds: float) -> str:
+    """12:05; 1:02:03."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+def mark(state: str) -> Content:
+    """A check's mark, coloured; the word beside it says the same."""
+    return Content.styled(MARKS[state], STYLES.get(state, "$text-muted"))

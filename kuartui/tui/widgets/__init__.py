@@ -1,0 +1,1 @@
+"""Widgets of ours, each in a module."""

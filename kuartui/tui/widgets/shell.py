@@ -1,0 +1,104 @@
+"""The terminal pane: the player's own shell in a pseudo-terminal.
+
+All use of textual-tty and bittty (pre-alpha, pinned) is here. The subclass mends what the study of them found: a stale
+alternate screen, keys that crash or get lost, sizes with a border.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from textual import events
+from textual_tty import Terminal
+
+OURS = frozenset({"f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f12"})
+_CONTROLS = {
+    "ctrl+at": "\x00",
+    "ctrl+space": "\x00",
+    "ctrl+left_square_bracket": "\x1b",
+    "ctrl+backslash": "\x1c",
+    "ctrl+right_square_bracket": "\x1d",
+    "ctrl+circumflex_accent": "\x1e",
+    "ctrl+underscore": "\x1f",
+    "ctrl+minus": "\x1f",
+    "shift+tab": "\x1b[Z",
+}
+_BASH_RC = """
+[ -r /etc/bash.bashrc ] && . /etc/bash.bashrc
+[ -r "$HOME/.bashrc" ] && . "$HOME/.bashrc"
+export KUBECONFIG="$KUARTUI_KUBECONFIG"
+export PATH="$KUARTUI_PATH"
+alias k=kubectl
+if [ -r /usr/share/bash-completion/bash_completion ]; then . /usr/share/bash-completion/bash_completion; fi
+if command -v kubectl >/dev/null 2>&1 && type _init_completion >/dev/null 2>&1; then
+  . <(kubectl completion bash) && complete -o default -F __start_kubectl k
+fi
+PS1='\\[\\e[1;36m\\]${KUARTUI_NAMESPACE}\\[\\e[0m\\] \\$ '
+unset KUARTUI_KUBECONFIG KUARTUI_PATH
+cd "$HOME" 2>/dev/null || true
+"""
+
+
+def command(kubeconfig: Path, path: str, namespace: str, where: Path) -> list[str]:
+    """How to start the player's shell with kubectl ready. `where` is a directory for the shell's start-up file."""
+    shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
+    variables = {"KUARTUI_KUBECONFIG": str(kubeconfig), "KUARTUI_PATH": path, "KUARTUI_NAMESPACE": namespace}
+    variables |= {"KUBECONFIG": str(kubeconfig), "PATH": path, "TERM": "xterm-256color"}
+    # without -u, the library's own LC_ALL makes shells warn on machines that lack that locale
+    start = ["env", "-u", "LC_ALL", *(f"{key}={value}" for key, value in variables.items())]
+    name = Path(shell).name
+    if name == "bash":
+        rc = where / "bashrc"
+        rc.write_text(_BASH_RC)
+        return [*start, shell, "--rcfile", str(rc), "-i"]
+    return [*start, shell, "-i"]
+
+
+class Shell(Terminal):
+    """The player's shell. Keys in `OURS` are left to the app."""
+
+    def __init__(self, kubeconfig: Path, path: str, namespace: str, *, id: str | None = None) -> None:
+        self._files = tempfile.TemporaryDirectory(prefix="kuartui-shell-")
+        super().__init__(command=command(kubeconfig, path, namespace, Path(self._files.name)), id=id)
+        self._was_alternate = False
+
+    def feed(self, data: str) -> None:
+        """Clear the alternate screen when a program enters it, as xterm does."""
+        for index, piece in enumerate(data.split("\x1b[?1049h")):
+            if index:
+                super().feed("\x1b[?1049h\x1b[2J\x1b[H")
+            if piece:
+                super().feed(piece)
+
+    def on_resize(self, event: events.Resize) -> None:
+        event.prevent_default()  # handlers of base classes run, too
+        if self.content_size.width and self.content_size.height:
+            self.board.resize(self.content_size.width, self.content_size.height)
+
+    async def on_key(self, event: events.Key) -> None:
+        event.prevent_default()
+        if event.key in OURS:
+            return
+        event.stop()
+        key = event.key
+        if key in _CONTROLS:
+            self._send(_CONTROLS[key])
+        elif key.startswith("alt+") and len(key) == 5:
+            self._send("\x1b" + key[4:])
+        elif key.startswith(("super+", "hyper+")) or "++" in key:
+            return
+        else:
+            try:
+                super().on_key(event)
+            except KeyError:
+                return  # a modifier that the library does not know
+
+    def _send(self, text: str) -> None:
+        self.board.host.write(text)  # as it is: the library's key translation would lose these
+
+    def on_unmount(self) -> None:
+        super().on_unmount()
+        self._files.cleanup()
