@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import orjson
 
 from kuartui.embedded.api.request import Request
 from kuartui.embedded.api.resources import Endpoint
@@ -55,12 +58,15 @@ def validation(request: Request) -> str:
 
 def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node | None = None) -> Obj:
     """The body as a canonical object of the endpoint's (or the given) kind. Raises StatusError."""
-    value = parse(request)
+    try:
+        value = parse(request)
+        if not isinstance(value, dict):
+            raise errors.bad_request(f"json: cannot unmarshal {_go(value)} into Go value of type {_TYPE_META}")
+    except StatusError as error:
+        if error.code == 400 and content_type(request) in ("", "application/json"):
+            raise errors.bad_request(f"couldn't get version/kind; json parse error: {error.message}") from error
+        raise
     kind = kind or endpoint.kind
-    if not isinstance(value, dict):
-        raise errors.bad_request(
-            f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go value of type struct"
-        )
     api_version = endpoint.api_version
     if node is None:
         node = endpoint.node
@@ -114,6 +120,9 @@ def canonical(value: Obj, node: Node, kind: str, version: str, mode: str, warnin
 
 def _go(value: Any) -> str:
     return {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
+
+
+_TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 
 
 class Patch:
@@ -174,19 +183,26 @@ class Patch:
                 b"",
             )
         except StatusError as error:
-            raise self._unprocessable(error) from error
-        self.request.warnings[:] = warnings
+            raise self._unprocessable(error, value) from error
+        self.request.warnings += warnings
         self._keep_identity(result, current)
+        name = result.get("metadata", {}).get("name", "")
+        if name and name != self.request.info.name:
+            raise errors.bad_request(
+                f"the name of the object ({name}) does not match the name on the URL ({self.request.info.name})"
+            )
         return result
 
-    def _unprocessable(self, error: StatusError) -> StatusError:
+    def _unprocessable(self, error: StatusError, patched: Obj) -> StatusError:
         """A patch whose result does not decode is the patch's fault: 422, with the patch in the message."""
         from kuartui.embedded.meta.gofmt import go_print
 
         why = error.message.partition(": ")[2]
-        if why.startswith("strict decoding error"):
-            return StatusError(422, "Invalid", f' "" is invalid: patch: Invalid value: "{go_print(self.body)}": {why}')
-        text = f' "" is invalid: patch: Invalid value: "{go_print(self.body)}": {why}'
+        if self.kind == STRATEGIC_PATCH:
+            shown, why = go_print(self.body), _converter_error(why)
+        else:
+            shown = orjson.dumps(patched).decode().replace("\\", "\\\\").replace('"', '\\"')
+        text = f' "" is invalid: patch: Invalid value: "{shown}": {why}'
         cause = {"reason": "FieldValueInvalid", "message": text.partition("patch: ")[2], "field": "patch"}
         return StatusError(422, "Invalid", text, causes=[cause])
 
@@ -204,6 +220,7 @@ class Patch:
             )
         name = self.request.info.name
         body.setdefault("metadata", {}).setdefault("name", name)
+        self._check_typed(body)
         decoded = canonical(
             body, endpoint.node, endpoint.kind, endpoint.version, validation(self.request), self.request.warnings, b""
         )
@@ -217,6 +234,56 @@ class Patch:
         result = apply.apply(live, decoded, endpoint.node, manager, stamp, force=write.force, reset=reset)
         result["apiVersion"], result["kind"] = endpoint.api_version, endpoint.kind
         return result
+
+    def _check_typed(self, body: Obj) -> None:
+        """Fields that the schema does not have, in the words of structured-merge-diff. Raises 500, as there."""
+        decoder = decode.Decoder()
+        try:
+            decoder.decode(body, self.endpoint.node, self.endpoint.kind)
+        except decode.DecodeError:
+            return  # said in other words when it is decoded in earnest
+        problems = [
+            f"{_typed_path(body, path, self.endpoint.node)}: field not declared in schema" for path in decoder.unknown
+        ]
+        if not problems:
+            return
+        info, endpoint = self.request.info, self.endpoint
+        what = f"{info.namespace}/{info.name}; {endpoint.resource.group}/{endpoint.version}, Kind={endpoint.kind}"
+        shown = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {one}" for one in problems)
+        raise StatusError(500, "", f"failed to create typed patch object ({what}): {shown}")
+
+
+def _converter_error(why: str) -> str:
+    """Strategic merge patches are converted, not decoded: runtime.DefaultUnstructuredConverter's words."""
+    found = re.fullmatch(r"json: cannot unmarshal (\w+)(?: \S+)? into Go struct field \S+ of type (.+)", why)
+    if not found:
+        return why
+    got, wanted = found.groups()
+    if wanted in ("bool", "string", "float64") or wanted.startswith(("int", "uint")) and "." not in wanted:
+        return f"unrecognized type: {wanted}"
+    kind = "slice" if wanted.startswith("[]") else "map" if wanted.startswith("map[") else "struct"
+    given = {"number": "int64", "object": "map", "array": "slice"}.get(got, got)
+    return f"cannot restore {kind} from: {given}"
+
+
+def _typed_path(body: Obj, path: str, node: Node) -> str:
+    """ "spec.containers[0].imagee" as .spec.containers[name="c"].imagee."""
+    from kuartui.embedded.meta import fieldset
+
+    shown, here, value = "", node, body
+    place: Any = value
+    for part in re.findall(r"[^.\[\]]+|\[[^\]]*\]", path):
+        inside = part.strip("[]")
+        if part.startswith("[") and isinstance(place, list):
+            place = place[int(inside)]
+            key = fieldset.element_key(place, here) if here.list_type in ("map", "set") else None
+            shown += fieldset.show((key,)) if key else part
+            here = here.items
+        else:
+            shown += f".{inside}"
+            place = place.get(inside) if isinstance(place, dict) else None
+            here = here.field(inside) or Node({})
+    return shown
 
 
 def options_body(request: Request) -> Obj:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
+
 from kuartui.embedded.api import bodies, reading, tables
 from kuartui.embedded.api.discovery import VERSION, Discovery
 from kuartui.embedded.api.openapi import OpenApi
@@ -99,7 +101,7 @@ class Dispatcher:
         if path.startswith("/openapi"):
             return self.openapi.answer(request)
         if path == "/version":
-            return json_response(VERSION)
+            return Response(200, orjson.dumps(VERSION, option=orjson.OPT_INDENT_2))
         if path in ("/healthz", "/livez", "/readyz") or path.startswith(("/healthz/", "/livez/", "/readyz/")):
             return text_response(_health(path, "verbose" in request.query))
         if path == "/":
@@ -223,8 +225,6 @@ class Dispatcher:
             raise errors.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
-        import orjson
-
         raw = orjson.dumps(obj)
         write = self.write(request)
         create = endpoint.strategy.create_on_update
@@ -237,8 +237,9 @@ class Dispatcher:
         info = request.info
         write = self.write(request)
         patch = bodies.Patch(request, endpoint, self.rest, write, custom=endpoint.custom)
+        write.applied = patch.is_apply
         updated, created = await self.rest.update(
-            endpoint, info.namespace, info.name, patch, write, create=patch.is_apply, applied=patch.is_apply
+            endpoint, info.namespace, info.name, patch, write, create=patch.is_apply
         )
         return self._answer(request, endpoint, updated, 201 if created else 200)
 

@@ -25,6 +25,7 @@ PATCH_TYPES = (
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 )
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _PARAMETERS = [
     {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
     for name in ("dryRun", "fieldManager", "fieldValidation", "pretty")
@@ -40,8 +41,10 @@ class OpenApi:
         resources.on_change(self._documents.clear)
 
     def answer(self, request: Request) -> Response:
-        """Raises 404; v2 is not served, since nobody who finds v3 asks for it."""
+        """Raises 404. Version 2 is there, and empty: kubectl asks it for kinds that version 3 does not have."""
         parts = request.path.strip("/").split("/")
+        if parts == ["openapi", "v2"]:
+            return _empty_v2(request)
         if parts[:2] != ["openapi", "v3"]:
             raise path_not_found()
         if len(parts) == 2:
@@ -83,6 +86,20 @@ class OpenApi:
             "paths": paths,
             "components": {"schemas": components},
         }
+
+
+def _empty_v2(request: Request) -> Response:
+    info = {"title": "Kubernetes", "version": "v1.36.2"}
+    if "proto" not in request.headers.get("accept", ""):
+        return Response(200, orjson.dumps({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}))
+    inner = b"".join(_text(number, text) for number, text in enumerate(info.values(), 1))
+    # openapi.v2.Document {swagger = 1, info = 2 {title = 1, version = 2}}
+    return Response(200, _text(1, "2.0") + b"\x12" + bytes((len(inner),)) + inner, V2_PROTOBUF)
+
+
+def _text(number: int, text: str) -> bytes:
+    """A short string field in protobuf."""
+    return bytes((number << 3 | 2, len(text))) + text.encode()
 
 
 def _component(endpoint: Endpoint, components: Obj) -> str:

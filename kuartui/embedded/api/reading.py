@@ -49,17 +49,15 @@ def field_values(endpoint: Endpoint, stored: Stored) -> dict[str, str]:
     """Selectable fields of an object; computed once per version."""
     values = stored.cache.get("fields")
     if values is None:
-        values = {"metadata.name": stored.key.name, **endpoint.strategy.fields(stored.data)}
-        if endpoint.resource.namespaced:
-            values["metadata.namespace"] = stored.key.namespace
+        values = {"metadata.name": stored.key.name, "metadata.namespace": stored.key.namespace}
+        values |= endpoint.strategy.fields(stored.data)
         stored.cache["fields"] = values
     return values
 
 
 def selectable(endpoint: Endpoint) -> set[str]:
     """Names of the fields that a selector may use."""
-    known = {"metadata.name"} | set(endpoint.strategy.fields({"metadata": {}}))
-    return known | ({"metadata.namespace"} if endpoint.resource.namespaced else set())
+    return {"metadata.name", "metadata.namespace", *endpoint.strategy.fields({"metadata": {}})}
 
 
 def read_filter(endpoint: Endpoint, request: Request) -> Filter:
@@ -67,23 +65,26 @@ def read_filter(endpoint: Endpoint, request: Request) -> Filter:
     try:
         label_selector = labels.parse(request.param("labelSelector"))
     except labels.SelectorError as error:
-        raise _no_match(endpoint, request, f"unable to parse requirement: {error}") from error
+        raise errors.bad_request(f"unable to parse requirement: {error}") from error
     try:
         terms = fields.parse(request.param("fieldSelector"))
     except fields.FieldSelectorError as error:
-        raise _no_match(endpoint, request, str(error)) from error
-    known = selectable(endpoint) if terms else set()
-    for field, _, _ in terms:
-        if field not in known:
-            raise _no_match(endpoint, request, f"field label not supported: {field}")
+        raise errors.bad_request(str(error)) from error
+    if terms:
+        _check_fields(endpoint, terms)
     return Filter(endpoint, label_selector, terms, request.info.name)
 
 
-def _no_match(endpoint: Endpoint, request: Request, why: str) -> StatusError:
-    resource = endpoint.resource
-    what = f"{resource.group}/{endpoint.version}, Resource={resource.plural}"
-    selectors = f'label selector "{request.param("labelSelector")}", field selector "{request.param("fieldSelector")}"'
-    return errors.bad_request(f'Unable to find "{what}" that match {selectors}: {why}')
+def _check_fields(endpoint: Endpoint, terms: tuple[fields.Term, ...]) -> None:
+    """Kinds with selectable fields of their own refuse others in other words than those without."""
+    own = endpoint.strategy.fields({"metadata": {}})
+    known = selectable(endpoint)
+    for field, _, _ in terms:
+        if field in known:
+            continue
+        if own:
+            raise errors.bad_request(f"field label not supported: {field}")
+        raise errors.bad_request(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
 
 
 @dataclass(frozen=True, slots=True)

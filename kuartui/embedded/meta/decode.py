@@ -41,21 +41,14 @@ def parse_json(body: bytes) -> Any:
 
 def _parse_slowly(body: bytes) -> Any:
     """orjson refuses what Go takes (lone surrogates, huge numbers); the message is Go's for what neither takes."""
+    from kuartui.embedded.meta.json_errors import explain
+
     try:
         return json.loads(body)
     except RecursionError as error:
-        raise bad_request("the object provided is unrecognized: exceeded max depth") from error
+        raise bad_request("exceeded max depth") from error
     except ValueError as error:
-        text = body[:64].decode(errors="replace")
-        if not body.strip():
-            raise bad_request("couldn't get version/kind; json parse error: unexpected end of JSON input") from error
-        why = f"invalid character '{text.lstrip()[:1]}' looking for beginning of value"
-        position = getattr(error, "pos", 0)
-        if position >= len(body):
-            why = "unexpected end of JSON input"
-        elif position:
-            why = f"invalid character '{body[position : position + 1].decode(errors='replace')}' in JSON"
-        raise bad_request(f"couldn't get version/kind; json parse error: {why}") from error
+        raise bad_request(explain(body) or str(error)) from error
 
 
 def duplicates(body: bytes) -> list[str]:

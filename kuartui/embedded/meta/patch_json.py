@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.meta.errors import StatusError, bad_request
+from kuartui.embedded.meta.errors import StatusError, bad_request, unprocessable_patch
 
 MAX_OPERATIONS = 10_000
 _OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
@@ -31,9 +31,7 @@ def apply(document: Any, operations: Any) -> Any:
         for operation in operations:
             result = _one(result, operation)
     except PatchError as error:
-        raise StatusError(
-            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
-        ) from error
+        raise unprocessable_patch(str(error)) from error
     return result
 
 
@@ -49,7 +47,8 @@ def _one(document: Any, operation: Any) -> Any:
         case "remove":
             return _remove(document, path, "remove")
         case "replace":
-            _get(document, path, "replace")
+            if path and not isinstance(_parent(document, path, "replace"), dict):
+                _get(document, path, "replace")  # a missing key of an object is fine with the library
             return _put(document, path, operation["value"])
         case "move":
             source = _pointer(operation.get("from"))

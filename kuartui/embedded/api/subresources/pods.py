@@ -196,7 +196,9 @@ class PodSubresources:
         if not binding.get("target", {}).get("name"):
             raise errors.invalid("", "Binding", name, [fielderr.required("target.name")])
         await bind(self._rest, request.info.namespace, name, binding, self._write(request))
-        return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+        return json_response(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
+        )
 
 
 def choose_container(pod: Obj, name: str) -> str:
@@ -233,4 +235,3 @@ def _number(request: Request, name: str) -> int | None:
 def _unreachable(pod: Obj, where: str, error: Exception) -> StatusError:
     host = pod.get("status", {}).get("hostIP", "") or pod["spec"].get("nodeName", "")
     return StatusError(500, "", f'Get "https://{host}:{KUBELET_PORT}/{where}": {error}')
-

@@ -69,7 +69,7 @@ class TokenRequests:
         if kind not in KINDS:
             group, _, version = reference.get("apiVersion", "").rpartition("/")
             what = f"{group}/{version}, Kind={kind}"
-            raise errors.bad_request(f'cannot bind token to object of type {what}')
+            raise errors.bad_request(f"cannot bind token to object of type {what}")
         namespace = "" if kind == "Node" else metadata["namespace"]
         found = self._rest.store.get(KINDS[kind], namespace, name)
         if found is None:
