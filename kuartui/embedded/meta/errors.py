@@ -138,10 +138,9 @@ def forbidden(resource: str, name: str, why: str, group: str = "") -> StatusErro
     return StatusError(403, "Forbidden", message, name=name, group=group, kind=plural)
 
 
-def unprocessable_patch(why: str) -> StatusError:
-    """A JSON patch that does not fit: the reason is in the details only."""
-    message = "the server rejected our request due to an error in our request"
-    return StatusError(422, "Invalid", message, causes=[{"reason": "UnexpectedServerResponse", "message": why}])
+def unprocessable_patch() -> StatusError:
+    """A JSON patch that does not fit: kube-apiserver does not say why."""
+    return StatusError(422, "Invalid", "the server rejected our request due to an error in our request")
 
 
 def bad_request(message: str) -> StatusError:

@@ -31,7 +31,7 @@ def apply(document: Any, operations: Any) -> Any:
         for operation in operations:
             result = _one(result, operation)
     except PatchError as error:
-        raise unprocessable_patch(str(error)) from error
+        raise unprocessable_patch() from error
     return result
 
 
