@@ -44,12 +44,12 @@ class Help(ModalScreen[None]):
 
     def __init__(self, title: str, keys: Sequence[Key], about: str) -> None:
         super().__init__()
-        self._title, self._keys, self._about = title, keys, about
+        self._heading, self._rows, self._about = title, keys, about
 
     def compose(self) -> ComposeResult:
-        rows = [join(plain(f"{key.shown:<8}", "bold $text-accent"), plain(key.help)) for key in self._keys]
+        rows = [join(plain(f"{key.shown:<8}", "bold $text-accent"), plain(key.help)) for key in self._rows]
         with Vertical(classes="dialog help"):
-            yield Static(plain(self._title, "bold"))
+            yield Static(plain(self._heading, "bold"))
             with VerticalScroll():
                 yield Static(lines(plain(self._about), "", *rows))
             yield Static(plain("Esc closes this", "$text-muted"))

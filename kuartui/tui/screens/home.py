@@ -36,7 +36,7 @@ class HomeScreen(Screen[None]):
         super().__init__()
         self._cards: list[LevelCard] = []
         self._best: dict[str, Best] = {}
-        self._running: AttemptRecord | None = None
+        self._attempt: AttemptRecord | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -63,7 +63,7 @@ class HomeScreen(Screen[None]):
 
     def _read(self) -> None:
         game = self.app.game
-        self._cards, self._best, self._running = game.cards(), game.best(), game.running()
+        self._cards, self._best, self._attempt = game.cards(), game.best(), game.running()
         self._fill()
 
     def _fill(self) -> None:
@@ -86,15 +86,15 @@ class HomeScreen(Screen[None]):
         total = sum(best.score for best in self._best.values())
         solved = sum(best.solved for best in self._best.values())
         head = join(plain("kuartui", "bold"), plain(f"   {solved} of {len(self._cards)} solved, {total} points"))
-        if self._running:
-            head = join(head, plain(f"   {self._running.level} is in play: Enter continues it", "$text-warning"))
+        if self._attempt:
+            head = join(head, plain(f"   {self._attempt.level} is in play: Enter continues it", "$text-warning"))
         self.query_one("#head", Static).update(head)
 
     def _row(self, card: LevelCard) -> Content:
         best = self._best.get(card.name)
         score = "-" if best is None else f"{best.score}"
         medal = MEDALS.get(best.medal, "") if best else ""
-        mark = "▶" if self._running and self._running.level == card.name else "✓" if best and best.solved else " "
+        mark = "▶" if self._attempt and self._attempt.level == card.name else "✓" if best and best.solved else " "
         stars = "*" * card.difficulty
         name = plain(f"{mark} {card.name:<22.22}")
         rest = plain(f" {stars:<5} {score:>4}/{card.points:<3} {medal}", "$text-muted")
@@ -102,8 +102,8 @@ class HomeScreen(Screen[None]):
 
     def _recommended(self, names: list[str]) -> str:
         """What is in play, else the first that is not solved, else the first."""
-        if self._running and self._running.level in names:
-            return self._running.level
+        if self._attempt and self._attempt.level in names:
+            return self._attempt.level
         open_ones = [name for name in names if not (name in self._best and self._best[name].solved)]
         return (open_ones or names or [""])[0]
 
@@ -171,10 +171,10 @@ class HomeScreen(Screen[None]):
 
     def action_choose(self) -> None:
         name = self._chosen()
-        if self._running is not None and (not name or self._running.level == name):
-            self.app.play_attempt(self._running)
-        elif self._running is not None:
-            text = f"{self._running.level} is still in play. Continue it (Enter on it), or finish it there with F12."
+        if self._attempt is not None and (not name or self._attempt.level == name):
+            self.app.play_attempt(self._attempt)
+        elif self._attempt is not None:
+            text = f"{self._attempt.level} is still in play. Continue it (Enter on it), or finish it there with F12."
             self.notify(clean(text), markup=False, severity="warning")
         elif name:
             self.app.play_level(name, None)

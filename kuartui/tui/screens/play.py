@@ -38,7 +38,7 @@ class PlayScreen(Screen[None]):
     def __init__(self, session: AttemptSession) -> None:
         super().__init__()
         self.session = session
-        self._layout = ""
+        self._arrangement = ""
         self._mended = ""
 
     def compose(self) -> ComposeResult:
@@ -85,7 +85,7 @@ class PlayScreen(Screen[None]):
         path = os.environ.get("PATH", "")
         if kubectl.first_on_path() != tool.path:
             path = f"{tool.path.parent}{os.pathsep}{path}"
-        shell = Shell(view.kubeconfig, path, view.level.namespace, id="shell")
+        shell = Shell(view.kubeconfig, path, view.level.namespace)
         await self.query_one("#terminal").mount(shell)
         shell.focus()
 
@@ -162,7 +162,7 @@ class PlayScreen(Screen[None]):
     # Layout and focus
 
     def _arrange(self, layout: str) -> None:
-        self._layout = layout
+        self._arrangement = layout
         for name in LAYOUTS:
             self.set_class(name == layout, f"-{name}")
         own = self.query_one("#own")
@@ -172,7 +172,7 @@ class PlayScreen(Screen[None]):
             shell.first().display = layout != "checks"
 
     def action_layout(self) -> None:
-        self._arrange(LAYOUTS[(LAYOUTS.index(self._layout) + 1) % len(LAYOUTS)])
+        self._arrange(LAYOUTS[(LAYOUTS.index(self._arrangement) + 1) % len(LAYOUTS)])
 
     def action_shell(self) -> None:
         """In or out of the terminal."""
@@ -182,7 +182,7 @@ class PlayScreen(Screen[None]):
         elif shell.first().has_focus:
             self.query_one("#brief").focus()
         else:
-            if self._layout == "checks":
+            if self._arrangement == "checks":
                 self._arrange("side")
             shell.first().focus()
 

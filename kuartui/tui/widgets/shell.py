@@ -60,9 +60,9 @@ def command(kubeconfig: Path, path: str, namespace: str, where: Path) -> list[st
 class Shell(Terminal):
     """The player's shell. Keys in `OURS` are left to the app."""
 
-    def __init__(self, kubeconfig: Path, path: str, namespace: str, *, id: str | None = None) -> None:
+    def __init__(self, kubeconfig: Path, path: str, namespace: str) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="kuartui-shell-")
-        super().__init__(command=command(kubeconfig, path, namespace, Path(self._files.name)), id=id)
+        super().__init__(command=command(kubeconfig, path, namespace, Path(self._files.name)), id="shell")
         self._was_alternate = False
 
     def feed(self, data: str) -> None:
