@@ -5,6 +5,7 @@ from __future__ import annotations
 from kuartui.embedded.auth.pki import KeyPair
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.controllers.daemonset import DaemonSetController
 from kuartui.embedded.controllers.deployment import DeploymentController
 from kuartui.embedded.controllers.endpoints import EndpointsController, EndpointSliceController, MirroringController
 from kuartui.embedded.controllers.garbage_collector import GarbageCollector
@@ -12,6 +13,7 @@ from kuartui.embedded.controllers.hpa import HorizontalController
 from kuartui.embedded.controllers.namespaces import NamespaceController
 from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
 from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
+from kuartui.embedded.controllers.statefulset import StatefulSetController
 from kuartui.embedded.metrics.usage import Usage, UsageSource
 
 PLAIN: tuple[type[Controller], ...] = (
@@ -21,6 +23,8 @@ PLAIN: tuple[type[Controller], ...] = (
     DeploymentController,
     ReplicaSetController,
     ReplicationController,
+    StatefulSetController,
+    DaemonSetController,
     EndpointSliceController,
     EndpointsController,
     MirroringController,

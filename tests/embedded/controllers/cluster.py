@@ -20,6 +20,7 @@ from kuartui.embedded.store import Conflict, Event, EventType, NotFound, Store
 Obj = dict[str, Any]
 
 KINDS = {
+    "controllerrevisions.apps": ("apps/v1", "ControllerRevision"),
     "endpoints": ("v1", "Endpoints"),
     "endpointslices.discovery.k8s.io": ("discovery.k8s.io/v1", "EndpointSlice"),
     "serviceaccounts": ("v1", "ServiceAccount"),
