@@ -68,14 +68,21 @@ def spec_errors(spec: Obj, path: Path, pod_name: str = "", is_pod: bool = False)
 
 def template_errors(template: Obj, path: Path) -> list[FieldError]:
     """A PodTemplateSpec."""
-    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
-    errors = labels(metadata.get("labels"), path / "labels")
-    errors += annotation_keys(metadata.get("annotations"), path / "annotations")
+    spec = template.get("spec") or {}
+    errors = template_metadata_errors(template, path)
     errors += spec_errors(spec, path / "spec")
     if spec.get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
         errors.append(forbidden(path / "spec" / "ephemeralContainers", text))
     return errors
+
+
+def template_metadata_errors(template: Obj, path: Path) -> list[FieldError]:
+    """The labels and annotations of a PodTemplateSpec."""
+    metadata = template.get("metadata") or {}
+    return labels(metadata.get("labels"), path / "labels") + annotation_keys(
+        metadata.get("annotations"), path / "annotations"
+    )
 
 
 def always_restarts(template: Obj, path: Path, kind: str) -> list[FieldError]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kuartui.embedded.kinds.checks import label_selector, selector_matches
 from kuartui.embedded.kinds.pod_defaults import default_template
-from kuartui.embedded.kinds.pod_spec import always_restarts, template_errors
+from kuartui.embedded.kinds.pod_spec import always_restarts, template_errors, template_metadata_errors
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 
@@ -56,7 +56,9 @@ def template_matches(spec: Obj, kind: str) -> list[FieldError]:
     if not matches:
         labels = (template.get("metadata") or {}).get("labels")
         errors.append(invalid(TEMPLATE / "metadata" / "labels", labels or None, MISMATCH))
-    errors += template_errors(template, TEMPLATE)
+    # A StatefulSet's pods may mount volumes that its claim templates bring: their spec is checked when they are made.
+    check = template_metadata_errors if kind == "StatefulSet" else template_errors
+    errors += check(template, TEMPLATE)
     return errors + always_restarts(template, TEMPLATE, kind)
 
 
