@@ -175,13 +175,13 @@ class Setup:
     async def _trouble(self, settle: Settle) -> str:
         """What is not as it should be yet, in a few words; empty when all is well."""
         for namespace in sorted(self.namespaces):
+            for pod in await self.objects.all(ResourceQuery(kind="Pod", namespace=namespace)):
+                if not _allowed(pod, settle) and not _pod_settled(pod):
+                    return f"pod {namespace}/{pod['metadata']['name']} is not ready{_pod_reason(pod)}"
             for kind in WORKLOADS:
                 for obj in await self.objects.all(ResourceQuery(kind=kind, namespace=namespace)):
                     if not _allowed(obj, settle) and not _workload_settled(obj):
                         return f"{kind} {namespace}/{obj['metadata']['name']} is not ready"
-            for pod in await self.objects.all(ResourceQuery(kind="Pod", namespace=namespace)):
-                if not _allowed(pod, settle) and not _pod_settled(pod):
-                    return f"pod {namespace}/{pod['metadata']['name']} is not ready"
         if settle.until is not None:
             evidence = await observe(settle.until, self.world, "")
             until = settle.until
@@ -232,6 +232,19 @@ def _pod_settled(pod: Obj) -> bool:
         return True
     ready = any(item["type"] == "Ready" and item["status"] == "True" for item in status.get("conditions") or [])
     return ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def _pod_reason(pod: Obj) -> str:
+    """Why a pod is not ready, in Kubernetes' words; empty when it does not say."""
+    status = pod.get("status", {})
+    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        for state in (container.get("state") or {}).values():
+            if state.get("reason"):
+                return f" ({state['reason']}{': ' + state['message'] if state.get('message') else ''})"
+    for condition in status.get("conditions") or []:
+        if condition["status"] != "True" and condition.get("message"):
+            return f" ({condition['message']})"
+    return ""
 
 
 def _workload_settled(obj: Obj) -> bool:
