@@ -46,7 +46,7 @@ def pod_status(pod: Obj, state: PodState, host_ips: list[str], now: datetime) ->
         if made:
             statuses[name] = made
     if state.ended:
-        _settle(statuses)
+        _settle(pod, statuses)
     status = {
         **{key: old[key] for key in ("qosClass", "resize", "nominatedNodeName", "resourceClaimStatuses") if key in old},
         "observedGeneration": pod["metadata"].get("generation", 1),
@@ -196,18 +196,35 @@ def _tell_mounts(container: Obj, status: Obj) -> None:
         status["volumeMounts"] = mounts
 
 
-def _settle(statuses: Obj) -> None:
-    """No container of a pod that has ended is reported as waiting or running."""
-    initialized = any("terminated" in status["state"] for status in statuses.get("containerStatuses") or ())
+def _settle(pod: Obj, statuses: Obj) -> None:
+    """No container of a pod that has ended is reported as waiting or running, but those that never had their turn."""
     for kind, name in STATUS_LISTS.items():
-        for status in statuses.get(name) or ():
-            if "terminated" in status["state"] or (kind == spec.INIT and not initialized):
+        listed = statuses.get(name) or []
+        if kind == spec.REGULAR and not _initialized(pod, statuses):
+            continue
+        if kind == spec.INIT:
+            reached = [index for index, status in enumerate(listed) if _verdict(status) in ("running", "stopped")]
+            listed = listed[: max(reached, default=-1) + 1]
+        for status in listed:
+            if "terminated" in status["state"]:
                 continue
             if "terminated" in status["lastState"] and "waiting" in status["state"]:
                 status["state"], status["lastState"] = status["lastState"], {}
             else:
                 status["state"] = {"terminated": dict(LOST)}
             status["ready"] = status["started"] = False
+
+
+def _initialized(pod: Obj, statuses: Obj) -> bool:
+    """Whether the regular containers had their turn."""
+    if any(_verdict(status) in ("running", "stopped") for status in statuses.get("containerStatuses") or ()):
+        return True
+    init = _by_name(statuses.get("initContainerStatuses"))
+    return all(
+        (init.get(one["name"]) or {}).get("ready")
+        for one in spec.containers(pod, spec.INIT)
+        if not spec.sidecar(spec.INIT, one)
+    )
 
 
 def pod_phase(pod: Obj, statuses: Obj, ended: bool) -> str:

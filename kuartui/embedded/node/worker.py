@@ -34,6 +34,7 @@ Obj = dict[str, Any]
 log = logging.getLogger(__name__)
 
 SANDBOX_SECONDS = 0.1  # what containerd and the CNI plugin take
+TEARDOWN_SECONDS = 0.3  # until the kubelet has seen the end of all containers and taken the sandbox down
 MESSAGE_BYTES = 4096  # of /dev/termination-log
 LOG_LINES, LOG_BYTES = 80, 2048  # of the log, where that stands in for it
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -367,6 +368,8 @@ class PodWorker:
             if not await self._stop_within_grace():
                 return 0.0
             self._all_settled()
+            self.reporter.changed()
+            await self._clock.sleep(TEARDOWN_SECONDS)
             if self._verdict is not None:
                 self.state.failure = self._verdict
             self._finish()

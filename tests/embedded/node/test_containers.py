@@ -139,3 +139,10 @@ async def test_restart_rules_by_exit_code(cluster):
     assert cluster.status("again")["restartCount"] == 1
     assert cluster.get("again")["status"]["phase"] == "Running"
     assert cluster.get("once")["status"]["phase"] == "Failed"
+
+
+async def test_containers_of_a_pod_that_never_initialized_stay_waiting(cluster):
+    await cluster.pod(initContainers=[{"name": "i", "command": ["fail", "1"]}], restartPolicy="Never")
+    await cluster.run(3)
+    assert cluster.get()["status"]["phase"] == "Failed"
+    assert cluster.waiting() == "PodInitializing"
