@@ -30,7 +30,7 @@ Obj = dict[str, Any]
 log = logging.getLogger(__name__)
 
 ZONES = ("eu-1a", "eu-1b", "eu-1c")
-PRELOADED = ("registry.k8s.io/pause:3.10.1", "busybox:1.36")
+PRELOADED = ("registry.k8s.io/pause:3.10.1", "registry.k8s.io/coredns/coredns:v1.13.1", "busybox:1.36")
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 EXPIRE_SECONDS = 300.0
 

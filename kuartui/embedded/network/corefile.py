@@ -159,6 +159,10 @@ class CoreDns:
         self._objects = objects
         self._upstream = upstream
 
+    def load(self, text: str) -> None:
+        """Take up another Corefile. Raises CorefileError and keeps the old one."""
+        self.blocks = parse(text)
+
     async def answer(self, name: str, qtype: str, source_ip: str) -> Answer:
         """Answer one question, following CNAMEs."""
         return await self._ask(name, qtype, 0)

@@ -20,6 +20,8 @@ MODULES = {
     "gcr.io/kuar-demo/kuard-arm64": "kuard",
     "gcr.io/kuar-demo/kuard": "kuard",
     "registry.k8s.io/pause": "pause",
+    "registry.k8s.io/coredns/coredns": "coredns",
+    "docker.io/coredns/coredns": "coredns",
 }
 
 
