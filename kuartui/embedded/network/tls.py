@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import tempfile
 from collections.abc import Callable
 
 from kuartui.embedded.network.stream import Handler, Stream, pipe
@@ -39,6 +40,14 @@ def tls_handler(
             stream.close()
 
     return serve
+
+
+def load_pem(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Load a certificate chain and key from memory; the ssl module only knows files. Raises ssl.SSLError."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(certificate.rstrip() + b"\n" + key)
+        file.flush()
+        context.load_cert_chain(file.name)
 
 
 async def _wrap(

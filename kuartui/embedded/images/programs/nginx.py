@@ -11,7 +11,7 @@ from kuartui.embedded.images.programs.nginx_conf import Block, ConfigError, Dire
 from kuartui.embedded.images.programs.nginx_serve import Site
 from kuartui.embedded.network import Listener, NameNotResolved
 from kuartui.embedded.network.http import server
-from kuartui.embedded.network.tls import tls_handler
+from kuartui.embedded.network.tls import load_pem, tls_handler
 from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.runtime.programs import NotExecutable
 
@@ -207,16 +207,6 @@ class Nginx:
             await self.log("notice", "exit", 29)
             await self.log("notice", "exit")
             return 0
-
-
-def load_pem(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """Load a certificate chain from memory; the ssl module only knows files. Raises ssl.SSLError."""
-    import tempfile
-
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(certificate.rstrip() + b"\n" + key)
-        file.flush()
-        context.load_cert_chain(file.name)
 
 
 def _nested(directives: list[Directive], name: str) -> list[Directive]:

@@ -1,0 +1,194 @@
+"""kube-proxy's choices: endpoints, refusals, affinity, traffic policies, node ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from kuartui.embedded.clock import FastClock
+from kuartui.embedded.network import Network, Stream, Unreachable
+
+CLIENT = "10.244.0.9"
+
+
+class Lan:
+    """Two nodes, servers that answer with their own address, one client pod on node-a."""
+
+    def __init__(self) -> None:
+        self.clock = FastClock()
+        self.network = Network(self.clock)
+        self.network.add_node("node-a", "172.18.0.2")
+        self.network.add_node("node-b", "172.18.0.3")
+        self.network.add_pod(CLIENT, "default", "client", node="node-a")
+
+    def server(self, ip: str, port: int = 8080, node: str = "node-a") -> None:
+        self.network.add_pod(ip, "default", "s" + ip.rpartition(".")[2], node=node)
+
+        async def answer(stream: Stream) -> None:
+            await stream.write(ip.encode())
+            stream.close()
+
+        self.network.listen(ip, port, answer)
+
+    def service(self, endpoints: list[dict[str, Any]], **spec: Any) -> None:
+        spec = {"clusterIP": "10.96.0.50", "type": "ClusterIP", "ports": [{"port": 80, "nodePort": 30080}], **spec}
+        self.network.apply("services", "MODIFIED", {"metadata": {"namespace": "default", "name": "web"}, "spec": spec})
+        labels = {"kubernetes.io/service-name": "web"}
+        meta = {"namespace": "default", "name": "web-1", "labels": labels}
+        ports = [{"name": "", "port": 8080, "protocol": "TCP"}]
+        self.network.apply(
+            "endpointslices.discovery.k8s.io", "MODIFIED", {"metadata": meta, "ports": ports, "endpoints": endpoints}
+        )
+
+    async def ask(
+        self, host: str = "10.96.0.50", port: int = 80, source: str | None = CLIENT, wait: float = 200
+    ) -> str:
+        async def get() -> str:
+            stream = await self.network.connect(source, host, port)
+            return (await stream.read()).decode()
+
+        task = asyncio.ensure_future(get())
+        await self.clock.settle()
+        if not task.done():
+            await self.clock.advance(wait)
+        return await task
+
+
+def endpoint(ip: str, node: str = "node-a", **conditions: bool) -> dict[str, Any]:
+    return {"addresses": [ip], "nodeName": node, "conditions": {"ready": True, **conditions}}
+
+
+@pytest.fixture
+def lan() -> Lan:
+    lan = Lan()
+    for number in (2, 3):
+        lan.server(f"10.244.0.{number}")
+    lan.server("10.244.1.4", node="node-b")
+    return lan
+
+
+async def test_requests_spread_over_ready_endpoints(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2"), endpoint("10.244.0.3"), endpoint("10.244.1.4", ready=False)])
+    answers = Counter([await lan.ask() for _ in range(60)])
+    assert set(answers) == {"10.244.0.2", "10.244.0.3"}
+    assert min(answers.values()) > 15
+
+
+async def test_no_endpoints_refuse(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2", ready=False)])
+    with pytest.raises(ConnectionRefusedError):
+        await lan.ask()
+
+
+async def test_terminating_endpoints_serve_when_nothing_else_is_left(lan: Lan) -> None:
+    leaving = endpoint("10.244.0.2", ready=False, serving=True, terminating=True)
+    lan.service([leaving])
+    assert await lan.ask() == "10.244.0.2"
+    lan.service([leaving, endpoint("10.244.0.3")])
+    assert {await lan.ask() for _ in range(10)} == {"10.244.0.3"}
+
+
+async def test_another_port_of_a_service_gets_lost(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2")])
+    with pytest.raises(TimeoutError):
+        await lan.ask(port=81)
+    assert lan.clock.monotonic() == 200
+
+
+async def test_nobody_listens_and_nobody_is_there(lan: Lan) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        await lan.ask("10.244.0.2", 9999)
+    with pytest.raises(Unreachable):
+        await lan.ask("10.244.3.3", 80)
+    with pytest.raises(TimeoutError):
+        await lan.ask("203.0.113.9", 80)
+
+
+async def test_client_ip_affinity_sticks_and_expires(lan: Lan) -> None:
+    config = {"clientIP": {"timeoutSeconds": 60}}
+    lan.service(
+        [endpoint("10.244.0.2"), endpoint("10.244.0.3")], sessionAffinity="ClientIP", sessionAffinityConfig=config
+    )
+    first = await lan.ask()
+    assert {await lan.ask() for _ in range(20)} == {first}
+    seen = set()
+    for _ in range(20):
+        await lan.clock.advance(61)
+        seen.add(await lan.ask())
+    assert len(seen) == 2
+
+
+async def test_internal_traffic_policy_local_stays_on_the_node_or_drops(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2"), endpoint("10.244.1.4", "node-b")], internalTrafficPolicy="Local")
+    assert {await lan.ask() for _ in range(20)} == {"10.244.0.2"}
+    lan.service([endpoint("10.244.1.4", "node-b")], internalTrafficPolicy="Local")
+    with pytest.raises(TimeoutError):
+        await lan.ask()
+
+
+async def test_node_ports_answer_on_every_node_from_outside(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2")], type="NodePort")
+    for node in ("172.18.0.2", "172.18.0.3"):
+        assert await lan.ask(node, 30080, source=None) == "10.244.0.2"
+    with pytest.raises(ConnectionRefusedError):
+        await lan.ask("172.18.0.2", 30081, source=None)
+
+
+async def test_external_traffic_policy_local_drops_on_nodes_without_endpoints(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2")], type="NodePort", externalTrafficPolicy="Local")
+    assert await lan.ask("172.18.0.2", 30080, source=None) == "10.244.0.2"
+    with pytest.raises(TimeoutError):
+        await lan.ask("172.18.0.3", 30080, source=None)
+    assert await lan.ask("172.18.0.3", 30080) == "10.244.0.2"  # from inside, the policy does not matter
+
+
+async def test_cluster_and_pod_addresses_mean_nothing_outside(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2")])
+    for host, port in (("10.96.0.50", 80), ("10.244.0.2", 8080)):
+        with pytest.raises(TimeoutError):
+            await lan.ask(host, port, source=None)
+
+
+async def test_load_balancer_addresses_and_their_source_ranges(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2")], type="LoadBalancer", externalIPs=["198.51.100.7"])
+    assert await lan.ask("198.51.100.7", 80, source=None) == "10.244.0.2"
+    lan.service(
+        [endpoint("10.244.0.2")],
+        type="LoadBalancer",
+        externalIPs=["198.51.100.7"],
+        loadBalancerSourceRanges=["203.0.113.0/24"],
+    )
+    with pytest.raises(TimeoutError):
+        await lan.ask("198.51.100.7", 80, source=None)
+
+
+async def test_a_port_bound_to_loopback_is_reached_from_its_pod_only(lan: Lan) -> None:
+    async def serve(stream: Stream) -> None:
+        await stream.write(b"local")
+        stream.close()
+
+    lan.network.listen("10.244.0.2", 6379, serve, bind="127.0.0.1")
+    assert await lan.ask("localhost", 6379, source="10.244.0.2") == "local"
+    with pytest.raises(ConnectionRefusedError):
+        await lan.ask("10.244.0.2", 6379)
+
+
+async def test_a_port_can_be_taken_only_once(lan: Lan) -> None:
+    with pytest.raises(OSError, match="Address in use"):
+        lan.server("10.244.0.2")
+        lan.network.listen("10.244.0.2", 8080, None)
+        lan.network.listen("10.244.0.2", 8080, None)
+
+
+async def test_connections_of_a_pod_that_goes_are_reset(lan: Lan) -> None:
+    async def hold(stream: Stream) -> None:
+        await asyncio.Event().wait()
+
+    lan.network.listen("10.244.0.2", 7000, hold)
+    stream = await lan.network.connect(CLIENT, "10.244.0.2", 7000)
+    lan.network.remove_pod("10.244.0.2")
+    with pytest.raises(ConnectionResetError):
+        await stream.read()
