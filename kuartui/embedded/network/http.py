@@ -200,9 +200,9 @@ async def _send(connection: h11.Connection, stream: Stream, response: Response, 
 async def _switch(connection: h11.Connection, stream: Stream, response: Response) -> None:
     event = h11.InformationalResponse(status_code=101, headers=list(response.headers), reason=b"Switching Protocols")
     await stream.write(connection.send(event) or b"")
-    assert response.upgrade is not None
     stream.unread(connection.trailing_data[0])
-    await response.upgrade(stream)
+    if response.upgrade is not None:
+        await response.upgrade(stream)
 
 
 class Client:

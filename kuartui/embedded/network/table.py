@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kuartui.embedded.clock import Clock
@@ -31,7 +31,7 @@ from kuartui.embedded.network.dns import (
 from kuartui.embedded.network.errors import NameNotResolved, Unreachable, refused, timed_out
 from kuartui.embedded.network.objects import PODS, SERVICES, Obj, ObjectTable
 from kuartui.embedded.network.policy import Party, PolicyTable
-from kuartui.embedded.network.services import ServiceProxy
+from kuartui.embedded.network.services import Endpoint, ServiceProxy
 from kuartui.embedded.network.stream import Handler, Stream, pipe
 
 SYN_SECONDS = 127.0  # tcp_syn_retries=6
@@ -44,7 +44,7 @@ class Host:
     """Whoever holds an address: a pod's network namespace, a node, or a machine outside."""
 
     ip: str
-    kind: str  # pod | node | outside
+    kind: str  # pod | node | outside | edge
     namespace: str = ""
     name: str = ""
     node: str = ""
@@ -120,6 +120,7 @@ class Network:
         self._hosts: dict[str, Host] = {}
         self._services = ServiceProxy(self.objects, clock, random.Random(seed))
         self._policies = PolicyTable(self.objects)
+        self._observers: dict[str, list[Callable[[str, Obj], None]]] = {}
         self._names: dict[str, list[str]] = {}
         self._own_dns = CoreDns(DEFAULT_COREFILE, self.objects, self._ask_upstream)
         self._chance = random.Random(seed)
@@ -129,6 +130,16 @@ class Network:
     def apply(self, resource: str, event_type: str, obj: Obj) -> None:
         """Learn an ADDED, MODIFIED or DELETED object; see `RESOURCES` for what to subscribe to. Read `objects`."""
         self.objects.apply(resource, event_type, obj)
+        for callback in self._observers.get(resource, ()):
+            callback(event_type, obj)
+
+    def observe(self, resource: str, callback: Callable[[str, Obj], None]) -> None:
+        """Have a part of the network called for each change of a resource."""
+        self._observers.setdefault(resource, []).append(callback)
+
+    def choose_endpoint(self, service: Obj, port: Obj, source_ip: str) -> Endpoint:
+        """An endpoint of a Service's port, as routers pick them. Raises ConnectionRefusedError."""
+        return self._services.choose(service, port, source_ip, None)
 
     # --- who is there ---
 
@@ -174,6 +185,12 @@ class Network:
         host = self._hosts.setdefault(ip, Host(ip, "outside", name=names[0] if names else ip))
         for name in names:
             self._names.setdefault(name.rstrip(".").lower(), []).append(ip)
+        return host
+
+    def add_edge(self, ip: str, namespace: str, name: str, labels: Mapping[str, str]) -> Host:
+        """A router with an address that inside and outside know; for policies it is a pod."""
+        host = self._hosts.setdefault(ip, Host(ip, "edge"))
+        host.namespace, host.name, host.labels = namespace, name, dict(labels)
         return host
 
     def host(self, ip: str) -> Host | None:
@@ -324,7 +341,7 @@ class Network:
             return Party(OUTSIDE_IP)
         pod = self._pod(host)
         labels = host.labels if pod is None else pod["metadata"].get("labels") or {}
-        return Party(host.ip, host.namespace, labels, host.kind == "pod", host.node, host.kind == "node")
+        return Party(host.ip, host.namespace, labels, host.kind in ("pod", "edge"), host.node, host.kind == "node")
 
     def _pod(self, host: Host) -> Obj | None:
         return self.objects.get(PODS, host.namespace, host.name) if host.kind == "pod" else None

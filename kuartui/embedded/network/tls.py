@@ -10,6 +10,7 @@ import contextlib
 import ssl
 import tempfile
 from collections.abc import Callable
+from datetime import datetime
 
 from kuartui.embedded.network.stream import Handler, Stream, pipe
 
@@ -48,6 +49,26 @@ def load_pem(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
         file.write(certificate.rstrip() + b"\n" + key)
         file.flush()
         context.load_cert_chain(file.name)
+
+
+def self_signed(*names: str) -> tuple[bytes, bytes]:
+    """A certificate that nobody trusts, and its key: what routers show for names they do not know."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2120, 1, 1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names[1:]]), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), text
 
 
 async def _wrap(

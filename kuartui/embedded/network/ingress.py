@@ -1,0 +1,228 @@
+"""Ingress: which backend a request belongs to, and a proxy that sends it there.
+
+Hosts: the exact one, then a wildcard (one label), then rules without host. Paths: exact, then the longest prefix by
+path elements; ImplementationSpecific is taken as a prefix, as nginx and Contour do. Annotations are those of
+ingress-nginx (rewrite-target, use-regex, ssl-redirect) and the common ones.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kuartui.embedded.network.forward import Forward, NoBackend, backend_endpoint, forward
+from kuartui.embedded.network.http import Request, Response, reply
+from kuartui.embedded.network.objects import INGRESS_CLASSES, INGRESSES, SECRETS, Obj
+from kuartui.embedded.network.table import Network
+from kuartui.embedded.network.tls import load_pem, self_signed
+
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+NGINX = "nginx.ingress.kubernetes.io/"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path of one Ingress."""
+
+    ingress: Obj
+    host: str
+    path: str
+    path_type: str
+    backend: Obj
+
+    @property
+    def namespace(self) -> str:
+        """Where its Service lives."""
+        return str(self.ingress["metadata"]["namespace"])
+
+    def annotation(self, name: str) -> str:
+        """An annotation, with ingress-nginx' prefix or the common one."""
+        found = self.ingress["metadata"].get("annotations") or {}
+        return str(found.get(NGINX + name) or found.get("ingress.kubernetes.io/" + name) or "")
+
+
+class IngressProxy:
+    """Serves the Ingresses of a controller, from an address in the cluster."""
+
+    def __init__(self, network: Network, source_ip: str, controller: str, *, flavour: str = "contour") -> None:
+        self._network = network
+        self._source_ip = source_ip
+        self._controller = controller
+        self._flavour = flavour
+        self._fake: ssl.SSLContext | None = None
+
+    # --- which Ingresses ---
+
+    def ingresses(self) -> Iterator[Obj]:
+        """Those whose class is this controller's, oldest first."""
+        mine = self._classes()
+        found = [ingress for ingress in self._network.objects.list(INGRESSES) if self._is_mine(ingress, mine)]
+        yield from sorted(found, key=lambda i: (i["metadata"].get("creationTimestamp") or "", i["metadata"]["name"]))
+
+    def _classes(self) -> dict[str, bool]:
+        classes = {}
+        for entry in self._network.objects.list(INGRESS_CLASSES):
+            if entry.get("spec", {}).get("controller") == self._controller:
+                annotations = entry["metadata"].get("annotations") or {}
+                classes[entry["metadata"]["name"]] = annotations.get(DEFAULT_CLASS) == "true"
+        return classes
+
+    @staticmethod
+    def _is_mine(ingress: Obj, classes: dict[str, bool]) -> bool:
+        annotations = ingress["metadata"].get("annotations") or {}
+        name = ingress.get("spec", {}).get("ingressClassName") or annotations.get(CLASS_ANNOTATION)
+        return name in classes if name else any(classes.values())
+
+    def routes(self) -> Iterator[Route]:
+        """Every path of every Ingress."""
+        for ingress in self.ingresses():
+            for rule in ingress["spec"].get("rules") or ():
+                for path in (rule.get("http") or {}).get("paths") or ():
+                    host = (rule.get("host") or "").lower()
+                    yield Route(ingress, host, path.get("path") or "/", path.get("pathType", "Prefix"), path["backend"])
+
+    def find(self, host: str, path: str) -> Route | None:
+        """The route for a request."""
+        routes = list(self.routes())
+        host = host.lower()
+        parent = "*." + host.partition(".")[2]
+        for wanted in (host, parent, ""):
+            chosen = _best([route for route in routes if route.host == wanted], path)
+            if chosen is not None:
+                return chosen
+            if wanted and any(route.host == wanted for route in routes):
+                break  # the host is known: its own default backend or 404
+        for ingress in self.ingresses():
+            backend = ingress["spec"].get("defaultBackend")
+            if backend:
+                return Route(ingress, "", "/", "Prefix", backend)
+        return None
+
+    # --- requests ---
+
+    async def handle(self, request: Request) -> Response:
+        """Route one request."""
+        path = request.target.partition("?")[0] or "/"
+        route = self.find(request.host, request.path)
+        if route is None:
+            return self._not_found()
+        if request.scheme == "http" and self._redirects(route, request.host):
+            location = f"https://{request.host}{request.target}"
+            status = 308 if self._flavour == "nginx" else 301
+            return reply(status, "", headers=[("Location", location)])
+        service = route.backend.get("service")
+        if service is None:
+            return reply(503, "Service Unavailable\n")
+        port = service.get("port", {})
+        try:
+            endpoint = backend_endpoint(
+                self._network, self._source_ip, route.namespace, service["name"], port.get("number") or port.get("name")
+            )
+        except NoBackend as error:
+            return self._unavailable(error)
+        return await forward(self._network, self._source_ip, endpoint, request, Forward(_rewritten(route, path)))
+
+    def _redirects(self, route: Route, host: str) -> bool:
+        if route.annotation("force-ssl-redirect") == "true":
+            return True
+        has_tls = any(host in (tls.get("hosts") or [host]) for tls in route.ingress["spec"].get("tls") or ())
+        return self._flavour == "nginx" and has_tls and route.annotation("ssl-redirect") != "false"
+
+    def _not_found(self) -> Response:
+        if self._flavour == "nginx":
+            return reply(404, _nginx_page("404 Not Found"), "text/html")
+        return reply(404)
+
+    def _unavailable(self, error: NoBackend) -> Response:
+        if self._flavour == "nginx":
+            return reply(error.status, _nginx_page("503 Service Temporarily Unavailable"), "text/html")
+        return reply(error.status, "no healthy upstream")
+
+    # --- TLS ---
+
+    def tls_context(self) -> ssl.SSLContext:
+        """A server context that picks the certificate by SNI; unknown names get a self-signed one."""
+        context = self._fake_context()
+
+        def choose(tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+            found = self.certificate_for(name or "")
+            if found is not None:
+                tls.context = found
+
+        context.sni_callback = choose
+        return context
+
+    def certificate_for(self, name: str) -> ssl.SSLContext | None:
+        """The certificate that some Ingress gives for a host."""
+        name = name.lower()
+        for ingress in self.ingresses():
+            for tls in ingress["spec"].get("tls") or ():
+                hosts = [host.lower() for host in tls.get("hosts") or ()]
+                if not hosts or name in hosts or "*." + name.partition(".")[2] in hosts:
+                    secret = tls.get("secretName", "")
+                    context = secret_context(self._network, ingress["metadata"]["namespace"], secret)
+                    if context is not None:
+                        return context
+        return None
+
+    def _fake_context(self) -> ssl.SSLContext:
+        if self._fake is None:
+            self._fake = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            load_pem(self._fake, *self_signed("Kubernetes Ingress Controller Fake Certificate", "ingress.local"))
+        return self._fake
+
+
+def _nginx_page(title: str) -> str:
+    return (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+        "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    )
+
+
+def secret_context(network: Network, namespace: str, name: str) -> ssl.SSLContext | None:
+    """A server context from a kubernetes.io/tls Secret; None if there is none that works."""
+    import base64
+    import binascii
+
+    secret = network.objects.get(SECRETS, namespace, name)
+    data = (secret or {}).get("data") or {}
+    try:
+        certificate, key = (base64.b64decode(data.get(field, "")) for field in ("tls.crt", "tls.key"))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        load_pem(context, certificate, key)
+    except (ssl.SSLError, binascii.Error, ValueError):
+        return None
+    return context
+
+
+def _best(routes: Iterable[Route], path: str) -> Route | None:
+    best: Route | None = None
+    for route in routes:
+        if route.path_type == "Exact":
+            if path == route.path:
+                return route
+        elif route.annotation("use-regex") == "true":
+            if re.match(route.path, path, re.IGNORECASE) and (best is None or len(route.path) > len(best.path)):
+                best = route
+        elif prefix_matches(route.path, path) and (best is None or len(route.path) > len(best.path)):
+            best = route
+    return best
+
+
+def prefix_matches(prefix: str, path: str) -> bool:
+    """Prefix by path element: /foo takes /foo and /foo/bar, not /foobar."""
+    wanted = [part for part in prefix.split("/") if part]
+    got = [part for part in path.split("/") if part]
+    return got[: len(wanted)] == wanted
+
+
+def _rewritten(route: Route, path: str) -> str:
+    target = route.annotation("rewrite-target")
+    if not target:
+        return path
+    found = re.match(route.path, path, re.IGNORECASE) if route.path_type != "Exact" else None
+    groups = found.groups() if found else ()
+    return re.sub(r"\$(\d)", lambda m: (groups[int(m[1]) - 1] or "") if int(m[1]) <= len(groups) else "", target) or "/"
