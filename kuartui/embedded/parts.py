@@ -16,6 +16,9 @@ from kuartui.embedded.bootstrap import API_ADDRESS
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.images.library import catalogue
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.metrics import endpoint as metrics
+from kuartui.embedded.metrics.api import MetricsApi
+from kuartui.embedded.metrics.usage import Usage
 from kuartui.embedded.network import http as network_http
 from kuartui.embedded.network.tls import tls_handler
 from kuartui.embedded.node.fleet import Fleet
@@ -55,6 +58,7 @@ class Parts:
         from kuartui.embedded.api.subresources import Subresources
 
         self.subresources = Subresources(cluster, self.fleet)
+        self._metrics = metrics.MetricsEndpoint(MetricsApi(cluster.client, Usage(self.fleet, cluster.clock)))
 
     def admission(self) -> Sequence[Plugin]:
         """The plugins, in kube-apiserver's order."""
@@ -67,6 +71,8 @@ class Parts:
     async def start(self) -> None:
         """Bring up nodes first, so that there is somewhere to run, then what makes pods."""
         self._join_network()
+        if not self.cluster.spec.bare:
+            metrics.add_endpoints(self.cluster.resources)
         from kuartui.embedded.controllers import add_indexes
         from kuartui.embedded.scheduler import Scheduler
 
@@ -98,7 +104,9 @@ class Parts:
     # Ways in
 
     async def answer(self, request: Request, endpoint: Endpoint) -> Response | None:
-        """Subresources that are no plain reading and writing."""
+        """Subresources and metrics: what is no plain reading and writing."""
+        if endpoint.resource.group == metrics.GROUP:
+            return self._metrics.answer(request)
         return await self.subresources.answer(request, endpoint)
 
     async def connect(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
