@@ -297,3 +297,24 @@ async def test_host_network_and_host_port(cluster):
     await cluster.run()
     status = cluster.get("host")["status"]
     assert status["podIP"] == status["hostIP"] == "172.18.0.2"
+
+
+async def test_a_deleted_local_path_volume_leaves_nothing_on_the_node(cluster):
+    local = volume(hostPath={"path": "/var/local/pv1", "type": "DirectoryOrCreate"})
+    local["metadata"]["annotations"] = {"pv.kubernetes.io/provisioned-by": "rancher.io/local-path"}
+    await cluster.client.create("persistentvolumes", local)
+    await cluster.client.create("persistentvolumeclaims", claim())
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    user = {"runAsUser": 1000}
+    mounts = [{"name": "v", "mountPath": "/d"}]
+    containers = [{"name": "c", "volumeMounts": mounts, "securityContext": user}]
+    await cluster.pod(volumes=volumes, containers=containers)
+    await cluster.run()
+    assert await cluster.exec("touch", "/d/f", "x") == (0, "")
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run()
+    node = cluster.fleet.disks.node("one")
+    assert node.fs.exists("/var/local/pv1")
+    cluster.store.delete("persistentvolumes", "", "pv1")
+    assert not node.fs.exists("/var/local/pv1")
+    assert not node.children

@@ -12,7 +12,7 @@ QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 WORD = re.compile(r"[A-Za-z0-9_.\-/\[]+")
 OPAQUE = re.compile(r"\beval\b|\bsource\b|(^|[;\s])\.\s|(^|[;&|(]\s*|\bexec\s+)\$|\b(ba|a|da)?sh\b|\bxargs\b|-exec\b")
 FOREVER = re.compile(r"^\s*while\s+(?:true|:|\[\s*1\s*\])\s*;?\s*do\s*(?:true|:)?\s*;?\s*done\s*$")
-RESERVED = frozenset("done fi esac } ) do then else in".split())
+RESERVED = frozenset(["done", "fi", "esac", "}", ")", "do", "then", "else", "in"])
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ class Volume:
             child.mode = self.mode if self.gid else 0o755
             source = "/" + path
             if self.fs.exists(source):
+                child.mode = self.fs.stat(source)["mode"] | (child.mode & 0o2070 if self.gid else 0)
                 _copy_tree(self.fs, source, child.fs, "")
                 self.fs.remove(source, recursive=True)
             self.fs.mkdir(source, recursive=True)

@@ -47,6 +47,11 @@ class Disks:
 
     def remove(self, key: str) -> None:
         """Delete the content for good: the volume's reclaim policy says so."""
+        kind, _, rest = key.partition("/")
+        if kind == "node":
+            name, _, path = rest.partition("/")
+            _remove_tree(self._nodes.get(name), path)
+            return
         self._volumes.pop(key, None)
         self._saved.pop(key, None)
         if self._directory:
@@ -75,6 +80,15 @@ class Disks:
                 volume.restore(file.read_bytes())
                 self._saved[key] = _fingerprint(volume)
         return volume
+
+
+def _remove_tree(root: Volume | None, path: str) -> None:
+    if root is None:
+        return
+    for below in [child for child in root.children if f"{child}/".startswith(f"{path}/")]:
+        del root.children[below]
+    if root.fs.exists("/" + path):
+        root.fs.remove("/" + path, recursive=True)
 
 
 def _file(directory: Path, key: str) -> Path:

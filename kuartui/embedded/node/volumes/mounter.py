@@ -57,7 +57,6 @@ class Mounted:
     volume: Volume
     sub_path: str = ""
     read_only: bool = False
-    storage: str = ""
     api: bool = False
 
 
@@ -169,7 +168,7 @@ class PodVolumes:
             made.uid = user
         return Mounted(made, read_only=True, api=True)
 
-    def _host_path(self, name: str, source: Obj, pv: bool = False) -> Mounted:
+    def _host_path(self, name: str, source: Obj, mode: int = 0o755) -> Mounted:
         root = self.disks.node(self.node)
         path, kind = absolute(source["path"]), source.get("type", "")
         found = root.fs.stat(path)["file_type"] if path == "/" or root.fs.exists(path) else None
@@ -181,7 +180,8 @@ class PodVolumes:
             root.fs.write_file(path, b"")
         elif found is None:
             root.fs.mkdir(path, recursive=True)
-        return Mounted(root, sub_path=path.lstrip("/"), storage=f"node/{self.node}{path}" if pv else "")
+            root.fs.chmod(path, mode)
+        return Mounted(root, sub_path=path.lstrip("/"))
 
     def _nfs(self, name: str, source: Obj, pod: Obj) -> Mounted:
         server, path = source["server"], source["path"]
@@ -222,14 +222,16 @@ class PodVolumes:
     def _persistent(self, pv: Obj, pod: Obj) -> Mounted:
         name, source = pv["metadata"]["name"], pv["spec"]
         if "hostPath" in source:
-            return self._host_path(name, source["hostPath"], pv=True)
+            return self._host_path(name, source["hostPath"], 0o777 if _provisioned(pv) else 0o755)
         if "local" in source:
             path = absolute(source["local"]["path"])
+            if _provisioned(pv):
+                return self._host_path(name, {"path": path}, 0o777)
             if not self.disks.node(self.node).fs.exists(path):
                 raise MountError(
                     f'MountVolume.NewMounter initialization failed for volume "{name}" : path "{path}" does not exist'
                 )
-            return self._host_path(name, {"path": path}, pv=True)
+            return self._host_path(name, {"path": path})
         if "nfs" in source:
             return self._nfs(name, source["nfs"], pod)
         key = persistent_key(pv, self.node)
@@ -237,7 +239,7 @@ class PodVolumes:
         group = _fs_group(pod)
         if group is not None:
             volume.gid, volume.mode = group, volume.mode | 0o2070
-        return Mounted(volume, storage=key)
+        return Mounted(volume)
 
 
 def used_volumes(pod: Obj) -> list[Obj]:
@@ -253,6 +255,11 @@ def used_volumes(pod: Obj) -> list[Obj]:
 def shown_objects(pod: Obj) -> set[tuple[str, str]]:
     """The (resource, name) of each API object whose content a pod mounts."""
     return {reference for volume in used_volumes(pod) for reference in references(volume)}
+
+
+def _provisioned(pv: Obj) -> bool:
+    """Whether a provisioner made the volume; the one for local paths makes directories that everybody may write."""
+    return "pv.kubernetes.io/provisioned-by" in (pv["metadata"].get("annotations") or {})
 
 
 def _fs_group(pod: Obj) -> int | None:
