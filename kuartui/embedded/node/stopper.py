@@ -30,7 +30,8 @@ class Stopper:
         if run.container is None or run.exited:
             return
         found = spec.container(pod, run.name)
-        kind, container = found if found else (spec.REGULAR, {"name": run.name})
+        kind: str = found[0] if found else spec.REGULAR
+        container: Obj = found[1] if found else {"name": run.name}
         text = message or f"Stopping container {run.name}"
         self._node.event(pod, "Normal", "Killing", text, spec.field_path(kind, container))
         left = _grace(pod, container, probe) if grace is None else grace

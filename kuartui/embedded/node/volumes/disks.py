@@ -114,10 +114,10 @@ def persistent_key(pv: Obj, node: str) -> str:
         return nfs_key(spec["nfs"])
     for kind in ("hostPath", "local"):
         if kind in spec:
-            return f"node/{node}{posixpath.normpath('/' + spec[kind]['path'])}"
+            return f"node/{node}{absolute(spec[kind]['path'])}"
     return f"pv/{pv['metadata']['uid']}"
 
 
 def nfs_key(source: Obj) -> str:
     """An NFS export, whoever mounts it."""
-    return f"nfs/{source['server']}{posixpath.normpath('/' + source['path'])}"
+    return f"nfs/{source['server']}{absolute(source['path'])}"
