@@ -14,6 +14,10 @@ from kuartui.embedded.controllers.namespaces import NamespaceController
 from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
 from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
 from kuartui.embedded.controllers.statefulset import StatefulSetController
+from kuartui.embedded.controllers.volumes.binder import ClaimBinder, VolumeReclaimer
+from kuartui.embedded.controllers.volumes.expansion import ExpansionController
+from kuartui.embedded.controllers.volumes.protection import ClaimProtection, EphemeralVolumes, VolumeProtection
+from kuartui.embedded.controllers.volumes.provisioner import LocalPathProvisioner
 from kuartui.embedded.metrics.usage import Usage, UsageSource
 
 PLAIN: tuple[type[Controller], ...] = (
@@ -28,6 +32,13 @@ PLAIN: tuple[type[Controller], ...] = (
     EndpointSliceController,
     EndpointsController,
     MirroringController,
+    ClaimBinder,
+    VolumeReclaimer,
+    LocalPathProvisioner,
+    ClaimProtection,
+    VolumeProtection,
+    EphemeralVolumes,
+    ExpansionController,
 )
 
 
