@@ -5,16 +5,21 @@ from __future__ import annotations
 from kuartui.embedded.auth.pki import KeyPair
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.controllers.cronjob import CronJobController
 from kuartui.embedded.controllers.daemonset import DaemonSetController
 from kuartui.embedded.controllers.deployment import DeploymentController
+from kuartui.embedded.controllers.disruption import DisruptionController
 from kuartui.embedded.controllers.endpoints import EndpointsController, EndpointSliceController, MirroringController
 from kuartui.embedded.controllers.garbage_collector import GarbageCollector
 from kuartui.embedded.controllers.hpa import HorizontalController
+from kuartui.embedded.controllers.job import JobController
 from kuartui.embedded.controllers.namespaces import NamespaceController
+from kuartui.embedded.controllers.quota import ResourceQuotaController
 from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
 from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
 from kuartui.embedded.controllers.statefulset import StatefulSetController
-from kuartui.embedded.controllers.volumes.binder import ClaimBinder, VolumeReclaimer
+from kuartui.embedded.controllers.ttl import TTLController
+from kuartui.embedded.controllers.volumes.binder import BinderController
 from kuartui.embedded.controllers.volumes.expansion import ExpansionController
 from kuartui.embedded.controllers.volumes.protection import ClaimProtection, EphemeralVolumes, VolumeProtection
 from kuartui.embedded.controllers.volumes.provisioner import LocalPathProvisioner
@@ -29,16 +34,20 @@ PLAIN: tuple[type[Controller], ...] = (
     ReplicationController,
     StatefulSetController,
     DaemonSetController,
+    JobController,
+    CronJobController,
+    TTLController,
     EndpointSliceController,
     EndpointsController,
     MirroringController,
-    ClaimBinder,
-    VolumeReclaimer,
+    DisruptionController,
+    ResourceQuotaController,
+    BinderController,
     LocalPathProvisioner,
+    ExpansionController,
     ClaimProtection,
     VolumeProtection,
     EphemeralVolumes,
-    ExpansionController,
 )
 
 

@@ -239,6 +239,8 @@ class Cluster:
         self._ips = itertools.count(1)
         self.ready_after: dict[str, float] = {}
         """Seconds from start to readiness by image; negative: never; 0 if absent."""
+        self.exits: dict[str, int] = {}
+        """Images whose container ends after a second, with its exit code."""
 
     @property
     def client(self) -> Client:
@@ -306,13 +308,24 @@ class Cluster:
         delay = self.ready_after.get(found.data["spec"]["containers"][0].get("image", ""), 0.0)
         ip = f"10.1.0.{next(self._ips)}"
         self.set_status(namespace, name, "Running", ready=delay == 0, podIP=ip, podIPs=[{"ip": ip}])
-        if delay > 0:
+        image = found.data["spec"]["containers"][0].get("image", "")
+        if image in self.exits:
+            self.clock.call_later(1.0, lambda: self._end(namespace, name, uid, self.exits[image]))
+        elif delay > 0:
             self.clock.call_later(delay, lambda: self._ready(namespace, name, uid))
 
     def _ready(self, namespace: str, name: str, uid: str) -> None:
         found = self.store.get("pods", namespace, name)
         if found is not None and found.uid == uid and found.data["status"]["phase"] == "Running":
             self.set_status(namespace, name, "Running", ready=True)
+
+    def _end(self, namespace: str, name: str, uid: str, code: int) -> None:
+        found = self.store.get("pods", namespace, name)
+        if found is None or found.uid != uid:
+            return
+        terminated = {"exitCode": code, "finishedAt": format_time(self.clock.now())}
+        statuses = [{"name": found.data["spec"]["containers"][0]["name"], "state": {"terminated": terminated}}]
+        self.set_status(namespace, name, "Failed" if code else "Succeeded", ready=False, containerStatuses=statuses)
 
     def _vanish(self, namespace: str, name: str, uid: str) -> None:
         found = self.store.get("pods", namespace, name)

@@ -104,7 +104,8 @@ async def test_spread_over_zones(three: Scheduled) -> None:
         await three.run()
     assert three.why("b") == (
         "0/3 nodes are available: 1 node(s) were unschedulable, "
-        "2 node(s) didn't match pod topology spread constraints. no new claims to deallocate, preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
+        "2 node(s) didn't match pod topology spread constraints. no new claims to deallocate, "
+        "preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
         "2 No preemption victims found for incoming pod."
     )
 

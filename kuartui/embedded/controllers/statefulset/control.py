@@ -24,7 +24,9 @@ Record = Callable[[Obj, str, str, str], None]
 class Round:
     """Lives for one reconcile. `current` and `update` are the revisions to come from and to go to."""
 
-    def __init__(self, client: Client, statefulset: Obj, owned: list[Obj], current: Obj, update: Obj, record: Record):
+    def __init__(
+        self, client: Client, statefulset: Obj, owned: list[Obj], current: Obj, update: Obj, record: Record
+    ) -> None:
         self._client = client
         self._set = statefulset
         self._current, self._update = objects.name_of(current), objects.name_of(update)

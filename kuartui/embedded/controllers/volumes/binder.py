@@ -1,201 +1,312 @@
-"""The persistent volume controller: claims find volumes, volumes follow their claims, and go or stay when those go.
+"""Binds claims and volumes to each other, after pkg/controller/volume/persistentvolume/pv_controller.go.
 
-kubernetes/pkg/controller/volume/persistentvolume/pv_controller.go. Claims of a class that waits for its first consumer
-are left to the scheduler, which picks a volume or a node; everything else is bound here at once.
+One queue for both: claims have a namespace, volumes have none. Volumes of external provisioners are made and deleted by
+`provisioner`; this controller only asks for them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.volumes import matching
-from kuartui.embedded.store import Event
+from kuartui.embedded.controllers.volumes.matching import BIND_COMPLETED, BOUND_BY_CONTROLLER, CLASSES
+from kuartui.embedded.controllers.volumes.reclaim import Reclaimer
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.time import format_time
+from kuartui.embedded.store import Event, EventType
 
 Obj = dict[str, Any]
 
 CLAIMS, VOLUMES = "persistentvolumeclaims", "persistentvolumes"
+IS_DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+PROVISIONER = ("volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner")
 COMPONENT = "persistentvolume-controller"
-STORAGE_PROVISIONER = "volume.kubernetes.io/storage-provisioner"
-BETA_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
 
 
-class ClaimBinder(Controller):
-    """Brings claims to volumes."""
+class BinderController(Controller):
+    """Brings claims and volumes together."""
 
     name = "persistent-volume-binder"
 
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._reclaimer = Reclaimer(self.client, self._event)
+
     def setup(self) -> None:
-        self.watch(CLAIMS, self.enqueue_object)
+        self.watch(CLASSES, self._class_changed)
         self.watch(VOLUMES, self._volume_changed)
-        self.watch(matching.CLASSES, lambda _: self._all_pending())
+        self.watch(CLAIMS, self._claim_changed)
+        self.watch("pods", self._pod_changed)
+
+    def _class_changed(self, event: Event) -> None:
+        if event.type is not EventType.DELETED:
+            self._wake_pending()
 
     def _volume_changed(self, event: Event) -> None:
-        reference = event.obj.data["spec"].get("claimRef")
-        if reference:
-            self.enqueue(reference["namespace"], reference["name"])
-        else:
-            self._all_pending()
-
-    def _all_pending(self) -> None:
-        for claim in self.client.list(CLAIMS):
-            if not matching.bound(claim):
-                self.enqueue(objects.namespace_of(claim), objects.name_of(claim))
-
-    async def reconcile(self, namespace: str, name: str) -> None:
-        claim = self.client.get(CLAIMS, namespace, name)
-        if claim is None or claim["metadata"].get("deletionTimestamp"):
-            return
-        if matching.bound(claim):
-            await self._follow(claim)
-        elif claim["spec"].get("volumeName"):
-            await self._take_named(claim)
-        else:
-            await self._find(claim)
-
-    async def _follow(self, claim: Obj) -> None:
-        """A bound claim keeps its volume; without it, it is lost."""
-        volume = self.client.get(VOLUMES, "", claim["spec"]["volumeName"])
-        if volume is None:
-            await self._phase(claim, "Lost")
-            self._event(
-                claim, "Warning", "ClaimLost", "Bound claim has lost its PersistentVolume. Data on the volume is lost!"
-            )
-            return
-        await self._bind(claim, volume)
-
-    async def _take_named(self, claim: Obj) -> None:
-        """The claim names its volume: bind if that one is free or meant for it."""
-        volume = self.client.get(VOLUMES, "", claim["spec"]["volumeName"])
-        if volume is None:
-            await self._phase(claim, "Pending")
-            return
-        if volume["spec"].get("claimRef") and not matching.names_claim(volume, claim):
-            await self._phase(claim, "Pending")
-            return
-        await self._bind(claim, volume)
-
-    async def _find(self, claim: Obj) -> None:
-        delayed = matching.waits_for_consumer(self.client, claim)
-        node_name = objects.annotations_of(claim).get(matching.SELECTED_NODE)
-        volumes = self.client.list(VOLUMES)
-        reserved = next((volume for volume in volumes if matching.names_claim(volume, claim)), None)
-        if reserved is not None:
-            await self._bind(claim, reserved)
-            return
-        await self._phase(claim, "Pending")
-        if delayed and not node_name:
-            text = "waiting for first consumer to be created before binding"
-            self._event(claim, "Normal", "WaitForFirstConsumer", text)
-            return
-        if not delayed:
-            found = matching.best_volume(claim, volumes)
-            if found is not None:
-                await self._bind(claim, found)
-                return
-        await self._provision(claim)
-
-    async def _provision(self, claim: Obj) -> None:
-        """Ask the class's provisioner, as annotations tell it; say so when there is none."""
-        name = matching.class_of(claim)
-        storage_class = self.client.get(matching.CLASSES, "", name) if name else None
-        if not name:
-            text = "no persistent volumes available for this claim and no storage class is set"
-            self._event(claim, "Normal", "FailedBinding", text)
-            return
-        if storage_class is None:
-            text = f'storageclass.storage.k8s.io "{name}" not found'
-            self._event(claim, "Warning", "ProvisioningFailed", text)
-            return
-        provisioner = storage_class["provisioner"]
-        if provisioner == matching.NO_PROVISIONER:
-            text = f'storageclass "{name}" has no provisioner and no volume fits'
-            self._event(claim, "Normal", "FailedBinding", text)
-            return
-        if objects.annotations_of(claim).get(STORAGE_PROVISIONER) != provisioner:
-            annotations = {STORAGE_PROVISIONER: provisioner, BETA_PROVISIONER: provisioner}
-            await self._patch(CLAIMS, claim, {"metadata": {"annotations": annotations}})
-            text = (
-                f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually "
-                "by the system administrator. If volume creation is delayed, please verify that the provisioner is "
-                "running and correctly registered."
-            )
-            self._event(claim, "Normal", "ExternalProvisioning", text)
-
-    async def _bind(self, claim: Obj, volume: Obj) -> None:
-        """Tie the two together: reference, annotations, phases."""
-        metadata = claim["metadata"]
-        reference = volume["spec"].get("claimRef") or {}
-        if reference.get("uid") != metadata["uid"]:
-            wanted = {
-                "kind": "PersistentVolumeClaim",
-                "namespace": metadata["namespace"],
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-                "apiVersion": "v1",
-                "resourceVersion": metadata["resourceVersion"],
-            }
-            patch: Obj = {"spec": {"claimRef": wanted}}
-            if not reference:
-                patch["metadata"] = {"annotations": {matching.BOUND_BY_CONTROLLER: "yes"}}
-            await self._patch(VOLUMES, volume, patch)
-        if volume.get("status", {}).get("phase") != "Bound":
-            await self._patch(VOLUMES, volume, {"status": {"phase": "Bound"}}, "status")
-        annotations = objects.annotations_of(claim)
-        if claim["spec"].get("volumeName") != objects.name_of(volume) or matching.BIND_COMPLETED not in annotations:
-            marks = {matching.BIND_COMPLETED: "yes"}
-            if not claim["spec"].get("volumeName"):
-                marks[matching.BOUND_BY_CONTROLLER] = "yes"
-            change = {"metadata": {"annotations": marks}, "spec": {"volumeName": objects.name_of(volume)}}
-            await self._patch(CLAIMS, claim, change)
-        status = {
-            "phase": "Bound",
-            "accessModes": volume["spec"].get("accessModes"),
-            "capacity": volume["spec"].get("capacity"),
-        }
-        current = claim.get("status") or {}
-        if any(current.get(key) != value for key, value in status.items()):
-            await self._patch(CLAIMS, claim, {"status": status}, "status")
-
-    async def _phase(self, claim: Obj, phase: str) -> None:
-        if (claim.get("status") or {}).get("phase") != phase:
-            await self._patch(CLAIMS, claim, {"status": {"phase": phase}}, "status")
-
-    async def _patch(self, resource: str, obj: Obj, patch: Obj, subresource: str = "") -> None:
-        await self.client.patch(resource, objects.namespace_of(obj), objects.name_of(obj), patch, subresource)
-
-    def _event(self, claim: Obj, type_: str, reason: str, text: str) -> None:
-        self.client.record(claim, type_, reason, text, COMPONENT)
-
-
-class VolumeReclaimer(Controller):
-    """The phase of a volume: Available until it is claimed, Released when its claim is gone."""
-
-    name = "persistent-volume-reclaimer"
-
-    def setup(self) -> None:
-        self.watch(VOLUMES, self.enqueue_object)
-        self.watch(CLAIMS, self._claim_changed)
+        self.enqueue("", event.obj.key.name)
+        ref = event.obj.data["spec"].get("claimRef")
+        if ref:
+            self.enqueue(ref["namespace"], ref["name"])
+        if event.type is not EventType.DELETED and (not ref or not ref.get("uid")):
+            self._wake_pending()
 
     def _claim_changed(self, event: Event) -> None:
+        self.enqueue_object(event)
         volume = event.obj.data["spec"].get("volumeName")
         if volume:
             self.enqueue("", volume)
+        if event.type is EventType.DELETED:
+            for stored in self.client.store.list(VOLUMES):
+                if (stored.data["spec"].get("claimRef") or {}).get("uid") == event.obj.uid:
+                    self.enqueue("", stored.key.name)
+
+    def _pod_changed(self, event: Event) -> None:
+        """A first consumer changes what a waiting claim says."""
+        if event.type is EventType.ADDED:
+            for name, _ in matching.claims_of(event.obj.data):
+                self.enqueue(event.obj.key.namespace, name)
+
+    def _wake_pending(self) -> None:
+        for stored in self.client.store.list(CLAIMS):
+            if not matching.bound(stored.data):
+                self.enqueue(*stored.key[1:])
 
     async def reconcile(self, namespace: str, name: str) -> None:
+        if namespace:
+            claim = self.client.get(CLAIMS, namespace, name)
+            if claim is not None:
+                await self._claim(claim)
+            return
         volume = self.client.get(VOLUMES, "", name)
-        if volume is None or volume["metadata"].get("deletionTimestamp"):
-            return
-        reference = volume["spec"].get("claimRef")
-        if not reference or not reference.get("uid"):
-            await self._phase(volume, "Available")
-            return
-        claim = self.client.get(CLAIMS, reference["namespace"], reference["name"])
-        if claim is not None and claim["metadata"]["uid"] == reference["uid"]:
-            return
-        await self._phase(volume, "Released")
+        if volume is not None:
+            await self._volume(volume)
 
-    async def _phase(self, volume: Obj, phase: str) -> None:
-        if volume.get("status", {}).get("phase") != phase:
-            await self.client.patch(VOLUMES, "", objects.name_of(volume), {"status": {"phase": phase}}, "status")
+    # Claims
+
+    async def _claim(self, claim: Obj) -> None:
+        if BIND_COMPLETED in objects.annotations_of(claim):
+            await self._bound_claim(claim)
+        elif claim["spec"].get("volumeName"):
+            await self._claim_by_name(claim)
+        elif not objects.being_deleted(claim):
+            await self._claim_any(claim)
+
+    async def _claim_any(self, claim: Obj) -> None:
+        claim = await self._with_default_class(claim)
+        delayed = matching.waits_for_consumer(self.client, claim)
+        volume = matching.best_volume(claim, self.client.list(VOLUMES), delayed=delayed)
+        if volume is not None:
+            await self._bind(volume, claim)
+            return
+        if delayed and matching.SELECTED_NODE not in objects.annotations_of(claim):
+            self._tell_waiting(claim)
+        elif matching.class_of(claim):
+            claim = await self._ask_provisioner(claim)
+        else:
+            text = "no persistent volumes available for this claim and no storage class is set"
+            self._event(claim, "Normal", "FailedBinding", text)
+        await self._claim_phase(claim, "Pending")
+
+    async def _with_default_class(self, claim: Obj) -> Obj:
+        """A claim without a class gets the default one as soon as there is one."""
+        if claim["spec"].get("storageClassName") is not None or matching.BETA_CLASS in objects.annotations_of(claim):
+            return claim
+        defaults = [
+            one
+            for one in self.client.list(CLASSES)
+            if any(objects.annotations_of(one).get(key) == "true" for key in IS_DEFAULT)
+        ]
+        if not defaults:
+            return claim
+        newest = max(defaults, key=objects.created)
+        changed = {**claim, "spec": {**claim["spec"], "storageClassName": objects.name_of(newest)}}
+        return await self.client.update(CLAIMS, changed)
+
+    def _tell_waiting(self, claim: Obj) -> None:
+        users = [
+            objects.name_of(pod)
+            for pod in self.client.list("pods", objects.namespace_of(claim))
+            if not pod["spec"].get("nodeName")
+            and any(name == objects.name_of(claim) for name, _ in matching.claims_of(pod))
+        ]
+        if users:
+            text = f"waiting for pod{'s' if len(users) > 1 else ''} {','.join(users)} to be scheduled"
+            self._event(claim, "Normal", "WaitForPodScheduled", text)
+        else:
+            text = "waiting for first consumer to be created before binding"
+            self._event(claim, "Normal", "WaitForFirstConsumer", text)
+
+    async def _ask_provisioner(self, claim: Obj) -> Obj:
+        name = matching.class_of(claim)
+        storage_class = self.client.get(CLASSES, "", name)
+        if storage_class is None:
+            text = f'storageclass.storage.k8s.io "{name}" not found'
+            self._event(claim, "Warning", "ProvisioningFailed", text)
+            return claim
+        provisioner = storage_class["provisioner"]
+        if provisioner.startswith("kubernetes.io/"):
+            text = f"no volume plugin matched name: {provisioner}"
+            self._event(claim, "Warning", "ProvisioningFailed", text)
+            return claim
+        if any(objects.annotations_of(claim).get(key) != provisioner for key in PROVISIONER):
+            patch = {"metadata": {"annotations": dict.fromkeys(PROVISIONER, provisioner)}}
+            claim = await self.client.patch(CLAIMS, objects.namespace_of(claim), objects.name_of(claim), patch)
+        text = (
+            f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the "
+            "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
+            "correctly registered."
+        )
+        self._event(claim, "Normal", "ExternalProvisioning", text)
+        return claim
+
+    async def _claim_by_name(self, claim: Obj) -> None:
+        volume = self.client.get(VOLUMES, "", claim["spec"]["volumeName"])
+        if volume is None:
+            await self._claim_phase(claim, "Pending")
+        elif not volume["spec"].get("claimRef"):
+            mismatch = _mismatch(volume, claim)
+            if mismatch:
+                text = f'Cannot bind to requested volume "{objects.name_of(volume)}": {mismatch}'
+                self._event(claim, "Warning", "VolumeMismatch", text)
+                await self._claim_phase(claim, "Pending")
+            else:
+                await self._bind(volume, claim)
+        elif matching.names_claim(volume, claim):
+            await self._bind(volume, claim)
+        else:
+            text = f'volume "{objects.name_of(volume)}" already bound to a different claim.'
+            self._event(claim, "Warning", "FailedBinding", text)
+            await self._claim_phase(claim, "Pending")
+
+    async def _bound_claim(self, claim: Obj) -> None:
+        name = claim["spec"].get("volumeName")
+        volume = self.client.get(VOLUMES, "", name) if name else None
+        if volume is None:
+            what = "its" if name else "reference to"
+            text = f"Bound claim has lost {what} PersistentVolume. Data on the volume is lost!"
+            await self._lose(claim, "ClaimLost", text)
+        elif not volume["spec"].get("claimRef") or matching.names_claim(volume, claim):
+            await self._bind(volume, claim)
+        else:
+            text = "Two claims are bound to the same volume, this one is bound incorrectly"
+            await self._lose(claim, "ClaimMisbound", text)
+
+    async def _lose(self, claim: Obj, reason: str, text: str) -> None:
+        if claim.get("status", {}).get("phase") != "Lost":
+            self._event(claim, "Warning", reason, text)
+            await self._claim_phase(claim, "Lost")
+
+    # Both
+
+    async def _bind(self, volume: Obj, claim: Obj) -> None:
+        """Point each to the other; every step may have been done before."""
+        volume = await self._point_volume(volume, claim)
+        await self._volume_phase(volume, "Bound")
+        claim = await self._point_claim(claim, volume)
+        await self._claim_phase(claim, "Bound", volume)
+
+    async def _point_volume(self, volume: Obj, claim: Obj) -> Obj:
+        ref = volume["spec"].get("claimRef") or {}
+        if ref.get("uid") == objects.uid_of(claim):
+            return volume
+        meta = {**volume["metadata"]}
+        if not ref:
+            meta["annotations"] = {**objects.annotations_of(volume), BOUND_BY_CONTROLLER: "yes"}
+        new = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "name": objects.name_of(claim),
+            "namespace": objects.namespace_of(claim),
+            "resourceVersion": claim["metadata"]["resourceVersion"],
+            "uid": objects.uid_of(claim),
+        }
+        spec = {**volume["spec"], "claimRef": new}
+        return await self.client.update(VOLUMES, {**volume, "metadata": meta, "spec": spec})
+
+    async def _point_claim(self, claim: Obj, volume: Obj) -> Obj:
+        annotations = objects.annotations_of(claim)
+        name = objects.name_of(volume)
+        wanted = {BIND_COMPLETED: "yes"}
+        if claim["spec"].get("volumeName") != name:
+            wanted[BOUND_BY_CONTROLLER] = "yes"
+        elif BIND_COMPLETED in annotations:
+            return claim
+        changed = {**claim, "metadata": {**claim["metadata"], "annotations": annotations | wanted}}
+        changed["spec"] = {**claim["spec"], "volumeName": name}
+        return await self.client.update(CLAIMS, changed)
+
+    async def _claim_phase(self, claim: Obj, phase: str, volume: Obj | None = None) -> None:
+        old = claim.get("status") or {}
+        status = {**old, "phase": phase}
+        if volume is not None:
+            status["accessModes"] = volume["spec"].get("accessModes") or []
+            if old.get("phase") != "Bound":
+                status["capacity"] = volume["spec"].get("capacity") or {}
+        elif phase == "Pending":
+            status = {"phase": phase}
+        if status != old:
+            await self.client.update_status(CLAIMS, objects.with_status(claim, status))
+
+    async def _volume_phase(self, volume: Obj, phase: str, message: str = "") -> Obj:
+        old = volume.get("status") or {}
+        if old.get("phase") == phase and old.get("message", "") == message:
+            return volume
+        status = {"phase": phase, "lastPhaseTransitionTime": format_time(self.clock.now())}
+        if message:
+            status["message"] = message
+        return await self.client.update_status(VOLUMES, objects.with_status(volume, status))
+
+    # Volumes
+
+    async def _volume(self, volume: Obj) -> None:
+        ref = volume["spec"].get("claimRef")
+        if not ref or not ref.get("uid"):
+            await self._volume_phase(volume, "Available")
+            return
+        claim = self.client.get(CLAIMS, ref["namespace"], ref["name"])
+        if claim is None or objects.uid_of(claim) != ref["uid"]:
+            await self._release(volume)
+        elif not claim["spec"].get("volumeName"):
+            self.enqueue(ref["namespace"], ref["name"])
+        elif claim["spec"]["volumeName"] == objects.name_of(volume):
+            await self._volume_phase(volume, "Bound")
+        elif BOUND_BY_CONTROLLER in objects.annotations_of(volume):
+            await self._unbind(volume)
+        else:
+            await self._release(volume)
+
+    async def _release(self, volume: Obj) -> None:
+        """The claim is gone: do as the reclaim policy says."""
+        if volume.get("status", {}).get("phase") not in ("Released", "Failed"):
+            volume = await self._volume_phase(volume, "Released")
+        trouble = await self._reclaimer.reclaim(volume)
+        if trouble:
+            await self._volume_phase(volume, "Failed", trouble)
+
+    async def _unbind(self, volume: Obj) -> None:
+        """The claim chose another one."""
+        patch = {"metadata": {"annotations": {BOUND_BY_CONTROLLER: None}}, "spec": {"claimRef": None}}
+        try:
+            await self.client.patch(VOLUMES, "", objects.name_of(volume), patch)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+
+    def _event(self, obj: Obj, type_: str, reason: str, message: str) -> None:
+        self.client.record(obj, type_, reason, message, COMPONENT)
+
+
+def _mismatch(volume: Obj, claim: Obj) -> str:
+    """Why a volume that the claim names will not do (checkVolumeSatisfyClaim)."""
+    if matching.capacity(volume) < matching.requested(claim):
+        return "requested PV is too small"
+    if matching.class_of(volume) != matching.class_of(claim):
+        return "storageClassName does not match"
+    if volume["spec"].get("volumeMode", "Filesystem") != claim["spec"].get("volumeMode", "Filesystem"):
+        return "incompatible volumeMode"
+    if not set(claim["spec"].get("accessModes") or ()) <= set(volume["spec"].get("accessModes") or ()):
+        return "incompatible accessMode"
+    return ""

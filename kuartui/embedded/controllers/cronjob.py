@@ -1,0 +1,215 @@
+"""Starts jobs by the clock, after pkg/controller/cronjob/cronjob_controllerv2.go."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from kuartui.embedded.controllers import objects
+from kuartui.embedded.controllers.pods import namespace_terminating
+from kuartui.embedded.controllers.workload import WorkloadController
+from kuartui.embedded.meta import cron
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.time import format_time, parse_time
+
+Obj = dict[str, Any]
+
+CRONJOBS, JOBS = "cronjobs.batch", "jobs.batch"
+SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+LATE = 0.1  # seconds after the scheduled moment at which we look
+TOO_MANY = 100
+MISSED = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
+
+
+class CronJobController(WorkloadController):
+    """Keeps the jobs of cron jobs."""
+
+    name = "cronjob-controller"
+    resource = CRONJOBS
+    kind = "CronJob"
+    group = "batch"
+
+    def setup(self) -> None:
+        self.watch(CRONJOBS, self.enqueue_object)
+        self.watch(JOBS, self.owned)
+
+    def selector(self, owner: Obj) -> Obj | None:
+        """Cron jobs adopt nothing."""
+        return None
+
+    async def reconcile(self, namespace: str, name: str) -> None:
+        cronjob = self.client.get(CRONJOBS, namespace, name)
+        if cronjob is None:
+            return
+        jobs = [
+            job
+            for job in self.client.owned_by(JOBS, objects.uid_of(cronjob))
+            if objects.controlled_by(job, cronjob) and not objects.being_deleted(job)
+        ]
+        status = objects.copy(cronjob.get("status") or {})
+        self._follow(cronjob, jobs, status)
+        await self._clean_up(cronjob, jobs)
+        if not objects.being_deleted(cronjob):
+            await self._start_if_due(cronjob, status)
+        if not status.get("active"):
+            status.pop("active", None)
+        if status != (cronjob.get("status") or {}):
+            current = self.client.get(CRONJOBS, namespace, name)
+            if current is not None:
+                await self.client.update_status(CRONJOBS, objects.with_status(current, status))
+
+    def _follow(self, cronjob: Obj, jobs: list[Obj], status: Obj) -> None:
+        """Bring the list of active jobs up to date."""
+        active = {ref["uid"]: ref for ref in status.get("active") or ()}
+        for job in jobs:
+            uid, end = objects.uid_of(job), _end(job)
+            if uid not in active and end is None:
+                text = f"Saw a job that the controller did not create or forgot: {objects.name_of(job)}"
+                self.record(cronjob, "Warning", "UnexpectedJob", text)
+            elif uid in active and end is not None:
+                del active[uid]
+                text = f"Saw completed job: {objects.name_of(job)}, condition: {end}"
+                self.record(cronjob, "Normal", "SawCompletedJob", text)
+            completed = job.get("status", {}).get("completionTime")
+            if end == "Complete" and completed and completed > status.get("lastSuccessfulTime", ""):
+                status["lastSuccessfulTime"] = completed
+        known = {objects.uid_of(job) for job in jobs}
+        for uid, ref in list(active.items()):
+            if uid not in known:
+                del active[uid]
+                if self.client.get(JOBS, objects.namespace_of(cronjob), ref["name"]) is None:
+                    self.record(cronjob, "Normal", "MissingJob", f"Active job went missing: {ref['name']}")
+        status["active"] = list(active.values())
+
+    async def _clean_up(self, cronjob: Obj, jobs: list[Obj]) -> None:
+        """Delete the oldest finished jobs beyond the history limits."""
+        spec = cronjob["spec"]
+        limits = (("Complete", spec.get("successfulJobsHistoryLimit")), ("Failed", spec.get("failedJobsHistoryLimit")))
+        for type_, limit in limits:
+            ended = [job for job in jobs if _end(job) == type_]
+            ended.sort(key=lambda job: (job.get("status", {}).get("startTime") or "", objects.name_of(job)))
+            for job in ended[: max(0, len(ended) - limit)] if limit is not None else ():
+                await self._delete(cronjob, job)
+
+    async def _start_if_due(self, cronjob: Obj, status: Obj) -> None:
+        spec, now = cronjob["spec"], self.clock.now()
+        if spec.get("suspend"):
+            return
+        try:
+            zone: tzinfo = ZoneInfo(spec["timeZone"]) if spec.get("timeZone") else UTC
+        except (ZoneInfoNotFoundError, ValueError):
+            text = f'invalid timeZone: "{spec["timeZone"]}": unknown time zone {spec["timeZone"]}'
+            self.record(cronjob, "Warning", "UnknownTimeZone", text)
+            return
+        try:
+            schedule = cron.parse(spec["schedule"])
+        except ValueError as error:
+            text = f'unparseable schedule: "{spec["schedule"]}" : {error}'
+            self.record(cronjob, "Warning", "UnparseableSchedule", text)
+            return
+        due = self._missed(cronjob, status, schedule, now.astimezone(zone))
+        if due is not None:
+            await self._start(cronjob, status, due, now)
+        following = schedule.next(now.astimezone(zone))
+        if following is not None:
+            wait = (following - now).total_seconds() + LATE
+            self.enqueue_after(objects.namespace_of(cronjob), objects.name_of(cronjob), wait)
+
+    def _missed(self, cronjob: Obj, status: Obj, schedule: cron.Schedule, now: datetime) -> datetime | None:
+        """The last scheduled moment that has passed since the last start."""
+        since = parse_time(status.get("lastScheduleTime") or cronjob["metadata"]["creationTimestamp"])
+        patience = cronjob["spec"].get("startingDeadlineSeconds")
+        if patience is not None:
+            since = max(since, now - timedelta(seconds=patience))
+        first = schedule.next(since.astimezone(now.tzinfo))
+        if first is None or first > now:
+            return None
+        second = schedule.next(first)
+        missed = 1
+        if second is not None and second <= now:
+            period = second - first
+            missed = int((now - first) / period) + 1
+            if missed > 3:
+                # near the end only: who counts every moment of a year's absence is late for the next one
+                jumped = schedule.next(now - 2 * period)
+                second = jumped if jumped is not None and jumped <= now else second
+            while second is not None and second <= now:
+                first, second = second, schedule.next(second)
+        if missed > TOO_MANY and patience is None:
+            self.record(cronjob, "Warning", "TooManyMissedTimes", MISSED)
+        return first
+
+    async def _start(self, cronjob: Obj, status: Obj, due: datetime, now: datetime) -> None:
+        patience = cronjob["spec"].get("startingDeadlineSeconds")
+        if patience is not None and due + timedelta(seconds=patience) < now:
+            text = f"Missed scheduled time to start a job: {due.strftime('%a, %d %b %Y %H:%M:%S %z')}"
+            self.record(cronjob, "Warning", "MissSchedule", text)
+            return
+        name = f"{objects.name_of(cronjob)}-{int(due.timestamp()) // 60}"
+        moment = format_time(due)
+        if status.get("lastScheduleTime") == moment or any(ref["name"] == name for ref in status["active"]):
+            return
+        policy = cronjob["spec"].get("concurrencyPolicy", "Allow")
+        if policy == "Forbid" and status["active"]:
+            text = "Not starting job because prior execution is running and concurrency policy is Forbid"
+            self.record(cronjob, "Normal", "JobAlreadyActive", text)
+            return
+        if policy == "Replace":
+            for ref in status["active"]:
+                job = self.client.get(JOBS, objects.namespace_of(cronjob), ref["name"])
+                if job is not None:
+                    await self._delete(cronjob, job)
+            status["active"] = []
+        job = await self._create(cronjob, name, due)
+        if job is None:
+            return
+        ref = {"apiVersion": "batch/v1", "kind": "Job", "namespace": objects.namespace_of(job), "name": name}
+        ref |= {"uid": objects.uid_of(job), "resourceVersion": job["metadata"]["resourceVersion"]}
+        status["active"] = [*status["active"], ref]
+        status["lastScheduleTime"] = moment
+
+    async def _create(self, cronjob: Obj, name: str, due: datetime) -> Obj | None:
+        template = cronjob["spec"]["jobTemplate"]
+        given = template.get("metadata") or {}
+        stamp = due.isoformat() if due.utcoffset() else format_time(due)
+        meta: Obj = {
+            "name": name,
+            "namespace": objects.namespace_of(cronjob),
+            "annotations": {**(given.get("annotations") or {}), SCHEDULED: stamp},
+            "ownerReferences": [objects.controller_reference(cronjob)],
+        }
+        if given.get("labels"):
+            meta["labels"] = given["labels"]
+        job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": template["spec"]}
+        try:
+            made = await self.client.create(JOBS, objects.copy(job))
+        except StatusError as error:
+            if namespace_terminating(error):
+                return None
+            if error.reason == "AlreadyExists":
+                found = self.client.get(JOBS, objects.namespace_of(cronjob), name)
+                return found if found is not None and objects.controlled_by(found, cronjob) else None
+            self.record(cronjob, "Warning", "FailedCreate", f"Error creating job: {error}")
+            raise
+        self.record(cronjob, "Normal", "SuccessfulCreate", f"Created job {name}")
+        return made
+
+    async def _delete(self, cronjob: Obj, job: Obj) -> None:
+        name = objects.name_of(job)
+        try:
+            await self.client.delete(JOBS, objects.namespace_of(job), name, propagation="Background")
+        except StatusError as error:
+            if error.code != 404:
+                self.record(cronjob, "Warning", "FailedDelete", f"Deleted job: {error}")
+                raise
+            return
+        self.record(cronjob, "Normal", "SuccessfulDelete", f"Deleted job {name}")
+
+
+def _end(job: Obj) -> str | None:
+    """Complete, Failed, or None while it runs."""
+    for type_ in ("Complete", "Failed"):
+        if objects.condition_true(job, type_):
+            return type_
+    return None

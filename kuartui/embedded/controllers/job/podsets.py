@@ -1,0 +1,107 @@
+"""A job's pods by what they mean for it, and the making of new ones.
+
+After getNewFinishedPods, isPodFailed and newPodTemplate of pkg/controller/job/job_controller.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from kuartui.embedded.controllers import objects, pods
+from kuartui.embedded.controllers.job import indexes, policy
+from kuartui.embedded.meta.time import parse_time
+
+Obj = dict[str, Any]
+
+FINALIZER = "batch.kubernetes.io/job-tracking"
+
+
+@dataclass(slots=True)
+class PodSets:
+    """`fresh` means ended and not counted yet: it still has the finalizer and the status does not list it."""
+
+    every: list[Obj]
+    active: list[Obj] = field(default_factory=list)
+    terminating: list[Obj] = field(default_factory=list)
+    fresh_succeeded: list[Obj] = field(default_factory=list)
+    fresh_failed: list[Obj] = field(default_factory=list)
+
+
+def sort_out(job: Obj, owned: list[Obj]) -> PodSets:
+    """Look at each pod once."""
+    sets = PodSets(owned)
+    uncounted = job.get("status", {}).get("uncountedTerminatedPods") or {}
+    listed = set(uncounted.get("succeeded") or ()) | set(uncounted.get("failed") or ())
+    for pod in owned:
+        if pods.active(pod):
+            sets.active.append(pod)
+        elif pods.terminating(pod):
+            sets.terminating.append(pod)
+        if FINALIZER not in objects.finalizers(pod) or objects.uid_of(pod) in listed:
+            continue
+        if pods.phase(pod) == "Succeeded":
+            sets.fresh_succeeded.append(pod)
+        elif failed(job, pod):
+            sets.fresh_failed.append(pod)
+    return sets
+
+
+def failed(job: Obj, pod: Obj) -> bool:
+    """Failed, or deleted before it could end (unless replacements wait for that)."""
+    if pods.phase(pod) == "Failed":
+        return True
+    if replaces_failed_only(job):
+        return False
+    return objects.being_deleted(pod) and pods.phase(pod) != "Succeeded"
+
+
+def replaces_failed_only(job: Obj) -> bool:
+    """podReplacementPolicy: Failed; the default with a podFailurePolicy."""
+    given = job["spec"].get("podReplacementPolicy")
+    return bool(given == "Failed" or (given is None and job["spec"].get("podFailurePolicy")))
+
+
+def counted_failures(job: Obj, failed_pods: list[Obj]) -> list[Obj]:
+    """Those that the failure policy does not ignore."""
+    return [pod for pod in failed_pods if policy.judge(job, pod).counts]
+
+
+def finished_at(pod: Obj) -> datetime | None:
+    """When the last container ended."""
+    ends = [
+        terminated["finishedAt"]
+        for status in pod.get("status", {}).get("containerStatuses") or ()
+        if (terminated := (status.get("state") or {}).get("terminated")) and terminated.get("finishedAt")
+    ]
+    if ends:
+        return parse_time(max(ends))
+    stamp = pod["metadata"].get("deletionTimestamp")
+    if stamp:
+        return parse_time(stamp)
+    ready = objects.condition(pod.get("status", {}).get("conditions"), "Ready")
+    return parse_time(ready["lastTransitionTime"]) if ready and ready.get("lastTransitionTime") else None
+
+
+def new_pod(job: Obj, index: int | None, failures: int) -> Obj:
+    """A pod of the job, tracked by a finalizer."""
+    pod = pods.from_template(job["spec"]["template"], job)
+    meta, spec = pod["metadata"], pod["spec"]
+    meta["finalizers"] = [*(meta.get("finalizers") or ()), FINALIZER]
+    if index is None:
+        return pod
+    name = objects.name_of(job)
+    annotations = {**(meta.get("annotations") or {}), indexes.INDEX: str(index)}
+    if job["spec"].get("backoffLimitPerIndex") is not None:
+        annotations[indexes.FAILURES] = str(failures)
+    meta["annotations"] = annotations
+    meta["labels"] = {**(meta.get("labels") or {}), indexes.INDEX: str(index)}
+    meta["generateName"] = pods.prefix_of(f"{name}-{index}")
+    spec["hostname"] = f"{name}-{index}"
+    for container in [*spec["containers"], *(spec.get("initContainers") or ())]:
+        if all(variable["name"] != "JOB_COMPLETION_INDEX" for variable in container.get("env") or ()):
+            source = {"fieldRef": {"fieldPath": f"metadata.labels['{indexes.INDEX}']"}}
+            variable = {"name": "JOB_COMPLETION_INDEX", "valueFrom": source}
+            container["env"] = [*(container.get("env") or ()), variable]
+    return pod

@@ -1,0 +1,128 @@
+"""CronJobs: what is started when, and what is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kuartui.embedded.clock import FastClock
+from kuartui.embedded.controllers.cronjob import CronJobController
+from kuartui.embedded.controllers.garbage_collector import GarbageCollector
+from kuartui.embedded.controllers.job import JobController
+from tests.embedded.controllers.cluster import Cluster
+
+Obj = dict[str, Any]
+
+
+@pytest.fixture
+async def at_noon() -> Any:
+    """Half past noon and ten seconds, on a Monday."""
+    made = Cluster()
+    made.clock = made.memory.clock = FastClock(datetime(2026, 11, 23, 12, 30, 10, tzinfo=UTC))
+    yield made
+    await made.stop()
+
+
+async def ticking(cluster: Cluster, schedule: str = "* * * * *", image: str = "ok", **more: Any) -> None:
+    cluster.exits |= {"ok": 0, "bad": 1}
+    cluster.start(CronJobController(cluster.client), JobController(cluster.client), GarbageCollector(cluster.client))
+    labels = {"tick": "yes"}
+    body = {"nodeName": "n1", "restartPolicy": "Never", "containers": [{"name": "c", "image": image}]}
+    job = {"template": {"metadata": {"labels": labels}, "spec": body}, "selector": {"matchLabels": labels}}
+    job |= {"completions": 1, "parallelism": 1, "backoffLimit": 0}
+    base = {
+        "schedule": schedule,
+        "concurrencyPolicy": "Allow",
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 1,
+    }
+    await cluster.create("cronjobs.batch", "tick", spec=base | more | {"jobTemplate": {"spec": job}})
+    await cluster.run(1)
+
+
+def jobs(cluster: Cluster) -> list[str]:
+    return sorted(job["metadata"]["name"] for job in cluster.client.list("jobs.batch"))
+
+
+def status(cluster: Cluster) -> Obj:
+    found: Obj = cluster.get("cronjobs.batch", "tick").get("status", {})
+    return found
+
+
+async def test_starts_a_job_each_minute_and_forgets_old_ones(at_noon: Cluster) -> None:
+    await ticking(at_noon)
+    assert jobs(at_noon) == []
+    await at_noon.run(50)
+    minute = int(datetime(2026, 11, 23, 12, 31, tzinfo=UTC).timestamp()) // 60
+    assert jobs(at_noon) == [f"tick-{minute}"]
+    job = at_noon.get("jobs.batch", f"tick-{minute}")
+    assert job["metadata"]["annotations"] == {"batch.kubernetes.io/cronjob-scheduled-timestamp": "2026-11-23T12:31:00Z"}
+    assert status(at_noon)["lastScheduleTime"] == "2026-11-23T12:31:00Z"
+    await at_noon.run(5)
+    assert "active" not in status(at_noon)
+    assert status(at_noon)["lastSuccessfulTime"]
+    assert at_noon.events("SawCompletedJob") == [f"Saw completed job: tick-{minute}, condition: Complete"]
+    await at_noon.run(600)
+    assert len(jobs(at_noon)) == 3
+    assert len(at_noon.events("SuccessfulCreate", "CronJob")) == 11
+
+
+async def test_forbids_a_second_while_one_runs(at_noon: Cluster) -> None:
+    await ticking(at_noon, image="forever", concurrencyPolicy="Forbid")
+    await at_noon.run(180)
+    assert len(jobs(at_noon)) == 1
+    assert at_noon.events("JobAlreadyActive")[0] == (
+        "Not starting job because prior execution is running and concurrency policy is Forbid"
+    )
+
+
+async def test_replaces_the_one_that_runs(at_noon: Cluster) -> None:
+    await ticking(at_noon, image="forever", concurrencyPolicy="Replace")
+    await at_noon.run(180)
+    assert len(jobs(at_noon)) == 1
+    assert len(at_noon.events("SuccessfulDelete", "CronJob")) == 2
+    assert [ref["name"] for ref in status(at_noon)["active"]] == jobs(at_noon)
+
+
+async def test_a_time_zone_shifts_the_schedule(at_noon: Cluster) -> None:
+    await ticking(at_noon, schedule="35 13 * * *", timeZone="Europe/Berlin")
+    await at_noon.run(280)
+    assert jobs(at_noon) == []
+    await at_noon.run(20)
+    assert len(jobs(at_noon)) == 1
+
+
+async def test_suspended_and_unreadable_ones_do_nothing(at_noon: Cluster) -> None:
+    await ticking(at_noon, suspend=True)
+    await at_noon.run(300)
+    assert jobs(at_noon) == []
+    await at_noon.edit("cronjobs.batch", "tick", {"spec": {"suspend": False, "schedule": "never"}})
+    await at_noon.run(1)
+    assert at_noon.events("UnparseableSchedule") == [
+        'unparseable schedule: "never" : expected exactly 5 fields, found 1: [never]'
+    ]
+
+
+async def test_after_a_pause_only_the_last_missed_run_is_made_up_for(at_noon: Cluster) -> None:
+    await ticking(at_noon, suspend=True)
+    await at_noon.run(600)
+    await at_noon.edit("cronjobs.batch", "tick", {"spec": {"suspend": False}})
+    await at_noon.run(1)
+    assert len(jobs(at_noon)) == 1
+    assert status(at_noon)["lastScheduleTime"] == "2026-11-23T12:40:00Z"
+
+
+async def test_too_late_is_too_late(at_noon: Cluster) -> None:
+    await ticking(at_noon, schedule="31 12 * * *", suspend=True, startingDeadlineSeconds=30)
+    await at_noon.run(120)
+    await at_noon.edit("cronjobs.batch", "tick", {"spec": {"suspend": False}})
+    await at_noon.run(5)
+    assert jobs(at_noon) == []
+
+
+async def test_failed_ones_have_their_own_limit(at_noon: Cluster) -> None:
+    await ticking(at_noon, image="bad")
+    await at_noon.run(400)
+    assert len(jobs(at_noon)) == 1

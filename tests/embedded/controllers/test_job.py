@@ -1,0 +1,191 @@
+"""Jobs: completions, failures, policies, and pods that are counted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.embedded.controllers.garbage_collector import GarbageCollector
+from kuartui.embedded.controllers.job import JobController, indexes
+from kuartui.embedded.controllers.ttl import TTLController
+from tests.embedded.controllers.cluster import Cluster
+
+Obj = dict[str, Any]
+KEYS = ("active", "succeeded", "failed", "completedIndexes", "failedIndexes")
+
+
+async def started(cluster: Cluster, image: str = "ok", pod: Obj | None = None, **more: Any) -> None:
+    cluster.exits |= {"ok": 0, "bad": 1, "worse": 42}
+    cluster.start(JobController(cluster.client), TTLController(cluster.client), GarbageCollector(cluster.client))
+    labels = {"batch.kubernetes.io/job-name": "j", "batch.kubernetes.io/controller-uid": "u"}
+    body = {"nodeName": "n1", "restartPolicy": "Never", "containers": [{"name": "c", "image": image}]} | (pod or {})
+    template = {"metadata": {"labels": labels}, "spec": body}
+    base = {"parallelism": 1, "completions": 1, "backoffLimit": 6, "completionMode": "NonIndexed"}
+    spec = {key: value for key, value in (base | more).items() if value is not None}
+    selector = {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}
+    await cluster.create("jobs.batch", "j", spec=spec | {"template": template, "selector": selector})
+    await cluster.run(0.5)
+
+
+def status(cluster: Cluster) -> Obj:
+    found: Obj = cluster.get("jobs.batch", "j").get("status", {})
+    return found
+
+
+def numbers(cluster: Cluster) -> Obj:
+    return {key: value for key, value in status(cluster).items() if key in KEYS}
+
+
+def conditions(cluster: Cluster) -> list[tuple[str, str]]:
+    return [(one["type"], one["reason"]) for one in status(cluster).get("conditions", ())]
+
+
+def tracked(cluster: Cluster) -> list[str]:
+    return [pod["metadata"]["name"] for pod in cluster.pods(active=False) if pod["metadata"].get("finalizers")]
+
+
+async def test_runs_to_completion(cluster: Cluster) -> None:
+    await started(cluster, completions=3, parallelism=2)
+    assert numbers(cluster) == {"active": 2}
+    assert len(tracked(cluster)) == 2
+    await cluster.run(5)
+    assert numbers(cluster) == {"succeeded": 3}
+    assert conditions(cluster) == [("SuccessCriteriaMet", "CompletionsReached"), ("Complete", "CompletionsReached")]
+    assert status(cluster)["completionTime"]
+    assert status(cluster)["uncountedTerminatedPods"] == {}
+    assert (status(cluster)["ready"], status(cluster)["terminating"]) == (0, 0)
+    assert not tracked(cluster)
+    assert len(cluster.pods()) == 3
+    assert cluster.events("Completed") == ["Job completed"]
+
+
+async def test_gives_up_after_the_backoff_limit(cluster: Cluster) -> None:
+    await started(cluster, image="bad", backoffLimit=2)
+    await cluster.run(9)
+    assert numbers(cluster) == {"failed": 1}  # it waits ten seconds before the next
+    await cluster.run(60)
+    assert numbers(cluster) == {"failed": 3}
+    assert conditions(cluster) == [("FailureTarget", "BackoffLimitExceeded"), ("Failed", "BackoffLimitExceeded")]
+    assert cluster.events("BackoffLimitExceeded") == ["Job has reached the specified backoff limit"]
+    assert len(cluster.pods()) == 3
+
+
+async def test_has_a_deadline(cluster: Cluster) -> None:
+    await started(cluster, image="forever", activeDeadlineSeconds=20)
+    await cluster.run(18)
+    assert numbers(cluster) == {"active": 1}
+    await cluster.run(4)
+    assert conditions(cluster) == [("FailureTarget", "DeadlineExceeded"), ("Failed", "DeadlineExceeded")]
+    assert numbers(cluster) == {"failed": 1}
+    assert not cluster.pods()
+
+
+async def test_each_index_once(cluster: Cluster) -> None:
+    await started(cluster, completions=4, parallelism=3, completionMode="Indexed")
+    pod = cluster.pods()[0]
+    assert pod["spec"]["hostname"] == "j-0"
+    assert pod["metadata"]["generateName"] == "j-0-"
+    assert pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] == "0"
+    (variable,) = pod["spec"]["containers"][0]["env"]
+    assert variable["name"] == "JOB_COMPLETION_INDEX"
+    await cluster.run(5)
+    assert numbers(cluster) == {"succeeded": 4, "completedIndexes": "0-3"}
+
+
+async def test_an_index_may_fail_alone(cluster: Cluster) -> None:
+    await started(
+        cluster,
+        image="bad",
+        completions=2,
+        parallelism=2,
+        completionMode="Indexed",
+        backoffLimitPerIndex=1,
+        backoffLimit=None,
+    )
+    await cluster.run(20)
+    assert numbers(cluster) == {"failed": 4, "failedIndexes": "0,1"}
+    assert conditions(cluster)[-1] == ("Failed", "FailedIndexes")
+
+
+async def test_a_failure_policy_decides(cluster: Cluster) -> None:
+    rule = {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}}
+    await started(cluster, image="worse", podFailurePolicy={"rules": [rule]})
+    await cluster.run(3)
+    (target, failed) = status(cluster)["conditions"]
+    assert (target["type"], failed["type"], failed["reason"]) == ("FailureTarget", "Failed", "PodFailurePolicy")
+    name = cluster.pods()[0]["metadata"]["name"]
+    assert (
+        failed["message"]
+        == f"Container c for pod default/{name} failed with exit code 42 matching FailJob rule at index 0"
+    )
+
+
+async def test_ignored_failures_do_not_count(cluster: Cluster) -> None:
+    rule = {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [1]}}
+    await started(cluster, image="bad", backoffLimit=0, podFailurePolicy={"rules": [rule]})
+    await cluster.run(5)
+    assert "failed" not in numbers(cluster)
+    assert conditions(cluster) == []
+    assert len(cluster.pods()) > 1
+
+
+async def test_suspended_until_told_to_run(cluster: Cluster) -> None:
+    await started(cluster, suspend=True)
+    assert conditions(cluster) == [("Suspended", "JobSuspended")]
+    assert not cluster.pods()
+    assert "startTime" not in status(cluster)
+    await cluster.edit("jobs.batch", "j", {"spec": {"suspend": False}})
+    await cluster.run(5)
+    assert conditions(cluster)[-1] == ("Complete", "CompletionsReached")
+    assert cluster.events("Resumed") == ["Job resumed"]
+
+
+async def test_suspending_is_no_failure(cluster: Cluster) -> None:
+    await started(cluster, image="forever", backoffLimit=0)
+    await cluster.edit("jobs.batch", "j", {"spec": {"suspend": True}})
+    await cluster.run(3)
+    assert not cluster.pods(active=False)
+    assert numbers(cluster) == {}
+    assert conditions(cluster) == [("Suspended", "JobSuspended")]
+
+
+async def test_a_work_queue_ends_when_one_has_succeeded_and_all_are_done(cluster: Cluster) -> None:
+    await started(cluster, completions=None, parallelism=3)
+    await cluster.run(5)
+    assert numbers(cluster) == {"succeeded": 3}
+
+
+async def test_success_may_need_less_than_all(cluster: Cluster) -> None:
+    rules = {"rules": [{"succeededIndexes": "0", "succeededCount": 1}]}
+    await started(cluster, completions=3, parallelism=1, completionMode="Indexed", successPolicy=rules)
+    await cluster.run(10)
+    assert conditions(cluster) == [("SuccessCriteriaMet", "SuccessPolicy"), ("Complete", "SuccessPolicy")]
+    assert numbers(cluster)["completedIndexes"] == "0"
+
+
+async def test_parallelism_can_change(cluster: Cluster) -> None:
+    await started(cluster, image="forever", completions=9, parallelism=3)
+    await cluster.edit("jobs.batch", "j", {"spec": {"parallelism": 1}})
+    await cluster.run(2)
+    assert len(cluster.pods()) == 1
+    assert numbers(cluster) == {"active": 1}
+
+
+async def test_finished_jobs_go_in_time(cluster: Cluster) -> None:
+    await started(cluster, ttlSecondsAfterFinished=30)
+    await cluster.run(20)
+    assert status(cluster)["succeeded"] == 1
+    await cluster.run(20)
+    assert cluster.gone("jobs.batch", "j")
+    assert not cluster.pods(active=False)
+
+
+async def test_pods_of_a_deleted_job_do_not_hang(cluster: Cluster) -> None:
+    await started(cluster, image="forever", parallelism=3, completions=3)
+    await cluster.delete("jobs.batch", "j", propagation="Background")
+    await cluster.run(5)
+    assert not cluster.pods(active=False)
+
+
+def test_indexes_are_written_as_ranges() -> None:
+    assert indexes.write({0, 1, 2, 4, 6, 7}) == "0-2,4,6,7"
+    assert indexes.parse("0-2,4,6,7", 7) == {0, 1, 2, 4, 6}

@@ -1,0 +1,239 @@
+"""Claims and volumes: binding, provisioning, reclaiming, growing, protection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kuartui.embedded.controllers.volumes.binder import BinderController
+from kuartui.embedded.controllers.volumes.expansion import ExpansionController
+from kuartui.embedded.controllers.volumes.protection import ClaimProtection, EphemeralVolumes, VolumeProtection
+from kuartui.embedded.controllers.volumes.provisioner import LocalPathProvisioner
+from tests.embedded.controllers.cluster import Cluster
+
+Obj = dict[str, Any]
+KINDS = (
+    BinderController,
+    LocalPathProvisioner,
+    ExpansionController,
+    ClaimProtection,
+    VolumeProtection,
+    EphemeralVolumes,
+)
+
+
+@pytest.fixture
+async def storage() -> Any:
+    made = Cluster()
+    made.start(*(kind(made.client) for kind in KINDS))
+    await made.create("nodes", "n1", metadata={"labels": {"kubernetes.io/hostname": "n1"}})
+    yield made
+    await made.stop()
+
+
+async def volume(cluster: Cluster, name: str, size: str = "2Gi", **more: Any) -> None:
+    spec = {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "storageClassName": "manual"}
+    spec |= {"persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": f"/data/{name}"}}
+    meta = {"finalizers": ["kubernetes.io/pv-protection"], **more.pop("metadata", {})}
+    await cluster.create("persistentvolumes", name, metadata=meta, spec=spec | more)
+
+
+async def claim(cluster: Cluster, name: str = "data", size: str = "1Gi", **more: Any) -> None:
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": size}},
+        "storageClassName": "manual",
+    }
+    spec = {key: value for key, value in (spec | more).items() if value is not None}
+    meta = {"finalizers": ["kubernetes.io/pvc-protection"]}
+    await cluster.create("persistentvolumeclaims", name, metadata=meta, spec=spec)
+    await cluster.run()
+
+
+async def storage_class(cluster: Cluster, name: str, **more: Any) -> None:
+    base = {
+        "provisioner": "rancher.io/local-path",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "reclaimPolicy": "Delete",
+    }
+    await cluster.create("storageclasses.storage.k8s.io", name, **(base | more))
+
+
+def phase(cluster: Cluster, name: str, resource: str = "persistentvolumeclaims") -> str:
+    found: str = cluster.get(resource, name).get("status", {}).get("phase", "")
+    return found
+
+
+async def select(cluster: Cluster, name: str = "data") -> None:
+    annotations = {"volume.kubernetes.io/selected-node": "n1"}
+    await cluster.edit("persistentvolumeclaims", name, {"metadata": {"annotations": annotations}})
+    await cluster.run()
+
+
+async def test_takes_the_smallest_volume_that_fits(storage: Cluster) -> None:
+    await volume(storage, "big", "9Gi")
+    await volume(storage, "small", "500Mi")
+    await volume(storage, "right", "2Gi")
+    await claim(storage)
+    found = storage.get("persistentvolumeclaims", "data")
+    assert found["spec"]["volumeName"] == "right"
+    assert found["status"] == {"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "2Gi"}}
+    assert found["metadata"]["annotations"] == {
+        "pv.kubernetes.io/bind-completed": "yes",
+        "pv.kubernetes.io/bound-by-controller": "yes",
+    }
+    bound = storage.get("persistentvolumes", "right")
+    assert bound["spec"]["claimRef"]["uid"] == found["metadata"]["uid"]
+    assert phase(storage, "right", "persistentvolumes") == "Bound"
+    assert phase(storage, "big", "persistentvolumes") == "Available"
+
+
+async def test_waits_for_what_does_not_fit(storage: Cluster) -> None:
+    await volume(storage, "v", metadata={"labels": {"tier": "silver"}})
+    await claim(storage, "modes", accessModes=["ReadWriteMany"])
+    await claim(storage, "picky", selector={"matchLabels": {"tier": "gold"}})
+    assert phase(storage, "modes") == phase(storage, "picky") == "Pending"
+    assert storage.events("ProvisioningFailed")[0] == 'storageclass.storage.k8s.io "manual" not found'
+    await storage.edit("persistentvolumes", "v", {"metadata": {"labels": {"tier": "gold"}}})
+    await storage.run()
+    assert phase(storage, "picky") == "Bound"
+
+
+async def test_without_a_class(storage: Cluster) -> None:
+    await claim(storage, storageClassName=None)
+    assert (
+        storage.events("FailedBinding")[0]
+        == "no persistent volumes available for this claim and no storage class is set"
+    )
+    await storage_class(
+        storage, "standard", metadata={"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
+    )
+    await storage.run()
+    assert storage.get("persistentvolumeclaims", "data")["spec"]["storageClassName"] == "standard"
+
+
+async def test_a_volume_may_be_reserved_for_a_claim(storage: Cluster) -> None:
+    await volume(storage, "v", storageClassName="", claimRef={"namespace": "default", "name": "data"})
+    await claim(storage, "other", storageClassName="")
+    assert phase(storage, "other") == "Pending"
+    await claim(storage, storageClassName="")
+    assert phase(storage, "data") == "Bound"
+
+
+async def test_a_claim_may_name_its_volume(storage: Cluster) -> None:
+    await volume(storage, "v", size="500Mi")
+    await claim(storage, volumeName="v")
+    assert storage.events("VolumeMismatch")[0] == 'Cannot bind to requested volume "v": requested PV is too small'
+
+
+async def test_retained_volumes_are_released_and_can_be_freed(storage: Cluster) -> None:
+    await volume(storage, "v")
+    await claim(storage)
+    await storage.delete("persistentvolumeclaims", "data")
+    await storage.run()
+    assert storage.gone("persistentvolumeclaims", "data")
+    assert phase(storage, "v", "persistentvolumes") == "Released"
+    await claim(storage, "next")
+    assert phase(storage, "next") == "Pending"
+    await storage.edit("persistentvolumes", "v", {"spec": {"claimRef": None}})
+    await storage.run()
+    assert phase(storage, "next") == "Bound"
+
+
+async def test_nobody_can_delete_a_hand_made_volume_for_us(storage: Cluster) -> None:
+    await volume(storage, "v", persistentVolumeReclaimPolicy="Delete")
+    await claim(storage)
+    await storage.delete("persistentvolumeclaims", "data")
+    await storage.run()
+    assert storage.get("persistentvolumes", "v")["status"]["message"] == (
+        "host_path deleter only supports /tmp/.+ but received provided /data/v"
+    )
+
+
+async def test_a_volume_is_provisioned_where_its_pod_goes(storage: Cluster) -> None:
+    await storage_class(storage, "standard")
+    await claim(storage, storageClassName="standard")
+    assert storage.events("WaitForFirstConsumer")[0] == "waiting for first consumer to be created before binding"
+    await select(storage)
+    found = storage.get("persistentvolumeclaims", "data")
+    name = f"pvc-{found['metadata']['uid']}"
+    assert found["spec"]["volumeName"] == name
+    assert phase(storage, "data") == "Bound"
+    made = storage.get("persistentvolumes", name)
+    assert made["metadata"]["annotations"]["pv.kubernetes.io/provisioned-by"] == "rancher.io/local-path"
+    assert storage.events("ProvisioningSucceeded") == [f"Successfully provisioned volume {name}"]
+    await storage.delete("persistentvolumeclaims", "data")
+    await storage.run()
+    assert storage.gone("persistentvolumes", name)
+
+
+async def test_the_provisioner_has_its_limits(storage: Cluster) -> None:
+    await storage_class(storage, "standard")
+    await claim(storage, storageClassName="standard", accessModes=["ReadWriteMany"])
+    await select(storage)
+    assert storage.events("ProvisioningFailed")[0] == (
+        'failed to provision volume with StorageClass "standard": Only support ReadWriteOnce access mode'
+    )
+
+
+async def test_a_foreign_provisioner_is_waited_for(storage: Cluster) -> None:
+    await storage_class(storage, "cloud", provisioner="example.com/none", volumeBindingMode="Immediate")
+    await claim(storage, storageClassName="cloud")
+    assert storage.events("ExternalProvisioning")[0].startswith(
+        "Waiting for a volume to be created either by the external provisioner 'example.com/none' or manually"
+    )
+
+
+async def test_a_lost_volume_is_told(storage: Cluster) -> None:
+    await volume(storage, "v")
+    await claim(storage)
+    await storage.edit("persistentvolumes", "v", {"metadata": {"finalizers": None}})
+    await storage.delete("persistentvolumes", "v")
+    await storage.run()
+    assert phase(storage, "data") == "Lost"
+    assert storage.events("ClaimLost") == ["Bound claim has lost its PersistentVolume. Data on the volume is lost!"]
+
+
+async def test_a_claim_in_use_stays(storage: Cluster) -> None:
+    await volume(storage, "v")
+    await claim(storage)
+    volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    await storage.create("pods", "user", spec={"nodeName": "n1", "containers": [{}], "volumes": volumes})
+    await storage.delete("persistentvolumeclaims", "data")
+    await storage.delete("persistentvolumes", "v")
+    await storage.run()
+    assert not storage.gone("persistentvolumeclaims", "data")
+    assert not storage.gone("persistentvolumes", "v")
+    await storage.delete("pods", "user")
+    await storage.run()
+    assert storage.gone("persistentvolumeclaims", "data")
+    assert storage.gone("persistentvolumes", "v")
+
+
+async def test_a_claim_grows_when_a_pod_has_it(storage: Cluster) -> None:
+    await storage_class(storage, "standard", allowVolumeExpansion=True)
+    await claim(storage, storageClassName="standard")
+    await select(storage)
+    await storage.edit("persistentvolumeclaims", "data", {"spec": {"resources": {"requests": {"storage": "5Gi"}}}})
+    await storage.run()
+    found = storage.get("persistentvolumeclaims", "data")
+    assert found["status"]["capacity"] == {"storage": "1Gi"}
+    assert found["status"]["conditions"][0]["type"] == "FileSystemResizePending"
+    assert storage.get("persistentvolumes", found["spec"]["volumeName"])["spec"]["capacity"] == {"storage": "5Gi"}
+    volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    await storage.create("pods", "user", spec={"nodeName": "n1", "containers": [{}], "volumes": volumes})
+    await storage.run()
+    found = storage.get("persistentvolumeclaims", "data")
+    assert found["status"]["capacity"] == {"storage": "5Gi"}
+    assert "conditions" not in found["status"]
+
+
+async def test_ephemeral_volumes_bring_their_claim(storage: Cluster) -> None:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    volumes = [{"name": "scratch", "ephemeral": {"volumeClaimTemplate": template}}]
+    await storage.create("pods", "p", spec={"containers": [{}], "volumes": volumes})
+    await storage.run()
+    made = storage.get("persistentvolumeclaims", "p-scratch")
+    assert made["metadata"]["ownerReferences"][0]["kind"] == "Pod"
+    assert made["metadata"]["labels"] == {"a": "b"}
