@@ -51,6 +51,11 @@ class Request:
     peer: tuple[str, int] = ("", 0)
     scheme: str = "http"
     version: str = "1.1"
+    stream: Stream | None = None
+
+    def gone(self) -> bool:
+        """Whether the client has hung up meanwhile."""
+        return self.stream is not None and self.stream.at_end
 
     @property
     def path(self) -> str:
@@ -154,6 +159,7 @@ async def _read_request(connection: h11.Connection, stream: Stream, scheme: str)
                 stream.remote,
                 scheme,
                 event.http_version.decode(),
+                stream,
             )
             if headers.find("expect").lower() == "100-continue":
                 await stream.write(connection.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")

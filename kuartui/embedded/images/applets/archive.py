@@ -30,7 +30,9 @@ async def tar(process: Process) -> int:
     except tarfile.TarError:
         await process.err("tar: short read\n")
         return 1
-    await process.err("BusyBox v1.36.1 multi-call binary.\n\nUsage: tar c|x|t [-zvmhpO] [-f TARFILE] [-C DIR] [FILE]...\n")
+    await process.err(
+        "BusyBox v1.36.1 multi-call binary.\n\nUsage: tar c|x|t [-zvmhpO] [-f TARFILE] [-C DIR] [FILE]...\n"
+    )
     return 1
 
 
@@ -77,7 +79,9 @@ async def _create(process: Process, flags: str, base: str, where: str, names: li
         for name in names:
             path = posixpath.normpath(posixpath.join(base, name))
             if not process.files.exists(path):
-                await process.err(f"tar: {name}: No such file or directory\ntar: error exit delayed from previous errors\n")
+                await process.err(
+                    f"tar: {name}: No such file or directory\ntar: error exit delayed from previous errors\n"
+                )
                 code = 1
                 continue
             if name.startswith("/"):
@@ -120,7 +124,9 @@ def _add(process: Process, archive: tarfile.TarFile, path: str, name: str, *, fo
 async def _extract(process: Process, flags: str, base: str, data: bytes, names: list[str], strip: int) -> int:
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
-            if names and not any(member.name == name or member.name.startswith(name.rstrip("/") + "/") for name in names):
+            if names and not any(
+                member.name == name or member.name.startswith(name.rstrip("/") + "/") for name in names
+            ):
                 continue
             if "t" in flags:
                 await process.out(member.name + ("/" if member.isdir() else "") + "\n")

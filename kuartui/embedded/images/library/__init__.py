@@ -23,6 +23,9 @@ MODULES = {
     "docker.io/kuartui/loadgen": "demo",
     "docker.io/kuartui/pruner": "demo",
     "registry.k8s.io/pause": "pause",
+    "docker.io/hashicorp/http-echo": "echo",
+    "registry.k8s.io/e2e-test-images/agnhost": "echo",
+    **{f"docker.io/kuartui/{name}": "demo" for name in ("checkout", "loadgen", "pruner", "seal", "slowstart")},
     "registry.k8s.io/coredns/coredns": "coredns",
     "docker.io/coredns/coredns": "coredns",
 }

@@ -1,21 +1,29 @@
-"""kuartui's own demo images: one static binary each, on nothing."""
+"""The project's own images."""
 
 from __future__ import annotations
 
-from kuartui.embedded.images.model import Image, ImageConfig
-from kuartui.embedded.images.programs.demo_checkout import checkout
-from kuartui.embedded.images.programs.demo_loadgen import loadgen
-from kuartui.embedded.images.programs.demo_pruner import pruner
+from kuartui.embedded.images.model import Image, ImageConfig, Program
+from kuartui.embedded.images.programs.checkout import checkout
+from kuartui.embedded.images.programs.demo import seal, slowstart
+from kuartui.embedded.images.programs.loadgen import loadgen
+from kuartui.embedded.images.programs.pruner import pruner
 from kuartui.embedded.images.reference import Reference
 
-PROGRAMS = {"checkout": checkout, "loadgen": loadgen, "pruner": pruner}
+PROGRAMS: dict[str, tuple[Program, int]] = {
+    "checkout": (checkout, 8080),
+    "loadgen": (loadgen, 0),
+    "pruner": (pruner, 8080),
+    "seal": (seal, 0),
+    "slowstart": (slowstart, 8080),
+}
 
 
 def find(reference: Reference) -> Image | None:
-    """The image for a tag."""
-    name = reference.repository.rpartition("/")[2]
-    if reference.tag != "1" or name not in PROGRAMS:
+    """kuartui/NAME:1, static binaries without a shell."""
+    name = reference.path.rpartition("/")[2]
+    if reference.tag not in ("1", "latest") or name not in PROGRAMS:
         return None
-    config = ImageConfig(entrypoint=(f"/{name}",), user="65532:65532", ports=(8080,))
-    programs = {f"/{name}": PROGRAMS[name]}
-    return Image(reference.repository, "1", config, {}, programs, size=6_400_000, memory=8 << 20)
+    program, port = PROGRAMS[name]
+    user = "" if name == "seal" else "65532"
+    config = ImageConfig(entrypoint=(f"/{name}",), user=user, ports=(port,) if port else ())
+    return Image(reference.repository, reference.tag, config, {}, {f"/{name}": program}, size=8 << 20, memory=8 << 20)

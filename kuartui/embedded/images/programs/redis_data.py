@@ -10,6 +10,7 @@ from typing import Any
 
 KEY_OVERHEAD = 90  # bytes per key beside key and value, about what Redis needs
 ELEMENT_OVERHEAD = 24
+FILL_ABOVE = 4096  # bytes of zeros that are only described
 
 OK = "+OK"  # simple strings start with +; bytes are bulk strings, None is nil
 
@@ -25,19 +26,20 @@ SYNTAX = RedisError("ERR syntax error")
 
 
 class Filler:
-    """A long value that is only described: `DEBUG POPULATE` makes thousands of them."""
+    """A long value that is only described, zeros between a start and an end: DEBUG POPULATE and SETRANGE make them."""
 
-    __slots__ = ("size", "text")
+    __slots__ = ("end", "size", "text")
 
-    def __init__(self, text: bytes, size: int) -> None:
+    def __init__(self, text: bytes, size: int, end: bytes = b"") -> None:
         self.text = text
-        self.size = size
+        self.size = size  # without `end`
+        self.end = end
 
     def __len__(self) -> int:
-        return self.size
+        return self.size + len(self.end)
 
     def __bytes__(self) -> bytes:
-        return self.text.ljust(self.size, b"\0")
+        return self.text.ljust(self.size, b"\0") + self.end
 
 
 Value = bytes | Filler | list[bytes] | set[bytes] | dict[bytes, bytes] | dict[bytes, float]
@@ -203,6 +205,32 @@ def append(db: Database, a: Args) -> int:
     value = bytes(db.make(a[0], "string", bytes)) + a[1]
     db.entries[a[0]].value = value
     return len(value)
+
+
+def setrange(db: Database, a: Args) -> int:
+    at = _integer(a[1])
+    if at < 0:
+        raise RedisError("ERR offset is out of range")
+    entry = db.find(a[0], "string")
+    old = entry.value if entry else b""
+    if not a[2]:
+        return len(old)
+    if isinstance(old, bytes) and len(old) <= FILL_ABOVE and at > FILL_ABOVE:
+        # A long run of zeros and a short end: only the end is worth keeping as it is.
+        value: bytes | Filler = Filler(old, at, a[2])
+    else:
+        data = bytes(old).ljust(at, b"\0")
+        value = data[:at] + a[2] + data[at + len(a[2]) :]
+    db.entries[a[0]] = Entry(value, "string", entry.expires if entry else None)
+    return len(value)
+
+
+def getrange(db: Database, a: Args) -> bytes:
+    entry = db.find(a[0], "string")
+    value = bytes(entry.value) if entry else b""
+    start, stop = _integer(a[1]), _integer(a[2])
+    start = max(0, start + len(value) if start < 0 else start)
+    return value[start : (stop + len(value) if stop < 0 else stop) + 1]
 
 
 def strlen(db: Database, a: Args) -> int:
@@ -478,7 +506,7 @@ COMMANDS: dict[str, tuple[Command, int, int | None, bool]] = {
     "get": (get, 1, 1, False), "set": (set_, 2, None, True), "setnx": (setnx, 2, 2, True), "setex": (setex, 3, 3, True),
     "psetex": (psetex, 3, 3, True), "getset": (getset, 2, 2, True), "getdel": (getdel, 1, 1, True),
     "mget": (mget, 1, None, False), "mset": (mset, 2, None, True), "append": (append, 2, 2, True),
-    "strlen": (strlen, 1, 1, False), "incr": (lambda db, a: incrby(db, [a[0], b"1"]), 1, 1, True),
+    "strlen": (strlen, 1, 1, False), "setrange": (setrange, 3, 3, True), "getrange": (getrange, 3, 3, False), "incr": (lambda db, a: incrby(db, [a[0], b"1"]), 1, 1, True),
     "decr": (lambda db, a: incrby(db, [a[0], b"-1"]), 1, 1, True), "incrby": (incrby, 2, 2, True),
     "decrby": (lambda db, a: incrby(db, [a[0], str(-_integer(a[1])).encode()]), 2, 2, True),
     "del": (delete, 1, None, True), "unlink": (delete, 1, None, True), "exists": (exists, 1, None, False),

@@ -48,7 +48,7 @@ def dump(databases: dict[int, Database], version: str, now: float) -> bytes:
 def _value(key: bytes, entry: Entry) -> bytes:
     value = entry.value
     if isinstance(value, Filler):
-        return bytes([FILLER]) + _text(key) + _text(value.text) + _length(value.size)
+        return bytes([FILLER]) + _text(key) + _text(value.text) + _length(value.size) + _text(value.end)
     head = bytes([KINDS[entry.kind]]) + _text(key)
     if entry.kind == "string":
         return head + _text(value)
@@ -115,7 +115,7 @@ def load(data: bytes, database: object) -> None:
 
 def _entry(reader: _Reader, kind: int, expires: float | None) -> Entry:
     if kind == FILLER:
-        return Entry(Filler(reader.text(), reader.length()), "string", expires)
+        return Entry(Filler(reader.text(), reader.length(), reader.text()), "string", expires)
     name = NAMES.get(kind)
     if name is None:
         raise BadFile(f"Unknown RDB encoding type {kind}")

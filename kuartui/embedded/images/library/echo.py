@@ -1,0 +1,40 @@
+"""hashicorp/http-echo and Kubernetes' agnhost."""
+
+from __future__ import annotations
+
+import re
+
+from kuartui.embedded.images.applets import names
+from kuartui.embedded.images.library.alpine import base_files
+from kuartui.embedded.images.library.bases import curl_programs, userland
+from kuartui.embedded.images.model import Image, ImageConfig
+from kuartui.embedded.images.programs.echo import agnhost, http_echo
+from kuartui.embedded.images.reference import Reference
+
+
+def find(reference: Reference) -> Image | None:
+    """The image for a tag."""
+    if reference.path.endswith("http-echo"):
+        if not re.fullmatch(r"latest|alpine|(0\.2\.[0-3]|1\.0(\.0)?|1)", reference.tag or "latest"):
+            return None
+        config = ImageConfig(entrypoint=("/http-echo",), user="65532", ports=(5678,))
+        return Image(
+            reference.repository, reference.tag, config, {}, {"/http-echo": http_echo}, size=5 << 20, memory=4 << 20
+        )
+    if not re.fullmatch(r"2\.\d{1,2}(\.\d+)?", reference.tag):
+        return None
+    programs, direct, commands, shells = userland("alpine")
+    bind = {"/usr/bin/dig": names.dig, "/usr/bin/nslookup": names.bind_nslookup, "/usr/bin/host": names.host}
+    bash = {"/bin/bash": "bash"}
+    return Image(
+        reference.repository,
+        reference.tag,
+        ImageConfig(entrypoint=("/agnhost",), cmd=("pause",)),
+        base_files(),
+        {**programs, **bind, **curl_programs(), "/agnhost": agnhost},
+        direct,
+        commands,
+        {**shells, **bash},
+        size=52 << 20,
+        memory=6 << 20,
+    )
