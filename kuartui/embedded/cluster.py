@@ -93,7 +93,7 @@ class Cluster:
         self._index()
         self._recall_tokens()
         self.parts = Parts(self)
-        self.admission.plugins = self.parts.admission()
+        self.admission.plugins = list(self.parts.admission())
         self._feed_network()
         await bootstrap(self.client, bare=self.spec.bare)
         if self.spec.fast:
@@ -116,9 +116,11 @@ class Cluster:
     async def _serve(self) -> None:
         import uvicorn
 
+        from kuartui.embedded.api.listener import PeerProtocol
+
         config = uvicorn.Config(
             App(self.dispatcher.handle, self.parts.connect),
-            http="httptools",
+            http=PeerProtocol,
             ws="wsproto",
             loop="asyncio",
             lifespan="off",

@@ -108,14 +108,14 @@ def _problems(item: Obj, kind: str, requests: Obj, limits: Obj) -> Iterable[str]
             yield f"minimum {name} usage per {kind} is {least}, but request is {requests[name]}"
         elif name not in requests:
             yield f"minimum {name} usage per {kind} is {least}.  No request is specified"
-        if name in limits and parse(limits[name]) < parse(least):
+        elif name in limits and parse(limits[name]) < parse(least):
             yield f"minimum {name} usage per {kind} is {least}, but limit is {limits[name]}"
     for name, most in sorted((item.get("max") or {}).items()):
         if name not in limits:
             yield f"maximum {name} usage per {kind} is {most}.  No limit is specified"
         elif parse(most) < parse(limits[name]):
             yield f"maximum {name} usage per {kind} is {most}, but limit is {limits[name]}"
-        if name in requests and parse(most) < parse(requests[name]):
+        elif name in requests and parse(most) < parse(requests[name]):
             yield f"maximum {name} usage per {kind} is {most}, but request is {requests[name]}"
     for name, ratio in sorted((item.get("maxLimitRequestRatio") or {}).items()):
         if name not in requests or not parse(requests[name]):

@@ -37,8 +37,8 @@ class ResourceQuota(Plugin):
             await self._charge(attributes, stored.data, new, delta)
 
     async def _charge(self, attributes: Attributes, quota: Obj, new: Obj, delta: Amounts) -> None:
-        hard = {name: parse(value) for name, value in (quota["spec"].get("hard") or {}).items()}
-        if not in_scope(quota["spec"], attributes.resource, new):
+        hard = {name: parse(value) for name, value in ((quota.get("spec") or {}).get("hard") or {}).items()}
+        if not in_scope(quota.get("spec") or {}, attributes.resource, new):
             return
         name = quota["metadata"]["name"]
         if attributes.resource == "pods" and attributes.operation == "CREATE":
@@ -64,7 +64,8 @@ class ResourceQuota(Plugin):
         endpoint = self._rest.resources.storage("resourcequotas")
 
         def change(current: Obj) -> Obj:
-            current.setdefault("status", {})["used"] = {**(current["status"].get("used") or {}), **total}
+            state = current.setdefault("status", {})
+            state["used"] = {**(state.get("used") or {}), **total}
             return current
 
         write = Write(SYSTEM, "kube-apiserver", subresource="status")

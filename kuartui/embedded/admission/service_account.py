@@ -50,7 +50,7 @@ class ServiceAccount(Plugin):
 
 def _mount(spec: Obj) -> None:
     """A projected volume, and its mount in each container that has none there."""
-    containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     bare = [c for c in containers if not any(m.get("mountPath") == MOUNT_PATH for m in c.get("volumeMounts") or ())]
     if not bare:
         return

@@ -59,10 +59,10 @@ class Dispatcher:
             raise errors.path_not_found()
         return await self._verb(request, endpoint)
 
-    def admit(self, request: Request, certificate: Obj | None = None) -> None:
+    def admit(self, request: Request) -> None:
         """Find out who asks for what, and whether they may. Raises 401 and 403."""
         request.info = parse_info(request.method, request.path, request.query)
-        user = self.authenticator.authenticate(request, certificate)
+        user = self.authenticator.authenticate(request)
         request.user = impersonate(request, user, self._may_impersonate)
         self._authorize(request)
 

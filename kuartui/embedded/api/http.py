@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from kuartui.embedded.api.bodies import MAX_BODY
-from kuartui.embedded.api.request import Request, Response, json_response, parse_query
+from kuartui.embedded.api.request import Request, Response, json_response, parse_query, text_response
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.errors import StatusError
 
@@ -54,6 +54,8 @@ class App:
 
 def failure(error: StatusError) -> Response:
     """A Status as an answer."""
+    if error.plain:
+        return text_response(error.plain, error.code)
     response = json_response(error.status(), error.code)
     if error.retry_after:
         response.headers.append(("Retry-After", str(error.retry_after)))
@@ -74,6 +76,7 @@ def _request(scope: Scope, body: bytes) -> Request:
         headers=headers,
         body=body,
         raw_query=raw_query,
+        certificate=scope.get("state", {}).get("peer"),
     )
     request.path = unquote(request.path) if "%" in request.path and "%2F" not in request.path.upper() else request.path
     return request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ class LocalClient:
         matching = labels.from_object(selector)
         return [stored.data for stored in found if matching.matches(stored.data["metadata"].get("labels"))]
 
-    def owned_by(self, resource: str, uid: str) -> list[Obj]:
+    def owned_by(self, resource: str, uid: str) -> builtins.list[Obj]:
         return [stored.data for stored in self.store.by_index(resource, OWNER_INDEX, uid)]
 
     def listen(self, resource: str, listener: Callable[[Event], None]) -> Callable[[], None]:

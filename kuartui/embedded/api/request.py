@@ -61,6 +61,8 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = b""
     raw_query: str = ""
+    certificate: Mapping[str, Any] | None = None
+    """The client's, verified by TLS."""
     user: User = ANONYMOUS
     info: Info = field(default_factory=lambda: Info("", ""))
     warnings: list[str] = field(default_factory=list)
@@ -117,9 +119,9 @@ def parse_info(method: str, path: str, query: Mapping[str, list[str]]) -> Info:
         namespace = rest[1]
     resource, name = rest[0], rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
-    watching = (query.get("watch") or ["false"])[0] not in ("false", "0", "False", "")
+    watching = query.get("watch", ["false"])[0] not in ("false", "0", "False")  # ?watch without a value counts
     if verb == "get" and not name:
-        verb = "watch" if watching or "watch" in query and query["watch"][0] == "" else "list"
+        verb = "watch" if watching else "list"
     elif verb == "get" and watching and not subresource:
         verb = "watch"
     elif verb == "delete" and not name:

@@ -18,8 +18,8 @@ from kuartui.embedded.api import objects
 from kuartui.embedded.api.request import User
 from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.clock import Clock
-from kuartui.embedded.kinds.base import WriteContext
-from kuartui.embedded.meta import apply, errors
+from kuartui.embedded.kinds.base import Strategy, WriteContext
+from kuartui.embedded.meta import apply, errors, zeros
 from kuartui.embedded.meta.apply import Manager
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.store import AlreadyExists, Conflict, NotFound, Store, Stored
@@ -100,15 +100,16 @@ class Rest:
         obj = objects.to_storage(endpoint, obj)
         named = obj.get("metadata", {}).get("name") or obj.get("metadata", {}).get("generateName", "")
         objects.prepare_metadata(endpoint, obj, namespace, self.clock.now())
-        strategy.default(obj)
+        _default(strategy, obj)
         if strategy.has_status:
             obj.pop("status", None)
-            strategy.default(obj)
+            _default(strategy, obj)
         strategy.prepare_create(obj, context)
         attributes = self._attributes(endpoint, "CREATE", namespace, write, obj, None)
         attributes.name = named  # messages of plugins show the prefix of a name to be generated
         await self.admission.mutate(attributes)
-        strategy.default(obj)
+        attributes.name = obj["metadata"].get("name", "")
+        _default(strategy, obj)
         self._check(endpoint, obj, objects.validate_metadata(endpoint, obj) + strategy.validate(obj))
         write.warnings += [*context.warnings, *attributes.warnings, *strategy.warnings(obj, None)]
         attributes.warnings = write.warnings
@@ -192,13 +193,13 @@ class Rest:
         else:
             if strategy.has_status and not write.subresource:
                 _put(new, "status", old.get("status"))
-            strategy.default(new)
+            _default(strategy, new)
             strategy.prepare_update(new, old, context)
             if strategy.generation:
                 objects.bump_generation(endpoint, new, old)
         attributes = self._attributes(endpoint, "UPDATE", space, write, new, old)
         await self.admission.mutate(attributes)
-        strategy.default(new)
+        _default(strategy, new)
         problems = objects.validate_metadata_update(new, old)
         problems += (
             strategy.validate_status_update(new, old)
@@ -378,6 +379,12 @@ def _put(obj: Obj, key: str, value: Any) -> None:
         obj.pop(key, None)
     else:
         obj[key] = value
+
+
+def _default(strategy: Strategy, obj: Obj) -> None:
+    """What the writer left out: the kind's defaults, and the zero values that Go writes."""
+    strategy.default(obj)
+    zeros.fill(obj)
 
 
 def _parts_only(new: Obj, current: Stored, paths: tuple[str, ...]) -> Obj:

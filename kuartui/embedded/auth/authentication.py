@@ -37,9 +37,9 @@ class Authenticator:
         """Accept a static token from now on."""
         self._tokens[token] = user
 
-    def authenticate(self, request: Request, certificate: Obj | None) -> User:
+    def authenticate(self, request: Request) -> User:
         """The sender. Raises 401 for credentials that are wrong; none at all means anonymous."""
-        user = self._certificate_user(certificate)
+        user = self._certificate_user(request.certificate)
         header = request.headers.get("authorization", "")
         if user is None and header[:7].lower() == "bearer ":
             user = self.token_user(header[7:].strip())
@@ -79,7 +79,7 @@ class Authenticator:
             extra["authentication.kubernetes.io/node-uid"] = (private["node"]["uid"],)
         return account_user(namespace, account["name"], account["uid"], extra)
 
-    def _certificate_user(self, certificate: Obj | None) -> User | None:
+    def _certificate_user(self, certificate: Mapping[str, Any] | None) -> User | None:
         if not certificate:
             return None
         names = [pair for part in certificate.get("subject", ()) for pair in part]

@@ -6,7 +6,7 @@ Elliptic curves throughout: RSA keys would cost a noticeable part of a second at
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,6 +89,44 @@ def _issue(
     return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
 
 
+class BadRequest(ValueError):
+    """A certificate signing request that cannot be served."""
+
+
+EXTENDED = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
+
+
+def sign_request(authority: KeyPair, request: bytes, usages: Collection[str], lifetime: timedelta) -> bytes:
+    """A certificate (PEM) for a request (PEM), for usages as the certificates API names them. Raises BadRequest."""
+    try:
+        asked = x509.load_pem_x509_csr(request)
+        if not asked.is_signature_valid:
+            raise BadRequest("the request's signature is not valid")
+        public = asked.public_key()
+    except (ValueError, TypeError) as error:
+        raise BadRequest(f"unable to parse csr: {error}") from error
+    issuer, issuer_key = load(authority)
+    extended = [oid for usage, oid in EXTENDED.items() if usage in usages]
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(asked.subject)
+        .issuer_name(issuer.subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(minutes=5))
+        .not_valid_after(datetime.now(UTC) + lifetime)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(sign=False, encipher="key encipherment" in usages), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    if extended:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+    for extension in asked.extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            builder = builder.add_extension(extension.value, critical=extension.critical)
+    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 def load(pair: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """The parsed certificate and key. Raises ValueError for anything else."""
     key = serialization.load_pem_private_key(pair.key, None)
@@ -112,11 +150,11 @@ def _builder(
     )
 
 
-def _usage(sign: bool) -> x509.KeyUsage:
+def _usage(sign: bool, encipher: bool = True) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
-        key_encipherment=not sign,
+        key_encipherment=encipher and not sign,
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=sign,

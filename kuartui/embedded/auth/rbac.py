@@ -127,7 +127,7 @@ def _resource_matches(rule: Obj, action: Action) -> bool:
 
 
 def _any(allowed: Sequence[str] | None, wanted: str) -> bool:
-    return bool(allowed) and ("*" in allowed or wanted in allowed)
+    return allowed is not None and ("*" in allowed or wanted in allowed)
 
 
 def _path_matches(pattern: str, path: str) -> bool:

@@ -7,12 +7,13 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
-from kuartui.embedded.meta.time import human_duration
+from kuartui.embedded.meta.time import format_time, human_duration
 
 
 @register("certificatesigningrequests.certificates.k8s.io")
 class CertificateSigningRequests(Strategy):
     generation = False
+    parts = {"approval": ("status.conditions",)}  # noqa: RUF012
 
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         spec = obj.setdefault("spec", {})
@@ -25,6 +26,17 @@ class CertificateSigningRequests(Strategy):
 
     def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         new["spec"] = old.get("spec") or {}
+        self._stamp(new, ctx)
+
+    def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        self._stamp(new, ctx)
+
+    def _stamp(self, obj: Obj, ctx: WriteContext) -> None:
+        """Conditions get the times that their writer left out."""
+        now = format_time(ctx.now) if ctx.now else None
+        for condition in (obj.get("status") or {}).get("conditions") or []:
+            condition["lastUpdateTime"] = condition.get("lastUpdateTime") or now
+            condition["lastTransitionTime"] = condition.get("lastTransitionTime") or now
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"spec.signerName": (obj.get("spec") or {}).get("signerName", "")}

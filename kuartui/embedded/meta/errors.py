@@ -44,6 +44,8 @@ class StatusError(Exception):
             if value
         }
         self.retry_after = retry_after
+        self.plain = ""
+        """The whole answer, where it is a text instead of a Status."""
 
     def status(self) -> Obj:
         body: Obj = {
@@ -153,7 +155,9 @@ def unauthorized(message: str = "Unauthorized") -> StatusError:
 
 def path_not_found() -> StatusError:
     """A resource or path that the server does not serve."""
-    return StatusError(404, "NotFound", "the server could not find the requested resource")
+    error = StatusError(404, "NotFound", "the server could not find the requested resource")
+    error.plain = "404 page not found\n"
+    return error
 
 
 def method_not_allowed(resource: str, action: str) -> StatusError:

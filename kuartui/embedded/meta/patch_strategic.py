@@ -28,7 +28,8 @@ def apply(document: dict[str, Any], patch: Any, node: Node) -> dict[str, Any]:
 def _map(original: dict[str, Any], patch: dict[str, Any], node: Node) -> dict[str, Any] | None:
     directive = patch.get(DIRECTIVE)
     if directive == "replace":
-        return _clean({key: value for key, value in patch.items() if key != DIRECTIVE})
+        cleaned: dict[str, Any] = _clean({key: value for key, value in patch.items() if key != DIRECTIVE})
+        return cleaned
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
