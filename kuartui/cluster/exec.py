@@ -65,7 +65,9 @@ def _exit_code(raw: bytes, pod: str) -> int:
         causes = (status.get("details") or {}).get("causes") or []
         code = next((cause["message"] for cause in causes if cause.get("reason") == "ExitCode"), None)
         if code is None:
-            raise ClusterError(f"cannot run a command in pod {pod}: {status.get('message', 'no reason given')}")
+            why = status.get("message", "no reason given")
+            failed, reason = int(status.get("code", 500)), str(status.get("reason", ""))
+            raise ApiError(f"cannot run a command in pod {pod}: {why}", code=failed, reason=reason)
         return int(code)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise ClusterError(f"the command in pod {pod} ended without a status") from error
