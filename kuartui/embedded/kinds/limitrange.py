@@ -6,6 +6,7 @@ from typing import Any
 
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import errors_of
+from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.pod_resources import container_resource_name, is_native, resource_name
 from kuartui.embedded.meta import names, quantity
 from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, required
@@ -21,7 +22,9 @@ class LimitRanges(Strategy):
     generation = False
 
     def default(self, obj: Obj) -> None:
-        for item in (obj.get("spec") or {}).get("limits") or []:
+        missing(obj, spec={})
+        missing(obj["spec"], limits=[])
+        for item in obj["spec"]["limits"]:
             if item.get("type") == "Container":
                 limits = {**(item.get("max") or {}), **(item.get("default") or {})}
                 requests = {**(item.get("min") or {}), **limits, **(item.get("defaultRequest") or {})}

@@ -55,7 +55,7 @@ def default_spec(spec: Obj) -> None:
     empty(spec, dnsPolicy="ClusterFirst")
     empty(spec, restartPolicy="Always")
     empty(spec, schedulerName="default-scheduler")
-    missing(spec, securityContext={}, terminationGracePeriodSeconds=30)
+    missing(spec, containers=[], securityContext={}, terminationGracePeriodSeconds=30)
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:
         spec["serviceAccountName"] = spec["serviceAccount"] = account

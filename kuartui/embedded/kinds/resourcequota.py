@@ -7,6 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.pod_resources import amount, resource_name
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 
@@ -14,6 +15,9 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 @register("resourcequotas")
 class ResourceQuotas(Strategy):
     generation = False
+
+    def default(self, obj: Obj) -> None:
+        missing(obj, spec={})
 
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, Path("spec")

@@ -60,6 +60,6 @@ def test_time_zone_of_the_question_counts() -> None:
     ],
 )
 def test_errors(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         cron.parse(text)
     assert str(caught.value) == message

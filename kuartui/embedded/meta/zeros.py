@@ -1,0 +1,136 @@
+"""What Go's encoder writes although nobody set it.
+
+A field without `omitempty` is always there: "" or 0 or false or null. A struct that is no pointer is always there too,
+as `{}` at least, omitempty or not. So every object has a `status`, every container `resources: {}`, every event
+`reportingComponent: ""`. Which fields those are is known from the protobuf facts.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+from kuartui.embedded import data
+
+Obj = dict[str, Any]
+
+_META = "k8s.io.apimachinery.pkg.apis.meta.v1."
+_TIMES = (_META + "Time", _META + "MicroTime")
+_RAW = {_META + "FieldsV1", "k8s.io.apimachinery.pkg.runtime.RawExtension"}
+_OPAQUE = {_META + "ObjectMeta", _META + "LabelSelector", *_RAW}
+_NULL_LISTS = {  # lists without omitempty, shown as null
+    ("autoscaling.v2.HorizontalPodAutoscalerStatus", "currentMetrics"),
+    ("discovery.v1.EndpointSlice", "endpoints"),
+    ("discovery.v1.EndpointSlice", "ports"),
+    ("rbac.v1.ClusterRole", "rules"),
+    ("rbac.v1.Role", "rules"),
+}
+_SCALARS: dict[str, Any] = {
+    "string": "",
+    "bool": False,
+    "int32": 0,
+    "int64": 0,
+    "double": 0,
+    "k8s.io.apimachinery.pkg.api.resource.Quantity": "0",
+    "k8s.io.apimachinery.pkg.util.intstr.IntOrString": 0,
+}
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What to do with objects of one message."""
+
+    zeros: list[tuple[str, Any]] = field(default_factory=list)
+    structs: list[str] = field(default_factory=list)
+    inside: list[tuple[str, str, str]] = field(default_factory=list)
+    """(field, "one", "list" or "map", its message) for what has to be looked into."""
+
+
+def fill(obj: Obj) -> None:
+    """Write out the zero values of an object (in place); custom resources have none."""
+    group, _, version = obj.get("apiVersion", "").rpartition("/")
+    definition = data.definitions().get((group, version, obj.get("kind", "")))
+    if definition:
+        _fill(obj, data.message_name(definition))
+
+
+def _fill(obj: Obj, message: str) -> None:
+    plan = _plan(message)
+    for name, zero in plan.zeros:
+        if name not in obj:
+            obj[name] = zero
+    for name in plan.structs:
+        if obj.get(name) is None:
+            obj[name] = {}
+    for name, shape, inner in plan.inside:
+        value = obj.get(name)
+        if not value and shape != "one":
+            continue
+        if shape == "one":
+            if isinstance(value, dict):
+                _fill(value, inner)
+        else:
+            for item in value if shape == "list" else value.values():  # type: ignore[union-attr]
+                if isinstance(item, dict):
+                    _fill(item, inner)
+
+
+@functools.cache
+def _plan(message: str) -> _Plan:
+    plan = _Plan()
+    for name, facts in _facts(message).items():
+        kind = facts["t"]
+        omitted, many = facts.get("omitempty", False), facts.get("repeated") or facts.get("map")
+        if many:
+            if (message.removeprefix("k8s.io.api."), name) in _NULL_LISTS:
+                plan.zeros.append((name, None))
+        elif not facts.get("ptr") and _is_plain(message, name):
+            if kind in _TIMES:
+                plan.zeros.append((name, None))
+            elif kind in _SCALARS:
+                if not omitted or "." in kind:
+                    plan.zeros.append((name, _SCALARS[kind]))
+            elif kind in data.protobuf() and kind not in _RAW:
+                plan.structs.append(name)
+        if _matters(kind, frozenset((message,))):
+            plan.inside.append((name, "list" if facts.get("repeated") else "map" if facts.get("map") else "one", kind))
+    return plan
+
+
+def _matters(message: str, above: frozenset[str]) -> bool:
+    """Whether there is anything to fill in at any depth."""
+    if message in _OPAQUE or message not in data.protobuf() or message in above or message in _TIMES:
+        return False
+    for name, facts in _facts(message).items():
+        many = facts.get("repeated") or facts.get("map")
+        if not many and not facts.get("ptr") and _is_plain(message, name):
+            struct = facts["t"] in data.protobuf() and facts["t"] not in _SCALARS
+            if struct or "." in facts["t"] or not facts.get("omitempty"):
+                return True
+        if _matters(facts["t"], above | {message}):
+            return True
+    return False
+
+
+def _is_plain(message: str, name: str) -> bool:
+    """Whether the schema agrees that the field is no pointer: it then has a default, or is a time, or is required."""
+    schema = data.schemas().get("io.k8s." + message.removeprefix("k8s.io."), {})
+    shape = schema.get("properties", {}).get(name, {})
+    wrapped = shape.get("allOf") or [{}]
+    reference: str = wrapped[0].get("$ref", "")
+    time = reference.endswith((".meta.v1.Time", ".meta.v1.MicroTime"))
+    amount = reference.endswith((".resource.Quantity", ".intstr.IntOrString"))
+    return "default" in shape or time or amount or name in schema.get("required", ())
+
+
+@functools.cache
+def _facts(message: str) -> dict[str, Obj]:
+    """Facts by JSON name; those of inlined structs belong to their parent."""
+    found: dict[str, Obj] = {}
+    for name, facts in data.protobuf().get(message, {}).items():
+        if facts.get("inline"):
+            found.update(_facts(facts["t"]))
+        else:
+            found[facts.get("json", name)] = facts
+    return found

@@ -1,0 +1,61 @@
+"""Zero values that Go writes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kuartui.embedded.meta import zeros
+
+
+@pytest.mark.parametrize(
+    ("obj", "added"),
+    [
+        (
+            {"apiVersion": "apps/v1", "kind": "DaemonSet"},
+            {
+                "status": {
+                    **dict.fromkeys(
+                        ("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"), 0
+                    )
+                }
+            },
+        ),
+        ({"apiVersion": "v1", "kind": "Event"}, {"reportingComponent": "", "eventTime": None, "source": {}}),
+        ({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}, {"rules": None}),
+        ({"apiVersion": "v1", "kind": "ResourceQuota"}, {"spec": {}, "status": {}}),
+    ],
+)
+def test_what_is_always_there(obj: dict[str, Any], added: dict[str, Any]) -> None:
+    zeros.fill(obj)
+    assert {key: obj[key] for key in added} == added
+
+
+def test_inside_of_lists() -> None:
+    pod: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {},
+        "spec": {"containers": [{"name": "c"}]},
+        "status": {"containerStatuses": [{"name": "c"}], "conditions": [{"type": "Ready"}]},
+    }
+    zeros.fill(pod)
+    assert pod["spec"]["containers"] == [{"name": "c", "resources": {}}]
+    status = pod["status"]["containerStatuses"][0]
+    assert (status["state"], status["lastState"], status["restartCount"]) == ({}, {}, 0)
+    assert pod["status"]["conditions"][0]["lastProbeTime"] is None
+    assert pod["metadata"] == {}
+
+
+def test_what_may_be_left_out_is() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    before = dict(secret)
+    zeros.fill(secret)
+    assert secret == before
+
+
+def test_custom_resources_are_left_alone() -> None:
+    custom = {"apiVersion": "example.com/v1", "kind": "Pod"}
+    zeros.fill(custom)
+    assert custom == {"apiVersion": "example.com/v1", "kind": "Pod"}
