@@ -131,7 +131,7 @@ def _tokens(text: str) -> Iterator[Token]:
             yield word, start, True
         else:
             word = ""
-            while at < size and not text[at].isspace() and text[at] not in ";{" or word.endswith("$"):
+            while (at < size and not text[at].isspace() and text[at] not in ";{") or word.endswith("$"):
                 if at >= size:
                     break
                 if text[at] == "{" and word.endswith("$"):

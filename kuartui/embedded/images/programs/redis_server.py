@@ -239,7 +239,7 @@ class RedisServer:
                 else "Short read or OOM loading DB. Unrecoverable error, aborting now.",
                 "#",
             )
-            await self.log(f"Fatal error loading the DB, check server logs. Exiting.", "#")
+            await self.log("Fatal error loading the DB, check server logs. Exiting.", "#")
             raise ProcessExit(1) from None
         count = sum(len(db.entries) for db in self.databases.values())
         await self.log(f"Loading RDB produced by version {self.version}")

@@ -1,0 +1,235 @@
+"""python: a few programs that manifests run with it, honestly few.
+
+`python -m http.server` serves files. `python -c CODE` understands the usual memory hog: names bound to a string or bytes
+times a product of numbers, `time.sleep`, `print`, loops over them. Whatever else it is given, it says so and exits 1.
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+from typing import Any
+
+from kuartui.embedded.images.programs.files_server import inside, media_type
+from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.node.runtime.process import Process, ProcessExit
+
+BASE_MEMORY = 9 << 20
+MOST_STEPS = 100_000
+
+
+class Block:
+    """A long string or bytes object that is only measured."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+async def python(process: Process) -> int:
+    """python [-u] (-c CODE | -m http.server [PORT] | FILE | --version)."""
+    words = process.argv[1:]
+    process.memory = BASE_MEMORY
+    while words and words[0] in ("-u", "-B", "-I", "-O", "-q"):
+        words = words[1:]
+    if words[:1] in (["--version"], ["-V"]):
+        await process.out(f"Python {process.env.get('PYTHON_VERSION', '3.12.11')}\n")
+        return 0
+    if words[:2] == ["-m", "http.server"]:
+        return await _http_server(process, words[2:])
+    if words[:1] == ["-c"] and len(words) > 1:
+        return await _run(process, words[1], "<string>")
+    if words:
+        try:
+            text = process.read(words[0]).decode(errors="replace")
+        except OSError as error:
+            await process.err(
+                f"python: can't open file '{process.path(words[0])}': [Errno {error.errno}] {error.strerror}\n"
+            )
+            return 2
+        return await _run(process, text, process.path(words[0]))
+    if process.terminal is None:
+        return 0
+    await process.err("python: no interactive mode here\n")
+    return 1
+
+
+async def _http_server(process: Process, words: list[str]) -> int:
+    port, home = 8000, process.cwd
+    while words:
+        word = words.pop(0)
+        if word in ("-d", "--directory") and words:
+            home = process.path(words.pop(0))
+        elif word in ("-b", "--bind") and words:
+            words.pop(0)
+        elif word.isdigit():
+            port = int(word)
+
+    async def app(request: Request) -> Response:
+        path = inside(home, request.path)
+        status, body, kind = 200, b"", "text/html"
+        if process.files.is_dir(path) and process.files.is_file(posixpath.join(path, "index.html")):
+            path = posixpath.join(path, "index.html")
+        if process.files.is_dir(path):
+            rows = "".join(f'<li><a href="{name}">{name}</a></li>\n' for name in process.files.listdir(path))
+            body = f"<!DOCTYPE HTML>\n<html>\n<body>\n<h1>Directory listing for {request.path}</h1>\n<ul>\n{rows}</ul>\n</body>\n</html>\n".encode()
+        elif process.files.is_file(path):
+            body, kind = process.read(path), media_type(path)
+        else:
+            status, body = 404, b"Error response: File not found\n"
+        now = process.clock.now()
+        await process.err(
+            f'{request.peer[0]} - - [{now:%d/%b/%Y %H:%M:%S}] "{request.method} {request.target} HTTP/{request.version}" {status} -\n'
+        )
+        return reply(status, body, kind)
+
+    try:
+        process.listen(port, server(app, name="SimpleHTTP/0.6 Python/3.12.11"))
+    except OSError as error:
+        await process.err(f"OSError: [Errno {error.errno}] {error.strerror}\n")
+        return 1
+    await process.out(f"Serving HTTP on 0.0.0.0 port {port} (http://0.0.0.0:{port}/) ...\n")
+    await process.signals("INT").get()
+    return 0
+
+
+async def _run(process: Process, text: str, name: str) -> int:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        await process.err(
+            f'  File "{name}", line {error.lineno}\n    {(error.text or "").strip()}\nSyntaxError: {error.msg}\n'
+        )
+        return 1
+    machine = _Machine(process)
+    try:
+        await machine.block(tree.body)
+    except _Unknown as error:
+        await process.err(f"python: this image runs only simple programs, not {error}\n")
+        return 1
+    return 0
+
+
+class _Unknown(Exception):
+    """A construct that is not understood."""
+
+
+class _Machine:
+    """Runs the little Python there is."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._names: dict[str, Any] = {}
+        self._steps = 0
+
+    async def block(self, statements: list[ast.stmt]) -> None:
+        for statement in statements:
+            await self._statement(statement)
+
+    async def _statement(self, node: ast.stmt) -> None:
+        self._steps += 1
+        if self._steps % MOST_STEPS == 0:
+            await self._process.compute(0.1)
+        match node:
+            case ast.Import() | ast.ImportFrom() | ast.Pass():
+                return
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                self._names[name] = await self._value(value)
+            case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=value):
+                self._names[name] = _add(self._names.get(name, 0), await self._value(value))
+            case ast.Expr(value=value):
+                await self._value(value)
+            case ast.While(test=test, body=body):
+                while await self._value(test):
+                    await self.block(body)
+                    self._steps += 1
+                    if self._steps % 1000 == 0:
+                        await self._process.compute(0.01)
+            case ast.For(target=ast.Name(id=name), iter=iterable, body=body):
+                for item in await self._value(iterable):
+                    self._names[name] = item
+                    await self.block(body)
+            case _:
+                raise _Unknown(ast.unparse(node).splitlines()[0])
+        self._measure()
+
+    def _measure(self) -> None:
+        self._process.memory = BASE_MEMORY + sum(_size(value) for value in self._names.values())
+
+    async def _value(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Name(id=name) if name in self._names:
+                return self._names[name]
+            case ast.List(elts=items):
+                return [await self._value(item) for item in items]
+            case ast.BinOp(left=left, op=operator, right=right):
+                return _operate(await self._value(left), operator, await self._value(right))
+            case ast.Compare(left=left, ops=[ast.Lt()], comparators=[right]):
+                return await self._value(left) < await self._value(right)
+            case ast.Call(func=function, args=arguments):
+                return await self._call(ast.unparse(function), [await self._value(a) for a in arguments])
+        raise _Unknown(ast.unparse(node))
+
+    async def _call(self, name: str, arguments: list[Any]) -> Any:
+        if name in ("print", "sys.stdout.write"):
+            await self._process.out(
+                " ".join(str(_size(a)) if isinstance(a, Block) else str(a) for a in arguments) + "\n"
+            )
+        elif name in ("time.sleep", "sleep"):
+            self._measure()
+            await self._process.clock.sleep(float(arguments[0]))
+        elif name in ("bytearray", "bytes") and arguments and isinstance(arguments[0], int):
+            return Block(arguments[0])
+        elif name == "range":
+            return range(*arguments)
+        elif name == "len":
+            return arguments[0].size if isinstance(arguments[0], Block) else len(arguments[0])
+        elif name in ("exit", "sys.exit"):
+            raise ProcessExit(int(arguments[0]) if arguments else 0)
+        elif name.endswith(".append") and isinstance(self._names.get(name[:-7]), list):
+            self._names[name[:-7]].append(arguments[0])
+        elif name in ("signal.pause", "threading.Event().wait"):
+            await self._process.clock.sleep(3.2e9)
+        else:
+            raise _Unknown(f"{name}()")
+        return None
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, Block):
+        return value.size
+    if isinstance(value, str | bytes):
+        return len(value)
+    return sum(_size(item) for item in value) if isinstance(value, list) else 0
+
+
+def _add(left: Any, right: Any) -> Any:
+    if isinstance(left, Block) or isinstance(right, Block):
+        return Block(_size(left) + _size(right))
+    return left + right
+
+
+def _operate(left: Any, operator: ast.operator, right: Any) -> Any:
+    for text, count in ((left, right), (right, left)):
+        if isinstance(operator, ast.Mult) and isinstance(text, str | bytes | Block) and isinstance(count, int):
+            size = _size(text) * count
+            return Block(size) if size > 4096 or isinstance(text, Block) else text * count
+    if isinstance(operator, ast.Add):
+        return _add(left, right)
+    if not isinstance(left, int | float) or not isinstance(right, int | float):
+        raise _Unknown("this arithmetic")
+    match operator:
+        case ast.Sub():
+            return left - right
+        case ast.Mult():
+            return left * right
+        case ast.Div():
+            return left / right
+        case ast.FloorDiv():
+            return left // right
+        case ast.LShift() if 0 <= right < 64 and abs(left) < 1 << 64:
+            return int(left) << int(right)
+        case ast.Pow() if 0 <= right < 64 and abs(left) < 1 << 64:
+            return left**right
+    raise _Unknown("this arithmetic")
