@@ -125,6 +125,8 @@ class Dispatcher:
             raise StatusError(
                 405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
             )
+        if endpoint.strategy.deprecated:
+            request.warnings.append(endpoint.strategy.deprecated)
         return await verbs[info.verb](request, endpoint)
 
     # Reading

@@ -93,6 +93,8 @@ class Strategy:
     """Whether a deletion answers with the object instead of a Status."""
     scale_paths: tuple[str, str, str] = ("spec.replicas", "status.replicas", "spec.selector")
     """Where the scale subresource finds the wanted and the current number, and the selector ("" for none)."""
+    deprecated: str = ""
+    """A `Warning:` on each request, reads too, where the API itself is deprecated."""
     parts: dict[str, tuple[str, ...]] = {}
     """What an update through a subresource may change, as dotted paths: {"finalize": ("spec.finalizers",)}."""
 

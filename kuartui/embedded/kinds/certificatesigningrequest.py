@@ -13,7 +13,7 @@ from kuartui.embedded.meta.time import format_time, human_duration
 @register("certificatesigningrequests.certificates.k8s.io")
 class CertificateSigningRequests(Strategy):
     generation = False
-    parts = {"approval": ("status.conditions",)}  # noqa: RUF012
+    parts = {"approval": ("status.conditions",)}
 
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         spec = obj.setdefault("spec", {})

@@ -13,6 +13,7 @@ from kuartui.embedded.kinds.base import Obj, Strategy, register
 class ComponentStatuses(Strategy):
     has_status = False
     generation = False
+    deprecated = "v1 ComponentStatus is deprecated in v1.19+"
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         for condition in obj.get("conditions") or []:

@@ -24,6 +24,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, required
 class Endpoints(Strategy):
     has_status = False
     generation = False
+    deprecated = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
     def default(self, obj: Obj) -> None:
         for subset in obj.get("subsets") or []:
@@ -45,9 +46,6 @@ class Endpoints(Strategy):
             for place, port in enumerate(ports):
                 errors += _port(port, len(ports) > 1, (at / "ports").index(place))
         return errors
-
-    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
-        return ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [cells.name(obj), format_endpoints(obj), cells.age(obj, now)]

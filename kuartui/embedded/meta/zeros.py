@@ -1,8 +1,9 @@
-"""What Go's encoder writes although nobody set it.
+"""What Go's encoder writes although nobody set it, and leaves out although somebody did.
 
 A field without `omitempty` is always there: "" or 0 or false or null. A struct that is no pointer is always there too,
 as `{}` at least, omitempty or not. So every object has a `status`, every container `resources: {}`, every event
-`reportingComponent: ""`. Which fields those are is known from the protobuf facts.
+`reportingComponent: ""`. The zero values of `omitempty` fields that are no pointers vanish, in writes from inside of
+the process too, which are not decoded. Which fields those are is known from the protobuf facts.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class _Plan:
     """What to do with objects of one message."""
 
     zeros: list[tuple[str, Any]] = field(default_factory=list)
+    vanishing: set[str] = field(default_factory=set)
     structs: list[str] = field(default_factory=list)
     inside: list[tuple[str, str, str]] = field(default_factory=list)
     """(field, "one", "list" or "map", its message) for what has to be looked into."""
@@ -57,6 +59,8 @@ def fill(obj: Obj) -> None:
 
 def _fill(obj: Obj, message: str) -> None:
     plan = _plan(message)
+    for name in [key for key, value in obj.items() if not value and key in plan.vanishing]:
+        del obj[name]
     for name, zero in plan.zeros:
         if name not in obj:
             obj[name] = zero
@@ -71,7 +75,7 @@ def _fill(obj: Obj, message: str) -> None:
             if isinstance(value, dict):
                 _fill(value, inner)
         else:
-            for item in value if shape == "list" else value.values():  # type: ignore[union-attr]
+            for item in value if shape == "list" else value.values():
                 if isinstance(item, dict):
                     _fill(item, inner)
 
@@ -93,24 +97,12 @@ def _plan(message: str) -> _Plan:
                     plan.zeros.append((name, _SCALARS[kind]))
             elif kind in data.protobuf() and kind not in _RAW:
                 plan.structs.append(name)
-        if _matters(kind, frozenset((message,))):
+        struct = "." in kind and not many
+        if omitted and not struct and (many or not facts.get("ptr")):
+            plan.vanishing.add(name)
+        if kind in data.protobuf() and kind not in _OPAQUE and kind not in _TIMES and _facts(kind):
             plan.inside.append((name, "list" if facts.get("repeated") else "map" if facts.get("map") else "one", kind))
     return plan
-
-
-def _matters(message: str, above: frozenset[str]) -> bool:
-    """Whether there is anything to fill in at any depth."""
-    if message in _OPAQUE or message not in data.protobuf() or message in above or message in _TIMES:
-        return False
-    for name, facts in _facts(message).items():
-        many = facts.get("repeated") or facts.get("map")
-        if not many and not facts.get("ptr") and _is_plain(message, name):
-            struct = facts["t"] in data.protobuf() and facts["t"] not in _SCALARS
-            if struct or "." in facts["t"] or not facts.get("omitempty"):
-                return True
-        if _matters(facts["t"], above | {message}):
-            return True
-    return False
 
 
 def _is_plain(message: str, name: str) -> bool:

@@ -59,3 +59,21 @@ def test_custom_resources_are_left_alone() -> None:
     custom = {"apiVersion": "example.com/v1", "kind": "Pod"}
     zeros.fill(custom)
     assert custom == {"apiVersion": "example.com/v1", "kind": "Pod"}
+
+
+def test_zero_values_of_optional_fields_vanish() -> None:
+    pod: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "spec": {
+            "nodeName": "",
+            "hostNetwork": False,
+            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c", "readOnly": False}}],
+            "containers": [{"name": "c", "ports": [], "securityContext": {"privileged": False}}],
+        },
+    }
+    zeros.fill(pod)
+    spec = pod["spec"]
+    assert set(spec) == {"volumes", "containers"}
+    assert spec["volumes"][0]["persistentVolumeClaim"] == {"claimName": "c"}
+    assert spec["containers"][0]["securityContext"] == {"privileged": False}, "a pointer to false is no zero value"
