@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 WORD = re.compile(r"[A-Za-z0-9_.\-/\[]+")
@@ -21,12 +22,12 @@ class Script:
 
     text: str
 
-    @property
+    @cached_property
     def words(self) -> frozenset[str]:
         """Everything that could be a command's name."""
         return frozenset(WORD.findall(self.text))
 
-    @property
+    @cached_property
     def opaque(self) -> bool:
         """Whether it may run commands that its text doesn't name: computed names, other scripts, eval."""
         return OPAQUE.search(self.text) is not None
