@@ -155,7 +155,8 @@ class PodSubresources:
             except NoSuchContainer as error:
                 raise remotecommand.CommandFailed(f"unable to upgrade connection: {error}") from error
             except ExecError as error:
-                raise remotecommand.CommandFailed(str(error)) from error
+                text = f"error executing command in container: failed to exec in container: {error}"
+                raise remotecommand.CommandFailed(text) from error
 
         return run
 

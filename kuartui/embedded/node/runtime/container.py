@@ -184,7 +184,7 @@ class Container:
         """Run a command beside the first process; its exit code. Raises ExecError. Cancelling kills it."""
         if self.state is not State.RUNNING:
             raise ExecError(
-                f'failed to exec in container: failed to create exec "{secrets.token_hex(32)}": '
+                f'failed to create exec "{secrets.token_hex(32)}": '
                 "cannot exec in a stopped container"
             )
         env, cwd = self._environment(), self._cwd()
@@ -194,8 +194,8 @@ class Container:
             program, argv = self._find(argv, env, cwd)
         except programs.NotExecutable as error:
             raise ExecError(
-                f'failed to exec in container: failed to start exec "{secrets.token_hex(32)}": OCI runtime exec failed: '
-                f"exec failed: unable to start container process: {error}"
+                f'failed to start exec "{secrets.token_hex(32)}": OCI runtime exec failed: exec failed: '
+                f"unable to start container process: {error}"
             ) from None
         terminal = Terminal(io.stdout, io.stdin, io.resize) if io.tty else None
         if terminal is not None:
@@ -239,6 +239,11 @@ class Container:
         self.cpu.resize(resources.cpu_limit or self.sandbox.cores)
         self._memory_limit = resources.memory_limit
         self.check_memory()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of working set of all its processes."""
+        return self._memory()
 
     def disk_usage(self) -> int:
         """Bytes on the node's disk: what it wrote beside its image and its volumes, and its log."""

@@ -305,7 +305,8 @@ class Files:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
         uid, gid = volume.owner(inner)
-        return Stat(info["file_type"], info["mode"], info["size"], uid, gid, info["modified"])
+        size = 4096 if info["file_type"] == "directory" else info["size"]
+        return Stat(info["file_type"], info["mode"], size, uid, gid, info["modified"])
 
     @staticmethod
     def _is_file(fs: FileSystem, path: str) -> bool:

@@ -197,8 +197,10 @@ def _proc(spec: ContainerSpec, now: datetime) -> Volume:
         ("/1/comm", posixpath.basename(spec.argv[0] if spec.argv else "")[:15] + "\n"),
         (
             "/1/status",
-            f"Name:\t{posixpath.basename(spec.argv[0] if spec.argv else '')}\nState:\tS (sleeping)\nPid:\t1\n"
-            f"PPid:\t0\nCapInh:\t0000000000000000\nCapPrm:\t{CAPABILITIES}\nCapEff:\t{CAPABILITIES}\nCapBnd:\t{CAPABILITIES}\n",
+            (
+                f"Name:\t{posixpath.basename(spec.argv[0] if spec.argv else '')}\nState:\tS (sleeping)\nPid:\t1\n"
+                f"PPid:\t0\nCapInh:\t0000000000000000\nCapPrm:\t{CAPABILITIES}\nCapEff:\t{CAPABILITIES}\nCapBnd:\t{CAPABILITIES}\n"
+            ),
         ),
         ("/uptime", "1.00 4.00\n"),
         ("/loadavg", "0.00 0.01 0.05 1/200 1\n"),

@@ -32,7 +32,7 @@ class StartError(RuntimeFailure):
 
 
 class ExecError(RuntimeFailure):
-    """An exec that could not start; the stream ends with an internal error that carries this text."""
+    """An exec that could not start; what CRI reports after `failed to exec in container: `."""
 
 
 @dataclass(frozen=True, slots=True)
