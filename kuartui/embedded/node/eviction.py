@@ -69,8 +69,7 @@ class EvictionManager:
         worker.evict(message)
 
     def _look_at_memory(self, workers: list[PodWorker]) -> None:
-        used = {worker: sum(_memory(worker).values()) for worker in workers}
-        available = self._memory - SYSTEM_MEMORY - sum(used.values())
+        available = self._memory - SYSTEM_MEMORY - sum(sum(_memory(worker).values()) for worker in workers)
         now = self._services.clock.monotonic()
         short = available < RESERVE
         if short:
@@ -80,19 +79,19 @@ class EvictionManager:
             (self.pressure.add if pressed else self.pressure.discard)("MemoryPressure")
             self._report()
         if short and workers:
-            worst = max(workers, key=lambda worker: _rank(worker, used[worker]))
+            worst = max(workers, key=_rank)
             threshold = f"Threshold quantity: {_size(RESERVE)}, available: {max(0, available) >> 10}Ki. "
             self._evict(worst, f"The node was low on resource: memory. {threshold}{_consumption(worst)}")
 
 
-def _rank(worker: PodWorker, used: int) -> tuple[bool, int, Decimal]:
+def _rank(worker: PodWorker) -> tuple[bool, int, Decimal]:
     """Above its request first, then the lower priority, then the larger excess."""
-    excess = Decimal(used) - pod_requests(worker.pod).get("memory", Decimal(0))
+    excess = Decimal(sum(_memory(worker).values())) - pod_requests(worker.pod).get("memory", Decimal(0))
     return excess > 0, -int(worker.pod["spec"].get("priority") or 0), excess
 
 
 def _memory(worker: PodWorker) -> dict[str, int]:
-    return {run.name: run.living.usage().memory_bytes for run in worker.state.active() if run.container}
+    return {run.name: run.container.memory for run in worker.state.active() if run.container}
 
 
 def _consumption(worker: PodWorker) -> str:

@@ -16,7 +16,7 @@ from kuartui.embedded.node.runtime.volumes import walk
 
 Obj = dict[str, Any]
 
-NODE_DIRECTORIES = ["/etc", "/home", "/mnt", "/opt", "/root", "/srv", "/tmp", "/usr", "/var/lib", "/var/log"]  # noqa: S108 (virtual)
+NODE_DIRECTORIES = ["/etc", "/home", "/mnt", "/opt", "/root", "/srv", "/tmp", "/usr", "/var/lib", "/var/log"]
 
 
 class Disks:
