@@ -13,6 +13,7 @@ from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
 
 if TYPE_CHECKING:
+    from kuartui.game.events import Mode
     from kuartui.game.level import Level, LevelCard
     from kuartui.play.view import AttemptView, HintView, Result
 
@@ -89,7 +90,7 @@ def start(
     async def run() -> AttemptView:
         store = Store()
         try:
-            mode = "practice" if practice else "ranked"
+            mode: Mode = "practice" if practice else "ranked"
             session = await begin(level, cluster=choose(cluster), store=store, mode=mode, report=narrate)
             try:
                 return session.snapshot()

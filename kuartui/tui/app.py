@@ -102,8 +102,12 @@ class KuartuiApp(App[int]):
 
     def place(self) -> str:
         """home, play or result."""
-        names = {HomeScreen: "home", PlayScreen: "play", ResultScreen: "result"}
-        return next((names[type(s)] for s in reversed(self.screen_stack) if type(s) in names), "home")
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, PlayScreen):
+                return "play"
+            if isinstance(screen, ResultScreen):
+                return "result"
+        return "home"
 
     def action_help(self) -> None:
         place = self.place()
@@ -127,7 +131,7 @@ class KuartuiApp(App[int]):
                 await screen.session.close()
         self.exit(0)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """Nothing is behind home."""
 
     def action_copy_or_nothing(self) -> None:

@@ -50,7 +50,7 @@ class ResourceQuota(Plugin):
             return
         status = quota.get("status", {}).get("used") or {}
         used = {key: parse(status.get(key, "0")) for key in charged}
-        over = sorted(key for key in charged if ZERO < charged[key] and hard[key] < used[key] + charged[key])
+        over = sorted(key for key in charged if charged[key] > ZERO and hard[key] < used[key] + charged[key])
         if over:
 
             def show(amounts: Amounts) -> str:

@@ -44,7 +44,7 @@ class App:
             response = await self._handle(request)
         except StatusError as error:
             response = failure(error)
-        except Exception as error:  # noqa: BLE001  the server's edge: one bad request must not end the process
+        except Exception as error:
             log.exception("%s %s", request.method, request.path)
             response = failure(errors.internal(str(error) or type(error).__name__))
         for warning in dict.fromkeys(request.warnings):

@@ -74,7 +74,7 @@ class Request:
     def flag(self, name: str) -> bool:
         """A boolean parameter as Go's strconv reads it; present without a value counts as true."""
         found = self.query.get(name)
-        return bool(found) and found[0] not in ("0", "false", "False", "FALSE", "f", "F")
+        return found is not None and found[0] not in ("0", "false", "False", "FALSE", "f", "F")
 
 
 @dataclass(slots=True)

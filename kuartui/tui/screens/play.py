@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -200,16 +201,25 @@ class PlayScreen(Screen[None]):
             self.notify("there are no more hints", markup=False)
             return
         question = f"The next hint costs {view.next_hint_cost} points. Take it?"
-        self.app.push_screen(Confirm(question, "Take it"), lambda yes: self._run("hint") if yes else None)
+        self.app.push_screen(Confirm(question, "Take it"), self._if_yes("hint"))
 
     def action_reset(self) -> None:
         question = "Set the level up anew? What you did is undone; the clock runs on."
-        self.app.push_screen(Confirm(question, "Reset"), lambda yes: self._run("reset") if yes else None)
+        self.app.push_screen(Confirm(question, "Reset"), self._if_yes("reset"))
 
     def action_finish(self) -> None:
         view = self.session.snapshot()
         question = f"End the level now, with {view.score.total} points?"
-        self.app.push_screen(Confirm(question, "Finish"), lambda yes: self._run("finish") if yes else None)
+        self.app.push_screen(Confirm(question, "Finish"), self._if_yes("finish"))
+
+    def _if_yes(self, what: str) -> Callable[[bool | None], None]:
+        """What a dialog calls with its answer."""
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._run(what)
+
+        return answered
 
     @work(exit_on_error=False, group="act")
     async def _run(self, what: str) -> None:

@@ -89,7 +89,7 @@ def find(reference: Reference) -> Image | None:
 async def _exec_entrypoint(process: object) -> int:
     from kuartui.embedded.node.runtime.process import Process
 
-    assert isinstance(process, Process)  # noqa: S101 - for the type checker; imported late to keep this module light
+    assert isinstance(process, Process)
     program, process.argv = process.container.find(process.argv[1:], process)
     return await program(process)
 

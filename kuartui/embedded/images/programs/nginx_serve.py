@@ -195,7 +195,9 @@ class Site:
                 found = re.search(args[0], exchange.uri)
                 if not found:
                     continue
-                new = re.sub(r"\$(\d)", lambda m: found.group(int(m[1])) or "", self.expand(exchange, args[1]))
+                new = re.sub(
+                    r"\$(\d)", lambda m, found=found: found.group(int(m[1])) or "", self.expand(exchange, args[1])
+                )
                 flag = args[2] if len(args) > 2 else ""
                 if flag in ("redirect", "permanent") or new.startswith(("http://", "https://")):
                     return self._redirect(exchange, 301 if flag == "permanent" else 302, new)
