@@ -96,7 +96,7 @@ class Round:
         text = f"Create Pod {name} in StatefulSet {objects.name_of(self._set)} successful"
         self._record(self._set, "Normal", "SuccessfulCreate", text)
         await self.claims.align(number, scaled_away=False)
-        return self._ordered
+        return bool(self._ordered)
 
     def _needs_old_revision(self, number: int) -> bool:
         strategy = self._set["spec"].get("updateStrategy") or {}
