@@ -7,7 +7,7 @@ k8s.io/apimachinery/pkg/util/managedfields. Objects are in the version that the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kuartui.embedded.meta import fieldset
@@ -42,6 +42,7 @@ class Entry:
     manager: Manager
     fields: Fields
     time: str
+    raw: Obj | None = field(default=None, compare=False)  # as stored, while nothing in it has changed
 
 
 def read(obj: Obj | None) -> list[Entry]:
@@ -52,7 +53,7 @@ def read(obj: Obj | None) -> list[Entry]:
             raw.get("manager", ""), raw.get("operation", ""), raw.get("apiVersion", ""), raw.get("subresource", "")
         )
         if raw.get("fieldsType") == "FieldsV1" and manager.operation in (APPLY, UPDATE):
-            entries.append(Entry(manager, fieldset.from_fields_v1(raw.get("fieldsV1")), raw.get("time", "")))
+            entries.append(Entry(manager, fieldset.from_fields_v1(raw.get("fieldsV1")), raw.get("time", ""), raw))
     return entries
 
 
@@ -67,6 +68,8 @@ def write(obj: Obj, entries: Iterable[Entry]) -> None:
 
 
 def _raw(entry: Entry) -> Obj:
+    if entry.raw is not None:
+        return entry.raw
     manager = entry.manager
     raw: Obj = {
         "apiVersion": manager.api_version,
@@ -88,14 +91,16 @@ def track(old: Obj | None, new: Obj, node: Node, manager: Manager, now: str, res
         write(new, [])  # a writer that sets an empty list wipes all
         return
     entries = read(old) if old is not None else read(new)
-    before = fieldset.values(old, node, whole=True) if old is not None else {}
-    after = fieldset.values(new, node, whole=True)
+    before, after = _differing(old or {}, new, node)
     changed = {
         path
         for path, value in after.items()
         if (path not in before or before[path] != value) and not fieldset.starts(path, reset)
     }
     removed = frozenset(path for path in before if path not in after)
+    if not changed and not removed:
+        write(new, entries)
+        return
     result: list[Entry] = []
     mine: Entry | None = None
     for entry in entries:
@@ -106,14 +111,21 @@ def track(old: Obj | None, new: Obj, node: Node, manager: Manager, now: str, res
     owned = ((mine.fields if mine else frozenset()) - removed) | changed
     if mine is None or owned != mine.fields:
         mine = Entry(manager, frozenset(owned), now)
-    elif mine:
-        mine = replace(mine, fields=frozenset(owned))
     write(new, [*result, mine])
 
 
 def _less(entry: Entry, paths: Iterable[Path]) -> Entry:
-    gone = set(paths)
-    return replace(entry, fields=frozenset(path for path in entry.fields if path not in gone))
+    kept = entry.fields.difference(paths)
+    return entry if len(kept) == len(entry.fields) else replace(entry, fields=kept, raw=None)
+
+
+def _differing(old: Obj, new: Obj, node: Node) -> tuple[dict[Path, Any], dict[Path, Any]]:
+    """The values of both, without the top-level fields that are equal: no path in them has changed."""
+    equal = {key for key, value in new.items() if key in old and old[key] == value}
+    return (
+        fieldset.values({key: value for key, value in old.items() if key not in equal}, node, whole=True),
+        fieldset.values({key: value for key, value in new.items() if key not in equal}, node, whole=True),
+    )
 
 
 def apply(
@@ -152,14 +164,14 @@ def apply(
         raise _conflict(clashes)
     if clashes:
         others = [_less(entry, differs) for entry in others]
-    merged = _merge(live or {}, _without(patch, reset), node)
+    merged: Obj = _merge(live or {}, _without(patch, reset), node)
     dropped = (mine.fields if mine else frozenset()) - frozenset(wanted)
     held: set[Path] = {path for entry in others for path in entry.fields} | set(wanted)
     for path in sorted(dropped, key=len, reverse=True):
         if not any(other[: len(path)] == path for other in held):
             _remove(merged, path, node)
     still = fieldset.values(merged, node, whole=True)
-    others = [replace(entry, fields=frozenset(p for p in entry.fields if p in still)) for entry in others]
+    others = [replace(entry, fields=frozenset(p for p in entry.fields if p in still), raw=None) for entry in others]
     owned = frozenset(wanted)
     stamp = mine.time if mine and mine.fields == owned and not differs and not dropped else now
     write(merged, [*others, Entry(manager, owned, stamp)])
