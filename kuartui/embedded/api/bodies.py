@@ -259,7 +259,7 @@ def _converter_error(why: str) -> str:
     if not found:
         return why
     got, wanted = found.groups()
-    if wanted in ("bool", "string", "float64") or wanted.startswith(("int", "uint")) and "." not in wanted:
+    if wanted in ("bool", "string", "float64") or (wanted.startswith(("int", "uint")) and "." not in wanted):
         return f"unrecognized type: {wanted}"
     kind = "slice" if wanted.startswith("[]") else "map" if wanted.startswith("map[") else "struct"
     given = {"number": "int64", "object": "map", "array": "slice"}.get(got, got)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.api import bodies, reading, tables
+from kuartui.embedded.api import bodies, negotiate, objects, reading, watching
 from kuartui.embedded.api.discovery import VERSION, Discovery
 from kuartui.embedded.api.openapi import OpenApi
 from kuartui.embedded.api.request import Info, Request, Response, User, json_response, parse_info, text_response
@@ -17,7 +17,7 @@ from kuartui.embedded.auth.authentication import Authenticator, impersonate
 from kuartui.embedded.auth.rbac import Action, Authorizer, forbidden_text
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.errors import StatusError
-from kuartui.embedded.store import Stored
+from kuartui.embedded.store import Key, Stored
 
 Obj = dict[str, Any]
 
@@ -132,52 +132,13 @@ class Dispatcher:
     # Reading
 
     async def _list(self, request: Request, endpoint: Endpoint) -> Response:
-        page = reading.list_page(self.rest, endpoint, _namespace(request, endpoint), request)
-        return self._page(request, endpoint, page)
-
-    def _page(self, request: Request, endpoint: Endpoint, page: reading.Page) -> Response:
-        kind = _accept(request)
-        if kind == "table":
-            body = tables.table(endpoint, page, self.rest.clock.now(), request.param("includeObject", "Metadata"))
-            return Response(200, body, TABLE_TYPE)
-        if kind == "partial":
-            items = [tables.partial(stored.data) for stored in page.items]
-            meta = {"resourceVersion": str(page.revision)}
-            value = {
-                "kind": "PartialObjectMetadataList",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": meta,
-                "items": items,
-            }
-            return json_response(value)
-        return Response(200, reading.list_bytes(endpoint, page, endpoint.resource.list_kind))
+        return reading.list_(self.rest, endpoint, request)
 
     async def _get(self, request: Request, endpoint: Endpoint) -> Response:
-        stored = self.rest.get(endpoint, request.info.namespace, request.info.name)
-        return self._one(request, endpoint, stored)
-
-    def _one(self, request: Request, endpoint: Endpoint, stored: Stored, status: int = 200) -> Response:
-        kind = _accept(request)
-        if kind == "table":
-            page = reading.Page([stored], stored.rv)
-            body = tables.table(endpoint, page, self.rest.clock.now(), request.param("includeObject", "Metadata"))
-            return Response(status, body, TABLE_TYPE)
-        if kind == "partial":
-            return json_response(tables.partial(stored.data), status)
-        return Response(status, reading.object_bytes(endpoint, stored))
+        return reading.get(self.rest, endpoint, request)
 
     async def _watch(self, request: Request, endpoint: Endpoint) -> Response:
-        namespace = _namespace(request, endpoint)
-        kind = _accept(request)
-        if kind == "table":
-            events = tables.TableEvents(endpoint, request.param("includeObject", "Metadata"), self.rest.clock.now)
-            watcher = reading.Watcher(self.rest, endpoint, namespace, request, events)
-            watcher.encode_bookmark = events.bookmark  # type: ignore[method-assign]
-            return Response(200, content_type=TABLE_TYPE, stream=watcher.stream())
-        watcher = reading.Watcher(
-            self.rest, endpoint, namespace, request, lambda _, stored: reading.object_bytes(endpoint, stored)
-        )
-        return Response(200, stream=watcher.stream())
+        return watching.watch(self.rest, endpoint, request)
 
     # Writing
 
@@ -198,21 +159,19 @@ class Dispatcher:
         )
 
     def _answer(self, request: Request, endpoint: Endpoint, obj: Obj, status: int = 200) -> Response:
+        """What was written, in the wanted form."""
+        want = negotiate.wanted(request)
+        if not want.as_:
+            return negotiate.respond(request, obj, status, want)
         metadata = obj["metadata"]
-        if _accept(request) == "json":
-            return json_response(obj, status)
-        from kuartui.embedded.store import Key
-
-        key = Key(endpoint.resource.name, metadata.get("namespace", ""), metadata.get("name", ""))
-        return self._one(request, endpoint, Stored(key, obj, int(metadata.get("resourceVersion") or 0)), status)
+        key = Key(endpoint.resource.stored, metadata.get("namespace", ""), metadata.get("name", ""))
+        stored = Stored(key, objects.to_storage(endpoint, obj), int(metadata.get("resourceVersion") or 0))
+        return reading.answer(self.rest, endpoint, request, stored, status)
 
     async def _create(self, request: Request, endpoint: Endpoint) -> Response:
         obj = bodies.read_object(request, endpoint)
-        created = await self.rest.create(endpoint, request.info.namespace, obj, self._manager(request, "create"))
+        created = await self.rest.create(endpoint, request.info.namespace, obj, self.write(request))
         return self._answer(request, endpoint, created, 201)
-
-    def _manager(self, request: Request, _: str) -> Write:
-        return self.write(request)
 
     async def _update(self, request: Request, endpoint: Endpoint) -> Response:
         info = request.info
@@ -251,24 +210,23 @@ class Dispatcher:
         write = self.write(request)
         write.dry_run = write.dry_run or bool(options.get("dryRun"))
         obj, gone = await self.rest.delete(endpoint, info.namespace, info.name, options, write)
-        if not gone:
-            return json_response(obj, 200)
-        return json_response(deleted(endpoint, obj))
+        if not gone or endpoint.strategy.returns_deleted:
+            return self._answer(request, endpoint, obj)
+        return negotiate.respond(request, deleted(endpoint, obj))
 
     async def _delete_all(self, request: Request, endpoint: Endpoint) -> Response:
         options = bodies.options_body(request)
-        page = reading.list_page(self.rest, endpoint, _namespace(request, endpoint), request)
-        for stored in page.items:
+        found, metadata = reading.page(self.rest, endpoint, request)
+        for stored in found:
             write = self.write(request)
             try:
                 await self.rest.delete(endpoint, stored.key.namespace, stored.key.name, options, write)
             except StatusError as error:
                 if error.code != 404:
                     raise
-        return Response(200, reading.list_bytes(endpoint, page, endpoint.resource.list_kind))
-
-
-TABLE_TYPE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        items = [objects.from_storage(endpoint, stored.data) for stored in found]
+        head = {"kind": endpoint.resource.list_kind, "apiVersion": endpoint.api_version, "metadata": metadata}
+        return negotiate.respond(request, {**head, "items": items})
 
 
 def deleted(endpoint: Endpoint, obj: Obj) -> Obj:
@@ -278,29 +236,6 @@ def deleted(endpoint: Endpoint, obj: Obj) -> Obj:
     if resource.group:
         details["group"] = resource.group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-
-def _namespace(request: Request, endpoint: Endpoint) -> str | None:
-    return (request.info.namespace or None) if endpoint.resource.namespaced else None
-
-
-def _accept(request: Request) -> str:
-    """json, table or partial: the first wish that can be met. Raises 406."""
-    accept = request.headers.get("accept", "")
-    if not accept:
-        return "json"
-    for clause in accept.split(","):
-        media, *parameters = [part.strip() for part in clause.split(";")]
-        if media not in ("application/json", "*/*", "application/*", "application/yaml"):
-            continue
-        wanted = next((p.partition("=")[2] for p in parameters if p.startswith("as=")), "")
-        if wanted == "Table":
-            return "table"
-        if wanted.startswith("PartialObjectMetadata"):
-            return "partial"
-        if not wanted:
-            return "json"
-    raise errors.not_acceptable(["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"])
 
 
 def _health(path: str, verbose: bool) -> str:

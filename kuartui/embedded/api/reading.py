@@ -1,125 +1,155 @@
-"""Lists and watches: selectors, pages, revisions, bookmarks.
+"""GET of an object and of lists, in all the ways that a client may ask.
 
-https://kubernetes.io/docs/reference/using-api/api-concepts/ and k8s.io/apiserver's etcd3 store and watch cache.
+https://kubernetes.io/docs/reference/using-api/api-concepts/: selectors, paging with limit and continue, consistent
+lists at a resourceVersion, tables, metadata only.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+import binascii
 from typing import Any
 
 import orjson
 
-from kuartui.embedded.api import objects
-from kuartui.embedded.api.request import Request
+from kuartui.embedded.api import negotiate, objects, tables
+from kuartui.embedded.api.negotiate import Wanted
+from kuartui.embedded.api.request import Request, Response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest
-from kuartui.embedded.meta import errors, fields, labels
+from kuartui.embedded.api.selection import Selection, selection
+from kuartui.embedded.meta import errors, fielderr
 from kuartui.embedded.meta.errors import StatusError
-from kuartui.embedded.store import Compacted, Event, EventType, Stored, Watch, WatchOverflow
+from kuartui.embedded.store import Compacted, Stored
 
 Obj = dict[str, Any]
 
-BOOKMARK_SECONDS = 60.0
-INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-TOO_OLD = "too old resource version: {} ({})"
+_LIST_OPTIONS = ("meta.k8s.io", "ListOptions")
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What a list or watch lets through."""
-
-    endpoint: Endpoint
-    labels: labels.Selector
-    fields: tuple[fields.Term, ...]
-    name: str = ""
-
-    def passes(self, stored: Stored) -> bool:
-        if self.name and stored.key.name != self.name:
-            return False
-        if not self.labels.empty and not self.labels.matches(stored.data["metadata"].get("labels")):
-            return False
-        return not self.fields or fields.matches(self.fields, field_values(self.endpoint, stored))
+def get(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
+    """One object."""
+    check_version(rest, request)
+    stored = rest.get(endpoint, request.info.namespace, request.info.name)
+    return answer(rest, endpoint, request, stored)
 
 
-def field_values(endpoint: Endpoint, stored: Stored) -> dict[str, str]:
-    """Selectable fields of an object; computed once per version."""
-    values = stored.cache.get("fields")
-    if values is None:
-        values = {"metadata.name": stored.key.name, "metadata.namespace": stored.key.namespace}
-        values |= endpoint.strategy.fields(stored.data)
-        stored.cache["fields"] = values
-    return values
+def answer(rest: Rest, endpoint: Endpoint, request: Request, stored: Stored, status: int = 200) -> Response:
+    """One object in the wanted form."""
+    want = negotiate.wanted(request)
+    if want.table:
+        include = request.param("includeObject", "Metadata")
+        metadata = {"resourceVersion": str(stored.rv)}
+        body = tables.table(endpoint, [stored], rest.clock.now(), want.version, include, metadata)
+        return _formatted(body, want, status)
+    if want.partial:
+        return _formatted(tables.partial(stored.data, want.version), want, status)
+    return _formatted(objects.raw_in(endpoint, stored), want, status)
 
 
-def selectable(endpoint: Endpoint) -> set[str]:
-    """Names of the fields that a selector may use."""
-    return {"metadata.name", "metadata.namespace", *endpoint.strategy.fields({"metadata": {}})}
+def _formatted(body: bytes, want: Wanted, status: int = 200) -> Response:
+    if want.media == negotiate.YAML:
+        body = negotiate.to_yaml(orjson.loads(body))
+    elif want.pretty:
+        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    return Response(status, body, want.content_type)
 
 
-def read_filter(endpoint: Endpoint, request: Request) -> Filter:
-    """Raises 400 for selectors that make no sense."""
-    try:
-        label_selector = labels.parse(request.param("labelSelector"))
-    except labels.SelectorError as error:
-        raise errors.bad_request(f"unable to parse requirement: {error}") from error
-    try:
-        terms = fields.parse(request.param("fieldSelector"))
-    except fields.FieldSelectorError as error:
-        raise errors.bad_request(str(error)) from error
-    if terms:
-        _check_fields(endpoint, terms)
-    return Filter(endpoint, label_selector, terms, request.info.name)
+def list_(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
+    """A list, a page of one, or its table."""
+    want = negotiate.wanted(request)
+    items, metadata = page(rest, endpoint, request)
+    if want.table:
+        include = request.param("includeObject", "Metadata")
+        return _formatted(tables.table(endpoint, items, rest.clock.now(), want.version, include, metadata), want)
+    if want.partial:
+        head = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{want.version}", "metadata": metadata}
+        parts = [tables.partial(item.data, want.version) for item in items]
+    else:
+        head = {"kind": endpoint.resource.list_kind, "apiVersion": endpoint.api_version, "metadata": metadata}
+        parts = [objects.raw_in(endpoint, item) for item in items]
+    return _formatted(orjson.dumps(head)[:-1] + b',"items":[' + b",".join(parts) + b"]}", want)
 
 
-def _check_fields(endpoint: Endpoint, terms: tuple[fields.Term, ...]) -> None:
-    """Kinds with selectable fields of their own refuse others in other words than those without."""
-    own = endpoint.strategy.fields({"metadata": {}})
-    known = selectable(endpoint)
-    for field, _, _ in terms:
-        if field in known:
-            continue
-        if own:
-            raise errors.bad_request(f"field label not supported: {field}")
-        raise errors.bad_request(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[Stored]
-    revision: int
-    token: str = ""
-    remaining: int | None = None
-
-
-def list_page(rest: Rest, endpoint: Endpoint, namespace: str | None, request: Request) -> Page:
-    """One page of a list. Raises 400 and 410."""
-    passing = read_filter(endpoint, request)
-    _check_revision(rest, request)
-    found = [s for s in _candidates(rest, endpoint, namespace, passing) if passing.passes(s)]
+def page(rest: Rest, endpoint: Endpoint, request: Request) -> tuple[list[Stored], Obj]:
+    """The selected objects (those of one page) and the list's metadata. Raises 400, 410, 504."""
+    chosen = selection(request, endpoint)
     limit = _number(request, "limit")
     token = request.param("continue")
-    revision = rest.store.revision
+    after: tuple[str, str] | None = None
     if token:
-        start, revision = _read_token(token, rest)
-        found = [s for s in found if (s.key.namespace, s.key.name) > start]
-    if not limit or len(found) <= limit:
-        return Page(found, revision)
-    page = found[:limit]
-    exact = passing.labels.empty and not passing.fields
-    remaining = len(found) - limit if exact else None
-    return Page(page, revision, _write_token(page[-1], revision), remaining)
+        if request.param("resourceVersion") not in ("", "0"):
+            raise errors.bad_request("specifying resource version is not allowed when using continue")
+        version, after = _decode_continue(token)
+    else:
+        version = check_version(rest, request)
+    found = _at(rest, endpoint, request.info.namespace, version, after, chosen)
+    selected = found if chosen.everything else [item for item in found if chosen.matches(item)]
+    shown = version if version > 0 else rest.store.revision
+    metadata: Obj = {"resourceVersion": str(shown)}
+    if after is not None:
+        selected = [item for item in selected if (item.key.namespace, item.key.name) > after]
+    if limit and len(selected) > limit:
+        rest_count = len(selected) - limit
+        selected = selected[:limit]
+        last = selected[-1].key
+        metadata["continue"] = _encode_continue(shown, last.namespace, last.name)
+        if chosen.everything:
+            metadata["remainingItemCount"] = rest_count
+    return selected, metadata
 
 
-def _candidates(rest: Rest, endpoint: Endpoint, namespace: str | None, passing: Filter) -> list[Stored]:
-    name = next((value for field, value, equal in passing.fields if field == "metadata.name" and equal), passing.name)
-    if name and (namespace is not None or not endpoint.resource.namespaced):
-        one = rest.store.get(endpoint.resource.stored, namespace or "", name)
-        return [one] if one else []
-    return rest.store.list(endpoint.resource.stored, namespace)
+def _at(
+    rest: Rest, endpoint: Endpoint, namespace: str, version: int, after: tuple[str, str] | None, chosen: Selection
+) -> list[Stored]:
+    """Candidates, as they were at a revision."""
+    resource = endpoint.resource
+    space = (namespace or None) if resource.namespaced else None
+    if version <= 0 or version == rest.store.revision:
+        if chosen.name and (space is not None or not resource.namespaced):
+            one = rest.store.get(resource.stored, space or "", chosen.name)
+            return [one] if one else []
+        return rest.store.list(resource.stored, space)
+    try:
+        return rest.store.list_at(resource.stored, space, version)
+    except Compacted as error:
+        if after is None:
+            raise errors.expired("The resourceVersion for the provided list is too old.") from error
+        raise _continue_expired(after) from error
+
+
+def check_version(rest: Rest, request: Request) -> int:
+    """The revision to read at; 0 for the newest. Raises 400, 422, 504."""
+    asked, match = request.param("resourceVersion"), request.param("resourceVersionMatch")
+    initial = request.param("sendInitialEvents")
+    problems = []
+    if match and match not in ("Exact", "NotOlderThan"):
+        problems.append(fielderr.not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
+    elif match and not asked and not initial:
+        text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        problems.append(fielderr.forbidden("resourceVersionMatch", text))
+    elif match == "Exact" and asked == "0":
+        text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        problems.append(fielderr.forbidden("resourceVersionMatch", text))
+    if problems:
+        raise errors.invalid(*_LIST_OPTIONS, "", problems)
+    if not asked:
+        return 0
+    if not asked.isdigit():
+        text = f"strconv.ParseUint: parsing {fielderr.quote(asked)}: invalid syntax"
+        raise errors.invalid(*_LIST_OPTIONS, "", [fielderr.invalid("resourceVersion", asked, text)])
+    version = int(asked)
+    if version > rest.store.revision:
+        raise too_large(version, rest.store.revision)
+    return version if match == "Exact" or (request.param("limit") and not match and version) else 0
+
+
+def too_large(version: int, current: int) -> StatusError:
+    """A revision that is still to come."""
+    error = errors.timeout(f"Too large resource version: {version}, current: {current}")
+    error.details["causes"] = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    error.details["retryAfterSeconds"] = error.retry_after = 1
+    return error
 
 
 def _number(request: Request, name: str) -> int:
@@ -127,172 +157,32 @@ def _number(request: Request, name: str) -> int:
     if not text:
         return 0
     try:
-        return max(0, int(text))
+        return int(text)
     except ValueError as error:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
-def _check_revision(rest: Rest, request: Request) -> None:
-    text, match = request.param("resourceVersion"), request.param("resourceVersionMatch")
-    if match and not text:
-        why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-        raise _invalid_options("resourceVersionMatch", why)
-    if match and match not in ("Exact", "NotOlderThan"):
-        why = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
-        raise _invalid_options("resourceVersionMatch", why, raw=True)
-    if not text or text == "0":
-        return
-    if not text.isdigit():
-        raise errors.bad_request(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
-    revision = int(text)
-    if revision > rest.store.revision:
-        message = f"Too large resource version: {revision}, current: {rest.store.revision}"
-        error = errors.timeout(message)
-        error.details |= {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
-        error.details["retryAfterSeconds"] = 1
-        raise error
-    if match == "Exact" and revision < rest.store.revision:
-        raise errors.expired("The resourceVersion for the provided list is too old.")
+def _encode_continue(version: int, namespace: str, name: str) -> str:
+    start = f"{namespace}/{name}\0" if namespace else f"{name}\0"
+    raw = orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": start})
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _invalid_options(field: str, why: str, raw: bool = False) -> StatusError:
-    text = why if raw else f"Forbidden: {why}"
-    message = f'ListOptions.meta.k8s.io "" is invalid: {field}: {text}'
-    return StatusError(422, "Invalid", message, group="meta.k8s.io", kind="ListOptions")
-
-
-def _write_token(last: Stored, revision: int) -> str:
-    value = {"v": "meta.k8s.io/v1", "rv": revision, "start": [last.key.namespace, last.key.name]}
-    return base64.urlsafe_b64encode(orjson.dumps(value)).decode().rstrip("=")
-
-
-def _read_token(token: str, rest: Rest) -> tuple[tuple[str, str], int]:
+def _decode_continue(token: str) -> tuple[int, tuple[str, str]]:
     try:
         value = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        namespace, name = value["start"]
-        return (str(namespace), str(name)), min(int(value["rv"]), rest.store.revision)
-    except (ValueError, KeyError, TypeError) as error:
-        raise errors.bad_request("continue key is not valid: illegal base64 data") from error
+        namespace, _, name = value["start"].removesuffix("\0").rpartition("/")
+        return int(value["rv"]), (namespace, name)
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise errors.bad_request("continue key is not valid: illegal base64 data at input byte 0") from error
 
 
-def list_bytes(endpoint: Endpoint, page: Page, kind: str) -> bytes:
-    """The list as JSON, joined from the objects' cached bytes."""
-    metadata: Obj = {"resourceVersion": str(page.revision)}
-    if page.token:
-        metadata["continue"] = page.token
-        if page.remaining is not None:
-            metadata["remainingItemCount"] = page.remaining
-    head = orjson.dumps({"kind": kind, "apiVersion": endpoint.api_version, "metadata": metadata})
-    items = b",".join(objects.raw_in(endpoint, stored) for stored in page.items)
-    return head[:-1] + b',"items":[' + items + b"]}"
-
-
-def object_bytes(endpoint: Endpoint, stored: Stored) -> bytes:
-    """An object as JSON in the endpoint's version."""
-    return objects.raw_in(endpoint, stored)
-
-
-class Watcher:
-    """One watch request: initial events, then changes, with bookmarks, until it times out or is too slow."""
-
-    def __init__(
-        self,
-        rest: Rest,
-        endpoint: Endpoint,
-        namespace: str | None,
-        request: Request,
-        encode: Callable[[str, Stored], bytes],
-    ) -> None:
-        self.rest, self.endpoint, self.encode = rest, endpoint, encode
-        self.filter = read_filter(endpoint, request)
-        self.namespace = namespace
-        self.bookmarks = request.flag("allowWatchBookmarks")
-        self.timeout = float(request.param("timeoutSeconds") or 0) or 1800.0
-        text = request.param("resourceVersion")
-        if text and not text.isdigit():
-            raise errors.bad_request(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
-        self.initial_end = request.flag("sendInitialEvents")
-        self.initial = self.initial_end or text in ("", "0")
-        since = None if self.initial else int(text)
-        self.expired: StatusError | None = None
-        self.watch: Watch | None = None
-        self.first: list[Stored] = []
-        if since is not None and since > rest.store.revision:
-            since = rest.store.revision
-        try:
-            if self.initial:
-                candidates = _candidates(rest, endpoint, namespace, self.filter)
-                self.first = [s for s in candidates if self.filter.passes(s)]
-            self.start = rest.store.revision
-            self.watch = rest.store.watch(endpoint.resource.stored, namespace, since)
-        except Compacted as error:
-            self.expired = errors.expired(TOO_OLD.format(since, error.args[1]))
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Lines of JSON, one event each."""
-        if self.expired or self.watch is None:
-            yield _line("ERROR", orjson.dumps((self.expired or errors.internal("no watch")).status()))
-            return
-        deadline = self.rest.clock.monotonic() + self.timeout
-        try:
-            for stored in self.first:
-                yield _line("ADDED", self.encode("ADDED", stored))
-            if self.initial_end:
-                yield self._bookmark(self.start, ended=True)
-            self.first = []
-            while True:
-                wait = min(deadline - self.rest.clock.monotonic(), BOOKMARK_SECONDS)
-                if wait <= 0:
-                    return
-                event = await self._next(self.watch, wait)
-                if event is None:
-                    if self.bookmarks and self.rest.clock.monotonic() < deadline:
-                        yield self._bookmark(self.rest.store.revision)
-                    continue
-                line = self._event(event)
-                if line:
-                    yield line
-        except StopAsyncIteration:
-            return
-        except WatchOverflow:
-            yield _line("ERROR", orjson.dumps(errors.expired("the watcher was too slow and lost events").status()))
-        finally:
-            self.watch.close()
-
-    async def _next(self, watch: Watch, wait: float) -> Event | None:
-        """The next change, or None after `wait` seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with self.rest.clock.timeout(wait):
-                return await anext(watch)
-        return None
-
-    def _event(self, event: Event) -> bytes | None:
-        """What this watcher sees of a change: an object may move in and out of its selection."""
-        now = self.filter.passes(event.obj)
-        before = event.old is not None and self.filter.passes(event.old)
-        if event.type is EventType.DELETED:
-            return _line("DELETED", self.encode("DELETED", event.obj)) if before or now else None
-        if now:
-            kind = "MODIFIED" if before else "ADDED"
-            return _line(kind, self.encode(kind, event.obj))
-        if before and event.old is not None:
-            # the last state that the selector saw, with the revision at which it left
-            data = {**event.old.data, "metadata": {**event.old.data["metadata"], "resourceVersion": str(event.rv)}}
-            return _line("DELETED", self.encode("DELETED", Stored(event.old.key, data, event.rv)))
-        return None
-
-    def _bookmark(self, revision: int, ended: bool = False) -> bytes:
-        metadata: Obj = {"resourceVersion": str(revision)}
-        if ended:
-            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
-        kind = self.endpoint.kind
-        obj = {"kind": kind, "apiVersion": self.endpoint.api_version, "metadata": metadata}
-        return _line("BOOKMARK", self.encode_bookmark(obj))
-
-    def encode_bookmark(self, obj: Obj) -> bytes:
-        """Overridden for tables by `table_bookmarks`."""
-        return orjson.dumps(obj)
-
-
-def _line(kind: str, obj: bytes) -> bytes:
-    return b'{"type":"' + kind.encode() + b'","object":' + obj + b"}\n"
+def _continue_expired(after: tuple[str, str]) -> StatusError:
+    error = errors.expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+        "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+        "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+    )
+    error.list_metadata = {"continue": _encode_continue(-1, *after)}
+    return error

@@ -1,11 +1,11 @@
-"""`as=Table`: what `kubectl get` prints, computed by the server.
+"""Answers as tables, which is how `kubectl get` shows them.
 
-Columns are data; cells come from the kind's strategy, or for CRDs from their printer columns. Rows are kept per version
-of an object, ages excepted.
+The columns are wire data; the cells come from each kind's strategy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,23 +13,21 @@ import orjson
 
 from kuartui.embedded import data
 from kuartui.embedded.api import objects
-from kuartui.embedded.api.reading import Page
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.store import Stored
 
 Obj = dict[str, Any]
 
-DEFAULT_COLUMNS = [
-    {
-        "name": "Name",
-        "type": "string",
-        "format": "name",
-        "description": "Name must be unique within a namespace. Is required when creating resources.",
-        "priority": 0,
-    },
-    {"name": "Created At", "type": "date", "format": "", "description": "CreationTimestamp", "priority": 0},
+_DEFAULT = [
+    {"name": "Name", "type": "string", "format": "name", "priority": 0},
+    {"name": "Created At", "type": "date", "format": "", "priority": 0},
 ]
-TABLE = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
+_NAME_TEXT = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
+    "client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
+    "idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
 
 
 def columns(endpoint: Endpoint) -> list[Obj]:
@@ -37,65 +35,57 @@ def columns(endpoint: Endpoint) -> list[Obj]:
     own = endpoint.strategy.columns(endpoint.version)
     if own is not None:
         return own
-    resource = endpoint.resource
-    found = data.tables().get(f"{resource.group}/{endpoint.version}/{resource.plural}")
-    if found is None:
-        return DEFAULT_COLUMNS
-    return [{**column, "description": ""} for column in found]
+    key = f"{endpoint.resource.group}/{endpoint.version}/{endpoint.resource.plural}"
+    found = data.tables().get(key, _DEFAULT)
+    return [{**column, "description": _NAME_TEXT if column["format"] == "name" else ""} for column in found]
 
 
-def row(endpoint: Endpoint, stored: Stored, now: datetime, include: str) -> Obj:
-    """One row; `include` is Metadata, Object or None."""
-    cells = endpoint.strategy.row(objects.from_storage(endpoint, stored.data), now)
-    if cells is None:
-        metadata = stored.data["metadata"]
-        cells = [metadata.get("name", ""), metadata.get("creationTimestamp")]
-    result: Obj = {"cells": cells}
+def table(
+    endpoint: Endpoint,
+    items: Iterable[Stored],
+    now: datetime,
+    version: str,
+    include: str,
+    metadata: Obj,
+    *,
+    headers: bool = True,
+) -> bytes:
+    """A Table as JSON. `include` is None, Metadata or Object: what each row carries of its object."""
+    head: Obj = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
+    head["columnDefinitions"] = columns(endpoint) if headers else []
+    rows = b",".join(row(endpoint, item, now, version, include) for item in items)
+    return orjson.dumps(head)[:-1] + b',"rows":[' + rows + b"]}"
+
+
+def row(endpoint: Endpoint, stored: Stored, now: datetime, version: str, include: str) -> bytes:
+    """One row as JSON; the object's part is kept with the stored version."""
+    key = ("row", endpoint.api_version, version, include)
+    tail = stored.cache.get(key)
+    if tail is None:
+        tail = stored.cache[key] = _object(endpoint, stored, version, include)
+    return b'{"cells":' + orjson.dumps(cells(endpoint, stored.data, now)) + tail
+
+
+def cells(endpoint: Endpoint, obj: Obj, now: datetime) -> list[Any]:
+    """The cells of one object (in its storage version)."""
+    found = endpoint.strategy.row(obj, now)
+    metadata = obj["metadata"]
+    return [metadata.get("name", ""), metadata.get("creationTimestamp")] if found is None else found
+
+
+def _object(endpoint: Endpoint, stored: Stored, version: str, include: str) -> bytes:
+    if include == "None":
+        return b"}"
     if include == "Object":
-        result["object"] = objects.from_storage(endpoint, stored.data)
-    elif include != "None":
-        result["object"] = partial(stored.data)
-    return result
+        return b',"object":' + objects.raw_in(endpoint, stored) + b"}"
+    return b',"object":' + partial(stored.data, version) + b"}"
 
 
-def partial(obj: Obj) -> Obj:
-    """PartialObjectMetadata of an object."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj.get("metadata", {})}
-
-
-def table(endpoint: Endpoint, page: Page, now: datetime, include: str, *, heading: bool = True) -> bytes:
-    metadata: Obj = {"resourceVersion": str(page.revision)}
-    if page.token:
-        metadata["continue"] = page.token
-        if page.remaining is not None:
-            metadata["remainingItemCount"] = page.remaining
-    result: Obj = {**TABLE, "metadata": metadata}
-    if heading:
-        result["columnDefinitions"] = columns(endpoint)
-    result["rows"] = [row(endpoint, stored, now, include) for stored in page.items]
-    return orjson.dumps(result)
-
-
-class TableEvents:
-    """Encodes watch events as tables; only the first carries the column definitions."""
-
-    def __init__(self, endpoint: Endpoint, include: str, now: Any) -> None:
-        self._endpoint, self._include, self._now = endpoint, include, now
-        self._heading = True
-
-    def __call__(self, kind: str, stored: Stored) -> bytes:
-        page = Page([stored], stored.rv)
-        body = table(self._endpoint, page, self._now(), self._include, heading=self._heading)
-        self._heading = False
-        return body
-
-    def bookmark(self, obj: Obj) -> bytes:
-        return orjson.dumps(
-            {
-                **TABLE,
-                "metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]},
-                "rows": [
-                    {"cells": [], "object": {**obj, "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}}
-                ],
-            }
-        )
+def partial(obj: Obj, version: str) -> bytes:
+    """The metadata of an object, as PartialObjectMetadata."""
+    value = {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj["metadata"],
+    }
+    return orjson.dumps(value)

@@ -44,6 +44,8 @@ class StatusError(Exception):
             if value
         }
         self.retry_after = retry_after
+        self.list_metadata: Obj = {}
+        """The Status's metadata: how to go on with a list."""
         self.plain = ""
         """The whole answer, where it is a text instead of a Status."""
 
@@ -51,7 +53,7 @@ class StatusError(Exception):
         body: Obj = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.list_metadata,
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

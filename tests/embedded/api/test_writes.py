@@ -1,0 +1,237 @@
+"""Creating, updating, patching and deleting objects of any kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.embedded.api.server import Server
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+MERGE = "application/merge-patch+json"
+
+
+def deployment(name: str = "web", **spec: Any) -> dict[str, Any]:
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+    selector = {"matchLabels": {"app": name}}
+    return {"metadata": {"name": name}, "spec": {"selector": selector, "template": template, **spec}}
+
+
+# Creation
+
+
+async def test_creation_gives_identity(server: Server) -> None:
+    made = await server.json(
+        "POST", f"{MAPS}?fieldManager=me", {"metadata": {"name": "a"}, "data": {"x": "1"}}, code=201
+    )
+    metadata = made["metadata"]
+    assert (made["apiVersion"], made["kind"], metadata["namespace"]) == ("v1", "ConfigMap", "default")
+    assert len(metadata["uid"]) == 36
+    assert metadata["creationTimestamp"].endswith("Z")
+    assert metadata["managedFields"][0]["manager"] == "me"
+
+
+async def test_a_generated_name_begins_as_asked(server: Server) -> None:
+    made = await server.json("POST", MAPS, {"metadata": {"generateName": "job-"}})
+    assert made["metadata"]["name"].startswith("job-")
+    assert len(made["metadata"]["name"]) == 9
+
+
+async def test_a_name_can_be_taken_once(server: Server) -> None:
+    await server.config_map("a")
+    answer = await server.json("POST", MAPS, {"metadata": {"name": "a"}}, code=409)
+    assert (answer["reason"], answer["message"]) == ("AlreadyExists", 'configmaps "a" already exists')
+
+
+async def test_a_resource_version_is_not_for_creation(server: Server) -> None:
+    answer = await server.json("POST", MAPS, {"metadata": {"name": "a", "resourceVersion": "5"}}, code=400)
+    assert answer["message"] == "resourceVersion should not be set on objects to be created"
+
+
+async def test_a_dry_run_stores_nothing(server: Server) -> None:
+    await server.json("POST", f"{MAPS}?dryRun=All", {"metadata": {"name": "a"}}, code=201)
+    await server.json("GET", f"{MAPS}/a", code=404)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{bad", "couldn't get version/kind; json parse error: invalid character 'b'"),
+        (b"[]", "json: cannot unmarshal array into Go value of type struct"),
+        (b'{"apiVersion":"v2","kind":"ConfigMap"}', "does not match the expected API version (v1)"),
+        (b'{"kind":"Foo"}', 'no kind "Foo" is registered for version "v1"'),
+        (b'{"metadata":{"name":5}}', "json: cannot unmarshal number"),
+    ],
+)
+async def test_bodies_that_are_no_such_object_are_bad_requests(server: Server, body: bytes, words: str) -> None:
+    answer = await server.json("POST", MAPS, body, code=400)
+    assert words in answer["message"]
+
+
+async def test_unknown_media_types_are_unsupported(server: Server) -> None:
+    answer = await server.json("POST", MAPS, b"x", code=415, content_type="text/plain")
+    assert answer["reason"] == "UnsupportedMediaType"
+
+
+async def test_unknown_and_duplicate_fields_warn_or_fail_as_asked(server: Server) -> None:
+    body = b'{"metadata":{"name":"a"},"datas":{},"data":{"x":"1"},"data":{"x":"2"}}'
+    answer = await server.json("POST", f"{MAPS}?fieldValidation=Strict", body, code=400)
+    assert 'strict decoding error: duplicate field "data", unknown field "datas"' in answer["message"]
+    response = await server.ask("POST", f"{MAPS}?fieldValidation=Warn", body)
+    assert [value for name, value in response.headers if name == "Warning"] == [
+        'duplicate field "data"',
+        'unknown field "datas"',
+    ]
+    other = body.replace(b'"a"', b'"b"')
+    assert (await server.ask("POST", f"{MAPS}?fieldValidation=Ignore", other)).headers == []
+
+
+# Updates
+
+
+async def test_an_update_of_an_old_version_conflicts(server: Server) -> None:
+    old = await server.config_map("a", x="1")
+    await server.json("PUT", f"{MAPS}/a", {**old, "data": {"x": "2"}})
+    answer = await server.json("PUT", f"{MAPS}/a", {**old, "data": {"x": "3"}}, code=409)
+    assert answer["message"] == (
+        'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to '
+        "the latest version and try again"
+    )
+
+
+async def test_an_update_that_changes_nothing_keeps_the_version(server: Server) -> None:
+    made = await server.config_map("a", x="1")
+    again = await server.json("PUT", f"{MAPS}/a", made)
+    assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
+async def test_generation_counts_changes_of_the_spec_only(server: Server) -> None:
+    await server.json("POST", DEPLOYMENTS, deployment())
+    patch = {"metadata": {"labels": {"x": "y"}}}
+    assert (await server.json("PATCH", f"{DEPLOYMENTS}/web", patch, content_type=MERGE))["metadata"]["generation"] == 1
+    patch = {"spec": {"replicas": 3}}
+    assert (await server.json("PATCH", f"{DEPLOYMENTS}/web", patch, content_type=MERGE))["metadata"]["generation"] == 2
+
+
+async def test_status_is_written_through_its_subresource_only(server: Server) -> None:
+    await server.json("POST", DEPLOYMENTS, deployment() | {"status": {"replicas": 7}})
+    assert "replicas" not in (await server.json("GET", f"{DEPLOYMENTS}/web")).get("status", {})
+    patch = {"spec": {"replicas": 9}, "status": {"replicas": 2}}
+    changed = await server.json("PATCH", f"{DEPLOYMENTS}/web/status", patch, content_type=MERGE)
+    assert (changed["spec"]["replicas"], changed["status"]["replicas"]) == (1, 2)
+    kept = await server.json("PATCH", f"{DEPLOYMENTS}/web", {"status": {"replicas": 5}}, content_type=MERGE)
+    assert kept["status"]["replicas"] == 2
+
+
+async def test_what_cannot_change_is_said_to_be_immutable(server: Server) -> None:
+    await server.json("POST", DEPLOYMENTS, deployment())
+    patch = {"spec": {"selector": {"matchLabels": {"app": "other"}}}}
+    answer = await server.json("PATCH", f"{DEPLOYMENTS}/web", patch, code=422, content_type=MERGE)
+    assert "field is immutable" in answer["message"]
+
+
+async def test_the_name_in_the_body_must_be_the_one_in_the_path(server: Server) -> None:
+    await server.config_map("a")
+    answer = await server.json("PUT", f"{MAPS}/a", {"metadata": {"name": "b"}}, code=400)
+    assert answer["message"] == "the name of the object (b) does not match the name on the URL (a)"
+
+
+# Patches
+
+
+async def test_strategic_patches_merge_lists_by_key(server: Server) -> None:
+    await server.json("POST", DEPLOYMENTS, deployment())
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "d", "image": "redis"}]}}}}
+    kind = "application/strategic-merge-patch+json"
+    changed = await server.json("PATCH", f"{DEPLOYMENTS}/web", patch, content_type=kind)
+    assert [c["name"] for c in changed["spec"]["template"]["spec"]["containers"]] == ["d", "c"]
+
+
+async def test_json_patches_that_do_not_fit_change_nothing(server: Server) -> None:
+    await server.config_map("a", x="1")
+    patch = [{"op": "add", "path": "/data/y", "value": "2"}, {"op": "test", "path": "/data/x", "value": "9"}]
+    kind = "application/json-patch+json"
+    answer = await server.json("PATCH", f"{MAPS}/a", patch, code=422, content_type=kind)
+    assert answer["message"] == "the server rejected our request due to an error in our request"
+    assert (await server.json("GET", f"{MAPS}/a"))["data"] == {"x": "1"}
+
+
+async def test_applying_creates_and_owns(server: Server) -> None:
+    kind = "application/apply-patch+yaml"
+    target = f"{MAPS}/a?fieldManager=me"
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"x": "1", "y": "1"}}
+    made = await server.json("PATCH", target, body, code=201, content_type=kind)
+    assert [entry["operation"] for entry in made["metadata"]["managedFields"]] == ["Apply"]
+    changed = await server.json("PATCH", target, {**body, "data": {"x": "2"}}, code=200, content_type=kind)
+    assert changed["data"] == {"x": "2"}
+    other = f"{MAPS}/a?fieldManager=other"
+    answer = await server.json("PATCH", other, {**body, "data": {"x": "3"}}, code=409, content_type=kind)
+    assert answer["message"] == 'Apply failed with 1 conflict: conflict with "me": .data.x'
+    forced = await server.json("PATCH", f"{other}&force=true", {**body, "data": {"x": "3"}}, content_type=kind)
+    assert forced["data"] == {"x": "3"}
+
+
+async def test_applying_needs_a_manager_and_known_fields(server: Server) -> None:
+    kind = "application/apply-patch+yaml"
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "datas": {}}
+    answer = await server.json("PATCH", f"{MAPS}/a?fieldManager=me", body, code=500, content_type=kind)
+    assert answer["message"] == (
+        "failed to create typed patch object (default/a; /v1, Kind=ConfigMap): .datas: field not declared in schema"
+    )
+
+
+# Deletion
+
+
+async def test_deletion_answers_what_is_gone(server: Server) -> None:
+    made = await server.config_map("a")
+    answer = await server.json("DELETE", f"{MAPS}/a")
+    assert answer["status"] == "Success"
+    assert answer["details"] == {"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}
+    await server.json("GET", f"{MAPS}/a", code=404)
+
+
+async def test_finalizers_keep_an_object_until_they_are_gone(server: Server) -> None:
+    body = {"metadata": {"name": "a", "finalizers": ["example.com/wait"]}}
+    await server.json("POST", MAPS, body)
+    going = await server.json("DELETE", f"{MAPS}/a")
+    assert going["metadata"]["deletionTimestamp"]
+    answer = await server.json("POST", MAPS, body, code=409)
+    assert answer["message"] == 'object is being deleted: configmaps "a" already exists'
+    await server.json("PATCH", f"{MAPS}/a", {"metadata": {"finalizers": None}}, content_type=MERGE)
+    await server.json("GET", f"{MAPS}/a", code=404)
+
+
+async def test_preconditions_protect_another_object_of_the_same_name(server: Server) -> None:
+    await server.config_map("a")
+    answer = await server.json("DELETE", f"{MAPS}/a", {"preconditions": {"uid": "other"}}, code=409)
+    assert "Precondition failed: UID in precondition: other" in answer["message"]
+
+
+async def test_propagation_is_kept_as_a_finalizer(server: Server) -> None:
+    await server.json("POST", DEPLOYMENTS, deployment())
+    going = await server.json("DELETE", f"{DEPLOYMENTS}/web?propagationPolicy=Foreground")
+    assert going["metadata"]["finalizers"] == ["foregroundDeletion"]
+
+
+async def test_a_collection_is_deleted_by_selector(server: Server) -> None:
+    await server.config_map("a", labels={"x": "1"})
+    await server.config_map("b")
+    await server.json("DELETE", f"{MAPS}?labelSelector=x%3D1")
+    assert [item["metadata"]["name"] for item in (await server.json("GET", MAPS))["items"]] == ["b"]
+
+
+# Paths
+
+
+async def test_unknown_paths_are_plain_404s(server: Server) -> None:
+    for target in ("/apis/nope/v1/things", "/apis/apps/v1/things", "/nope"):
+        response = await server.ask("GET", target)
+        assert (response.status, response.body) == (404, b"404 page not found\n")
+
+
+async def test_a_method_that_is_not_there_is_not_allowed(server: Server) -> None:
+    answer = await server.json("POST", "/api/v1/componentstatuses", {}, code=405)
+    assert answer["reason"] == "MethodNotAllowed"
