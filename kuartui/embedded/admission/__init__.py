@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def plugins(cluster: Cluster) -> list[Plugin]:
     """The plugins that a cluster runs."""
+    from kuartui.embedded.admission.default_tolerations import DefaultTolerations
     from kuartui.embedded.admission.escalation import Escalation
     from kuartui.embedded.admission.limit_ranger import LimitRanger
     from kuartui.embedded.admission.namespace_lifecycle import NamespaceLifecycle
@@ -28,6 +29,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         ServiceAccount(store),
         PodSecurity(store),
         Priority(store),
+        DefaultTolerations(),
         DefaultStorageClass(store),
         StorageProtection(),
         Escalation(cluster.authorizer),

@@ -11,11 +11,14 @@ from typing import Any
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.meta.random import uid
-from kuartui.embedded.meta.time import format_time
+from kuartui.embedded.meta.time import format_micro, format_time
 from kuartui.embedded.store import AlreadyExists, Store, StoreError
 
 Obj = dict[str, Any]
 
+MODERN = frozenset({"default-scheduler"})
+"""Components that write events through events.k8s.io: no source, no count, a series instead."""
+ACTIONS = {"Scheduled": "Binding", "FailedScheduling": "Scheduling", "Preempted": "Preempting"}
 TTL = timedelta(hours=1)
 BURST, REFILL_SECONDS = 25, 300.0  # per source and object: 25 at once, then one in five minutes
 
@@ -72,8 +75,12 @@ class EventRecorder:
         if found is None:
             return False
         event = found.mutable()
-        event["count"] = event.get("count", 1) + 1
-        event["lastTimestamp"] = format_time(self._clock.now())
+        if event.get("eventTime"):
+            count = event.get("series", {}).get("count", 1) + 1
+            event["series"] = {"count": count, "lastObservedTime": format_micro(self._clock.now())}
+        else:
+            event["count"] = event.get("count", 1) + 1
+            event["lastTimestamp"] = format_time(self._clock.now())
         event["involvedObject"] = involved
         try:
             self._store.update("events", namespace, name, event, found.rv)
@@ -106,6 +113,16 @@ class EventRecorder:
                 "reportingComponent": component,
                 "reportingInstance": host,
             }
+            if component in MODERN:
+                event |= {
+                    "action": ACTIONS.get(reason, reason),
+                    "eventTime": format_micro(now),
+                    "firstTimestamp": None,
+                    "lastTimestamp": None,
+                    "reportingInstance": f"{component}-kuartui",
+                    "source": {},
+                }
+                del event["count"]
             try:
                 self._store.create("events", namespace, name, event)
             except AlreadyExists:
@@ -117,6 +134,7 @@ class EventRecorder:
         """Drop events older than an hour."""
         oldest = format_time(self._clock.now() - TTL)
         for stored in self._store.list("events"):
-            last = stored.data.get("lastTimestamp") or stored.data["metadata"].get("creationTimestamp") or ""
+            series = stored.data.get("series") or {}
+            last = series.get("lastObservedTime") or stored.data.get("lastTimestamp") or stored.data["metadata"].get("creationTimestamp") or ""
             if last < oldest:
                 self._store.delete("events", stored.key.namespace, stored.key.name)
