@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import h11
+import ssl
+
 import pytest
 
 from kuartui.embedded.network import Stream
+from kuartui.embedded.network import http as network_http
+from kuartui.embedded.network.tls import load_pem, self_signed, tls_handler
 from kuartui.embedded.node.probes import grpc
 from kuartui.embedded.node.runtime.process import Process
 
@@ -13,21 +16,13 @@ from kuartui.embedded.node.runtime.process import Process
 async def web(process: Process) -> int:
     """Answers HTTP with the status in the path, 200 for others; argv[1] is the port."""
 
-    async def serve(stream: Stream) -> None:
-        connection = h11.Connection(h11.SERVER)
-        while not isinstance(event := connection.next_event(), h11.Request):
-            if event is not h11.NEED_DATA:
-                return
-            connection.receive_data(await stream.read())
-        path = event.target.decode().strip("/")
+    async def app(request: network_http.Request) -> network_http.Response:
+        path = request.path.strip("/")
         if path == "slow":
             await process.clock.sleep(60)
-        status = int(path) if path.isdigit() else 200
-        head = connection.send(h11.Response(status_code=status, headers=[("Content-Length", "2")])) or b""
-        await stream.write(head + (connection.send(h11.Data(b"ok")) or b""))
-        stream.close()
+        return network_http.reply(int(path) if path.isdigit() else 200, "ok")
 
-    process.listen(int(process.argv[1]), serve)
+    process.listen(int(process.argv[1]), network_http.server(app))
     await process.signals("TERM").get()
     return 0
 
@@ -220,3 +215,24 @@ async def test_probes_end_with_their_container(cluster):
     before = len(cluster.events("Unhealthy"))
     await cluster.run(10)
     assert len(cluster.events("Unhealthy")) == before
+
+
+async def test_https_probe_does_not_look_at_the_certificate(cluster, programs, monkeypatch):
+    async def secure(process: Process) -> int:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        load_pem(context, *self_signed("nobody.example"))
+        process.listen(8443, tls_handler(context, network_http.server(hello)))
+        await process.signals("TERM").get()
+        return 0
+
+    async def hello(request: network_http.Request) -> network_http.Response:
+        return network_http.reply(200 if request.headers.find("user-agent") == "kube-probe/1.36" else 403)
+
+    monkeypatch.setitem(programs, "/bin/secure", secure)
+    probe = {"httpGet": {"port": 8443, "scheme": "HTTPS"}}
+    await cluster.pod(containers=[{"name": "c", "command": ["secure"], "readinessProbe": probe}])
+    wrong = {"httpGet": {"port": 8080, "scheme": "HTTPS"}}
+    await cluster.pod("plain", containers=[server(readinessProbe=wrong)])
+    await cluster.run()
+    assert cluster.status()["ready"] is True
+    assert cluster.events("Unhealthy", "plain")[0].endswith(": http: server gave HTTP response to HTTPS client")

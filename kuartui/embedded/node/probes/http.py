@@ -1,20 +1,21 @@
 """One HTTP request from the kubelet to a pod: for httpGet probes and hooks.
 
-The outcome's words are Go's net/http's, because they end up in events.
+The words of failures are Go's net/http's, because they end up in events.
 """
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
-
-import h11
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network import NameNotResolved, Network, Stream, Unreachable
-from kuartui.embedded.node.wording import quoted
+from kuartui.embedded.network.http import Client, ProtocolError
+from kuartui.embedded.network.tls import connect_tls
 
 MAX_BODY = 10 << 10  # bytes of the answer that a probe reads
 MAX_REDIRECTS = 10
+DEFAULTS = (("User-Agent", "kube-probe/1.36"), ("Accept", "*/*"), ("Connection", "close"))
 
 
 class RequestError(Exception):
@@ -32,9 +33,21 @@ class Target:
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
-    def url(self) -> str:
+    def address(self) -> str:
+        """Host and port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme.lower()}://{host}:{self.port}{self.path}"
+        return f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """As Go prints it."""
+        return f"{self.scheme.lower()}://{self.address}{self.path}"
+
+    def all_headers(self) -> list[tuple[str, str]]:
+        """The given ones, and those that a probe always sends."""
+        given = {name.lower() for name, _ in self.headers}
+        own = (("Host", self.address), *DEFAULTS)
+        return [(name, value) for name, value in own if name.lower() not in given] + list(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,79 +61,55 @@ class Answer:
 
 async def get(network: Network, clock: Clock, source: str | None, target: Target, seconds: float) -> Answer:
     """GET `target` from the address `source`. Raises RequestError."""
-    connected = False
     stream: Stream | None = None
     try:
         async with clock.timeout(seconds):
             stream = await network.connect(source, target.host, target.port, seconds=seconds + 1)
-            connected = True
             return await _exchange(stream, target)
     except NameNotResolved:
         raise RequestError(f"dial tcp: lookup {target.host}: no such host") from None
     except ConnectionRefusedError:
-        raise RequestError(f"{_dial(target)}: connect: connection refused") from None
+        raise RequestError(f"dial tcp {target.address}: connect: connection refused") from None
     except Unreachable:
-        raise RequestError(f"{_dial(target)}: connect: no route to host") from None
+        raise RequestError(f"dial tcp {target.address}: connect: no route to host") from None
     except TimeoutError:
-        raise RequestError(_late(target, connected)) from None
-    except ConnectionError:
-        raise RequestError(_reset(stream)) from None
+        raise RequestError(_late(target, connected=stream is not None)) from None
+    except OSError as error:
+        raise RequestError(_broken(stream, error)) from None
     finally:
         if stream is not None:
             stream.abort()
 
 
 async def _exchange(stream: Stream, target: Target) -> Answer:
-    if target.scheme.upper() == "HTTPS":
-        raise RequestError("http: server gave HTTP response to HTTPS client")
-    connection = h11.Connection(h11.CLIENT)
-    given = {name.lower() for name, _ in target.headers}
-    host = f"{target.host}:{target.port}"
-    defaults = [("Host", host), ("User-Agent", "kube-probe/1.36"), ("Accept", "*/*"), ("Connection", "close")]
-    headers = [(name, value) for name, value in defaults if name.lower() not in given] + list(target.headers)
-    request = h11.Request(method="GET", target=target.path, headers=headers)
-    data = connection.send(request)
-    end = connection.send(h11.EndOfMessage())
-    await stream.write((data or b"") + (end or b""))
-    status, location, body = 0, "", bytearray()
-    while True:
-        try:
-            event = connection.next_event()
-        except h11.RemoteProtocolError as error:
-            raise RequestError(_broken(status, error)) from None
-        if event is h11.NEED_DATA:
-            connection.receive_data(await stream.read())
-        elif isinstance(event, h11.Response):
-            status = event.status_code
-            location = next((value.decode("latin-1") for name, value in event.headers if name == b"location"), "")
-        elif isinstance(event, h11.Data):
-            body += event.data
-        elif isinstance(event, h11.EndOfMessage):
-            return Answer(status, bytes(body[:MAX_BODY]), location)
-        elif isinstance(event, h11.ConnectionClosed):
-            raise RequestError("EOF")
+    if target.scheme.lower() == "https":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # probes do not look at certificates
+        stream = await connect_tls(stream, context, None)
+    try:
+        response = await Client(stream).send("GET", target.path, target.all_headers())
+        body = b""
+        if not isinstance(response.body, bytes):
+            async for chunk in response.body:
+                body += chunk
+                if len(body) >= MAX_BODY:
+                    break
+        return Answer(response.status, body[:MAX_BODY], response.headers.find("Location"))
+    except ProtocolError:
+        raise RequestError("EOF") from None
 
 
-def _dial(target: Target) -> str:
-    host = f"[{target.host}]" if ":" in target.host else target.host
-    return f"dial tcp {host}:{target.port}"
-
-
-def _late(target: Target, connected: bool) -> str:
+def _late(target: Target, *, connected: bool) -> str:
     if connected:
         return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-    return f"{_dial(target)}: i/o timeout (Client.Timeout exceeded while awaiting headers)"
+    return f"dial tcp {target.address}: i/o timeout (Client.Timeout exceeded while awaiting headers)"
 
 
-def _reset(stream: Stream | None) -> str:
-    if stream is None:
+def _broken(stream: Stream | None, error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "http: server gave HTTP response to HTTPS client"
+    if stream is None or not isinstance(error, ConnectionResetError):
         return "EOF"
     (local, local_port), (remote, remote_port) = stream.local, stream.remote
     return f"read tcp {local}:{local_port}->{remote}:{remote_port}: read: connection reset by peer"
-
-
-def _broken(status: int, error: h11.RemoteProtocolError) -> str:
-    text = str(error)
-    if not status and "without sending" in text:
-        return "EOF"
-    return f"net/http: HTTP/1.x transport connection broken: malformed HTTP response {quoted(text)}"
