@@ -27,8 +27,11 @@ def current_record() -> AttemptRecord | None:
 
 
 @asynccontextmanager
-async def current_session() -> AsyncIterator[AttemptSession]:
-    """The attempt in play, resumed; it goes on when the command ends. AttemptError if there is none."""
+async def current_session(*, ended: bool = False) -> AsyncIterator[AttemptSession]:
+    """The attempt in play, resumed; it goes on when the command ends. AttemptError if there is none.
+
+    An attempt ends by itself when all is green: with `ended` the latest one is given then.
+    """
     from kuartui.catalog.catalog import Catalog
     from kuartui.cluster.select import choose
     from kuartui.play.session import resume
@@ -37,6 +40,8 @@ async def current_session() -> AsyncIterator[AttemptSession]:
     store = Store()
     try:
         record = store.running()
+        if record is None and ended:
+            record = next(iter(store.attempts(limit=1)), None)
         if record is None:
             raise AttemptError("no level is in play", hint=START)
         level = Catalog.default().level(record.level, record.seed)

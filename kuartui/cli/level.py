@@ -120,8 +120,8 @@ def check(
     from kuartui.cli.attempt import current_session
 
     async def run() -> AttemptView:
-        async with current_session() as session:
-            view = await session.refresh()
+        async with current_session(ended=True) as session:
+            view = session.snapshot() if session.snapshot().outcome else await session.refresh()
             if watch:
                 print_view(view, out)
                 async for _ in session.events():
@@ -190,11 +190,12 @@ def finish(
     from kuartui.cli.attempt import current_session
 
     async def run() -> Result | None:
-        async with current_session() as session:
+        async with current_session(ended=not abandon) as session:
             if abandon:
                 await session.abandon()
                 return None
-            await session.refresh()
+            if session.snapshot().outcome is None:
+                await session.refresh()
             return session.result() if session.snapshot().outcome else await session.finish()
 
     result = wait(run)

@@ -56,7 +56,7 @@ def checks(level: Level, state: AttemptState, seen: Mapping[str, Seen], elapsed:
     for check in level.checks:
         now = seen.get(check.name, NOTHING)
         if state.over:  # what counts is recorded; the cluster behind the last findings is gone
-            ended: CheckState = "passing" if check.name in state.passed else "failing"
+            ended: State = "passing" if check.name in state.passed else "failing"
             now = Seen(state=ended, observed="" if now.problem else now.observed)
         left = float(check.hold)
         if now.state == "passing":

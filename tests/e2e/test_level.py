@@ -109,4 +109,4 @@ def test_a_broken_level_names_line_and_field(stranger: Kuartui, tmp_path: Path) 
     )
     done = stranger("level", "lint", str(folder), check=False)
     assert done.returncode in (1, 3)
-    assert "level.yaml:5: spec.title" in done.stdout + done.stderr
+    assert "level.yaml:5: error: spec.title" in done.stdout + done.stderr
