@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from kuartui.embedded.auth.pki import KeyPair
 from kuartui.embedded.client import Client
+from kuartui.embedded.controllers.aggregation import ClusterRoleAggregation
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.cronjob import CronJobController
+from kuartui.embedded.controllers.csr import CertificateSigner
 from kuartui.embedded.controllers.daemonset import DaemonSetController
 from kuartui.embedded.controllers.deployment import DeploymentController
 from kuartui.embedded.controllers.disruption import DisruptionController
+from kuartui.embedded.controllers.edge.gateway import GatewayController
+from kuartui.embedded.controllers.edge.ingress import IngressStatusController
 from kuartui.embedded.controllers.endpoints import EndpointsController, EndpointSliceController, MirroringController
 from kuartui.embedded.controllers.garbage_collector import GarbageCollector
 from kuartui.embedded.controllers.hpa import HorizontalController
 from kuartui.embedded.controllers.job import JobController
 from kuartui.embedded.controllers.namespaces import NamespaceController
+from kuartui.embedded.controllers.nodes.eviction import TaintEvictionController
+from kuartui.embedded.controllers.nodes.lifecycle import NodeLifecycleController
+from kuartui.embedded.controllers.nodes.pod_gc import PodGarbageCollector
 from kuartui.embedded.controllers.quota import ResourceQuotaController
 from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
 from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
@@ -48,6 +55,12 @@ PLAIN: tuple[type[Controller], ...] = (
     ClaimProtection,
     VolumeProtection,
     EphemeralVolumes,
+    NodeLifecycleController,
+    TaintEvictionController,
+    PodGarbageCollector,
+    ClusterRoleAggregation,
+    IngressStatusController,
+    GatewayController,
 )
 
 
@@ -55,5 +68,6 @@ def controllers(client: Client, authority: KeyPair, usage: UsageSource | None) -
     """One of each."""
     made: list[Controller] = [kind(client) for kind in PLAIN]
     made.append(RootCAPublisher(client, authority.certificate.decode()))
+    made.append(CertificateSigner(client, authority))
     made.append(HorizontalController(client, Usage(usage, client.clock) if usage is not None else None))
     return made

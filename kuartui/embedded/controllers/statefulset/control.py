@@ -37,7 +37,7 @@ class Round:
         self._min_ready = int(statefulset["spec"].get("minReadySeconds") or 0)
         first = identity.first_ordinal(statefulset)
         self._wanted = range(first, first + identity.replicas(statefulset))
-        self._ordered = statefulset["spec"].get("podManagementPolicy", "OrderedReady") == "OrderedReady"
+        self._ordered: bool = statefulset["spec"].get("podManagementPolicy", "OrderedReady") == "OrderedReady"
 
     @property
     def now(self) -> datetime:
