@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds import admissionpolicy_rules, cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.webhook import default_rules
+from kuartui.embedded.meta.fielderr import FieldError, Path
 
 GROUP = "admissionregistration.k8s.io"
 
@@ -38,7 +39,8 @@ class _Policies(Strategy):
 
 @register(f"validatingadmissionpolicies.{GROUP}")
 class ValidatingAdmissionPolicies(_Policies):
-    pass
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return admissionpolicy_rules.policy_errors(obj.get("spec") or {}, Path("spec"))
 
 
 @register(f"mutatingadmissionpolicies.{GROUP}")
@@ -64,5 +66,10 @@ class _Bindings(Strategy):
         return [cells.name(obj), spec.get("policyName", ""), shown, cells.age(obj, now)]
 
 
-register(f"validatingadmissionpolicybindings.{GROUP}")(_Bindings)
+@register(f"validatingadmissionpolicybindings.{GROUP}")
+class ValidatingAdmissionPolicyBindings(_Bindings):
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return admissionpolicy_rules.binding_errors(obj.get("spec") or {}, Path("spec"))
+
+
 register(f"mutatingadmissionpolicybindings.{GROUP}")(_Bindings)

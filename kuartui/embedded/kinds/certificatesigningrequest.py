@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds import cells, csr_rules
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.meta.fielderr import FieldError
 from kuartui.embedded.meta.time import format_time, human_duration
 
 
@@ -37,6 +38,18 @@ class CertificateSigningRequests(Strategy):
         for condition in (obj.get("status") or {}).get("conditions") or []:
             condition["lastUpdateTime"] = condition.get("lastUpdateTime") or now
             condition["lastTransitionTime"] = condition.get("lastTransitionTime") or now
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return csr_rules.create_errors(obj.get("spec") or {}) + csr_rules.condition_errors(obj)
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return csr_rules.update_errors(new, old)
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return csr_rules.update_errors(new, old)
+
+    def validate_name(self, name: str, prefix: bool) -> list[str]:
+        return []
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"spec.signerName": (obj.get("spec") or {}).get("signerName", "")}

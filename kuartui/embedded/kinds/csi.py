@@ -7,7 +7,12 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import immutable, one_of
 from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.meta.fielderr import FieldError, Path, not_supported
+
+_MODES = ("Ephemeral", "Persistent")
+_GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
 
 
 @register("csidrivers.storage.k8s.io")
@@ -28,6 +33,20 @@ class CsiDrivers(Strategy):
         )
         if not spec.get("volumeLifecycleModes"):
             spec["volumeLifecycleModes"] = ["Persistent"]
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        spec, path = obj.get("spec") or {}, Path("spec")
+        errors = one_of(spec.get("fsGroupPolicy"), path / "fsGroupPolicy", _GROUP_POLICIES)
+        for mode in spec.get("volumeLifecycleModes") or []:
+            if mode not in _MODES:
+                errors.append(not_supported(path / "volumeLifecycleModes", mode, _MODES))
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        now, was, errors = new.get("spec") or {}, old.get("spec") or {}, self.validate(new)
+        for field in ("attachRequired", "volumeLifecycleModes"):
+            errors += immutable(now.get(field), was.get(field), Path("spec") / field)
+        return errors
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec = obj.get("spec") or {}

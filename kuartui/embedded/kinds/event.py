@@ -10,8 +10,10 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.meta.fielderr import FieldError, invalid, required
 from kuartui.embedded.meta.time import age as since
 
+_MAX_MESSAGE = 1024
 _RENAMED = (  # core/v1, events.k8s.io/v1
     ("involvedObject", "regarding"),
     ("message", "note"),
@@ -27,6 +29,21 @@ class Events(Strategy):
     has_status = False
     generation = False
     create_on_update = True
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        involved, space = obj.get("involvedObject") or {}, obj["metadata"].get("namespace", "")
+        about, errors = involved.get("namespace", ""), []
+        if obj.get("eventTime"):
+            mismatch = not about and space not in ("default", "kube-system")
+            wanted = ("reportingComponent", "reportingInstance", "action", "reason")
+            errors = [required(field) for field in wanted if not obj.get(field)]
+            if len(obj.get("message", "")) > _MAX_MESSAGE:
+                errors.append(invalid("message", "", f"can have at most {_MAX_MESSAGE} characters"))
+        else:
+            mismatch = about != space if about else space not in ("", "default")
+        if mismatch:
+            errors.insert(0, invalid("involvedObject.namespace", about, "does not match event.namespace"))
+        return errors
 
     def fields(self, obj: Obj) -> dict[str, str]:
         involved = obj.get("involvedObject") or {}

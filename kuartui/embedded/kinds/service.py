@@ -175,7 +175,7 @@ def _drop_type_dependent(new: Obj, old: Obj) -> None:
 
 
 def _needs_cluster_ip(spec: Obj) -> bool:
-    return spec.get("type") in INTERNAL_TYPES
+    return spec.get("type") != "ExternalName"
 
 
 def _needs_node_port(spec: Obj) -> bool:

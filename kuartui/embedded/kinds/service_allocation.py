@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from kuartui.embedded.kinds.base import WriteContext
-from kuartui.embedded.kinds.service_rules import INTERNAL_TYPES
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.fielderr import FieldError, Path, internal, invalid
 
@@ -32,13 +31,13 @@ def allocate(service: Obj, old: Obj | None, ctx: WriteContext) -> None:
 
 
 def _cluster_ip(spec: Obj, old: Obj, ctx: WriteContext) -> list[FieldError]:
-    if spec.get("type") not in INTERNAL_TYPES:
+    if spec.get("type") == "ExternalName":
         return []
     _families(spec)
     wanted = (spec.get("clusterIPs") or [spec.get("clusterIP") or ""])[0]
     if wanted == "None" or (wanted and wanted in (old.get("clusterIPs") or [])):
         return []
-    if (old.get("clusterIPs") or [""])[0] not in ("", wanted) and old.get("type") in INTERNAL_TYPES:
+    if (old.get("clusterIPs") or [""])[0] not in ("", wanted) and old.get("type") != "ExternalName":
         return []  # validation refuses the change
     network = ipaddress.ip_network(ctx.service_cidr)
     path = Path("spec").child("clusterIPs")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds import cells, webhook_rules
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate
 
 
 class WebhookConfigurations(Strategy):
@@ -30,6 +31,17 @@ class WebhookConfigurations(Strategy):
         service = (webhook.get("clientConfig") or {}).get("service")
         if service is not None and service.get("port") is None:
             service["port"] = 443
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        errors: list[FieldError] = []
+        seen: set[str] = set()
+        for index, webhook in enumerate(obj.get("webhooks") or []):
+            at, name = Path("webhooks").index(index), webhook.get("name", "")
+            errors += webhook_rules.webhook_errors(webhook, at)
+            if name in seen:
+                errors.append(duplicate(at / "name", name))
+            seen.add(name)
+        return errors
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [cells.name(obj), len(obj.get("webhooks") or []), cells.age(obj, now)]
