@@ -131,18 +131,15 @@ def _tokens(text: str) -> Iterator[Token]:
             yield word, start, True
         else:
             word = ""
-            while (at < size and not text[at].isspace() and text[at] not in ";{") or word.endswith("$"):
-                if at >= size:
-                    break
-                if text[at] == "{" and word.endswith("$"):
-                    end = text.find("}", at)
-                    word += text[at : end + 1]
-                    at = end + 1
+            while at < size and not text[at].isspace() and text[at] != ";":
+                if text[at] == "{":
+                    if not word.endswith("$"):
+                        break
+                    end = text.find("}", at) + 1 or size
+                    word, at = word + text[at:end], end
                     continue
                 word += text[at]
                 at += 1
-                if at >= size:
-                    break
             yield word, line, False
     yield "", line, False
 

@@ -195,9 +195,7 @@ class Site:
                 found = re.search(args[0], exchange.uri)
                 if not found:
                     continue
-                new = re.sub(
-                    r"\$(\d)", lambda m, found=found: found.group(int(m[1])) or "", self.expand(exchange, args[1])
-                )
+                new = _with_groups(self.expand(exchange, args[1]), found)
                 flag = args[2] if len(args) > 2 else ""
                 if flag in ("redirect", "permanent") or new.startswith(("http://", "https://")):
                     return self._redirect(exchange, 301 if flag == "permanent" else 302, new)
@@ -496,6 +494,10 @@ class Site:
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 )
+
+
+def _with_groups(text: str, found: re.Match[str]) -> str:
+    return re.sub(r"\$(\d)", lambda m: found.group(int(m[1])) or "", text)
 
 
 def _find(top: Location, uri: str) -> Location | None:

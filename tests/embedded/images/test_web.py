@@ -1,0 +1,276 @@
+"""nginx, kuard, http-echo, agnhost, httpd, python: servers, their configuration and their complaints."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from kuartui.embedded.node.runtime import Container, Credentials, Mount, Projected, Volume
+from tests.embedded.containers import World
+
+
+def conf(world: World, text: str) -> Mount:
+    files = {"default.conf": Projected(text.encode())}
+    return Mount("/etc/nginx/conf.d", Volume.projection(files, world.clock.now()))
+
+
+async def get(world: World, url: str, *options: str) -> str:
+    client = await world.start("curlimages/curl:8.14.1", "sleep", "infinity")
+    _, out, err = await world.exec(client, "curl", "-sS", *options, url)
+    return out + err
+
+
+async def test_nginx_serves_its_page_and_logs_as_nginx(world: World) -> None:
+    container = await world.start("nginx:1.27")
+    assert (await get(world, f"http://{container.sandbox.ip}/")).startswith(
+        "<!DOCTYPE html>\n<html>\n<head>\n<title>Welcome to nginx!"
+    )
+    missing = await get(world, f"http://{container.sandbox.ip}/nope")
+    assert "<center>nginx/1.27.5</center>" in missing
+    lines = world.log(container).splitlines()
+    assert (
+        lines[0] == "/docker-entrypoint.sh: /docker-entrypoint.d/ is not empty, will attempt to perform configuration"
+    )
+    assert any(line.endswith('[error] 29#29: *2 open() "/usr/share/nginx/html/nope" failed (2: No such file or directory), '
+               f'client: {world.containers[-1].sandbox.ip}, server: localhost, request: "GET /nope HTTP/1.1", host: "{container.sandbox.ip}"')
+               for line in lines)  # fmt: skip
+    assert '"GET /nope HTTP/1.1" 404 153 "-" "curl/8.14.1" "-"' in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("server {\n  lissten 80;\n}\n", 'unknown directive "lissten" in /etc/nginx/conf.d/default.conf:2'),
+        ("server {\n  listen 80\n}\n", 'unexpected "}" in /etc/nginx/conf.d/default.conf:3'),
+        ("server {\n  listen 80;\n", 'unexpected end of file, expecting "}" in /etc/nginx/conf.d/default.conf:3'),
+        ("listen 80;\n", '"listen" directive is not allowed here in /etc/nginx/conf.d/default.conf:1'),
+        (
+            "server {\n  root;\n}\n",
+            'invalid number of arguments in "root" directive in /etc/nginx/conf.d/default.conf:2',
+        ),
+        (
+            "server {\n  location / { proxy_pass http://api; }\n}\n",
+            'host not found in upstream "api" in /etc/nginx/conf.d/default.conf:2',
+        ),
+        (
+            "server {\n  listen 443 ssl;\n  ssl_certificate /x;\n  ssl_certificate_key /y;\n}\n",
+            'cannot load certificate "/x": BIO_new_file() failed',
+        ),
+        (
+            "include /etc/nginx/nope.conf;\n",
+            'open() "/etc/nginx/nope.conf" failed (2: No such file or directory) in /etc/nginx/conf.d/default.conf:1',
+        ),
+    ],
+)
+async def test_nginx_refuses_a_wrong_configuration(world: World, text: str, complaint: str) -> None:
+    exit_, log = await world.run("nginx:1.27-alpine", mounts=(conf(world, text),))
+    assert exit_.code == 1
+    assert log.splitlines()[-1].startswith(f"nginx: [emerg] {complaint}")
+
+
+async def test_nginx_routes_by_location(world: World) -> None:
+    world.service("empty", "10.96.2.1", 80, [])
+    back = await world.start("hashicorp/http-echo:1.0", args=("-text=from back",))
+    world.service("back", "10.96.2.2", 80, [(back.sandbox.ip, 5678)])
+    text = """
+    upstream pool { server back:80; }
+    server {
+      listen 8080;
+      location = /exact { return 200 "exact\\n"; }
+      location /old { return 301 /new; }
+      location ~ \\.php$ { return 403; }
+      location ^~ /static/ { root /srv; try_files $uri =404; }
+      location /api/ { proxy_pass http://pool/; proxy_set_header X-Real-IP $remote_addr; }
+      location /dead/ { proxy_pass http://empty/; }
+      location / { add_header X-Pod $hostname; return 200 "host=$host uri=$request_uri\\n"; }
+    }"""
+    files = Volume()
+    files.fs.mkdir("/static")
+    files.fs.write_file("/static/a.txt", b"text\n")
+    mounts = (conf(world, text), Mount("/srv", files))
+    front = await world.start("nginx:1.27-alpine", mounts=mounts)
+    base = f"http://{front.sandbox.ip}:8080"
+    status = ("-o", "/dev/null", "-w", "%{http_code}")
+    assert await get(world, f"{base}/exact") == "exact\n"
+    assert await get(world, f"{base}/old/x", *status) == "301"
+    assert await get(world, f"{base}/x.php", *status) == "403"
+    assert await get(world, f"{base}/static/a.txt") == "text\n"
+    assert await get(world, f"{base}/static/b.txt", *status) == "404"
+    assert await get(world, f"{base}/api/v1") == "from back\n"
+    assert await get(world, f"{base}/dead/", *status) == "502"
+    assert await get(world, f"{base}/some?q=1") == f"host={front.sandbox.ip} uri=/some?q=1\n"
+    assert "connect() failed (111: Connection refused) while connecting to upstream" in world.log(front)
+
+
+async def test_nginx_reloads(world: World) -> None:
+    container = await world.start("nginx:1.27")
+    await world.sh(
+        container,
+        "echo 'server { listen 80; return 200 new; }' > /etc/nginx/conf.d/default.conf; nginx -t && nginx -s reload",
+    )
+    await world.clock.settle()
+    assert await get(world, f"http://{container.sandbox.ip}/") == "new"
+
+
+async def test_nginx_without_a_place_to_write(world: World) -> None:
+    exit_, log = await world.run("nginx:1.27-alpine", read_only_root=True)
+    assert exit_.code == 1
+    assert log.endswith('nginx: [emerg] mkdir() "/var/cache/nginx/client_temp" failed (30: Read-only file system)\n')
+    exit_, log = await world.run("nginx:1.27-alpine", user=Credentials(uid=1000))
+    assert log.endswith('nginx: [emerg] mkdir() "/var/cache/nginx/client_temp" failed (13: Permission denied)\n')
+    container = await world.start(
+        "nginx:1.27", read_only_root=True, mounts=(Mount("/var/cache/nginx", Volume()), Mount("/run", Volume()))
+    )
+    assert container.exit is None
+
+
+async def test_two_servers_cannot_share_a_port_in_a_pod(world: World) -> None:
+    first = await world.start("nginx:1.27")
+    second = await world.start("nginx:1.27", sandbox=first.sandbox)
+    await world.clock.advance(5)
+    assert second.exit is not None
+    assert second.exit.code == 1
+    assert "bind() to 0.0.0.0:80 failed (98: Address in use)" in world.log(second)
+    assert world.log(second).endswith("nginx: [emerg] still could not bind()\n")
+
+
+async def kuard(world: World, *flags: str) -> tuple[Container, str]:
+    container = await world.start("gcr.io/kuar-demo/kuard-amd64:blue", *(("/kuard", *flags) if flags else ()))
+    return container, f"http://{container.sandbox.ip}:8080"
+
+
+async def test_kuard_probes_can_be_made_to_fail(world: World) -> None:
+    _, base = await kuard(world)
+    status = ("-o", "/dev/null", "-w", "%{http_code}")
+    assert await get(world, f"{base}/ready") == "ok"
+    await get(world, f"{base}/ready/api", "-X", "PUT", "-d", '{"failNext": 2}')
+    assert [await get(world, f"{base}/ready", *status) for _ in range(3)] == ["500", "500", "200"]
+    await get(world, f"{base}/healthy/api", "-X", "PUT", "-d", '{"failNext": -1}')
+    assert [await get(world, f"{base}/healthy", *status) for _ in range(3)] == ["500", "500", "500"]
+
+
+async def test_kuard_shows_its_pod_and_takes_memory(world: World) -> None:
+    container, base = await kuard(world)
+    for prefix in ("", "/a", "/b", "/c"):
+        assert container.sandbox.hostname in await get(world, f"{base}{prefix}/")
+    before = container.usage().memory_bytes
+    await get(world, f"{base}/mem/api/alloc?size=50000000", "-X", "POST")
+    assert container.usage().memory_bytes == before + 50_000_000
+    assert json.loads(await get(world, f"{base}/env"))["env"]["HOSTNAME"] == container.sandbox.hostname
+
+
+async def test_kuard_generates_keys(world: World) -> None:
+    container, _ = await kuard(
+        world, "--keygen-enable", "--keygen-num-to-gen=3", "--keygen-exit-on-complete", "--keygen-exit-code=7"
+    )
+    await world.clock.advance(5)
+    assert world.log(container).count("Item done: SHA256:") == 3
+    assert container.exit is not None
+    assert container.exit.code == 7
+
+
+async def test_kuard_works_off_a_queue(world: World) -> None:
+    queue, base = await kuard(world)
+    await get(world, f"{base}/memq/server/queues/keygen", "-X", "PUT")
+    for number in range(5):
+        await get(world, f"{base}/memq/server/queues/keygen/enqueue", "-d", f"work item {number}")
+    worker, _ = await kuard(
+        world,
+        "--keygen-enable",
+        "--keygen-exit-on-complete",
+        f"--keygen-memq-server={base}/memq/server",
+        "--keygen-memq-queue=keygen",
+    )
+    await world.clock.advance(20)
+    assert worker.exit is not None
+    assert worker.exit.code == 0
+    assert world.log(worker).count("Item done") == 5
+    stats = json.loads(await get(world, f"{base}/memq/server/stats"))["queues"][0]
+    assert stats == {"name": "keygen", "depth": 0, "enqueued": 5, "dequeued": 5, "drained": 0}
+    assert queue.exit is None
+
+
+async def test_kuard_refuses_unknown_flags(world: World) -> None:
+    exit_, log = await world.run("gcr.io/kuar-demo/kuard-amd64:green", "/kuard", "--nope")
+    assert exit_.code == 2
+    assert log.startswith("unknown flag: --nope")
+
+
+async def test_http_echo_needs_a_text(world: World) -> None:
+    exit_, log = await world.run("hashicorp/http-echo:1.0")
+    assert (exit_.code, log) == (127, "Missing -text option!\n")
+
+
+async def test_agnhost_tells_its_name(world: World) -> None:
+    server = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53", args=("netexec", "--http-port=8080"))
+    assert await get(world, f"http://{server.sandbox.ip}:8080/hostname") == server.sandbox.hostname
+    client = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53")
+    assert await world.exec(client, "/agnhost", "connect", f"{server.sandbox.ip}:8080") == (0, "", "")
+    assert await world.exec(client, "/agnhost", "connect", f"{server.sandbox.ip}:81") == (1, "", "REFUSED\n")
+
+
+async def test_busybox_httpd_in_the_background_of_a_script(world: World) -> None:
+    container = await world.start(
+        "busybox:1.36", "sh", "-c", "mkdir /www; echo hello > /www/index.html; httpd -p 8000 -h /www; sleep infinity"
+    )
+    assert container.exit is None
+    assert await get(world, f"http://{container.sandbox.ip}:8000/") == "hello\n"
+
+
+async def test_python_serves_files_and_eats_memory(world: World) -> None:
+    server = await world.start("python:3.12-alpine", "python", "-m", "http.server", "8000", working_dir="/etc")
+    assert "python:3.12" not in await get(world, f"http://{server.sandbox.ip}:8000/hostname")
+    hog = await world.start(
+        "python:3.12-alpine", "python", "-c", "import time\nx = 'a' * (150 * 1024 * 1024)\ntime.sleep(3600)"
+    )
+    assert 150 << 20 <= hog.usage().memory_bytes <= 170 << 20
+    exit_, log = await world.run("python:3.12-alpine", "python", "-c", "import os\nos.fork()")
+    assert (exit_.code, log) == (1, "python: this image runs only simple programs, not os.fork()\n")
+
+
+async def test_clients_say_what_went_wrong(world: World) -> None:
+    assert await get(world, "http://nope/") == "curl: (6) Could not resolve host: nope\n"
+    assert (
+        await get(world, "http://10.244.0.2:1/")
+        == "curl: (7) Failed to connect to 10.244.0.2 port 1 after 0 ms: Could not connect to server\n"
+    )
+    assert (
+        await get(world, "http://203.0.113.1/", "--connect-timeout", "3")
+        == "curl: (28) Connection timed out after 3000 milliseconds\n"
+    )
+    busybox = await world.start("busybox:1.36", "sleep", "infinity")
+    assert (await world.exec(busybox, "wget", "-qO-", "http://nope"))[2] == "wget: bad address 'nope'\n"
+    assert (await world.exec(busybox, "wget", "-qO-", "http://10.244.0.2:1"))[
+        2
+    ] == "wget: can't connect to remote host (10.244.0.2): Connection refused\n"
+    assert (await world.exec(busybox, "wget", "-T", "2", "-qO-", "http://203.0.113.1"))[
+        2
+    ] == "wget: download timed out\n"
+    assert (await world.exec(busybox, "nc", "-zv", "10.244.0.2", "1"))[
+        2
+    ] == "nc: 10.244.0.2 (10.244.0.2:1): Connection refused\n"
+
+
+async def test_netcat_listens_and_talks(world: World) -> None:
+    server = await world.start("busybox:1.36", "nc", "-l", "-p", "9000", "-e", "cat")
+    client = await world.start("busybox:1.36", "sleep", "infinity")
+    task = asyncio.ensure_future(world.exec(client, "nc", server.sandbox.ip, "9000", stdin=b"ping\n"))
+    assert await task == (0, "ping\n", "")
+    assert server.exit is not None
+
+
+async def test_old_and_new_nslookup(world: World) -> None:
+    world.service("web", "10.96.0.30", 80, [])
+    new = await world.start("busybox:1.36", "sleep", "infinity")
+    code, out, _ = await world.exec(new, "nslookup", "web.default.svc.cluster.local")
+    assert (code, out) == (
+        0,
+        "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\nName:\tweb.default.svc.cluster.local\nAddress: 10.96.0.30\n\n",
+    )
+    old = await world.start("busybox:1.28", "sleep", "infinity")
+    code, out, _ = await world.exec(old, "nslookup", "web")
+    assert code == 0
+    assert out.endswith("Name:      web\nAddress 1: 10.96.0.30 web.default.svc.cluster.local\n")
+    assert (await world.exec(old, "nslookup", "nope"))[::2] == (1, "nslookup: can't resolve 'nope'\n")
