@@ -128,11 +128,13 @@ class SpdySession:
         try:
             while data := await stream.read():
                 await self._duplex.send(spdy.data_frame(forwarded.data, data))
+            stream.close()
         except ConnectionResetError:
             return  # the program hung up; the client sees the end of the data
         finally:
             inward.cancel()
-            stream.abort()
+            if not stream.closed:
+                stream.abort()
 
 
 async def serve_channels(socket: WebSocket, ports: list[int], connect: Connect) -> None:
@@ -176,9 +178,11 @@ async def _channel(
     try:
         while data := await stream.read():
             await socket.send(bytes((2 * index,)) + data)
+        stream.close()
         await socket.close()
     except (ConnectionResetError, Disconnected):
         return
     finally:
         inward.cancel()
-        stream.abort()
+        if not stream.closed:
+            stream.abort()

@@ -1,0 +1,163 @@
+"""Who is who, and who may do what."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from kuartui.embedded.api.request import User
+from kuartui.embedded.auth import pki
+from kuartui.embedded.auth.aggregation import RoleAggregation
+from kuartui.embedded.auth.rbac import CLUSTER_ROLES
+from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.meta.errors import StatusError
+from tests.embedded.api.server import Server
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.fixture
+async def server() -> Server:
+    return Server()
+
+
+async def grant(
+    server: Server, user: str, verbs: list[str], resources: list[str], names: list[str] | None = None
+) -> None:
+    """A role in the namespace "default" for a user."""
+    rule: dict[str, Any] = {"apiGroups": [""], "resources": resources, "verbs": verbs}
+    if names:
+        rule["resourceNames"] = names
+    role = {"metadata": {"name": f"role-{user}"}, "rules": [rule]}
+    await server.json("POST", f"{RBAC}/namespaces/default/roles", role)
+    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"kind": "Role", "name": f"role-{user}", "apiGroup": "rbac.authorization.k8s.io"}
+    binding = {"metadata": {"name": f"binding-{user}"}, "subjects": [subject], "roleRef": reference}
+    await server.json("POST", f"{RBAC}/namespaces/default/rolebindings", binding)
+
+
+async def as_user(server: Server, user: str, method: str, target: str, body: Any = None) -> int:
+    return (await server.ask(method, target, body, impersonate_user=user)).status
+
+
+async def test_who_has_no_rule_is_told_what_is_missing(server: Server) -> None:
+    response = await server.json("GET", MAPS, code=403, impersonate_user="ann")
+    assert response["message"] == (
+        'configmaps is forbidden: User "ann" cannot list resource "configmaps" in API group "" in the namespace "default"'
+    )
+    response = await server.json("DELETE", "/api/v1/nodes/n", code=403, impersonate_user="ann")
+    assert response["message"].endswith('cannot delete resource "nodes" in API group "" at the cluster scope')
+
+
+async def test_a_role_reaches_as_far_as_its_namespace(server: Server) -> None:
+    await grant(server, "ann", ["get", "list"], ["configmaps"])
+    assert await as_user(server, "ann", "GET", MAPS) == 200
+    assert await as_user(server, "ann", "GET", "/api/v1/namespaces/other/configmaps") == 403
+    assert await as_user(server, "ann", "POST", MAPS, {"metadata": {"name": "a"}}) == 403
+
+
+async def test_resource_names_narrow_a_rule(server: Server) -> None:
+    await server.config_map("yes")
+    await server.config_map("no")
+    await grant(server, "ann", ["get"], ["configmaps"], ["yes"])
+    assert await as_user(server, "ann", "GET", f"{MAPS}/yes") == 200
+    assert await as_user(server, "ann", "GET", f"{MAPS}/no") == 403
+    assert await as_user(server, "ann", "GET", MAPS) == 403
+
+
+async def test_a_subresource_is_another_resource(server: Server) -> None:
+    await grant(server, "ann", ["get"], ["pods"])
+    assert await as_user(server, "ann", "GET", "/api/v1/namespaces/default/pods/p/log") == 403
+
+
+async def test_impersonation_needs_a_right_of_its_own(server: Server) -> None:
+    server.authenticator.add_token("bob-token", User("bob"))
+    response = await server.json("GET", MAPS, code=403, authorization="Bearer bob-token", impersonate_user="ann")
+    assert 'User "bob" cannot impersonate resource "users" in API group ""' in response["message"]
+
+
+async def test_wrong_credentials_are_unauthorized_and_none_are_anonymous(server: Server) -> None:
+    assert (await server.ask("GET", MAPS, authorization="Bearer nonsense")).status == 401
+    response = await server.json("GET", MAPS, code=403, authorization="")
+    assert 'User "system:anonymous"' in response["message"]
+
+
+async def test_an_account_token_ends_with_its_account(server: Server) -> None:
+    await server.json("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "robot"}})
+    account = server.store.get("serviceaccounts", "default", "robot")
+    assert account is not None
+    token = server.signer.sign(account.data, server.clock.now(), 600)
+    user = server.authenticator.token_user(token)
+    assert user.name == "system:serviceaccount:default:robot"
+    assert "system:serviceaccounts:default" in user.groups
+    await server.clock.advance(700)
+    with pytest.raises(StatusError):
+        server.authenticator.token_user(token)
+    fresh = server.signer.sign(account.data, server.clock.now(), 600)
+    await server.ask("DELETE", "/api/v1/namespaces/default/serviceaccounts/robot")
+    with pytest.raises(StatusError):
+        server.authenticator.token_user(fresh)
+
+
+async def test_a_token_of_another_cluster_is_worth_nothing(server: Server) -> None:
+    from kuartui.embedded.auth.tokens import TokenSigner
+
+    await server.json("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "robot"}})
+    account = server.store.get("serviceaccounts", "default", "robot")
+    assert account is not None
+    foreign = TokenSigner(pki.new_key()).sign(account.data, server.clock.now(), 600)
+    with pytest.raises(StatusError):
+        server.authenticator.token_user(foreign)
+
+
+def request_for(name: str, group: str) -> bytes:
+    key = rsa.generate_private_key(65537, 2048)
+    subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group), x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject)).sign(key, hashes.SHA256())
+    return asked.public_bytes(serialization.Encoding.PEM)
+
+
+def test_a_signed_request_keeps_its_subject() -> None:
+    authority = pki.new_authority()
+    signed = pki.sign_request(authority, request_for("bob", "devs"), ["client auth"], timedelta(hours=1))
+    certificate = x509.load_pem_x509_certificate(signed)
+    assert certificate.subject.rfc4514_string() == "CN=bob,O=devs"
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.certificate))
+    with pytest.raises(pki.BadRequest):
+        pki.sign_request(authority, base64.b64encode(b"nonsense"), [], timedelta(hours=1))
+
+
+def test_a_certificate_names_user_and_groups() -> None:
+    from kuartui.embedded.api.request import Request
+
+    subject = ((("organizationName", "devs"),), (("organizationName", "ops"),), (("commonName", "bob"),))
+    server = Server()
+    user = server.authenticator.authenticate(Request("GET", "/", {}, {}, certificate={"subject": subject}))
+    assert (user.name, user.groups) == ("bob", ("devs", "ops", "system:authenticated"))
+
+
+async def test_an_aggregated_role_is_the_sum_of_others(server: Server) -> None:
+    def role(name: str, **fields: Any) -> dict[str, Any]:
+        return {"metadata": {"name": name, "labels": {"sum": "yes"}}, **fields}
+
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+    await server.json("POST", f"{RBAC}/clusterroles", role("part", rules=rules))
+    selectors = {"clusterRoleSelectors": [{"matchLabels": {"sum": "yes"}}]}
+    await server.json("POST", f"{RBAC}/clusterroles", role("whole", aggregationRule=selectors))
+    from kuartui.embedded.api.events import EventRecorder
+    from kuartui.embedded.api.local import LocalClient
+    from tests.embedded.api.server import ADMIN
+
+    controller: Controller = RoleAggregation(LocalClient(server.rest, EventRecorder(server.store, server.clock), ADMIN))
+    await controller.reconcile("", "whole")
+    found = server.store.get(CLUSTER_ROLES, "", "whole")
+    assert found is not None
+    assert found.data["rules"] == rules
