@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.images.registry import Login, logins_of
-from kuartui.embedded.node.volumes.content import secret_bytes
+from kuartui.embedded.node.payload import secret_bytes
 
 Obj = dict[str, Any]
 

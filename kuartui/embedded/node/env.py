@@ -9,6 +9,7 @@ from typing import Any
 from kuartui.embedded.client import Client
 from kuartui.embedded.node.expansion import expand
 from kuartui.embedded.node.fields import field_value, resource_value
+from kuartui.embedded.node.payload import secret_bytes
 
 Obj = dict[str, Any]
 
@@ -40,8 +41,6 @@ def environment(client: Client, pod: Obj, container: Obj, around: Surroundings) 
 
 
 def _from_source(client: Client, pod: Obj, source: Obj) -> dict[str, str]:
-    from kuartui.embedded.node.volumes.content import secret_bytes
-
     prefix = source.get("prefix", "")
     if "configMapRef" in source:
         ref = source["configMapRef"]
@@ -92,8 +91,6 @@ def _value(
 
 
 def _key(client: Client, pod: Obj, resource: str, kind: str, ref: Obj) -> str | None:
-    from kuartui.embedded.node.volumes.content import secret_bytes
-
     found = _fetch(client, pod, resource, ref)
     if found is None:
         return None
@@ -109,13 +106,12 @@ def _key(client: Client, pod: Obj, resource: str, kind: str, ref: Obj) -> str | 
 
 def service_variables(client: Client, pod: Obj) -> dict[str, str]:
     """Docker-links style variables for the Services that existed when the container started."""
-    wanted = [service for service in client.list("services", "default") if service["metadata"]["name"] == "kubernetes"]
-    if pod["spec"].get("enableServiceLinks", True):
-        namespace = pod["metadata"]["namespace"]
-        own = [one for one in client.list("services", namespace) if one not in wanted]
-        wanted = [one for one in wanted if namespace != "default" or one not in own] + own
+    api = client.get("services", "default", "kubernetes")
+    linked = (
+        client.list("services", pod["metadata"]["namespace"]) if pod["spec"].get("enableServiceLinks", True) else []
+    )
     env: dict[str, str] = {}
-    for service in wanted:
+    for service in [*([api] if api else []), *linked]:
         env |= dict(_links(service))
     return env
 

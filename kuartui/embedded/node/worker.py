@@ -15,7 +15,6 @@ from typing import Any
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.node import resize, spec
 from kuartui.embedded.node.actions import Kill, next_actions
-from kuartui.embedded.node.probes.worker import ProbeWorker
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.reporter import Reporter
 from kuartui.embedded.node.resources import cgroup_limits
@@ -23,9 +22,10 @@ from kuartui.embedded.node.runtime import Sandbox
 from kuartui.embedded.node.sandbox import PodNetwork
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.starter import AFTER_ERROR, Starter
-from kuartui.embedded.node.state import Phase, PodState, Run, Waiting
+from kuartui.embedded.node.state import PodState, Run, Waiting
 from kuartui.embedded.node.status import pod_status
 from kuartui.embedded.node.stopper import Stopper
+from kuartui.embedded.node.supervision import Supervisor
 from kuartui.embedded.node.volumes.content import Sources
 from kuartui.embedded.node.volumes.mounter import PodVolumes
 
@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 
 SANDBOX_SECONDS = 0.1  # what containerd and the CNI plugin take
 TEARDOWN_SECONDS = 0.3  # until the kubelet has seen the end of all containers and taken the sandbox down
-MESSAGE_BYTES = 4096  # of /dev/termination-log
-LOG_LINES, LOG_BYTES = 80, 2048  # of the log, where that stands in for it
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
@@ -58,12 +56,11 @@ class PodWorker:
         self._network = network
         self._others = others
         """The other active pods on the node."""
-        self._starter = Starter(node, state, self.volumes, self._began)
-        self._stopper = Stopper(node, state)
         self.reporter = Reporter(node.client, pod, self._status)
-        self._probes: dict[str, ProbeWorker] = {}
-        self._watches: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._supervisor = Supervisor(node, state, lambda: self.pod, self.reporter.changed, self._wake.set)
+        self._starter = Starter(node, state, self.volumes, self._supervisor.began)
+        self._stopper = Stopper(node, state)
         self._step: asyncio.Task[float | None] | None = None
         self._kill: asyncio.Task[None] | None = None
         self._verdict: tuple[str, str] | None = None
@@ -229,7 +226,7 @@ class PodWorker:
             if resize.restarts_for(container, run):
                 message = f"Container {run.name} resize requires restart, will be restarted"
                 await self._stopper.stop(self.pod, run, message)
-                self._settle(run)
+                self._supervisor.settle(run)
             else:
                 run.living.update(cgroup_limits(container))
                 run.resources = container.get("resources") or {}
@@ -264,7 +261,7 @@ class PodWorker:
 
     async def _kill_one(self, kill: Kill) -> None:
         await self._stopper.stop(self.pod, kill.run, kill.message, kill.probe)
-        self._settle(kill.run)
+        self._supervisor.settle(kill.run)
 
     async def _start(self, kind: str, container: Obj, sandbox: Sandbox, since: dict[str, float | None]) -> float | None:
         """Start a container; None if that went well, otherwise the seconds until the next try."""
@@ -279,95 +276,35 @@ class PodWorker:
             return min(AFTER_ERROR, failure.retry if failure.retry is not None else AFTER_ERROR)
         self.state.waiting.pop(name, None)
         if run.running:
-            self._probe(run, container)
+            self._supervisor.probe(run, container)
         self.reporter.changed()
         return None
-
-    def _began(self, run: Run) -> None:
-        task = asyncio.get_running_loop().create_task(self._watch(run))
-        self._watches.add(task)
-        task.add_done_callback(self._watches.discard)
-        self.reporter.changed()
-
-    def _probe(self, run: Run, container: Obj) -> None:
-        found = spec.container(self.pod, run.name)
-        path = spec.field_path(found[0], container) if found else ""
-
-        def report(reason: str, message: str) -> None:
-            self._node.event(self.pod, "Warning", reason, message, path)
-
-        worker = ProbeWorker(self._node.prober, run, container, run.living.sandbox.ip, report, self._probed)
-        self._probes[run.id] = worker
-        worker.start()
-
-    def _probed(self) -> None:
-        self.reporter.changed()
-        self._wake.set()
-
-    async def _watch(self, run: Run) -> None:
-        await run.living.wait()
-        starting = run.phase is Phase.CREATED  # then whoever starts it goes on by itself
-        self._settle(run)
-        if not starting:
-            self._wake.set()
-
-    def _settle(self, run: Run) -> None:
-        """Take over how a run ended."""
-        made = run.container
-        if run.exited or made is None or made.exit is None:
-            return
-        ended = made.exit
-        run.phase, run.exit_code, run.reason = Phase.EXITED, ended.code, ended.reason
-        run.started_at, run.finished_at, run.finished = ended.started_at, ended.finished_at, self._clock.monotonic()
-        run.message = self._last_words(run) or ended.message
-        probes = self._probes.pop(run.id, None)
-        if probes is not None:
-            probes.stop()
-        made.remove()
-        self.reporter.changed()
-
-    def _last_words(self, run: Run) -> str:
-        made = run.living
-        text = made.read_file(made.spec.termination_message_path, MESSAGE_BYTES).decode(errors="replace")
-        found = spec.container(self.pod, run.name)
-        policy = found[1].get("terminationMessagePolicy") if found else None
-        if not text and policy == "FallbackToLogsOnError" and made.exit and made.exit.code:
-            return made.log.last(LOG_LINES, LOG_BYTES)
-        return text
 
     # --- towards the end ---
 
     async def _end(self) -> None:
         """All containers have done their work: stop sidecars, give the sandbox up."""
         await self._stopper.stop_all(self.pod)
-        self._all_settled()
+        self._supervisor.settle_all()
         self._finish()
 
     def _finish(self) -> None:
         self.state.ended = True
         self.state.sandbox = False
         self.state.waiting.clear()
-        for probes in self._probes.values():
-            probes.stop()
-        self._probes.clear()
+        self._supervisor.stop()
         self._network.down()
         self.sandbox = None
         self.reporter.changed()
 
-    def _all_settled(self) -> None:
-        for runs in self.state.runs.values():
-            for run in runs:
-                self._settle(run)
-
     async def _terminate(self) -> float | None:
         """Stop the containers, report the end, and remove the object if it is being deleted."""
-        for probes in self._probes.values():
-            probes.stop("livenessProbe", "startupProbe")
+        self._supervisor.only_readiness()
         if not self.state.ended:
             self.reporter.changed()
             if not await self._stop_within_grace():
                 return 0.0
-            self._all_settled()
+            self._supervisor.settle_all()
             self.reporter.changed()
             await self._clock.sleep(TEARDOWN_SECONDS)
             if self._verdict is not None:
@@ -411,14 +348,7 @@ class PodWorker:
         """Leave nothing on the node, also when the worker is cancelled."""
         if self._deadline is not None:
             self._deadline.cancel()
-        for probes in self._probes.values():
-            probes.stop()
-        for task in self._watches:
-            task.cancel()
-        for runs in self.state.runs.values():
-            for run in runs:
-                if run.container is not None:
-                    run.container.remove()
+        self._supervisor.release()
         self._network.down()
         self._node.images.forget(self.uid)
 

@@ -5,7 +5,6 @@ After pkg/volume/{configmap,secret,downwardapi,projected}.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from kuartui.embedded.client import Client
 from kuartui.embedded.node.env import Surroundings
 from kuartui.embedded.node.fields import field_value, resource_value
+from kuartui.embedded.node.payload import config_map_bytes, secret_bytes
 from kuartui.embedded.node.runtime import Projected
 
 Obj = dict[str, Any]
@@ -40,17 +40,6 @@ class Sources:
     pod: Obj
     around: Surroundings
     tokens: TokenSource
-
-
-def secret_bytes(secret: Obj) -> dict[str, bytes]:
-    """The decoded data of a Secret."""
-    return {key: base64.b64decode(value or "") for key, value in (secret.get("data") or {}).items()}
-
-
-def config_map_bytes(config_map: Obj) -> dict[str, bytes]:
-    """data and binaryData of a ConfigMap."""
-    text = {key: value.encode() for key, value in (config_map.get("data") or {}).items()}
-    return text | {key: base64.b64decode(value or "") for key, value in (config_map.get("binaryData") or {}).items()}
 
 
 def files(volume: Obj, sources: Sources) -> dict[str, Projected] | None:
