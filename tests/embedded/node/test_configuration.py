@@ -318,3 +318,25 @@ async def test_a_deleted_local_path_volume_leaves_nothing_on_the_node(cluster):
     cluster.store.delete("persistentvolumes", "", "pv1")
     assert not node.fs.exists("/var/local/pv1")
     assert not node.children
+
+
+async def test_host_port(cluster, programs, monkeypatch):
+    async def greeter(process):
+        async def hello(stream):
+            await stream.write(b"hello")
+            stream.close()
+
+        process.listen(80, hello)
+        await process.signals("TERM").get()
+        return 0
+
+    monkeypatch.setitem(programs, "/bin/greeter", greeter)
+    container = {"name": "c", "command": ["greeter"], "ports": [{"containerPort": 80, "hostPort": 8080}]}
+    await cluster.pod(containers=[container])
+    await cluster.run()
+    stream = await cluster.network.connect(None, "172.18.0.2", 8080)
+    assert await stream.read() == b"hello"
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run()
+    with pytest.raises(ConnectionRefusedError):
+        await cluster.network.connect(None, "172.18.0.2", 8080)

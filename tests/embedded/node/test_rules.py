@@ -1,0 +1,140 @@
+"""Rules without a cluster: expansion, durations, back-off, phases, what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kuartui.embedded.clock import FastClock
+from kuartui.embedded.node.actions import next_actions
+from kuartui.embedded.node.backoff import Backoff
+from kuartui.embedded.node.expansion import expand
+from kuartui.embedded.node.state import Phase, PodState, Run
+from kuartui.embedded.node.status import pod_phase
+from kuartui.embedded.node.wording import go_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("$(A)", "1"),
+        ("x$(A)y$(B)", "x1y2"),
+        ("$$(A)", "$(A)"),
+        ("$$$(A)", "$1"),
+        ("$(NONE)", "$(NONE)"),
+        ("$A $", "$A $"),
+        ("$(A", "$(A"),
+        ("$(B)$(A)", "21"),
+    ],
+)
+def test_expansion(text, expanded):
+    assert expand(text, {"A": "1"}, {"A": "9", "B": "2"}) == expanded
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.26, "260ms"),
+        (1.204, "1.204s"),
+        (10, "10s"),
+        (80, "1m20s"),
+        (300, "5m0s"),
+        (3661.5, "1h1m1.5s"),
+    ],
+)
+def test_durations(seconds, text):
+    assert go_duration(seconds) == text
+
+
+async def test_back_off_doubles_and_starts_over():
+    clock = FastClock()
+    backoff = Backoff(clock)
+    delays = []
+    for _ in range(8):
+        backoff.next("k", clock.monotonic())
+        delays.append(backoff.delay("k"))
+        await clock.advance(delays[-1])
+    assert delays == [10, 20, 40, 80, 160, 300, 300, 300]
+    await clock.advance(601)
+    assert backoff.remaining("k", clock.monotonic()) == 0
+    backoff.next("k", clock.monotonic())
+    assert backoff.delay("k") == 10
+
+
+def running() -> dict[str, Any]:
+    return {"state": {"running": {}}, "lastState": {}, "started": True}
+
+
+def ended(code: int) -> dict[str, Any]:
+    return {"state": {"terminated": {"exitCode": code}}, "lastState": {}}
+
+
+def waiting(code: int | None = None) -> dict[str, Any]:
+    last = {} if code is None else {"terminated": {"exitCode": code}}
+    return {"state": {"waiting": {"reason": "X"}}, "lastState": last}
+
+
+@pytest.mark.parametrize(
+    ("policy", "states", "done", "phase"),
+    [
+        ("Always", [running(), running()], False, "Running"),
+        ("Always", [running(), waiting()], False, "Pending"),
+        ("Always", [running(), waiting(1)], False, "Running"),
+        ("Always", [waiting(1), waiting(0)], False, "Running"),
+        ("Always", [ended(0), ended(0)], True, "Succeeded"),
+        ("Never", [ended(0), ended(0)], False, "Succeeded"),
+        ("Never", [ended(0), ended(3)], False, "Failed"),
+        ("Never", [running(), ended(3)], False, "Running"),
+        ("OnFailure", [ended(0), ended(3)], False, "Running"),
+        ("OnFailure", [ended(0), waiting(3)], False, "Running"),
+        ("OnFailure", [ended(0), ended(3)], True, "Failed"),
+        ("OnFailure", [ended(0), ended(0)], False, "Succeeded"),
+    ],
+)
+def test_phase(policy, states, done, phase):
+    containers = [{"name": str(index)} for index in range(len(states))]
+    pod = {"metadata": {}, "spec": {"restartPolicy": policy, "containers": containers}}
+    statuses = [status | {"name": str(index)} for index, status in enumerate(states)]
+    assert pod_phase(pod, {"containerStatuses": statuses}, done) == phase
+
+
+def run(name: str, phase: Phase, code: int = 0, sandbox: int = 0) -> Run:
+    return Run(name, f"id-{name}", 0, "", "", (name, ""), sandbox=sandbox, phase=phase, exit_code=code)
+
+
+def plan(spec: dict[str, Any], *runs: Run, sandboxes: int = 0) -> tuple[list[str], list[str], bool]:
+    state = PodState(sandboxes=sandboxes)
+    for one in runs:
+        state.add(one)
+    actions = next_actions({"metadata": {}, "spec": spec}, state)
+    return [one["name"] for one in actions.init], [one["name"] for one in actions.regular], actions.end
+
+
+INIT = {"initContainers": [{"name": "i"}], "containers": [{"name": "c"}], "restartPolicy": "Always"}
+SIDECAR = {"initContainers": [{"name": "s", "restartPolicy": "Always"}], "containers": [{"name": "c"}]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "runs", "planned"),
+    [
+        (INIT, [], (["i"], [], False)),
+        (INIT, [run("i", Phase.RUNNING)], ([], [], False)),
+        (INIT, [run("i", Phase.EXITED, 1)], (["i"], [], False)),
+        (INIT, [run("i", Phase.EXITED)], ([], ["c"], False)),
+        (INIT, [run("i", Phase.EXITED), run("c", Phase.EXITED, 1)], ([], ["c"], False)),
+        (INIT | {"restartPolicy": "Never"}, [run("i", Phase.EXITED, 1)], ([], [], True)),
+        (SIDECAR, [], (["s"], [], False)),
+        (SIDECAR, [run("s", Phase.RUNNING)], ([], ["c"], False)),
+        (SIDECAR, [run("s", Phase.EXITED, 1), run("c", Phase.RUNNING)], (["s"], [], False)),
+        (SIDECAR | {"restartPolicy": "Never"}, [run("s", Phase.RUNNING), run("c", Phase.EXITED)], ([], [], True)),
+    ],
+)
+def test_what_to_start_next(spec, runs, planned):
+    assert plan(spec, *runs) == planned
+
+
+def test_a_new_sandbox_initializes_again():
+    runs = [run("i", Phase.EXITED), run("c", Phase.EXITED, 255)]
+    assert plan(INIT, *runs, sandboxes=1) == (["i"], [], False)
