@@ -84,18 +84,14 @@ class Parts:
         self._tasks.append(asyncio.create_task(self._expire_events()))
 
     def _controllers(self) -> list[Controller]:
-        from kuartui.embedded.auth.aggregation import RoleAggregation
         from kuartui.embedded.auth.secret_tokens import SecretTokens
-        from kuartui.embedded.auth.signing import CertificateSigner
         from kuartui.embedded.controllers import controllers
 
         cluster = self.cluster
         usage = None if cluster.spec.bare else self.fleet  # a bare cluster has no metrics API
         authority = cluster.identity.authority
         return [
-            RoleAggregation(cluster.client),
             SecretTokens(cluster.client, cluster.signer, authority.certificate),
-            CertificateSigner(cluster.client, authority),
             *controllers(cluster.client, authority, usage),
         ]
 

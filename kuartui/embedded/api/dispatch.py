@@ -111,9 +111,7 @@ class Dispatcher:
         found = self.discovery.answer(request)
         if found is not None:
             return found
-        if path.startswith(("/api/", "/apis/")):
-            raise errors.path_not_found()
-        raise errors.path_not_found()
+        raise errors.page_not_found()
 
     async def _verb(self, request: Request, endpoint: Endpoint) -> Response:
         info = request.info

@@ -15,7 +15,7 @@ from kuartui.embedded import data
 from kuartui.embedded.api import descriptions
 from kuartui.embedded.api.request import Request, Response
 from kuartui.embedded.api.resources import Endpoint, Resources
-from kuartui.embedded.meta.errors import path_not_found
+from kuartui.embedded.meta.errors import page_not_found
 
 Obj = dict[str, Any]
 
@@ -46,14 +46,14 @@ class OpenApi:
         if parts == ["openapi", "v2"]:
             return _empty_v2(request)
         if parts[:2] != ["openapi", "v3"]:
-            raise path_not_found()
+            raise page_not_found()
         if len(parts) == 2:
             return Response(200, orjson.dumps({"paths": self._index()}))
         group, version = ("", parts[3]) if parts[2] == "api" and len(parts) == 4 else ("", "")
         if parts[2] == "apis" and len(parts) == 5:
             group, version = parts[3], parts[4]
         if version not in self._resources.groups().get(group, ()):
-            raise path_not_found()
+            raise page_not_found()
         headers = [("Cache-Control", "public, immutable")] if request.param("hash") else []
         return Response(200, self._document(group, version), headers=headers)
 

@@ -157,7 +157,12 @@ def unauthorized(message: str = "Unauthorized") -> StatusError:
 
 def path_not_found() -> StatusError:
     """A resource or path that the server does not serve."""
-    error = StatusError(404, "NotFound", "the server could not find the requested resource")
+    return StatusError(404, "NotFound", "the server could not find the requested resource")
+
+
+def page_not_found() -> StatusError:
+    """A path that is no resource's: a plain text."""
+    error = path_not_found()
     error.plain = "404 page not found\n"
     return error
 

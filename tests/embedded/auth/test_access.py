@@ -11,10 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from kuartui.embedded.auth.aggregation import RoleAggregation
 
 from kuartui.embedded.api.request import User
 from kuartui.embedded.auth import pki
-from kuartui.embedded.auth.aggregation import RoleAggregation
 from kuartui.embedded.auth.rbac import CLUSTER_ROLES
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.meta.errors import StatusError
