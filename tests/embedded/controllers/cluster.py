@@ -20,6 +20,12 @@ from kuartui.embedded.store import Conflict, Event, EventType, NotFound, Store
 Obj = dict[str, Any]
 
 KINDS = {
+    "ingresses.networking.k8s.io": ("networking.k8s.io/v1", "Ingress"),
+    "ingressclasses.networking.k8s.io": ("networking.k8s.io/v1", "IngressClass"),
+    "gatewayclasses.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1", "GatewayClass"),
+    "gateways.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1", "Gateway"),
+    "httproutes.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    "referencegrants.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant"),
     "controllerrevisions.apps": ("apps/v1", "ControllerRevision"),
     "endpoints": ("v1", "Endpoints"),
     "endpointslices.discovery.k8s.io": ("discovery.k8s.io/v1", "EndpointSlice"),
@@ -49,6 +55,8 @@ KINDS = {
     "certificatesigningrequests.certificates.k8s.io": ("certificates.k8s.io/v1", "CertificateSigningRequest"),
 }
 CLUSTER_SCOPED = {
+    "ingressclasses.networking.k8s.io",
+    "gatewayclasses.gateway.networking.k8s.io",
     "namespaces",
     "nodes",
     "persistentvolumes",

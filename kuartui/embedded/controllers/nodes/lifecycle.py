@@ -56,6 +56,9 @@ class NodeLifecycleController(Controller):
             self._seen[name] = self.clock.monotonic()
         if event.old is None or _health(node) != _health(event.old.data):
             self.enqueue("", name)
+        if event.old is not None and _ready(node) != _ready(event.old.data):
+            for stored in self.client.store.list("nodes"):  # whether anybody is evicted depends on all of them
+                self.enqueue("", stored.key.name)
 
     def _lease_changed(self, event: Event) -> None:
         if event.obj.key.namespace == LEASE_NAMESPACE and event.obj.key.name in self._seen:
@@ -70,14 +73,14 @@ class NodeLifecycleController(Controller):
             node = await self._mark_unknown(node)
         else:
             self.enqueue_after("", name, GRACE - silence)
-        if not objects.condition_true(node, "Ready"):
+        if not _ready(node):
             await self._mark_pods(node)
         await self._taint(node, self._all_down())
 
     def _all_down(self) -> bool:
         """Whether no node answers: then it is rather us who are cut off, and nobody is evicted."""
         nodes = self.client.list("nodes")
-        return bool(nodes) and not any(objects.condition_true(node, "Ready") for node in nodes)
+        return bool(nodes) and not any(map(_ready, nodes))
 
     async def _mark_unknown(self, node: Obj) -> Obj:
         status = node.get("status") or {}
@@ -158,6 +161,10 @@ class NodeLifecycleController(Controller):
 
     def _tell(self, obj: Obj, type_: str, reason: str, message: str) -> None:
         self.client.record(obj, type_, reason, message, self.name)
+
+
+def _ready(node: Obj) -> bool:
+    return objects.condition_true(node, "Ready")
 
 
 def _heartbeats(node: Obj) -> list[str]:
