@@ -11,12 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
-from kuartui.embedded.auth.aggregation import RoleAggregation
 
 from kuartui.embedded.api.request import User
 from kuartui.embedded.auth import pki
-from kuartui.embedded.auth.rbac import CLUSTER_ROLES
-from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.meta.errors import StatusError
 from tests.embedded.api.server import Server
 
@@ -142,22 +139,3 @@ def test_a_certificate_names_user_and_groups() -> None:
     server = Server()
     user = server.authenticator.authenticate(Request("GET", "/", {}, {}, certificate={"subject": subject}))
     assert (user.name, user.groups) == ("bob", ("devs", "ops", "system:authenticated"))
-
-
-async def test_an_aggregated_role_is_the_sum_of_others(server: Server) -> None:
-    def role(name: str, **fields: Any) -> dict[str, Any]:
-        return {"metadata": {"name": name, "labels": {"sum": "yes"}}, **fields}
-
-    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
-    await server.json("POST", f"{RBAC}/clusterroles", role("part", rules=rules))
-    selectors = {"clusterRoleSelectors": [{"matchLabels": {"sum": "yes"}}]}
-    await server.json("POST", f"{RBAC}/clusterroles", role("whole", aggregationRule=selectors))
-    from kuartui.embedded.api.events import EventRecorder
-    from kuartui.embedded.api.local import LocalClient
-    from tests.embedded.api.server import ADMIN
-
-    controller: Controller = RoleAggregation(LocalClient(server.rest, EventRecorder(server.store, server.clock), ADMIN))
-    await controller.reconcile("", "whole")
-    found = server.store.get(CLUSTER_ROLES, "", "whole")
-    assert found is not None
-    assert found.data["rules"] == rules
