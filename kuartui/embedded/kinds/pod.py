@@ -107,7 +107,7 @@ class _EphemeralContainers(Pods):
 
     def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         given = (new.get("spec") or {}).get("ephemeralContainers")
-        new["spec"] = dict(old["spec"])
+        new["spec"] = {field: value for field, value in old["spec"].items() if field != "ephemeralContainers"}
         if given:
             new["spec"]["ephemeralContainers"] = given
         new["status"] = old.get("status") or {}

@@ -68,16 +68,11 @@ def _fill(obj: Obj, message: str) -> None:
         if obj.get(name) is None:
             obj[name] = {}
     for name, shape, inner in plan.inside:
-        value = obj.get(name)
-        if not value and shape != "one":
-            continue
-        if shape == "one":
-            if isinstance(value, dict):
-                _fill(value, inner)
-        else:
-            for item in value if shape == "list" else value.values():
-                if isinstance(item, dict):
-                    _fill(item, inner)
+        value: Any = obj.get(name)
+        items = [value] if shape == "one" else value or () if shape == "list" else (value or {}).values()
+        for item in items:
+            if isinstance(item, dict):
+                _fill(item, inner)
 
 
 @functools.cache

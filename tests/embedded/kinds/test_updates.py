@@ -1,0 +1,247 @@
+"""What may change once an object exists, and what a write carries over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from kuartui.embedded.kinds.base import Strategy, WriteContext, strategy
+from kuartui.embedded.meta.errors import StatusError
+
+Obj = dict[str, Any]
+
+
+def made(resource: str, text: str, ctx: WriteContext | None = None) -> Obj:
+    """A stored object: defaulted and prepared."""
+    obj: Obj = {"metadata": {"name": "x", "namespace": "d", "uid": "u"}, **yaml.safe_load(text)}
+    rules = strategy(resource)
+    rules.default(obj)
+    rules.prepare_create(obj, ctx or WriteContext())
+    rules.default(obj)
+    assert [str(error) for error in rules.validate(obj)] == []
+    return obj
+
+
+def changed(rules: Strategy, old: Obj, patch: Obj, ctx: WriteContext | None = None) -> tuple[Obj, list[str]]:
+    """The object after a merge patch, and the errors of the update."""
+    new = merge(orjson.loads(orjson.dumps(old)), patch)
+    rules.default(new)
+    rules.prepare_update(new, old, ctx or WriteContext(operation="UPDATE"))
+    rules.default(new)
+    return new, [str(error) for error in rules.validate_update(new, old)]
+
+
+def merge(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key), value)
+    return result
+
+
+POD = "spec: {containers: [{name: c, image: i}]}"
+TEMPLATE = "template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}"
+WORKLOAD = f"spec: {{selector: {{matchLabels: {{a: b}}}}, {TEMPLATE}}}"
+
+
+def test_a_pod_keeps_its_spec() -> None:
+    _, errors = changed(strategy("pods"), made("pods", POD), {"spec": {"serviceAccountName": "y", "hostname": "h"}})
+    first, *diff = errors[0].splitlines()
+    assert first.startswith("spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,")
+    assert '- "Hostname": "",' in diff
+    assert '+ "Hostname": "h",' in diff
+    assert diff[0].startswith("@@ ")
+
+
+def test_images_and_new_tolerations_of_a_pod_may_change() -> None:
+    old = made("pods", POD)
+    container = {**old["spec"]["containers"][0], "image": "other"}
+    patch = {"spec": {"containers": [container], "tolerations": [{"operator": "Exists"}]}}
+    assert changed(strategy("pods"), old, patch)[1] == []
+
+
+def test_a_pod_gets_no_more_containers() -> None:
+    old = made("pods", POD)
+    more = [*old["spec"]["containers"], {"name": "d", "image": "i"}]
+    _, errors = changed(strategy("pods"), old, {"spec": {"containers": more}})
+    assert errors == ["spec.containers: Forbidden: pod updates may not add or remove containers"]
+
+
+def test_ephemeral_containers_come_through_their_subresource_only() -> None:
+    rules, old = strategy("pods"), made("pods", POD)
+    patch = {"spec": {"ephemeralContainers": [{"name": "e", "image": "i"}], "hostname": "h"}}
+    ignored, errors = changed(rules, old, {"spec": {"ephemeralContainers": [{"name": "e", "image": "i"}]}})
+    assert "ephemeralContainers" not in ignored["spec"]
+    assert errors == []
+    new, errors = changed(rules.at("ephemeralcontainers"), old, patch)
+    assert [c["name"] for c in new["spec"]["ephemeralContainers"]] == ["e"]
+    assert "hostname" not in new["spec"]
+    assert errors == []
+    _, errors = changed(rules.at("ephemeralcontainers"), new, {"spec": {"ephemeralContainers": None}})
+    assert errors == ['spec.ephemeralContainers: Forbidden: existing ephemeral containers "e" may not be removed\n']
+
+
+def test_resize_changes_cpu_and_memory_only() -> None:
+    rules = strategy("pods").at("resize")
+    old = made("pods", "spec: {containers: [{name: c, image: i, resources: {requests: {cpu: 100m}}}]}")
+    container = {"name": "c", "resources": {"requests": {"cpu": "200m"}}}
+    new, errors = changed(rules, old, {"spec": {"containers": [container]}})
+    assert new["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "200m"}
+    assert errors == []
+    _, errors = changed(rules, old, {"spec": {"containers": [{"name": "c", "resources": {}}]}})
+    assert "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed" in errors
+
+
+@pytest.mark.parametrize("resource", ["deployments.apps", "replicasets.apps", "daemonsets.apps"])
+def test_selectors_are_for_ever(resource: str) -> None:
+    old = made(resource, WORKLOAD)
+    patch = {"spec": {"selector": {"matchLabels": {"a": "c"}}, "template": {"metadata": {"labels": {"a": "c"}}}}}
+    assert changed(strategy(resource), old, patch)[1] == [
+        'spec.selector: Invalid value: {"matchLabels":{"a":"c"}}: field is immutable'
+    ]
+
+
+def test_most_of_a_stateful_set_is_for_ever() -> None:
+    rules, old = strategy("statefulsets.apps"), made("statefulsets.apps", WORKLOAD)
+    assert changed(rules, old, {"spec": {"replicas": 3}})[1] == []
+    assert changed(rules, old, {"spec": {"serviceName": "other"}})[1] == [
+        (
+            "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+            "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "
+            "forbidden"
+        )
+    ]
+
+
+def test_a_job_selects_its_own_pods() -> None:
+    job = made("jobs.batch", "spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}")
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert labels["batch.kubernetes.io/controller-uid"] == labels["controller-uid"] == "u"
+    assert job["spec"]["selector"] == {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}
+    assert job["metadata"]["labels"] == labels
+    rules = strategy("jobs.batch")
+    assert changed(rules, job, {"spec": {"parallelism": 2}})[1] == []
+    assert changed(rules, job, {"spec": {"completions": 3}})[1] == [
+        "spec.completions: Invalid value: 3: field is immutable"
+    ]
+
+
+def test_immutable_configuration() -> None:
+    for resource in ("configmaps", "secrets"):
+        old = made(resource, "{immutable: true, data: {a: YQ==}}")
+        rules, text = strategy(resource), "Forbidden: field is immutable when `immutable` is set"
+        assert changed(rules, old, {"data": {"a": "Yg=="}})[1] == [f"data: {text}"]
+        assert changed(rules, old, {"immutable": False})[1] == [f"immutable: {text}"]
+
+
+def test_claims_change_in_size_only_and_when_bound() -> None:
+    text = "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}"
+    rules, old = strategy("persistentvolumeclaims"), made("persistentvolumeclaims", text)
+    grown: Obj = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    errors = changed(rules, old, grown)[1]
+    assert errors[0].startswith("spec: Forbidden: spec is immutable after creation except resources.requests and")
+    assert '+ "storage": "2Gi"' in [line.replace("   ", " ") for line in errors[0].splitlines()]
+    old["status"] = {"phase": "Bound", "capacity": {"storage": "1Gi"}}
+    assert changed(rules, old, grown)[1] == []
+    shrunk: Obj = {"spec": {"resources": {"requests": {"storage": "1Mi"}}}}
+    assert changed(rules, old, shrunk)[1] == [
+        "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
+    ]
+
+
+def stored(*services: Obj) -> WriteContext:
+    return WriteContext(objects=lambda resource: services if resource == "services" else ())
+
+
+def test_services_get_addresses_and_ports() -> None:
+    text = "spec: {type: NodePort, ports: [{name: a, port: 53}, {name: b, port: 53, protocol: UDP}]}"
+    service = made("services", text)
+    spec = service["spec"]
+    assert spec["clusterIP"] == spec["clusterIPs"][0]
+    assert spec["clusterIP"].startswith("10.96.")
+    assert (spec["ipFamilies"], spec["ipFamilyPolicy"]) == (["IPv4"], "SingleStack")
+    ports = [port["nodePort"] for port in spec["ports"]]
+    assert 30000 <= ports[0] <= 32767
+    assert ports[0] == ports[1], "one number serves both protocols"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "ports: [{port: 1}], clusterIP: 10.96.0.9",
+            "failed to allocate IP 10.96.0.9: provided IP is already allocated",
+        ),
+        (
+            "ports: [{port: 1}], clusterIP: 10.1.2.3",
+            "failed to allocate IP 10.1.2.3: the provided network does not match the current range",
+        ),
+        ("type: NodePort, ports: [{port: 1, nodePort: 30009}]", "provided port is already allocated"),
+        ("type: NodePort, ports: [{port: 1, nodePort: 80}]", "The range of valid ports is 30000-32767"),
+    ],
+)
+def test_addresses_and_ports_that_are_not_to_be_had(text: str, message: str) -> None:
+    other = {"spec": {"clusterIPs": ["10.96.0.9"], "ports": [{"nodePort": 30009}]}}
+    with pytest.raises(StatusError, match="Invalid value") as caught:
+        made("services", f"spec: {{{text}}}", stored(other))
+    assert caught.value.message.endswith(message)
+
+
+def test_a_service_keeps_what_it_was_given() -> None:
+    rules, old = strategy("services"), made("services", "spec: {type: NodePort, ports: [{port: 80}]}")
+    ctx = stored(old)
+    bare = {"spec": {"clusterIP": None, "clusterIPs": None, "ports": [{"port": 80, "targetPort": 8080}]}}
+    new, errors = changed(rules, old, bare, ctx)
+    assert errors == []
+    assert new["spec"]["clusterIP"] == old["spec"]["clusterIP"]
+    assert new["spec"]["ports"][0]["nodePort"] == old["spec"]["ports"][0]["nodePort"]
+    assert changed(rules, old, {"spec": {"clusterIP": "10.96.9.9"}}, ctx)[1] == [
+        'spec.clusterIPs[0]: Invalid value: ["10.96.9.9"]: may not change once set'
+    ]
+
+
+def test_a_change_of_type_drops_what_it_makes_meaningless() -> None:
+    rules, old = strategy("services"), made("services", "spec: {type: NodePort, ports: [{port: 80}]}")
+    inside, errors = changed(rules, old, {"spec": {"type": "ClusterIP"}})
+    assert errors == []
+    assert "nodePort" not in inside["spec"]["ports"][0]
+    assert "externalTrafficPolicy" not in inside["spec"]
+    outside, errors = changed(rules, old, {"spec": {"type": "ExternalName", "externalName": "db.example.com"}})
+    assert errors == []
+    assert not {"clusterIP", "clusterIPs", "ipFamilies"} & set(outside["spec"])
+
+
+def test_bindings_keep_their_role() -> None:
+    text = "{roleRef: {kind: Role, name: a}, subjects: []}"
+    rules = strategy("rolebindings.rbac.authorization.k8s.io")
+    old = made("rolebindings.rbac.authorization.k8s.io", text)
+    assert changed(rules, old, {"roleRef": {"name": "b"}})[1] == [
+        (
+            'roleRef: Invalid value: {"APIGroup":"rbac.authorization.k8s.io","Kind":"Role","Name":"b"}: cannot change '
+            "roleRef"
+        )
+    ]
+
+
+def test_who_asks_for_a_certificate_is_written_down() -> None:
+    obj: Obj = {"metadata": {"name": "x"}, "spec": {"username": "root", "signerName": "example.com/x"}}
+    rules = strategy("certificatesigningrequests.certificates.k8s.io")
+    rules.prepare_create(obj, WriteContext(user="jane", groups=("dev",)))
+    assert (obj["spec"]["username"], obj["spec"]["groups"]) == ("jane", ["dev"])
+
+
+def test_a_template_generation_counts_changes_of_a_daemon_sets_template() -> None:
+    rules, old = strategy("daemonsets.apps"), made("daemonsets.apps", WORKLOAD)
+    key = "deprecated.daemonset.template.generation"
+    assert old["metadata"]["annotations"][key] == "1"
+    same, _ = changed(rules, old, {"spec": {"minReadySeconds": 5}})
+    assert same["metadata"]["annotations"][key] == "1"
+    other, _ = changed(rules, old, {"spec": {"template": {"spec": {"hostname": "h"}}}})
+    assert other["metadata"]["annotations"][key] == "2"
