@@ -147,4 +147,4 @@ def _key(obj: Obj) -> tuple[str, str]:
     return str(obj["metadata"].get("namespace", "")), str(obj["metadata"]["name"])
 
 
-KIND = QuestionKind("access", reads, observe, judge, period=lambda _: 10.0)
+KIND = QuestionKind("access", reads, observe, judge, period=lambda _: 60.0)

@@ -27,6 +27,8 @@ from kuartui.game.spec import HistorySpec, ResourceQuery
 #: waiting: other checks come first; unknown: not looked at yet, or it cannot be told
 State = Literal["waiting", "unknown", "failing", "holding", "passing"]
 CALM = 0.1  # seconds between two looks of a probe, however much changes around it
+STEADY = 4  # periods with the same finding, after which a probe looks
+SLOWER = 3  # times less often
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class _Item:
     exact: Callable[[], bool] | None = None  # judges this very moment, for questions about every moment
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    seen: asyncio.Event = field(default_factory=asyncio.Event)  # once and for all
 
 
 class Engine:
@@ -101,6 +104,11 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
+    async def looked(self) -> None:
+        """Return when everything has been looked at once."""
+        for item in self._items.values():
+            await item.seen.wait()
+
     async def refresh(self) -> None:
         """Look at everything once more, probes included, and return when all have been looked at."""
         await asyncio.gather(*(self._look(item) for item in self._items.values()))
@@ -142,13 +150,20 @@ class Engine:
             await item.dirty.wait()
 
     async def _tick(self, item: _Item, period: float) -> None:
+        """Look by itself, less often while always the same is seen."""
+        since = self.world.clock.monotonic()
+        before = self.findings[item.name]
         while True:
-            await self.world.clock.sleep(period)
+            now = self.world.clock.monotonic()
+            if self.findings[item.name] != before:
+                before, since = self.findings[item.name], now
+            await self.world.clock.sleep(period * (SLOWER if now - since > STEADY * period else 1))
             item.dirty.set()
 
     async def _look(self, item: _Item) -> None:
         async with item.looking:
             await self._look_now(item)
+            item.seen.set()
 
     async def _look_now(self, item: _Item) -> None:
         if any(self.findings[name].state != "passing" for name in item.after):
