@@ -10,6 +10,7 @@ from typing import Any
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.content import Content
+from textual.events import Resize
 from textual.screen import Screen
 
 from kuartui import paths
@@ -19,7 +20,7 @@ from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord
 from kuartui.tui import keys
 from kuartui.tui.feed import Game
-from kuartui.tui.screens.dialogs import Confirm, Help, Trouble
+from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall, Trouble
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
@@ -61,6 +62,15 @@ class KuartuiApp(App[int]):
                 self.play_attempt(running)
             else:
                 self.play_level(level, seed)
+
+    def on_resize(self, event: Resize) -> None:
+        """Say so where there is no room for the screens."""
+        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        shown = isinstance(self.screen, TooSmall)
+        if small and not shown:
+            self.push_screen(TooSmall(*SMALLEST))
+        elif shown and not small:
+            self.pop_screen()
 
     # Places
 

@@ -30,6 +30,17 @@ def plain(text: str, style: str = "") -> Content:
     return Content.styled(clean(text), style) if style else Content(clean(text))
 
 
+def paragraphs(text: str) -> str:
+    """Running text: single line breaks of a level file are not meant for the screen's width."""
+    blocks = [block.strip("\n") for block in clean(text).strip().split("\n\n")]
+    return "\n\n".join(block if _is_listing(block) else " ".join(block.split()) for block in blocks)
+
+
+def _is_listing(block: str) -> bool:
+    """Lists and indented code keep their lines."""
+    return any(line.startswith(("    ", "- ", "* ", "  - ")) for line in block.split("\n"))
+
+
 def lines(*parts: Content | str) -> Content:
     """Parts below each other."""
     return Content("\n").join(part if isinstance(part, Content) else plain(part) for part in parts)

@@ -78,3 +78,14 @@ class Trouble(ModalScreen[None]):
 
     def on_button_pressed(self) -> None:
         self.dismiss(None)
+
+
+class TooSmall(ModalScreen[None]):
+    """Covers the screens while the terminal is too small for them; the attempt goes on beneath."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        super().__init__()
+        self._needed = f"kuartui needs {columns}x{rows} characters; make the terminal larger"
+
+    def compose(self) -> ComposeResult:
+        yield Static(plain(self._needed))

@@ -17,7 +17,7 @@ from kuartui.progress.store import AttemptRecord, Best
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import ClusterSeen, Failed, StepTaken
-from kuartui.tui.text import clean, join, lines, plain, span
+from kuartui.tui.text import clean, join, lines, paragraphs, plain, span
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
@@ -129,9 +129,7 @@ class HomeScreen(Screen[None]):
         best = self._best.get(card.name)
         if best:
             parts.append(plain(f"best {best.score} in {span(best.elapsed)}, {best.attempts} attempts", "$text-success"))
-        self.query_one("#story", Static).update(
-            lines(*parts, "", clean(level.story).strip(), "", clean(level.task).strip())
-        )
+        self.query_one("#story", Static).update(lines(*parts, "", paragraphs(level.story), "", paragraphs(level.task)))
 
     # The cluster
 

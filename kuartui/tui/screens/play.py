@@ -21,7 +21,7 @@ from kuartui.tui import keys
 from kuartui.tui.feed import follow, guarded
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, Failed
 from kuartui.tui.screens.dialogs import Confirm
-from kuartui.tui.text import WORDS, clean, join, lines, mark, plain, span
+from kuartui.tui.text import WORDS, join, lines, mark, paragraphs, plain, span
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
@@ -95,7 +95,7 @@ class PlayScreen(Screen[None]):
     def _story(self) -> None:
         level = self.session.snapshot().level
         parts: list[Content | str] = [plain(level.title, "bold"), ""]
-        parts += [clean(level.story).strip(), "", plain("Task", "bold"), clean(level.task).strip()]
+        parts += [paragraphs(level.story), "", plain("Task", "bold"), paragraphs(level.task)]
         parts += ["", plain(f"namespace {level.namespace}", "$text-muted")]
         self.query_one("#story", Static).update(lines(*parts))
 

@@ -15,7 +15,7 @@ from kuartui.game.level import Level
 from kuartui.progress.store import AttemptRecord
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import Failed, StepTaken
-from kuartui.tui.text import clean, lines, plain
+from kuartui.tui.text import lines, paragraphs, plain
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
@@ -40,7 +40,7 @@ class SetupScreen(Screen[None]):
 
     def on_mount(self) -> None:
         if self._level:
-            story = clean(self._level.story).strip()
+            story = paragraphs(self._level.story)
             self.query_one("#story", Static).update(lines(plain(self._level.title, "bold"), "", story))
         self._begin()
 

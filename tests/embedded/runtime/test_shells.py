@@ -117,6 +117,13 @@ async def test_a_loop_of_commands_runs_no_faster_than_its_cpu(world: World) -> N
     assert container.usage().cpu_seconds == pytest.approx(1, rel=0.6)
 
 
+async def test_endless_output_is_slowed_down(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "while true; do echo 0123456789abcdef; done")
+    await world.clock.advance(2)
+    assert container.exit is None
+    assert 100_000 < container.log.size < 3_000_000
+
+
 async def test_the_environment_is_the_images_and_the_specs(world: World) -> None:
     container = await world.start("busybox:1.36", "sleep", "infinity", env={"COLOR": "blue"})
     code, out, _ = await world.exec(container, "env")
