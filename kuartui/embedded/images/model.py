@@ -72,6 +72,27 @@ class Image:
         return frozenset((*self.programs, *self.direct, *self.commands, *self.shells))
 
     @cached_property
+    def _on_path(self) -> dict[str, tuple[dict[str, Program], frozenset[str]]]:
+        return {}
+
+    def on_path(self, path: str) -> tuple[dict[str, Program], frozenset[str]]:
+        """What a PATH finds here by name: programs that replace the shell's commands, and all names."""
+        known = self._on_path.get(path)
+        if known is None:
+            found: dict[str, Program] = {}
+            names: set[str] = set()
+            for directory in path.split(":"):
+                prefix = directory.rstrip("/") + "/"
+                for executable in self.executables:
+                    name = executable.removeprefix(prefix)
+                    if executable.startswith(prefix) and "/" not in name:
+                        names.add(name)
+                        if executable in self.programs:
+                            found.setdefault(name, self.programs[executable])
+            known = self._on_path[path] = found, frozenset(names)
+        return known
+
+    @cached_property
     def reference(self) -> str:
         """The full name with tag."""
         return f"{self.repository}:{self.tag}"

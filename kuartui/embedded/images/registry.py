@@ -23,6 +23,7 @@ PUBLIC = frozenset(
         "ghcr.io",
         "mcr.microsoft.com",
         "public.ecr.aws",
+        "us-docker.pkg.dev",
     ]
 )
 

@@ -183,10 +183,7 @@ class Container:
     async def exec(self, argv: list[str], io: ExecIO) -> int:
         """Run a command beside the first process; its exit code. Raises ExecError. Cancelling kills it."""
         if self.state is not State.RUNNING:
-            raise ExecError(
-                f'failed to create exec "{secrets.token_hex(32)}": '
-                "cannot exec in a stopped container"
-            )
+            raise ExecError(f'failed to create exec "{secrets.token_hex(32)}": cannot exec in a stopped container')
         env, cwd = self._environment(), self._cwd()
         if io.tty:
             env.setdefault("TERM", "xterm")

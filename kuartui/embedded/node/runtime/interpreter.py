@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 
 from bashkit import Bash, BashError, CommandContext, ExecutionProfile
@@ -25,9 +26,8 @@ from kuartui.embedded.node.runtime.wording import Voice
 
 UNLIMITED = 10**12
 SPAWN_SECONDS = 0.004  # CPU that starting a command costs: more than in reality, because ours costs real CPU, too
-BURST_COMMANDS = 100  # commands without time passing after which the shell has to wait for its CPU
-BURST_BYTES = 256 << 10
-OUTPUT_SECONDS = 0.05
+WRITE_SECONDS = 1 / (256 << 10)  # CPU that a byte of output costs
+AHEAD_SECONDS = 0.4  # how far a script may get ahead of the CPU it uses before it has to wait
 
 Callback = Callable[[CommandContext], Awaitable[int]]
 
@@ -43,10 +43,7 @@ class Interpreter:
         self.foreground = 0  # commands of ours that run
         self.stuck = False
         self.after_command: Callable[[], None] = lambda: None
-        self._at = -1.0
-        self._burst = 0
-        self._written = 0
-        self._written_at = -1.0
+        self._ahead_until = 0.0
         self._strands = Strands(process.clock, self._on_stuck)
         self._bash = Bash(
             profile=ExecutionProfile.Interactive,
@@ -145,15 +142,8 @@ class Interpreter:
     def _commands(self, script: Script) -> dict[str, Program]:
         """What to register: the image's programs that the script may call, and refusals for what the image lacks."""
         image = self._process.container.spec.image
-        found: dict[str, Program] = {}
-        names: set[str] = set()
-        for directory in (self._process.env.get("PATH") or PATH).split(":"):
-            prefix = directory.rstrip("/") + "/"
-            for path in image.executables:
-                if path.startswith(prefix) and "/" not in path[len(prefix) :]:
-                    names.add(path[len(prefix) :])
-                    if path in image.programs:
-                        found.setdefault(path[len(prefix) :], image.programs[path])
+        programs, names = image.on_path(self._process.env.get("PATH") or PATH)
+        found = dict(programs)
         words = script.words
         for path in image.executables:
             if script.opaque or path in words:
@@ -169,13 +159,9 @@ class Interpreter:
         return found
 
     @staticmethod
-    def _unknown(text: str, names: set[str]) -> set[str]:
-        try:
-            analysis = Bash().analyze(text)
-        except BashError:
-            return set()
-        known = names | BUILTINS | set(analysis.functions)
-        return {name for name in analysis.command_names if name and "/" not in name and name not in known}
+    def _unknown(text: str, names: frozenset[str]) -> set[str]:
+        commands, functions = _analysed(text)
+        return {name for name in commands - names - BUILTINS - functions if "/" not in name}
 
     async def _absent(self, process: Process) -> int:
         voice = Voice(self._flavour, "bash" if self._flavour == "bash" else "sh", script=False, files=process.files)
@@ -196,7 +182,7 @@ class Interpreter:
         return call
 
     async def _run_child(self, program: Program, context: CommandContext) -> int:
-        await self._charge()
+        await self._charge(SPAWN_SECONDS)
         process = self._process
         child = process.container.adopt(
             program,
@@ -217,28 +203,32 @@ class Interpreter:
             child.kill(15)
             raise
 
-    async def _charge(self) -> None:
-        """A loop without waiting must not run faster than its CPU allows."""
+    async def _charge(self, seconds: float) -> None:
+        """A loop must not run faster than its CPU allows; a script may be a little ahead."""
         cpu, now = self._process.container.cpu, self._process.clock.monotonic()
-        self._burst = self._burst + 1 if now == self._at else 1
-        self._at = now
-        cpu.spend(SPAWN_SECONDS)
-        if self._burst >= BURST_COMMANDS:
-            self._burst = 0
-            await cpu.run(SPAWN_SECONDS * BURST_COMMANDS, spent=True)
+        cpu.spend(seconds)
+        self._ahead_until = max(self._ahead_until, now) + seconds
+        ahead = self._ahead_until - now
+        if ahead > AHEAD_SECONDS:
+            await cpu.run(ahead, spent=True)
 
     def _sink(self, write: Write) -> Write:
         async def sink(data: bytes) -> None:
             with self._strands.waiting():
-                now = self._process.clock.monotonic()
-                self._written = self._written + len(data) if now == self._written_at else len(data)
-                self._written_at = now
-                if self._written > BURST_BYTES:
-                    self._written = 0
-                    await self._process.container.cpu.run(OUTPUT_SECONDS)
+                await self._charge(len(data) * WRITE_SECONDS)
                 await write(data)
 
         return sink
+
+
+@lru_cache(maxsize=512)
+def _analysed(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of commands and functions in a script; none if it does not parse."""
+    try:
+        analysis = Bash().analyze(text)
+    except BashError:
+        return frozenset(), frozenset()
+    return frozenset(filter(None, analysis.command_names)), frozenset(analysis.functions)
 
 
 async def _run_by_path(process: Process) -> int:
