@@ -6,11 +6,12 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kuartui.embedded.admission.base import Plugin
 from kuartui.embedded.api.http import Receive, Scope, Send, failure
-from kuartui.embedded.api.request import Request, Response, parse_query
+from kuartui.embedded.api.request import Request, Response, json_response, parse_query
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.bootstrap import API_ADDRESS
 from kuartui.embedded.controllers.base import Controller
@@ -21,7 +22,7 @@ from kuartui.embedded.metrics.api import MetricsApi
 from kuartui.embedded.metrics.usage import Usage
 from kuartui.embedded.network import http as network_http
 from kuartui.embedded.network.tls import tls_handler
-from kuartui.embedded.node.fleet import Fleet
+from kuartui.embedded.node.fleet import SWITCHES, Fleet
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.volumes.disks import Disks
 
@@ -82,6 +83,20 @@ class Parts:
         self._tasks.append(asyncio.create_task(Scheduler(self.cluster.client).run(), name="scheduler"))
         await self.fleet.start()
         self._tasks.append(asyncio.create_task(self._expire_events()))
+        for node in self.fleet.kubelets:
+            for action in SWITCHES:
+                self.cluster.dispatcher.paths[f"/kuartui.dev/nodes/{node}/{action}"] = partial(
+                    self._switch, node, action
+                )
+
+    async def _switch(self, node: str, action: str, request: Request) -> Response:
+        """POST /kuartui.dev/nodes/NODE/ACTION: have a machine or its kubelet fail and come back."""
+        if request.method != "POST":
+            raise StatusError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+            )
+        await self.fleet.switch(node, action)
+        return json_response({"node": node, "action": action})
 
     def _controllers(self) -> list[Controller]:
         from kuartui.embedded.auth.secret_tokens import SecretTokens

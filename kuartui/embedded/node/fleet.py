@@ -31,6 +31,8 @@ Obj = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
+SWITCHES = ("fail", "recover", "pause", "resume")
+"""What can be done to a node: its power, and its kubelet alone."""
 SAVE_SECONDS = 5.0  # between looks at persistent volumes, to keep their content beyond this process
 
 
@@ -89,9 +91,19 @@ class Fleet:
         if self._saving is not None:
             self._saving.cancel()
         for kubelet in self.kubelets.values():
-            if kubelet.running:
+            if kubelet.powered:
                 kubelet.off()
         self.disks.save()
+
+    async def switch(self, node: str, action: str) -> None:
+        """Do one of `SWITCHES` to a node."""
+        match action:
+            case "fail":
+                await self.fail(node)
+            case "recover":
+                await self.recover(node)
+            case _:
+                await self.pause(node, action == "pause")
 
     async def fail(self, node: str) -> None:
         """A machine loses power."""
@@ -163,7 +175,7 @@ class Fleet:
         if kubelet is None:
             raise NodeUnreachable(f"dial tcp: lookup {node}: no such host")
         if not kubelet.running:
-            reason = "connect: connection refused" if kubelet.workers else "connect: no route to host"
+            reason = "connect: connection refused" if kubelet.powered else "connect: no route to host"
             raise NodeUnreachable(f"dial tcp {kubelet.services.machine.ip}:{KUBELET_PORT}: {reason}")
         worker = kubelet.workers.get(pod["metadata"]["uid"])
         if worker is None:

@@ -30,7 +30,9 @@ class Kubelet:
         self.services = services
         self.name = services.machine.name
         self.workers: dict[str, PodWorker] = {}
+        self.powered = False
         self.running = False
+        """Whether the kubelet itself runs; a powered machine's may be stopped."""
         self.eviction = EvictionManager(services, memory, lambda: list(self.workers.values()), self._pressed)
         self.heartbeat = Heartbeat(services, self.eviction.pressure)
         self._cores, self._memory = cores, memory
@@ -44,9 +46,11 @@ class Kubelet:
 
     async def on(self) -> None:
         """Boot: join the cluster, take up the pods that are bound here."""
+        if self.powered:
+            return
         machine = self.services.machine
         self.services.network.add_node(machine.name, machine.ip)
-        self.running = True
+        self.powered = self.running = True
         await self.heartbeat.register()
         self.heartbeat.start()
         self.eviction.start()
@@ -55,7 +59,7 @@ class Kubelet:
 
     def off(self) -> None:
         """Power failure: everything on the machine stops, nobody is told."""
-        self.running = False
+        self.powered = self.running = False
         self.heartbeat.stop()
         self.eviction.stop()
         for task in self._tasks.values():
@@ -66,6 +70,8 @@ class Kubelet:
 
     async def pause(self, paused: bool) -> None:
         """Stop (or start again) the kubelet process: containers go on, but nobody looks after them."""
+        if not self.powered or self.running is not paused:
+            return
         self.running = not paused
         for worker in self.workers.values():
             worker.reporter.mute(paused)
