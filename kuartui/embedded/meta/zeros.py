@@ -19,7 +19,7 @@ Obj = dict[str, Any]
 _META = "k8s.io.apimachinery.pkg.apis.meta.v1."
 _TIMES = (_META + "Time", _META + "MicroTime")
 _RAW = {_META + "FieldsV1", "k8s.io.apimachinery.pkg.runtime.RawExtension"}
-_OPAQUE = {_META + "ObjectMeta", _META + "LabelSelector", *_RAW}
+_OPAQUE = {_META + "ObjectMeta", *_RAW}
 _NULL_LISTS = {  # lists without omitempty, shown as null
     ("autoscaling.v2.HorizontalPodAutoscalerStatus", "currentMetrics"),
     ("discovery.v1.EndpointSlice", "endpoints"),
