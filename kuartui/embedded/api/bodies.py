@@ -294,9 +294,16 @@ def options_body(request: Request) -> Obj:
         if request.param(name):
             options[name] = request.param(name)
     if request.param("gracePeriodSeconds"):
-        options["gracePeriodSeconds"] = int(request.param("gracePeriodSeconds"))
+        options["gracePeriodSeconds"] = _integer(request.param("gracePeriodSeconds"))
     if request.param("orphanDependents"):
         options["orphanDependents"] = request.flag("orphanDependents")
     if "dryRun" in request.query:
         options["dryRun"] = request.query["dryRun"]
     return options
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error

@@ -74,7 +74,7 @@ def list_(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
 def page(rest: Rest, endpoint: Endpoint, request: Request) -> tuple[list[Stored], Obj]:
     """The selected objects (those of one page) and the list's metadata. Raises 400, 410, 504."""
     chosen = selection(request, endpoint)
-    limit = _number(request, "limit")
+    limit = number(request, "limit")
     token = request.param("continue")
     after: tuple[str, str] | None = None
     if token:
@@ -152,7 +152,8 @@ def too_large(version: int, current: int) -> StatusError:
     return error
 
 
-def _number(request: Request, name: str) -> int:
+def number(request: Request, name: str) -> int:
+    """An integer parameter, 0 without it. Raises 400."""
     text = request.param(name)
     if not text:
         return 0

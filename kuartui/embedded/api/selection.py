@@ -55,7 +55,7 @@ def selection(request: Request, endpoint: Endpoint) -> Selection:
     try:
         label_selector = labels.parse(request.param("labelSelector"))
     except labels.SelectorError as error:
-        raise bad_request(f"unable to parse requirement: {error}") from error
+        raise bad_request(str(error)) from error
     try:
         terms = fields.parse(request.param("fieldSelector"))
     except fields.FieldSelectorError as error:

@@ -69,7 +69,7 @@ class _Stream:
         asked = request.param("resourceVersion")
         self._since = int(asked) if asked else 0
         self._bookmarks = request.flag("allowWatchBookmarks")
-        self._seconds = float(request.param("timeoutSeconds") or 0) or DEFAULT_SECONDS
+        self._seconds = float(reading.number(request, "timeoutSeconds")) or DEFAULT_SECONDS
 
     async def run(self) -> AsyncIterator[bytes]:
         """The events as lines."""

@@ -11,6 +11,7 @@ import base64
 import binascii
 import functools
 import json
+import re
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from kuartui.embedded.meta.time import parse_time
 
 Obj = dict[str, Any]
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 MAX_DEPTH = 200
 _GO_TYPES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
@@ -44,7 +46,11 @@ def _parse_slowly(body: bytes) -> Any:
     from kuartui.embedded.meta.json_errors import explain
 
     try:
-        return json.loads(body)
+        # once more through orjson: no half characters (Go puts U+FFFD), and numbers as it reads them
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+        return orjson.loads(_SURROGATES.sub("\ufffd", text))
+    except orjson.JSONDecodeError as error:
+        raise bad_request("json: cannot unmarshal number into Go value of type float64") from error
     except RecursionError as error:
         raise bad_request("exceeded max depth") from error
     except ValueError as error:
