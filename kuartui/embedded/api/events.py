@@ -135,6 +135,11 @@ class EventRecorder:
         oldest = format_time(self._clock.now() - TTL)
         for stored in self._store.list("events"):
             series = stored.data.get("series") or {}
-            last = series.get("lastObservedTime") or stored.data.get("lastTimestamp") or stored.data["metadata"].get("creationTimestamp") or ""
+            last = (
+                series.get("lastObservedTime")
+                or stored.data.get("lastTimestamp")
+                or stored.data["metadata"].get("creationTimestamp")
+                or ""
+            )
             if last < oldest:
                 self._store.delete("events", stored.key.namespace, stored.key.name)
