@@ -8,6 +8,7 @@ from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.node.runtime.files import EXECUTE, READ, WRITE
 from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.runtime.programs import NotExecutable
+from kuartui.embedded.node.runtime.rootfs import set_uptime
 from kuartui.embedded.node.runtime.users import group_name, user_name
 
 
@@ -48,6 +49,8 @@ async def cat(process: Process) -> int:
             continue
         if process.path(name) == "/dev/zero":
             await _endless(process)
+        if process.path(name) == "/proc/uptime":
+            set_uptime(process.files, process.clock.monotonic())
         try:
             await process.stdout(process.read(name))
         except IsADirectoryError:

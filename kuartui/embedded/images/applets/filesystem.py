@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import stat as modes
 from datetime import UTC, datetime
@@ -250,6 +251,39 @@ async def _hog(process: Process) -> None:
     while True:
         await process.clock.sleep(0.1)
         process.memory += HOG_BYTES_PER_SECOND // 10
+
+
+async def head(process: Process) -> int:
+    """head [-n N] [-c N] [files]; devices give what they give."""
+    argv = process.argv
+    if len(argv) > 1 and argv[1][:1] == "-" and argv[1][1:].isdigit():
+        process.argv = [argv[0], "-n", argv[1][1:], *argv[2:]]
+    options, names = await parse(process, "n:c:qv", ("lines=", "bytes="))
+    size = int(options.get("c") or options.get("bytes") or 0)
+    count = int(options.get("n") or options.get("lines") or 10)
+    code = 0
+    for name in names or ["-"]:
+        if len(names) > 1 and "q" not in options:
+            await process.out(f"==> {name} <==\n")
+        device = process.path(name)
+        if device in ("/dev/urandom", "/dev/random", "/dev/zero"):
+            await process.stdout(bytes(size) if device == "/dev/zero" else os.urandom(min(size, 1 << 24)))
+            continue
+        try:
+            data = process.read(name) if name != "-" else await _first(process, size, count)
+        except OSError as error:
+            await process.err(f"head: {name}: {error.strerror}\n")
+            code = 1
+            continue
+        await process.stdout(data[:size] if size else b"".join(data.splitlines(keepends=True)[:count]))
+    return code
+
+
+async def _first(process: Process, size: int, count: int) -> bytes:
+    data = b""
+    while (len(data) < size if size else data.count(b"\n") < count) and (chunk := await process.stdin.read()):
+        data += chunk
+    return data
 
 
 async def df(process: Process) -> int:

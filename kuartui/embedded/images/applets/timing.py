@@ -118,6 +118,20 @@ async def timeout(process: Process) -> int:
         child.kill()
 
 
+async def watch(process: Process) -> int:
+    """watch [-n SECONDS] COMMAND…"""
+    options, rest = await parse(process, "n:td", mixed=False)
+    every = seconds(options.get("n", "2")) or 2.0
+    if not rest:
+        await process.err("Usage: watch [-n SEC] [-t] PROG ARGS\n")
+        return 1
+    while True:
+        start = "\x1b[H\x1b[J" if process.terminal else ""
+        await process.out(f"{start}Every {every:.1f}s: {' '.join(rest)}\n\n")
+        await process.run(["sh", "-c", " ".join(rest)])
+        await process.clock.sleep(every)
+
+
 async def uptime(process: Process) -> int:
     """uptime, of the node since the cluster started."""
     now = process.clock.now()

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from kuartui.embedded.images.applets import archive, basic, filesystem, names, processes, sockets, timing, wget
+from kuartui.embedded.images.applets import (
+    archive,
+    basic,
+    filesystem,
+    interfaces,
+    names,
+    packages,
+    processes,
+    sockets,
+    timing,
+    wget,
+)
 from kuartui.embedded.images.applets.curl import curl
 from kuartui.embedded.images.model import ImageFile, Program
 
@@ -16,22 +27,23 @@ OVERRIDES: Mapping[str, Program] = {
     "id": basic.ident, "whoami": basic.whoami, "which": basic.which, "env": basic.env, "printenv": basic.printenv,
     "ps": processes.ps, "top": processes.top, "free": processes.free, "killall": processes.killall,
     "pidof": processes.pidof, "pgrep": processes.pgrep, "pkill": processes.pkill, "nohup": basic.nohup,
-    "setsid": basic.nohup, "tar": archive.tar,
+    "setsid": basic.nohup, "head": filesystem.head, "watch": timing.watch, "vi": packages.vi, "tar": archive.tar,
 }  # fmt: skip
 DIRECT: Mapping[str, Program] = {
     "true": basic.true, "false": basic.false, "echo": basic.echo, "cat": basic.cat, "test": basic.test,
     "[": basic.test, "kill": processes.kill,
 }  # fmt: skip
 BUSYBOX_NET: Mapping[str, Program] = {
+    "ip": interfaces.ip, "ifconfig": interfaces.ifconfig, "netstat": interfaces.netstat, "route": interfaces.route,
     "wget": wget.wget, "nc": sockets.nc, "telnet": sockets.telnet, "ping": sockets.ping, "nslookup": names.nslookup,
 }  # fmt: skip
 # Commands of the sandboxed shell that every userland has.
 COMMON = tuple(
     """arch awk base32 base64 basename chgrp chmod cksum clear cmp comm cp cut dd diff dirname du egrep expand expr factor
-    fgrep find flock fold grep groups gunzip gzip head hexdump hostid install less ln logname md5sum mkdir mkfifo mktemp
+    fgrep find flock fold grep groups gunzip gzip hexdump hostid install less ln logname md5sum mkdir mkfifo mktemp
     more mv nice nl nproc od paste patch printf readlink realpath rev rm rmdir sed seq sha1sum sha256sum sha512sum shuf
     sort split stat strings sum sync tac tee tr tree truncate tsort tty uname unexpand uniq unlink unzip users
-    vi watch wc who xargs xxd yes zcat""".split()
+    wc who xargs xxd yes zcat""".split()
 )
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh
@@ -72,7 +84,10 @@ def userland(kind: str) -> tuple[dict[str, Program], dict[str, Program], frozens
     overrides = dict(OVERRIDES)
     if kind != "debian":
         overrides |= BUSYBOX_NET
+    if kind == "alpine":
+        overrides["apk"] = packages.apk
     if kind == "debian":
+        overrides |= {"apt": packages.apt, "apt-get": packages.apt}
         for absent in ("usleep", "killall"):
             overrides.pop(absent, None)
         for absent in ("ps", "top", "free", "uptime", "pgrep", "pkill", "pidof"):  # procps is not in slim images

@@ -20,6 +20,7 @@ from bashkit import Bash, BashError, CommandContext, ExecutionProfile
 from kuartui.embedded.images.model import PATH, Program
 from kuartui.embedded.node.runtime.files import WRITE, MountPoint
 from kuartui.embedded.node.runtime.process import Process, Write
+from kuartui.embedded.node.runtime.rootfs import set_uptime
 from kuartui.embedded.node.runtime.script import BUILTINS, EXTERNAL, Script
 from kuartui.embedded.node.runtime.strands import Strands
 from kuartui.embedded.node.runtime.wording import Voice
@@ -55,6 +56,8 @@ class Interpreter:
             env={**process.env, "PWD": process.cwd},
             cwd=process.cwd,
         )
+        if "/proc/uptime" in script.text:
+            set_uptime(process.files, process.clock.monotonic())
         for mount in process.files.mounts:
             self._bash.mount(mount.path, mount.volume.fs, read_only=not self._writable(mount))
         for name, program in self._commands(script).items():

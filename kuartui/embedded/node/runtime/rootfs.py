@@ -218,6 +218,12 @@ def _proc(spec: ContainerSpec, now: datetime) -> Volume:
     return volume
 
 
+def set_uptime(files: Files, seconds: float) -> None:
+    """Bring /proc/uptime up to date; files do not know the time by themselves."""
+    mount, inner = files.mount_of("/proc/uptime")
+    mount.volume.fs.write_file(inner, f"{seconds:.2f} {seconds * 4:.2f}\n".encode())
+
+
 def _dev() -> Volume:
     volume = Volume(mode=0o755, kind="tmpfs")
     for name in ("null", "zero", "full", "random", "urandom", "tty"):

@@ -92,6 +92,9 @@ class Voice:
         if rest.endswith(READ_ONLY):
             path = rest.removesuffix(": " + READ_ONLY)
             return f"{where}{posix} create {path}: {self._why(path)}"
+        sourced = re.search(r"(?:^|[;&\s])(?:\.|source)\s+(\S+)", self.text)
+        if sourced and rest == f"{sourced[1]}: No such file or directory" and self.flavour == "ash":
+            return f"{where}.: can't open '{sourced[1]}': No such file or directory"
         change = re.match(r"cd: (.*): (.*)$", rest)
         if change:
             reason = f": {change[2]}" if self.flavour == "ash" else ""
