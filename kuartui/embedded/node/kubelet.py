@@ -134,8 +134,9 @@ class Kubelet:
         self.services.clock.call_later(delay, refresh)
 
     def active(self, but: str = "") -> list[Obj]:
-        """Pods on this node that still use its resources, one perhaps left out."""
-        return [worker.pod for uid, worker in self.workers.items() if not worker.state.ended and uid != but]
+        """Pods on this node that count when room is needed, one perhaps left out; not those that the API has removed."""
+        alive = ((uid, worker) for uid, worker in self.workers.items() if not worker.state.ended and not worker.gone)
+        return [worker.pod for uid, worker in alive if uid != but]
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         """The worker of a pod by name; the newest, if a former one is still stopping."""
