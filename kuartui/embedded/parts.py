@@ -16,15 +16,18 @@ from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.bootstrap import API_ADDRESS
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.images.library import catalogue
+from kuartui.embedded.images.registry import IMAGES_LABEL
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.metrics import endpoint as metrics
 from kuartui.embedded.metrics.api import MetricsApi
 from kuartui.embedded.metrics.usage import Usage
 from kuartui.embedded.network import http as network_http
+from kuartui.embedded.network.edge import GatewayEdge
 from kuartui.embedded.network.tls import tls_handler
 from kuartui.embedded.node.fleet import SWITCHES, Fleet
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.volumes.disks import Disks
+from kuartui.embedded.store import Event, EventType
 
 if TYPE_CHECKING:
     from kuartui.embedded.cluster import Cluster
@@ -45,6 +48,7 @@ class Parts:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.catalogue = catalogue()
+        self.edge = GatewayEdge(cluster.network)
         disks = Disks(cluster.state / "volumes" if cluster.spec.durable else None)
         self.fleet = Fleet(
             cluster.client,
@@ -72,6 +76,7 @@ class Parts:
     async def start(self) -> None:
         """Bring up nodes first, so that there is somewhere to run, then what makes pods."""
         self._join_network()
+        self.cluster.client.listen("configmaps", self._publish)
         if not self.cluster.spec.bare:
             metrics.add_endpoints(self.cluster.resources)
         from kuartui.embedded.controllers import add_indexes
@@ -88,6 +93,17 @@ class Parts:
                 self.cluster.dispatcher.paths[f"/kuartui.dev/nodes/{node}/{action}"] = partial(
                     self._switch, node, action
                 )
+
+    def _publish(self, event: Event) -> None:
+        """Levels bring images of their own in labelled ConfigMaps."""
+        if (event.obj.data["metadata"].get("labels") or {}).get(
+            IMAGES_LABEL
+        ) != "true" or event.type is EventType.DELETED:
+            return
+        from kuartui.embedded.images.described import load_config_map
+
+        for complaint in load_config_map(self.catalogue, event.obj.data):
+            log.warning("images of configmap %s: %s", event.obj.key.name, complaint)
 
     async def _switch(self, node: str, action: str, request: Request) -> Response:
         """POST /kuartui.dev/nodes/NODE/ACTION: have a machine or its kubelet fail and come back."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -209,13 +210,16 @@ class Run:
 
     async def _perform(self, arena: Arena, engine: Engine, pace: Pace, kubeconfig: Path) -> str:
         begun = arena.clock.monotonic()
-        with tempfile.TemporaryDirectory(prefix="kuartui-proof-") as home:
-            shell = _Shell(Path(home), kubeconfig, self.kubectl)
+        home = Path(tempfile.mkdtemp(prefix="kuartui-proof-"))
+        try:
+            shell = _Shell(home, kubeconfig, self.kubectl)
             for line in self.attempt.run:
                 code, said = await pace.beside(shell.run(line))
                 self._absorb(engine)
                 if code and isinstance(self.attempt, Solution):
                     raise ProofError(f"`{line}` ended with exit code {code}: {said}")
+        finally:
+            await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         await pace.calm()
         if isinstance(self.attempt, Cheat):
             return await self._expect_caught(self.attempt, engine, pace, said, code)

@@ -37,7 +37,7 @@ ABOUT = {
 SMALLEST = (50, 15)
 
 
-class KuartuiApp(App[int]):
+class KuartuiApp(App[int], inherit_bindings=False):
     """The terminal interface."""
 
     TITLE = "kuartui"
@@ -140,9 +140,6 @@ class KuartuiApp(App[int]):
             if isinstance(screen, PlayScreen):
                 await screen.session.close()
         self.exit(0)
-
-    async def action_back(self) -> None:
-        """Nothing is behind home."""
 
     def action_copy_or_nothing(self) -> None:
         """Ctrl-C copies what is selected and never ends anything."""

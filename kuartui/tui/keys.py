@@ -52,7 +52,10 @@ KEYS: tuple[Key, ...] = (
 
 
 def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
-    """Textual bindings of a place. F-keys come first, so that they work while the shell has the focus."""
+    """Textual bindings of a place. F-keys have priority, so that they work while the shell has the focus.
+
+    Back is bound in each screen, since what it means differs.
+    """
     return [
         Binding(
             key.keys,
@@ -65,7 +68,7 @@ def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str
             id=f"{key.place}.{key.action}",
         )
         for key in KEYS
-        if key.place == place
+        if (key.place == place and key.action != "back") or (key.action == "back" and place != "everywhere")
     ]
 
 

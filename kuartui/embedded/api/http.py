@@ -99,7 +99,7 @@ async def _read(receive: Receive) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY:
-            raise errors.too_large(f"Request entity too large: limit is {MAX_BODY}")
+            raise errors.too_large(f"limit is {MAX_BODY}")
         chunks.append(chunk)
         if not message.get("more_body"):
             return b"".join(chunks)

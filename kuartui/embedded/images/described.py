@@ -20,9 +20,8 @@ from kuartui.embedded.images.library.bases import accounts, directory, userland
 from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import PATH, Image, ImageConfig, ImageFile
 from kuartui.embedded.images.programs.scripted import Behaviour, DescriptionError, scripted
-from kuartui.embedded.images.registry import ImageCatalogue, PullError, Registry
+from kuartui.embedded.images.registry import IMAGES_LABEL, ImageCatalogue, PullError, Registry
 
-LABEL = "kuartui.dev/images"
 MOST_FILES = 200
 MOST_BYTES = 1 << 20
 UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -81,7 +80,7 @@ def load_config_map(catalogue: ImageCatalogue, config_map: Mapping[str, Any]) ->
     """Take a labelled ConfigMap's documents; complaints, one for each key that makes no sense."""
     labels = config_map.get("metadata", {}).get("labels") or {}
     complaints = []
-    if labels.get(LABEL) == "true":
+    if labels.get(IMAGES_LABEL) == "true":
         for key, text in (config_map.get("data") or {}).items():
             try:
                 load(catalogue, text)

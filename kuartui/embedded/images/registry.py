@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.images.reference import Reference, parse
 
+IMAGES_LABEL = "kuartui.dev/images"  # "true" on ConfigMaps that describe images, see `described`
 BYTES_PER_SECOND = 400 << 20
 
 PUBLIC = frozenset(

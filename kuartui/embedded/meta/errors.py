@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from kuartui.embedded.meta.fielderr import FieldError
+from kuartui.embedded.meta.fielderr import FieldError, aggregate
+from kuartui.embedded.meta.gofmt import quote
 
 Obj = dict[str, Any]
+
+
+_ALWAYS_DETAILED = ("NotFound", "Invalid", "MethodNotAllowed", "Conflict", "Timeout", "TooManyRequests")
+"""Reasons whose constructors in Go set details, if only empty ones."""
 
 
 class StatusError(Exception):
@@ -50,6 +54,7 @@ class StatusError(Exception):
         """The whole answer, where it is a text instead of a Status."""
 
     def status(self) -> Obj:
+        """The metav1.Status."""
         body: Obj = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -62,7 +67,7 @@ class StatusError(Exception):
         }
         if not self.reason:
             del body["reason"]
-        if not self.details and self.reason in ("Unauthorized", "BadRequest", "Expired", "NotAcceptable"):
+        if not self.details and self.reason not in _ALWAYS_DETAILED:
             del body["details"]
         return body
 
@@ -82,19 +87,19 @@ def _split(resource: str, group: str) -> tuple[str, str]:
 
 def not_found(resource: str, name: str, group: str = "") -> StatusError:
     plural, group = _split(resource, group)
-    message = f'{qualified(plural, group)} "{name}" not found'
+    message = f"{qualified(plural, group)} {quote(name)} not found"
     return StatusError(404, "NotFound", message, name=name, group=group, kind=plural)
 
 
 def already_exists(resource: str, name: str, group: str = "") -> StatusError:
     plural, group = _split(resource, group)
-    message = f'{qualified(plural, group)} "{name}" already exists'
+    message = f"{qualified(plural, group)} {quote(name)} already exists"
     return StatusError(409, "AlreadyExists", message, name=name, group=group, kind=plural)
 
 
 def conflict(resource: str, name: str, why: str, group: str = "") -> StatusError:
     plural, group = _split(resource, group)
-    message = f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}'
+    message = f"Operation cannot be fulfilled on {qualified(plural, group)} {quote(name)}: {why}"
     return StatusError(409, "Conflict", message, name=name, group=group, kind=plural)
 
 
@@ -114,7 +119,7 @@ def apply_conflict(causes: Sequence[Obj], message: str) -> StatusError:
 def generate_name_conflict(resource: str, name: str) -> StatusError:
     plural, group = _split(resource, "")
     message = (
-        f'{qualified(plural, group)} "{name}" already exists, the server was not able to generate a unique name '
+        f"{qualified(plural, group)} {quote(name)} already exists, the server was not able to generate a unique name "
         "for the object"
     )
     return StatusError(409, "AlreadyExists", message, name=name, group=group, kind=plural, retry_after=1)
@@ -122,11 +127,9 @@ def generate_name_conflict(resource: str, name: str) -> StatusError:
 
 def invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> StatusError:
     """422 with every field error as a cause."""
-    from kuartui.embedded.meta.fielderr import aggregate
-
     causes = [{"reason": e.reason, "message": e.body(), "field": e.field} for e in errors]
     full = f"{kind}.{group}" if group else kind
-    message = f'{full} "{name}" is invalid: {aggregate(errors)}'
+    message = f"{full} {quote(name)} is invalid: {aggregate(errors)}"
     return StatusError(422, "Invalid", message, name=name, group=group, kind=kind, causes=causes)
 
 
@@ -138,7 +141,7 @@ def forbidden(resource: str, name: str, why: str, group: str = "") -> StatusErro
     elif not name:
         message = f"{qualified(plural, group)} is forbidden: {why}"
     else:
-        message = f'{qualified(plural, group)} "{name}" is forbidden: {why}'
+        message = f"{qualified(plural, group)} {quote(name)} is forbidden: {why}"
     return StatusError(403, "Forbidden", message, name=name, group=group, kind=plural)
 
 
@@ -186,16 +189,21 @@ def expired(message: str) -> StatusError:
     return StatusError(410, "Expired", message)
 
 
-def too_large(message: str) -> StatusError:
-    return StatusError(413, "RequestEntityTooLarge", message)
+def go_error(message: str) -> StatusError:
+    """What Go code returns as a plain error: 500 without a reason."""
+    return StatusError(500, "", message)
+
+
+def too_large(why: str) -> StatusError:
+    return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
 
 
 def too_many_requests(message: str, retry_after: int = 0, causes: Sequence[Obj] = ()) -> StatusError:
     return StatusError(429, "TooManyRequests", message, retry_after=retry_after, causes=causes)
 
 
-def timeout(message: str) -> StatusError:
-    return StatusError(504, "Timeout", message)
+def timeout(why: str, retry_after: int = 0) -> StatusError:
+    return StatusError(504, "Timeout", f"Timeout: {why}", retry_after=retry_after)
 
 
 def unavailable(message: str) -> StatusError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from kuartui.embedded.meta.gofmt import go_float, go_json
+from kuartui.embedded.meta.gofmt import quote as quote  # field errors quote, and so do those who word them
 
 
 class Path:
@@ -107,23 +109,22 @@ def not_found(path: PathLike, value: Any) -> FieldError:
 
 
 def too_long(path: PathLike, length: int) -> FieldError:
-    """`length` is the most bytes that there may be."""
+    """`length` is the most bytes that there may be; negative if that goes without saying."""
+    if length < 0:
+        return FieldError("Too long", str(path), "", "value is too long")
     noun = "byte" if length == 1 else "bytes"
     return FieldError("Too long", str(path), "", f"may not be more than {length} {noun}")
 
 
 def too_many(path: PathLike, actual: int, limit: int) -> FieldError:
+    """`actual` is not shown when negative, and neither is `limit`."""
     noun = "item" if limit == 1 else "items"
-    return FieldError("Too many", str(path), str(actual), f"must have at most {limit} {noun}")
+    detail = "has too many items" if limit < 0 else f"must have at most {limit} {noun}"
+    return FieldError("Too many", str(path), "" if actual < 0 else str(actual), detail)
 
 
 def internal(path: PathLike, why: str) -> FieldError:
     return FieldError("Internal error", str(path), "", why)
-
-
-def quote(text: str) -> str:
-    """Go's %q."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def go_value(value: Any) -> str:
@@ -135,8 +136,8 @@ def go_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return go_float(value) if isinstance(value, float) else str(value)
+    return go_json(value)
 
 
 def aggregate(errors: Sequence[FieldError]) -> str:

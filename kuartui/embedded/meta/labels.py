@@ -1,22 +1,26 @@
 """Label selectors: the string form, the object form, and matching.
 
-k8s.io/apimachinery/pkg/labels/selector.go and pkg/apis/meta/v1/helpers.go.
+k8s.io/apimachinery/pkg/labels/selector.go (lexer and recursive descent, its error texts included) and
+pkg/apis/meta/v1/helpers.go.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kuartui.embedded.meta import names
+from kuartui.embedded.meta import fielderr, names
 
 Labels = Mapping[str, str]
 
-_TOKEN = re.compile(r"\s*(==|!=|=|!|<|>|\(|\)|,|[^\s=!<>(),]+)")
-_OPERATORS = {"=": "=", "==": "=", "!=": "!=", "in": "in", "notin": "notin", "<": "lt", ">": "gt"}
+_TOKEN = re.compile(r"[ \t\r\n]*(?:([=!(),<>]+)|([^=!(),<> \t\r\n]+))")
+_SYMBOLS = ("==", "!=", "=", "!", "(", ")", ",", "<", ">")
+_BINARY = {"=": "=", "==": "=", "!=": "!=", "in": "in", "notin": "notin", "<": "lt", ">": "gt"}
+_SHOWN_OPERATORS = "in, notin, =, ==, !=, gt, lt"
 _OBJECT_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
+_INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
 
 
 class SelectorError(ValueError):
@@ -46,6 +50,17 @@ class Requirement:
             case _:
                 return has and _compare(value, self.values[0], self.operator)
 
+    def __str__(self) -> str:
+        match self.operator:
+            case "exists":
+                return self.key
+            case "!":
+                return f"!{self.key}"
+            case "in" | "notin":
+                return f"{self.key} {self.operator} ({','.join(sorted(self.values))})"
+            case _:
+                return self.key + {"gt": ">", "lt": "<"}.get(self.operator, self.operator) + self.values[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -61,6 +76,9 @@ class Selector:
     def empty(self) -> bool:
         return not self.requirements and not self.nothing
 
+    def __str__(self) -> str:
+        return ",".join(map(str, self.requirements))
+
 
 EVERYTHING = Selector()
 NOTHING = Selector(nothing=True)
@@ -68,86 +86,138 @@ NOTHING = Selector(nothing=True)
 
 def parse(text: str) -> Selector:
     """Read `a=b,c in (d,e),!f`. Raises SelectorError with the server's message."""
-    tokens = _TOKEN.findall(text)
-    if not tokens:
-        return EVERYTHING
-    requirements: list[Requirement] = []
-    position = 0
-
-    def peek() -> str:
-        return tokens[position] if position < len(tokens) else ""
-
-    while True:
-        requirement, position = _requirement(tokens, position)
-        requirements.append(requirement)
-        if not peek():
-            break
-        if peek() != ",":
-            raise SelectorError(f"found '{peek()}', expected: ',' or 'end of string'")
-        position += 1
-        if not peek() or peek() == ",":
-            raise SelectorError(f"found '{peek()}', expected: identifier after ','")
-    return Selector(tuple(sorted(requirements, key=lambda r: r.key)))
+    return Selector(tuple(sorted(_Parser(_scan(text)).parse(), key=lambda r: r.key)))
 
 
-def _requirement(tokens: Sequence[str], position: int) -> tuple[Requirement, int]:
-    def at(index: int) -> str:
-        return tokens[index] if index < len(tokens) else ""
-
-    absent = at(position) == "!"
-    position += absent
-    key = at(position)
-    if not key or key in "=!<>(),==!=":
-        raise SelectorError(f"found '{key}', expected: !, identifier, or 'end of string'")
-    _check_key(key)
-    position += 1
-    if absent or at(position) in ("", ","):
-        return Requirement(key, "!" if absent else "exists"), position
-    operator = _OPERATORS.get(at(position))
-    if operator is None:
-        expected = "in, notin, =, ==, !=, gt, lt"
-        raise SelectorError(f"found '{at(position)}', expected: {expected}")
-    position += 1
-    if operator in ("in", "notin"):
-        values, position = _values(tokens, position)
-    elif at(position) in ("", ","):
-        values = ("",)
-    else:
-        values, position = (at(position),), position + 1
-    for value in values:
-        _check_value(key, value)
-    return Requirement(key, operator, values), position
+def _scan(text: str) -> list[tuple[str, str]]:
+    """(kind, literal) pairs; the kind is "id", "end", "error" or the symbol itself."""
+    tokens: list[tuple[str, str]] = []
+    for symbols, word in _TOKEN.findall(text):
+        if word:
+            tokens.append((word if word in ("in", "notin") else "id", word))
+        while symbols:
+            found = next(symbol for symbol in _SYMBOLS if symbols.startswith(symbol))
+            tokens.append((found, found))
+            symbols = symbols[len(found) :]
+    return [*tokens, ("end", "")]
 
 
-def _values(tokens: Sequence[str], position: int) -> tuple[tuple[str, ...], int]:
-    def at(index: int) -> str:
-        return tokens[index] if index < len(tokens) else ""
+class _Parser:
+    def __init__(self, tokens: list[tuple[str, str]]) -> None:
+        self.tokens = tokens
+        self.at = 0
 
-    if at(position) != "(":
-        raise SelectorError(f"found '{at(position)}' expected: '('")
-    position += 1
-    values: list[str] = []
-    while at(position) != ")":
-        if not at(position):
-            raise SelectorError("found '', expected: ',', or ')'")
-        if at(position) == ",":
-            position += 1
-            continue
-        values.append(at(position))
-        position += 1
-    return tuple(values) or ("",), position + 1
+    def ahead(self, keywords: bool = False) -> tuple[str, str]:
+        """The next token; `in` and `notin` are plain words except where an operator stands."""
+        kind, literal = self.tokens[min(self.at, len(self.tokens) - 1)]
+        return ("id" if kind in ("in", "notin") and not keywords else kind), literal
+
+    def take(self, keywords: bool = False) -> tuple[str, str]:
+        found = self.ahead(keywords)
+        self.at += 1
+        return found
+
+    def parse(self) -> list[Requirement]:
+        found: list[Requirement] = []
+        while True:
+            kind, literal = self.ahead()
+            if kind == "end":
+                return found
+            if kind not in ("id", "!"):
+                raise SelectorError(f"found '{literal}', expected: !, identifier, or 'end of string'")
+            try:
+                found.append(self.requirement())
+            except SelectorError as error:
+                raise SelectorError(f"unable to parse requirement: {error}") from error
+            kind, literal = self.take()
+            if kind == "end":
+                return found
+            if kind != ",":
+                raise SelectorError(f"found '{literal}', expected: ',' or 'end of string'")
+            kind, literal = self.ahead()
+            if kind not in ("id", "!"):
+                raise SelectorError(f"found '{literal}', expected: identifier after ','")
+
+    def requirement(self) -> Requirement:
+        kind, key = self.take()
+        absent = kind == "!"
+        if absent:
+            kind, key = self.take()
+        if kind != "id":
+            raise SelectorError(f"found '{key}', expected: identifier")
+        problems = names.qualified_name(key)
+        if problems:
+            raise SelectorError(str(fielderr.invalid("<nil>", key, "; ".join(problems))))
+        if absent or self.ahead()[0] in ("end", ","):
+            return Requirement(key, "!" if absent else "exists")
+        operator = self.operator()
+        values = self.values() if operator in ("in", "notin") else self.exact()
+        return _checked(Requirement(key, operator, tuple(sorted(set(values)))))
+
+    def operator(self) -> str:
+        kind, literal = self.take(keywords=True)
+        if kind not in _BINARY:
+            raise SelectorError(f"found '{literal}', expected: {_SHOWN_OPERATORS}")
+        return _BINARY[kind]
+
+    def exact(self) -> list[str]:
+        if self.ahead()[0] in ("end", ","):
+            return [""]
+        kind, literal = self.take()
+        if kind != "id":
+            raise SelectorError(f"found '{literal}', expected: identifier")
+        return [literal]
+
+    def values(self) -> list[str]:
+        kind, literal = self.take()
+        if kind != "(":
+            raise SelectorError(f"found '{literal}' expected: '('")
+        kind, literal = self.ahead()
+        if kind == ")":
+            self.take()
+            return [""]
+        if kind not in ("id", ","):
+            raise SelectorError(f"found '{literal}', expected: ',', ')' or identifier")
+        found = self.identifiers()
+        if self.take()[0] != ")":
+            raise SelectorError(f"found '{literal}', expected: ')'")
+        return found
+
+    def identifiers(self) -> list[str]:
+        found: list[str] = []
+        while True:
+            kind, literal = self.take()
+            following, shown = self.ahead()
+            if kind == "id":
+                found.append(literal)
+                if following == ")":
+                    return found
+                if following != ",":
+                    raise SelectorError(f"found '{shown}', expected: ',' or ')'")
+            elif kind == ",":
+                if not found or following in (")", ","):
+                    found.append("")
+                if following == ")":
+                    return found
+            else:
+                raise SelectorError(f"found '{literal}', expected: ',', or identifier")
 
 
-def _check_key(key: str) -> None:
-    problems = names.qualified_name(key)
-    if problems:
-        raise SelectorError(f'key: Invalid value: "{key}": {"; ".join(problems)}')
-
-
-def _check_value(key: str, value: str) -> None:
-    problems = names.label_value(value)
-    if problems:
-        raise SelectorError(f'values[0][{key}]: Invalid value: "{value}": {"; ".join(problems)}')
+def _checked(requirement: Requirement) -> Requirement:
+    """What labels.NewRequirement refuses."""
+    errors = []
+    path = fielderr.Path("values")
+    for index, value in enumerate(requirement.values):
+        if requirement.operator in ("gt", "lt") and not _INTEGER.fullmatch(value):
+            text = "for 'Gt', 'Lt' operators, the value must be an integer"
+            errors.append(fielderr.invalid(path.index(index), value, text))
+    for index, value in enumerate(requirement.values):
+        problems = names.label_value(value)
+        if problems:
+            errors.append(fielderr.invalid(path.index(index).key(requirement.key), value, "; ".join(problems)))
+    if errors:
+        raise SelectorError(fielderr.aggregate(errors))
+    return requirement
 
 
 def from_object(selector: Mapping[str, Any] | None) -> Selector:
@@ -158,7 +228,7 @@ def from_object(selector: Mapping[str, Any] | None) -> Selector:
     for expression in selector.get("matchExpressions") or ():
         operator = _OBJECT_OPERATORS.get(expression.get("operator", ""), "")
         if not operator:
-            raise SelectorError(f'"{expression.get("operator")}" is not a valid label selector operator')
+            raise SelectorError(f'"{expression.get("operator", "")}" is not a valid label selector operator')
         found.append(Requirement(expression["key"], operator, tuple(expression.get("values") or ())))
     return Selector(tuple(found))
 
@@ -172,24 +242,11 @@ def format_selector(selector: Mapping[str, Any] | None) -> str:
     """A metav1.LabelSelector as tables print it; "<none>" when empty."""
     if not selector:
         return "<none>"
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    found = [(part.partition("=")[0], part) for part in parts]
-    for expression in selector.get("matchExpressions") or ():
-        key, values = expression["key"], ",".join(sorted(expression.get("values") or ()))
-        match expression["operator"]:
-            case "In":
-                found.append((key, f"{key} in ({values})"))
-            case "NotIn":
-                found.append((key, f"{key} notin ({values})"))
-            case "Exists":
-                found.append((key, key))
-            case _:
-                found.append((key, f"!{key}"))
-    return ",".join(text for _, text in sorted(found)) or "<none>"
+    requirements = from_object(selector).requirements
+    return ",".join(str(r) for r in sorted(requirements, key=lambda r: r.key)) or "<none>"
 
 
 def _compare(value: str, bound: str, operator: str) -> bool:
-    try:
-        return int(value) > int(bound) if operator == "gt" else int(value) < int(bound)
-    except ValueError:
+    if not _INTEGER.fullmatch(value) or not _INTEGER.fullmatch(bound):
         return False
+    return int(value) > int(bound) if operator == "gt" else int(value) < int(bound)

@@ -64,8 +64,9 @@ class PlayScreen(Screen[None]):
         """The terminal pane, or the one line to paste where there can be none."""
         view = self.session.snapshot()
         own = self.query_one("#own", Static)
-        line = f"export KUBECONFIG={shlex.quote(str(view.kubeconfig))}"
-        own.update(lines(plain("In a terminal of your own:", "bold"), plain(line)))
+        line = 'eval "$(kuartui env)"'
+        longer = f"or: export KUBECONFIG={shlex.quote(str(view.kubeconfig))}"
+        own.update(lines(plain("In a terminal of your own:", "bold"), plain(line, "$text-accent"), plain(longer)))
         own.display = False
         if view.kubeconfig is None or self.app.is_web or os.environ.get("KUARTUI_SHELL") == "0":
             own.display = True

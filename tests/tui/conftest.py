@@ -1,0 +1,134 @@
+"""A game without a cluster: the real catalog and store, a cluster that is just there, a session that is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kuartui.cluster.base import ClusterStatus
+from kuartui.game.attempt import AttemptState
+from kuartui.game.level import Level
+from kuartui.game.score import potential, score
+from kuartui.play import present
+from kuartui.play.present import Seen
+from kuartui.play.view import AttemptView, Finished, HintView, Result
+from kuartui.tui.feed import Game
+
+
+class ScriptedSession:
+    """An attempt whose checks the test decides."""
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.seen: dict[str, Seen] = {check.name: Seen("failing", "0 of 3 seen") for check in level.checks}
+        self.state = AttemptState(started=True)
+        self.elapsed = 65.0
+        self.trouble = ""
+        self.calls: list[str] = []
+        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+
+    def snapshot(self) -> AttemptView:
+        level, state = self.level, self.state
+        following = present.next_hint(level, state)
+        return AttemptView(
+            attempt_id="a1",
+            level=level,
+            mode="ranked",
+            cluster="embedded",
+            kubeconfig=Path("/home/player/kubeconfig"),
+            phase="running",
+            elapsed=self.elapsed,
+            paused=False,
+            checks=present.checks(level, state, self.seen, self.elapsed),
+            guards=present.guards(level, state),
+            hints=present.hints(level, state),
+            next_hint_cost=None if following is None else present.hint(level, following).cost,
+            hints_left=len(level.hints) - len(state.hints),
+            score=score(level, state, self.elapsed),
+            potential=potential(level, state, self.elapsed),
+            timeline=(),
+            trouble=self.trouble,
+        )
+
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            yield await self.queue.get()
+
+    async def refresh(self) -> AttemptView:
+        self.calls.append("refresh")
+        return self.snapshot()
+
+    async def hint(self) -> HintView:
+        self.calls.append("hint")
+        index = len(self.state.hints)
+        self.state = replace(self.state, hints=self.state.hints | {index})
+        return present.hint(self.level, index)
+
+    async def reset(self) -> None:
+        self.calls.append("reset")
+
+    async def finish(self) -> Result:
+        self.calls.append("finish")
+        result = self.result()
+        self.queue.put_nowait(Finished(result))
+        return result
+
+    def result(self) -> Result:
+        view = self.snapshot()
+        return Result(
+            attempt_id="a1",
+            level=self.level,
+            outcome="finished",
+            score=view.score,
+            checks=view.checks,
+            guards=view.guards,
+            timeline=(),
+            debrief=self.level.debrief,
+            solutions=self.level.solutions,
+            best=view.score.total,
+        )
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+
+class StillGame(Game):
+    """No process is started; attempts are scripted."""
+
+    def __init__(self) -> None:
+        super().__init__("embedded")
+        self.sessions: list[ScriptedSession] = []
+
+    async def status(self) -> ClusterStatus:
+        return ClusterStatus("ready", "", "v1.36.2", 3, "https://127.0.0.1:6443")
+
+    async def up(self, post: Any) -> None:
+        return None
+
+    async def begin(self, level: Level, post: Any) -> Any:
+        self.sessions.append(ScriptedSession(level))
+        return self.sessions[-1]
+
+
+@pytest.fixture
+def game(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("KUARTUI_SHELL", "0")  # no real shell in these tests
+    made = StillGame()
+    yield made
+    made.close()
+
+
+def screen_text(app: Any) -> str:
+    """What is on the screen, as plain text."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+@pytest.fixture
+def text_of() -> Any:
+    return screen_text

@@ -1,0 +1,223 @@
+"""The screens do what their keys say; nothing quits by accident; texts are never taken for markup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kuartui.play.present import Seen
+from kuartui.play.view import CheckChanged
+from kuartui.tui import keys
+from kuartui.tui.app import KuartuiApp
+from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall
+from kuartui.tui.screens.home import HomeScreen
+from kuartui.tui.screens.play import PlayScreen
+from kuartui.tui.screens.result import ResultScreen
+
+Text = Callable[[Any], str]
+
+
+async def playing(app: KuartuiApp, pilot: Any) -> PlayScreen:
+    await pilot.pause()
+    app.play_level("broken-selector", 0)
+    for _ in range(40):
+        await pilot.pause(0.05)
+        if isinstance(app.screen, PlayScreen):
+            await pilot.pause(0.1)
+            return app.screen
+    raise AssertionError("the play screen did not come")
+
+
+async def test_home_lists_the_levels_and_the_cluster(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.2)
+        text = text_of(app)
+    for name in ("broken-selector", "scale-under-load", "redis-crash-recovery", "least-privilege-rbac"):
+        assert name in text
+    assert "cluster: ready" in text
+
+
+async def test_the_filter_narrows_the_list_and_escape_clears_it(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("slash", *"redis")
+        await pilot.pause(0.1)
+        assert "broken-selector" not in text_of(app)
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert "broken-selector" in text_of(app)
+
+
+async def test_enter_plays_the_highlighted_level(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("enter")
+        await pilot.pause(0.3)
+        assert isinstance(app.screen, PlayScreen)
+        assert game.sessions[0].level.name == "broken-selector"
+
+
+async def test_a_check_that_turns_green_shows_at_once(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await playing(app, pilot)
+        session = game.sessions[0]
+        assert "0/3 checks" in text_of(app)
+        first = session.level.checks[0].name
+        session.seen[first] = Seen("passing", "3 of 3 seen")
+        session.state = replace(session.state, passed=frozenset({first}))
+        session.queue.put_nowait(CheckChanged(session.snapshot().checks[0], "failing"))
+        await pilot.pause(0.2)
+        assert "1/3 checks" in text_of(app)
+        assert "✓" in text_of(app)
+
+
+async def test_a_hint_asks_first_and_cancel_is_focused(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await playing(app, pilot)
+        await pilot.press("f3")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert "hint" not in game.sessions[0].calls
+        await pilot.press("f3")
+        await pilot.pause(0.1)
+        await pilot.press("tab", "enter")
+        await pilot.pause(0.2)
+        assert "hint" in game.sessions[0].calls
+        assert "Hint 1" in text_of(app)
+
+
+@pytest.mark.parametrize(("key", "call"), [("f5", "refresh"), ("f8", "reset"), ("f12", "finish")])
+async def test_keys_reach_the_attempt(game: Any, key: str, call: str) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await playing(app, pilot)
+        await pilot.press(key)
+        await pilot.pause(0.1)
+        if isinstance(app.screen, Confirm):
+            await pilot.press("tab", "enter")
+        await pilot.pause(0.2)
+        assert call in game.sessions[0].calls
+
+
+async def test_finishing_shows_the_result_and_solutions_on_demand(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 60)) as pilot:
+        await playing(app, pilot)
+        await pilot.press("f12")
+        await pilot.pause(0.1)
+        await pilot.press("tab", "enter")
+        await pilot.pause(0.3)
+        assert isinstance(app.screen, ResultScreen)
+        assert "points" in text_of(app)
+        assert "Solution:" not in text_of(app)
+        await pilot.press("s")
+        await pilot.pause(0.2)
+        assert "Solution:" in text_of(app)
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, HomeScreen)
+
+
+async def test_nothing_ends_by_escape_or_control_c(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("escape", "escape", "ctrl+c", "ctrl+q", "q")
+        await pilot.pause(0.1)
+        assert app.is_running
+        await playing(app, pilot)
+        await pilot.press("ctrl+c")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, PlayScreen)
+        await pilot.press("escape")
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, HomeScreen)
+        assert game.sessions[0].calls[-1] == "close"  # let go of, not ended
+
+
+async def test_layouts_follow_each_other(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(140, 40)) as pilot:
+        screen = await playing(app, pilot)
+        seen = []
+        for _ in range(3):
+            seen.append([name for name in ("-side", "-stacked", "-checks") if screen.has_class(name)])
+            await pilot.press("f4")
+            await pilot.pause(0.05)
+        assert seen == [["-side"], ["-stacked"], ["-checks"]]
+
+
+async def test_texts_of_a_level_are_no_markup(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await playing(app, pilot)
+        session = game.sessions[0]
+        name = session.level.checks[0].name
+        session.seen[name] = Seen("failing", "args: [--port=80] [/nothing] \x1b[31m[@click=app.quit]x[/]")
+        session.trouble = "[/broken]"
+        session.queue.put_nowait(CheckChanged(session.snapshot().checks[0], "failing"))
+        await pilot.pause(0.2)
+        text = text_of(app)
+        assert "[--port=80]" in text
+        assert "[/nothing]" in text
+        assert "[/broken]" in text
+        assert "\x1b" not in text
+
+
+async def test_a_tiny_terminal_gets_one_sentence(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await playing(app, pilot)
+        await pilot.resize_terminal(40, 12)
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, TooSmall)
+        assert "kuartui needs 50x15" in text_of(app)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, PlayScreen)
+
+
+@pytest.mark.parametrize("place", ["home", "play", "result"])
+async def test_help_names_every_key(game: Any, text_of: Text, place: str) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 60)) as pilot:
+        screen = await playing(app, pilot) if place != "home" else None
+        if place == "result" and screen is not None:
+            app.show_result(game.sessions[0].result())
+        await pilot.pause(0.2)
+        await pilot.press("f1")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, Help)
+        text = text_of(app)
+        for key in keys.of(place):
+            assert key.help in text
+
+
+def test_the_table_of_keys_is_sound() -> None:
+    """Each action exists, no key means two things in one place, a footer has room for six."""
+    owners = {"home": HomeScreen, "play": PlayScreen, "result": ResultScreen}
+    for place, owner in owners.items():
+        taken: set[str] = set()
+        for key in keys.of(place):
+            names = set(key.keys.split(","))
+            assert not taken & names
+            taken |= names
+            target = owner if key.place == place or key.action == "back" else KuartuiApp
+            assert hasattr(target, f"action_{key.action}")
+        assert sum(key.footer for key in keys.of(place)) <= 6
+
+
+def test_only_function_keys_are_ours_beside_a_shell() -> None:
+    for key in keys.KEYS:
+        if key.place == "play":
+            assert all(name.startswith("f") and name[1:].isdigit() for name in key.keys.split(","))
