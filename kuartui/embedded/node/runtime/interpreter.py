@@ -46,7 +46,7 @@ class Interpreter:
         self.after_command: Callable[[], None] = lambda: None
         self._ahead_until = 0.0
         self._strands = Strands(process.clock, self._on_stuck)
-        self._bash = Bash(
+        self._bash: Any = Bash(
             profile=ExecutionProfile.Interactive,
             timeout_seconds=1e9,
             max_commands=UNLIMITED,
@@ -105,8 +105,13 @@ class Interpreter:
 
     def cancel(self) -> None:
         """Stop what runs, within a moment."""
-        self._strands.end()
-        self._bash.cancel()
+        if self._bash is not None:
+            self._strands.end()
+            self._bash.cancel()
+
+    def close(self) -> None:
+        """Let go of bashkit. It holds our callbacks where no garbage collection sees them, and they hold the container."""
+        self._bash = None
 
     def revive(self) -> None:
         """Make it usable again after `cancel`."""

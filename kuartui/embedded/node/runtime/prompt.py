@@ -31,6 +31,12 @@ class Prompt:
 
     async def run(self) -> int:
         """Read and run commands until `exit` or the end of input."""
+        try:
+            return await self._converse()
+        finally:
+            self._bash.close()
+
+    async def _converse(self) -> int:
         terminal = self._process.terminal
         if terminal is not None:
             terminal.on_interrupt = self._interrupt

@@ -110,12 +110,15 @@ class ShellRun:
         bash.becomes = self._script.becomes(from_flag=from_flag and self.flavour != "bash")
         bash.after_command = self._after_command
         self._catch_signals(bash)
-        code, error = await bash.execute(body, voice)
-        if self._signal:
-            return await self._trapped(bash, voice)
-        if bash.stuck:
-            await self._spin()
-        return await self._verdict(code, error, voice)
+        try:
+            code, error = await bash.execute(body, voice)
+            if self._signal:
+                return await self._trapped(bash, voice)
+            if bash.stuck:
+                await self._spin()
+            return await self._verdict(code, error, voice)
+        finally:
+            bash.close()
 
     async def _verdict(self, code: int, error: str | None, voice: Voice) -> int:
         if not error:
