@@ -8,7 +8,8 @@ Bindings that came with the cluster and grant everybody discovery are left out: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
 
 ROLE_KINDS = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 READS = tuple(ResourceQuery(kind=kind, namespace=EVERYWHERE) for kind in ROLE_KINDS)
+FRESH = 30.0  # seconds
 BOOTSTRAP = "kubernetes.io/bootstrapping"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """An answer, the RBAC objects it was given by, and when (cluster time)."""
+
+    allowed: bool
+    state: Hashable
+    at: float
 
 
 def reads(_: AccessSpec) -> tuple[ResourceQuery, ...]:
@@ -59,17 +70,32 @@ def attributes(action: Action, namespace: str) -> Iterator[Obj]:
 async def observe(spec: AccessSpec, world: World, _name: str) -> Evidence:
     user, groups = identity(spec.subject, world.level.namespace)
     namespace = world.level.namespace
+    found = {query.kind: await world.objects.all(query) for query in READS}
+    state = frozenset(
+        (obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]) for kind in READS for obj in found[kind.kind]
+    )
     reviews = []
     for wanted, actions in ((True, spec.allow), (False, spec.deny)):
         for action in actions:
             for asked in attributes(action, namespace):
-                allowed = await world.api.allowed(user, groups, asked)
+                allowed = await _allowed(world, state, user, groups, asked)
                 reviews.append({"asked": asked, "wanted": wanted, "allowed": allowed})
     evidence: Evidence = {"reviews": reviews, "namespace": namespace}
     if spec.within is not None:
-        found = {query.kind: await world.objects.all(query) for query in READS}
         evidence["rules"] = list(effective_rules(user, groups, found))
     return evidence
+
+
+async def _allowed(world: World, state: Hashable, user: str, groups: tuple[str, ...], asked: Obj) -> bool:
+    """Ask, unless the same was asked a moment ago and no role or binding has changed since.
+
+    Clusters may have authorizers beside RBAC, so answers do not last.
+    """
+    key, now = (user, groups, *sorted(asked.items())), world.clock.monotonic()
+    known = world.reviews.get(key)
+    if known is None or known.state != state or now - known.at > FRESH:
+        known = world.reviews[key] = Review(await world.api.allowed(user, groups, asked), state, now)
+    return known.allowed
 
 
 def judge(spec: AccessSpec, evidence: Evidence) -> Verdict:

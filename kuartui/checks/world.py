@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kuartui.checks.evidence import NotThereError, Obj
 from kuartui.checks.objects import Objects
@@ -16,6 +17,9 @@ from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError
 from kuartui.game.level import Level
 from kuartui.game.spec import Place, ResourceQuery
+
+if TYPE_CHECKING:
+    from kuartui.checks.access import Review
 
 PROBE_POD = "probe"
 GRACE = 10.0  # real seconds on top of a timeout that runs on the cluster's clock
@@ -32,6 +36,7 @@ class World:
     baseline: dict[str, Any] = field(default_factory=dict)
     violated: set[str] = field(default_factory=set)  # history questions that were false at some time
     workspace: Path | None = None
+    reviews: dict[Hashable, Review] = field(default_factory=dict)  # what `access` was told lately
 
     async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:
         """(namespace, pod, container) to run something in. NotThereError when there is no such running container."""

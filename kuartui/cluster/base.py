@@ -9,6 +9,7 @@ checker has another identity, so that what it does can be told from what the pla
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -116,6 +117,10 @@ class Cluster(Protocol):
 
     async def sandbox(self, sandbox_id: str, *, fast: bool = False, report: Report = silent) -> Sandbox:
         """A place for a new attempt. `fast` asks for stepped time; only embedded clusters can, others raise."""
+        ...
+
+    def apart(self) -> AbstractAsyncContextManager[Cluster]:
+        """The same kind of cluster with nobody else in it, for proofs side by side; itself where there can be one."""
         ...
 
     async def find(self, sandbox_id: str) -> Sandbox | None:

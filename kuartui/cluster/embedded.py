@@ -8,13 +8,16 @@ be cleaned up by hand.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +50,13 @@ class _Process:
 
 
 class EmbeddedHost:
-    """The process that hosts the clusters, seen from outside."""
+    """The process that hosts the clusters, seen from outside. Without `state` it is the player's; one that is `tied`
+    ends with us, whatever ends us."""
 
-    def __init__(self) -> None:
-        self.state = paths.state_dir() / "embedded"
+    def __init__(self, state: Path | None = None, *, tied: bool = False) -> None:
+        self.state = state or paths.state_dir() / "embedded"
+        self._tied = tied
+        self._child: subprocess.Popen[bytes] | None = None
 
     # Life
 
@@ -77,14 +83,15 @@ class EmbeddedHost:
         try:
             with log.open("ab") as output:
                 process = subprocess.Popen(
-                    [*command(self.state), "--port", str(port)],
-                    stdin=subprocess.DEVNULL,
+                    [*command(self.state), "--port", str(port), *(["--tied"] if self._tied else [])],
+                    stdin=subprocess.PIPE if self._tied else subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
                     start_new_session=True,  # it outlives a crashed screen and a closed terminal
                 )
         except OSError as error:
             raise paths.unwritable(log, error) from error
+        self._child = process
         return self._wait(process, log)
 
     def _wait(self, process: subprocess.Popen[bytes], log: Path) -> _Process:
@@ -108,6 +115,8 @@ class EmbeddedHost:
         _call(process, "POST", "/shutdown", {}, STOP_SECONDS)
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
+            if self._child is not None:
+                self._child.poll()  # a child that ended is there until somebody asks
             if not _alive(process.pid):
                 return
             time.sleep(0.02)
@@ -202,10 +211,10 @@ class EmbeddedCluster:
     kind: Kind = "embedded"
     capabilities = CAPABILITIES
 
-    def __init__(self, name: str, *, nodes: int = 3, bare: bool = False) -> None:
+    def __init__(self, name: str, *, nodes: int = 3, bare: bool = False, host: EmbeddedHost | None = None) -> None:
         self.name = name
         self._spec: Obj = {"name": name, "nodes": nodes, "bare": bare}
-        self._host = EmbeddedHost()
+        self._host = host or EmbeddedHost()
 
     @property
     def kubeconfig(self) -> Path:
@@ -250,6 +259,16 @@ class EmbeddedCluster:
         report(Progress("starting a cluster for this attempt"))
         made = await asyncio.to_thread(self._host.call, "POST", "/clusters", spec, report)
         return EmbeddedSandbox(self._host, sandbox_id, spec, made["url"])
+
+    @contextlib.asynccontextmanager
+    async def apart(self) -> AsyncIterator[EmbeddedCluster]:
+        """A process of its own in a temporary directory, so that proofs use every core and disturb no game."""
+        with tempfile.TemporaryDirectory(prefix="kuartui-", ignore_cleanup_errors=True) as folder:
+            host = EmbeddedHost(Path(folder), tied=True)
+            try:
+                yield EmbeddedCluster(self.name, host=host)
+            finally:
+                await asyncio.to_thread(host.stop)
 
     async def find(self, sandbox_id: str) -> EmbeddedSandbox | None:
         """The attempt's cluster; a process that died is started again, and brings it back."""

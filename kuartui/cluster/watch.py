@@ -20,7 +20,7 @@ from kuartui.errors import ApiError, ClusterError, KuartuiError
 Key = tuple[str, str]
 What = Literal["ADDED", "MODIFIED", "DELETED"]
 RETRY = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds; the server's time does not pass while it is away, so ours counts
-WATCH_SECONDS = 60  # rest.READ_TIMEOUT is longer: a watch that stays silent beyond it is dead
+WATCH_SECONDS = 540  # bookmarks come every minute; rest.READ_TIMEOUT, longer than that, finds a watch that died
 LONGEST_LINE = 2**23
 
 

@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kuartui.embedded.server", description="Host embedded Kubernetes clusters.")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0, help="loopback port of the management API; 0: any")
+    parser.add_argument("--tied", action="store_true", help="end when standard input does: with whoever started it")
     parser.add_argument("--log-level", default="WARNING")
     options = parser.parse_args(arguments)
     state: Path = options.state_dir
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(3, f"another process hosts the clusters in {state}")
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _limit_threads()
-    return asyncio.run(_serve(state, options.port))
+    return asyncio.run(_serve(state, options.port, tied=options.tied))
 
 
 def _limit_threads() -> None:
@@ -52,7 +53,7 @@ def _fail(code: int, message: str) -> int:
     return code
 
 
-async def _serve(state: Path, port: int) -> int:
+async def _serve(state: Path, port: int, *, tied: bool) -> int:
     import gc
 
     import uvicorn
@@ -88,6 +89,8 @@ async def _serve(state: Path, port: int) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, host.stopping.set)
+    if tied:
+        loop.add_reader(sys.stdin.fileno(), host.stopping.set)
     await host.stopping.wait()
     with contextlib.suppress(FileNotFoundError):
         (state / "host.json").unlink()

@@ -84,8 +84,8 @@ async def prove(
     """Prove levels (already filled in for their seeds), several runs side by side where the cluster allows it."""
     begun = time.monotonic()
     fast = cluster.kind == "embedded"
-    slots = asyncio.Semaphore(max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1)
-
+    wanted = max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1
+    places: asyncio.Queue[Cluster] = asyncio.Queue()
     kubectl = find().path
 
     async def one(level: Level) -> list[Line]:
@@ -97,7 +97,7 @@ async def prove(
         patience = CHEAT_SECONDS
         for attempts in (level.solutions, level.cheats):
             runs = [
-                Run(level, cluster, item, kubectl, first=item is level.solutions[0], patience=patience)
+                Run(level, item, kubectl, fast=fast, first=item is level.solutions[0], patience=patience)
                 for item in attempts
             ]
             for found in await asyncio.gather(*(in_turn(run) for run in runs)):
@@ -107,14 +107,20 @@ async def prove(
         return lines
 
     async def in_turn(run: Run) -> list[Line]:
-        async with slots:
-            return await run.lines()
+        place = await places.get()
+        try:
+            return await run.lines(place)
+        finally:
+            places.put_nowait(place)
 
     gathered: list[Line] = []
-    for task in [asyncio.ensure_future(one(level)) for level in levels]:
-        for line in await task:
-            gathered.append(line)
-            on_line(line)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(min(wanted, sum(len(level.solutions) + len(level.cheats) for level in levels))):
+            places.put_nowait(await stack.enter_async_context(cluster.apart()))
+        for task in [asyncio.ensure_future(one(level)) for level in levels]:
+            for line in await task:
+                gathered.append(line)
+                on_line(line)
     return Report(tuple(gathered), time.monotonic() - begun)
 
 
@@ -124,26 +130,26 @@ class Run:
     def __init__(
         self,
         level: Level,
-        cluster: Cluster,
         attempt: Solution | Cheat,
         kubectl: Path,
         *,
+        fast: bool,
         first: bool,
         patience: float = CHEAT_SECONDS,
     ) -> None:
         """`patience` is how long a cheat is watched, in seconds of cluster time, before it counts as none."""
-        self.level, self.cluster, self.attempt, self.kubectl = level, cluster, attempt, kubectl
-        self.fast, self.first, self.patience = cluster.kind == "embedded", first, patience
+        self.level, self.attempt, self.kubectl = level, attempt, kubectl
+        self.fast, self.first, self.patience = fast, first, patience
         self.state = AttemptState()
         self.found: list[Line] = []
         self._sticky = sticky_names(level)
 
-    async def lines(self) -> list[Line]:
-        """Play it; what there is to report."""
+    async def lines(self, cluster: Cluster) -> list[Line]:
+        """Play it there; what there is to report."""
         begun = time.monotonic()
         what: What = "solution" if isinstance(self.attempt, Solution) else "cheat"
         try:
-            detail, played = await self._play()
+            detail, played = await self._play(cluster)
             self._line(what, self.attempt.name, True, detail, time.monotonic() - begun, played)
         except ProofError as error:
             self._line(what, self.attempt.name, False, error.message, time.monotonic() - begun)
@@ -156,9 +162,9 @@ class Run:
     def _line(self, what: What, name: str, ok: bool, detail: str, seconds: float = 0.0, played: float = 0.0) -> None:
         self.found.append(Line(self.level.name, self.level.seed, what, name, ok, detail, seconds, played))
 
-    async def _play(self) -> tuple[str, float]:
+    async def _play(self, cluster: Cluster) -> tuple[str, float]:
         attempt_id = uuid.uuid4().hex[:12]
-        sandbox = await self.cluster.sandbox(f"proof-{attempt_id}", fast=self.fast)
+        sandbox = await cluster.sandbox(f"proof-{attempt_id}", fast=self.fast)
         arena = Arena(self.level, sandbox, attempt_id)
         try:
             pace = Pace(sandbox.clock)

@@ -202,6 +202,10 @@ class MiniCluster:
         self.sandboxes[sandbox_id] = MiniSandbox(sandbox_id, self)
         return self.sandboxes[sandbox_id]
 
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[MiniCluster]:
+        yield self
+
     async def find(self, sandbox_id: str) -> MiniSandbox | None:
         return self.sandboxes.get(sandbox_id)
 
