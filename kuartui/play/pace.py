@@ -7,13 +7,15 @@ needs no time: an API call in flight, a kubectl process, a probe that is being a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from kuartui.cluster.clock import Clock, SteppedClock
 
 T = TypeVar("T")
 STEP = 1.0  # seconds of cluster time
+GROWTH = 1.25
+LONGEST_STRIDE = 4.0
 COMMAND_TICK = 0.05  # real seconds per step while a command of a solution runs
 PATIENCE = 0.05  # real seconds to wait for answers before time goes on without them
 TURNS = 12  # of the event loop: from a watch event to a verdict
@@ -24,11 +26,20 @@ class Pace:
 
     def __init__(self, clock: Clock, busy: Callable[[], bool] = lambda: False) -> None:
         self.clock, self.busy = clock, busy
+        self._stride = STEP
+        self._seen: object = None
 
     async def step(self, seconds: float = STEP) -> None:
         """Let some time pass, then let what follows from it arrive."""
         await self.clock.advance(seconds)
         await self.calm()
+
+    async def stride(self, seen: Mapping[str, object]) -> None:
+        """A step that grows as long as what is seen stays the same: waiting is most of what a proof does."""
+        same = self._seen == seen
+        self._stride = min(self._stride * GROWTH, LONGEST_STRIDE) if same else STEP
+        self._seen = dict(seen)
+        await self.step(self._stride)
 
     async def calm(self) -> None:
         """Wait until nothing is being looked at, but not for what only more time can end."""

@@ -251,7 +251,7 @@ class Run:
                 raise ProofError(f"a guard broke: {self._words(engine)}")
             if pace.clock.monotonic() - begun > limit:
                 raise ProofError(f"not all green within {clock_text(limit)}: {self._words(engine)}")
-            await pace.step()
+            await pace.stride(engine.findings)
 
     async def _expect_caught(self, cheat: Cheat, engine: Engine, pace: Pace, said: str, code: int) -> str:
         begun = quiet_since = pace.clock.monotonic()
@@ -262,7 +262,7 @@ class Run:
                 before, quiet_since = self.state, now
             if now - begun > self.patience and now - quiet_since > CHEAT_QUIET:
                 break
-            await pace.step()
+            await pace.stride(engine.findings)
             self._absorb(engine)
         await pace.through(engine.refresh())
         self._absorb(engine)
