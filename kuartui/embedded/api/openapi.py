@@ -136,18 +136,12 @@ def _add(name: str, components: Obj) -> None:
     if texts.about:
         result["description"] = texts.about
     for field, inside in result.get("properties", {}).items():
-        text = texts.fields.get(field) or _about_type(inside)
+        text = descriptions.with_values(name, field, texts.fields.get(field, ""), inside)
         if text:
             inside["description"] = text
     components[name] = result
     for needed in _references(schema):
         _add(needed, components)
-
-
-def _about_type(field: Obj) -> str:
-    """What the documentation says of a field's type, for fields of which it says nothing themselves."""
-    reference = field.get("$ref") or (field.get("allOf") or [{}])[0].get("$ref", "")
-    return descriptions.of(reference.rpartition("/")[2]).about if reference else ""
 
 
 def _references(value: Any) -> list[str]:

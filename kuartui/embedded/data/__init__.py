@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,19 @@ def bootstrap() -> dict[str, list[dict[str, Any]]]:
     """Objects that a new cluster has, by plural."""
     found: dict[str, list[dict[str, Any]]] = _load("bootstrap")
     return found
+
+
+@functools.cache
+def descriptions() -> dict[str, dict[str, Any]]:
+    """Documentation by definition name: {"about": text, "fields": {name: text}}."""
+    found: dict[str, dict[str, Any]] = orjson.loads(gzip.decompress((HERE / "descriptions.json.gz").read_bytes()))
+    return found
+
+
+@functools.cache
+def enums() -> dict[str, dict[str, str]]:
+    """What each value of a field means, by "definition.field"."""
+    return {field: group["values"] for group in _load("enums") for field in group["fields"]}
 
 
 @functools.cache
