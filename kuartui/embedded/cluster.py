@@ -90,7 +90,8 @@ class Cluster:
         """Serve, then bring everything up. Returns when the API answers and the nodes are registered."""
         from kuartui.embedded.parts import Parts
 
-        self._index()
+        for endpoint in self.resources:
+            self.index(endpoint.resource.name)
         self._recall_tokens()
         self.parts = Parts(self)
         self.admission.plugins = list(self.parts.admission())
@@ -102,9 +103,9 @@ class Cluster:
         await self.parts.start()
         await self._serve()
 
-    def _index(self) -> None:
-        for endpoint in self.resources:
-            self.store.add_index(endpoint.resource.name, OWNER_INDEX, owner_uids)
+    def index(self, resource: str) -> None:
+        """Have the store find a resource's objects by their owners."""
+        self.store.add_index(resource, OWNER_INDEX, owner_uids)
 
     def _feed_network(self) -> None:
         def feed(event: Event) -> None:

@@ -117,12 +117,14 @@ class Parts:
     def _controllers(self) -> list[Controller]:
         from kuartui.embedded.auth.secret_tokens import SecretTokens
         from kuartui.embedded.controllers import controllers
+        from kuartui.embedded.crd.registrar import Registrar
 
         cluster = self.cluster
         usage = None if cluster.spec.bare else self.fleet  # a bare cluster has no metrics API
         authority = cluster.identity.authority
         return [
             SecretTokens(cluster.client, cluster.signer, authority.certificate),
+            Registrar(cluster.client, cluster.resources, cluster.index),
             *controllers(cluster.client, authority, usage),
         ]
 

@@ -10,6 +10,7 @@ import orjson
 from kuartui.embedded.api.request import Request
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write, reset_paths
+from kuartui.embedded.crd import structural
 from kuartui.embedded.meta import apply, decode, errors, patch_json, patch_merge, patch_strategic, protobuf
 from kuartui.embedded.meta.apply import Manager
 from kuartui.embedded.meta.errors import StatusError
@@ -77,7 +78,8 @@ def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node
         raise _wrong_kind(given_version, given_kind, api_version, kind)
     version = endpoint.version
     body = request.body if content_type(request) in ("", "application/json") else b""
-    result = canonical(value, node, kind, version, validation(request), request.warnings, body)
+    custom = endpoint.custom and node is endpoint.node
+    result = canonical(value, node, kind, version, validation(request), request.warnings, body, custom=custom)
     result["apiVersion"], result["kind"] = api_version, kind
     return result
 
@@ -100,9 +102,19 @@ def _wrong_kind(given_version: str, given_kind: str, api_version: str, kind: str
     )
 
 
-def canonical(value: Obj, node: Node, kind: str, version: str, mode: str, warnings: list[str], body: bytes) -> Obj:
+def canonical(
+    value: Obj,
+    node: Node,
+    kind: str,
+    version: str,
+    mode: str,
+    warnings: list[str],
+    body: bytes,
+    *,
+    custom: bool = False,
+) -> Obj:
     """Decode as `fieldValidation` asks; warnings are added."""
-    decoder = decode.Decoder()
+    decoder = structural.Decoder() if custom else decode.Decoder()
     try:
         result: Obj = decoder.decode(value, node, kind)
     except decode.DecodeError as error:
@@ -132,7 +144,9 @@ class Patch:
         self.kind = content_type(request)
         self.request, self.endpoint, self.rest, self.write = request, endpoint, rest, write
         self.is_apply = self.kind in (APPLY_YAML, "application/apply-patch+json")
-        accepted = [JSON_PATCH, MERGE_PATCH, *([] if custom else [STRATEGIC_PATCH]), APPLY_YAML, APPLY_CBOR]
+        accepted = [JSON_PATCH, MERGE_PATCH, APPLY_YAML]
+        if not custom:
+            accepted = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_YAML, APPLY_CBOR]
         if self.kind not in (JSON_PATCH, MERGE_PATCH, APPLY_YAML, *([] if custom else [STRATEGIC_PATCH])):
             raise errors.unsupported_media_type(
                 "the body of the request was in an unknown format - accepted media types include: "
@@ -181,6 +195,7 @@ class Patch:
                 validation(self.request),
                 warnings,
                 b"",
+                custom=self.endpoint.custom,
             )
         except StatusError as error:
             raise self._unprocessable(error, value) from error
@@ -222,7 +237,14 @@ class Patch:
         body.setdefault("metadata", {}).setdefault("name", name)
         self._check_typed(body)
         decoded = canonical(
-            body, endpoint.node, endpoint.kind, endpoint.version, validation(self.request), self.request.warnings, b""
+            body,
+            endpoint.node,
+            endpoint.kind,
+            endpoint.version,
+            validation(self.request),
+            self.request.warnings,
+            b"",
+            custom=endpoint.custom,
         )
         decoded["apiVersion"], decoded["kind"] = endpoint.api_version, endpoint.kind
         manager = Manager(write.manager, apply.APPLY, endpoint.api_version, write.subresource)
@@ -237,7 +259,7 @@ class Patch:
 
     def _check_typed(self, body: Obj) -> None:
         """Fields that the schema does not have, in the words of structured-merge-diff. Raises 500, as there."""
-        decoder = decode.Decoder()
+        decoder = structural.Decoder() if self.endpoint.custom else decode.Decoder()
         try:
             decoder.decode(body, self.endpoint.node, self.endpoint.kind)
         except decode.DecodeError:

@@ -42,6 +42,7 @@ class Dispatcher:
         self.discovery = Discovery(rest.resources, address)
         self.openapi = OpenApi(rest.resources)
         self._special = special
+        self._built_in = {(group, version) for group, all_ in rest.resources.groups().items() for version in all_}
         self.paths: dict[str, Callable[[Request], Awaitable[Response]]] = {}
         """Further non-resource paths: whole ones, served after authorisation."""
 
@@ -88,7 +89,8 @@ class Dispatcher:
         """What the path names. Raises 404."""
         found = self.rest.resources.find(info.group, info.version, info.resource)
         if found is None:
-            raise errors.path_not_found()
+            built_in = (info.group, info.version) in self._built_in
+            raise errors.path_not_found() if built_in else errors.page_not_found()
         if found.resource.namespaced and not info.namespace and info.verb not in ("list", "watch", "deletecollection"):
             # reviews and creations need a namespace; only collections may span all
             raise errors.path_not_found() if info.name else errors.bad_request("namespace is required")

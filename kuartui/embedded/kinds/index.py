@@ -31,6 +31,7 @@ MODULES: dict[str, str] = {
     "csidrivers.storage.k8s.io": "csi",
     "csinodes.storage.k8s.io": "csi",
     "csistoragecapacities.storage.k8s.io": "csi",
+    "customresourcedefinitions.apiextensions.k8s.io": "customresourcedefinition",
     "daemonsets.apps": "daemonset",
     "deployments.apps": "deployment",
     "deviceclasses.resource.k8s.io": "resource_claim",

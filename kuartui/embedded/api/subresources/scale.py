@@ -11,16 +11,21 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.api import bodies, objects
-from kuartui.embedded.api.request import Request, Response, json_response
+from kuartui.embedded.api import bodies, negotiate, objects, tables
+from kuartui.embedded.api.request import Request, Response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write
 from kuartui.embedded.kinds.base import Strategy
 from kuartui.embedded.meta import errors, fielderr, labels, schema
+from kuartui.embedded.meta.time import age
 
 Obj = dict[str, Any]
 
 GROUP, VERSION, KIND = "autoscaling", "v1", "Scale"
+COLUMNS = [
+    {"name": name, "type": kind, "format": "name" if name == "Name" else "", "description": "", "priority": 0}
+    for name, kind in (("Name", "string"), ("Desired", "integer"), ("Available", "integer"), ("Age", "string"))
+]
 
 
 class Scales:
@@ -34,7 +39,7 @@ class Scales:
         info = request.info
         if info.verb == "get":
             stored = self._rest.get(endpoint, info.namespace, info.name)
-            return json_response(scale_of(endpoint, objects.from_storage(endpoint, stored.data)))
+            return self._answer(request, scale_of(endpoint, objects.from_storage(endpoint, stored.data)))
         if info.verb not in ("update", "patch"):
             raise errors.method_not_allowed(endpoint.resource.name, info.verb)
         write = self._write(request)
@@ -52,13 +57,31 @@ class Scales:
             return current
 
         updated, _ = await self._rest.update(endpoint, info.namespace, info.name, change, write)
-        return json_response(scale_of(endpoint, updated))
+        return self._answer(request, scale_of(endpoint, updated))
+
+    def _answer(self, request: Request, scale: Obj) -> Response:
+        want = negotiate.wanted(request)
+        if want.as_ != "Table":
+            return negotiate.respond(request, scale, want=want)
+        replicas, current = (scale[part].get("replicas", 0) for part in ("spec", "status"))
+        metadata = scale["metadata"]
+        row = {
+            "cells": [
+                metadata["name"],
+                replicas,
+                current,
+                age(metadata.get("creationTimestamp"), self._rest.clock.now()),
+            ],
+            "object": orjson.loads(tables.partial(scale, want.version)),
+        }
+        head = {"kind": "Table", "apiVersion": f"meta.k8s.io/{want.version}", "metadata": {}}
+        return negotiate.respond(request, {**head, "columnDefinitions": COLUMNS, "rows": [row]}, want=want)
 
     def _view(self, endpoint: Endpoint) -> Endpoint:
         """An endpoint for bodies that are Scales."""
         resource = replace(endpoint.resource, group=GROUP, kind=KIND, storage=VERSION, versions=(VERSION,))
         node = schema.for_kind(GROUP, VERSION, KIND) or endpoint.node
-        return replace(endpoint, resource=resource, version=VERSION, node=node, strategy=Strategy())
+        return replace(endpoint, resource=resource, version=VERSION, node=node, strategy=Strategy(), custom=False)
 
     def _put(self, request: Request, view: Endpoint) -> Callable[[Obj], Obj]:
         raw = orjson.dumps(bodies.read_object(request, view))

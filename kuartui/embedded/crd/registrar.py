@@ -1,0 +1,218 @@
+"""Watches CRDs: accepts their names, serves what they define, and empties those that are being deleted.
+
+k8s.io/apiextensions-apiserver/pkg/controller/{status,establish,finalizer} and pkg/apiserver/customresource_handler.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kuartui.embedded.api.resources import Endpoint, Resources
+from kuartui.embedded.client import Client
+from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.controllers.conditions import new_condition, put
+from kuartui.embedded.crd.strategy import CustomStrategy
+from kuartui.embedded.kinds.base import Resource
+from kuartui.embedded.kinds.customresourcedefinition import CLEANUP
+from kuartui.embedded.meta import schema
+from kuartui.embedded.store import Event, EventType
+
+Obj = dict[str, Any]
+
+CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
+
+
+class Registrar(Controller):
+    """`prepare` is told the name of each resource before it is served, once."""
+
+    name = "crd-registrar"
+
+    def __init__(self, client: Client, resources: Resources, prepare: Callable[[str], None]) -> None:
+        super().__init__(client)
+        self._resources, self._prepare = resources, prepare
+        self._prepared: set[str] = set()
+        self._served: dict[str, Obj] = {}
+
+    def setup(self) -> None:
+        self.watch(CRDS, self._changed)
+        self._stops.append(self.client.store.listen(None, self._something_went))
+
+    def _changed(self, event: Event) -> None:
+        name = event.obj.key.name
+        if event.type is EventType.DELETED:
+            self._unserve(name)
+        self.enqueue("", name)
+
+    def _something_went(self, event: Event) -> None:
+        if event.type is EventType.DELETED and event.obj.key.resource in self._served:
+            self.enqueue("", event.obj.key.resource)
+
+    async def reconcile(self, namespace: str, name: str) -> None:
+        crd = self.client.get(CRDS, "", name)
+        if crd is None:
+            self._unserve(name)
+            return
+        if crd["metadata"].get("deletionTimestamp"):
+            await self._empty(crd)
+            return
+        crd = await self._accept(crd)
+        if _is(crd, "Established") and self._served.get(name) != crd["spec"]:
+            self._serve(crd)
+
+    # --- names
+
+    async def _accept(self, crd: Obj) -> Obj:
+        """Names that nobody else has in the group are accepted, and with them the CRD is established."""
+        spec, old = crd["spec"], crd.get("status") or {}
+        wanted = spec["names"]
+        taken = self._conflict(crd["metadata"]["name"], spec["group"], wanted)
+        now = self.clock.now()
+        conditions = old.get("conditions") or []
+        accepted = old.get("acceptedNames") or {"plural": "", "kind": ""}
+        if taken:
+            conditions = put(conditions, new_condition("NamesAccepted", "False", taken[0], taken[1], now))
+            if not _is(crd, "Established"):
+                message = "not all names are accepted"
+                conditions = put(conditions, new_condition("Established", "False", "NotAccepted", message, now))
+        else:
+            accepted = wanted
+            message = "no conflicts found"
+            conditions = put(conditions, new_condition("NamesAccepted", "True", "NoConflicts", message, now))
+            message = "the initial names have been accepted"
+            conditions = put(conditions, new_condition("Established", "True", "InitialNamesAccepted", message, now))
+        status = {**old, "acceptedNames": accepted, "conditions": conditions}
+        if status == old:
+            return crd
+        return await self.client.update_status(CRDS, {**crd, "status": status})
+
+    def _conflict(self, name: str, group: str, wanted: Obj) -> tuple[str, str] | None:
+        kinds: dict[str, str] = {}
+        short: dict[str, str] = {}
+        for other in self.client.list(CRDS):
+            if other["metadata"]["name"] == name or other["spec"]["group"] != group:
+                continue
+            given = (other.get("status") or {}).get("acceptedNames") or {}
+            for key in (given.get("plural"), given.get("singular"), *(given.get("shortNames") or ())):
+                if key:
+                    short[key] = other["metadata"]["name"]
+            for key in (given.get("kind"), given.get("listKind")):
+                if key:
+                    kinds[key] = other["metadata"]["name"]
+        for field, reason in (("plural", "PluralConflict"), ("singular", "SingularConflict")):
+            if wanted.get(field) in short:
+                return reason, f'"{wanted[field]}" is already in use'
+        for text in wanted.get("shortNames") or ():
+            if text in short:
+                return "ShortNamesConflict", f'"{text}" is already in use'
+        for field, reason in (("kind", "KindConflict"), ("listKind", "ListKindConflict")):
+            if wanted.get(field) in kinds:
+                return reason, f'"{wanted[field]}" is already in use'
+        return None
+
+    # --- serving
+
+    def _serve(self, crd: Obj) -> None:
+        name = crd["metadata"]["name"]
+        self._unserve(name)
+        if name not in self._prepared:
+            self._prepared.add(name)
+            self._prepare(name)
+        for endpoint in endpoints(crd):
+            self._resources.add_custom(endpoint)
+        self._served[name] = crd["spec"]
+
+    def _unserve(self, name: str) -> None:
+        spec = self._served.pop(name, None)
+        if spec is not None:
+            self._resources.remove_custom(spec["group"], spec["names"]["plural"])
+
+    # --- the end
+
+    async def _empty(self, crd: Obj) -> None:
+        """Delete every object, then let the CRD go."""
+        metadata = crd["metadata"]
+        if CLEANUP not in (metadata.get("finalizers") or ()):
+            return
+        name = metadata["name"]
+        now = self.clock.now()
+        message = "CustomResource deletion is in progress"
+        conditions = put(
+            (crd.get("status") or {}).get("conditions") or [],
+            new_condition("Terminating", "True", "InstanceDeletionInProgress", message, now),
+        )
+        if name in self._served:
+            for stored in self.client.store.list(name):
+                if not stored.data["metadata"].get("deletionTimestamp"):
+                    await self.client.delete(name, stored.key.namespace, stored.key.name, propagation="Background")
+        if self.client.store.list(name):
+            status = {**(crd.get("status") or {}), "conditions": conditions}
+            if status != crd.get("status"):
+                await self.client.update_status(CRDS, {**crd, "status": status})
+            self.enqueue_after("", name, 1.0)
+            return
+        left = [finalizer for finalizer in metadata["finalizers"] if finalizer != CLEANUP]
+        await self.client.patch(CRDS, "", name, {"metadata": {"finalizers": left or None}})
+
+
+def endpoints(crd: Obj) -> Iterable[Endpoint]:
+    """What a CRD serves, one endpoint for each version."""
+    spec, given = crd["spec"], crd["spec"]["names"]
+    served = sorted((v for v in spec["versions"] if v.get("served")), key=lambda v: priority(v["name"]), reverse=True)
+    stored = next(version for version in spec["versions"] if version.get("storage"))
+    for version in served:
+        subresources: list[Obj] = []
+        own = version.get("subresources") or {}
+        kind: Obj = {"group": "", "version": "", "kind": given["kind"]}
+        verbs = ["get", "patch", "update"]
+        if "status" in own:
+            subresources.append({"subresource": "status", "responseKind": kind, "verbs": verbs})
+        if "scale" in own:
+            scale: Obj = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+            subresources.append({"subresource": "scale", "responseKind": scale, "verbs": verbs})
+        resource = Resource(
+            group=spec["group"],
+            plural=given["plural"],
+            singular=given["singular"],
+            kind=given["kind"],
+            namespaced=spec["scope"] == "Namespaced",
+            versions=tuple(v["name"] for v in served),
+            storage=stored["name"],
+            short_names=tuple(given.get("shortNames") or ()),
+            categories=tuple(given.get("categories") or ()),
+            verbs=tuple(VERBS),
+            subresources=tuple(s["subresource"] for s in subresources),
+            list_kind=given["listKind"],
+        )
+        entry: Obj = {
+            "resource": resource.plural,
+            "responseKind": kind,
+            "scope": spec["scope"],
+            "singularResource": resource.singular,
+            "verbs": VERBS,
+        }
+        if resource.short_names:
+            entry["shortNames"] = list(resource.short_names)
+        if resource.categories:
+            entry["categories"] = list(resource.categories)
+        if subresources:
+            entry["subresources"] = subresources
+        raw = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
+        yield Endpoint(resource, version["name"], entry, schema.Node(raw), CustomStrategy(version, stored), custom=True)
+
+
+def priority(version: str) -> tuple[int, int, int, str]:
+    """v2 before v1 before v2beta1 before v1alpha1, others last (version.CompareKubeAwareVersionStrings)."""
+    import re
+
+    found = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
+    if not found:
+        return 0, 0, 0, version
+    stage = {None: 3, "beta": 2, "alpha": 1}[found[2]]
+    return stage, int(found[1]), int(found[3] or 0), ""
+
+
+def _is(crd: Obj, condition: str) -> bool:
+    conditions = (crd.get("status") or {}).get("conditions") or ()
+    return any(item["type"] == condition and item["status"] == "True" for item in conditions)

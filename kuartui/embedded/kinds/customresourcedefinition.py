@@ -1,0 +1,272 @@
+"""CustomResourceDefinitions themselves; what they define is in `crd/`.
+
+k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/{v1/defaults.go,validation/validation.go} and
+pkg/registry/customresourcedefinition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kuartui.embedded.crd.paths import PathError, parse
+from kuartui.embedded.crd.schema_rules import schema_errors
+from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.meta import fielderr, names
+from kuartui.embedded.meta.fielderr import FieldError, Path
+
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+APPROVAL = "api-approved.kubernetes.io"
+COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+_IMMUTABLE = "field is immutable"
+
+
+@register("customresourcedefinitions.apiextensions.k8s.io")
+class CustomResourceDefinitions(Strategy):
+    def default(self, obj: Obj) -> None:
+        spec = obj.get("spec")
+        if not isinstance(spec, dict):
+            return
+        given = spec.setdefault("names", {})
+        if given.get("kind"):
+            if not given.get("singular"):
+                given["singular"] = given["kind"].lower()
+            if not given.get("listKind"):
+                given["listKind"] = given["kind"] + "List"
+        spec.setdefault("conversion", {}).setdefault("strategy", "None")
+        for version in spec.get("versions") or ():
+            version.setdefault("served", False)
+            version.setdefault("storage", False)
+
+    def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
+        stored = [v["name"] for v in obj.get("spec", {}).get("versions") or () if v.get("storage") and v.get("name")]
+        if stored:
+            obj["status"] = {"storedVersions": stored}
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        status = new.setdefault("status", {})
+        known = list(status.get("storedVersions") or ())
+        for version in new.get("spec", {}).get("versions") or ():
+            if version.get("storage") and version.get("name") not in known:
+                new["status"] = {**status, "storedVersions": [*known, version["name"]]}
+
+    def prepare_delete(self, obj: Obj) -> None:
+        metadata = obj["metadata"]
+        metadata["finalizers"] = [*(metadata.get("finalizers") or ()), CLEANUP]
+
+    def held(self, obj: Obj) -> bool:
+        """Objects of the kind go first, so that a deletion never ends at once."""
+        return "deletionTimestamp" not in obj["metadata"]
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return list(_errors(obj))
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return [*_errors(new), *_changes(new, old)]
+
+    def fields(self, obj: Obj) -> dict[str, str]:
+        return {}
+
+
+def _errors(obj: Obj) -> Iterator[FieldError]:
+    spec, path = obj.get("spec") or {}, Path("spec")
+    given = spec.get("names") or {}
+    name, wanted = obj["metadata"].get("name", ""), f"{given.get('plural', '')}.{spec.get('group', '')}"
+    if name != wanted:
+        yield fielderr.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
+    yield from _approval(obj, spec)
+    yield from _group(spec, path)
+    if not spec.get("scope"):
+        yield fielderr.required(path / "scope")
+    elif spec["scope"] not in ("Cluster", "Namespaced"):
+        yield fielderr.not_supported(path / "scope", spec["scope"], ("Cluster", "Namespaced"))
+    yield from _versions(spec, path)
+    yield from _names(given, path / "names")
+    yield from _stored(obj, spec)
+
+
+def _approval(obj: Obj, spec: Obj) -> Iterator[FieldError]:
+    group = str(spec.get("group", ""))
+    if not group.endswith((".k8s.io", ".kubernetes.io")) and group not in ("k8s.io", "kubernetes.io"):
+        return
+    value = (obj["metadata"].get("annotations") or {}).get(APPROVAL)
+    path = Path("metadata.annotations").key(APPROVAL)
+    if value is None:
+        why = (
+            f'protected groups must have approval annotation "{APPROVAL}", see '
+            "https://github.com/kubernetes/enhancements/pull/1111"
+        )
+        yield fielderr.required(path, why)
+    elif not value.startswith(("https://", "http://", "unapproved")):
+        why = (
+            f'protected groups must have approval annotation "{APPROVAL}" with either a URL or a reason starting with '
+            '"unapproved", see https://github.com/kubernetes/enhancements/pull/1111'
+        )
+        yield fielderr.invalid(path, value, why)
+
+
+def _group(spec: Obj, path: Path) -> Iterator[FieldError]:
+    group = str(spec.get("group", ""))
+    problems = names.dns1123_subdomain(group)
+    if not group:
+        yield fielderr.required(path / "group")
+    elif problems:
+        yield fielderr.invalid(path / "group", group, ",".join(problems))
+    elif "." not in group:
+        yield fielderr.invalid(path / "group", group, "should be a domain with at least one dot")
+
+
+def _versions(spec: Obj, path: Path) -> Iterator[FieldError]:
+    versions = spec.get("versions") or []
+    shared = _shared(versions)
+    for index, version in enumerate(versions):
+        here = (path / "versions").index(index)
+        problems = names.dns1035_label(str(version.get("name", "")))
+        if problems:
+            yield fielderr.invalid(here / "name", version.get("name", ""), ",".join(problems))
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        if schema is None:
+            yield fielderr.required(here / "schema" / "openAPIV3Schema")
+        elif not shared or index == 0:
+            # versions that agree are kept once, and that is where errors point
+            yield from schema_errors(
+                schema, path / "validation" / "openAPIV3Schema" if shared else here / "schema" / "openAPIV3Schema"
+            )
+        if not shared or index == 0:
+            yield from _subresources(version.get("subresources") or {}, (path if shared else here) / "subresources")
+            place = (path if shared else here) / "additionalPrinterColumns"
+            for number, column in enumerate(version.get("additionalPrinterColumns") or ()):
+                yield from _column(column, place.index(number))
+        yield from _selectable(version, here)
+    named = [version.get("name") for version in versions]
+    if len(set(named)) < len(named):
+        yield fielderr.invalid(path / "versions", _go(versions, shared), "must contain unique version names")
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        why = "must have exactly one version marked as storage version"
+        yield fielderr.invalid(path / "versions", _go(versions, shared), why)
+
+
+def _shared(versions: list[Obj]) -> bool:
+    """Whether all versions have the same schema, subresources and columns."""
+    parts = [[v.get(key) for key in ("schema", "subresources", "additionalPrinterColumns")] for v in versions]
+    return all(part == parts[0] for part in parts)
+
+
+def _go(versions: list[Obj], shared: bool) -> list[Obj]:
+    """Versions as the internal Go struct prints."""
+    return [
+        {
+            "Name": version.get("name", ""),
+            "Served": bool(version.get("served")),
+            "Storage": bool(version.get("storage")),
+            "Deprecated": bool(version.get("deprecated")),
+            "DeprecationWarning": version.get("deprecationWarning"),
+            "Schema": None if shared else version.get("schema"),
+            "Subresources": None if shared else version.get("subresources"),
+            "AdditionalPrinterColumns": None if shared else version.get("additionalPrinterColumns"),
+            "SelectableFields": version.get("selectableFields"),
+        }
+        for version in versions
+    ]
+
+
+def _subresources(subresources: Obj, path: Path) -> Iterator[FieldError]:
+    scale = subresources.get("scale")
+    if scale is None:
+        return
+    for field, root in (("specReplicasPath", ".spec"), ("statusReplicasPath", ".status")):
+        value = scale.get(field, "")
+        if not value:
+            yield fielderr.required(path / "scale" / field)
+        elif not value.startswith(f"{root}."):
+            yield fielderr.invalid(path / "scale" / field, value, f"should be a json path under {root}")
+    selector = scale.get("labelSelectorPath")
+    if selector and not selector.startswith((".spec.", ".status.")):
+        why = "should be a json path under either .status or .spec"
+        yield fielderr.invalid(path / "scale" / "labelSelectorPath", selector, why)
+
+
+def _column(column: Obj, path: Path) -> Iterator[FieldError]:
+    if not column.get("name"):
+        yield fielderr.required(path / "name")
+    if not column.get("type"):
+        yield fielderr.required(path / "type", "must be one of " + ",".join(COLUMN_TYPES))
+    elif column["type"] not in COLUMN_TYPES:
+        yield fielderr.invalid(path / "type", column["type"], "must be one of " + ",".join(COLUMN_TYPES))
+    if column.get("format") and column["format"] not in COLUMN_FORMATS:
+        yield fielderr.invalid(path / "format", column["format"], "must be one of " + ",".join(COLUMN_FORMATS))
+    if not column.get("jsonPath"):
+        yield fielderr.required(path / "JSONPath")
+        return
+    try:
+        parse(column["jsonPath"])
+    except PathError as error:
+        yield fielderr.invalid(path / "JSONPath", column["jsonPath"], str(error))
+
+
+def _selectable(version: Obj, path: Path) -> Iterator[FieldError]:
+    for index, field in enumerate(version.get("selectableFields") or ()):
+        here = (path / "selectableFields").index(index) / "jsonPath"
+        text = field.get("jsonPath", "")
+        if not text:
+            yield fielderr.required(here)
+            continue
+        node = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        for part in text.removeprefix(".").split("."):
+            node = (node.get("properties") or {}).get(part) or {}
+        if not node:
+            yield fielderr.invalid(here, text, "is an invalid path: does not refer to a valid field")
+        elif node.get("type") not in ("string", "boolean", "integer"):
+            yield fielderr.invalid(here, text, "must point to a field of type string, boolean or integer")
+
+
+def _names(given: Obj, path: Path) -> Iterator[FieldError]:
+    for field in ("plural", "singular", "kind", "listKind"):
+        value = str(given.get(field, ""))
+        if not value:
+            yield fielderr.required(path / field)
+            continue
+        mixed = field in ("kind", "listKind")
+        problems = names.dns1035_label(value.lower() if mixed else value)
+        if problems:
+            text = ",".join(problems)
+            why = f"may have mixed case, but should otherwise match: {text}" if mixed else text
+            yield fielderr.invalid(path / field, value, why)
+    for field in ("shortNames", "categories"):
+        for index, value in enumerate(given.get(field) or ()):
+            problems = names.dns1035_label(value)
+            if problems:
+                yield fielderr.invalid((path / field).index(index), value, ",".join(problems))
+    if given.get("kind") and given.get("kind") == given.get("listKind"):
+        yield fielderr.invalid(path / "listKind", given["listKind"], "kind and listKind may not be the same")
+
+
+def _stored(obj: Obj, spec: Obj) -> Iterator[FieldError]:
+    stored: list[Any] = (obj.get("status") or {}).get("storedVersions") or []
+    path = Path("status") / "storedVersions"
+    if not stored:
+        yield fielderr.invalid(path, None, "must have at least one stored version")
+    known = {version.get("name") for version in spec.get("versions") or ()}
+    for index, name in enumerate(stored):
+        if name not in known:
+            why = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions "
+                f"until a storage migration ensures no data remains persisted in {name} and removes {name} from "
+                "status.storedVersions"
+            )
+            yield fielderr.invalid(path.index(index), name, why)
+
+
+def _changes(new: Obj, old: Obj) -> Iterator[FieldError]:
+    path, spec, before = Path("spec"), new.get("spec") or {}, old.get("spec") or {}
+    conditions = (old.get("status") or {}).get("conditions") or ()
+    if any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions):
+        if spec.get("scope") != before.get("scope"):
+            yield fielderr.invalid(path / "scope", spec.get("scope", ""), _IMMUTABLE)
+        if spec.get("names", {}).get("kind") != before.get("names", {}).get("kind"):
+            yield fielderr.invalid(path / "names" / "kind", spec.get("names", {}).get("kind", ""), _IMMUTABLE)
+    if spec.get("group") != before.get("group"):
+        yield fielderr.invalid(path / "group", spec.get("group", ""), _IMMUTABLE)
+    if spec.get("names", {}).get("plural") != before.get("names", {}).get("plural"):
+        yield fielderr.invalid(path / "names" / "plural", spec.get("names", {}).get("plural", ""), _IMMUTABLE)
