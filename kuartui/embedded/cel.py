@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +25,10 @@ _GO_ERRORS = (
     (re.compile(r".*divide by zero.*", re.DOTALL | re.IGNORECASE), "division by zero"),
     (re.compile(r".*modulus by zero.*", re.DOTALL | re.IGNORECASE), "modulus by zero"),
 )
+
+
+AUTHORIZE: ContextVar[Callable[[dict[str, Any]], bool]] = ContextVar("authorize")
+"""Answers `authorizer….check(verb).allowed()`: from the verb and what was built before it."""
 
 
 class CelError(ValueError):
@@ -159,6 +164,16 @@ def _functions() -> list[Any]:
             )
         ],
         function("getQuery", ((thing,), thing, lambda url: url["query"])),
+        # the authorizer: what is asked is put together in a map
+        *[
+            function(name, ((thing, text), thing, lambda asked, value, name=name: {**asked, name: value}))
+            for name in ("path", "group", "resource", "subresource", "namespace", "name")
+        ],
+        function(
+            "serviceAccount", ((thing, text, text), thing, lambda a, ns, name: {**a, "serviceAccount": [ns, name]})
+        ),
+        function("check", ((thing, text), thing, lambda asked, verb: {**asked, "verb": verb})),
+        function("allowed", ((thing,), truth, lambda asked: AUTHORIZE.get()(asked))),
         # addresses
         function("isIP", ((text,), truth, lambda value: _works(ipaddress.ip_address, value)), member=False),
         function("isCIDR", ((text,), truth, lambda value: "/" in value and _works(_network, value)), member=False),

@@ -17,10 +17,12 @@ def plugins(cluster: Cluster) -> list[Plugin]:
     from kuartui.embedded.admission.limit_ranger import LimitRanger
     from kuartui.embedded.admission.namespace_lifecycle import NamespaceLifecycle
     from kuartui.embedded.admission.pod_security import PodSecurity
+    from kuartui.embedded.admission.policies import ValidatingPolicies
     from kuartui.embedded.admission.priority import Priority
     from kuartui.embedded.admission.resource_quota import ResourceQuota
     from kuartui.embedded.admission.service_account import ServiceAccount
     from kuartui.embedded.admission.storage import DefaultStorageClass, StorageProtection
+    from kuartui.embedded.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 
     store = cluster.store
     return [
@@ -33,5 +35,8 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         DefaultStorageClass(store),
         StorageProtection(),
         Escalation(cluster.authorizer),
+        MutatingWebhooks(cluster.rest, cluster.network),
+        ValidatingPolicies(store, cluster.resources, cluster.authorizer),
+        ValidatingWebhooks(cluster.rest, cluster.network),
         ResourceQuota(cluster.rest),
     ]

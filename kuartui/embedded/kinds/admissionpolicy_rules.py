@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kuartui.embedded.cel import CelError, compile_cel
 from kuartui.embedded.kinds.checks import dns_subdomain, label_selector, one_of
 from kuartui.embedded.kinds.webhook_rules import rule_errors
 from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid, not_supported, required
@@ -14,6 +15,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid,
 Obj = dict[str, Any]
 
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+VARIABLES = ("object", "oldObject", "request", "params", "namespaceObject", "authorizer", "variables")
 _ACTIONS = ("Audit", "Deny", "Warn")
 
 
@@ -47,7 +49,23 @@ def policy_errors(spec: Obj, path: Path) -> list[FieldError]:
             seen.add(f"{field}/{name}")
             if not condition.get("expression", "").strip():
                 errors.append(required(at / "expression"))
+            else:
+                errors += _compiles(
+                    condition["expression"], at / "expression", "BOOL" if field == "matchConditions" else ""
+                )
     return errors
+
+
+def _compiles(source: str, path: Path, wanted: str) -> list[FieldError]:
+    """Whether an expression can be read and gives what it should."""
+    try:
+        program = compile_cel(source, VARIABLES)
+    except CelError as error:
+        return [invalid(path, source, f"compilation failed: {error}")]
+    if wanted and program.type not in (wanted, "DYN"):
+        noun = {"BOOL": "bool", "STRING": "string"}[wanted]
+        return [invalid(path, source, f"must evaluate to {noun}")]
+    return []
 
 
 def _match(resources: Obj, path: Path) -> list[FieldError]:
@@ -65,6 +83,10 @@ def _validation(validation: Obj, path: Path) -> list[FieldError]:
     errors: list[FieldError] = []
     if not expression:
         errors.append(required(path / "expression", "expression is not specified"))
+    else:
+        errors += _compiles(validation["expression"], path / "expression", "BOOL")
+    if validation.get("messageExpression", "").strip():
+        errors += _compiles(validation["messageExpression"], path / "messageExpression", "STRING")
     if message:
         if not message.strip():
             text = "message must be non-empty if specified"

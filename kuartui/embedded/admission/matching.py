@@ -1,0 +1,109 @@
+"""Which requests a webhook or an admission policy is for: rules, selectors, scopes.
+
+k8s.io/apiserver/pkg/admission/plugin/webhook/predicates and .../policy/matching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kuartui.embedded.admission.base import Attributes
+from kuartui.embedded.meta import labels
+from kuartui.embedded.store import Store
+
+Obj = dict[str, Any]
+
+GROUP = "admissionregistration.k8s.io"
+
+
+def exempt(attributes: Attributes) -> bool:
+    """Nobody may lock themselves out: configurations of admission are never intercepted."""
+    return attributes.endpoint.resource.group == GROUP
+
+
+def matches(match: Obj, attributes: Attributes, store: Store, rules: str = "rules") -> bool:
+    """Whether a request is meant; `match` has rules, matchPolicy, namespaceSelector and objectSelector."""
+    found = match.get(rules)
+    equivalent = match.get("matchPolicy", "Equivalent") != "Exact"
+    if found is not None and not any(_rule(rule, attributes, equivalent=equivalent) for rule in found):
+        return False
+    if any(_rule(rule, attributes, equivalent=equivalent) for rule in match.get("excludeResourceRules") or ()):
+        return False
+    return _namespace(match.get("namespaceSelector"), attributes, store) and _object(
+        match.get("objectSelector"), attributes
+    )
+
+
+def _rule(rule: Obj, attributes: Attributes, *, equivalent: bool) -> bool:
+    resource = attributes.endpoint.resource
+    versions = resource.versions if equivalent else (attributes.endpoint.version,)
+    names = rule.get("resourceNames")
+    return (
+        _one(rule.get("operations"), (attributes.operation,))
+        and _one(rule.get("apiGroups"), (resource.group,))
+        and _one(rule.get("apiVersions"), versions)
+        and _resource(rule.get("resources") or (), resource.plural, attributes.subresource)
+        and rule.get("scope", "*") in ("*", "Namespaced" if resource.namespaced else "Cluster")
+        and (not names or attributes.name in names)
+    )
+
+
+def _one(wanted: Sequence[str] | None, given: Sequence[str]) -> bool:
+    return any(item == "*" or item in given for item in wanted or ())
+
+
+def _resource(wanted: Sequence[str], plural: str, subresource: str) -> bool:
+    for item in wanted:
+        name, _, sub = item.partition("/")
+        if name in ("*", plural) and (sub == subresource or (sub == "*" and "/" in item)):
+            return True
+    return False
+
+
+def _namespace(selector: Obj | None, attributes: Attributes, store: Store) -> bool:
+    if not selector:
+        return True
+    if attributes.resource == "namespaces":
+        given = (attributes.obj or attributes.old or {}).get("metadata", {})
+    elif not attributes.namespace:
+        return True
+    else:
+        found = store.get("namespaces", "", attributes.namespace)
+        given = found.data["metadata"] if found else {}
+    return labels.from_object(selector).matches(given.get("labels") or {})
+
+
+def _object(selector: Obj | None, attributes: Attributes) -> bool:
+    if not selector:
+        return True
+    wanted = labels.from_object(selector)
+    objects = [obj for obj in (attributes.obj, attributes.old) if obj is not None]
+    return any(wanted.matches(obj["metadata"].get("labels") or {}) for obj in objects)
+
+
+def request_of(attributes: Attributes) -> Obj:
+    """What policies and webhooks are told of a request (admission.k8s.io/v1 AdmissionRequest)."""
+    resource, version = attributes.endpoint.resource, attributes.endpoint.version
+    kind = {"group": resource.group, "version": version, "kind": resource.kind}
+    plural = {"group": resource.group, "version": version, "resource": resource.plural}
+    user = attributes.user
+    return {
+        "kind": kind,
+        "resource": plural,
+        "subResource": attributes.subresource,
+        "requestKind": kind,
+        "requestResource": plural,
+        "requestSubResource": attributes.subresource,
+        "name": attributes.name,
+        "namespace": attributes.namespace,
+        "operation": attributes.operation,
+        "userInfo": {
+            "username": user.name,
+            "groups": list(user.groups),
+            **({"uid": user.uid} if user.uid else {}),
+            **({"extra": {key: list(value) for key, value in user.extra.items()}} if user.extra else {}),
+        },
+        "dryRun": attributes.dry_run,
+        "options": attributes.options,
+    }

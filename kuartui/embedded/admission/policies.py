@@ -1,0 +1,231 @@
+"""ValidatingAdmissionPolicies: rules in CEL, bound to what they are for.
+
+https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/ and
+k8s.io/apiserver/pkg/admission/plugin/policy/validating.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kuartui.embedded.admission.base import Attributes, Plugin
+from kuartui.embedded.admission.matching import GROUP, exempt, matches, request_of
+from kuartui.embedded.api.objects import from_storage
+from kuartui.embedded.api.resources import Resources
+from kuartui.embedded.auth.rbac import Action, Authorizer
+from kuartui.embedded.cel import AUTHORIZE, CelError, compile_cel
+from kuartui.embedded.kinds.admissionpolicy_rules import VARIABLES
+from kuartui.embedded.meta import errors, labels
+from kuartui.embedded.store import Store
+
+Obj = dict[str, Any]
+
+POLICIES, BINDINGS = f"validatingadmissionpolicies.{GROUP}", f"validatingadmissionpolicybindings.{GROUP}"
+
+_CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
+
+
+@dataclass(frozen=True, slots=True)
+class _Denial:
+    policy: str
+    binding: str
+    message: str
+    reason: str
+
+    def text(self) -> str:
+        return f"ValidatingAdmissionPolicy '{self.policy}' with binding '{self.binding}' denied request: {self.message}"
+
+
+class _Failure(Exception):
+    """A policy that could not be asked."""
+
+
+class ValidatingPolicies(Plugin):
+    """Asks every bound policy."""
+
+    def __init__(self, store: Store, resources: Resources, authorizer: Authorizer) -> None:
+        self._store, self._resources, self._authorizer = store, resources, authorizer
+
+    async def validate(self, attributes: Attributes) -> None:
+        bindings = self._store.list(BINDINGS)
+        if not bindings or exempt(attributes):
+            return
+        denials: list[_Denial] = []
+        for stored in bindings:
+            policy = self._store.get(POLICIES, "", stored.data["spec"].get("policyName", ""))
+            if policy is None or not self._concerns(policy.data, stored.data, attributes):
+                continue
+            actions = stored.data["spec"].get("validationActions") or ()
+            for denial in self._ask(policy.data, stored.data, attributes):
+                if "Deny" in actions:
+                    denials.append(denial)
+                elif "Warn" in actions:
+                    attributes.warnings.append(
+                        f"Validation failed for ValidatingAdmissionPolicy '{denial.policy}' with binding "
+                        f"'{denial.binding}': {denial.message}"
+                    )
+        if denials:
+            raise _refusal(attributes, denials[0])
+
+    def _concerns(self, policy: Obj, binding: Obj, attributes: Attributes) -> bool:
+        constraints = policy["spec"].get("matchConstraints") or {}
+        bound = binding["spec"].get("matchResources") or {}
+        return matches(constraints, attributes, self._store, "resourceRules") and matches(
+            bound, attributes, self._store, "resourceRules"
+        )
+
+    def _ask(self, policy: Obj, binding: Obj, attributes: Attributes) -> list[_Denial]:
+        name, bound = policy["metadata"]["name"], binding["metadata"]["name"]
+        fails = policy["spec"].get("failurePolicy", "Fail") == "Fail"
+        found: list[_Denial] = []
+        token = AUTHORIZE.set(lambda asked: self._allows(asked, attributes))
+        try:
+            for params in self._params(policy, binding, attributes):
+                found += [
+                    _Denial(name, bound, message, reason)
+                    for message, reason, failed in self._judge(policy["spec"], attributes, params)
+                    if fails or not failed
+                ]
+        except _Failure as failure:
+            if fails:
+                found.append(_Denial(name, bound, str(failure), "Invalid"))
+        finally:
+            AUTHORIZE.reset(token)
+        return found
+
+    def _judge(self, spec: Obj, attributes: Attributes, params: Obj | None) -> Iterator[tuple[str, str, bool]]:
+        """(message, reason, whether it could not be told) of each validation that does not hold."""
+        values = self._values(attributes, params)
+        for condition in spec.get("matchConditions") or ():
+            try:
+                if compile_cel(condition["expression"], VARIABLES).evaluate(values) is not True:
+                    return
+            except CelError as error:
+                raise _Failure(f"matchCondition '{condition.get('name', '')}' resulted in error: {error}") from error
+        for validation in spec.get("validations") or ():
+            expression = validation["expression"]
+            try:
+                holds = _evaluate(expression, spec, values)
+            except CelError as error:
+                yield f"expression '{expression}' resulted in error: {error}", "Invalid", True
+                continue
+            if holds is not True:
+                yield _message(validation, spec, values), validation.get("reason") or "Invalid", False
+
+    def _values(self, attributes: Attributes, params: Obj | None) -> Obj:
+        endpoint = attributes.endpoint
+        namespace = self._store.get("namespaces", "", attributes.namespace) if attributes.namespace else None
+        return {
+            "object": from_storage(endpoint, attributes.obj) if attributes.obj is not None else None,
+            "oldObject": from_storage(endpoint, attributes.old) if attributes.old is not None else None,
+            "request": request_of(attributes),
+            "params": params,
+            "namespaceObject": namespace.data if namespace else None,
+            "authorizer": {},
+            "variables": {},
+        }
+
+    def _allows(self, asked: Obj, attributes: Attributes) -> bool:
+        user = attributes.user
+        if asked.get("serviceAccount"):
+            from kuartui.embedded.api.request import User
+
+            namespace, name = asked["serviceAccount"]
+            groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+            user = User(f"system:serviceaccount:{namespace}:{name}", groups)
+        if "path" in asked:
+            return self._authorizer.allows(user, Action(asked["verb"], path=asked["path"]))
+        return self._authorizer.allows(
+            user,
+            Action(
+                asked["verb"],
+                asked.get("group", ""),
+                asked.get("resource", ""),
+                asked.get("subresource", ""),
+                asked.get("namespace", ""),
+                asked.get("name", ""),
+            ),
+        )
+
+    def _params(self, policy: Obj, binding: Obj, attributes: Attributes) -> list[Obj | None]:
+        """The objects that the binding gives the policy, one round for each."""
+        kind, reference = policy["spec"].get("paramKind"), binding["spec"].get("paramRef")
+        if kind is None or reference is None:
+            return [None]
+        endpoint = self._resources.by_kind(kind["apiVersion"], kind["kind"])
+        if endpoint is None:
+            raise _Failure(
+                f"failed to configure binding: failed to find resource referenced by paramKind: "
+                f"'{kind['apiVersion']}, Kind={kind['kind']}'"
+            )
+        namespace = ""
+        if endpoint.resource.namespaced:
+            namespace = reference.get("namespace") or attributes.namespace
+            if not namespace:
+                raise _Failure(
+                    "failed to configure binding: cannot use namespaced paramRef in policy binding that matches "
+                    "cluster-scoped resources"
+                )
+        found: list[Obj | None] = []
+        if reference.get("name"):
+            stored = self._store.get(endpoint.resource.stored, namespace, reference["name"])
+            found = [stored.data] if stored else []
+        else:
+            wanted = labels.from_object(reference.get("selector"))
+            found = [
+                stored.data
+                for stored in self._store.list(endpoint.resource.stored, namespace)
+                if wanted.matches(stored.data["metadata"].get("labels") or {})
+            ]
+        if not found:
+            if reference.get("parameterNotFoundAction") == "Allow":
+                return []
+            raise _Failure(
+                "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"
+            )
+        return found
+
+
+def _evaluate(expression: str, spec: Obj, values: Obj) -> Any:
+    """Evaluate with the variables that the expression, or one that it uses, names."""
+    needed = _variables(expression, spec)
+    composed: Obj = {}
+    for variable in spec.get("variables") or ():
+        if variable["name"] in needed:
+            here = {**values, "variables": composed}
+            composed[variable["name"]] = compile_cel(variable["expression"], VARIABLES).evaluate(here)
+    return compile_cel(expression, VARIABLES).evaluate({**values, "variables": composed})
+
+
+def _variables(expression: str, spec: Obj) -> set[str]:
+    texts = {variable["name"]: variable["expression"] for variable in spec.get("variables") or ()}
+    found: set[str] = set()
+    waiting = [expression]
+    while waiting:
+        for name in re.findall(r"\bvariables\.(\w+)", waiting.pop()):
+            if name not in found and name in texts:
+                found.add(name)
+                waiting.append(texts[name])
+    return found
+
+
+def _message(validation: Obj, spec: Obj, values: Obj) -> str:
+    expression = validation.get("messageExpression")
+    if expression:
+        try:
+            text = _evaluate(expression, spec, values)
+        except CelError:
+            text = ""
+        if isinstance(text, str) and text.strip() and "\n" not in text.strip():
+            return text.strip()
+    return str(validation.get("message") or "").strip() or f"failed expression: {validation['expression'].strip()}"
+
+
+def _refusal(attributes: Attributes, denial: _Denial) -> errors.StatusError:
+    error = errors.forbidden(attributes.resource, attributes.name, denial.text())
+    error.code, error.reason = _CODES.get(denial.reason, 422), denial.reason
+    error.details["causes"] = [{"message": denial.text()}]
+    return error
