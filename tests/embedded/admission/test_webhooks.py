@@ -1,0 +1,180 @@
+"""Admission webhooks behind services of the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from kuartui.embedded.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
+from kuartui.embedded.bootstrap import API_ADDRESS
+from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.network.tls import tls_handler
+from tests.embedded.api.server import Server
+from tests.embedded.certificates import Authority
+from tests.embedded.containers import World
+
+Obj = dict[str, Any]
+
+GROUP = "/apis/admissionregistration.k8s.io/v1"
+MAPS = "/api/v1/namespaces/default/configmaps"
+RULES = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}]
+FAILED = 'Internal error occurred: failed calling webhook "w.example.com": failed to call webhook: '
+TARGET = 'Post "https://guard.default.svc:443/check?timeout=5s": '
+
+
+class Guarded(Server):
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world, self.authority = world, Authority()
+        world.network.add_node("control", API_ADDRESS)
+        self.rest.clock = self.clock = world.clock
+        plugins = (MutatingWebhooks(self.rest, world.network), ValidatingWebhooks(self.rest, world.network))
+        self.rest.admission.plugins += plugins
+        self.seen: list[Obj] = []
+        self.response: Obj = {"allowed": True}
+
+    async def configure(self, kind: str = "validating", **webhook: Any) -> None:
+        made = {
+            "name": "w.example.com",
+            "rules": RULES,
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "timeoutSeconds": 5,
+            "clientConfig": {
+                "service": {"name": "guard", "namespace": "default", "path": "/check"},
+                "caBundle": base64.b64encode(self.authority.pem).decode(),
+            },
+            **webhook,
+        }
+        body = {"metadata": {"name": "hooks"}, "webhooks": [made]}
+        await self.json("POST", f"{GROUP}/{kind}webhookconfigurations", body)
+
+    async def serve(self, *, name: str = "guard.default.svc", port: int = 443) -> None:
+        await self.service()
+        context = self.authority.server(name)
+        self.world.network.add_pod("10.244.0.70", "default", "guard-1", node="control")
+        self.world.network.listen("10.244.0.70", 8443, tls_handler(context, server(self._handle, scheme="https")))
+        self.world.service("guard", "10.96.0.70", 443, [("10.244.0.70", 8443)])
+
+    async def service(self) -> None:
+        spec = {"clusterIP": "10.96.0.70", "ports": [{"port": 443, "protocol": "TCP"}]}
+        self.store.create("services", "default", "guard", {"metadata": {"name": "guard"}, "spec": spec})
+
+    async def _handle(self, request: Request) -> Response:
+        review = orjson.loads(request.body)
+        self.seen.append(review["request"])
+        answer = {**review, "response": {"uid": review["request"]["uid"], **self.response}}
+        return reply(200, orjson.dumps(answer), "application/json")
+
+    async def try_map(self, code: int = 0, target: str = MAPS, **data: str) -> Obj:
+        asked = asyncio.ensure_future(self.json("POST", target, {"metadata": {"name": "m"}, "data": data}, code=code))
+        for _ in range(40):
+            await asyncio.sleep(0.002)
+            if asked.done():
+                break
+        else:
+            await self.world.clock.advance(30)
+        return await asked
+
+
+@pytest.fixture
+async def guarded() -> AsyncIterator[Guarded]:
+    world = World()
+    found = Guarded(world)
+    await found.json("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
+    yield found
+    await world.close()
+
+
+async def test_it_is_told_everything(guarded: Guarded) -> None:
+    await guarded.serve()
+    await guarded.configure()
+    await guarded.try_map(a="1")
+    (seen,) = guarded.seen
+    assert (seen["operation"], seen["name"], seen["namespace"]) == ("CREATE", "m", "default")
+    assert seen["userInfo"]["username"] == "admin"
+    assert seen["object"]["data"] == {"a": "1"}
+    assert seen["oldObject"] is None
+
+
+async def test_a_rejection(guarded: Guarded) -> None:
+    await guarded.serve()
+    await guarded.configure()
+    guarded.response = {"allowed": False, "status": {"message": "not on a Friday", "code": 403}}
+    answer = await guarded.try_map(code=403)
+    assert answer["message"] == 'admission webhook "w.example.com" denied the request: not on a Friday'
+    guarded.response = {"allowed": False}
+    answer = await guarded.try_map(code=400)
+    assert answer["message"] == 'admission webhook "w.example.com" denied the request without explanation'
+
+
+async def test_a_patch(guarded: Guarded) -> None:
+    await guarded.serve()
+    await guarded.configure("mutating")
+    patch = orjson.dumps([{"op": "add", "path": "/data/b", "value": "2"}])
+    guarded.response = {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
+    assert (await guarded.try_map(a="1"))["data"] == {"a": "1", "b": "2"}
+
+
+async def test_its_service_is_gone(guarded: Guarded) -> None:
+    await guarded.configure()
+    answer = await guarded.try_map(code=500)
+    assert answer["message"] == f'{FAILED}{TARGET}service "guard" not found'
+    assert answer["reason"] == "InternalError"
+
+
+async def test_nobody_is_behind_its_service(guarded: Guarded) -> None:
+    await guarded.service()
+    guarded.world.service("guard", "10.96.0.70", 443, [])
+    await guarded.configure()
+    answer = await guarded.try_map(code=500)
+    assert answer["message"] == f"{FAILED}{TARGET}dial tcp 10.96.0.70:443: connect: connection refused"
+
+
+async def test_another_certificate(guarded: Guarded) -> None:
+    await guarded.serve()
+    guarded.authority = Authority()
+    await guarded.configure()
+    answer = await guarded.try_map(code=500)
+    why = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+    assert answer["message"] == f"{FAILED}{TARGET}{why}"
+
+
+async def test_failures_may_be_ignored(guarded: Guarded) -> None:
+    await guarded.configure(failurePolicy="Ignore")
+    await guarded.try_map()
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"namespaceSelector": {"matchLabels": {"team": "a"}}},
+        {"objectSelector": {"matchLabels": {"team": "a"}}},
+        {"matchConditions": [{"name": "never", "expression": "request.name != 'm'"}]},
+        {"rules": [{**RULES[0], "operations": ["DELETE"]}]},
+        {"rules": [{**RULES[0], "scope": "Cluster"}]},
+    ],
+)
+async def test_it_is_asked_about_its_own_things_only(guarded: Guarded, elsewhere: Obj) -> None:
+    await guarded.configure(**elsewhere)
+    await guarded.try_map()
+
+
+async def test_dry_runs_need_its_promise(guarded: Guarded) -> None:
+    await guarded.serve()
+    await guarded.configure(sideEffects="NoneOnDryRun")
+    await guarded.try_map(target=f"{MAPS}?dryRun=All")
+    assert guarded.seen[0]["dryRun"] is True
+
+
+async def test_configurations_are_never_intercepted(guarded: Guarded) -> None:
+    everything = [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}]
+    await guarded.configure(rules=everything)
+    await guarded.try_map(code=500)
+    await guarded.json("DELETE", f"{GROUP}/validatingwebhookconfigurations/hooks")
+    await guarded.try_map()
