@@ -21,7 +21,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
     from kuartui.embedded.admission.priority import Priority
     from kuartui.embedded.admission.resource_quota import ResourceQuota
     from kuartui.embedded.admission.service_account import ServiceAccount
-    from kuartui.embedded.admission.storage import DefaultStorageClass, StorageProtection
+    from kuartui.embedded.admission.storage import ClaimResize, DefaultStorageClass, StorageProtection
     from kuartui.embedded.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 
     store = cluster.store
@@ -38,5 +38,6 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         MutatingWebhooks(cluster.rest, cluster.network),
         ValidatingPolicies(store, cluster.resources, cluster.authorizer),
         ValidatingWebhooks(cluster.rest, cluster.network),
+        ClaimResize(store),
         ResourceQuota(cluster.rest),
     ]

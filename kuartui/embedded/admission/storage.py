@@ -1,4 +1,4 @@
-"""DefaultStorageClass and StorageObjectInUseProtection.
+"""DefaultStorageClass, PersistentVolumeClaimResize and StorageObjectInUseProtection.
 
 kubernetes/plugin/pkg/admission/storage/{storageclass/setdefault,storageobjectinuseprotection}.
 """
@@ -6,6 +6,7 @@ kubernetes/plugin/pkg/admission/storage/{storageclass/setdefault,storageobjectin
 from __future__ import annotations
 
 from kuartui.embedded.admission.base import Attributes, Plugin
+from kuartui.embedded.meta import errors, quantity
 from kuartui.embedded.store import Store
 
 CLASSES = "storageclasses.storage.k8s.io"
@@ -38,6 +39,34 @@ class DefaultStorageClass(Plugin):
         if candidates:
             newest = max(candidates, key=lambda stored: stored.data["metadata"]["creationTimestamp"])
             claim["spec"]["storageClassName"] = newest.key.name
+
+
+class ClaimResize(Plugin):
+    """A claim grows only where its class says that volumes can.
+
+    kubernetes/plugin/pkg/admission/storage/persistentvolume/resize.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def validate(self, attributes: Attributes) -> None:
+        new, old = attributes.obj, attributes.old
+        if attributes.resource != "persistentvolumeclaims" or attributes.subresource or new is None or old is None:
+            return
+        asked, had = (one["spec"].get("resources", {}).get("requests", {}).get("storage", "0") for one in (new, old))
+        if not quantity.parse(had) < quantity.parse(asked):
+            return
+        if old.get("status", {}).get("phase") != "Bound":
+            why = "Only bound persistent volume claims can be expanded"
+            raise errors.forbidden(attributes.resource, attributes.name, why)
+        found = self._store.get(CLASSES, "", old["spec"].get("storageClassName") or "")
+        if found is None or not found.data.get("allowVolumeExpansion"):
+            why = (
+                "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must "
+                "support resize"
+            )
+            raise errors.forbidden(attributes.resource, attributes.name, why)
 
 
 class StorageProtection(Plugin):

@@ -116,7 +116,7 @@ class EventRecorder:
             if component in MODERN:
                 event |= {
                     "action": ACTIONS.get(reason, reason),
-                    "eventTime": format_micro(now),
+                    "eventTime": format_micro(now.replace(microsecond=0)),  # sorts with others of this second
                     "firstTimestamp": None,
                     "lastTimestamp": None,
                     "reportingInstance": f"{component}-kuartui",

@@ -110,7 +110,7 @@ class Machine:
             "capacity": capacity,
             "conditions": _conditions(old.get("conditions") or [], pressure, now),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
-            "features": {"supplementalGroupsPolicy": True},
+            "features": {"supplementalGroupsPolicy": False},
             "images": images[:IMAGES_REPORTED],
             "nodeInfo": self.info(),
             "runtimeHandlers": [

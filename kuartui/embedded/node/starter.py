@@ -134,8 +134,6 @@ class Starter:
             event("Warning", "Failed", f"Error: {error}")
             raise StartFailure("RunContainerError", str(error), AFTER_PULL_ERROR) from None
         run.started_at = made.started_at
-        user = made.user
-        run.user = {"linux": {"uid": user.uid, "gid": user.gid, "supplementalGroups": list(user.groups) or [user.gid]}}
         event("Normal", "Started", "Container started")
         self._started(run)
         await self._post_start(pod, container, run, made, event)

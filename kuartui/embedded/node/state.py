@@ -43,7 +43,6 @@ class Run:
     exit_code: int = 0
     reason: str = ""
     message: str = ""
-    user: Obj | None = None
     resources: Obj = field(default_factory=dict)
     container: Container | None = None
     """The runtime's container; None for a run that a former process of ours recorded."""

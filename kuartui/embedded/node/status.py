@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from kuartui.embedded.meta import quantity
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.conditions import pod_conditions
 from kuartui.embedded.node.state import Phase, PodState, Run
@@ -19,6 +20,7 @@ STATUS_LISTS = {
     spec.REGULAR: "containerStatuses",
     spec.EPHEMERAL: "ephemeralContainerStatuses",
 }
+UNLIMITED = "9007199254740988Ki"  # what no limit looks like to a control group
 LOST = {
     "exitCode": 137,
     "reason": "ContainerStatusUnknown",
@@ -65,7 +67,26 @@ def pod_status(pod: Obj, state: PodState, host_ips: list[str], now: datetime) ->
     elif status["phase"] == old.get("phase"):
         status |= {key: old[key] for key in ("reason", "message") if old.get(key)}
     status["conditions"] = pod_conditions(pod, status, state, now)
+    _tell_pod_resources(pod, status)
     return status
+
+
+def _tell_pod_resources(pod: Obj, status: Obj) -> None:
+    """What the pod as a whole may use, as its control group says; memory has no limit unless all containers have one."""
+    given = [one.get("resources") or {} for one in (*spec.containers(pod, spec.INIT), *spec.containers(pod))]
+    resources: Obj = {}
+    for kind in ("limits", "requests"):
+        total: dict[str, quantity.Quantity] = {}
+        for container in spec.containers(pod):
+            for name, text in ((container.get("resources") or {}).get(kind) or {}).items():
+                total[name] = total.get(name, quantity.ZERO) + quantity.parse(text)
+        if total:
+            resources[kind] = {name: str(amount) for name, amount in sorted(total.items())}
+    if "limits" in resources and not all("memory" in (one.get("limits") or {}) for one in given):
+        resources["limits"]["memory"] = UNLIMITED
+    if "requests" in resources:
+        status["allocatedResources"] = resources["requests"]
+    status["resources"] = resources
 
 
 def _final_phase(pod: Obj, old: Obj, statuses: Obj, state: PodState) -> str:
@@ -138,12 +159,8 @@ def _of_run(run: Run) -> Obj:
     }
     if run.phase is Phase.RUNNING:
         status["state"] = {"running": {"startedAt": timestamp(run.started_at) if run.started_at else None}}
-        if run.user is not None:
-            status["user"] = run.user
     elif run.phase is Phase.EXITED:
         status["state"] = {"terminated": _terminated(run)}
-        if run.user is not None:
-            status["user"] = run.user
     else:
         status["state"] = {"waiting": {"reason": "ContainerCreating"}}
     return status

@@ -156,7 +156,7 @@ async def test_a_missing_target(cluster: Cluster, load: Load) -> None:
     ref = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "nobody"}
     await autoscaled(cluster, load, scaleTargetRef=ref)
     assert conditions(cluster) == {"AbleToScale": ("False", "FailedGetScale")}
-    assert cluster.events("FailedGetScale") == ['deployments/scale.apps "nobody" not found']
+    assert cluster.events("FailedGetScale") == ['deployments.apps "nobody" not found']
 
 
 async def test_memory_as_an_average_value(cluster: Cluster, load: Load) -> None:

@@ -138,7 +138,7 @@ class EndpointSliceController(members.ServiceFollower):
             },
             "addressType": family,
             "endpoints": endpoints,
-            "ports": ports,
+            "ports": ports or None,
         }
 
     async def _create(self, new: Obj, trigger: str) -> None:
@@ -151,7 +151,7 @@ class EndpointSliceController(members.ServiceFollower):
                 raise
 
     async def _update(self, old: Obj, new: Obj, trigger: str) -> None:
-        same = (old.get("endpoints") or []) == new["endpoints"] and (old.get("ports") or []) == new["ports"]
+        same = (old.get("endpoints") or []) == new["endpoints"] and (old.get("ports") or []) == (new["ports"] or [])
         meta = {**old["metadata"], "labels": new["metadata"]["labels"]}
         if same and meta["labels"] == objects.labels_of(old):
             return

@@ -112,7 +112,7 @@ class _Look:
         target = self._client.get(resource, objects.namespace_of(self._hpa), ref["name"])
         if target is None:
             plural, _, group = resource.partition(".")
-            raise not_found(f"{plural}/scale", ref["name"], group)
+            raise not_found(plural, ref["name"], group)
         return target, resource
 
     def _desired(self, target: Obj, current: int) -> tuple[int | None, str]:
