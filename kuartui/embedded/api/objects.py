@@ -43,7 +43,7 @@ def raw_in(endpoint: Endpoint, stored: Stored) -> bytes:
     """A stored object as JSON in the endpoint's version."""
     if endpoint.is_storage:
         return stored.raw
-    key = ("raw", endpoint.api_version)
+    key = ("raw", endpoint.api_version, endpoint.strategy)  # a CRD's strategy goes when its schema changes
     found: bytes | None = stored.cache.get(key)
     if found is None:
         found = stored.cache[key] = orjson.dumps(from_storage(endpoint, stored.data))

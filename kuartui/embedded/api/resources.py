@@ -38,8 +38,8 @@ class Endpoint:
 
     @property
     def is_storage(self) -> bool:
-        """Whether objects are stored in just this version."""
-        return self.version == self.resource.storage and self.resource.stored == self.resource.name
+        """Whether objects are served just as they are stored; custom ones follow their schema when they are read."""
+        return not self.custom and self.version == self.resource.storage and self.resource.stored == self.resource.name
 
     def subresource(self, name: str) -> Obj | None:
         found: Obj | None = next((s for s in self.entry.get("subresources", ()) if s["subresource"] == name), None)

@@ -59,7 +59,7 @@ def table(
 
 def row(endpoint: Endpoint, stored: Stored, now: datetime, version: str, include: str) -> bytes:
     """One row as JSON; the object's part is kept with the stored version."""
-    key = ("row", endpoint.api_version, version, include)
+    key = ("row", endpoint.api_version, version, include, endpoint.strategy)
     tail = stored.cache.get(key)
     if tail is None:
         tail = stored.cache[key] = _object(endpoint, stored, version, include)

@@ -154,7 +154,7 @@ class _Stream:
         elif self._want.partial:
             body = tables.partial(stored.data, self._want.version)
         else:
-            key = ("line", self._endpoint.api_version, kind)
+            key = ("line", self._endpoint.api_version, kind, self._endpoint.strategy)
             line: bytes | None = stored.cache.get(key)
             if line is None:
                 raw = objects.raw_in(self._endpoint, stored)

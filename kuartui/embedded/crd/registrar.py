@@ -6,6 +6,7 @@ k8s.io/apiextensions-apiserver/pkg/controller/{status,establish,finalizer} and p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.api.resources import Endpoint, Resources
@@ -13,14 +14,18 @@ from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.conditions import new_condition, put
 from kuartui.embedded.crd.strategy import CustomStrategy
+from kuartui.embedded.crd.versions import priority
 from kuartui.embedded.kinds.base import Resource
-from kuartui.embedded.kinds.customresourcedefinition import CLEANUP
+from kuartui.embedded.kinds.customresourcedefinition import APPROVAL, CLEANUP, is_protected
 from kuartui.embedded.meta import schema
+from kuartui.embedded.meta.gofmt import quote as go_quote
 from kuartui.embedded.store import Event, EventType
 
 Obj = dict[str, Any]
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+CONFORMANT = "KubernetesAPIApprovalPolicyConformant"
+SEE = ", see https://github.com/kubernetes/enhancements/pull/1111"
 VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
 
 
@@ -41,8 +46,11 @@ class Registrar(Controller):
 
     def _changed(self, event: Event) -> None:
         name = event.obj.key.name
+        crd = event.obj.data
         if event.type is EventType.DELETED:
             self._unserve(name)
+        elif _is(crd, "Established") and self._served.get(name) != crd["spec"]:
+            self._serve(crd)  # at once: whoever waited for the condition may come right now
         self.enqueue("", name)
 
     def _something_went(self, event: Event) -> None:
@@ -57,13 +65,11 @@ class Registrar(Controller):
         if crd["metadata"].get("deletionTimestamp"):
             await self._empty(crd)
             return
-        crd = await self._accept(crd)
-        if _is(crd, "Established") and self._served.get(name) != crd["spec"]:
-            self._serve(crd)
+        await self._accept(crd)
 
     # --- names
 
-    async def _accept(self, crd: Obj) -> Obj:
+    async def _accept(self, crd: Obj) -> None:
         """Names that nobody else has in the group are accepted, and with them the CRD is established."""
         spec, old = crd["spec"], crd.get("status") or {}
         wanted = spec["names"]
@@ -82,10 +88,12 @@ class Registrar(Controller):
             conditions = put(conditions, new_condition("NamesAccepted", "True", "NoConflicts", message, now))
             message = "the initial names have been accepted"
             conditions = put(conditions, new_condition("Established", "True", "InitialNamesAccepted", message, now))
+        approved = _approval(crd, now)
+        if approved is not None:
+            conditions = put(conditions, approved)
         status = {**old, "acceptedNames": accepted, "conditions": conditions}
-        if status == old:
-            return crd
-        return await self.client.update_status(CRDS, {**crd, "status": status})
+        if status != old:
+            await self.client.update_status(CRDS, {**crd, "status": status})
 
     def _conflict(self, name: str, group: str, wanted: Obj) -> tuple[str, str] | None:
         kinds: dict[str, str] = {}
@@ -199,18 +207,21 @@ def endpoints(crd: Obj) -> Iterable[Endpoint]:
         if subresources:
             entry["subresources"] = subresources
         raw = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
-        yield Endpoint(resource, version["name"], entry, schema.Node(raw), CustomStrategy(version, stored), custom=True)
+        yield Endpoint(resource, version["name"], entry, schema.Node(raw), CustomStrategy(crd, version), custom=True)
 
 
-def priority(version: str) -> tuple[int, int, int, str]:
-    """v2 before v1 before v2beta1 before v1alpha1, others last (version.CompareKubeAwareVersionStrings)."""
-    import re
-
-    found = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
-    if not found:
-        return 0, 0, 0, version
-    stage = {None: 3, "beta": 2, "alpha": 1}[found[2]]
-    return stage, int(found[1]), int(found[3] or 0), ""
+def _approval(crd: Obj, now: datetime) -> Obj | None:
+    """Groups of the Kubernetes community say whether their API has been reviewed."""
+    if not is_protected(crd["spec"]["group"]):
+        return None
+    value = (crd["metadata"].get("annotations") or {}).get(APPROVAL, "")
+    if value.startswith("unapproved"):
+        reason, message = "UnapprovedAnnotation", f"not approved: {value}"
+        return new_condition(CONFORMANT, "False", reason, message, now)
+    if not value.startswith(("https://", "http://")):
+        reason, message = "MissingAnnotation", "protected groups must have approval annotation " + go_quote(APPROVAL)
+        return new_condition(CONFORMANT, "False", reason, message + SEE, now)
+    return new_condition(CONFORMANT, "True", "ApprovedAnnotation", f"approved in {value}", now)
 
 
 def _is(crd: Obj, condition: str) -> bool:

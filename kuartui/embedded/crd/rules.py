@@ -1,6 +1,7 @@
 """`x-kubernetes-validations`: CEL rules of a custom object's schema.
 
-https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules and
+k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kuartui.embedded.cel import CelError, compile_cel
+from kuartui.embedded.cel import CelError, Program, compile_cel
 from kuartui.embedded.meta import fielderr
 from kuartui.embedded.meta.fielderr import FieldError
 
 Obj = dict[str, Any]
 
-_ABSENT: Any = object()
+LONGEST_MESSAGE = 5 * 1024
 NOT_CHECKED = FieldError(
     "Invalid value",
     "<nil>",
@@ -23,15 +24,27 @@ NOT_CHECKED = FieldError(
     "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
     "validation",
 )
+_ABSENT: Any = object()
 _BLOCKING = ("Required value", "Unsupported value", "Too long", "Too many")
 _KEYWORDS = {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import"} | {
     "let", "loop", "package", "namespace", "return", "var", "void", "while"
 }  # fmt: skip
+_OLD = re.compile(r"(?<![\w.])oldSelf\b")
 
 
-def has_rules(schema: str) -> bool:
+def has_rules(schema: bytes) -> bool:
     """Whether a schema (as JSON) has rules anywhere."""
-    return '"x-kubernetes-validations"' in schema
+    return b'"x-kubernetes-validations"' in schema
+
+
+def has_rules_in(schema: Any) -> bool:
+    """Whether a schema has rules anywhere."""
+    if not isinstance(schema, dict):
+        return False
+    if schema.get("x-kubernetes-validations"):
+        return True
+    parts = [schema.get("additionalProperties"), schema.get("items"), *(schema.get("properties") or {}).values()]
+    return any(map(has_rules_in, parts))
 
 
 def blocked(errors: list[FieldError]) -> bool:
@@ -39,38 +52,54 @@ def blocked(errors: list[FieldError]) -> bool:
     return any(error.type in _BLOCKING or error.type_invalid for error in errors)
 
 
-def errors_of(new: Obj, old: Obj | None, raw: Obj) -> list[FieldError]:
-    """What the rules have against an object; `old` is what it was before an update."""
-    return list(_walk(new, _ABSENT if old is None else old, raw, ""))
+def uses_old_self(text: str) -> bool:
+    """Whether a rule is about transitions."""
+    return _OLD.search(text) is not None
 
 
-def _walk(value: Any, before: Any, raw: Obj, path: str) -> Iterator[FieldError]:
+def program(text: str, *, optional: bool = False) -> Program:
+    """A rule, compiled. With `optional`, oldSelf is an optional made of `old` if `has_old`. Raises CelError."""
+    plain = compile_cel(text, ("self", "oldSelf"))
+    if not optional:
+        return plain
+    # the library takes no optional values, so that one is made inside of the expression
+    bound = f"cel.bind(oldSelf, has_old ? optional.of(old) : optional.none(), ({text}\n))"
+    return compile_cel(bound, ("self", "old", "has_old"))
+
+
+def errors_of(new: Any, old: Any, raw: Obj, path: str = "") -> list[FieldError]:
+    """What the rules have against a value; `old` is what it was before an update, None if nothing."""
+    return list(_walk(new, _ABSENT if old is None else old, raw, path, same=False, root=not path))
+
+
+def _walk(value: Any, before: Any, raw: Obj, path: str, *, same: bool, root: bool = False) -> Iterator[FieldError]:
+    """`same`: the nearest thing around that can be told from what it was before has not changed."""
     if value is None:
         return
+    if before is not _ABSENT:
+        same = before == value
     for rule in raw.get("x-kubernetes-validations") or ():
-        error = _judge(rule, value, before, raw, path)
-        if error is not None:
-            yield error
+        error = _judge(rule, value, before, raw, path, root=root)
+        if error is not None and (uses_old_self(str(rule.get("rule", ""))) or not same):
+            yield error  # otherwise it was like this before, and may stay
     if isinstance(value, dict):
-        yield from _fields(value, before, raw, path)
+        yield from _fields(value, before, raw, path, same=same)
     elif isinstance(value, list) and isinstance(raw.get("items"), dict):
         for index, item in enumerate(value):
-            yield from _walk(item, _twin(item, before, raw), raw["items"], f"{path}[{index}]")
+            yield from _walk(item, _twin(item, before, raw), raw["items"], f"{path}[{index}]", same=same)
 
 
-def _fields(value: Obj, before: Any, raw: Obj, path: str) -> Iterator[FieldError]:
-    properties = raw.get("properties") or {}
-    more = raw.get("additionalProperties")
+def _fields(value: Obj, before: Any, raw: Obj, path: str, *, same: bool) -> Iterator[FieldError]:
+    properties, more = raw.get("properties") or {}, raw.get("additionalProperties")
     for name, item in value.items():
         if name in properties:
-            inner, inner_path = properties[name], f"{path}.{name}" if path else name
+            inner, here = properties[name], f"{path}.{name}" if path else name
         elif isinstance(more, dict):
-            inner, inner_path = more, f"{path}[{name}]"
+            inner, here = more, f"{path}[{name}]"
         else:
             continue
-        if not path and name in ("apiVersion", "kind", "metadata"):
-            continue
-        yield from _walk(item, before.get(name, _ABSENT) if isinstance(before, dict) else _ABSENT, inner, inner_path)
+        twin = before.get(name, _ABSENT) if isinstance(before, dict) else _ABSENT
+        yield from _walk(item, _ABSENT if twin is None else twin, inner, here, same=same)
 
 
 def _twin(item: Any, before: Any, raw: Obj) -> Any:
@@ -82,55 +111,58 @@ def _twin(item: Any, before: Any, raw: Obj) -> Any:
     return next((old for old in before if isinstance(old, dict) and [old.get(k) for k in keys] == wanted), _ABSENT)
 
 
-def _judge(rule: Obj, value: Any, before: Any, raw: Obj, path: str) -> FieldError | None:
+def _judge(rule: Obj, value: Any, before: Any, raw: Obj, path: str, *, root: bool) -> FieldError | None:
     text = str(rule.get("rule", ""))
-    values = {"self": readable(value, raw, root=not path)}
-    if re.search(r"\boldSelf\b", text):
-        if before is _ABSENT and not rule.get("optionalOldSelf"):
-            return None
-        if rule.get("optionalOldSelf"):
-            return None  # optional values cannot be handed to the library
-        values["oldSelf"] = readable(before, raw, root=not path)
-    elif before is not _ABSENT and before == value:
-        return None  # ratcheting: what was so before may stay
-    path = path or "<nil>"
+    optional = bool(rule.get("optionalOldSelf"))
+    if before is _ABSENT and uses_old_self(text) and not optional:
+        return None
+    old = None if before is _ABSENT else readable(before, raw, root=root)
+    values = {"self": readable(value, raw, root=root), "oldSelf": old, "old": old, "has_old": before is not _ABSENT}
     shown = "" if isinstance(value, dict | list) else fielderr.go_value(value)
     try:
-        holds = compile_cel(text, values).evaluate(values)
+        holds = program(text, optional=optional).evaluate(values)
     except CelError as error:
-        about = str(rule.get("message") or text).strip()
-        why = f"{error} evaluating rule: {about}"
-        if str(error).startswith("no such overload"):
-            why = (
-                f"'{error}': call arguments did not match a supported operator, function or macro signature for rule: "
-                f"{about}"
-            )
-        return FieldError("Invalid value", path, shown, why)
+        return FieldError("Invalid value", path or "<nil>", shown, _failure(str(error), rule))
     if holds is True:
         return None
     message = _message(rule, values) or str(rule.get("message") or "").strip() or f"failed rule: {text.strip()}"
-    if rule.get("fieldPath"):
-        path = (path if path != "<nil>" else "") + str(rule["fieldPath"])
-        path = path.removeprefix(".")
-    reason = rule.get("reason")
+    where = path + str(rule.get("fieldPath") or "")
+    return _error(rule.get("reason"), (where if path else where.removeprefix(".")) or "<nil>", shown, message)
+
+
+def _failure(why: str, rule: Obj) -> str:
+    """A rule that gives no result."""
+    about = str(rule.get("message") or rule.get("rule")).strip()
+    if why.startswith("no such overload"):
+        return (
+            f"'{why}': call arguments did not match a supported operator, function or macro signature for rule: {about}"
+        )
+    if why.startswith("operation cancelled"):
+        return f"'{why}': no further validation rules will be run due to call cost exceeds limit for rule: {about}"
+    return f"{why} evaluating rule: {about}"
+
+
+def _error(reason: str | None, path: str, shown: str, message: str) -> FieldError:
     if reason == "FieldValueForbidden":
         return fielderr.forbidden(path, message)
     if reason == "FieldValueRequired":
         return fielderr.required(path, message)
     if reason == "FieldValueDuplicate":
-        return FieldError("Duplicate value", path, shown, message)
+        return FieldError("Duplicate value", path, shown, "")
     return FieldError("Invalid value", path, shown, message)
 
 
 def _message(rule: Obj, values: Obj) -> str:
+    """What messageExpression gives; "" where it fails or gives what is no message."""
     text = rule.get("messageExpression")
     if not text:
         return ""
     try:
-        found = compile_cel(str(text), values).evaluate(values)
+        found = program(str(text)).evaluate(values)
     except CelError:
         return ""
-    return found.strip() if isinstance(found, str) and "\n" not in found.strip() else ""
+    message = found.strip() if isinstance(found, str) else ""
+    return message if "\n" not in message and len(message) <= LONGEST_MESSAGE else ""
 
 
 def readable(value: Any, raw: Obj, *, root: bool = False) -> Any:
@@ -146,8 +178,12 @@ def readable(value: Any, raw: Obj, *, root: bool = False) -> Any:
                 found[escape(name)] = readable(item, properties[name])
             elif isinstance(more, dict):
                 found[name] = readable(item, more)
-            else:
-                found[escape(name) if not more else name] = item
+            elif (
+                more
+                or (root and name in ("apiVersion", "kind"))
+                or (raw.get("x-kubernetes-embedded-resource") and name in ("apiVersion", "kind", "metadata"))
+            ):
+                found[name] = item
         return found
     if isinstance(value, list):
         items = raw.get("items")

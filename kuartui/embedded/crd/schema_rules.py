@@ -1,15 +1,18 @@
-"""What a CRD's schema must be like: OpenAPI v3 as far as Kubernetes takes it, and structural.
+"""What a CRD's schema must be like: OpenAPI v3 as far as Kubernetes takes it, structural, with sound rules and defaults.
 
-k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go and pkg/apiserver/schema/validation.go.
+k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go, ValidateCustomResourceDefinitionOpenAPISchema.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from kuartui.embedded.cel import CelError, compile_cel
+from kuartui.embedded.crd import rules
+from kuartui.embedded.crd.rule_rules import rule_errors
+from kuartui.embedded.crd.structural import unknown_fields
+from kuartui.embedded.crd.structural_rules import JUNCTORS, structural_errors
 from kuartui.embedded.crd.validation import validate
 from kuartui.embedded.meta import fielderr
 from kuartui.embedded.meta.fielderr import FieldError, Path
@@ -19,128 +22,154 @@ Obj = dict[str, Any]
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 LIST_TYPES = ("atomic", "set", "map")
 MAP_TYPES = ("atomic", "granular")
-_JUNCTORS = ("allOf", "anyOf", "oneOf")
-_NOT_IN_JUNCTORS = (
-    "type",
-    "title",
-    "description",
-    "default",
-    "nullable",
-    "additionalProperties",
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-embedded-resource",
-    "x-kubernetes-int-or-string",
-    "x-kubernetes-list-type",
-    "x-kubernetes-map-type",
+META = ("metadata", "kind", "apiVersion")
+_UNSUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
+_AT_ROOT = (
+    *("Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum"),
+    *("MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems", "MultipleOf", "Required", "Items"),
+    *("Properties", "ExternalDocs", "Example", "XPreserveUnknownFields", "XValidations"),
 )
-_UNSUPPORTED = ("$ref", "dependencies", "definitions", "patternProperties", "additionalItems", "id", "$schema")
+_AT_ROOT_KEYS = {name[0].lower() + name[1:] for name in _AT_ROOT} | {
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+}
 
 
-def schema_errors(schema: Obj, path: Path) -> list[FieldError]:
-    """What is wrong with `openAPIV3Schema`."""
-    found = list(_root(schema, path))
-    found += _place(schema, path, root=True)
-    return found
+@dataclass(frozen=True)
+class _Place:
+    """What holds for a part of a schema because of where it is."""
+
+    no_defaults: str = ""
+    """Why there may be no default here."""
+    in_meta: bool = False
+    uncorrelated: str = ""
+    """The path of the first list or map whose elements cannot be told from what they were before."""
+    nested: bool = False
+    """Inside of allOf, anyOf, oneOf or not, where rules are not looked at."""
+
+
+def schema_errors(schema: Obj, path: Path, *, status: bool = False) -> list[FieldError]:
+    """What is wrong with `openAPIV3Schema`; `status`: the version has the status subresource."""
+    found = list(_root(schema, path)) if status else []
+    if schema.get("nullable"):
+        found.append(fielderr.forbidden(path / "nullable", "nullable cannot be true at the root"))
+    structural = structural_errors(schema, path)
+    defaults = [] if structural else list(_defaults(schema, path, root=True))
+    place = _Place(nested=bool(structural or defaults))
+    return found + structural + defaults + list(_check(schema, path, place, root=True))
 
 
 def _root(schema: Obj, path: Path) -> Iterator[FieldError]:
-    kind = schema.get("type")
-    if not kind:
-        yield fielderr.required(path / "type", "must not be empty at the root")
-    elif kind != "object":
-        yield fielderr.invalid(path / "type", kind, "must be object at the root")
-    if schema.get("nullable"):
-        yield fielderr.forbidden(path / "nullable", "nullable cannot be true at the root")
-    metadata = (schema.get("properties") or {}).get("metadata") or {}
-    extra = [key for key in metadata if key not in ("type", "properties", "description")]
-    if extra:
-        why = "must not specify anything other than name and generateName, but metadata is implicitly specified"
-        yield fielderr.forbidden(path / "properties" / "metadata", why)
+    """With the status subresource, status has to be told from the rest."""
+    others = [key for key, value in schema.items() if value and key not in _AT_ROOT_KEYS]
+    if others:
+        fields = " ".join(_AT_ROOT)
+        why = f"only [{fields}] fields are allowed at the root of the schema if the status subresource is enabled"
+        yield fielderr.invalid(path, schema, why)
 
 
-def _place(schema: Obj, path: Path, *, root: bool = False) -> Iterator[FieldError]:
-    yield from _keywords(schema, path)
-    yield from _extensions(schema, path)
-    yield from _inside(schema, path)
-    for junctor in _JUNCTORS:
+def _check(schema: Obj, path: Path, place: _Place, *, root: bool = False) -> Iterator[FieldError]:
+    yield from _keywords(schema, path, place)
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict):
+        reason = "inside additionalProperties applying to object metadata" if place.in_meta else place.no_defaults
+        yield from _check(more, path / "additionalProperties", replace(place, no_defaults=reason))
+    for name, inner in (schema.get("properties") or {}).items():
+        here = place
+        if (root or schema.get("x-kubernetes-embedded-resource")) and name in META:
+            reason = f"in top-level {name}" if root else place.no_defaults
+            here = replace(place, in_meta=True, no_defaults=reason)
+        yield from _check(inner, (path / "properties").key(name), here)
+    inside = replace(place, nested=True)
+    if isinstance(schema.get("not"), dict):
+        yield from _check(schema["not"], path / "not", inside)
+    for junctor in JUNCTORS:
         for index, part in enumerate(schema.get(junctor) or ()):
-            yield from _junctor(part, (path / junctor).index(index))
-    if schema.get("not"):
-        yield from _junctor(schema["not"], path / "not")
-    if "default" in schema and schema["default"] is not None:
-        if root:
-            yield fielderr.forbidden(path / "default", "must not be set at the root")
-        else:
-            yield from validate(schema["default"], schema, str(path / "default"))
-    yield from _rules(schema, path)
+            yield from _check(part, (path / junctor).index(index), inside)
+    if isinstance(schema.get("items"), dict):
+        here = place
+        if schema.get("x-kubernetes-list-type") != "map" and not place.uncorrelated:
+            here = replace(place, uncorrelated=str(path))
+        yield from _check(schema["items"], path / "items", here)
+    yield from _extensions(schema, path)
+    yield from rule_errors(schema, path, place.uncorrelated, compiled=not place.nested, root=root)
 
 
-def _keywords(schema: Obj, path: Path) -> Iterator[FieldError]:
+def _keywords(schema: Obj, path: Path, place: _Place) -> Iterator[FieldError]:
     kind = schema.get("type")
     if kind and kind not in TYPES:
         yield fielderr.not_supported(path / "type", kind, TYPES)
+    if place.no_defaults and "default" in schema:
+        yield fielderr.forbidden(path / "default", f"must not be set {place.no_defaults}")
     for keyword in _UNSUPPORTED:
         if schema.get(keyword):
             yield fielderr.forbidden(path / keyword, f"{keyword} is not supported")
+    if kind == "null":
+        yield fielderr.forbidden(path / "type", "type cannot be set to null, use nullable as an alternative")
+    if isinstance(schema.get("items"), list):
+        yield fielderr.forbidden(path / "items", "items must be a schema object and not an array")
+    if place.in_meta and schema.get("x-kubernetes-embedded-resource"):
+        yield fielderr.forbidden(path / "x-kubernetes-embedded-resource", "must not be used inside of resource meta")
     if schema.get("uniqueItems"):
         why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         yield fielderr.forbidden(path / "uniqueItems", why)
-    if schema.get("pattern"):
-        try:
-            re.compile(schema["pattern"].replace(r"\z", r"\Z"))
-        except re.error as error:
-            why = f"must be a valid regular expression, but isn't: {error}"
-            yield fielderr.invalid(path / "pattern", schema["pattern"], why)
-    if schema.get("additionalProperties") is False:
-        yield fielderr.forbidden(path / "additionalProperties", "additionalProperties cannot be set to false")
-    if schema.get("additionalProperties") and schema.get("properties"):
-        yield fielderr.forbidden(
-            path / "additionalProperties", "additionalProperties and properties are mutual exclusive"
-        )
-    if isinstance(schema.get("items"), list):
-        yield fielderr.forbidden(path / "items", "items must be a schema object and not an array")
+    more = schema.get("additionalProperties")
+    if more is not None and more is not True and schema.get("properties"):
+        why = "additionalProperties and properties are mutual exclusive"
+        yield fielderr.forbidden(path / "additionalProperties", why)
 
 
 def _extensions(schema: Obj, path: Path) -> Iterator[FieldError]:
-    kind = schema.get("type")
-    if schema.get("x-kubernetes-preserve-unknown-fields") and kind not in (None, "", "object", "array"):
-        why = "must be object or empty if x-kubernetes-preserve-unknown-fields is true"
-        yield fielderr.invalid(path / "type", kind, why)
     if schema.get("x-kubernetes-preserve-unknown-fields") is False:
         yield fielderr.invalid(path / "x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
-    if schema.get("x-kubernetes-int-or-string") and kind:
-        why = "type must be empty if x-kubernetes-int-or-string is true"
+    shape, listed = schema.get("x-kubernetes-map-type"), schema.get("x-kubernetes-list-type")
+    if shape is not None:
+        yield from _typed(schema, path, "object", "x-kubernetes-map-type")
+        if shape not in MAP_TYPES:
+            yield fielderr.not_supported(path / "x-kubernetes-map-type", shape, MAP_TYPES)
+    if listed is not None:
+        yield from _typed(schema, path, "array", "x-kubernetes-list-type")
+        if listed == "set" and schema.get("type") == "array":
+            yield from _set_items(schema.get("items") or {}, path / "items")
+        if listed not in LIST_TYPES:
+            yield fielderr.not_supported(path / "x-kubernetes-list-type", listed, LIST_TYPES)
+    if schema.get("x-kubernetes-list-map-keys") and listed != "map":
+        why, place = "must be map if x-kubernetes-list-map-keys is non-empty", path / "x-kubernetes-list-type"
+        yield fielderr.required(place, why) if listed is None else fielderr.invalid(place, listed, why)
+    if listed == "map":
+        yield from _map_list(schema, path)
+    if listed in ("set", "map") and (schema.get("items") or {}).get("nullable"):
+        why = f"cannot be nullable when x-kubernetes-list-type is {listed}"
+        yield fielderr.forbidden(path / "items" / "nullable", why)
+    if listed == "map":
+        yield from _map_keys(schema, path)
+
+
+def _typed(schema: Obj, path: Path, wanted: str, extension: str) -> Iterator[FieldError]:
+    kind, why = schema.get("type"), f"must be {wanted} if {extension} is specified"
+    if not kind:
+        yield fielderr.required(path / "type", why)
+    elif kind != wanted:
         yield fielderr.invalid(path / "type", kind, why)
-    if schema.get("x-kubernetes-embedded-resource") and kind != "object":
-        if kind:
-            yield fielderr.invalid(path / "type", kind, "must be object if x-kubernetes-embedded-resource is true")
-        else:
-            yield fielderr.required(path / "type", "must be object if x-kubernetes-embedded-resource is true")
-    listed, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys")
-    if listed and kind != "array":
-        why = "must be array if x-kubernetes-list-type is specified"
-        yield fielderr.invalid(path / "type", kind or "", why) if kind else fielderr.required(path / "type", why)
-    if listed and listed not in LIST_TYPES:
-        yield fielderr.not_supported(path / "x-kubernetes-list-type", listed, sorted(LIST_TYPES))
-    if listed == "map" and not keys:
-        why = "must not be empty if x-kubernetes-list-type is map"
-        yield fielderr.required(path / "x-kubernetes-list-map-keys", why)
-    if keys and listed != "map":
-        why = "must be map if x-kubernetes-list-map-keys is non-empty"
-        place = path / "x-kubernetes-list-type"
-        yield fielderr.invalid(place, listed, why) if listed else fielderr.required(place, why)
-    if listed == "map" and keys:
-        yield from _map_keys(schema, list(keys), path)
-    shape = schema.get("x-kubernetes-map-type")
-    if shape and kind != "object":
-        why = "must be object if x-kubernetes-map-type is specified"
-        yield fielderr.invalid(path / "type", kind or "", why) if kind else fielderr.required(path / "type", why)
-    if shape and shape not in MAP_TYPES:
-        yield fielderr.not_supported(path / "x-kubernetes-map-type", shape, sorted(MAP_TYPES))
 
 
-def _map_keys(schema: Obj, keys: list[str], path: Path) -> Iterator[FieldError]:
-    items = schema.get("items") or {}
+def _set_items(items: Obj, path: Path) -> Iterator[FieldError]:
+    why = "must be atomic as item of a list with x-kubernetes-list-type=set"
+    listed = items.get("x-kubernetes-list-type")
+    if items.get("type") == "array" and listed not in (None, "atomic"):
+        yield fielderr.invalid(path / "x-kubernetes-list-type", listed, why)
+    if items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
+        yield fielderr.invalid(path / "x-kubernetes-map-type", listed, why)
+
+
+def _map_list(schema: Obj, path: Path) -> Iterator[FieldError]:
+    keys, items = schema.get("x-kubernetes-list-map-keys") or [], schema.get("items")
+    place = path / "x-kubernetes-list-map-keys"
+    if not keys:
+        yield fielderr.required(place, "must not be empty if x-kubernetes-list-type is map")
+    if not isinstance(items, dict):
+        yield fielderr.required(path / "items", "must have a schema if x-kubernetes-list-type is map")
+        return
     if items.get("type") != "object":
         why = "must be object if parent array's x-kubernetes-list-type is map"
         yield fielderr.invalid(path / "items" / "type", items.get("type", ""), why)
@@ -148,93 +177,40 @@ def _map_keys(schema: Obj, keys: list[str], path: Path) -> Iterator[FieldError]:
     properties = items.get("properties") or {}
     for index, key in enumerate(keys):
         if key not in properties:
-            why = "entries must all be names of item properties"
-            yield fielderr.invalid((path / "x-kubernetes-list-map-keys").index(index), key, why)
+            yield fielderr.invalid(place, keys, "entries must all be names of item properties")
         elif properties[key].get("type") in ("array", "object"):
             why = "must be a scalar type if parent array's x-kubernetes-list-type is map"
-            yield fielderr.invalid((path / "items" / "properties").key(key) / "type", properties[key]["type"], why)
-        elif key not in (items.get("required") or ()) and "default" not in properties[key]:
-            why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
-            yield fielderr.required((path / "items" / "properties").key(key) / "default", why)
+            yield fielderr.invalid((path / "items" / "properties").key(key) / "type", items["type"], why)
+        if key in keys[:index]:
+            yield fielderr.invalid(place, keys, "must not contain duplicate entries")
 
 
-def _inside(schema: Obj, path: Path) -> Iterator[FieldError]:
-    free = "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"
-    for name, inner in sorted((schema.get("properties") or {}).items()):
-        place = (path / "properties").key(name)
-        if not inner.get("type") and not any(inner.get(key) for key in free):
-            yield fielderr.required(place / "type", "must not be empty for specified object fields")
-        yield from _place(inner, place)
-    more = schema.get("additionalProperties")
-    if isinstance(more, dict):
-        if not more.get("type") and not any(more.get(key) for key in free):
-            why = "must not be empty for specified object fields"
-            yield fielderr.required(path / "additionalProperties" / "type", why)
-        yield from _place(more, path / "additionalProperties")
-    items = schema.get("items")
-    if isinstance(items, dict):
-        if not items.get("type") and not any(items.get(key) for key in free):
-            yield fielderr.required(path / "items" / "type", "must not be empty for specified array items")
-        yield from _place(items, path / "items")
-    elif schema.get("type") == "array" and not items:
-        yield fielderr.required(path / "items", "must be specified")
-
-
-def _junctor(schema: Obj, path: Path) -> Iterator[FieldError]:
-    """Inside of allOf, anyOf, oneOf and not only values are constrained."""
-    for keyword in _NOT_IN_JUNCTORS:
-        if schema.get(keyword) and not (keyword == "type" and schema["type"] in ("integer", "string")):
-            yield fielderr.forbidden(path / keyword, "must be empty to be structural")
-    for name, inner in sorted((schema.get("properties") or {}).items()):
-        yield from _junctor(inner, (path / "properties").key(name))
-    if isinstance(schema.get("items"), dict):
-        yield from _junctor(schema["items"], path / "items")
-    for junctor in _JUNCTORS:
-        for index, part in enumerate(schema.get(junctor) or ()):
-            yield from _junctor(part, (path / junctor).index(index))
-    if schema.get("not"):
-        yield from _junctor(schema["not"], path / "not")
-
-
-def _rules(schema: Obj, path: Path) -> Iterator[FieldError]:
-    place = path / "x-kubernetes-validations"
-    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
-        here, text = place.index(index), str(rule.get("rule", ""))
-        if not text.strip():
-            yield fielderr.required(here / "rule", "rule is not specified")
+def _map_keys(schema: Obj, path: Path) -> Iterator[FieldError]:
+    items = schema.get("items") or {}
+    for key in schema.get("x-kubernetes-list-map-keys") or ():
+        found = (items.get("properties") or {}).get(key)
+        if found is None:
             continue
-        message = rule.get("message")
-        if message is not None and not str(message).strip():
-            yield fielderr.invalid(here / "message", message, "message must be non-empty if specified")
-        elif message and "\n" in str(message).strip():
-            yield fielderr.invalid(here / "message", message, "message must not contain line breaks")
-        variables = ("self", "oldSelf")
-        for field, wanted in (("rule", "BOOL"), ("messageExpression", "STRING")):
-            source = rule.get(field)
-            if not source:
-                continue
-            try:
-                program = compile_cel(str(source), variables)
-            except CelError as error:
-                yield fielderr.invalid(here / field, _shown(rule, field), f"compilation failed: {error}")
-                continue
-            if program.type not in (wanted, "DYN"):
-                noun = "bool" if wanted == "BOOL" else "string"
-                if field == "rule":
-                    yield fielderr.invalid(here / field, _shown(rule, field), "cel expression must evaluate to a bool")
-                else:
-                    yield fielderr.invalid(here / field, source, f"messageExpression must evaluate to a {noun}")
+        place, about = (path / "items" / "properties").key(key), "this property is in x-kubernetes-list-map-keys, so it"
+        if key not in (items.get("required") or ()) and found.get("default") is None:
+            yield fielderr.required(place / "default", f"{about} must have a default or be a required property")
+        if found.get("nullable"):
+            yield fielderr.forbidden(place / "nullable", f"{about} cannot be nullable")
 
 
-def _shown(rule: Obj, field: str) -> Any:
-    """A rule as Go prints it where it does not compile: the whole of it."""
-    if field != "rule":
-        return rule.get(field)
-    return {
-        "Rule": rule.get("rule", ""),
-        "Message": rule.get("message", ""),
-        "MessageExpression": rule.get("messageExpression", ""),
-        "Reason": rule.get("reason"),
-        "FieldPath": rule.get("fieldPath", ""),
-        "OptionalOldSelf": rule.get("optionalOldSelf"),
-    }
+def _defaults(schema: Obj, path: Path, *, root: bool = False) -> Iterator[FieldError]:
+    """Defaults must be what their schema allows: pkg/apiserver/schema/defaulting/validation.go."""
+    value = schema.get("default")
+    if value is not None:
+        place = path / "default"
+        if unknown_fields(value, schema):
+            yield fielderr.invalid(place, value, "must not have unknown fields")
+        problems = validate(value, schema, str(place))
+        if not problems and rules.has_rules_in(schema):
+            problems = rules.errors_of(value, None, schema, str(place))
+        yield from problems
+    if isinstance(schema.get("items"), dict):
+        yield from _defaults(schema["items"], path / "items")
+    for name, inner in (schema.get("properties") or {}).items():
+        if not (root and name in META):
+            yield from _defaults(inner, (path / "properties").key(name))

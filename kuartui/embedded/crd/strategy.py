@@ -10,15 +10,18 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.crd import paths, rules
-from kuartui.embedded.crd.structural import fill_defaults
+from kuartui.embedded.crd import embedded, paths, rules
+from kuartui.embedded.crd.structural import fill_defaults, pruned
 from kuartui.embedded.crd.validation import list_errors, validate
+from kuartui.embedded.crd.versions import priority, schema_of
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext
 from kuartui.embedded.meta import fielderr
 from kuartui.embedded.meta.fielderr import FieldError
-from kuartui.embedded.meta.time import age
+from kuartui.embedded.meta.gofmt import go_print
+from kuartui.embedded.meta.time import age, parse_time
 
 LARGEST = 2**31 - 1
+STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 _NAME = {"name": "Name", "type": "string", "format": "name", "priority": 0, "description": ""}
 
@@ -28,13 +31,13 @@ class CustomStrategy(Strategy):
 
     create_on_update = False
     returns_deleted = False
+    unconditional_update = False
 
-    def __init__(self, version: Obj, stored: Obj) -> None:
-        """`version` is served, `stored` is the storage version: what is checked is what is stored."""
+    def __init__(self, crd: Obj, version: Obj) -> None:
         self._version = version
-        self._schema: Obj = (stored.get("schema") or {}).get("openAPIV3Schema") or {}
-        own = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-        self._own = own if version is not stored else self._schema
+        self._schemas = {one["name"]: schema_of(one) for one in crd["spec"]["versions"]}
+        self._schema = self._schemas[version["name"]]
+        self._stored = next(one["name"] for one in crd["spec"]["versions"] if one.get("storage"))
         subresources = version.get("subresources") or {}
         self.has_status = "status" in subresources
         self._scale = subresources.get("scale")
@@ -45,12 +48,24 @@ class CustomStrategy(Strategy):
                 self._scale.get("labelSelectorPath", ""),
             )
         if version.get("deprecated"):
-            self.deprecated = str(version.get("deprecationWarning") or "")
-        self._ruled = rules.has_rules(orjson.dumps(self._schema).decode())
+            self.deprecated = str(version.get("deprecationWarning") or deprecation(crd, version["name"]))
+        raw = orjson.dumps(self._schema)
+        self._ruled = rules.has_rules(raw)
+        self._embeds = b'"x-kubernetes-embedded-resource":true' in raw
         self._columns = version.get("additionalPrinterColumns") or [AGE]
+
+    def convert(self, obj: Obj, version: str) -> Obj:
+        """Conversion without a webhook changes apiVersion; then the schema of the version is all that is left."""
+        group, _, before = obj["apiVersion"].rpartition("/")
+        result: Obj = orjson.loads(orjson.dumps(obj))
+        fill_defaults(result, self._schemas.get(before, {}))
+        result["apiVersion"] = f"{group}/{version}"
+        return pruned(result, self._schemas[version])
 
     def default(self, obj: Obj) -> None:
         fill_defaults(obj, self._schema)
+        if self._stored != self._version["name"]:
+            fill_defaults(obj, self._schemas[self._stored])
 
     def validate(self, obj: Obj) -> list[FieldError]:
         return self._errors(obj, None)
@@ -59,37 +74,54 @@ class CustomStrategy(Strategy):
         return self._errors(new, old)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return self._errors(new, old)
+        return self._errors(new, old, status=True)
 
     def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
-        fill_defaults(new, self._schema)
+        self.default(new)
 
-    def _errors(self, new: Obj, old: Obj | None) -> list[FieldError]:
-        found = validate(new, self._schema) + list_errors(new, self._schema)
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        known = old["metadata"].get("finalizers") or () if old else ()
+        added = sorted(set(obj["metadata"].get("finalizers") or ()) - set(known))
+        return [
+            f'metadata.finalizers: "{one}": prefer a domain-qualified finalizer name including a path (/) to avoid '
+            "accidental conflicts with other finalizer writers"
+            for one in added
+            if "/" not in one and one not in STANDARD_FINALIZERS
+        ]
+
+    def _errors(self, new: Obj, old: Obj | None, *, status: bool = False) -> list[FieldError]:
+        found = validate(new, self._schema)
         if old is not None and found:
             # ratcheting: what was wrong before and is left alone may stay so
-            before = set(map(str, validate(old, self._schema) + list_errors(old, self._schema)))
+            before = set(map(str, validate(old, self._schema)))
             found = [error for error in found if str(error) not in before]
-        found += self._scale_errors(new)
+        found += self._scale_errors(new, status=status)
+        if self._embeds:
+            found += embedded.errors(new, self._schema)
+        if old is None or not list_errors(old, self._schema):
+            found += list_errors(new, self._schema)
         if self._ruled:
             found += [rules.NOT_CHECKED] if rules.blocked(found) else rules.errors_of(new, old, self._schema)
         return found
 
-    def _scale_errors(self, obj: Obj) -> list[FieldError]:
-        """k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go, ValidateScale."""
+    def _scale_errors(self, obj: Obj, *, status: bool) -> list[FieldError]:
+        """k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go, ValidateScaleSpec and -Status."""
+        if not self._scale:
+            return []
         found: list[FieldError] = []
-        for path in self.scale_paths[:2] if self._scale else ():
-            value = paths.first(obj, path)
-            if value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool):
-                kind = {str: "string", bool: "bool", float: "float64", dict: "map[string]interface {}"}.get(type(value))
-                why = f"{path} accessor error: {value} is of the type {kind or '[]interface {}'}, expected int64"
+        wanted, current, selector = self.scale_paths
+        for path in (current,) if status else (wanted, current):
+            value, why = nested(obj, path, int, "int64")
+            if why:
                 found.append(fielderr.invalid(path, 0, why))
-            elif value < 0:
+            elif value is not None and value < 0:
                 found.append(fielderr.invalid(path, value, "should be a non-negative integer"))
-            elif value > LARGEST:
+            elif value is not None and value > LARGEST:
                 found.append(fielderr.invalid(path, value, f"should be less than or equal to {LARGEST}"))
+        if selector:
+            _, why = nested(obj, selector, str, "string")
+            if why:
+                found.append(fielderr.invalid(selector, "", why))
         return found
 
     def fields(self, obj: Obj) -> dict[str, str]:
@@ -117,7 +149,8 @@ class CustomStrategy(Strategy):
         ]
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
-        return [obj["metadata"]["name"], *(_cell(obj, column, now) for column in self._columns)]
+        shown = self.convert(obj, self._version["name"])
+        return [shown["metadata"]["name"], *(_cell(shown, column, now) for column in self._columns)]
 
     def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
         if not self.has_status:
@@ -128,24 +161,76 @@ class CustomStrategy(Strategy):
         return (("status",),)
 
 
+def deprecation(crd: Obj, version: str) -> str:
+    """The warning of a deprecated version that brings none of its own."""
+    spec = crd["spec"]
+    group, kind = spec["group"], spec["names"]["kind"]
+    newer = [
+        one["name"]
+        for one in spec["versions"]
+        if one.get("served") and not one.get("deprecated") and priority(one["name"]) > priority(version)
+    ]
+    text = f"{group}/{version} {kind} is deprecated"
+    return f"{text}; use {group}/{max(newer, key=priority)} {kind}" if newer else text
+
+
+def nested(obj: Any, path: str, kind: type, name: str) -> tuple[Any, str]:
+    """A value by its path, or why there cannot be one, as unstructured.NestedInt64 and NestedString say it."""
+    value = obj
+    parts = path.removeprefix(".").split(".")
+    for index, part in enumerate(parts):
+        if not isinstance(value, dict):
+            here = ".".join(parts[:index])
+            why = f"{_shown(value)} is of the type {_go_type(value)}, expected map[string]interface{{}}"
+            return None, f".{here} accessor error: {why}"
+        if part not in value:
+            return None, ""
+        value = value[part]
+    if type(value) is not kind:
+        return None, f"{path} accessor error: {_shown(value)} is of the type {_go_type(value)}, expected {name}"
+    return value, ""
+
+
+def _go_type(value: Any) -> str:
+    if value is None:
+        return "<nil>"
+    names = {str: "string", bool: "bool", float: "float64", int: "int64", dict: "map[string]interface {}"}
+    return names.get(type(value), "[]interface {}")
+
+
+def _shown(value: Any) -> str:
+    return "<nil>" if value is None else go_print(value)
+
+
 def _cell(obj: Obj, column: Obj, now: datetime) -> Any:
     found = paths.find(obj, column["jsonPath"])
     if not found or found[0] is None:
         return None
     value, kind = found[0], column["type"]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "string":
-        return " ".join(_text(item) for item in found) if len(found) > 1 else _text(value)
-    if kind == "date":
-        return age(str(value), now) if isinstance(value, str) else None
-    if kind == "integer":
-        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if kind == "number":
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if kind == "boolean":
-        return value if isinstance(value, bool) else None
+        return _text(value)
+    if kind == "date" and isinstance(value, str):
+        return age(value, now) if _is_time(value) else "<invalid>"
+    if kind == "integer" and number:
+        return int(value)
+    if kind == "number" and number:
+        return float(value)
+    if kind == "boolean" and isinstance(value, bool):
+        return value
     return None
 
 
+def _is_time(text: str) -> bool:
+    try:
+        parse_time(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _text(value: Any) -> str:
-    """As client-go's JSONPath prints: text plain, the rest as JSON."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    """As client-go's JSONPath prints: text plain, lists and maps as JSON."""
+    if isinstance(value, dict | list):
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    return go_print(value)

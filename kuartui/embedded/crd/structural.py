@@ -43,6 +43,10 @@ class Decoder:
                 self._field(result, key, item, node, key)
         return result
 
+    def keep(self, result: Obj, key: str, item: Any, node: Node) -> None:
+        """Put one field into `result`, pruned, if the schema has it."""
+        self._field(result, key, item, node, key)
+
     def _field(self, result: Obj, key: str, item: Any, node: Node, path: str) -> None:
         raw = node.properties.get(key)
         if raw is None:
@@ -79,22 +83,54 @@ class Decoder:
         return result
 
 
+def pruned(value: Obj, raw: Obj) -> Obj:
+    """The object without what a schema does not have; type and metadata always stay."""
+    decoder, node = Decoder(), Node(raw)
+    result: Obj = {}
+    for key, item in value.items():
+        if key in TOP:
+            result[key] = item
+        else:
+            decoder.keep(result, key, item, node)
+    return result
+
+
+def unknown_fields(value: Any, raw: Obj) -> bool:
+    """Whether pruning would take something away from a value inside of an object."""
+    decoder = Decoder()
+    decoder.keep({}, "value", value, Node({"properties": {"value": raw}}))
+    return bool(decoder.unknown)
+
+
 def fill_defaults(value: Any, raw: Obj) -> None:
-    """Set what is absent and has a default (in place); a null that may not be one counts as absent."""
+    """Set what is absent and has a default, and drop nulls that may not be ones (in place)."""
     if isinstance(value, dict):
-        for name, inner in (raw.get("properties") or {}).items():
-            if value.get(name) is None and "default" in inner and not (name in value and inner.get("nullable")):
-                value[name] = orjson.loads(orjson.dumps(inner["default"]))
-            if name in value:
-                fill_defaults(value[name], inner)
+        properties = raw.get("properties") or {}
+        for name, inner in properties.items():
+            if "default" in inner and (name not in value or _is_forbidden_null(value[name], inner)):
+                value[name] = _copy(inner["default"])
         more = raw.get("additionalProperties")
-        if isinstance(more, dict):
-            for name in list(value):
-                if name not in (raw.get("properties") or {}):
-                    if value[name] is None and "default" in more and not more.get("nullable"):
-                        value[name] = orjson.loads(orjson.dumps(more["default"]))
-                    fill_defaults(value[name], more)
-    elif isinstance(value, list):
-        items = raw.get("items") or {}
-        for item in value:
-            fill_defaults(item, items)
+        for name in list(value):
+            found = properties.get(name) or (more if isinstance(more, dict) else None)
+            if found is None:
+                continue
+            if _is_forbidden_null(value[name], found):
+                if name in properties or "default" not in found:
+                    del value[name]
+                    continue
+                value[name] = _copy(found["default"])
+            fill_defaults(value[name], found)
+    elif isinstance(value, list) and isinstance(raw.get("items"), dict):
+        items = raw["items"]
+        for index, item in enumerate(value):
+            if "default" in items and _is_forbidden_null(item, items):
+                value[index] = _copy(items["default"])
+            fill_defaults(value[index], items)
+
+
+def _is_forbidden_null(value: Any, raw: Obj) -> bool:
+    return value is None and not raw.get("nullable")
+
+
+def _copy(value: Any) -> Any:
+    return orjson.loads(orjson.dumps(value))

@@ -153,8 +153,6 @@ def _object(value: Obj, raw: Obj, path: str) -> Iterator[FieldError]:
     properties = raw.get("properties") or {}
     more = raw.get("additionalProperties")
     for name, item in value.items():
-        if not path and name in ("apiVersion", "kind", "metadata"):
-            continue
         inner = properties.get(name)
         if inner is None and isinstance(more, dict):
             inner = more

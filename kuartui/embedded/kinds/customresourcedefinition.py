@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kuartui.embedded.crd.paths import PathError, parse
 from kuartui.embedded.crd.schema_rules import schema_errors
+from kuartui.embedded.crd.selectable import selectable_errors
+from kuartui.embedded.crd.versions import schema_of
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.meta import fielderr, names
 from kuartui.embedded.meta.fielderr import FieldError, Path
@@ -19,7 +20,14 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 APPROVAL = "api-approved.kubernetes.io"
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+SHARED = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
+SCALE_PATHS = {
+    "specReplicasPath": (".spec",),
+    "statusReplicasPath": (".status",),
+    "labelSelectorPath": (".spec", ".status"),
+}
 _IMMUTABLE = "field is immutable"
+_SIMPLE = "must be a simple json path starting with ."
 
 
 @register("customresourcedefinitions.apiextensions.k8s.io")
@@ -48,7 +56,7 @@ class CustomResourceDefinitions(Strategy):
         status = new.setdefault("status", {})
         known = list(status.get("storedVersions") or ())
         for version in new.get("spec", {}).get("versions") or ():
-            if version.get("storage") and version.get("name") not in known:
+            if version.get("storage") and version.get("name") and version["name"] not in known:
                 new["status"] = {**status, "storedVersions": [*known, version["name"]]}
 
     def prepare_delete(self, obj: Obj) -> None:
@@ -83,25 +91,30 @@ def _errors(obj: Obj) -> Iterator[FieldError]:
         yield fielderr.not_supported(path / "scope", spec["scope"], ("Cluster", "Namespaced"))
     yield from _versions(spec, path)
     yield from _names(given, path / "names")
+    yield from _conversion(spec, path / "conversion")
+    if spec.get("preserveUnknownFields"):
+        why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        yield fielderr.invalid(path / "preserveUnknownFields", True, why)
     yield from _stored(obj, spec)
 
 
+def is_protected(group: str) -> bool:
+    """Whether a group is the Kubernetes community's own."""
+    return f".{group}".endswith((".k8s.io", ".kubernetes.io"))
+
+
 def _approval(obj: Obj, spec: Obj) -> Iterator[FieldError]:
-    group = str(spec.get("group", ""))
-    if not group.endswith((".k8s.io", ".kubernetes.io")) and group not in ("k8s.io", "kubernetes.io"):
+    if not is_protected(str(spec.get("group", ""))):
         return
     value = (obj["metadata"].get("annotations") or {}).get(APPROVAL)
     path = Path("metadata.annotations").key(APPROVAL)
+    see = "see https://github.com/kubernetes/enhancements/pull/1111"
     if value is None:
-        why = (
-            f'protected groups must have approval annotation "{APPROVAL}", see '
-            "https://github.com/kubernetes/enhancements/pull/1111"
-        )
-        yield fielderr.required(path, why)
+        yield fielderr.required(path, f'protected groups must have approval annotation "{APPROVAL}", {see}')
     elif not value.startswith(("https://", "http://", "unapproved")):
         why = (
             f'protected groups must have approval annotation "{APPROVAL}" with either a URL or a reason starting with '
-            '"unapproved", see https://github.com/kubernetes/enhancements/pull/1111'
+            f'"unapproved", {see}'
         )
         yield fielderr.invalid(path, value, why)
 
@@ -119,26 +132,20 @@ def _group(spec: Obj, path: Path) -> Iterator[FieldError]:
 
 def _versions(spec: Obj, path: Path) -> Iterator[FieldError]:
     versions = spec.get("versions") or []
-    shared = _shared(versions)
+    shared = {part: _shared(versions, part) for part in SHARED}
     for index, version in enumerate(versions):
         here = (path / "versions").index(index)
         problems = names.dns1035_label(str(version.get("name", "")))
         if problems:
             yield fielderr.invalid(here / "name", version.get("name", ""), ",".join(problems))
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if schema is None:
+        yield from _deprecation(version, here / "deprecationWarning")
+        schema = schema_of(version)
+        if not schema:
             yield fielderr.required(here / "schema" / "openAPIV3Schema")
-        elif not shared or index == 0:
-            # versions that agree are kept once, and that is where errors point
-            yield from schema_errors(
-                schema, path / "validation" / "openAPIV3Schema" if shared else here / "schema" / "openAPIV3Schema"
-            )
-        if not shared or index == 0:
-            yield from _subresources(version.get("subresources") or {}, (path if shared else here) / "subresources")
-            place = (path if shared else here) / "additionalPrinterColumns"
-            for number, column in enumerate(version.get("additionalPrinterColumns") or ()):
-                yield from _column(column, place.index(number))
-        yield from _selectable(version, here)
+        yield from (_each(version, shared, here, top=False))
+    if versions:
+        # what is the same in all versions is kept once, and that is where errors point
+        yield from _each(versions[0], shared, path, top=True)
     named = [version.get("name") for version in versions]
     if len(set(named)) < len(named):
         yield fielderr.invalid(path / "versions", _go(versions, shared), "must contain unique version names")
@@ -147,13 +154,39 @@ def _versions(spec: Obj, path: Path) -> Iterator[FieldError]:
         yield fielderr.invalid(path / "versions", _go(versions, shared), why)
 
 
-def _shared(versions: list[Obj]) -> bool:
-    """Whether all versions have the same schema, subresources and columns."""
-    parts = [[v.get(key) for key in ("schema", "subresources", "additionalPrinterColumns")] for v in versions]
-    return all(part == parts[0] for part in parts)
+def _each(version: Obj, shared: dict[str, bool], path: Path, *, top: bool) -> Iterator[FieldError]:
+    """The parts of a version; with `top` those that all versions share, else the others."""
+    schema, subresources = schema_of(version), version.get("subresources") or {}
+    if schema and shared["schema"] == top:
+        place = path / "validation" if top else path / "schema"
+        yield from schema_errors(schema, place / "openAPIV3Schema", status="status" in subresources)
+    if shared["subresources"] == top:
+        yield from _subresources(subresources, path / "subresources")
+    if shared["additionalPrinterColumns"] == top:
+        for number, column in enumerate(version.get("additionalPrinterColumns") or ()):
+            yield from _column(column, (path / "additionalPrinterColumns").index(number))
+    if shared["selectableFields"] == top:
+        yield from selectable_errors(version.get("selectableFields") or (), schema, path / "selectableFields")
 
 
-def _go(versions: list[Obj], shared: bool) -> list[Obj]:
+def _deprecation(version: Obj, path: Path) -> Iterator[FieldError]:
+    text = version.get("deprecationWarning")
+    if text is None:
+        return
+    if not version.get("deprecated"):
+        yield fielderr.invalid(path, text, "can only be set for deprecated versions")
+    elif len(text) > 256:
+        yield fielderr.invalid(path, text, "must be <= 256 characters long")
+    elif not text:
+        yield fielderr.invalid(path, text, "must not be an empty string")
+
+
+def _shared(versions: list[Obj], part: str) -> bool:
+    """Whether all versions have the same schema, subresources, columns or selectable fields."""
+    return all(version.get(part) == versions[0].get(part) for version in versions)
+
+
+def _go(versions: list[Obj], shared: dict[str, bool]) -> list[Obj]:
     """Versions as the internal Go struct prints."""
     return [
         {
@@ -162,10 +195,7 @@ def _go(versions: list[Obj], shared: bool) -> list[Obj]:
             "Storage": bool(version.get("storage")),
             "Deprecated": bool(version.get("deprecated")),
             "DeprecationWarning": version.get("deprecationWarning"),
-            "Schema": None if shared else version.get("schema"),
-            "Subresources": None if shared else version.get("subresources"),
-            "AdditionalPrinterColumns": None if shared else version.get("additionalPrinterColumns"),
-            "SelectableFields": version.get("selectableFields"),
+            **{part[0].upper() + part[1:]: None if shared[part] else version.get(part) for part in SHARED},
         }
         for version in versions
     ]
@@ -175,16 +205,16 @@ def _subresources(subresources: Obj, path: Path) -> Iterator[FieldError]:
     scale = subresources.get("scale")
     if scale is None:
         return
-    for field, root in (("specReplicasPath", ".spec"), ("statusReplicasPath", ".status")):
-        value = scale.get(field, "")
+    for field, roots in SCALE_PATHS.items():
+        value, place = scale.get(field, ""), path / "scale" / field
         if not value:
-            yield fielderr.required(path / "scale" / field)
-        elif not value.startswith(f"{root}."):
-            yield fielderr.invalid(path / "scale" / field, value, f"should be a json path under {root}")
-    selector = scale.get("labelSelectorPath")
-    if selector and not selector.startswith((".spec.", ".status.")):
-        why = "should be a json path under either .status or .spec"
-        yield fielderr.invalid(path / "scale" / "labelSelectorPath", selector, why)
+            if field != "labelSelectorPath":
+                yield fielderr.required(place)
+        elif not value.startswith("."):
+            yield fielderr.invalid(place, value, _SIMPLE)
+        elif not value.startswith(tuple(f"{root}." for root in roots)):
+            either = "either " if len(roots) > 1 else ""
+            yield fielderr.invalid(place, value, f"should be a json path under {either}{' or '.join(roots)}")
 
 
 def _column(column: Obj, path: Path) -> Iterator[FieldError]:
@@ -198,27 +228,37 @@ def _column(column: Obj, path: Path) -> Iterator[FieldError]:
         yield fielderr.invalid(path / "format", column["format"], "must be one of " + ",".join(COLUMN_FORMATS))
     if not column.get("jsonPath"):
         yield fielderr.required(path / "JSONPath")
-        return
-    try:
-        parse(column["jsonPath"])
-    except PathError as error:
-        yield fielderr.invalid(path / "JSONPath", column["jsonPath"], str(error))
+    elif not column["jsonPath"].startswith("."):
+        yield fielderr.invalid(path / "JSONPath", column["jsonPath"], _SIMPLE)
 
 
-def _selectable(version: Obj, path: Path) -> Iterator[FieldError]:
-    for index, field in enumerate(version.get("selectableFields") or ()):
-        here = (path / "selectableFields").index(index) / "jsonPath"
-        text = field.get("jsonPath", "")
-        if not text:
-            yield fielderr.required(here)
-            continue
-        node = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-        for part in text.removeprefix(".").split("."):
-            node = (node.get("properties") or {}).get(part) or {}
-        if not node:
-            yield fielderr.invalid(here, text, "is an invalid path: does not refer to a valid field")
-        elif node.get("type") not in ("string", "boolean", "integer"):
-            yield fielderr.invalid(here, text, "must point to a field of type string, boolean or integer")
+def _conversion(spec: Obj, path: Path) -> Iterator[FieldError]:
+    """Paths are the internal type's, where the webhook's parts lie beside the strategy."""
+    conversion = spec.get("conversion") or {}
+    strategy, webhook = conversion.get("strategy", "None"), conversion.get("webhook")
+    if strategy not in ("None", "Webhook"):
+        yield fielderr.not_supported(path / "strategy", strategy, ("None", "Webhook"))
+    if strategy == "Webhook":
+        client = (webhook or {}).get("clientConfig")
+        place = path / "webhookClientConfig"
+        if client is None:
+            yield fielderr.required(place, "required when strategy is set to Webhook")
+        elif ("url" in client) == ("service" in client):
+            yield fielderr.required(place, "exactly one of url or service is required")
+        yield from _reviews((webhook or {}).get("conversionReviewVersions") or [], path / "conversionReviewVersions")
+    elif webhook is not None:
+        why = "should not be set when strategy is not set to Webhook"
+        if webhook.get("clientConfig") is not None:
+            yield fielderr.forbidden(path / "webhookClientConfig", why)
+        if webhook.get("conversionReviewVersions"):
+            yield fielderr.forbidden(path / "conversionReviewVersions", why)
+
+
+def _reviews(versions: list[str], path: Path) -> Iterator[FieldError]:
+    if not versions:
+        yield fielderr.required(path)
+    elif not {"v1", "v1beta1"} & set(versions):
+        yield fielderr.invalid(path, versions, "must include at least one of v1, v1beta1")
 
 
 def _names(given: Obj, path: Path) -> Iterator[FieldError]:
