@@ -40,10 +40,10 @@ class Program:
 
     __slots__ = ("_expression", "source", "variables")
 
-    def __init__(self, source: str, variables: tuple[str, ...]) -> None:
-        self.source, self.variables = source, variables
+    def __init__(self, source: str, types: tuple[tuple[str, str], ...]) -> None:
+        self.source, self.variables = source, tuple(name for name, _ in types)
         try:
-            self._expression = _environment(variables).compile(source)
+            self._expression = _environment(types).compile(source)
         except RuntimeError as error:  # the binding raises nothing more specific
             text = str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
             raise CelError(text) from error
@@ -68,13 +68,14 @@ class Program:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(source: str, variables: tuple[str, ...]) -> Program:
-    return Program(source, variables)
+def _compiled(source: str, types: tuple[tuple[str, str], ...]) -> Program:
+    return Program(source, types)
 
 
-def compile_cel(source: str, variables: Iterable[str]) -> Program:
-    """Compile an expression over variables of these names. CelError when it is wrong."""
-    return _compiled(source, tuple(sorted(variables)))
+def compile_cel(source: str, variables: Iterable[str], types: Mapping[str, str] | None = None) -> Program:
+    """Compile an expression over variables of these names; `types` ("INT") of those that are known. Raises CelError."""
+    known = types or {}
+    return _compiled(source, tuple(sorted((name, known.get(name, "DYN")) for name in variables)))
 
 
 def _go_error(text: str) -> str:
@@ -91,13 +92,13 @@ def _cel() -> Any:
 
 
 @lru_cache(maxsize=256)
-def _environment(variables: tuple[str, ...]) -> Any:
+def _environment(types: tuple[tuple[str, str], ...]) -> Any:
     from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
 
     cel = _cel()
     extensions = [ext_bindings.ExtBindings(), ext_encoders.ExtEncoders(), ext_math.ExtMath()]
     return cel.NewEnv(
-        variables=dict.fromkeys(variables, cel.Type.DYN),
+        variables={name: getattr(cel.Type, kind) for name, kind in types},
         extensions=[*extensions, ext_optional.ExtOptional(), ext_strings.ExtStrings()],
         functions=_functions(),
     )

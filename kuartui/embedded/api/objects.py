@@ -109,10 +109,10 @@ def validate_metadata(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
         errors += [fielderr.invalid(path / "name", name, problem) for problem in problems]
     if endpoint.resource.namespaced and not metadata.get("namespace"):
         errors.append(fielderr.required(path / "namespace"))
-    return errors + _validate_rest(metadata, path)
+    return errors + _validate_rest(metadata, path, endpoint)
 
 
-def _validate_rest(metadata: Obj, path: fielderr.Path) -> list[FieldError]:
+def _validate_rest(metadata: Obj, path: fielderr.Path, endpoint: Endpoint) -> list[FieldError]:
     errors = label_errors(metadata.get("labels"), path / "labels")
     annotations = metadata.get("annotations") or {}
     for key in annotations:
@@ -120,11 +120,12 @@ def _validate_rest(metadata: Obj, path: fielderr.Path) -> list[FieldError]:
     if sum(len(k) + len(v) for k, v in annotations.items()) > TOTAL_ANNOTATION_SIZE:
         errors.append(fielderr.too_long(path / "annotations", TOTAL_ANNOTATION_SIZE))
     errors += _owner_errors(metadata.get("ownerReferences") or (), path / "ownerReferences")
-    for finalizer in metadata.get("finalizers") or ():
+    for index, finalizer in enumerate(metadata.get("finalizers") or ()):
         errors += [fielderr.invalid(path / "finalizers", finalizer, why) for why in names.qualified_name(finalizer)]
-        if "/" not in finalizer and finalizer not in ("kubernetes", "orphan", "foregroundDeletion"):
+        standard = "/" in finalizer or finalizer in ("kubernetes", "orphan", "foregroundDeletion")
+        if not standard and endpoint.strategy.qualified_finalizers:
             why = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(fielderr.invalid((path / "finalizers").index(0), finalizer, why))
+            errors.append(fielderr.invalid((path / "finalizers").index(index), finalizer, why))
     return errors
 
 
@@ -152,7 +153,7 @@ def _owner_errors(owners: Any, path: fielderr.Path) -> list[FieldError]:
     return errors
 
 
-def validate_metadata_update(new: Obj, old: Obj) -> list[FieldError]:
+def validate_metadata_update(endpoint: Endpoint, new: Obj, old: Obj) -> list[FieldError]:
     """Metadata that does not change."""
     path = fielderr.Path("metadata")
     errors = []
@@ -167,7 +168,7 @@ def validate_metadata_update(new: Obj, old: Obj) -> list[FieldError]:
                 f"no new finalizers can be added if the object is being deleted, found new finalizers {_go_list(added)}"
             )
             errors.append(fielderr.forbidden(path / "finalizers", text))
-    return errors + _validate_rest(metadata, path)
+    return errors + _validate_rest(metadata, path, endpoint)
 
 
 def _go_list(items: list[str]) -> str:

@@ -200,7 +200,7 @@ class Rest:
         attributes = self._attributes(endpoint, "UPDATE", space, write, new, old)
         await self.admission.mutate(attributes)
         _default(strategy, new)
-        problems = objects.validate_metadata_update(new, old)
+        problems = objects.validate_metadata_update(endpoint, new, old)
         problems += (
             strategy.validate_status_update(new, old)
             if write.subresource == "status"

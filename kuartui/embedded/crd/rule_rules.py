@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kuartui.embedded.cel import CelError, Program
-from kuartui.embedded.crd.rule_fields import undefined_field
+from kuartui.embedded.cel import CelError, Program, compile_cel
+from kuartui.embedded.crd.rule_fields import checkable, undefined_field
 from kuartui.embedded.crd.rules import program, uses_old_self
 from kuartui.embedded.crd.selectable import FieldPathError, resolve
 from kuartui.embedded.meta import fielderr
@@ -89,11 +89,20 @@ def _expressions(rule: Obj, path: Path, schema: Obj, uncorrelated: str, *, root:
 def _compiled(rule: Obj, field: str, schema: Obj, *, root: bool) -> Program | str:
     """The program, or what the compiler says."""
     text = str(rule[field])
+    complaint = undefined_field(text, schema, root=root)
+    if complaint:
+        return complaint
+    optional = bool(rule.get("optionalOldSelf"))
+    found, types = (text, {}) if optional else checkable(text, schema, root=root)
     try:
-        made = program(text, optional=bool(rule.get("optionalOldSelf")))
+        made = compile_cel(found, ("self", "oldSelf", *types), types)
+        program(text, schema, optional=optional, root=root)
     except CelError as error:
-        return str(error)
-    return undefined_field(text, schema, root=root) or made
+        words = str(error)
+        for line, shown in zip(found.split("\n"), text.split("\n"), strict=True):
+            words = words.replace(line, shown)
+        return words
+    return made
 
 
 def _go_rule(rule: Obj) -> Obj:

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from kuartui.embedded.cel import CelError, Program, compile_cel
+from kuartui.embedded.crd.rule_fields import readable_times
+from kuartui.embedded.crd.rule_names import escape
+from kuartui.embedded.crd.selectable import FieldPathError, resolve
 from kuartui.embedded.meta import fielderr
 from kuartui.embedded.meta.fielderr import FieldError
 
@@ -26,9 +29,6 @@ NOT_CHECKED = FieldError(
 )
 _ABSENT: Any = object()
 _BLOCKING = ("Required value", "Unsupported value", "Too long", "Too many")
-_KEYWORDS = {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import"} | {
-    "let", "loop", "package", "namespace", "return", "var", "void", "while"
-}  # fmt: skip
 _OLD = re.compile(r"(?<![\w.])oldSelf\b")
 
 
@@ -57,11 +57,14 @@ def uses_old_self(text: str) -> bool:
     return _OLD.search(text) is not None
 
 
-def program(text: str, *, optional: bool = False) -> Program:
-    """A rule, compiled. With `optional`, oldSelf is an optional made of `old` if `has_old`. Raises CelError."""
-    plain = compile_cel(text, ("self", "oldSelf"))
+def program(text: str, schema: Obj, *, optional: bool = False, root: bool = False) -> Program:
+    """A rule of a place in a schema, ready to run. With `optional`, oldSelf is an optional made of `old` if `has_old`.
+
+    Raises CelError.
+    """
+    text = readable_times(text, schema, root=root)
     if not optional:
-        return plain
+        return compile_cel(text, ("self", "oldSelf"))
     # the library takes no optional values, so that one is made inside of the expression
     bound = f"cel.bind(oldSelf, has_old ? optional.of(old) : optional.none(), ({text}\n))"
     return compile_cel(bound, ("self", "old", "has_old"))
@@ -120,14 +123,28 @@ def _judge(rule: Obj, value: Any, before: Any, raw: Obj, path: str, *, root: boo
     values = {"self": readable(value, raw, root=root), "oldSelf": old, "old": old, "has_old": before is not _ABSENT}
     shown = "" if isinstance(value, dict | list) else fielderr.go_value(value)
     try:
-        holds = program(text, optional=optional).evaluate(values)
+        holds = program(text, raw, optional=optional, root=root).evaluate(values)
     except CelError as error:
         return FieldError("Invalid value", path or "<nil>", shown, _failure(str(error), rule))
     if holds is True:
         return None
-    message = _message(rule, values) or str(rule.get("message") or "").strip() or f"failed rule: {text.strip()}"
-    where = path + str(rule.get("fieldPath") or "")
-    return _error(rule.get("reason"), (where if path else where.removeprefix(".")) or "<nil>", shown, message)
+    message = (
+        _message(rule, values, raw, root=root)
+        or str(rule.get("message") or "").strip()
+        or f"failed rule: {text.strip()}"
+    )
+    return _error(rule.get("reason"), _where(path, str(rule.get("fieldPath") or ""), raw) or "<nil>", shown, message)
+
+
+def _where(path: str, inside: str, raw: Obj) -> str:
+    """The path of the value, or of the field in it that the rule points at."""
+    if not inside:
+        return path
+    try:
+        field, _ = resolve(inside, raw)
+    except FieldPathError:
+        return path
+    return f"{path}{field}" if field.startswith("[") or not path else f"{path}.{field}"
 
 
 def _failure(why: str, rule: Obj) -> str:
@@ -152,13 +169,13 @@ def _error(reason: str | None, path: str, shown: str, message: str) -> FieldErro
     return FieldError("Invalid value", path, shown, message)
 
 
-def _message(rule: Obj, values: Obj) -> str:
+def _message(rule: Obj, values: Obj, raw: Obj, *, root: bool) -> str:
     """What messageExpression gives; "" where it fails or gives what is no message."""
     text = rule.get("messageExpression")
     if not text:
         return ""
     try:
-        found = program(str(text)).evaluate(values)
+        found = program(str(text), raw, root=root).evaluate(values)
     except CelError:
         return ""
     message = found.strip() if isinstance(found, str) else ""
@@ -191,11 +208,3 @@ def readable(value: Any, raw: Obj, *, root: bool = False) -> Any:
     if raw.get("type") == "number" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
-
-
-def escape(name: str) -> str:
-    """A property's name as CEL's: `a.b` is `a__dot__b`, `namespace` is `__namespace__`."""
-    if name in _KEYWORDS:
-        return f"__{name}__"
-    name = name.replace("__", "__underscores__")
-    return name.replace(".", "__dot__").replace("-", "__dash__").replace("/", "__slash__")

@@ -32,6 +32,7 @@ class CustomStrategy(Strategy):
     create_on_update = False
     returns_deleted = False
     unconditional_update = False
+    qualified_finalizers = False
 
     def __init__(self, crd: Obj, version: Obj) -> None:
         self._version = version

@@ -87,6 +87,8 @@ class Strategy:
     """Whether metadata.generation counts changes of spec."""
     create_on_update = False
     """Whether PUT to an absent name creates it (as for leases and events)."""
+    qualified_finalizers = True
+    """Whether a finalizer must be a standard one or have a domain; custom resources are only warned."""
     unconditional_update = True
     """Whether an update without resourceVersion is taken."""
     returns_deleted = False

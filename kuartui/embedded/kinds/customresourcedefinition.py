@@ -32,6 +32,8 @@ _SIMPLE = "must be a simple json path starting with ."
 
 @register("customresourcedefinitions.apiextensions.k8s.io")
 class CustomResourceDefinitions(Strategy):
+    qualified_finalizers = False
+
     def default(self, obj: Obj) -> None:
         spec = obj.get("spec")
         if not isinstance(spec, dict):
@@ -139,8 +141,7 @@ def _versions(spec: Obj, path: Path) -> Iterator[FieldError]:
         if problems:
             yield fielderr.invalid(here / "name", version.get("name", ""), ",".join(problems))
         yield from _deprecation(version, here / "deprecationWarning")
-        schema = schema_of(version)
-        if not schema:
+        if (version.get("schema") or {}).get("openAPIV3Schema") is None:
             yield fielderr.required(here / "schema" / "openAPIV3Schema")
         yield from (_each(version, shared, here, top=False))
     if versions:
@@ -157,7 +158,7 @@ def _versions(spec: Obj, path: Path) -> Iterator[FieldError]:
 def _each(version: Obj, shared: dict[str, bool], path: Path, *, top: bool) -> Iterator[FieldError]:
     """The parts of a version; with `top` those that all versions share, else the others."""
     schema, subresources = schema_of(version), version.get("subresources") or {}
-    if schema and shared["schema"] == top:
+    if "openAPIV3Schema" in (version.get("schema") or {}) and shared["schema"] == top:
         place = path / "validation" if top else path / "schema"
         yield from schema_errors(schema, place / "openAPIV3Schema", status="status" in subresources)
     if shared["subresources"] == top:

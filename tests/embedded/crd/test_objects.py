@@ -1,0 +1,296 @@
+"""Custom objects: what their CRD makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from kuartui.embedded.store import Store
+from tests.embedded.crd.world import CRDS, GADGETS, KEEP, NAME, World, fields, gadget, problems, version
+
+TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+MERGE = "application/merge-patch+json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+def ruled(schema: dict[str, Any], **rule: Any) -> dict[str, Any]:
+    """A schema with one rule."""
+    return {**schema, "x-kubernetes-validations": [rule]}
+
+
+async def test_nulls_that_may_not_be_are_dropped_or_defaulted(world: World) -> None:
+    spec = fields(a={**TEXT, "default": "x"}, b=TEXT, c={**TEXT, "nullable": True}, n=fields(d={**WHOLE, "default": 3}))
+    await world.define(spec)
+    made = await world.make(spec={"a": None, "b": None, "c": None, "n": {}})
+    assert made["spec"] == {"a": "x", "c": None, "n": {"d": 3}}
+
+
+async def test_new_defaults_show_on_old_objects(world: World) -> None:
+    await world.define(fields(a=TEXT))
+    await world.make(spec={"a": "x"})
+    newer = [version("v1", fields(a=TEXT, b={**WHOLE, "default": 7}), storage=True)]
+    await world.json("PATCH", f"{CRDS}/{NAME}", {"spec": {"versions": newer}}, content_type=MERGE)
+    assert (await world.json("GET", f"{GADGETS}/one"))["spec"] == {"a": "x", "b": 7}
+    assert (await world.json("GET", GADGETS))["items"][0]["spec"] == {"a": "x", "b": 7}
+
+
+async def test_versions_show_what_they_know(world: World) -> None:
+    await world.define(None, version("v1", fields(a=TEXT, b=TEXT), storage=True), version("v1beta1", fields(a=TEXT)))
+    await world.make(spec={"a": "x", "b": "y"})
+    old = GADGETS.replace("/v1/", "/v1beta1/")
+    found = await world.json("GET", f"{old}/one")
+    assert (found["apiVersion"], found["spec"]) == ("shop.example.com/v1beta1", {"a": "x"})
+
+
+@pytest.mark.parametrize(
+    ("own", "newer", "expected"),
+    [
+        ({"deprecated": True}, {}, "shop.example.com/v1beta1 Gadget is deprecated; use shop.example.com/v1 Gadget"),
+        (
+            {"deprecated": True},
+            {"deprecated": True, "deprecationWarning": "no more"},
+            "shop.example.com/v1beta1 Gadget is deprecated",
+        ),
+        ({"deprecated": True, "deprecationWarning": "go away"}, {}, "go away"),
+    ],
+)
+async def test_deprecated_versions_warn(world: World, own: Any, newer: Any, expected: str) -> None:
+    await world.define(None, version("v1beta1", **own), version("v1", storage=True, **newer))
+    answer = await world.ask("GET", GADGETS.replace("/v1/", "/v1beta1/"))
+    assert ("Warning", expected) in answer.headers
+
+
+async def test_transition_rules_see_what_was(world: World) -> None:
+    await world.define(ruled(fields(size=WHOLE), rule="self.size >= oldSelf.size", message="gadgets only grow"))
+    await world.make(spec={"size": 3})
+    await world.change({"size": 5})
+    refused = await world.change({"size": 4}, code=422)
+    assert problems(refused) == ["spec: Invalid value: gadgets only grow"]
+
+
+async def test_optional_old_self_is_there_from_the_start(world: World) -> None:
+    rule = {"rule": "oldSelf.hasValue() ? self >= oldSelf.value() : self == 1", "optionalOldSelf": True}
+    await world.define(fields(size={**WHOLE, "x-kubernetes-validations": [{**rule, "message": "start at one"}]}))
+    assert await world.invalid(spec={"size": 2}) == ["spec.size: Invalid value: 2: start at one"]
+    await world.make(spec={"size": 1})
+    await world.change({"size": 4})
+    assert problems(await world.change({"size": 3}, code=422)) == ["spec.size: Invalid value: 3: start at one"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"messageExpression": "'at most ' + string(self.most)"}, "spec: Invalid value: at most 3"),
+        ({"messageExpression": "self.nothing"}, None),
+        ({"reason": "FieldValueRequired", "message": "m", "fieldPath": ".size"}, "spec.size: Required value: m"),
+        ({"reason": "FieldValueForbidden", "message": "m"}, "spec: Forbidden: m"),
+        ({"message": "m", "fieldPath": "['size']"}, "spec.size: Invalid value: m"),
+        ({}, "spec: Invalid value: failed rule: self.size <= self.most"),
+    ],
+)
+async def test_how_rules_complain(world: World, rule: dict[str, Any], expected: str | None) -> None:
+    schema = ruled(fields(size=WHOLE, most=WHOLE), rule="self.size <= self.most", **rule)
+    if expected is None:
+        assert "undefined field 'nothing'" in (await world.refused(schema))[0]
+        return
+    await world.define(schema)
+    assert await world.invalid(spec={"size": 4, "most": 3}) == [expected]
+
+
+async def test_rules_that_fail_say_why(world: World) -> None:
+    await world.define(ruled(fields(a=WHOLE, b=WHOLE), rule="self.a < self.b"))
+    expected = "spec: Invalid value: no such key: b evaluating rule: self.a < self.b"
+    assert await world.invalid(spec={"a": 1}) == [expected]
+
+
+async def test_rules_read_times_as_times(world: World) -> None:
+    time = {"type": "string", "format": "date-time"}
+    await world.define(ruled(fields(start=time, end=time), rule="self.start < self.end", message="backwards"))
+    await world.make(spec={"start": "2026-01-01T10:00:00+02:00", "end": "2026-01-01T09:00:00Z"})
+    times = {"start": "2026-01-01T10:00:00Z", "end": "2026-01-01T09:00:00Z"}
+    assert await world.invalid(spec=times) == ["spec: Invalid value: backwards"]
+
+
+async def test_rules_on_names(world: World) -> None:
+    whole = ruled({"type": "object", "properties": {"spec": KEEP}}, rule="self.metadata.name.startsWith('g')")
+    await world.define(None, version("v1", whole=whole, storage=True))
+    await world.make("good")
+    assert (await world.invalid("bad"))[0].startswith("<nil>: Invalid value: failed rule")
+
+
+async def test_what_broke_a_rule_before_may_stay(world: World) -> None:
+    await world.define(fields(tag=TEXT, size=WHOLE))
+    await world.make(spec={"tag": "old"})
+    stricter = fields(tag=ruled(TEXT, rule="self.startsWith('new')", message="not new"), size=WHOLE)
+    versions = [version("v1", stricter, storage=True)]
+    await world.json("PATCH", f"{CRDS}/{NAME}", {"spec": {"versions": versions}}, content_type=MERGE)
+    await world.change({"size": 2})
+    assert problems(await world.change({"tag": "older"}, code=422)) == ['spec.tag: Invalid value: "older": not new']
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        ({**TEXT, "minLength": 3}, "ab", 'Invalid value: "ab": spec.x in body should be at least 3 chars long'),
+        ({**TEXT, "maxLength": 1}, "ab", "Too long: may not be more than 1 byte"),
+        ({**TEXT, "format": "ipv4"}, "1.2.3", 'Invalid value: "1.2.3": spec.x in body must be of type ipv4: "1.2.3"'),
+        (
+            {**WHOLE, "exclusiveMinimum": True, "minimum": 2},
+            2,
+            "Invalid value: 2: spec.x in body should be greater than 2",
+        ),
+        ({**WHOLE, "enum": [1, 2]}, 3, 'Unsupported value: 3: supported values: "1", "2"'),
+        (
+            {"type": "array", "items": TEXT, "minItems": 2},
+            ["a"],
+            "Invalid value: 1: spec.x in body should have at least 2 items",
+        ),
+        (
+            {"type": "object", "additionalProperties": TEXT, "maxProperties": 1},
+            {"a": "b", "c": "d"},
+            "Too many: 2: must have at most 1 item",
+        ),
+        ({"type": "boolean"}, "yes", 'Invalid value: "string": spec.x in body must be of type boolean: "string"'),
+    ],
+)
+async def test_values_are_checked(world: World, schema: dict[str, Any], value: Any, expected: str) -> None:
+    await world.define(fields(x=schema))
+    assert await world.invalid(spec={"x": value}) == [f"spec.x: {expected}"]
+
+
+async def test_one_of_two(world: World) -> None:
+    spec = fields(a=TEXT, b=TEXT) | {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    await world.define(spec)
+    await world.make(spec={"a": "x"})
+    words = '"spec" must validate one and only one schema (oneOf).'
+    both = await world.invalid(spec={"a": "x", "b": "y"})
+    assert both[0].endswith(f"{words} Found 2 valid alternatives")
+    assert f"{words} Found none valid" in " ".join(await world.invalid(spec={}))
+
+
+async def test_objects_inside_of_objects(world: World) -> None:
+    inner = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+    await world.define(fields(template=inner))
+    assert await world.invalid(spec={"template": {"kind": "Pod", "spec": {}}}) == [
+        "spec.template.apiVersion: Required value: must not be empty"
+    ]
+    made = await world.make(spec={"template": {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": []}}})
+    assert made["spec"]["template"]["spec"] == {"containers": []}
+
+
+async def test_updates_must_know_what_they_replace(world: World) -> None:
+    await world.define()
+    await world.make()
+    found = await world.json("PUT", f"{GADGETS}/one", gadget("one"), code=422)
+    assert problems(found) == ["metadata.resourceVersion: Invalid value: 0: must be specified for an update"]
+
+
+async def test_plain_finalizers_are_taken_with_a_warning(world: World) -> None:
+    await world.define()
+    body = gadget("one")
+    body["metadata"]["finalizers"] = ["keep"]
+    answer = await world.ask("POST", GADGETS, body)
+    assert answer.status == 201
+    assert any("prefer a domain-qualified finalizer name" in value for key, value in answer.headers if key == "Warning")
+
+
+async def test_columns(world: World) -> None:
+    columns = [
+        {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
+        {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
+        {"name": "Made", "type": "date", "jsonPath": ".spec.made"},
+        {"name": "Parts", "type": "string", "jsonPath": ".spec.parts", "priority": 1},
+    ]
+    await world.define(KEEP, version("v1", KEEP, storage=True, additionalPrinterColumns=columns))
+    conditions = [{"type": "Other", "status": "True"}, {"type": "Ready", "status": "False"}]
+    await world.make(spec={"size": 3.7, "made": "long ago", "parts": ["a", 1]}, status={"conditions": conditions})
+    table = await world.json("GET", GADGETS, accept=TABLE)
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Size", "Ready", "Made", "Parts"]
+    assert table["rows"][0]["cells"] == ["one", 3, "False", "<invalid>", '["a",1]']
+
+
+async def test_without_columns_there_is_an_age(world: World) -> None:
+    await world.define()
+    await world.make()
+    table = await world.json("GET", GADGETS, accept=TABLE)
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Age"]
+    assert table["rows"][0]["cells"] == ["one", "0s"]
+
+
+async def test_fields_to_select_by(world: World) -> None:
+    await world.define(
+        None, version("v1", fields(color=TEXT), storage=True, selectableFields=[{"jsonPath": ".spec.color"}])
+    )
+    await world.make("one", spec={"color": "red"})
+    await world.make("two", spec={"color": "blue"})
+    found = await world.json("GET", f"{GADGETS}?fieldSelector=spec.color%3Dblue")
+    assert [item["metadata"]["name"] for item in found["items"]] == ["two"]
+    assert (await world.ask("GET", f"{GADGETS}?fieldSelector=spec.size%3D3")).status == 400
+
+
+async def test_scale(world: World) -> None:
+    paths = {
+        "specReplicasPath": ".spec.size",
+        "statusReplicasPath": ".status.size",
+        "labelSelectorPath": ".status.selector",
+    }
+    await world.define(
+        None, version("v1", fields(size=WHOLE), storage=True, subresources={"status": {}, "scale": paths})
+    )
+    await world.make(spec={"size": 2})
+    status = {"status": {"size": 1, "selector": "a=b"}}
+    await world.json("PATCH", f"{GADGETS}/one/status", status, content_type=MERGE)
+    scale = await world.json("GET", f"{GADGETS}/one/scale")
+    assert (scale["spec"], scale["status"]) == ({"replicas": 2}, {"replicas": 1, "selector": "a=b"})
+    await world.json("PATCH", f"{GADGETS}/one/scale", {"spec": {"replicas": 5}}, content_type=MERGE)
+    assert (await world.json("GET", f"{GADGETS}/one"))["spec"]["size"] == 5
+    assert await world.invalid(spec={"size": -1}) == [".spec.size: Invalid value: -1: should be a non-negative integer"]
+
+
+async def test_explanations(world: World) -> None:
+    await world.define(fields(size={**WHOLE, "description": "How big."}))
+    index = await world.json("GET", "/openapi/v3")
+    assert "apis/shop.example.com/v1" in index["paths"]
+    document = await world.json("GET", "/openapi/v3/apis/shop.example.com/v1")
+    schema = document["components"]["schemas"]["com.example.shop.v1.Gadget"]
+    assert schema["properties"]["spec"]["properties"]["size"]["description"] == "How big."
+    assert schema["x-kubernetes-group-version-kind"][0]["kind"] == "Gadget"
+
+
+async def test_discovery(world: World) -> None:
+    await world.define(None, version("v1beta1"), version("v1", storage=True, subresources={"status": {}}))
+    group = await world.json("GET", "/apis/shop.example.com")
+    assert [one["version"] for one in group["versions"]] == ["v1", "v1beta1"]
+    aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    found = await world.json("GET", "/apis", accept=aggregated)
+    mine = next(one for one in found["items"] if one["metadata"]["name"] == "shop.example.com")
+    assert mine["versions"][0]["resources"][0]["subresources"][0]["subresource"] == "status"
+
+
+async def test_apply_keeps_who_owns_what(world: World) -> None:
+    await world.define(fields(a=TEXT, b=TEXT))
+    for manager, spec in (("one", {"a": "x"}), ("two", {"b": "y"})):
+        body = orjson.dumps(gadget("it", spec=spec))
+        target = f"{GADGETS}/it?fieldManager={manager}"
+        await world.json("PATCH", target, body, content_type="application/apply-patch+yaml")
+    body = orjson.dumps(gadget("it", spec={"a": "z"}))
+    found = await world.json(
+        "PATCH", f"{GADGETS}/it?fieldManager=two", body, code=409, content_type="application/apply-patch+yaml"
+    )
+    assert 'conflict with "one"' in found["message"]
+
+
+async def test_they_outlive_the_server(world: World) -> None:
+    await world.define(fields(a=TEXT))
+    await world.make(spec={"a": "x"})
+    store: Store = world.store
+    again = World(store)
+    task = asyncio.create_task(again.registrar.run())
+    await again.settle()
+    assert (await again.json("GET", f"{GADGETS}/one"))["spec"] == {"a": "x"}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
