@@ -58,7 +58,9 @@ def values(obj: Obj, node: Node, *, whole: bool) -> dict[Path, Any]:
             if kept:
                 _walk(kept, inner, (f"f:{key}",), found, whole, container=False)
         else:
-            _walk(value, inner, (f"f:{key}",), found, whole, container=key not in ("spec", "status"))
+            # the Go struct of a built-in kind has an empty spec and status; a custom object has none to begin with
+            made = not node.name or key not in ("spec", "status")
+            _walk(value, inner, (f"f:{key}",), found, whole, container=made)
     return found
 
 
