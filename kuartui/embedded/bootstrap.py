@@ -8,6 +8,7 @@ import orjson
 
 from kuartui.embedded import data
 from kuartui.embedded.client import Client
+from kuartui.embedded.crd import gateway
 from kuartui.embedded.meta.errors import StatusError
 
 Obj = dict[str, Any]
@@ -60,6 +61,7 @@ async def bootstrap(client: Client, *, bare: bool) -> None:
         await _ensure(client, "storageclasses.storage.k8s.io", _storage_class())
         for resource, obj in _dns():
             await _ensure(client, resource, obj)
+        gateway.install(client)
 
 
 async def _ensure(client: Client, resource: str, obj: Obj) -> None:

@@ -52,6 +52,13 @@ def bootstrap() -> dict[str, list[dict[str, Any]]]:
 
 
 @functools.cache
+def gateway() -> dict[str, Any]:
+    """The Gateway API: group, annotations, and per resource what its CRD says."""
+    found: dict[str, Any] = _load("gateway")
+    return found
+
+
+@functools.cache
 def descriptions() -> dict[str, dict[str, Any]]:
     """Documentation by definition name: {"about": text, "fields": {name: text}}."""
     found: dict[str, dict[str, Any]] = orjson.loads(gzip.decompress((HERE / "descriptions.json.gz").read_bytes()))
