@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.api.request import Request
+from kuartui.embedded.api import objects
+from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Info, Request
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write, reset_paths
 from kuartui.embedded.crd import structural
-from kuartui.embedded.meta import apply, decode, errors, patch_json, patch_merge, patch_strategic, protobuf
+from kuartui.embedded.meta import apply, decode, errors, fielderr, patch_json, patch_merge, patch_strategic, protobuf
 from kuartui.embedded.meta.apply import Manager
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.schema import Node, for_kind
@@ -24,8 +25,6 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_YAML = "application/apply-patch+yaml"
 APPLY_CBOR = "application/apply-patch+cbor"
-YAML = "application/yaml"
-PROTOBUF = "application/vnd.kubernetes.protobuf"
 MAX_BODY = 3 * 1024 * 1024  # bytes; kube-apiserver's limit for resource writes
 
 
@@ -40,9 +39,9 @@ def parse(request: Request) -> Any:
         return protobuf.decode(request.body)
     if kind == YAML:
         return decode.parse_yaml(request.body)
-    if kind in ("", "application/json"):
+    if kind in ("", JSON):
         return decode.parse_json(request.body)
-    accepted = f"application/json, {YAML}, {PROTOBUF}"
+    accepted = f"{JSON}, {YAML}, {PROTOBUF}"
     raise errors.unsupported_media_type(
         f"the body of the request was in an unknown format - accepted media types include: {accepted}"
     )
@@ -64,7 +63,7 @@ def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node
         if not isinstance(value, dict):
             raise errors.bad_request(f"json: cannot unmarshal {_go(value)} into Go value of type {_TYPE_META}")
     except StatusError as error:
-        if error.code == 400 and content_type(request) in ("", "application/json"):
+        if error.code == 400 and content_type(request) in ("", JSON):
             raise errors.bad_request(f"couldn't get version/kind; json parse error: {error.message}") from error
         raise
     kind = kind or endpoint.kind
@@ -77,7 +76,7 @@ def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node
     if given_kind != kind or given_version != api_version:
         raise _wrong_kind(given_version, given_kind, api_version, kind)
     version = endpoint.version
-    body = request.body if content_type(request) in ("", "application/json") else b""
+    body = request.body if content_type(request) in ("", JSON) else b""
     custom = endpoint.custom and node is endpoint.node
     result = canonical(value, node, kind, version, validation(request), request.warnings, body, custom=custom)
     result["apiVersion"], result["kind"] = api_version, kind
@@ -90,9 +89,7 @@ def _wrong_kind(given_version: str, given_kind: str, api_version: str, kind: str
     given = f"{group}/{version}, Kind={given_kind}"
     wanted = f"{wanted_group}/{wanted_version}, Kind={kind}"
     if given_kind != kind and for_kind(group, version, given_kind) is None:
-        return errors.bad_request(
-            f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
-        )
+        return errors.bad_request(_unknown_kind(given_kind, given_version))
     if given_kind == kind:
         return errors.bad_request(
             f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
@@ -100,6 +97,25 @@ def _wrong_kind(given_version: str, given_kind: str, api_version: str, kind: str
     return errors.bad_request(
         f'{kind} in version "{wanted_version}" cannot be handled as a {given_kind}: converting ({given}) to ({wanted}): unknown conversion'
     )
+
+
+def _unknown_kind(kind: str, version: str) -> str:
+    return f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+
+
+def check_name(obj: Obj, info: Info) -> None:
+    """An object that is written must be the one of the path. Raises 400."""
+    metadata = obj.get("metadata") or {}
+    name, space = metadata.get("name", ""), metadata.get("namespace", "")
+    if not name:
+        why = f"the name of the object ({info.name} based on URL) was undeterminable: name must be provided"
+        raise errors.bad_request(why)
+    if name != info.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({info.name})")
+    if info.namespace and space and space != info.namespace:
+        raise errors.bad_request(
+            f"the namespace of the object ({space}) does not match the namespace on the request ({info.namespace})"
+        )
 
 
 def canonical(
@@ -132,6 +148,10 @@ def canonical(
 
 def _go(value: Any) -> str:
     return {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
+
+
+def _no_map(value: Any) -> str:
+    return f"json: cannot unmarshal {_go(value)} into Go value of type map[string]interface {{}}"
 
 
 _TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
@@ -172,6 +192,9 @@ class Patch:
                     kind="PatchOptions",
                 )
             self.body = decode.parse_json(request.body)
+            if self.kind != JSON_PATCH and not isinstance(self.body, dict):
+                decoding = "error decoding patch: " if self.kind == MERGE_PATCH else ""
+                raise errors.bad_request(decoding + _no_map(self.body))
 
     def __call__(self, current: Obj) -> Obj:
         """The patched, canonical object."""
@@ -184,7 +207,9 @@ class Patch:
         else:
             value = patch_strategic.apply(current, self.body, self.endpoint.node)
         if not isinstance(value, dict):
-            raise errors.bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
+            raise errors.bad_request(_no_map(value))
+        if self.kind != STRATEGIC_PATCH:
+            self._check_kind(value)
         warnings: list[str] = []
         try:
             result = canonical(
@@ -194,19 +219,33 @@ class Patch:
                 self.endpoint.version,
                 validation(self.request),
                 warnings,
-                b"",
+                b"" if self.kind == JSON_PATCH else self.request.body,
                 custom=self.endpoint.custom,
             )
         except StatusError as error:
             raise self._unprocessable(error, value) from error
         self.request.warnings += warnings
         self._keep_identity(result, current)
-        name = result.get("metadata", {}).get("name", "")
-        if name and name != self.request.info.name:
-            raise errors.bad_request(
-                f"the name of the object ({name}) does not match the name on the URL ({self.request.info.name})"
-            )
+        check_name(result, self.request.info)
+        self._check_uid(result, current)
         return result
+
+    def _check_uid(self, result: Obj, current: Obj) -> None:
+        """A patch has no preconditions, as an update has: another uid is a change that validation refuses."""
+        uid = result["metadata"].get("uid")
+        if uid and uid != current["metadata"]["uid"]:
+            error = fielderr.invalid("metadata.uid", uid, objects.IMMUTABLE)
+            raise errors.invalid(self.endpoint.resource.group, self.endpoint.kind, self.request.info.name, [error])
+
+    def _check_kind(self, patched: Obj) -> None:
+        """JSON and merge patches are decoded by the kind they leave, which must be one of the group. Raises 422."""
+        kind, api_version = patched.get("kind", ""), patched.get("apiVersion", "")
+        if kind == self.endpoint.kind or not isinstance(kind, str) or not isinstance(api_version, str):
+            return
+        why = _unknown_kind(kind, api_version)
+        if not kind:
+            why = "Object 'Kind' is missing in '" + orjson.dumps(patched).decode() + "'"
+        raise self._unprocessable(errors.bad_request(f": {why}"), patched)
 
     def _unprocessable(self, error: StatusError, patched: Obj) -> StatusError:
         """A patch whose result does not decode is the patch's fault: 422, with the patch in the message."""
@@ -255,6 +294,7 @@ class Patch:
             decoded["metadata"].pop("resourceVersion", None)
         result = apply.apply(live, decoded, endpoint.node, manager, stamp, force=write.force, reset=reset)
         result["apiVersion"], result["kind"] = endpoint.api_version, endpoint.kind
+        check_name(result, self.request.info)
         return result
 
     def _check_typed(self, body: Obj) -> None:
@@ -277,14 +317,19 @@ class Patch:
 
 def _converter_error(why: str) -> str:
     """Strategic merge patches are converted, not decoded: runtime.DefaultUnstructuredConverter's words."""
-    found = re.fullmatch(r"json: cannot unmarshal (\w+)(?: \S+)? into Go struct field \S+ of type (.+)", why)
+    found = re.fullmatch(r"json: cannot unmarshal (\w+)(?: (\S+))? into Go struct field \S+ of type (.+)", why)
     if not found:
         return why
-    got, wanted = found.groups()
+    got, number, wanted = found.groups()
+    source = {"number": "float64" if number and not number.lstrip("-").isdigit() else "int64"}.get(got, got)
     if wanted in ("bool", "string", "float64") or (wanted.startswith(("int", "uint")) and "." not in wanted):
+        # what Go could convert but JSON does not: any number to another, and an integer to a string
+        convertible = source in ("int64", "float64") and wanted not in ("bool", "string")
+        if convertible or (source, wanted) == ("int64", "string"):
+            return f"cannot convert {source} to {wanted}"
         return f"unrecognized type: {wanted}"
     kind = "slice" if wanted.startswith("[]") else "map" if wanted.startswith("map[") else "struct"
-    given = {"number": "int64", "object": "map", "array": "slice"}.get(got, got)
+    given = {"object": "map", "array": "slice"}.get(source, source)
     return f"cannot restore {kind} from: {given}"
 
 

@@ -176,16 +176,12 @@ class Dispatcher:
     async def _update(self, request: Request, endpoint: Endpoint) -> Response:
         info = request.info
         obj = bodies.read_object(request, endpoint)
-        name = obj.get("metadata", {}).get("name", "")
-        if name and name != info.name:
-            raise errors.bad_request(
-                f"the name of the object ({name}) does not match the name on the URL ({info.name})"
-            )
         space = obj.get("metadata", {}).get("namespace", "")
         if space and endpoint.resource.namespaced and space != info.namespace:
             raise errors.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
+        bodies.check_name(obj, info)
         raw = orjson.dumps(obj)
         write = self.write(request)
         create = endpoint.strategy.create_on_update

@@ -11,11 +11,9 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.api.request import JSON, Request, Response
+from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Request, Response
 from kuartui.embedded.meta import errors
 
-YAML = "application/yaml"
-PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPTED = (JSON, YAML, PROTOBUF)
 
 

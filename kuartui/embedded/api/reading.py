@@ -14,7 +14,7 @@ import orjson
 
 from kuartui.embedded.api import negotiate, objects, tables
 from kuartui.embedded.api.negotiate import Wanted
-from kuartui.embedded.api.request import Request, Response
+from kuartui.embedded.api.request import YAML, Request, Response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest
 from kuartui.embedded.api.selection import Selection, selection
@@ -48,7 +48,7 @@ def answer(rest: Rest, endpoint: Endpoint, request: Request, stored: Stored, sta
 
 
 def _formatted(body: bytes, want: Wanted, status: int = 200) -> Response:
-    if want.media == negotiate.YAML:
+    if want.media == YAML:
         body = negotiate.to_yaml(orjson.loads(body))
     elif want.pretty:
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)

@@ -15,6 +15,8 @@ import orjson
 Obj = dict[str, Any]
 
 JSON = "application/json"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 SPECIAL_VERBS = ("proxy", "watch")
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells, workload
+from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.checks import at_most_hundred_percent, immutable, int_or_percent, non_negative
 from kuartui.embedded.kinds.deployment import is_zero
@@ -51,6 +51,9 @@ class DaemonSets(Strategy):
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
         return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return workload_status.daemon_errors(new)
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         return workload.template_warnings(obj, old, obj["spec"]["template"])

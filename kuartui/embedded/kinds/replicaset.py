@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells, workload
+from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import immutable, non_negative
 from kuartui.embedded.kinds.fill import missing
@@ -25,6 +25,9 @@ class ReplicaSets(Strategy):
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
         return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return workload_status.replica_errors(new, "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = workload.name_warnings(obj, old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells, workload
+from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import non_negative
 from kuartui.embedded.kinds.fill import missing
@@ -42,6 +42,9 @@ class ReplicationControllers(Strategy):
             errors.append(invalid(workload.TEMPLATE / "metadata" / "labels", labels or None, workload.MISMATCH))
         errors += template_errors(template, workload.TEMPLATE)
         return errors + always_restarts(template, workload.TEMPLATE, "ReplicationController")
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return workload_status.replica_errors(new, "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = workload.name_warnings(obj, old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells, workload
+from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import at_most_hundred_percent, int_or_percent, non_negative
 from kuartui.embedded.kinds.deployment import is_zero
@@ -68,6 +68,16 @@ class StatefulSets(Strategy):
 
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         return names.dns1123_subdomain(name, prefix)
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return workload_status.replica_errors(
+            new,
+            "readyReplicas",
+            "currentReplicas",
+            "updatedReplicas",
+            "availableReplicas",
+            ready="status.readyReplicas",
+        )
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = workload.name_warnings(obj, old)

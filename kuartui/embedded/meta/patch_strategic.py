@@ -1,14 +1,21 @@
 """Strategic merge patch: lists merge by key, directives delete, replace and order.
 
-Semantics of k8s.io/apimachinery/pkg/util/strategicpatch; merge keys and strategies come from the schema.
+Semantics, order of elements and messages of k8s.io/apimachinery/pkg/util/{strategicpatch,mergepatch}; merge keys and
+strategies come from the schema.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from kuartui.embedded.meta.errors import StatusError, bad_request
+from kuartui.embedded.meta.errors import StatusError, bad_request, go_error, unprocessable_patch
+from kuartui.embedded.meta.gofmt import go_print
 from kuartui.embedded.meta.schema import Node
+
+Obj = dict[str, Any]
+Key = Callable[[Any], Any]
+"""What tells an element of a list from the others."""
 
 DIRECTIVE = "$patch"
 RETAIN = "$retainKeys"
@@ -17,119 +24,194 @@ ORDER = "$setElementOrder/"
 EMPTY = Node({})
 
 
-def apply(document: dict[str, Any], patch: Any, node: Node) -> dict[str, Any]:
+def apply(document: Obj, patch: Any, node: Node) -> Obj:
     """The patched copy; neither argument is changed. Raises StatusError for a patch that makes no sense."""
     if not isinstance(patch, dict):
         raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
-    merged = _map(document, patch, node)
-    return merged if merged is not None else {}
+    return _map(document, patch, node)
 
 
-def _map(original: dict[str, Any], patch: dict[str, Any], node: Node) -> dict[str, Any] | None:
-    directive = patch.get(DIRECTIVE)
-    if directive == "replace":
-        cleaned: dict[str, Any] = _clean({key: value for key, value in patch.items() if key != DIRECTIVE})
-        return cleaned
-    if directive == "delete":
-        return {}
-    if directive not in (None, "merge"):
-        raise _bad(f"Unknown patch type found: {directive}")
+def _map(original: Obj, patch: Obj, node: Node) -> Obj:
+    if DIRECTIVE in patch:
+        return _directed(patch)
     result = dict(original)
     if RETAIN in patch:
-        kept = set(patch[RETAIN] or ())
-        result = {key: value for key, value in result.items() if key in kept}
+        _retain(result, patch)
+    ordered = {key.removeprefix(ORDER) for key in patch if key.startswith(ORDER)}
+    for name in ordered:
+        _ordered_field(result, name, patch, node)
     for key, value in patch.items():
-        if key in (DIRECTIVE, RETAIN) or key.startswith((ORDER, DELETE_PRIMITIVES)):
+        if key == RETAIN or key.startswith(ORDER) or key in ordered:
             continue
-        _field(result, key, value, patch, node)
-    _only_orders(result, patch, node)
+        if key.startswith(DELETE_PRIMITIVES):
+            _delete_primitives(result, key.removeprefix(DELETE_PRIMITIVES), value)
+        else:
+            _field(result, key, value, node.field(key) or EMPTY)
     return result
 
 
-def _field(result: dict[str, Any], key: str, value: Any, patch: dict[str, Any], node: Node) -> None:
-    inner = node.field(key) or EMPTY
+def _directed(patch: Obj) -> Obj:
+    directive = patch[DIRECTIVE]
+    if directive == "replace":
+        cleaned: Obj = _clean({key: value for key, value in patch.items() if key != DIRECTIVE})
+        return cleaned
+    if directive == "delete":
+        return {}
+    raise _unknown(patch)
+
+
+def _unknown(patch: Obj) -> StatusError:
+    return go_error(f"unknown patch type: {go_print(patch[DIRECTIVE])} in map: {go_print(patch)}")
+
+
+def _retain(result: Obj, patch: Obj) -> None:
+    """Keep only what $retainKeys lists; the patch may set nothing else (in place)."""
+    kept = patch[RETAIN]
+    special = (DELETE_PRIMITIVES, ORDER)
+    fields = [key for key, value in patch.items() if key != RETAIN and value is not None]
+    if not isinstance(kept, list) or any(key not in kept and not key.startswith(special) for key in fields):
+        raise bad_request("invalid patch format of retainKeys")
+    for key in [key for key in result if key not in kept]:
+        del result[key]
+
+
+def _field(result: Obj, key: str, value: Any, inner: Node) -> None:
+    old = result.get(key)
     if value is None:
         result.pop(key, None)
-        return
-    old = result.get(key)
-    if isinstance(value, dict):
-        if value.get(DIRECTIVE) == "delete":
-            result.pop(key, None)
-        elif isinstance(old, dict):
-            result[key] = _map(old, value, inner)
-        else:
-            result[key] = _clean(value)
+    elif isinstance(value, dict) and isinstance(old, dict):
+        result[key] = _map(old, value, inner)
     elif isinstance(value, list) and isinstance(old, list) and inner.merges:
-        result[key] = _list(old, value, patch.get(ORDER + key), patch.get(DELETE_PRIMITIVES + key), inner)
-    elif isinstance(value, list) and inner.merges:
-        result[key] = _list([], value, patch.get(ORDER + key), None, inner)
+        result[key] = _list(old, value, inner)
+    elif isinstance(value, dict) and value.get(DIRECTIVE) == "delete":
+        result.pop(key, None)
     else:
         result[key] = _clean(value)
 
 
-def _only_orders(result: dict[str, Any], patch: dict[str, Any], node: Node) -> None:
-    """Directives for lists that the patch itself does not mention."""
-    for key, value in patch.items():
-        for prefix in (ORDER, DELETE_PRIMITIVES):
-            name = key.removeprefix(prefix)
-            if name == key or name in patch or not isinstance(result.get(name), list):
-                continue
-            inner = node.field(name) or EMPTY
-            if not inner.merges:
-                continue
-            order = value if prefix == ORDER else patch.get(ORDER + name)
-            gone = value if prefix == DELETE_PRIMITIVES else patch.get(DELETE_PRIMITIVES + name)
-            result[name] = _list(result[name], [], order, gone, inner)
+def _ordered_field(result: Obj, name: str, patch: Obj, node: Node) -> None:
+    """A list whose order the patch gives, with its changes if there are any (in place)."""
+    order, inner = patch[ORDER + name], node.field(name) or EMPTY
+    old, change = result.get(name), patch.get(name)
+    if not isinstance(order, list):
+        raise _bad_type(order)
+    for value in (old, change):
+        if value is not None and not isinstance(value, list):
+            raise _bad_type(value)
+    key = _key_of(inner.merge_key)
+    if change is not None:
+        _check_order(change, order, inner.merge_key)
+    if old is None and change is None:
+        return
+    if old is None:
+        merged: list[Any] = _clean(change)
+    elif change is None:
+        merged = old
+    else:
+        merged = _list(old, change, inner) if inner.merges else _clean(change)
+    result[name] = _arrange(merged, [key(item) for item in order], [key(item) for item in old or ()], key)
 
 
-def _list(old: list[Any], patch: list[Any], order: list[Any] | None, gone: list[Any] | None, node: Node) -> list[Any]:
-    key = node.merge_key
-    if not key or not all(isinstance(item, dict) for item in (*old, *patch)):
-        return _primitives(old, patch, order, gone)
-    if any(item.get(DIRECTIVE) == "replace" for item in patch):
-        return [_clean(item) for item in patch if item.get(DIRECTIVE) != "replace" or len(item) > 1]
-    result = list(old)
-    added: list[Any] = []
-    for item in patch:
-        if key not in item:
-            raise _bad(f"map: {_go_map(item)} does not contain declared merge key: {key}")
-        same = [index for index, other in enumerate(result) if other.get(key) == item[key]]
-        if item.get(DIRECTIVE) == "delete":
-            result = [other for other in result if other.get(key) != item[key]]
-        elif same:
-            result[same[0]] = _map(result[same[0]], item, node.items)
-        else:
-            added.append(_clean(item))
-    # without an order given, new elements go first
-    merged = added + result
-    return _ordered(merged, [item.get(key) for item in order], lambda item: item.get(key)) if order else merged
-
-
-def _primitives(old: list[Any], patch: list[Any], order: list[Any] | None, gone: list[Any] | None) -> list[Any]:
-    result = [item for item in old if item not in (gone or ())]
-    merged = [item for item in patch if item not in result] + result
-    merged = list(dict.fromkeys(merged)) if all(isinstance(i, str | int) for i in merged) else merged
-    return _ordered(merged, order, lambda item: item) if order else merged
-
-
-def _ordered(items: list[Any], order: list[Any], key: Any) -> list[Any]:
-    """Elements in the patch's order; those that only the server knows keep their place relative to their neighbours."""
-    rank = {value: index for index, value in enumerate(order)}
-    listed = sorted((item for item in items if key(item) in rank), key=lambda item: rank[key(item)])
-    result: list[Any] = []
-    queue = iter(listed)
-    waiting = next(queue, None)
-    for item in items:
-        if key(item) not in rank:
-            result.append(item)
+def _check_order(change: list[Any], order: list[Any], merge_key: str) -> None:
+    """All that the patch changes must stand in its order list, in that order."""
+    key = _key_of(merge_key)
+    left = iter([key(item) for item in order])
+    for item in change:
+        if isinstance(item, dict) and item.get(DIRECTIVE) == "delete":
             continue
-        if waiting is not None:
-            result.append(waiting)
-            waiting = next(queue, None)
-    while waiting is not None:
-        result.append(waiting)
-        waiting = next(queue, None)
-    return result
+        wanted = key(item)
+        if all(found != wanted for found in left):  # goes on where the last search has ended
+            raise go_error(
+                f"The order in patch list:\n{go_print(change)}\n doesn't match "
+                f"{ORDER.rstrip('/')} list:\n{go_print(order)}\n"
+            )
+
+
+def _delete_primitives(result: Obj, name: str, gone: Any) -> None:
+    if not isinstance(gone, list):
+        raise bad_request("invalid patch format of primitive list")
+    if isinstance(result.get(name), list):
+        result[name] = [item for item in result[name] if item not in gone]
+
+
+def _list(old: list[Any], patch: list[Any], node: Node) -> list[Any]:
+    maps = _are_maps(old, patch)
+    if maps is None:
+        return old
+    if not maps:
+        merged = _unique([*old, *patch])
+        return _arrange(merged, patch, old, _key_of(""))
+    merge_key = node.merge_key
+    if not merge_key:
+        raise go_error(f"cannot merge lists without merge key for {node.short or 'slice'}")
+    old, patch, replaced = _special(old, patch, merge_key)
+    if replaced:
+        return [_clean(item) for item in patch]
+    result = list(old)
+    for item in patch:
+        if merge_key not in item:
+            raise _no_merge_key(item, merge_key)
+        place = next((i for i, other in enumerate(result) if other.get(merge_key) == item[merge_key]), None)
+        if place is None:
+            result.append(_clean(item))
+        else:
+            result[place] = _map(result[place], item, node.items)
+    key = _key_of(merge_key)
+    return _arrange(result, [key(item) for item in patch], [key(item) for item in old], key)
+
+
+def _special(old: list[Any], patch: list[Any], merge_key: str) -> tuple[list[Any], list[Any], bool]:
+    """Both lists when the elements that carry a directive have done their work, and whether to replace the old one."""
+    plain, replaced = [], False
+    for item in patch:
+        match item.get(DIRECTIVE):
+            case None:
+                plain.append(item)
+            case "delete":
+                if merge_key not in item:
+                    raise _no_merge_key(item, merge_key)
+                old = [other for other in old if other.get(merge_key) != item[merge_key]]
+            case "replace":
+                replaced = True
+            case "merge":
+                raise go_error("merging lists cannot yet be specified in the patch")
+            case _:
+                raise _unknown(item)
+    return old, plain, replaced
+
+
+def _are_maps(*lists: list[Any]) -> bool | None:
+    """Whether the elements of all lists are maps, or None without any. Raises if they are of several types."""
+    kinds = {type(item) for items in lists for item in items}
+    if list in kinds:
+        raise unprocessable_patch()
+    if len(kinds) > 1:
+        raise go_error(f"list element types are not identical: {go_print(list(lists))}")
+    return dict in kinds if kinds else None
+
+
+def _key_of(merge_key: str) -> Key:
+    return (lambda item: item.get(merge_key) if isinstance(item, dict) else item) if merge_key else (lambda item: item)
+
+
+def _arrange(items: list[Any], order: Sequence[Any], server: Sequence[Any], key: Key) -> list[Any]:
+    """Elements that `order` names, as it has them; the others where the server had them relative to those."""
+    mine = sorted((item for item in items if key(item) in order), key=lambda item: order.index(key(item)))
+    others = [item for item in items if key(item) not in order]
+    result: list[Any] = []
+    while mine and others:
+        left, right = key(others[0]), key(mine[0])
+        both = left in server and right in server
+        result.append((others if both and server.index(left) < server.index(right) else mine).pop(0))
+    return result + others + mine
+
+
+def _unique(items: list[Any]) -> list[Any]:
+    found: list[Any] = []
+    for item in items:
+        if item not in found:
+            found.append(item)
+    return found
 
 
 def _clean(value: Any) -> Any:
@@ -145,9 +227,10 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _go_map(item: dict[str, Any]) -> str:
-    return "map[" + " ".join(f"{key}:{value}" for key, value in sorted(item.items())) + "]"
+def _no_merge_key(item: Obj, key: str) -> StatusError:
+    return go_error(f"map: {go_print(item)} does not contain declared merge key: {key}")
 
 
-def _bad(text: str) -> StatusError:
-    return StatusError(400, "BadRequest", text)
+def _bad_type(value: Any) -> StatusError:
+    kinds = {dict: "map[string]interface {}", str: "string", bool: "bool", float: "float64", int: "int64"}
+    return go_error(f"expected a []interface {{}}, but received a {kinds.get(type(value), '%!s(<nil>)')}")
