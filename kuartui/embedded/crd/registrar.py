@@ -141,9 +141,12 @@ class Registrar(Controller):
     async def _empty(self, crd: Obj) -> None:
         """Delete every object, then let the CRD go."""
         metadata = crd["metadata"]
+        name = metadata["name"]
+        for endpoint in self._resources:
+            if endpoint.resource.name == name and isinstance(endpoint.strategy, CustomStrategy):
+                endpoint.strategy.ending = True
         if CLEANUP not in (metadata.get("finalizers") or ()):
             return
-        name = metadata["name"]
         now = self.clock.now()
         message = "CustomResource deletion is in progress"
         conditions = put(

@@ -16,6 +16,7 @@ from kuartui.embedded.crd.validation import list_errors, validate
 from kuartui.embedded.crd.versions import priority, schema_of
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext
 from kuartui.embedded.meta import fielderr
+from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.fielderr import FieldError
 from kuartui.embedded.meta.gofmt import go_print
 from kuartui.embedded.meta.time import age, parse_time
@@ -33,6 +34,9 @@ class CustomStrategy(Strategy):
     returns_deleted = False
     unconditional_update = False
     qualified_finalizers = False
+
+    ending = False
+    """Whether the CRD is being deleted: then there are no new objects."""
 
     def __init__(self, crd: Obj, version: Obj) -> None:
         self._version = version
@@ -62,6 +66,11 @@ class CustomStrategy(Strategy):
         fill_defaults(result, self._schemas.get(before, {}))
         result["apiVersion"] = f"{group}/{version}"
         return pruned(result, self._schemas[version])
+
+    def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
+        if self.ending:
+            why = "create not allowed while custom resource definition is terminating"
+            raise StatusError(405, "MethodNotAllowed", why)
 
     def default(self, obj: Obj) -> None:
         fill_defaults(obj, self._schema)

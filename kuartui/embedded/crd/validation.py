@@ -42,11 +42,12 @@ def _check(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:
     problem = _type_error(value, raw, path)
     if problem:
         yield problem
-        return
     if raw.get("enum") and value not in raw["enum"]:
         shown = [item if isinstance(item, str) else go_json(item) for item in raw["enum"]]
         yield fielderr.not_supported(path, value, shown)
-    if isinstance(value, str):
+    if problem:
+        pass  # what a value of another type should be like does not matter
+    elif isinstance(value, str):
         yield from _text(value, raw, path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _number(value, raw, path)
@@ -161,33 +162,31 @@ def _object(value: Obj, raw: Obj, path: str) -> Iterator[FieldError]:
 
 
 def _junctors(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:
-    shown = fielderr.quote(path)
-    if raw.get("allOf"):
-        failed = [error for part in raw["allOf"] for error in _check(value, part, path)]
-        if failed:
-            yield fielderr.invalid(path, _brief(value), f"{shown} must validate all the schemas (allOf)")
-            yield from failed
+    """Errors of the whole stand at no field, those of the parts where they belong."""
     if raw.get("anyOf"):
         attempts = [list(_check(value, part, path)) for part in raw["anyOf"]]
         if all(attempts):
-            yield fielderr.invalid(path, _brief(value), f"{shown} must validate at least one schema (anyOf)")
+            yield _whole(path, "must validate at least one schema (anyOf)")
             yield from min(attempts, key=len)
     if raw.get("oneOf"):
         attempts = [list(_check(value, part, path)) for part in raw["oneOf"]]
         valid = sum(not attempt for attempt in attempts)
         if valid != 1:
             found = f"Found {valid} valid alternatives" if valid else "Found none valid"
-            words = f"{shown} must validate one and only one schema (oneOf). {found}"
-            yield fielderr.invalid(path, _brief(value), words)
+            yield _whole(path, f"must validate one and only one schema (oneOf). {found}")
             if not valid:
                 yield from min(attempts, key=len)
+    if raw.get("allOf"):
+        attempts = [list(_check(value, part, path)) for part in raw["allOf"]]
+        yield from (error for attempt in attempts for error in attempt)
+        if any(attempts):
+            yield _whole(path, f"must validate all the schemas (allOf){'. None validated' if all(attempts) else ''}")
     if raw.get("not") and not list(_check(value, raw["not"], path)):
-        yield fielderr.invalid(path, _brief(value), f"{shown} must not validate the schema (not)")
+        yield _whole(path, "must not validate the schema (not)")
 
 
-def _brief(value: Any) -> Any:
-    """go-openapi's composite errors carry no value."""
-    return "" if isinstance(value, dict | list) else value
+def _whole(path: str, words: str) -> FieldError:
+    return fielderr.invalid("<nil>", "", f"{fielderr.quote(path)} {words}")
 
 
 def _duplicates(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:

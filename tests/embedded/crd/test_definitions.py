@@ -262,6 +262,8 @@ async def test_an_object_that_stays_keeps_its_crd(world: World) -> None:
     found = await world.json("GET", f"{CRDS}/{NAME}")
     conditions = {one["type"]: one["reason"] for one in found["status"]["conditions"]}
     assert conditions["Terminating"] == "InstanceDeletionInProgress"
+    late = await world.json("POST", GADGETS, gadget("two"), code=405)
+    assert late["message"] == "create not allowed while custom resource definition is terminating"
     await world.json("PATCH", f"{GADGETS}/one", {"metadata": {"finalizers": None}}, content_type=MERGE)
     await world.clock.advance(2)
     await world.settle()

@@ -162,14 +162,23 @@ async def test_values_are_checked(world: World, schema: dict[str, Any], value: A
     assert await world.invalid(spec={"x": value}) == [f"spec.x: {expected}"]
 
 
-async def test_one_of_two(world: World) -> None:
-    spec = fields(a=TEXT, b=TEXT) | {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
-    await world.define(spec)
-    await world.make(spec={"a": "x"})
-    words = '"spec" must validate one and only one schema (oneOf).'
-    both = await world.invalid(spec={"a": "x", "b": "y"})
-    assert both[0].endswith(f"{words} Found 2 valid alternatives")
-    assert f"{words} Found none valid" in " ".join(await world.invalid(spec={}))
+@pytest.mark.parametrize(
+    ("junctor", "value", "expected"),
+    [
+        ("oneOf", {"a": "x", "b": "y"}, ["must validate one and only one schema (oneOf). Found 2 valid alternatives"]),
+        (
+            "oneOf",
+            {},
+            ["must validate one and only one schema (oneOf). Found none valid", "spec.a: Required value"],
+        ),
+        ("anyOf", {}, ["must validate at least one schema (anyOf)", "spec.a: Required value"]),
+        ("allOf", {"a": "x"}, ["spec.b: Required value", "must validate all the schemas (allOf)"]),
+    ],
+)
+async def test_junctors(world: World, junctor: str, value: dict[str, Any], expected: list[str]) -> None:
+    await world.define(fields(a=TEXT, b=TEXT) | {junctor: [{"required": ["a"]}, {"required": ["b"]}]})
+    whole = '<nil>: Invalid value: "": "spec" '
+    assert await world.invalid(spec=value) == [one if one.startswith("spec.") else whole + one for one in expected]
 
 
 async def test_objects_inside_of_objects(world: World) -> None:
