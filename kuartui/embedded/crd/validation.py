@@ -5,21 +5,16 @@ k8s.io/apiextensions-apiserver/pkg/apiserver/validation/validation.go and k8s.io
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
 import math
 import re
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
+from kuartui.embedded.crd.formats import fits
 from kuartui.embedded.meta import fielderr
 from kuartui.embedded.meta.fielderr import FieldError
 from kuartui.embedded.meta.gofmt import go_json
-from kuartui.embedded.meta.time import parse_time
 
 Obj = dict[str, Any]
 
@@ -103,7 +98,7 @@ def _text(value: str, raw: Obj, path: str) -> Iterator[FieldError]:
     if pattern and not _compiled(pattern).search(value):
         yield _invalid(path, value, f"should match '{pattern}'")
     form = raw.get("format")
-    if form in FORMATS and not _fits(FORMATS[form], value):
+    if form and not fits(form, value):
         yield _invalid(path, value, f"must be of type {form}: {fielderr.quote(value)}")
 
 
@@ -209,48 +204,3 @@ def _duplicates(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:
             inner = (raw.get("properties") or {}).get(name) or (more if isinstance(more, dict) else None)
             if inner:
                 yield from _duplicates(item, inner, f"{path}.{name}" if path else name)
-
-
-# --- formats ----------------------------------------------------------------------------------------------------------
-
-
-def _fits(check: Callable[[str], object], value: str) -> bool:
-    try:
-        return check(value) is not False
-    except (ValueError, binascii.Error):
-        return False
-
-
-def _matches(pattern: str) -> Callable[[str], object]:
-    found = re.compile(pattern)
-    return lambda value: found.fullmatch(value) is not None
-
-
-def _is_uri(value: str) -> bool:
-    return bool(urlsplit(value).scheme)
-
-
-_DURATION = _matches(r"[-+]?(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+|0")
-
-#: formats that Kubernetes checks; others are ignored
-FORMATS: dict[str, Callable[[str], object]] = {
-    "bsonobjectid": _matches("[0-9a-fA-F]{24}"),
-    "byte": lambda value: base64.b64decode(value, validate=True) or True,
-    "cidr": lambda value: "/" in value and bool(ipaddress.ip_network(value, strict=False)),
-    "date": _matches(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
-    "date-time": lambda value: bool(parse_time(value)),
-    "datetime": lambda value: bool(parse_time(value)),
-    "duration": _DURATION,
-    "email": _matches(r"[^@\s]+@[^@\s]+\.?[^@\s]*"),
-    "hostname": _matches(
-        r"(?=.{1,253}$)([a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?"
-    ),
-    "ipv4": lambda value: bool(ipaddress.IPv4Address(value)),
-    "ipv6": lambda value: bool(ipaddress.IPv6Address(value)),
-    "mac": _matches(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}"),
-    "uri": _is_uri,
-    "uuid": lambda value: bool(uuid.UUID(value)),
-    "uuid3": lambda value: uuid.UUID(value).version == 3,
-    "uuid4": lambda value: uuid.UUID(value).version == 4,
-    "uuid5": lambda value: uuid.UUID(value).version == 5,
-}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kuartui.embedded.crd.formats import unrecognized
 from kuartui.embedded.crd.schema_rules import schema_errors
 from kuartui.embedded.crd.selectable import selectable_errors
 from kuartui.embedded.crd.versions import schema_of
@@ -33,6 +34,7 @@ _SIMPLE = "must be a simple json path starting with ."
 @register("customresourcedefinitions.apiextensions.k8s.io")
 class CustomResourceDefinitions(Strategy):
     qualified_finalizers = False
+    unconditional_update = False
 
     def default(self, obj: Obj) -> None:
         spec = obj.get("spec")
@@ -75,8 +77,14 @@ class CustomResourceDefinitions(Strategy):
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return [*_errors(new), *_changes(new, old)]
 
-    def fields(self, obj: Obj) -> dict[str, str]:
-        return {}
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        known = set(_formats(old)) if old is not None else set()
+        return [f'unrecognized format "{form}"' for form in dict.fromkeys(_formats(obj)) if form not in known]
+
+
+def _formats(obj: Obj) -> Iterator[str]:
+    for version in (obj.get("spec") or {}).get("versions") or ():
+        yield from unrecognized(schema_of(version))
 
 
 def _errors(obj: Obj) -> Iterator[FieldError]:

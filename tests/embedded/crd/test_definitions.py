@@ -274,3 +274,9 @@ async def test_a_status_needs_a_plain_root(world: World) -> None:
     whole = {"type": "object", "properties": {"spec": KEEP}, "anyOf": [{"required": ["spec"]}]}
     found = await world.refused(None, version("v1", whole=whole, storage=True, subresources={"status": {}}))
     assert "fields are allowed at the root of the schema if the status subresource is enabled" in found[0]
+
+
+async def test_formats_that_nobody_knows_are_told(world: World) -> None:
+    spec = fields(a={**TEXT, "format": "colour"}, b={"type": "integer", "format": "int64"}, c={**TEXT, "format": "uri"})
+    answer = await world.ask("POST", CRDS, crd(spec))
+    assert [value for key, value in answer.headers if key == "Warning"] == ['unrecognized format "colour"']
