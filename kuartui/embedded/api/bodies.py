@@ -12,7 +12,17 @@ from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Info, Request
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write, reset_paths
 from kuartui.embedded.crd import structural
-from kuartui.embedded.meta import apply, decode, errors, fielderr, patch_json, patch_merge, patch_strategic, protobuf
+from kuartui.embedded.meta import (
+    apply,
+    decode,
+    errors,
+    fielderr,
+    patch_json,
+    patch_merge,
+    patch_strategic,
+    protobuf,
+    typed,
+)
 from kuartui.embedded.meta.apply import Manager
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.schema import Node, for_kind
@@ -273,7 +283,8 @@ class Patch:
                 f"incorrect version specified in apply patch. Specified patch version: {body['apiVersion']}, expected: {endpoint.api_version}"
             )
         name = self.request.info.name
-        body.setdefault("metadata", {}).setdefault("name", name)
+        if isinstance(body.setdefault("metadata", {}), dict):
+            body["metadata"].setdefault("name", name)
         self._check_typed(body)
         decoded = canonical(
             body,
@@ -298,21 +309,14 @@ class Patch:
         return result
 
     def _check_typed(self, body: Obj) -> None:
-        """Fields that the schema does not have, in the words of structured-merge-diff. Raises 500, as there."""
-        decoder = structural.Decoder() if self.endpoint.custom else decode.Decoder()
-        try:
-            decoder.decode(body, self.endpoint.node, self.endpoint.kind)
-        except decode.DecodeError:
-            return  # said in other words when it is decoded in earnest
-        problems = [
-            f"{_typed_path(body, path, self.endpoint.node)}: field not declared in schema" for path in decoder.unknown
-        ]
+        """An applied object that does not fit its schema, in the words of structured-merge-diff. Raises 500, as there."""
+        problems = typed.problems(body, self.endpoint.node)
         if not problems:
             return
         info, endpoint = self.request.info, self.endpoint
         what = f"{info.namespace}/{info.name}; {endpoint.resource.group}/{endpoint.version}, Kind={endpoint.kind}"
         shown = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {one}" for one in problems)
-        raise StatusError(500, "", f"failed to create typed patch object ({what}): {shown}")
+        raise errors.go_error(f"failed to create typed patch object ({what}): {shown}")
 
 
 def _converter_error(why: str) -> str:
@@ -331,26 +335,6 @@ def _converter_error(why: str) -> str:
     kind = "slice" if wanted.startswith("[]") else "map" if wanted.startswith("map[") else "struct"
     given = {"object": "map", "array": "slice"}.get(source, source)
     return f"cannot restore {kind} from: {given}"
-
-
-def _typed_path(body: Obj, path: str, node: Node) -> str:
-    """ "spec.containers[0].imagee" as .spec.containers[name="c"].imagee."""
-    from kuartui.embedded.meta import fieldset
-
-    shown, here, value = "", node, body
-    place: Any = value
-    for part in re.findall(r"[^.\[\]]+|\[[^\]]*\]", path):
-        inside = part.strip("[]")
-        if part.startswith("[") and isinstance(place, list):
-            place = place[int(inside)]
-            key = fieldset.element_key(place, here) if here.list_type in ("map", "set") else None
-            shown += fieldset.show((key,)) if key else part
-            here = here.items
-        else:
-            shown += f".{inside}"
-            place = place.get(inside) if isinstance(place, dict) else None
-            here = here.field(inside) or Node({})
-    return shown
 
 
 def options_body(request: Request) -> Obj:

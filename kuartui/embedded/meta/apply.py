@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from kuartui.embedded.meta import fieldset
 from kuartui.embedded.meta.errors import StatusError, apply_conflict
 from kuartui.embedded.meta.fieldset import CONTAINER, Fields, Path
@@ -167,8 +169,8 @@ def apply(
     merged: Obj = _merge(live or {}, _without(patch, reset), node)
     dropped = (mine.fields if mine else frozenset()) - frozenset(wanted)
     held: set[Path] = {path for entry in others for path in entry.fields} | set(wanted)
-    for path in sorted(dropped, key=len, reverse=True):
-        if not any(other[: len(path)] == path for other in held):
+    for path in sorted(dropped, key=len):  # an element goes as a whole, before its fields
+        if not _is_key(path) and not any(other[: len(path)] == path for other in held):
             _remove(merged, path, node)
     still = fieldset.values(merged, node, whole=True)
     others = [replace(entry, fields=frozenset(p for p in entry.fields if p in still), raw=None) for entry in others]
@@ -176,6 +178,12 @@ def apply(
     stamp = mine.time if mine and mine.fields == owned and not differs and not dropped else now
     write(merged, [*others, Entry(manager, owned, stamp)])
     return merged
+
+
+def _is_key(path: Path) -> bool:
+    """Whether a field is what its element of a list is known by: it goes with the element only."""
+    inside = len(path) > 1 and path[-2].startswith("k:") and path[-1].startswith("f:")
+    return inside and path[-1][2:] in orjson.loads(path[-2][2:])
 
 
 def _conflict(clashes: list[tuple[Entry, list[Path]]]) -> StatusError:

@@ -1,0 +1,186 @@
+"""Server-side apply: who owns what, what is merged, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kuartui.embedded.meta import apply, fieldset, typed
+from kuartui.embedded.meta.apply import APPLY, UPDATE, Manager
+from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.schema import for_kind
+
+MAP = for_kind("", "v1", "ConfigMap")
+POD = for_kind("", "v1", "Pod")
+SERVICE = for_kind("", "v1", "Service")
+assert MAP is not None
+assert POD is not None
+assert SERVICE is not None
+
+ANN, BOB = Manager("ann", APPLY, "v1"), Manager("bob", APPLY, "v1")
+WRITER = Manager("writer", UPDATE, "v1")
+EARLY, LATE = "2030-01-01T00:00:00Z", "2030-01-01T00:01:00Z"
+
+DATA = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["1", "2"]), max_size=4)
+
+
+def config_map(data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": data}
+
+
+def pod(*containers: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": list(containers)}}
+
+
+def owners(obj: dict[str, Any]) -> dict[str, set[str]]:
+    return {entry.manager.name: {fieldset.show(path) for path in entry.fields} for entry in apply.read(obj)}
+
+
+def applied(live: dict[str, Any] | None, data: dict[str, str], who: Manager, **options: Any) -> dict[str, Any]:
+    assert MAP is not None
+    return apply.apply(live, config_map(data), MAP, who, EARLY, **options)
+
+
+@given(DATA, DATA)
+def test_the_last_word_of_the_only_manager_is_what_there_is(first: dict[str, str], second: dict[str, str]) -> None:
+    once = applied(None, first, ANN)
+    twice = applied(once, second, ANN)
+    assert twice.get("data", {}) == second
+    assert owners(twice)["ann"] == ({f".data.{key}" for key in second} or {".data"})
+
+
+@given(DATA, DATA)
+def test_applying_the_same_again_changes_nothing(first: dict[str, str], second: dict[str, str]) -> None:
+    live = applied(applied(None, first, ANN), second, BOB, force=True)
+    assert MAP is not None
+    assert apply.apply(live, config_map(second), MAP, BOB, LATE) == live
+
+
+@given(DATA, DATA)
+def test_a_conflict_is_a_field_of_another_with_another_value(first: dict[str, str], second: dict[str, str]) -> None:
+    live = applied(None, first, ANN)
+    before = orjson.dumps(live)
+    clashing = {key for key in first.keys() & second.keys() if first[key] != second[key]}
+    if clashing:
+        with pytest.raises(StatusError) as caught:
+            applied(live, second, BOB)
+        assert caught.value.code == 409
+        assert {cause["field"] for cause in caught.value.details["causes"]} == {f".data.{key}" for key in clashing}
+    else:
+        assert applied(live, second, BOB).get("data", {}) == first | second
+    assert orjson.dumps(live) == before
+
+
+@given(DATA, DATA)
+def test_force_takes_what_clashes_and_leaves_the_rest(first: dict[str, str], second: dict[str, str]) -> None:
+    both = applied(applied(None, first, ANN), second, BOB, force=True)
+    assert both.get("data", {}) == first | second
+    lost = {f".data.{key}" for key in first.keys() & second.keys() if first[key] != second[key]}
+    assert not lost & owners(both).get("ann", set())
+
+
+@given(DATA, DATA, DATA)
+def test_fields_of_several_stay_until_the_last_lets_go(a: dict[str, str], b: dict[str, str], c: dict[str, str]) -> None:
+    live = applied(applied(None, a, ANN), b, BOB, force=True)
+    after = applied(live, c, ANN, force=True)
+    assert after.get("data", {}) == b | c
+
+
+@given(DATA, DATA)
+def test_an_update_owns_what_it_changes(first: dict[str, str], second: dict[str, str]) -> None:
+    assert MAP is not None
+    live = applied(None, first, ANN)
+    new = config_map(second) | {"metadata": live["metadata"]}
+    apply.track(live, new, MAP, WRITER, LATE)
+    changed = {f".data.{key}" for key, value in second.items() if first.get(key) != value}
+    assert changed <= owners(new).get("writer", set())
+    assert not changed & owners(new).get("ann", set())
+
+
+def test_elements_of_keyed_lists_have_owners_of_their_own() -> None:
+    assert POD is not None
+    live = apply.apply(None, pod({"name": "a", "image": "a:1"}), POD, ANN, EARLY)
+    live = apply.apply(live, pod({"name": "b", "image": "b:1"}), POD, BOB, EARLY)
+    assert [item["name"] for item in live["spec"]["containers"]] == ["a", "b"]
+    live = apply.apply(live, pod(), POD, ANN, LATE)
+    assert live["spec"]["containers"] == [{"name": "b", "image": "b:1"}]
+
+
+def test_what_was_there_before_the_first_apply_belongs_to_somebody() -> None:
+    with pytest.raises(StatusError) as caught:
+        applied(config_map({"a": "1"}), {"a": "2"}, ANN)
+    assert caught.value.message == (
+        'Apply failed with 1 conflict: conflict with "before-first-apply" using v1: .data.a'
+    )
+
+
+def test_several_conflicts_are_listed_by_manager() -> None:
+    live = applied(None, {"a": "1", "b": "1"}, ANN)
+    with pytest.raises(StatusError) as caught:
+        applied(live, {"a": "2", "b": "2"}, BOB)
+    assert caught.value.message == 'Apply failed with 2 conflicts: conflicts with "ann":\n- .data.a\n- .data.b'
+
+
+@given(st.lists(st.lists(st.sampled_from(["f:a", "f:b", 'k:{"name":"c"}', 'v:"x"']), min_size=1, max_size=4)))
+def test_field_sets_survive_being_stored(paths: list[list[str]]) -> None:
+    fields = frozenset(map(tuple, paths))
+    assert fieldset.from_fields_v1(fieldset.to_fields_v1(fields)) == fields
+
+
+# Types
+
+
+@pytest.mark.parametrize(
+    ("obj", "problem"),
+    [
+        (
+            {"metadata": {"labels": {"a": 1}}},
+            ".metadata.labels.a: expected string, got &value.valueUnstructured{Value:1}",
+        ),
+        ({"metadata": {"labels": ["a"]}}, ".metadata.labels: expected map, got &{[a]}"),
+        ({"spec": {"containers": {"name": "c"}}}, ".spec.containers: expected list, got &{map[name:c]}"),
+        ({"spec": {"hostNetwork": "yes"}}, ".spec.hostNetwork: expected boolean, got &{yes}"),
+        (
+            {"spec": {"activeDeadlineSeconds": "5"}},
+            ".spec.activeDeadlineSeconds: expected numeric (int or float), got string",
+        ),
+        (
+            {"spec": {"containers": [{"name": "c"}, {"name": "c"}]}},
+            '.spec.containers: duplicate entries for key [name="c"]',
+        ),
+        (
+            {"spec": {"containers": ["c"]}},
+            ".spec.containers: element 0: associative list with keys may not have non-map elements",
+        ),
+        (
+            {"spec": {"containers": [{"name": "c", "args": [1]}]}},
+            '.spec.containers[name="c"].args[0]: expected string, got &value.valueUnstructured{Value:1}',
+        ),
+        (
+            {"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": []}}}]}},
+            '.spec.containers[name="c"].resources.limits.cpu: expected any scalar, got &{[]}',
+        ),
+        ({"spec": {"containerz": []}}, ".spec.containerz: field not declared in schema"),
+        ({"specs": 1}, ".specs: field not declared in schema"),
+    ],
+)
+def test_values_of_other_types_are_told_with_their_place(obj: dict[str, Any], problem: str) -> None:
+    assert POD is not None
+    assert typed.problems({"apiVersion": "v1", "kind": "Pod", **obj}, POD) == [problem]
+
+
+def test_keys_of_two_fields() -> None:
+    assert SERVICE is not None
+    ports = [{"port": 80, "name": "a"}, {"port": 80, "name": "b"}, {"port": 80, "protocol": "UDP"}]
+    assert typed.problems({"spec": {"ports": ports}}, SERVICE) == [
+        '.spec.ports: duplicate entries for key [port=80,protocol="TCP"]'
+    ]
+
+
+def test_a_null_is_of_any_type() -> None:
+    assert POD is not None
+    assert typed.problems({"metadata": None, "spec": {"containers": None, "hostNetwork": None}}, POD) == []
