@@ -36,6 +36,8 @@ class Registrar(Controller):
 
     def __init__(self, client: Client, resources: Resources, prepare: Callable[[str], None]) -> None:
         super().__init__(client)
+        # these controllers run in the API server's own process
+        self.client = client.as_user("system:apiserver", "system:masters", manager="kube-apiserver")
         self._resources, self._prepare = resources, prepare
         self._prepared: set[str] = set()
         self._served: dict[str, Obj] = {}
