@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.api import bodies, negotiate, objects, reading, watching
+from kuartui.embedded.api import bodies, health, negotiate, objects, reading, watching
 from kuartui.embedded.api.discovery import VERSION, Discovery
 from kuartui.embedded.api.openapi import OpenApi
-from kuartui.embedded.api.request import Info, Request, Response, User, json_response, parse_info, text_response
+from kuartui.embedded.api.request import Info, Request, Response, User, parse_info
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write
 from kuartui.embedded.auth.authentication import Authenticator, impersonate
@@ -57,6 +57,8 @@ class Dispatcher:
         if special is not None:
             return special
         if info.subresource and endpoint.subresource(info.subresource) is None:
+            if endpoint.custom:
+                raise errors.not_found(endpoint.resource.name, info.name)
             raise errors.path_not_found()
         return await self._verb(request, endpoint)
 
@@ -104,13 +106,9 @@ class Dispatcher:
             return self.openapi.answer(request)
         if path == "/version":
             return Response(200, orjson.dumps(VERSION, option=orjson.OPT_INDENT_2))
-        if path in ("/healthz", "/livez", "/readyz") or path.startswith(("/healthz/", "/livez/", "/readyz/")):
-            return text_response(_health(path, "verbose" in request.query))
         if path == "/":
-            return json_response(
-                {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
-            )
-        found = self.discovery.answer(request)
+            return health.index(self.rest.resources, self.paths)
+        found = health.answer(request) or self.discovery.answer(request)
         if found is not None:
             return found
         raise errors.page_not_found()
@@ -232,11 +230,3 @@ def deleted(endpoint: Endpoint, obj: Obj) -> Obj:
     if resource.group:
         details["group"] = resource.group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-
-def _health(path: str, verbose: bool) -> str:
-    if not verbose:
-        return "ok"
-    name = path.strip("/").partition("/")[0]
-    checks = ("ping", "log", "etcd", "poststarthook/start-apiserver-admission-initializer", "informer-sync")
-    return "".join(f"[+]{check} ok\n" for check in checks) + f"{name} check passed\n"

@@ -14,7 +14,7 @@ from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.conditions import new_condition, put
 from kuartui.embedded.crd.strategy import CustomStrategy
-from kuartui.embedded.crd.versions import priority
+from kuartui.embedded.crd.versions import priority, schema_of
 from kuartui.embedded.kinds.base import Resource
 from kuartui.embedded.kinds.customresourcedefinition import APPROVAL, CLEANUP, is_protected
 from kuartui.embedded.meta import schema
@@ -211,7 +211,9 @@ def endpoints(crd: Obj) -> Iterable[Endpoint]:
             entry["categories"] = list(resource.categories)
         if subresources:
             entry["subresources"] = subresources
-        raw = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
+        raw = schema_of(version) or {"type": "object"}
+        # metadata is ObjectMeta, whatever a schema says of the name
+        raw = {**raw, "properties": {**(raw.get("properties") or {}), "metadata": {"type": "object"}}}
         yield Endpoint(resource, version["name"], entry, schema.Node(raw), CustomStrategy(crd, version), custom=True)
 
 

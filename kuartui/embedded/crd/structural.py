@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from kuartui.embedded.meta import decode
-from kuartui.embedded.meta.schema import Node
+from kuartui.embedded.meta.schema import OBJECT_META, Node, definition
 
 Obj = dict[str, Any]
 
@@ -31,11 +31,9 @@ class Decoder:
         result: Obj = {}
         for key, item in value.items():
             if key == "metadata":
-                inner = node.field("metadata") or Node({})
                 typed = decode.Decoder()
-                result[key] = typed.decode({"metadata": item}, Node({"properties": {"metadata": inner.raw}}), kind)[
-                    "metadata"
-                ]
+                read = typed.decode({key: item}, Node({"properties": {key: definition(OBJECT_META).raw}}), kind)
+                result[key] = read[key]
                 self.unknown += [f"metadata.{path.removeprefix('metadata.')}" for path in typed.unknown]
             elif key in TOP:
                 result[key] = item

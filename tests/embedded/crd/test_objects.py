@@ -303,3 +303,26 @@ async def test_they_outlive_the_server(world: World) -> None:
     assert (await again.json("GET", f"{GADGETS}/one"))["spec"] == {"a": "x"}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_metadata_is_object_meta(world: World) -> None:
+    named = {"type": "object", "properties": {"name": {**TEXT, "maxLength": 5}}}
+    whole = {"type": "object", "properties": {"metadata": named, "spec": KEEP}}
+    await world.define(None, version("v1", whole=whole, storage=True))
+    body = gadget("one")
+    body["metadata"] |= {"labels": {"a": "b"}, "finalizers": ["x.example.com/a"], "colour": "red"}
+    strict = await world.json("POST", f"{GADGETS}?fieldValidation=Strict", body, code=400)
+    assert strict["message"].endswith('strict decoding error: unknown field "metadata.colour"')
+    made = await world.json("POST", GADGETS, body)
+    assert made["metadata"]["labels"] == {"a": "b"}
+    owned = made["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]
+    assert owned["f:finalizers"] == {".": {}, 'v:"x.example.com/a"': {}}
+    assert await world.invalid("much-too-long") == ["metadata.name: Too long: may not be more than 5 bytes"]
+
+
+async def test_subresources_that_are_not_there(world: World) -> None:
+    await world.define()
+    await world.make()
+    for part in ("status", "scale"):
+        found = await world.json("GET", f"{GADGETS}/one/{part}", code=404)
+        assert found["message"] == 'gadgets.shop.example.com "one" not found'

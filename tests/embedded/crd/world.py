@@ -32,7 +32,8 @@ class World(Server):
         self._scales = Scales(self.rest, self.dispatcher.write)
 
     async def _nothing_special(self, request: Request, endpoint: Endpoint) -> Response | None:
-        return await self._scales.answer(request, endpoint) if request.info.subresource == "scale" else None
+        scaled = request.info.subresource == "scale" and endpoint.subresource("scale") is not None
+        return await self._scales.answer(request, endpoint) if scaled else None
 
     async def settle(self) -> None:
         """Let the controller do what is to do now."""
