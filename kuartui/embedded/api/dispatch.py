@@ -107,7 +107,7 @@ class Dispatcher:
         if path == "/version":
             return Response(200, orjson.dumps(VERSION, option=orjson.OPT_INDENT_2))
         if path == "/":
-            return health.index(self.rest.resources, self.paths)
+            return health.index(self.rest.resources)
         found = health.answer(request) or self.discovery.answer(request)
         if found is not None:
             return found

@@ -1,7 +1,6 @@
 """OpenAPI v3, as far as clients need it: kubectl explain, apply, diff, edit.
 
-Documents are built when first asked for and kept as bytes. Descriptions are not ours: they are read from the
-`kubernetes` package when it is installed (its models' docstrings are the API's), and left out when it is not.
+Documents are built when first asked for and kept as bytes. Descriptions are the API's own, shipped as data.
 """
 
 from __future__ import annotations

@@ -75,6 +75,7 @@ def page(rest: Rest, endpoint: Endpoint, request: Request) -> tuple[list[Stored]
     """The selected objects (those of one page) and the list's metadata. Raises 400, 410, 504."""
     chosen = selection(request, endpoint)
     limit = number(request, "limit")
+    number(request, "timeoutSeconds")  # lists are never long in coming, but it must be a number
     token = request.param("continue")
     after: tuple[str, str] | None = None
     if token:
