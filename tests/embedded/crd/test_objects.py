@@ -326,3 +326,34 @@ async def test_subresources_that_are_not_there(world: World) -> None:
     for part in ("status", "scale"):
         found = await world.json("GET", f"{GADGETS}/one/{part}", code=404)
         assert found["message"] == 'gadgets.shop.example.com "one" not found'
+
+
+async def test_a_storage_migration(world: World) -> None:
+    await world.define(None, version("v1", fields(a=TEXT), storage=True), version("v2", fields(a=TEXT, b=TEXT)))
+    await world.make(spec={"a": "x"})
+    versions = [version("v1", fields(a=TEXT)), version("v2", fields(a=TEXT, b=TEXT), storage=True)]
+    await world.json("PATCH", f"{CRDS}/{NAME}", {"spec": {"versions": versions}}, content_type=MERGE)
+    newer = GADGETS.replace("/v1/", "/v2/")
+    labelled = {"metadata": {"labels": {"moved": "yes"}}}
+    moved = await world.json("PATCH", f"{newer}/one", labelled, content_type=MERGE)
+    assert (moved["apiVersion"], moved["metadata"]["generation"]) == ("shop.example.com/v2", 1)
+    only = {"spec": {"versions": versions[1:]}}
+    await world.json("PATCH", f"{CRDS}/{NAME}", only, code=422, content_type=MERGE)
+    done = {"status": {"storedVersions": ["v2"]}}
+    await world.json("PATCH", f"{CRDS}/{NAME}/status", done, content_type=MERGE)
+    await world.json("PATCH", f"{CRDS}/{NAME}", only, content_type=MERGE)
+    await world.settle()
+    assert (await world.ask("GET", GADGETS)).status == 404
+    assert (await world.json("GET", f"{newer}/one"))["spec"] == {"a": "x"}
+
+
+async def test_each_version_is_judged_by_its_own_schema(world: World) -> None:
+    await world.define(
+        None, version("v1", fields(size={**WHOLE, "maximum": 3}), storage=True), version("v2", fields(size=WHOLE))
+    )
+    body = gadget("big", spec={"size": 9}) | {"apiVersion": "shop.example.com/v2"}
+    await world.json("POST", GADGETS.replace("/v1/", "/v2/"), body)
+    assert (await world.json("GET", f"{GADGETS}/big"))["spec"] == {"size": 9}
+    assert await world.invalid(spec={"size": 9}) == [
+        "spec.size: Invalid value: 9: spec.size in body should be less than or equal to 3"
+    ]
