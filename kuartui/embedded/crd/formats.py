@@ -54,8 +54,7 @@ def unrecognized(schema: Any) -> Iterator[str]:
 
 
 def _matches(pattern: str) -> Check:
-    found = re.compile(pattern)
-    return lambda value: found.fullmatch(value) is not None
+    return lambda value: re.fullmatch(pattern, value) is not None  # compiled, and kept, when first needed
 
 
 def _is_uri(value: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from kuartui.embedded import data
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.conditions import new_condition
+from kuartui.embedded.crd.names import APPROVAL
 from kuartui.embedded.kinds.base import strategy
 from kuartui.embedded.meta import random
 from kuartui.embedded.meta.time import format_time
@@ -34,7 +35,7 @@ def _established(crd: Obj, client: Client) -> Obj:
     strategy(CRDS).default(crd)
     now = client.clock.now()
     made: Obj = {"uid": random.uid(), "creationTimestamp": format_time(now), "generation": 1}
-    approved = "approved in " + crd["metadata"]["annotations"]["api-approved.kubernetes.io"]
+    approved = "approved in " + crd["metadata"]["annotations"][APPROVAL]
     conditions = [
         new_condition("NamesAccepted", "True", "NoConflicts", "no conflicts found", now),
         new_condition("Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now),

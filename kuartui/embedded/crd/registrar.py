@@ -13,10 +13,10 @@ from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.conditions import new_condition, put
+from kuartui.embedded.crd.names import APPROVAL, CLEANUP, is_protected
 from kuartui.embedded.crd.strategy import CustomStrategy
 from kuartui.embedded.crd.versions import priority, schema_of
 from kuartui.embedded.kinds.base import Resource
-from kuartui.embedded.kinds.customresourcedefinition import APPROVAL, CLEANUP, is_protected
 from kuartui.embedded.meta import schema
 from kuartui.embedded.meta.gofmt import quote as go_quote
 from kuartui.embedded.store import Event, EventType

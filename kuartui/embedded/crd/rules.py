@@ -32,11 +32,6 @@ _BLOCKING = ("Required value", "Unsupported value", "Too long", "Too many")
 _OLD = re.compile(r"(?<![\w.])oldSelf\b")
 
 
-def has_rules(schema: bytes) -> bool:
-    """Whether a schema (as JSON) has rules anywhere."""
-    return b'"x-kubernetes-validations"' in schema
-
-
 def has_rules_in(schema: Any) -> bool:
     """Whether a schema has rules anywhere."""
     if not isinstance(schema, dict):

@@ -10,9 +10,8 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.crd import embedded, paths, rules
+from kuartui.embedded.crd import paths
 from kuartui.embedded.crd.structural import fill_defaults, pruned
-from kuartui.embedded.crd.validation import list_errors, validate
 from kuartui.embedded.crd.versions import priority, schema_of
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext
 from kuartui.embedded.meta import fielderr
@@ -55,7 +54,7 @@ class CustomStrategy(Strategy):
         if version.get("deprecated"):
             self.deprecated = str(version.get("deprecationWarning") or deprecation(crd, version["name"]))
         raw = orjson.dumps(self._schema)
-        self._ruled = rules.has_rules(raw)
+        self._ruled = b'"x-kubernetes-validations"' in raw
         self._embeds = b'"x-kubernetes-embedded-resource":true' in raw
         self._columns = version.get("additionalPrinterColumns") or [AGE]
 
@@ -100,6 +99,9 @@ class CustomStrategy(Strategy):
         ]
 
     def _errors(self, new: Obj, old: Obj | None, *, status: bool = False) -> list[FieldError]:
+        from kuartui.embedded.crd import embedded, rules  # with the compiler of rules behind it: when needed
+        from kuartui.embedded.crd.validation import list_errors, validate
+
         found = validate(new, self._schema)
         if old is not None and found:
             # ratcheting: what was wrong before and is left alone may stay so

@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kuartui.embedded.crd.formats import unrecognized
-from kuartui.embedded.crd.schema_rules import schema_errors
-from kuartui.embedded.crd.selectable import selectable_errors
+from kuartui.embedded.crd.names import APPROVAL, CLEANUP, is_protected
 from kuartui.embedded.crd.versions import schema_of
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.meta import fielderr, names
 from kuartui.embedded.meta.fielderr import FieldError, Path
 
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
-APPROVAL = "api-approved.kubernetes.io"
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 SHARED = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
@@ -83,6 +79,8 @@ class CustomResourceDefinitions(Strategy):
 
 
 def _formats(obj: Obj) -> Iterator[str]:
+    from kuartui.embedded.crd.formats import unrecognized
+
     for version in (obj.get("spec") or {}).get("versions") or ():
         yield from unrecognized(schema_of(version))
 
@@ -106,11 +104,6 @@ def _errors(obj: Obj) -> Iterator[FieldError]:
         why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         yield fielderr.invalid(path / "preserveUnknownFields", True, why)
     yield from _stored(obj, spec)
-
-
-def is_protected(group: str) -> bool:
-    """Whether a group is the Kubernetes community's own."""
-    return f".{group}".endswith((".k8s.io", ".kubernetes.io"))
 
 
 def _approval(obj: Obj, spec: Obj) -> Iterator[FieldError]:
@@ -165,6 +158,9 @@ def _versions(spec: Obj, path: Path) -> Iterator[FieldError]:
 
 def _each(version: Obj, shared: dict[str, bool], path: Path, *, top: bool) -> Iterator[FieldError]:
     """The parts of a version; with `top` those that all versions share, else the others."""
+    from kuartui.embedded.crd.schema_rules import schema_errors  # with the compiler of rules behind it: when needed
+    from kuartui.embedded.crd.selectable import selectable_errors
+
     schema, subresources = schema_of(version), version.get("subresources") or {}
     if "openAPIV3Schema" in (version.get("schema") or {}) and shared["schema"] == top:
         place = path / "validation" if top else path / "schema"
