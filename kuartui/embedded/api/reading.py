@@ -79,6 +79,8 @@ def page(rest: Rest, endpoint: Endpoint, request: Request) -> tuple[list[Stored]
     token = request.param("continue")
     after: tuple[str, str] | None = None
     if token:
+        if request.param("resourceVersionMatch"):
+            check_version(rest, request)
         if request.param("resourceVersion") not in ("", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
         version, after = _decode_continue(token)
@@ -122,16 +124,9 @@ def _at(
 def check_version(rest: Rest, request: Request) -> int:
     """The revision to read at; 0 for the newest. Raises 400, 422, 504."""
     asked, match = request.param("resourceVersion"), request.param("resourceVersionMatch")
-    initial = request.param("sendInitialEvents")
-    problems = []
-    if match and match not in ("Exact", "NotOlderThan"):
-        problems.append(fielderr.not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
-    elif match and not asked and not initial:
-        text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-        problems.append(fielderr.forbidden("resourceVersionMatch", text))
-    elif match == "Exact" and asked == "0":
-        text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-        problems.append(fielderr.forbidden("resourceVersionMatch", text))
+    problems = _match_errors(request, asked, match) if match else []
+    if request.param("sendInitialEvents"):
+        problems.append(fielderr.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     if problems:
         raise errors.invalid(*_LIST_OPTIONS, "", problems)
     if not asked:
@@ -143,6 +138,21 @@ def check_version(rest: Rest, request: Request) -> int:
     if version > rest.store.revision:
         raise too_large(version, rest.store.revision)
     return version if match == "Exact" or (request.param("limit") and not match and version) else 0
+
+
+def _match_errors(request: Request, asked: str, match: str) -> list[fielderr.FieldError]:
+    """What is wrong with a resourceVersionMatch, as ValidateListOptions says it."""
+    path, found = "resourceVersionMatch", []
+    if not asked:
+        found.append(fielderr.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+    if request.param("continue"):
+        found.append(fielderr.forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
+    if match not in ("Exact", "NotOlderThan"):
+        found.append(fielderr.not_supported(path, match, ["Exact", "NotOlderThan", ""]))
+    if match == "Exact" and asked == "0":
+        text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        found.append(fielderr.forbidden(path, text))
+    return found
 
 
 def too_large(version: int, current: int) -> StatusError:
