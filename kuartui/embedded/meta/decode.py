@@ -181,7 +181,7 @@ class Decoder:
         if node.is_map and not node.properties:
             inner = _map_value(node)
             return {
-                key: self._value(item, inner, f"{path}[{key}]", struct, go, depth + 1)
+                key: self._value(item, inner, f"{path}.{key}", struct, go, depth + 1)
                 if item is not None
                 else _zero(inner)
                 for key, item in value.items()

@@ -280,3 +280,11 @@ async def test_formats_that_nobody_knows_are_told(world: World) -> None:
     spec = fields(a={**TEXT, "format": "colour"}, b={"type": "integer", "format": "int64"}, c={**TEXT, "format": "uri"})
     answer = await world.ask("POST", CRDS, crd(spec))
     assert [value for key, value in answer.headers if key == "Warning"] == ['unrecognized format "colour"']
+
+
+async def test_unknown_keywords_are_refused(world: World) -> None:
+    body = crd({"type": "object", "propertiez": {}})
+    found = await world.json("POST", f"{CRDS}?fieldValidation=Strict", body, code=400)
+    assert found["message"].endswith(
+        'strict decoding error: unknown field "spec.versions[0].schema.openAPIV3Schema.properties.spec.propertiez"'
+    )
