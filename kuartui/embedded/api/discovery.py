@@ -44,7 +44,7 @@ class Discovery:
     def answer(self, request: Request) -> Response | None:
         """The answer to a discovery path; None if it is not one."""
         parts = request.path.strip("/").split("/")
-        aggregated = "as=APIGroupDiscoveryList" in request.headers.get("accept", "")
+        aggregated = _wants_aggregated(request.headers.get("accept", ""))
         match parts:
             case ["api"]:
                 return self._aggregated(core=True) if aggregated else self._json("api", self._api)
@@ -131,6 +131,15 @@ class Discovery:
             "groupVersion": group_version,
             "resources": sorted(found, key=lambda r: str(r["name"])),
         }
+
+
+def _wants_aggregated(accept: str) -> bool:
+    """v2 only: v2beta1, which kubectl before 1.30 knows, is gone from the API."""
+    for clause in accept.split(","):
+        parameters = {part.strip() for part in clause.split(";")[1:]}
+        if {"v=v2", "as=APIGroupDiscoveryList"} <= parameters:
+            return True
+    return False
 
 
 def _classic(endpoint: Endpoint) -> Obj:

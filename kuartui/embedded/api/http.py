@@ -34,7 +34,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
+        elif scope["type"] in ("websocket", "spdy"):
             await self._connect(_request(scope, b""), scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from kuartui.embedded.api.streams import spdy
-from kuartui.embedded.api.streams.websocket import Disconnected, Duplex, WebSocket
+from kuartui.embedded.api.streams.websocket import Disconnected, Duplex
 from kuartui.embedded.network.stream import Stream
 
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
 V4 = "v4.channel.k8s.io"
-PROTOCOLS = (TUNNEL, V4)
 SPDY_PROTOCOL = "portforward.k8s.io"
+PROTOCOLS = (TUNNEL, V4, SPDY_PROTOCOL)
 
 Connect = Callable[[int], Awaitable[Stream]]
 """Opens a connection to a port of the pod. Raises OSError with the text for the client."""
@@ -137,7 +137,7 @@ class SpdySession:
                 stream.abort()
 
 
-async def serve_channels(socket: WebSocket, ports: list[int], connect: Connect) -> None:
+async def serve_channels(socket: Duplex, ports: list[int], connect: Connect) -> None:
     """The older form: channel 2n carries the data of the n-th port, 2n+1 its errors."""
     for index, port in enumerate(ports):
         number = port.to_bytes(2, "little")
@@ -161,7 +161,7 @@ async def serve_channels(socket: WebSocket, ports: list[int], connect: Connect) 
 
 
 async def _channel(
-    socket: WebSocket, index: int, port: int, incoming: asyncio.Queue[bytes | None], connect: Connect
+    socket: Duplex, index: int, port: int, incoming: asyncio.Queue[bytes | None], connect: Connect
 ) -> None:
     try:
         stream = await connect(port)

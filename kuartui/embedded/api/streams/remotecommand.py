@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kuartui.embedded.api.streams.websocket import INTERNAL_ERROR, Disconnected, WebSocket
+from kuartui.embedded.api.streams.websocket import INTERNAL_ERROR, Disconnected, Duplex
 
 if TYPE_CHECKING:
     from kuartui.embedded.node.runtime import ExecIO
@@ -33,7 +33,7 @@ class CommandFailed(Exception):
     """It could not be done; the client gets the text as an internal error."""
 
 
-async def serve(socket: WebSocket, protocol: str, run: Run, *, stdin: bool, stderr: bool, tty: bool) -> None:
+async def serve(socket: Duplex, protocol: str, run: Run, *, stdin: bool, stderr: bool, tty: bool) -> None:
     """Run a command for the client of an accepted WebSocket, and tell it how that ended."""
     from kuartui.embedded.node.runtime import ExecIO
 
@@ -98,14 +98,14 @@ def failure(message: str) -> Obj:
     }
 
 
-async def _send(socket: WebSocket, channel: int, data: bytes) -> None:
+async def _send(socket: Duplex, channel: int, data: bytes) -> None:
     await socket.send(bytes((channel,)) + data)
 
 
 class _Incoming:
     """What the client sends, sorted into channels."""
 
-    def __init__(self, socket: WebSocket, protocol: str) -> None:
+    def __init__(self, socket: Duplex, protocol: str) -> None:
         self._socket = socket
         self._closes = protocol == V5
         self._input: asyncio.Queue[bytes | None] = asyncio.Queue(64)

@@ -28,11 +28,31 @@ class Duplex(Protocol):
         """Raises Disconnected when the peer is gone."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self, code: int = NORMAL, reason: str = "") -> None: ...
+
+
+class StreamSocket(Duplex, Protocol):
+    """A client's wish for a stream, to be accepted or refused."""
+
+    @property
+    def protocols(self) -> list[str]:
+        """What the client speaks, what it likes best first."""
+        ...
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether this is a bare connection that speaks SPDY, not a WebSocket."""
+        ...
+
+    async def accept(self, protocol: str) -> None: ...
+
+    async def refuse(self, response: Response) -> None: ...
 
 
 class WebSocket:
     """The server's side of one WebSocket; its messages are bytes."""
+
+    upgraded = False
 
     def __init__(self, protocols: list[str], receive: Receive, send: Send) -> None:
         self.protocols = protocols

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kuartui.embedded.api.request import Request, Response, json_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest
-from kuartui.embedded.api.streams.websocket import WebSocket
+from kuartui.embedded.api.streams.websocket import StreamSocket, WebSocket
 from kuartui.embedded.api.subresources.eviction import Evictions
 from kuartui.embedded.api.subresources.pods import PodSubresources
 from kuartui.embedded.api.subresources.proxy import Proxies
@@ -94,8 +94,10 @@ class Subresources:
         return await serve(request, endpoint) if serve is not None else None
 
     async def connect(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a WebSocket: exec, attach or port-forward."""
-        socket = WebSocket(list(scope.get("subprotocols") or ()), receive, send)
+        """Serve a WebSocket or a SPDY connection: exec, attach or port-forward."""
+        socket: StreamSocket = scope.get("connection") or WebSocket(
+            list(scope.get("subprotocols") or ()), receive, send
+        )
         try:
             self._dispatcher.admit(request)
             info = request.info

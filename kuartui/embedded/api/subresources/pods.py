@@ -14,8 +14,9 @@ from kuartui.embedded.api.binding import bind
 from kuartui.embedded.api.request import Request, Response, json_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write
-from kuartui.embedded.api.streams import portforward, remotecommand
-from kuartui.embedded.api.streams.websocket import WebSocket
+from kuartui.embedded.api.streams import portforward, remotecommand, spdy_channels
+from kuartui.embedded.api.streams.remotecommand import ERROR, STDERR, STDIN, STDOUT
+from kuartui.embedded.api.streams.websocket import Duplex, StreamSocket
 from kuartui.embedded.meta import errors, fielderr, schema
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.time import parse_time
@@ -116,26 +117,29 @@ class PodSubresources:
             raise errors.invalid("", "PodExecOptions", "", [fielderr.required("command")])
         return pod, container
 
-    async def stream(self, request: Request, endpoint: Endpoint, socket: WebSocket) -> None:
-        """Serve the WebSocket of an admitted request. Raises StatusError before it is accepted."""
+    async def stream(self, request: Request, endpoint: Endpoint, socket: StreamSocket) -> None:
+        """Serve the stream of an admitted request. Raises StatusError before it is accepted."""
         pod, container = self.target(request, endpoint)
         kind = request.info.subresource
         known = portforward.PROTOCOLS if kind == "portforward" else remotecommand.PROTOCOLS
+        if socket.upgraded and kind != "portforward":
+            known = spdy_channels.PROTOCOLS
         protocol = next((one for one in socket.protocols if one in known), "")
-        if not protocol:
+        if not protocol and socket.protocols:
             raise bad_request(f"unable to upgrade: none of the requested protocols {socket.protocols} is known")
         if kind == "portforward":
             await self._forward(request, pod, socket, protocol)
             return
         await socket.accept(protocol)
-        await remotecommand.serve(
-            socket,
-            protocol,
-            self._command(request, pod, container),
-            stdin=request.flag("stdin"),
-            stderr=request.flag("stderr"),
-            tty=request.flag("tty"),
-        )
+        stdin, stderr, tty = (request.flag(name) for name in ("stdin", "stderr", "tty"))
+        channels: Duplex = socket
+        if socket.upgraded:
+            asked = [(True, ERROR), (stdin, STDIN), (request.flag("stdout"), STDOUT), (stderr and not tty, STDERR)]
+            over_spdy = spdy_channels.SpdyChannels(socket)
+            await over_spdy.open({channel for wanted, channel in asked if wanted})
+            channels, protocol = over_spdy, remotecommand.V5  # half-closed streams are its closed channels
+        run = self._command(request, pod, container)
+        await remotecommand.serve(channels, protocol, run, stdin=stdin, stderr=stderr, tty=tty)
 
     def _command(self, request: Request, pod: Obj, container: str) -> remotecommand.Run:
         argv = request.query.get("command", [])
@@ -160,9 +164,9 @@ class PodSubresources:
 
         return run
 
-    async def _forward(self, request: Request, pod: Obj, socket: WebSocket, protocol: str) -> None:
+    async def _forward(self, request: Request, pod: Obj, socket: StreamSocket, protocol: str) -> None:
         connect = self.connector(pod)
-        if protocol == portforward.TUNNEL:
+        if protocol == portforward.TUNNEL or socket.upgraded:
             await socket.accept(protocol)
             await portforward.SpdySession(socket, connect).run()
             return
