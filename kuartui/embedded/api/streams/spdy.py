@@ -123,6 +123,8 @@ class Connection:
         self._buffer += data
         while len(self._buffer) >= 8:
             first, second = struct.unpack_from(">II", self._buffer)
+            if first >> 31 and (first >> 16) & 0x7FFF != VERSION:
+                raise SpdyError("unsupported version")
             length = second & 0xFFFFFF
             if len(self._buffer) < 8 + length:
                 return
@@ -130,8 +132,6 @@ class Connection:
             del self._buffer[: 8 + length]
             flags = second >> 24
             if first >> 31:
-                if (first >> 16) & 0x7FFF != VERSION:
-                    raise SpdyError("unsupported version")
                 frame = self._control(first & 0xFFFF, flags, payload)
                 if frame is not None:
                     yield frame
