@@ -95,7 +95,7 @@ class Resources:
 
     def remove_custom(self, group: str, plural: str) -> None:
         """Stop serving a CRD's resource."""
-        for key in [k for k in self._endpoints if k[0] == group and k[2] == plural]:
+        for key in [k for k, e in self._endpoints.items() if k[0] == group and k[2] == plural and e.custom]:
             del self._endpoints[key]
         self._groups[group] = [
             v for v in self._groups.get(group, []) if any(k[:2] == (group, v) for k in self._endpoints)

@@ -13,6 +13,7 @@ from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.conditions import new_condition, put
+from kuartui.embedded.crd.acceptance import accept, taken
 from kuartui.embedded.crd.names import APPROVAL, CLEANUP, is_protected
 from kuartui.embedded.crd.strategy import CustomStrategy
 from kuartui.embedded.crd.versions import priority, schema_of
@@ -39,6 +40,7 @@ class Registrar(Controller):
         # these controllers run in the API server's own process
         self.client = client.as_user("system:apiserver", "system:masters", manager="kube-apiserver")
         self._resources, self._prepare = resources, prepare
+        self._built_in = {(endpoint.resource.group, endpoint.version) for endpoint in resources}
         self._prepared: set[str] = set()
         self._served: dict[str, Obj] = {}
 
@@ -51,6 +53,9 @@ class Registrar(Controller):
         crd = event.obj.data
         if event.type is EventType.DELETED:
             self._unserve(name)
+            for other in self._others(name, crd["spec"]["group"]):
+                if not _is(other, "NamesAccepted"):
+                    self.enqueue("", other["metadata"]["name"])  # a name that it wants may be free now
         elif _is(crd, "Established") and self._served.get(name) != crd["spec"]:
             self._serve(crd)  # at once: whoever waited for the condition may come right now
         self.enqueue("", name)
@@ -74,18 +79,16 @@ class Registrar(Controller):
     async def _accept(self, crd: Obj) -> None:
         """Names that nobody else has in the group are accepted, and with them the CRD is established."""
         spec, old = crd["spec"], crd.get("status") or {}
-        wanted = spec["names"]
-        taken = self._conflict(crd["metadata"]["name"], spec["group"], wanted)
+        used = taken(self._others(crd["metadata"]["name"], spec["group"]))
+        names, refusal = accept(spec["names"], old.get("acceptedNames") or {}, *used)
         now = self.clock.now()
         conditions = old.get("conditions") or []
-        accepted = old.get("acceptedNames") or {"plural": "", "kind": ""}
-        if taken:
-            conditions = put(conditions, new_condition("NamesAccepted", "False", taken[0], taken[1], now))
+        if refusal:
+            conditions = put(conditions, new_condition("NamesAccepted", "False", *refusal, now))
             if not _is(crd, "Established"):
                 message = "not all names are accepted"
                 conditions = put(conditions, new_condition("Established", "False", "NotAccepted", message, now))
         else:
-            accepted = wanted
             message = "no conflicts found"
             conditions = put(conditions, new_condition("NamesAccepted", "True", "NoConflicts", message, now))
             message = "the initial names have been accepted"
@@ -93,33 +96,16 @@ class Registrar(Controller):
         approved = _approval(crd, now)
         if approved is not None:
             conditions = put(conditions, approved)
-        status = {**old, "acceptedNames": accepted, "conditions": conditions}
+        status = {**old, "acceptedNames": names, "conditions": conditions}
         if status != old:
             await self.client.update_status(CRDS, {**crd, "status": status})
 
-    def _conflict(self, name: str, group: str, wanted: Obj) -> tuple[str, str] | None:
-        kinds: dict[str, str] = {}
-        short: dict[str, str] = {}
-        for other in self.client.list(CRDS):
-            if other["metadata"]["name"] == name or other["spec"]["group"] != group:
-                continue
-            given = (other.get("status") or {}).get("acceptedNames") or {}
-            for key in (given.get("plural"), given.get("singular"), *(given.get("shortNames") or ())):
-                if key:
-                    short[key] = other["metadata"]["name"]
-            for key in (given.get("kind"), given.get("listKind")):
-                if key:
-                    kinds[key] = other["metadata"]["name"]
-        for field, reason in (("plural", "PluralConflict"), ("singular", "SingularConflict")):
-            if wanted.get(field) in short:
-                return reason, f'"{wanted[field]}" is already in use'
-        for text in wanted.get("shortNames") or ():
-            if text in short:
-                return "ShortNamesConflict", f'"{text}" is already in use'
-        for field, reason in (("kind", "KindConflict"), ("listKind", "ListKindConflict")):
-            if wanted.get(field) in kinds:
-                return reason, f'"{wanted[field]}" is already in use'
-        return None
+    def _others(self, name: str, group: str) -> list[Obj]:
+        return [
+            other
+            for other in self.client.list(CRDS)
+            if other["metadata"]["name"] != name and other["spec"]["group"] == group
+        ]
 
     # --- serving
 
@@ -130,7 +116,8 @@ class Registrar(Controller):
             self._prepared.add(name)
             self._prepare(name)
         for endpoint in endpoints(crd):
-            self._resources.add_custom(endpoint)
+            if (endpoint.resource.group, endpoint.version) not in self._built_in:  # those are served as ever
+                self._resources.add_custom(endpoint)
         self._served[name] = crd["spec"]
 
     def _unserve(self, name: str) -> None:

@@ -37,7 +37,42 @@ async def test_taken_names_are_not_accepted(world: World) -> None:
     found = await world.json("GET", f"{CRDS}/gidgets.shop.example.com")
     messages = {one["type"]: one["message"] for one in found["status"]["conditions"]}
     assert messages == {"NamesAccepted": '"gd" is already in use', "Established": "not all names are accepted"}
+    assert found["status"]["acceptedNames"] == {
+        "plural": "gidgets",
+        "singular": "gidget",
+        "kind": "Gidget",
+        "listKind": "GidgetList",
+    }
     assert (await world.ask("GET", GADGETS.replace("gadgets", "gidgets"))).status == 404
+    await world.json("DELETE", f"{CRDS}/{NAME}")
+    await world.settle()
+    assert (await world.ask("GET", GADGETS.replace("gadgets", "gidgets"))).status == 200
+
+
+async def test_new_names_of_an_established_definition(world: World) -> None:
+    await world.define(names={"shortNames": ["gd"]})
+    changed = {"spec": {"names": {"shortNames": ["gg"], "categories": ["toys"]}}}
+    await world.json("PATCH", f"{CRDS}/{NAME}", changed, content_type=MERGE)
+    await world.settle()
+    found = await world.json("GET", f"{CRDS}/{NAME}")
+    assert found["status"]["acceptedNames"]["shortNames"] == ["gg"]
+    listed = (await world.json("GET", "/apis/shop.example.com/v1"))["resources"][0]
+    assert (listed["shortNames"], listed["categories"]) == (["gg"], ["toys"])
+
+
+async def test_built_in_resources_are_not_overridden(world: World) -> None:
+    body = crd(group="networking.k8s.io", names={"plural": "ingresses", "kind": "Ingress"})
+    body["metadata"] = {
+        "name": "ingresses.networking.k8s.io",
+        "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+    }
+    await world.json("POST", CRDS, body)
+    await world.settle()
+    target = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
+    await world.json("POST", target, {"metadata": {"name": "x"}, "spec": {}}, code=422)
+    world.store.delete("customresourcedefinitions.apiextensions.k8s.io", "", "ingresses.networking.k8s.io")
+    await world.settle()
+    assert (await world.ask("GET", target)).status == 200
 
 
 @pytest.mark.parametrize(
