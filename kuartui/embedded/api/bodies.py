@@ -323,7 +323,7 @@ def _converter_error(why: str) -> str:
     """Strategic merge patches are converted, not decoded: runtime.DefaultUnstructuredConverter's words."""
     found = re.fullmatch(r"json: cannot unmarshal (\w+)(?: (\S+))? into Go struct field \S+ of type (.+)", why)
     if not found:
-        return why
+        return f"error decoding from json: {why}" if why.startswith("illegal base64") else why
     got, number, wanted = found.groups()
     source = {"number": "float64" if number and not number.lstrip("-").isdigit() else "int64"}.get(got, got)
     if wanted in ("bool", "string", "float64") or (wanted.startswith(("int", "uint")) and "." not in wanted):

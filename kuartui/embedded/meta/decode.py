@@ -130,9 +130,7 @@ class Decoder:
         if name == schema.QUANTITY:
             return _quantity(value)
         if name == schema.INT_OR_STRING:
-            if isinstance(value, bool) or not isinstance(value, int | str):
-                raise self._mismatch(value, struct, go, "intstr.IntOrString")
-            return value
+            return _int_or_string(value)
         if name in (schema.TIME, schema.MICRO_TIME):
             return _time(value)
         if name in (schema.FIELDS_V1, schema.RAW) or node.free:
@@ -255,6 +253,18 @@ def _go_package(node: Node) -> str:
         return "map[string]interface {}"
     parts = node.name.split(".")
     return f"{parts[-2]}.{parts[-1]}"
+
+
+def _int_or_string(value: Any) -> int | str:
+    """A type that decodes itself, and so does not know where it stands."""
+    integral = isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
+    if integral or isinstance(value, str):
+        number_or_text: int | str = value
+        return number_or_text
+    got = _GO_TYPES.get(type(value), "value")
+    if got == "number":
+        got = f"number {orjson.dumps(value).decode()}"
+    raise DecodeError(f"json: cannot unmarshal {got} into Go value of type int32")
 
 
 def _quantity(value: Any) -> str:

@@ -1,0 +1,83 @@
+"""OpenAPI and discovery: all that `kubectl explain` and `kubectl api-resources` walk through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.embedded.api.server import Server
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inside in value.values():
+            yield from references(inside)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from references(inside)
+
+
+async def documents(server: Server) -> list[tuple[str, dict[str, Any]]]:
+    index = (await server.json("GET", "/openapi/v3"))["paths"]
+    assert {"api/v1", "apis/apps/v1", "apis/batch/v1"} <= index.keys()
+    return [(path, await server.json("GET", entry["serverRelativeURL"])) for path, entry in index.items()]
+
+
+async def test_every_reference_leads_somewhere(server: Server) -> None:
+    for path, document in await documents(server):
+        schemas = document["components"]["schemas"]
+        for reference in references(document):
+            assert reference.removeprefix("#/components/schemas/") in schemas, path
+
+
+async def test_every_field_of_every_kind_can_be_explained(server: Server) -> None:
+    for path, document in await documents(server):
+        for name, schema in document["components"]["schemas"].items():
+            if "properties" in schema:
+                assert schema.get("description"), f"{path}: {name}"
+            for field, inside in schema.get("properties", {}).items():
+                place = f"{path}: {name}.{field}"
+                assert {"type", "$ref", "allOf", "oneOf"} & inside.keys() or not inside.keys() - {"description"}, place
+                if inside.get("type") == "array":
+                    assert inside["items"], place
+
+
+async def test_every_kind_that_is_served_has_a_schema(server: Server) -> None:
+    for path, document in await documents(server):
+        kinds = {
+            gvk["kind"]
+            for schema in document["components"]["schemas"].values()
+            for gvk in schema.get("x-kubernetes-group-version-kind", ())
+        }
+        for resource in (await server.json("GET", f"/{path}"))["resources"]:
+            if "/" not in resource["name"]:
+                assert resource["kind"] in kinds, f"{path}: {resource['name']}"
+
+
+async def test_a_field_with_few_values_says_what_they_mean(server: Server) -> None:
+    document = await server.json("GET", "/openapi/v3/api/v1")
+    field = document["components"]["schemas"]["io.k8s.api.core.v1.ServiceSpec"]["properties"]["type"]
+    assert field["enum"] == ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+    assert '\n\nPossible enum values:\n - `"ClusterIP"` means a service will only' in field["description"]
+
+
+async def test_the_dialects_of_discovery_tell_the_same(server: Server) -> None:
+    told: set[tuple[str, str, str]] = set()
+    for root in ("/api", "/apis"):
+        for group in (await server.json("GET", root, accept=AGGREGATED))["items"]:
+            name = group["metadata"].get("name", "")
+            for version in group["versions"]:
+                told |= {(name, version["version"], entry["resource"]) for entry in version["resources"]}
+    listed: set[tuple[str, str, str]] = set()
+    versions = ["/api/v1"]
+    for group in (await server.json("GET", "/apis"))["groups"]:
+        versions += [f"/apis/{version['groupVersion']}" for version in group["versions"]]
+    for path in versions:
+        answer = await server.json("GET", path)
+        group, _, version = answer["groupVersion"].rpartition("/")
+        listed |= {(group, version, entry["name"]) for entry in answer["resources"] if "/" not in entry["name"]}
+    assert told == listed
