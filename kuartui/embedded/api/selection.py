@@ -68,11 +68,11 @@ def selection(request: Request, endpoint: Endpoint) -> Selection:
 
 
 def _check(endpoint: Endpoint, terms: tuple[fields.Term, ...]) -> None:
-    """Kinds with selectable fields of their own refuse others in other words than those without."""
+    """Kinds with selectable fields of their own, and custom ones, refuse others in other words than the rest."""
     known = endpoint.strategy.fields({"metadata": {}})
     for field, _, _ in terms:
         if field in known or field in _ALWAYS:
             continue
-        if known:
+        if known or endpoint.custom:
             raise bad_request(f"field label not supported: {field}")
         raise bad_request(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
