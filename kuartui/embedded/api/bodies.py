@@ -23,8 +23,10 @@ from kuartui.embedded.meta import (
     protobuf,
     typed,
 )
+from kuartui.embedded.meta import patched as patched_text
 from kuartui.embedded.meta.apply import Manager
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.gofmt import go_print, quote
 from kuartui.embedded.meta.schema import Node, for_kind
 from kuartui.embedded.meta.time import format_time
 
@@ -259,14 +261,12 @@ class Patch:
 
     def _unprocessable(self, error: StatusError, patched: Obj) -> StatusError:
         """A patch whose result does not decode is the patch's fault: 422, with the patch in the message."""
-        from kuartui.embedded.meta.gofmt import go_print
-
         why = error.message.partition(": ")[2]
         if self.kind == STRATEGIC_PATCH:
             shown, why = go_print(self.body), _converter_error(why)
         else:
-            shown = orjson.dumps(patched).decode().replace("\\", "\\\\").replace('"', '\\"')
-        text = f' "" is invalid: patch: Invalid value: "{shown}": {why}'
+            shown = patched_text.show(patched, self.body, self.endpoint.node)
+        text = f' "" is invalid: patch: Invalid value: {quote(shown)}: {why}'
         cause = {"reason": "FieldValueInvalid", "message": text.partition("patch: ")[2], "field": "patch"}
         return StatusError(422, "Invalid", text, causes=[cause])
 
