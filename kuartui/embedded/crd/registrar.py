@@ -53,6 +53,7 @@ class Registrar(Controller):
         crd = event.obj.data
         if event.type is EventType.DELETED:
             self._unserve(name)
+            self.client.store.end_watches(name)
             for other in self._others(name, crd["spec"]["group"]):
                 if not _is(other, "NamesAccepted"):
                     self.enqueue("", other["metadata"]["name"])  # a name that it wants may be free now

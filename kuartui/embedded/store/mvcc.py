@@ -331,6 +331,11 @@ class Store:
         self._watches.setdefault(resource, []).append(watch)
         return watch
 
+    def end_watches(self, resource: str) -> None:
+        """Close all watches of a resource that is served no longer."""
+        for watch in list(self._watches.get(resource, ())):
+            watch.close()
+
     def listen(self, resource: str | None, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` inside each write of a resource (None: of all); it must be quick and not write itself.
 

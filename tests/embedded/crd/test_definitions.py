@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -285,6 +286,23 @@ async def test_the_end_of_a_crd_is_the_end_of_its_objects(world: World) -> None:
     assert (await world.ask("GET", f"{CRDS}/{NAME}")).status == 404
     assert (await world.ask("GET", GADGETS)).status == 404
     assert world.store.list(NAME) == []
+
+
+async def test_watches_end_with_the_crd(world: World) -> None:
+    await world.define()
+    await world.make()
+    response = await world.ask("GET", f"{GADGETS}?watch=true")
+    assert response.stream is not None
+    seen = [chunk async for chunk in _first(response.stream)]
+    await world.json("DELETE", f"{CRDS}/{NAME}")
+    await world.clock.advance(2)
+    rest = [chunk async for chunk in response.stream]
+    assert b"ADDED" in seen[0]
+    assert b"DELETED" in b"".join(rest)
+
+
+async def _first(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield await anext(stream)
 
 
 async def test_an_object_that_stays_keeps_its_crd(world: World) -> None:
