@@ -73,11 +73,14 @@ def prepare_metadata(endpoint: Endpoint, obj: Obj, namespace: str, now: datetime
 def carry_metadata(new: Obj, old: Obj) -> None:
     """What an update cannot change is taken from the old object (in place)."""
     metadata, before = new.setdefault("metadata", {}), old["metadata"]
-    for field in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+    for field in ("creationTimestamp", "generation"):
         if field in before:
             metadata[field] = before[field]
         else:
             metadata.pop(field, None)
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        if field in before:  # where not, setting it is an attempt to change it
+            metadata[field] = before[field]
     for field in ("uid", "name", "namespace", "generateName"):
         if field in before and not metadata.get(field):
             metadata[field] = before[field]
@@ -115,7 +118,11 @@ def validate_metadata(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
 
 
 def _validate_rest(metadata: Obj, path: fielderr.Path, endpoint: Endpoint) -> list[FieldError]:
-    errors = label_errors(metadata.get("labels"), path / "labels")
+    errors: list[FieldError] = []
+    if metadata.get("generation", 0) < 0:
+        why = "must be greater than or equal to 0"
+        errors.append(fielderr.invalid(path / "generation", metadata["generation"], why))
+    errors += label_errors(metadata.get("labels"), path / "labels")
     annotations = metadata.get("annotations") or {}
     for key in annotations:
         errors += [fielderr.invalid(path / "annotations", key, why) for why in names.qualified_name(key.lower())]

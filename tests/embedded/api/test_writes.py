@@ -238,3 +238,60 @@ async def test_unknown_resources_and_pages_are_not_found_each_in_its_way(server:
 async def test_a_method_that_is_not_there_is_not_allowed(server: Server) -> None:
     answer = await server.json("POST", "/api/v1/componentstatuses", {}, code=405)
     assert answer["reason"] == "MethodNotAllowed"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code", "message"),
+    [
+        ({"uid": "x"}, 422, 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "x": field is immutable'),
+        (
+            {"deletionTimestamp": "2030-01-01T00:00:00Z"},
+            422,
+            'ConfigMap "a" is invalid: metadata.deletionTimestamp: Invalid value: "2030-01-01T00:00:00Z": field is immutable',
+        ),
+        (
+            {"deletionGracePeriodSeconds": 5},
+            422,
+            'ConfigMap "a" is invalid: metadata.deletionGracePeriodSeconds: Invalid value: 5: field is immutable',
+        ),
+        ({"name": "b"}, 400, "the name of the object (b) does not match the name on the URL (a)"),
+        ({"name": None}, 400, "the name of the object (a based on URL) was undeterminable: name must be provided"),
+        (
+            {"namespace": "other"},
+            400,
+            "the namespace of the object (other) does not match the namespace on the request (default)",
+        ),
+    ],
+)
+async def test_a_patch_cannot_make_another_object_of_it(
+    server: Server, metadata: dict[str, Any], code: int, message: str
+) -> None:
+    await server.config_map("a")
+    patch = {"metadata": metadata}
+    answer = await server.json("PATCH", f"{MAPS}/a", patch, code=code, content_type="application/merge-patch+json")
+    assert answer["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (
+            "merge-patch",
+            "error decoding patch: json: cannot unmarshal string into Go value of type map[string]interface {}",
+        ),
+        ("strategic-merge-patch", "json: cannot unmarshal string into Go value of type map[string]interface {}"),
+        (
+            "json-patch",
+            "error decoding patch: json: cannot unmarshal string into Go value of type []handlers.jsonPatchOp",
+        ),
+    ],
+)
+async def test_a_patch_must_be_of_its_form(server: Server, kind: str, message: str) -> None:
+    await server.config_map("a")
+    answer = await server.json("PATCH", f"{MAPS}/a", "x", code=400, content_type=f"application/{kind}+json")
+    assert answer["message"] == message
+
+
+async def test_a_generation_is_never_negative(server: Server) -> None:
+    answer = await server.json("POST", MAPS, {"metadata": {"name": "a", "generation": -1}}, code=422)
+    assert answer["message"].endswith("metadata.generation: Invalid value: -1: must be greater than or equal to 0")
