@@ -221,6 +221,7 @@ class EmbeddedCluster:
         return self._host.folder(self.name) / "kubeconfig"
 
     async def up(self, report: Report = silent) -> None:
+        await asyncio.to_thread(self._host.start, report)
         report(Progress(f"starting cluster {self.name}", 2, 2))
         await asyncio.to_thread(self._host.call, "POST", "/clusters", self._spec, report)
 
