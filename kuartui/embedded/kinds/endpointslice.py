@@ -17,7 +17,7 @@ from kuartui.embedded.kinds.checks import (
     one_of,
     ordinary_ip,
 )
-from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, required, too_many
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid, required, too_many
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _MOST = 1000
@@ -74,6 +74,11 @@ class EndpointSlices(Strategy):
         ]
 
 
+def _of_family(address: str, kind: str, path: Path) -> list[FieldError]:
+    """An address of the slice's other family."""
+    return [] if (":" in address) == (kind == "IPv6") else [invalid(path, address, f"must be an {kind} address")]
+
+
 def _endpoint(endpoint: Obj, kind: str, path: Path) -> list[FieldError]:
     addresses = endpoint.get("addresses") or []
     errors: list[FieldError] = []
@@ -83,8 +88,8 @@ def _endpoint(endpoint: Obj, kind: str, path: Path) -> list[FieldError]:
         at = (path / "addresses").index(index)
         if kind == "FQDN":
             errors += dns_subdomain(address, at)
-        else:
-            errors += ip_address(address, at) or ordinary_ip(address, at)
+        elif kind in _ADDRESS_TYPES:  # those of an unknown type are nobody's to judge
+            errors += ip_address(address, at) or _of_family(address, kind, at) or ordinary_ip(address, at)
     if endpoint.get("nodeName") is not None:
         errors += dns_subdomain(endpoint["nodeName"], path / "nodeName")
     if endpoint.get("hostname") is not None:

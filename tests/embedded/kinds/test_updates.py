@@ -245,3 +245,37 @@ def test_a_template_generation_counts_changes_of_a_daemon_sets_template() -> Non
     assert same["metadata"]["annotations"][key] == "1"
     other, _ = changed(rules, old, {"spec": {"template": {"spec": {"hostname": "h"}}}})
     assert other["metadata"]["annotations"][key] == "2"
+
+
+@pytest.mark.parametrize(
+    ("resource", "status", "errors"),
+    [
+        (
+            "deployments.apps",
+            {"replicas": 2, "readyReplicas": 3, "availableReplicas": 4},
+            [
+                "status.readyReplicas: Invalid value: 3: cannot be greater than status.replicas",
+                "status.availableReplicas: Invalid value: 4: cannot be greater than status.replicas",
+                "status.availableReplicas: Invalid value: 4: cannot be greater than readyReplicas",
+            ],
+        ),
+        (
+            "statefulsets.apps",
+            {"replicas": 1, "availableReplicas": 1},
+            ["status.availableReplicas: Invalid value: 1: cannot be greater than status.readyReplicas"],
+        ),
+        (
+            "replicasets.apps",
+            {"replicas": 1, "fullyLabeledReplicas": 2},
+            ["status.fullyLabeledReplicas: Invalid value: 2: cannot be greater than status.replicas"],
+        ),
+        (
+            "daemonsets.apps",
+            {"numberReady": -1},
+            ["status.numberReady: Invalid value: -1: must be greater than or equal to 0"],
+        ),
+        ("replicationcontrollers", {"replicas": 2, "readyReplicas": 2, "availableReplicas": 1}, []),
+    ],
+)
+def test_the_numbers_of_a_status_must_fit_each_other(resource: str, status: Obj, errors: list[str]) -> None:
+    assert [str(error) for error in strategy(resource).validate_status_update({"status": status}, {})] == errors
