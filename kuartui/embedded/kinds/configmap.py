@@ -30,7 +30,7 @@ class ConfigMaps(Strategy):
             errors += [invalid(Path("binaryData").key(key), key, text) for text in names.config_map_key(key)]
         size = sum(len(value.encode()) for value in data.values()) + sum(_decoded(value) for value in binary.values())
         if size > MAX_BYTES:
-            errors.append(too_long("", MAX_BYTES))
+            errors.append(too_long("[]", MAX_BYTES))  # an empty path, as Go prints it
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:

@@ -279,3 +279,14 @@ def test_a_template_generation_counts_changes_of_a_daemon_sets_template() -> Non
 )
 def test_the_numbers_of_a_status_must_fit_each_other(resource: str, status: Obj, errors: list[str]) -> None:
     assert [str(error) for error in strategy(resource).validate_status_update({"status": status}, {})] == errors
+
+
+@pytest.mark.parametrize(
+    ("resource", "field", "place"), [("configmaps", "data", "[]"), ("secrets", "stringData", "data")]
+)
+def test_a_mebibyte_is_the_most(resource: str, field: str, place: str) -> None:
+    obj: Obj = {"metadata": {"name": "x"}, field: {"k": "x" * (1 << 20), "l": "x"}}
+    rules = strategy(resource)
+    rules.default(obj)
+    rules.prepare_create(obj, WriteContext())
+    assert [str(error) for error in rules.validate(obj)] == [f"{place}: Too long: may not be more than 1048576 bytes"]
