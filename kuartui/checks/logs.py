@@ -17,7 +17,7 @@ MAX_BYTES = 256 * 1024
 
 
 async def observe(spec: LogsSpec, world: World, _name: str) -> Evidence:
-    namespace, pod, container = await world.place(spec.from_)
+    namespace, pod, container = await world.place(spec.from_, ended=True)
     try:
         text = await world.api.logs(
             namespace,

@@ -38,8 +38,11 @@ class World:
     workspace: Path | None = None
     reviews: dict[Hashable, Review] = field(default_factory=dict)  # what `access` was told lately
 
-    async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:
-        """(namespace, pod, container) to run something in. NotThereError when there is no such running container."""
+    async def place(self, where: Place | Literal["pod"], *, ended: bool = False) -> tuple[str, str, str]:
+        """(namespace, pod, container) to run something in. NotThereError when there is no such running container.
+
+        With `ended`, a pod that succeeded will do where none is ready: one can still read what it wrote.
+        """
         if where == "pod":
             return SYSTEM_NAMESPACE, PROBE_POD, ""
         namespace = where.namespace or self.level.namespace
@@ -47,6 +50,8 @@ class World:
             return namespace, where.pod, where.container
         pods = await self.objects.all(ResourceQuery(kind="Pod", namespace=namespace, selector=where.selector))
         ready = [pod for pod in pods if _is_ready(pod)]
+        if not ready and ended:
+            ready = [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
         if not ready:
             raise NotThereError(f"no ready pod with {where.selector}")
         return namespace, str(ready[0]["metadata"]["name"]), where.container

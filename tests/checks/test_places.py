@@ -1,0 +1,28 @@
+"""Which pod a question means: a ready one, and for logs one that has done its work."""
+
+from __future__ import annotations
+
+import pytest
+
+from kuartui.checks.evidence import NotThereError
+from kuartui.game.spec import Place
+from tests.checks.fakes import world
+from tests.game.levels import LEVEL
+
+JOB = Place(selector="job-name=pack")
+
+
+async def test_a_pod_that_succeeded_can_be_read_and_not_be_run_in() -> None:
+    place, objects, _ = world(LEVEL)
+    objects.put("Pod", "broken", status={"phase": "Failed"})
+    objects.put("Pod", "packed", status={"phase": "Succeeded"})
+    assert (await place.place(JOB, ended=True))[1] == "packed"
+    with pytest.raises(NotThereError, match="no ready pod"):
+        await place.place(JOB)
+
+
+async def test_a_ready_pod_comes_first() -> None:
+    place, objects, _ = world(LEVEL)
+    objects.put("Pod", "packed", status={"phase": "Succeeded"})
+    objects.put("Pod", "at-work", status={"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})
+    assert (await place.place(JOB, ended=True))[1] == "at-work"
