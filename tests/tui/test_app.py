@@ -33,7 +33,7 @@ async def playing(app: KuartuiApp, pilot: Any) -> PlayScreen:
 
 async def test_home_lists_the_levels_and_the_cluster(game: Any, text_of: Text) -> None:
     app = KuartuiApp(game)
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(100, 60)) as pilot:
         await pilot.pause(0.2)
         text = text_of(app)
     for name in ("broken-selector", "scale-under-load", "redis-crash-recovery", "least-privilege-rbac"):
@@ -60,7 +60,7 @@ async def test_enter_plays_the_highlighted_level(game: Any) -> None:
         await pilot.press("enter")
         await pilot.pause(0.3)
         assert isinstance(app.screen, PlayScreen)
-        assert game.sessions[0].level.name == "broken-selector"
+        assert game.sessions[0].level.name == "image-typo-pull"  # the first of the list
 
 
 async def test_a_check_that_turns_green_shows_at_once(game: Any, text_of: Text) -> None:
