@@ -21,6 +21,7 @@ Obj = dict[str, Any]
 log = logging.getLogger(__name__)
 
 RESYNC = 60.0  # seconds; syncFrequency, stretched by up to a half per pod
+REJECTION_SECONDS = 0.5  # from a refusal until the API knows of it
 
 
 class Kubelet:
@@ -169,14 +170,20 @@ class Kubelet:
             message = "Pod sandbox changed, it will be killed and re-created."
             self.services.event(pod, "Normal", "SandboxChanged", message)
         self.workers[uid] = worker
-        task = self._tasks[uid] = asyncio.get_running_loop().create_task(worker.run())
+        task = self._tasks[uid] = asyncio.get_running_loop().create_task(self._run(worker))
         task.add_done_callback(lambda _: self._forget(uid, worker))
 
     def _reject(self, worker: PodWorker, rejected: Rejected) -> None:
         self.services.event(worker.pod, "Warning", rejected.reason, rejected.message)
         worker.state.failure = (rejected.reason, f"Pod was rejected: {rejected.message}")
         worker.state.rejected = worker.state.ended = True
-        worker.reporter.changed()
+
+    async def _run(self, worker: PodWorker) -> None:
+        if worker.state.rejected:
+            # Not at once: whoever replaces rejected pods without end must not do so without time passing.
+            await self.services.clock.sleep(REJECTION_SECONDS)
+            worker.reporter.changed()
+        await worker.run()
 
     def _forget(self, uid: str, worker: PodWorker) -> None:
         if self.workers.get(uid) is worker:
