@@ -8,6 +8,7 @@ sigs.k8s.io/structured-merge-diff/v6/{fieldpath,typed}.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -39,6 +40,7 @@ _SERVER_OWNED = frozenset(
         "metadata.deletionGracePeriodSeconds",
     }
 )
+CACHED = 2048  # sets of fields that are kept in both forms: pods of one kind all have the same
 KEY_DEFAULTS = {"protocol": "TCP"}
 
 
@@ -125,15 +127,15 @@ def element_key(item: Any, node: Node) -> str | None:
     return "k:" + orjson.dumps(keys).decode() if keys else None
 
 
-def to_fields_v1(paths: Iterable[Path]) -> Obj:
-    """The nested form that is stored."""
-    owned = set(paths)
+@lru_cache(CACHED)
+def to_fields_v1(paths: Fields) -> Obj:
+    """The nested form that is stored. Shared between objects, so never to be changed in place."""
     root: Obj = {}
-    for path in sorted(owned):
+    for path in sorted(paths):
         place = root
         for part in path:
             place = place.setdefault(part, {})
-    for path in owned:
+    for path in paths:
         place = root
         for part in path:
             place = place[part]
@@ -148,6 +150,11 @@ def _sorted(tree: Obj) -> Obj:
 
 def from_fields_v1(tree: Obj | None) -> Fields:
     """The inverse of `to_fields_v1`."""
+    return _from_json(orjson.dumps(tree or {}))
+
+
+@lru_cache(CACHED)
+def _from_json(text: bytes) -> Fields:
     found: set[Path] = set()
 
     def walk(place: Obj, path: Path) -> None:
@@ -159,7 +166,7 @@ def from_fields_v1(tree: Obj | None) -> Fields:
             else:
                 walk(inside, (*path, key))
 
-    walk(tree or {}, ())
+    walk(orjson.loads(text), ())
     return frozenset(found)
 
 

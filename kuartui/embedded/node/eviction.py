@@ -69,7 +69,7 @@ class EvictionManager:
         worker.evict(message)
 
     def _look_at_memory(self, workers: list[PodWorker]) -> None:
-        available = self._memory - SYSTEM_MEMORY - sum(sum(_memory(worker).values()) for worker in workers)
+        available = self._memory - SYSTEM_MEMORY - sum(map(_total, workers))
         now = self._services.clock.monotonic()
         short = available < RESERVE
         if short:
@@ -86,12 +86,16 @@ class EvictionManager:
 
 def _rank(worker: PodWorker) -> tuple[bool, int, Decimal]:
     """Above its request first, then the lower priority, then the larger excess."""
-    excess = Decimal(sum(_memory(worker).values())) - pod_requests(worker.pod).get("memory", Decimal(0))
+    excess = Decimal(_total(worker)) - pod_requests(worker.pod).get("memory", Decimal(0))
     return excess > 0, -int(worker.pod["spec"].get("priority") or 0), excess
 
 
 def _memory(worker: PodWorker) -> dict[str, int]:
     return {run.name: run.container.memory for run in worker.state.active() if run.container}
+
+
+def _total(worker: PodWorker) -> int:
+    return sum(run.container.memory for run in worker.state.active() if run.container)
 
 
 def _consumption(worker: PodWorker) -> str:
@@ -111,17 +115,19 @@ def _consumption(worker: PodWorker) -> str:
 def disk_excess(worker: PodWorker) -> str:
     """Why a pod uses too much of its node's disk; "" if it does not."""
     pod = worker.pod
+    limited = any(STORAGE in ((one.get("resources") or {}).get("limits") or {}) for one in spec.containers(pod))
     total = 0
     for volume in pod["spec"].get("volumes") or ():
-        mounted = worker.volumes.mounted.get(volume["name"])
-        limit = (volume.get("emptyDir") or {}).get("sizeLimit")
-        if mounted is None or "emptyDir" not in volume:
+        empty = volume.get("emptyDir")
+        limit = empty.get("sizeLimit") if empty else None
+        mounted = worker.volumes.mounted.get(volume["name"]) if limit or (limited and empty is not None) else None
+        if mounted is None:
             continue
-        used = mounted.volume.used() if limit or _limited(pod) else 0
+        used = mounted.volume.used()
         if limit and parse(limit).value and used > parse(limit).value:
             return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
         total += used
-    if not _limited(pod):
+    if not limited:
         return ""
     allowed = Decimal(0)
     for container in spec.containers(pod):
@@ -140,10 +146,6 @@ def disk_excess(worker: PodWorker) -> str:
 
 def _limits(container: Obj) -> dict[str, Decimal]:
     return amounts((container.get("resources") or {}).get("limits"))
-
-
-def _limited(pod: Obj) -> bool:
-    return any(STORAGE in ((one.get("resources") or {}).get("limits") or {}) for one in spec.containers(pod))
 
 
 def _size(size: int) -> str:

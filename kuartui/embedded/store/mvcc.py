@@ -18,7 +18,7 @@ import orjson
 
 Obj = dict[str, Any]
 
-HISTORY = 20_000  # changes kept for watches that resume; an older resourceVersion is answered with 410 Gone
+HISTORY = 8_000  # changes kept for watches that resume; an older resourceVersion is answered with 410 Gone
 BACKLOG = 10_000  # changes that a slow watcher may lag behind before it is cut off
 
 
