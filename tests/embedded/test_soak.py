@@ -12,7 +12,8 @@ SOAK = Path(__file__).parents[2] / "bench" / "soak.py"
 
 async def test_an_hour_of_churn_leaves_nothing_stuck(capsys: pytest.CaptureFixture[str]) -> None:
     spec = importlib.util.spec_from_file_location("soak", SOAK)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     soak = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(soak)
     soak.APPS = 4
