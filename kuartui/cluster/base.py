@@ -79,8 +79,12 @@ class Sandbox(Protocol):
         """Write (0600) and return the player's kubeconfig, its context set to `namespace`."""
         ...
 
-    async def reset(self, report: Report = silent) -> None:
+    async def reset(self, report: Report = silent, *, head: float = 0.0) -> None:
         """Make a disposable sandbox as new, under the same id and with the same kubeconfigs. Others: do nothing."""
+        ...
+
+    async def present(self) -> None:
+        """All is set up: a clock that had a head start catches up with the present and is a real one from now on."""
         ...
 
     async def close(self) -> None:
@@ -115,8 +119,13 @@ class Cluster(Protocol):
 
     async def reset(self, report: Report = silent) -> None: ...
 
-    async def sandbox(self, sandbox_id: str, *, fast: bool = False, report: Report = silent) -> Sandbox:
-        """A place for a new attempt. `fast` asks for stepped time; only embedded clusters can, others raise."""
+    async def sandbox(
+        self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
+    ) -> Sandbox:
+        """A place for a new attempt. `fast` asks for stepped time; only embedded clusters can, others raise.
+
+        `head` is how many seconds setting up may take in no time at all, where the cluster can do that.
+        """
         ...
 
     def apart(self) -> AbstractAsyncContextManager[Cluster]:

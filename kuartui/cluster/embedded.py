@@ -153,9 +153,12 @@ class EmbeddedSandbox:
 
     def __init__(self, host: EmbeddedHost, name: str, spec: Obj, url: str) -> None:
         self._host, self._name, self._spec = host, name, spec
-        self._clock: Clock = SteppedClock(self._advance) if spec.get("fast") else RealClock()
+        self._clock = self._new_clock()
         self._driver: _Driver | None = None
         self._url = url
+
+    def _new_clock(self) -> Clock:
+        return SteppedClock(self._advance) if self._spec.get("fast") or self._spec.get("head") else RealClock()
 
     @property
     def id(self) -> str:
@@ -181,28 +184,48 @@ class EmbeddedSandbox:
         answer = self._host.call("POST", f"/clusters/{self._name}/kubeconfig", who)
         paths.write_private(path, answer["kubeconfig"])
 
-    async def reset(self, report: Report = silent) -> None:
+    async def reset(self, report: Report = silent, *, head: float = 0.0) -> None:
         """A new cluster on the same port; the kubeconfigs are made anew where they were."""
         report(Progress("making the cluster as new"))
+        self._spec = {**self._spec, "head": head}
         namespace = _namespace(self._host.folder(self._name) / "player.kubeconfig")
         await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
         made = await asyncio.to_thread(self._host.call, "POST", "/clusters", self._spec)
         self._url = made["url"]
+        self._let_go()
+        self._clock = self._new_clock()
         self._identity(self._host.folder(self._name) / "checker.kubeconfig", CHECKER)
         await self.player_kubeconfig(namespace)
 
+    async def present(self) -> None:
+        head = self._spec.get("head")
+        if not head or not isinstance(self._clock, SteppedClock):
+            return
+        if self._spec.get("fast"):
+            await self._clock.advance(max(0.0, head - self._clock.monotonic()))
+            return
+        await asyncio.to_thread(self._drive, "release", 0.0)
+        self._let_go()
+        self._clock = RealClock()
+
     async def close(self) -> None:
-        if self._driver is not None:
-            self._driver.close()
-            self._driver = None
+        self._let_go()
         if self._host.running() is not None:
             await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
 
     async def _advance(self, seconds: float) -> None:
         """Let time pass on the cluster; it answers when it has settled."""
+        await asyncio.to_thread(self._drive, "advance", seconds)
+
+    def _drive(self, verb: str, seconds: float) -> None:
         if self._driver is None:
             self._driver = _Driver(self.checker_kubeconfig)
-        await asyncio.to_thread(self._driver.advance, seconds)
+        self._driver.ask(verb, seconds)
+
+    def _let_go(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
 
 
 class EmbeddedCluster:
@@ -255,8 +278,10 @@ class EmbeddedCluster:
             await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self.name}")
         await asyncio.to_thread(self._host.call, "POST", "/clusters", spec, report)
 
-    async def sandbox(self, sandbox_id: str, *, fast: bool = False, report: Report = silent) -> EmbeddedSandbox:
-        spec = {"name": sandbox_id, "nodes": 3, "fast": fast, "durable": not fast}
+    async def sandbox(
+        self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
+    ) -> EmbeddedSandbox:
+        spec = {"name": sandbox_id, "nodes": 3, "fast": fast, "head": head, "durable": not fast}
         report(Progress("starting a cluster for this attempt"))
         made = await asyncio.to_thread(self._host.call, "POST", "/clusters", spec, report)
         return EmbeddedSandbox(self._host, sandbox_id, spec, made["url"])
@@ -297,11 +322,12 @@ class _Driver:
             address.hostname or "", address.port, timeout=CALL_SECONDS, context=context
         )
 
-    def advance(self, seconds: float) -> None:
+    def ask(self, verb: str, seconds: float) -> None:
+        """Advance the clock, or release it. Returns when the cluster has settled."""
         body = json.dumps({"seconds": seconds})
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         try:
-            self._connection.request("POST", "/kuartui.dev/clock/advance", body, headers)
+            self._connection.request("POST", f"/kuartui.dev/clock/{verb}", body, headers)
             answer = self._connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException) as error:

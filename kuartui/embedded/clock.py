@@ -4,6 +4,8 @@ Everything in `kuartui.embedded` that reads the time or waits takes a `Clock`. `
 `FastClock` is a discrete-event clock for proofs and tests: its time stands still until someone calls `advance`,
 which runs each timer that falls due, in order, and lets the cluster settle between two timers. A CrashLoopBackOff
 of five minutes so takes milliseconds, and the order of events does not depend on the speed of the machine.
+`HeadStartClock` begins in the past as a fast clock, so that what is set up there has happened "a minute ago" at once,
+and is a real one from then on.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+CAUGHT_UP = 0.02  # seconds between a clock and the present that count as none
+
 
 class Timer(Protocol):
     """A call that is still to come."""
@@ -27,8 +31,10 @@ class Timer(Protocol):
 class Clock(Protocol):
     """What components may ask of time."""
 
-    stepped: bool
-    """Whether time stands still until somebody advances it."""
+    @property
+    def stepped(self) -> bool:
+        """Whether time stands still until somebody advances it."""
+        ...
 
     def now(self) -> datetime:
         """The wall clock time, aware, in UTC."""
@@ -86,11 +92,14 @@ class _FastTimer:
     def cancel(self) -> None:
         self.cancelled = True
 
+    def fire(self) -> None:
+        if not self.cancelled:
+            self.callback()
+
 
 class FastClock:
     """Time that passes only inside `advance`, as fast as the cluster can follow."""
 
-    stepped = True
     _settling = 0  # how many clocks of this process wait in `settle`, each with one turn in the ready queue
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -101,6 +110,10 @@ class FastClock:
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def stepped(self) -> bool:
+        return True
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._elapsed)
@@ -173,9 +186,65 @@ class FastClock:
             if timer.cancelled:
                 continue
             self._elapsed = max(self._elapsed, due)
-            timer.callback()
+            timer.fire()
             await self.settle()
         self._elapsed = target
+
+
+class HeadStartClock(FastClock):
+    """Starts `head` seconds ago on fast time, never gets ahead of real time, and becomes real in `release`."""
+
+    def __init__(self, head: float) -> None:
+        super().__init__(datetime.now(UTC) - timedelta(seconds=head))
+        self._head = head
+        self._began = time.monotonic()
+        self._real = False
+
+    @property
+    def stepped(self) -> bool:
+        return not self._real
+
+    def _present(self) -> float:
+        """What `monotonic` gives when this clock has caught up with real time."""
+        return time.monotonic() - self._began + self._head
+
+    def monotonic(self) -> float:
+        return self._present() if self._real else super().monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.monotonic())
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        if self._real:
+            return asyncio.get_running_loop().call_later(seconds, callback)
+        return super().call_later(seconds, callback)
+
+    async def sleep(self, seconds: float) -> None:
+        if self._real:
+            await asyncio.sleep(seconds)
+        else:
+            await super().sleep(seconds)
+
+    async def advance(self, seconds: float) -> None:
+        """As on a fast clock up to the present; what is still in the future has to be waited for."""
+        ahead = self._elapsed + seconds - self._present()
+        if ahead > 0:
+            await asyncio.sleep(ahead)
+        if not self._real:
+            await super().advance(seconds)
+
+    async def release(self) -> None:
+        """Catch up with the present and be a real clock from now on."""
+        while not self._real:
+            behind = self._present() - self._elapsed
+            if behind > CAUGHT_UP:
+                await self.advance(behind)
+                continue
+            self._real = True
+            for _, _, timer in sorted(self._timers, key=lambda item: item[:2]):
+                if not timer.cancelled:
+                    asyncio.get_running_loop().call_later(max(0.0, timer.due - self._present()), timer.fire)
+            self._timers.clear()
 
 
 @contextlib.asynccontextmanager

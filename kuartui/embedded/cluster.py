@@ -29,7 +29,7 @@ from kuartui.embedded.auth.rbac import MASTERS, Authorizer
 from kuartui.embedded.auth.reviews import Reviews
 from kuartui.embedded.auth.tokens import TokenSigner
 from kuartui.embedded.bootstrap import API_ADDRESS, API_IP, bootstrap
-from kuartui.embedded.clock import Clock, FastClock, RealClock
+from kuartui.embedded.clock import Clock, FastClock, HeadStartClock, RealClock
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.time import format_micro
 from kuartui.embedded.network import Network
@@ -52,6 +52,7 @@ class Spec:
     nodes: int = 3
     bare: bool = False
     fast: bool = False
+    head: float = 0.0  # seconds that lie in the past when it starts; they pass as fast as on a fast clock
     durable: bool = True
     port: int = 0
 
@@ -63,7 +64,7 @@ class Cluster:
         self.spec, self.state, self.identity = spec, state, identity
         self._socket = port
         self.port: int = port.getsockname()[1]
-        self.clock: Clock = FastClock() if spec.fast else RealClock()
+        self.clock = clock_of(spec)
         self.store = Store(SqliteJournal(state / "objects.db") if spec.durable else None)
         self.resources = Resources()
         self.admission = Chain()
@@ -97,9 +98,10 @@ class Cluster:
         self.admission.plugins = list(self.parts.admission())
         self._feed_network()
         await bootstrap(self.client, bare=self.spec.bare)
-        if self.spec.fast:
+        if isinstance(self.clock, FastClock):
             self.dispatcher.paths["/kuartui.dev/clock"] = self._clock
             self.dispatcher.paths["/kuartui.dev/clock/advance"] = self._advance
+            self.dispatcher.paths["/kuartui.dev/clock/release"] = self._release
         await self.parts.start()
         await self._serve()
 
@@ -163,7 +165,9 @@ class Cluster:
 
     async def _clock(self, request: Request) -> Response:
         clock = self.clock
-        return json_response({"now": format_micro(clock.now()), "monotonic": clock.monotonic(), "mode": "fast"})
+        return json_response(
+            {"now": format_micro(clock.now()), "monotonic": clock.monotonic(), "stepped": clock.stepped}
+        )
 
     async def _advance(self, request: Request) -> Response:
         if not isinstance(self.clock, FastClock):
@@ -173,6 +177,12 @@ class Cluster:
         except (ValueError, KeyError, TypeError) as error:
             raise bad_request('the body must be {"seconds": number}') from error
         await self.clock.advance(min(max(seconds, 0.0), 86_400.0))
+        return await self._clock(request)
+
+    async def _release(self, request: Request) -> Response:
+        if not isinstance(self.clock, HeadStartClock):
+            raise StatusError(405, "MethodNotAllowed", "this cluster's clock had no head start")
+        await self.clock.release()
         return await self._clock(request)
 
     # Access
@@ -195,6 +205,13 @@ class Cluster:
         return kubeconfig(
             self.spec.name, self.url, self.identity.authority.certificate, token or self.identity.token, user, namespace
         )
+
+
+def clock_of(spec: Spec) -> Clock:
+    """How time passes on a cluster."""
+    if spec.fast:
+        return FastClock()
+    return HeadStartClock(spec.head) if spec.head else RealClock()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 The process writes `host.json` (0600) into its state directory once it listens: {"pid", "url", "token"}. Requests go
 to that URL (plain HTTP on loopback, bearer token):
 
-    GET    /clusters                 -> {"clusters": [{name, phase, port, nodes, bare, fast, durable}]}
-    POST   /clusters                 {name, nodes?, bare?, fast?, durable?} -> the same object, once it is ready
+    GET    /clusters                 -> {"clusters": [{name, phase, port, nodes, bare, fast, head, durable}]}
+    POST   /clusters                 {name, nodes?, bare?, fast?, head?, durable?} -> the same object, once it is ready
     GET    /clusters/NAME            -> one of them; 404
     DELETE /clusters/NAME            -> stops it and removes its state
     POST   /clusters/NAME/kubeconfig {user?, groups?, namespace?} -> a kubeconfig; with a user, for that identity
@@ -93,7 +93,7 @@ class Host:
         keys = identity(folder)
         listener = listen(spec.port)
         spec = replace(spec, port=listener.getsockname()[1])
-        (folder / "cluster.json").write_text(json.dumps(asdict(spec)))
+        (folder / "cluster.json").write_text(json.dumps(asdict(replace(spec, head=0.0))))
         cluster = Cluster(spec, folder, keys, listener)
         await cluster.start()
         write_private(folder / "kubeconfig", cluster.kubeconfig())

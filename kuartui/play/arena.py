@@ -10,6 +10,7 @@ from kuartui.checks.engine import Engine, Finding
 from kuartui.checks.objects import Objects
 from kuartui.checks.world import World
 from kuartui.cluster.base import Report, Sandbox, silent
+from kuartui.cluster.clock import Clock
 from kuartui.cluster.rest import Api
 from kuartui.errors import MissingError
 from kuartui.game.level import Level
@@ -17,22 +18,28 @@ from kuartui.play.cleanup import Inventory, inventory, undo
 from kuartui.play.setup import Setup
 from kuartui.progress.store import Made
 
+LONGEST_HEAD_START = 300.0  # seconds
+
 
 class Arena:
     """`prepare` sets the level up and takes the baseline, then `follow` starts the checks."""
 
     def __init__(self, level: Level, sandbox: Sandbox, attempt_id: str) -> None:
         self.level, self.sandbox, self.attempt_id = level, sandbox, attempt_id
-        self.clock = sandbox.clock
         self.api = Api.open(sandbox.checker_kubeconfig)
         self.world = self._new_world()
         self.engine: Engine | None = None
         self.made: list[Made] = []
         self.before: Inventory | None = None
 
+    @property
+    def clock(self) -> Clock:
+        """Time as the place lives it."""
+        return self.sandbox.clock
+
     def _new_world(self) -> World:
         objects = Objects(self.api, self.level.namespace, wide=self.sandbox.disposable)
-        return World(api=self.api, level=self.level, clock=self.clock, objects=objects)
+        return World(api=self.api, level=self.level, clock=self.sandbox.clock, objects=objects)
 
     async def prepare(
         self,
@@ -51,6 +58,8 @@ class Arena:
 
         patient = not self.sandbox.disposable
         await Setup(self.world, self.attempt_id, note=remember, report=report, patient=patient).run()
+        await self.sandbox.present()
+        self.world.clock = self.sandbox.clock
         self.world.baseline = await baseline.capture(self.world)
         return self.world.baseline
 
@@ -66,20 +75,17 @@ class Arena:
         await self.engine.start()
         return self.engine
 
-    async def renew(
-        self, report: Report = silent, note: Callable[[list[Made]], None] = lambda _: None
-    ) -> dict[str, Any]:
-        """Start over: a new cluster where that is cheap, else undo and set up again. Checks are stopped."""
+    async def vacate(self, report: Report = silent) -> None:
+        """Make room to start over: a new cluster where that is cheap, else undo. Checks are stopped."""
         await self._stop()
         if self.sandbox.disposable:
-            await self.sandbox.reset(report)
+            await self.sandbox.reset(report, head=head_start(self.level))
             await self.api.close()
             self.api = Api.open(self.sandbox.checker_kubeconfig)
         else:
             await self.undo()
         self.world = self._new_world()
         self.made = []
-        return await self.prepare(report, note)
 
     async def undo(self) -> list[str]:
         """Remove what the attempt left behind; what could not be removed."""
@@ -96,6 +102,14 @@ class Arena:
             await self.engine.stop()
             self.engine = None
         await self.world.objects.stop()
+
+
+def head_start(level: Level) -> float:
+    """How long ago a level's set-up begins, in seconds, where a cluster's clock can have a head start.
+
+    Half of the patience that the level asks for: most settle in far less, and a player should find the trouble fresh.
+    """
+    return min(LONGEST_HEAD_START, sum(stage.settle.timeout for stage in level.setup.all_stages()) / 2)
 
 
 def require(level: Level, capabilities: frozenset[str], cluster: str) -> None:

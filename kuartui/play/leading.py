@@ -19,6 +19,7 @@ from kuartui.game.events import DrillPassed, DrillStarted, Finished, TimelineFir
 from kuartui.game.level import Drill, Level, Stage
 from kuartui.play.arena import Arena
 from kuartui.play.drill import perform
+from kuartui.play.pace import Pace
 from kuartui.play.present import Seen
 from kuartui.play.recorder import news
 from kuartui.play.setup import Setup
@@ -47,7 +48,6 @@ class Leader:
     ) -> None:
         self.level, self.attempt_id, self.store = level, attempt_id, store
         self.arena = Arena(level, sandbox, attempt_id)
-        self.clock: Clock = sandbox.clock
         self._now, self._state, self._wrote, self._trouble = now, state, wrote, trouble
         self._ending: asyncio.Task[None] | None = None
         self._firing: asyncio.Task[None] | None = None
@@ -67,6 +67,10 @@ class Leader:
         )
 
     @property
+    def clock(self) -> Clock:
+        return self.arena.clock
+
+    @property
     def engine(self) -> Engine | None:
         return self.arena.engine
 
@@ -74,14 +78,15 @@ class Leader:
 
     async def prepare(self, report: Report = silent) -> None:
         """Set the level up and store the baseline."""
-        self._keep(await self.arena.prepare(report, self._note))
+        self._keep(await Pace(self.clock).through(self.arena.prepare(report, self._note)))
 
     async def renew(self, report: Report = silent) -> None:
         """Set the level up anew."""
         await self._quiet()
         self.store.forget_made(self.attempt_id)
         self.store.clear_findings(self.attempt_id)
-        self._keep(await self.arena.renew(report, self._note))
+        await self.arena.vacate(report)
+        await self.prepare(report)
 
     async def lead(self) -> None:
         """Start the live checks with what the store knows of the start."""

@@ -30,7 +30,7 @@ from kuartui.game.attempt import AttemptState, is_clear, step
 from kuartui.game.duration import clock_text
 from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Cheat, Level, Solution
-from kuartui.play.arena import Arena, require
+from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.drill import perform
 from kuartui.play.pace import Pace
 from kuartui.play.recorder import news
@@ -164,7 +164,8 @@ class Run:
 
     async def _play(self, cluster: Cluster) -> tuple[str, float]:
         attempt_id = uuid.uuid4().hex[:12]
-        sandbox = await cluster.sandbox(f"proof-{attempt_id}", fast=self.fast)
+        head = head_start(self.level) if self.first else 0.0  # players start so much later than the cheats below
+        sandbox = await cluster.sandbox(f"proof-{attempt_id}", fast=self.fast, head=head)
         arena = Arena(self.level, sandbox, attempt_id)
         try:
             pace = Pace(sandbox.clock)

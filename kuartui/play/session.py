@@ -25,7 +25,7 @@ from kuartui.game.events import Finished, Mode, Started
 from kuartui.game.level import Level
 from kuartui.game.score import score
 from kuartui.play import timer
-from kuartui.play.arena import require
+from kuartui.play.arena import head_start, require
 from kuartui.play.leading import Leader
 from kuartui.play.live import AttemptSession
 from kuartui.play.takedown import take_down
@@ -61,7 +61,7 @@ async def start(
     )
     store.begin(record)
     try:
-        sandbox = await cluster.sandbox(record.sandbox, report=report)
+        sandbox = await cluster.sandbox(record.sandbox, head=head_start(level), report=report)
         record = replace(record, kubeconfig=str(await sandbox.player_kubeconfig(level.namespace)))
         store.set_place(record.id, record.sandbox, record.kubeconfig)
         leader = Leader.for_setup(level, record.id, sandbox, store)

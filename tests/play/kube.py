@@ -171,8 +171,10 @@ class MiniSandbox:
     async def player_kubeconfig(self, namespace: str) -> Path:
         return self.cluster.kubeconfig
 
-    async def reset(self, report: Report = silent) -> None:
+    async def reset(self, report: Report = silent, *, head: float = 0.0) -> None:
         self.cluster.kube.objects.clear()
+
+    async def present(self) -> None: ...
 
     async def close(self) -> None:
         self.cluster.sandboxes.pop(self.id, None)
@@ -198,7 +200,9 @@ class MiniCluster:
 
     async def reset(self, report: Report = silent) -> None: ...
 
-    async def sandbox(self, sandbox_id: str, *, fast: bool = False, report: Report = silent) -> MiniSandbox:
+    async def sandbox(
+        self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
+    ) -> MiniSandbox:
         self.sandboxes[sandbox_id] = MiniSandbox(sandbox_id, self)
         return self.sandboxes[sandbox_id]
 
