@@ -47,10 +47,10 @@ async def test_the_filter_narrows_the_list_and_escape_clears_it(game: Any, text_
         await pilot.pause(0.1)
         await pilot.press("slash", *"redis")
         await pilot.pause(0.1)
-        assert "broken-selector" not in text_of(app)
+        assert "pvc-wrong-class" not in text_of(app)
         await pilot.press("escape")
         await pilot.pause(0.1)
-        assert "broken-selector" in text_of(app)
+        assert "pvc-wrong-class" in text_of(app)
 
 
 async def test_enter_plays_the_highlighted_level(game: Any) -> None:
