@@ -130,6 +130,7 @@ class Cluster:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             date_header=True,
             ssl_certfile=str(self.state / "server.crt"),
             ssl_keyfile=str(self.state / "server.key"),

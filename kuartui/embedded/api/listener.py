@@ -26,7 +26,7 @@ class PeerProtocol(HttpToolsProtocol):
     """HTTP/1.1 with the verified client certificate in the scope, WebSockets and SPDY included."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(CorkedTransport(transport, self.loop))  # type: ignore[arg-type]
         connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         certificate: Any = connection.getpeercert() if connection is not None else None
         if certificate:
@@ -60,6 +60,40 @@ class PeerProtocol(HttpToolsProtocol):
         task = self.loop.create_task(connection.serve(self.app, scope))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+
+class CorkedTransport:
+    """A transport that writes once per turn of the event loop: head and body of an answer, or a burst of watch events,
+    are one record of TLS and one system call."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._waiting: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """As a transport does, a moment later."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Write what waits, then close."""
+        self._flush()
+        self._transport.close()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Write what waits before somebody else takes over."""
+        self._flush()
+        self._transport.set_protocol(protocol)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+            self._waiting.clear()
+            self._transport.write(data)
 
 
 class UpgradedConnection(asyncio.Protocol):
