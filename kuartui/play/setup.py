@@ -91,6 +91,8 @@ class Setup:
         if live is not None:
             owner = (live["metadata"].get("labels") or {}).get(LABEL_ATTEMPT)
             if owner == self.attempt_id:
+                if manifest is not None:  # made before as a bare place; now it gets the labels that the level means
+                    await self._replace(resource, _labelled(manifest, LABEL_ATTEMPT, self.attempt_id))
                 return
             if name in ("default", "kube-system"):
                 return
