@@ -18,6 +18,7 @@ from kuartui.play import present
 from kuartui.play.present import Seen
 from kuartui.play.view import AttemptView, Finished, HintView, Result
 from kuartui.tui.feed import Game
+from tests.tui.golden import Golden, screen_text
 
 
 class ScriptedSession:
@@ -123,12 +124,11 @@ def game(monkeypatch: pytest.MonkeyPatch) -> Any:
     made.close()
 
 
-def screen_text(app: Any) -> str:
-    """What is on the screen, as plain text."""
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
-
 @pytest.fixture
 def text_of() -> Any:
     return screen_text
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return Golden(request.config.getoption("--update-goldens"))
