@@ -18,6 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     monkeypatch.setenv("HOME", str(place))
     monkeypatch.setenv("KUARTUI_HOME", str(place / "kuartui"))
+    monkeypatch.setenv("KUARTUI_LANG", "en")
     for variable in ("KUBECONFIG", "KUARTUI_KUBECTL", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     return place

@@ -3,6 +3,7 @@
     catalog = Catalog.default()
     catalog.cards()                       # for lists, cheap
     catalog.level("broken-selector", 7)   # filled in for seed 7
+    catalog.cards("zh-CN")                # in Chinese, as far as there is any
 
 A pack is a folder of tracks, a track a folder of levels. `tracks.yaml` in a pack names the tracks and orders their
 levels; levels that it does not name come after them by name.
@@ -15,23 +16,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import msgspec
-
 from kuartui import paths
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
-from kuartui.catalog.yamlfile import parse, read_text
+from kuartui.catalog.tracks import TRACKS_FILE, Track, read_tracks
 from kuartui.errors import LevelError, MissingError, UnknownName
 from kuartui.game.level import Level, LevelCard
-
-TRACKS_FILE = "tracks.yaml"
-
-
-class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An ordered list of levels."""
-
-    name: str
-    title: str
-    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ class Catalog:
             for name, folder in pack.folders.items():
                 self._folders.setdefault(name, folder)
         self._opened: dict[str, LevelFolder] = {}
-        self._levels: dict[tuple[str, int], Level] = {}
+        self._levels: dict[tuple[str, int, str], Level] = {}
 
     @classmethod
     def default(cls) -> Catalog:
@@ -67,14 +56,15 @@ class Catalog:
         """In the order of the tracks."""
         return list(self._folders)
 
-    def cards(self) -> list[LevelCard]:
+    def cards(self, language: str = "") -> list[LevelCard]:
         """In the order of the tracks, with the texts of seed 0."""
-        return [card(self.level(name)) for name in self.names()]
+        return [card(self.level(name, language=language)) for name in self.names()]
 
-    def level(self, name: str, seed: int = 0) -> Level:
-        key = (name, seed)
+    def level(self, name: str, seed: int = 0, language: str = "") -> Level:
+        """Filled in for a seed, in a language (a tag, "": English) as far as it is translated."""
+        key = (name, seed, language)
         if key not in self._levels:
-            self._levels[key] = self.open(name).level(seed)
+            self._levels[key] = self.open(name).level(seed, language)
         return self._levels[key]
 
     def open(self, name: str) -> LevelFolder:
@@ -131,16 +121,9 @@ def find(path: Path) -> list[Path]:
 
 def _open_pack(root: Path) -> _Pack:
     found = {file.parent.name: file.parent for file in sorted(root.glob(f"*/*/{LEVEL_FILE}"))}
-    tracks: tuple[Track, ...] = ()
-    file = root / TRACKS_FILE
-    if file.exists():
-        documents = parse(read_text(file), str(file))
-        try:
-            tracks = msgspec.convert(documents[0].value["tracks"], tuple[Track, ...])
-        except (IndexError, KeyError, TypeError, msgspec.ValidationError) as error:
-            raise LevelError(f"not a list of tracks: {error}", file=str(file), line=1) from error
+    tracks = read_tracks(root).tracks
     order = [name for track in tracks for name in track.levels]
     for name in order:
         if name not in found:
-            raise LevelError(f"names level {name!r}, which is not in this pack", file=str(file))
+            raise LevelError(f"names level {name!r}, which is not in this pack", file=str(root / TRACKS_FILE))
     return _Pack(root, tracks, {name: found[name] for name in [*order, *(n for n in found if n not in order)]})

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from kuartui import language
+from kuartui.catalog import translation
 from kuartui.catalog.manifests import load_documents
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
+from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
 from kuartui.errors import LevelError
@@ -31,6 +34,7 @@ COMMENT = re.compile(r"^\s*#|\s#\s")
 PINNED = re.compile(r"(@sha256:[0-9a-f]{64}|:[\w.-]+)$")
 DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker|rm\s+-rf\s+[/~])\b")
 SEEDS = range(1, 12)
+NOT_TRANSLATED = "not translated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class _Linter:
         yield from self._manifests()
         yield from self._variables()
         yield from self._files()
+        yield from self._translations()
 
     def _complain(self, severity: Severity, text: str, *path: str | int) -> Complaint:
         full: FieldPath = ("spec", *path)
@@ -189,9 +194,27 @@ class _Linter:
         names += [name for drill in self.level.after for name in drill.apply]
         tops = known | {Path(name).parts[0] for name in names}
         for item in sorted(self.folder.path.iterdir()):
-            translated = item.suffix in (".yaml", ".md") and item.name.split(".")[0] in ("level", "debrief")
-            if item.name not in tops and not translated and not item.name.startswith("."):
+            if item.name not in tops and not translation.language_of(item.name) and not item.name.startswith("."):
                 yield Complaint("warning", str(item), 0, "", f"nothing in {LEVEL_FILE} uses this")
+
+    # --- translations ------------------------------------------------------------------------------------------------
+
+    def _translations(self) -> Iterator[Complaint]:
+        """Whether each language that the pack has is there, and sound."""
+        folder = self.folder.path.resolve()
+        promised = read_tracks(folder.parent.parent).languages
+        neighbours = {tag for other in folder.parent.parent.glob("*/*/") for tag in translation.languages(other)}
+        for tag in sorted({*promised, *neighbours}):
+            file = str(translation.texts_file(self.folder.path, tag))
+            if language.tag(tag) != tag:
+                yield Complaint("error", file, 0, "", f"{tag!r} is no language tag such as zh-CN")
+                continue
+            _, problems = translation.read(self.level, self.folder.path, tag)
+            yield from map(_from_error, problems)
+            absent = [] if problems else translation.missing(self.level, self.folder.path, tag)
+            if absent:
+                severity: Severity = "error" if tag in promised else "warning"
+                yield Complaint(severity, file, 0, "", f"{NOT_TRANSLATED}: {', '.join(absent)}")
 
 
 def _all_sources(question: Question) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from kuartui.catalog.reader import API_VERSION, KIND
+from kuartui.catalog.decode import API_VERSION
+from kuartui.catalog.reader import KIND
 from kuartui.game.duration import Duration
 from kuartui.game.level import LevelSpec
 

@@ -11,6 +11,7 @@ import typer
 import kuartui
 from kuartui.cli import cluster, doctor, env, level, output, play, progress
 from kuartui.cli.run import guard
+from kuartui.language import VARIABLE, chosen
 
 app = typer.Typer(
     name="kuartui",
@@ -39,10 +40,18 @@ def _version(asked: bool) -> None:
 def root(
     context: typer.Context,
     cluster: Annotated[str, typer.Option(help="Where to play.", envvar="KUARTUI_CLUSTER")] = "embedded",
+    lang: Annotated[str, typer.Option(help="The language: en, zh-CN; default: $KUARTUI_LANG, your locale's.")] = "",
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
+    if lang and (code := guard(lambda: speak(lang))):
+        raise typer.Exit(code)
     if context.invoked_subcommand is None:
         raise typer.Exit(guard(lambda: play.home(cluster)))
+
+
+def speak(lang: str) -> None:
+    """Have this process, and what it starts, show texts in this language."""
+    os.environ[VARIABLE] = chosen(lang) or "en"
 
 
 def main() -> None:

@@ -27,14 +27,14 @@ def current_record() -> AttemptRecord | None:
 
 
 @asynccontextmanager
-async def current_session(*, ended: bool = False) -> AsyncIterator[AttemptSession]:
-    """The attempt in play, resumed; it goes on when the command ends. AttemptError if there is none.
+async def current_session(language: str = "", *, ended: bool = False) -> AsyncIterator[AttemptSession]:
+    """The attempt in play, resumed, its level in `language`; it goes on when the command ends. AttemptError if there
+    is none.
 
     An attempt ends by itself when all is green: with `ended` the latest one is given then.
     """
-    from kuartui.catalog.catalog import Catalog
     from kuartui.cluster.select import choose
-    from kuartui.play.session import resume
+    from kuartui.play.session import level_of, resume
     from kuartui.progress.store import Store
 
     store = Store()
@@ -44,7 +44,7 @@ async def current_session(*, ended: bool = False) -> AsyncIterator[AttemptSessio
             record = next(iter(store.attempts(limit=1)), None)
         if record is None:
             raise AttemptError("no level is in play", hint=START)
-        level = Catalog.default().level(record.level, record.seed)
+        level = level_of(record, language)
         session = await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=store)
         try:
             yield session

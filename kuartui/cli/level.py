@@ -11,6 +11,7 @@ from kuartui.cli import output, report
 from kuartui.cli.cluster import Kind, choose, narrate
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
+from kuartui.language import chosen
 
 if TYPE_CHECKING:
     from kuartui.game.events import Mode
@@ -20,19 +21,22 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Play levels without the screens, prove and lint them.", no_args_is_help=True)
 
 LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level's name: kuartui level list")]
+Lang = Annotated[str, typer.Option("--lang", help="The language of the level: en, zh-CN; default: your locale's.")]
 Seed = Annotated[int | None, typer.Option(help="Vary names and numbers; the same seed gives the same level.")]
 
 
 @command(app, "list")
 def list_levels(
-    track: Annotated[str, typer.Option(help="Only the levels of this track.")] = "", out: Output = Format.text
+    track: Annotated[str, typer.Option(help="Only the levels of this track.")] = "",
+    lang: Lang = "",
+    out: Output = Format.text,
 ) -> None:
     """List the levels, with your best scores."""
     from kuartui.catalog.catalog import Catalog
     from kuartui.errors import UnknownName
     from kuartui.progress.store import Store
 
-    cards = Catalog.default().cards()
+    cards = Catalog.default().cards(chosen(lang))
     tracks = {card.track for card in cards}
     if track and track not in tracks:
         raise UnknownName("track", track, tracks)
@@ -63,9 +67,9 @@ def list_levels(
 
 
 @command(app, "show")
-def show(name: LevelName, seed: Seed = None, out: Output = Format.text) -> None:
+def show(name: LevelName, seed: Seed = None, lang: Lang = "", out: Output = Format.text) -> None:
     """Show a level: story, task, checks."""
-    level = open_level(name, seed or 0)
+    level = open_level(name, seed or 0, chosen(lang))
     if out is Format.json:
         output.data(report.level(level))
         return
@@ -79,13 +83,14 @@ def start(
     seed: Seed = None,
     cluster: Kind = "embedded",
     practice: Annotated[bool, typer.Option("--practice", help="No points; the clock may be paused.")] = False,
+    lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
     """Set a level up and start the clock."""
     from kuartui.play.session import start as begin
     from kuartui.progress.store import Store
 
-    level = open_level(name, fresh_seed() if seed is None else seed)
+    level = open_level(name, fresh_seed() if seed is None else seed, chosen(lang))
 
     async def run() -> AttemptView:
         store = Store()
@@ -115,12 +120,13 @@ def start(
 def check(
     out: Output = Format.text,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until the attempt is over.")] = False,
+    lang: Lang = "",
 ) -> None:
     """Look at every check now; exit code 1 while one is red."""
     from kuartui.cli.attempt import current_session
 
     async def run() -> AttemptView:
-        async with current_session(ended=True) as session:
+        async with current_session(chosen(lang), ended=True) as session:
             view = session.snapshot() if session.snapshot().outcome else await session.refresh()
             if watch:
                 print_view(view, out)
@@ -149,13 +155,14 @@ def print_view(view: AttemptView, out: Format) -> None:
 @command(app, "hint")
 def hint(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before points are spent.")] = False,
+    lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
     """Take the next hint; it costs points."""
     from kuartui.cli.attempt import current_session
 
     async def run() -> HintView:
-        async with current_session() as session:
+        async with current_session(chosen(lang)) as session:
             view = session.snapshot()
             if view.next_hint_cost and not yes and out is Format.text and report.asks():
                 typer.confirm(f"The next hint costs {view.next_hint_cost} points. Take it?", abort=True, err=True)
@@ -184,13 +191,14 @@ def reset() -> None:
 @command(app, "finish")
 def finish(
     abandon: Annotated[bool, typer.Option("--abandon", help="Give up: no score, clean up.")] = False,
+    lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
     """End the attempt with what is green, and show the score."""
     from kuartui.cli.attempt import current_session
 
     async def run() -> Result | None:
-        async with current_session(ended=not abandon) as session:
+        async with current_session(chosen(lang), ended=not abandon) as session:
             if abandon:
                 await session.abandon()
                 return None
@@ -235,15 +243,15 @@ def lint(
         raise typer.Exit(1)
 
 
-def open_level(name: str, seed: int) -> Level:
-    """A level by name, or by path to its folder."""
+def open_level(name: str, seed: int, language: str = "") -> Level:
+    """A level by name, or by path to its folder; in a language as far as it is translated."""
     from kuartui.catalog.catalog import Catalog
     from kuartui.catalog.reader import LevelFolder
 
     path = Path(name)
     if "/" in name or path.is_dir():
-        return LevelFolder.open(path).level(seed)
-    return Catalog.default().level(name, seed)
+        return LevelFolder.open(path).level(seed, language)
+    return Catalog.default().level(name, seed, language)
 
 
 def fresh_seed() -> int:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from kuartui.cli.prose import cells
 from kuartui.errors import KuartuiError
 
 
@@ -68,13 +68,8 @@ def colours() -> bool:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns as kubectl prints them: upper case header, three blanks between."""
-    cells = [list(header), *[[str(cell) for cell in row] for row in rows]]
-    widths = [max(width(row[column]) for row in cells) for column in range(len(header))]
-    for row in cells:
-        padded = (cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True))
+    lines = [list(header), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(cells(row[column]) for row in lines) for column in range(len(header))]
+    for row in lines:
+        padded = (cell + " " * (size - cells(cell)) for cell, size in zip(row, widths, strict=True))
         line("   ".join(padded).rstrip())
-
-
-def width(text: str) -> int:
-    """Columns a text takes in a terminal."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

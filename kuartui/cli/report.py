@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kuartui.cli.output import mark
+from kuartui.cli.prose import paragraphs
 
 if TYPE_CHECKING:
     from kuartui.game.level import Level, LevelCard
@@ -53,8 +53,7 @@ def briefing(level: Level) -> Iterator[str]:
     yield f"{level.name}  {stars}  {level.points} points, par {par}, limit {limit}"
     for text in (level.story, level.task):
         yield ""
-        for paragraph in plain(text).strip().split("\n\n"):
-            yield from textwrap.wrap(paragraph, WIDTH)
+        yield from paragraphs(plain(text), WIDTH)
     yield ""
     for check in level.checks:
         yield f"  {check.weight:>3} %  {plain(check.title)}"

@@ -35,6 +35,7 @@ from kuartui.game.spec import (
 Value = str | int | dict[str, str | int]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Text = Annotated[str, Meta(min_length=1, max_length=8000)]
+Title = Annotated[str, Meta(min_length=3, max_length=60)]
 Need = Literal["network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway"]
 
 #: base points by difficulty
@@ -97,13 +98,18 @@ class Question(Spec, frozen=True, kw_only=True):
             raise ValueError(f"{self.name} needs exactly one of {', '.join(QUESTIONS.values())}; it has {got}")
 
     @property
+    def attribute(self) -> str:
+        """The field that holds the question."""
+        return next(attribute for attribute in QUESTIONS if getattr(self, attribute) is not None)
+
+    @property
     def type(self) -> str:
         """The word in the file: state, access, sameUID …"""
-        return next(word for attribute, word in QUESTIONS.items() if getattr(self, attribute) is not None)
+        return QUESTIONS[self.attribute]
 
     @property
     def spec(self) -> AnySpec:
-        question: AnySpec = next(q for a in QUESTIONS if (q := getattr(self, a)) is not None)
+        question: AnySpec = getattr(self, self.attribute)
         return question
 
 
@@ -213,7 +219,7 @@ class Reference(Spec, frozen=True, kw_only=True):
 class LevelSpec(Spec, frozen=True, kw_only=True):
     """`spec` of a level.yaml."""
 
-    title: Annotated[str, Meta(min_length=3, max_length=60)]
+    title: Title
     story: Text
     task: Text
     difficulty: Annotated[int, Meta(ge=1, le=5)]

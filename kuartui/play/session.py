@@ -17,9 +17,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kuartui.catalog.reader import LevelFolder
+from kuartui.catalog.catalog import Catalog
+from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.cluster.base import Cluster, Report, silent
-from kuartui.errors import AttemptError, LevelError
+from kuartui.errors import AttemptError, LevelError, UnknownName
 from kuartui.game.attempt import AttemptState
 from kuartui.game.events import Finished, Mode, Started
 from kuartui.game.level import Level
@@ -89,9 +90,11 @@ async def resume(record: AttemptRecord, level: Level, *, cluster: Cluster, store
     return session
 
 
-def level_of(record: AttemptRecord) -> Level:
-    """The level of an attempt as its files are now. LevelError when they are gone."""
-    return LevelFolder.open(Path(record.folder)).level(record.seed)
+def level_of(record: AttemptRecord, language: str = "") -> Level:
+    """The level of an attempt as its files are now, in a language. LevelError or UnknownName when they are gone."""
+    if not Path(record.folder, LEVEL_FILE).exists():  # kuartui may have been installed anew, elsewhere
+        return Catalog.default().level(record.level, record.seed, language)
+    return LevelFolder.open(Path(record.folder)).level(record.seed, language)
 
 
 async def _make_way(cluster: Cluster, store: Store) -> None:
@@ -104,7 +107,7 @@ async def _make_way(cluster: Cluster, store: Store) -> None:
     for record in [*([running] if running else []), *store.leftovers()]:
         try:
             level: Level | None = level_of(record)
-        except LevelError:
+        except (LevelError, UnknownName):
             level = None
         if record.outcome is None:
             _give_up(record, level, store)

@@ -12,6 +12,7 @@ from kuartui.cluster.base import Cluster, ClusterStatus, Progress
 from kuartui.cluster.select import choose
 from kuartui.errors import KuartuiError
 from kuartui.game.level import Level, LevelCard
+from kuartui.language import chosen
 from kuartui.play.session import AttemptSession, level_of, resume, start
 from kuartui.play.view import Finished
 from kuartui.progress.store import AttemptRecord, Best, Store
@@ -28,16 +29,17 @@ class Game:
         self.kind = cluster
         self.store = Store()
         self.catalog = Catalog.default()
+        self.language = chosen()
 
     def cluster(self) -> Cluster:
         return choose(self.kind, "kuartui")
 
     def cards(self) -> list[LevelCard]:
-        return self.catalog.cards()
+        return self.catalog.cards(self.language)
 
     def tracks(self) -> dict[str, str]:
         """Titles of the tracks by name."""
-        return {track.name: track.title for track in self.catalog.tracks()}
+        return {track.name: track.title_in(self.language) for track in self.catalog.tracks()}
 
     def best(self) -> dict[str, Best]:
         return self.store.best()
@@ -54,8 +56,8 @@ class Game:
         from kuartui.catalog.reader import LevelFolder
 
         if "/" in name:
-            return LevelFolder.open(Path(name)).level(seed)
-        return self.catalog.level(name, seed)
+            return LevelFolder.open(Path(name)).level(seed, self.language)
+        return self.catalog.level(name, seed, self.language)
 
     async def status(self) -> ClusterStatus:
         return await self.cluster().status()
@@ -70,7 +72,8 @@ class Game:
 
     async def resume(self, record: AttemptRecord) -> AttemptSession:
         """Go on with an attempt."""
-        return await resume(record, level_of(record), cluster=choose(record.cluster, "kuartui"), store=self.store)
+        level = level_of(record, self.language)
+        return await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=self.store)
 
     def close(self) -> None:
         self.store.close()

@@ -1,0 +1,167 @@
+"""From YAML documents to typed values: msgspec decodes by the types of `kuartui.game`, and its complaints are turned
+into ones that name file, line and field and guess what was meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kuartui.catalog.yamlfile import Document, FieldPath, Step, parse, path_text, read_text
+from kuartui.errors import LevelError, did_you_mean
+from kuartui.game import level as level_types
+from kuartui.game import spec as spec_types
+from kuartui.game import translation as translation_types
+from kuartui.game.duration import Duration
+
+API_VERSION = "kuartui.dev/v1alpha1"
+
+
+def open_document(file: Path, kind: str) -> tuple[Document, str]:
+    """The only document of a file, which must be of this kind, and the name that its metadata give it."""
+    documents = parse(read_text(file), str(file))
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise LevelError(f"expected one document of kind {kind}", file=str(file), line=1)
+    return documents[0], _envelope(documents[0], kind)
+
+
+def _envelope(document: Document, kind: str) -> str:
+    """Check what is around the spec; the name."""
+
+    def fail(problem: str, *path: Step) -> LevelError:
+        return LevelError(problem, file=document.file, line=document.line(path), field=path_text(path))
+
+    value = document.value
+    if value.get("apiVersion") != API_VERSION:
+        raise fail(f"expected {API_VERSION}, got {value.get('apiVersion')!r}", "apiVersion")
+    if value.get("kind") != kind:
+        raise fail(f"expected {kind}, got {value.get('kind')!r}", "kind")
+    for key in value:
+        if key not in ("apiVersion", "kind", "metadata", "spec"):
+            raise fail(f"unknown field{did_you_mean(key, ('apiVersion', 'kind', 'metadata', 'spec'))}", key)
+    for key in ("metadata", "spec"):
+        if not isinstance(value.get(key), dict):
+            raise fail("missing or not a mapping", key)
+    for key in value["metadata"]:
+        if key not in ("name", "labels", "annotations"):
+            raise fail(f"unknown field{did_you_mean(key, ('name', 'labels', 'annotations'))}", "metadata", key)
+    labels = value["metadata"].get("labels") or {}
+    if not isinstance(labels, dict) or not all(isinstance(item, str) for item in labels.values()):
+        raise fail("labels must be text; put numbers in quotes", "metadata", "labels")
+    name = value["metadata"].get("name")
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name):
+        raise fail("a name is lower case letters, digits and dashes", "metadata", "name")
+    return name
+
+
+def decode_spec(document: Document, type_: type[msgspec.Struct]) -> tuple[dict[str, Any], list[LevelError]]:
+    """The fields of `spec`, decoded one by one, and lists and mappings item by item, so that one mistake does not hide
+    the next; and what is wrong."""
+    spec = document.value["spec"]
+    known = {item.encode_name: item for item in msgspec.structs.fields(type_)}
+    found: dict[str, Any] = {}
+    problems: list[LevelError] = []
+    for key in spec:
+        if key not in known:
+            path: FieldPath = ("spec", key)
+            problem = f"unknown field{did_you_mean(key, known)}"
+            problems.append(LevelError(problem, file=document.file, line=document.line(path), field=path_text(path)))
+    for key, item in known.items():
+        if key not in spec:
+            if item.required:
+                problems.append(
+                    LevelError(
+                        f"missing field {key!r}", file=document.file, line=document.line(("spec",)), field="spec"
+                    )
+                )
+            continue
+        parts = list(_decode_field(spec[key], item.type, ("spec", key), document))
+        problems += [part for part in parts if isinstance(part, LevelError)]
+        found[item.name] = parts[-1]
+    return found, problems
+
+
+def _decode_field(value: Any, type_: Any, path: FieldPath, document: Document) -> Iterator[Any]:
+    """Errors, if there are any; then the value (or the last error)."""
+    item_type = _item_type(type_)
+    items = _items(value) if item_type is not None else []
+    failed = False
+    for step, item in items:
+        try:
+            convert(item, item_type)
+        except msgspec.ValidationError as error:
+            failed = True
+            yield complaint(str(error), document, (*path, step))
+    if failed:
+        return
+    try:
+        yield convert(value, type_)
+    except msgspec.ValidationError as error:
+        yield complaint(str(error), document, path)
+
+
+def _items(value: Any) -> Iterable[tuple[Step, Any]]:
+    if isinstance(value, list):
+        return enumerate(value)
+    return value.items() if isinstance(value, Mapping) else ()
+
+
+def _item_type(type_: Any) -> Any:
+    """Of what a list or a mapping is; None for anything else."""
+    inner = getattr(type_, "__origin__", None)
+    if inner not in (tuple, dict) and hasattr(type_, "__metadata__"):  # Annotated[tuple[X, ...], Meta(…)]
+        return _item_type(type_.__origin__)
+    if inner is dict:
+        return type_.__args__[1]
+    return type_.__args__[0] if inner is tuple and len(type_.__args__) == 2 else None
+
+
+def convert(value: Any, type_: Any) -> Any:
+    """msgspec.convert, with our own scalar types."""
+    return msgspec.convert(value, type_, dec_hook=_special)
+
+
+def _special(type_: type, value: Any) -> Any:
+    if type_ is Duration:
+        return Duration.parse(value)
+    raise NotImplementedError(type_)
+
+
+_AT = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
+
+
+def complaint(text: str, document: Document, base: FieldPath) -> LevelError:
+    """msgspec's words, as ours: with the full path, the line, and a guess for a misspelt field."""
+    match = _AT.match(text)
+    problem, tail = (match["problem"], match["path"] or "") if match else (text, "")
+    path: FieldPath = base
+    for name, index in _STEP.findall(tail):
+        if not name and not index:  # [...]: some key of a mapping, msgspec does not say which
+            break
+        path = (*path, name or int(index))
+    unknown = re.match(r"Object contains unknown field `(.*)`", problem)
+    missing = re.match(r"Object missing required field `(.*)`", problem)
+    if unknown:
+        path = (*path, unknown[1])
+        problem = f"unknown field{did_you_mean(unknown[1], _field_names())}"
+    elif missing:
+        problem = f"missing field {missing[1]!r}"
+    else:
+        problem = (problem[:1].lower() + problem[1:]).replace("`", "")
+    return LevelError(problem, file=document.file, line=document.line(path), field=path_text(path))
+
+
+@lru_cache(maxsize=1)
+def _field_names() -> frozenset[str]:
+    structs = [
+        item
+        for module in (level_types, spec_types, translation_types)
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, msgspec.Struct)
+    ]
+    return frozenset(found.encode_name for struct in structs for found in msgspec.structs.fields(struct))

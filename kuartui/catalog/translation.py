@@ -1,0 +1,163 @@
+"""Levels in other languages: `level.LANGUAGE.yaml` and `debrief.LANGUAGE.md` beside the level's own files.
+
+They change texts only, so they are left out of a level's digest: whoever plays in Chinese plays the same level.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from msgspec import structs
+
+from kuartui.catalog.decode import decode_spec, open_document
+from kuartui.catalog.variables import Filler
+from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
+from kuartui.errors import LevelError, did_you_mean
+from kuartui.game.cel import CelError, compile_cel
+from kuartui.game.level import Level, Question
+from kuartui.game.questions import expressions
+from kuartui.game.translation import TranslationSpec, translated
+
+KIND = "LevelTranslation"
+FILE = re.compile(r"(?:level\.(?P<level>[A-Za-z0-9-]+)\.yaml|debrief\.(?P<debrief>[A-Za-z0-9-]+)\.md)")
+
+
+def language_of(name: str) -> str:
+    """The tag in the name of a translation's file; "" for any other file."""
+    match = FILE.fullmatch(name)
+    return (match["level"] or match["debrief"]) if match else ""
+
+
+def languages(folder: Path) -> list[str]:
+    """The tags of the languages that a level folder is translated to, English not among them."""
+    return sorted({tag for item in folder.iterdir() if (tag := language_of(item.name))})
+
+
+def texts_file(folder: Path, tag: str) -> Path:
+    return folder / f"level.{tag}.yaml"
+
+
+def debrief_file(folder: Path, tag: str) -> Path:
+    return folder / f"debrief.{tag}.md"
+
+
+def read(level: Level, folder: Path, tag: str) -> tuple[Level, list[LevelError]]:
+    """The level in the language of `tag`, with English for what is not translated; and everything that is wrong."""
+    filler = Filler(level.values)
+    problems: list[LevelError] = []
+    try:
+        debrief = debrief_file(folder, tag)
+        if debrief.exists():
+            level = structs.replace(level, debrief=filler.text(read_text(debrief), str(debrief)))
+        if texts_file(folder, tag).exists():
+            spec, problems = _spec(texts_file(folder, tag), level, filler)
+            level = translated(level, spec) if not problems else level
+    except LevelError as error:
+        problems = [error]
+    return level, problems
+
+
+def missing(level: Level, folder: Path, tag: str) -> list[str]:
+    """What is there in English only: story, checks.endpoints.title, hints[2], debrief.md. `level` is in English."""
+    if tag not in languages(folder):
+        return ["everything"]
+    spec = TranslationSpec()
+    if texts_file(folder, tag).exists():
+        spec, _ = _spec(texts_file(folder, tag), level, Filler(level.values))
+    found = list(_untranslated(level, spec))
+    return found if debrief_file(folder, tag).exists() or not level.debrief else [*found, "debrief.md"]
+
+
+def _untranslated(level: Level, spec: TranslationSpec) -> Iterator[str]:
+    yield from (field for field in ("title", "story", "task") if getattr(spec, field) is None)
+    for group, questions in (("checks", level.checks), ("guards", level.guards)):
+        for question in questions:
+            own = getattr(spec, group).get(question.name)
+            if own is None or own.title is None:
+                yield f"{group}.{question.name}.title"
+            if _says(question) and (own is None or own.observe is None):
+                yield f"{group}.{question.name}.observe"
+    for group, titled in (("solutions", level.solutions), ("after", level.after)):
+        for item in titled:
+            if item.title and (item.name not in (own := getattr(spec, group)) or own[item.name].title is None):
+                yield f"{group}.{item.name}.title"
+    hints = [hint.text for hint in level.hints]
+    messages = [event.message for event in level.setup.events]
+    for field, texts in (("hints", hints), ("events", messages)):
+        given = getattr(spec, field) or [None] * len(texts)
+        yield from (f"{field}[{i}]" for i, text in enumerate(texts) if text and given[i] is None)
+
+
+def _says(question: Question) -> bool:
+    """Whether what was seen is told in words: an expression without any, such as string(n), needs no translation."""
+    observe = getattr(question.spec, "observe", "")
+    return bool(re.search(r"[A-Za-z]{3}", " ".join(_literals(observe))))
+
+
+def _literals(expression: str) -> list[str]:
+    """The strings of a CEL expression that a player may read: without keys in brackets and format's verbs."""
+    plain = re.sub(r"""\[\s*("[^"]*"|'[^']*')\s*\]""", "", expression)
+    found = re.findall(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""", plain)
+    return [a or b for a, b in found]
+
+
+def _spec(file: Path, level: Level, filler: Filler) -> tuple[TranslationSpec, list[LevelError]]:
+    """The translation in a file, and all that is wrong with it. LevelError for what cannot be read at all."""
+    raw, name = open_document(file, KIND)
+    if name != level.name:
+        line = raw.line(("metadata", "name"))
+        raise LevelError(f"is of {name!r}, not of {level.name!r}", file=str(file), line=line, field="metadata.name")
+    document = filler.fill(raw)
+    fields, problems = decode_spec(document, TranslationSpec)
+    if problems:
+        return TranslationSpec(), problems
+    spec = TranslationSpec(**fields)
+    return spec, list(_problems(level, spec, document))
+
+
+def _problems(level: Level, spec: TranslationSpec, document: Document) -> Iterator[LevelError]:
+    """What a translation has that its level has not, and expressions that are wrong."""
+
+    def problem(text: str, *path: str | int) -> LevelError:
+        full: FieldPath = ("spec", *path)
+        return LevelError(text, file=document.file, line=document.line(full), field=path_text(full))
+
+    known: dict[str, Collection[str]] = {
+        "checks": [check.name for check in level.checks],
+        "guards": [guard.name for guard in level.guards],
+        "solutions": [item.name for item in level.solutions],
+        "after": [item.name for item in level.after],
+    }
+    for group, names in known.items():
+        for name in getattr(spec, group):
+            if name not in names:
+                noun = {"after": "drill"}.get(group, group.removesuffix("s"))
+                yield problem(f"no {noun} {name!r}{did_you_mean(name, names)}", group, name)
+    for field, count in (
+        ("hints", len(level.hints)),
+        ("events", len(level.setup.events)),
+        ("references", len(level.references)),
+    ):
+        given = len(getattr(spec, field))
+        if given and given != count:
+            yield problem(f"the level has {count}, here are {given}", field)
+    for group, questions in (("checks", level.checks), ("guards", level.guards)):
+        for question in questions:
+            own = getattr(spec, group).get(question.name)
+            if own is not None and own.observe is not None:
+                wrong = _expression_problem(question, own.observe)
+                if wrong:
+                    yield problem(wrong, group, question.name, "observe")
+
+
+def _expression_problem(question: Question, observe: str) -> str:
+    if not hasattr(question.spec, "observe"):
+        return f"{question.type} says by itself what it saw"
+    variables = next((names for _, _, names in expressions(question)), ())
+    try:
+        compile_cel(observe, variables)
+    except CelError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,55 @@
+"""Paragraphs for a terminal, in scripts with spaces between words and in those without.
+
+Chinese may break between any two characters, but no line begins with a full stop or ends with an opening bracket; a
+line break in the source is a space between Latin words and nothing between Chinese ones.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+CLOSING = "。，、；：？！）】》」』”"
+OPENING = "（【《「『“"
+#: a piece that must stay together: a Latin word, or one wide character with the punctuation that clings to it
+PIECE = re.compile(rf"\s+|[{OPENING}]*(?:[^\s{OPENING}{CLOSING}⺀-鿿豈-﫿＀-￯]+|[^\s])[{CLOSING}]*")
+
+
+def cells(text: str) -> int:
+    """Columns that a text takes in a terminal."""
+    return sum(2 if _wide(letter) else 0 if unicodedata.combining(letter) else 1 for letter in text)
+
+
+def paragraphs(text: str, width: int) -> Iterator[str]:
+    """The lines of a text whose paragraphs are parted by empty lines, an empty line between them."""
+    for index, paragraph in enumerate(re.split(r"\n\s*\n", text.strip())):
+        if index:
+            yield ""
+        yield from wrapped(paragraph, width)
+
+
+def wrapped(paragraph: str, width: int) -> Iterator[str]:
+    """One paragraph in lines of at most `width` columns, unless a single word is longer."""
+    line = ""
+    for piece in PIECE.findall(joined(paragraph)):
+        if line and cells((line + piece).rstrip()) > width:
+            yield line.rstrip()
+            line = piece.lstrip()
+        else:
+            line += piece
+    if line.strip():
+        yield line.rstrip()
+
+
+def joined(paragraph: str) -> str:
+    """Its lines as one."""
+    first, *rest = [line.strip() for line in paragraph.strip().splitlines()]
+    for line in rest:
+        tight = first and line and _wide(first[-1]) and (_wide(line[0]) or first[-1] in CLOSING)
+        first += line if tight else f" {line}"
+    return first
+
+
+def _wide(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) in "WF"
