@@ -8,20 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from kuartui import language
 from kuartui.catalog import translation
-from kuartui.catalog.manifests import load_documents
+from kuartui.catalog.manifests import load, load_documents
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
+from kuartui.catalog.suppose import true_of_manifests, true_of_nothing
 from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
 from kuartui.errors import LevelError
-from kuartui.game.cel import CelError, compile_cel
-from kuartui.game.level import Level, Question
-from kuartui.game.questions import expressions
+from kuartui.game.cel import CelError, compile_cel, matches
+from kuartui.game.level import Level, Question, Ref
+from kuartui.game.questions import expressions, patterns
+from kuartui.game.spec import StateSpec
 
 Severity = Literal["error", "warning"]
 
@@ -106,6 +109,10 @@ class _Linter:
         for index, check in enumerate(level.checks):
             if COMMANDS.search(check.title):
                 yield self._complain("error", "a command gives the solution away", "checks", index, "title")
+        track = self.folder.path.resolve().parent.name
+        if level.track != track:
+            text = f"says track {level.track!r}, but lies in {track!r}"
+            yield Complaint("error", self.document.file, self.document.line(("metadata",)), "metadata.labels", text)
         if not level.debrief:
             yield self._complain("error", "there is no debrief.md", "title")
         if len(level.hints) < 3:
@@ -155,8 +162,34 @@ class _Linter:
         spec = question.spec
         if hasattr(spec, "observe") and not spec.observe and group == "checks":
             yield self._complain("warning", "no observe: players should see what was seen", group, index, question.type)
-        if group == "checks" and question.type in ("unchanged", "sameUID", "history"):
-            yield self._complain("error", "holds from the start: make it a guard", group, index, question.type)
+        for where, pattern in patterns(question):
+            if matches(pattern, ""):
+                yield self._complain("error", "matches any text: it cannot change", group, index, question.type, where)
+        if group == "checks":
+            yield from self._already_true(index, question)
+
+    def _already_true(self, index: int, check: Question) -> Iterator[Complaint]:
+        """What can be told without a cluster; `level prove` tells the rest."""
+        path = ("checks", index, check.type)
+        if check.type in ("unchanged", "sameUID", "history"):
+            yield self._complain("error", "holds from the start: make it a guard", *path)
+        if not isinstance(check.spec, StateSpec):
+            return
+        if true_of_manifests(self.level, check.spec, self._stages):
+            yield self._complain("error", "holds from the start: it is true of the manifests as they are", *path)
+        elif true_of_nothing(check.spec):
+            yield self._complain("warning", "true when nothing is there: is deleting it all a solution?", *path)
+
+    @cached_property
+    def _stages(self) -> list[tuple[list[dict[str, Any]], tuple[Ref, ...]]]:
+        """What setting up applies and deletes; nothing where the manifests cannot be read, which is told elsewhere."""
+        try:
+            return [
+                (load(self.folder.path, stage.apply, self.level, self.filler), stage.delete)
+                for stage in self.level.setup.all_stages()
+            ]
+        except LevelError:
+            return []
 
     # --- manifests and files --------------------------------------------------------------------------------------
 

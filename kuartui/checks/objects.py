@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from kuartui.checks.evidence import EVERYWHERE, Obj
-from kuartui.checks.selectors import field_selector, label_selector
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api
 from kuartui.cluster.watch import Change, Reflector
 from kuartui.errors import ClusterError
+from kuartui.game.selectors import field_selector, label_selector
 from kuartui.game.spec import ResourceQuery
 
 Listener = Callable[[Change], None]

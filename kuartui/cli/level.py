@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Play levels without the screens, prove and lint them.", no_args_is_help=True)
 
-LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level's name: kuartui level list")]
+LevelName = Annotated[
+    str, typer.Argument(metavar="LEVEL|PATH", help="A level's name (kuartui level list), or its folder.")
+]
 Lang = Annotated[str, typer.Option("--lang", help="The language of the level: en, zh-CN; default: your locale's.")]
 Seed = Annotated[int | None, typer.Option(help="Vary names and numbers; the same seed gives the same level.")]
 
@@ -243,15 +245,43 @@ def lint(
         raise typer.Exit(1)
 
 
+@command(app, "new")
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the level: lower case letters, digits and dashes.")],
+    track: Annotated[str, typer.Option(help="The folder, and the track, that it goes to.")] = "drafts",
+    pack: Annotated[Path, typer.Option(help="The folder of your tracks.")] = Path(),
+) -> None:
+    """Write a small level that is sound already, for you to change."""
+    from kuartui.catalog.scaffold import new_level
+
+    folder = new_level(pack, track, name)
+    output.line(f"{folder} is a level. Change it step by step, and after each step:")
+    output.line(f"  kuartui level lint {folder}")
+    output.line(f"  kuartui level prove {folder}")
+    output.line(f"  kuartui play {folder}")
+
+
+@command(app, "schema")
+def show_schema() -> None:
+    """Print the JSON Schema of level.yaml, for editors."""
+    from kuartui.catalog import schema
+
+    output.line(schema.text().rstrip())
+
+
 def open_level(name: str, seed: int, language: str = "") -> Level:
     """A level by name, or by path to its folder; in a language as far as it is translated."""
     from kuartui.catalog.catalog import Catalog
     from kuartui.catalog.reader import LevelFolder
 
-    path = Path(name)
-    if "/" in name or path.is_dir():
-        return LevelFolder.open(path).level(seed, language)
+    if is_path(name):
+        return LevelFolder.open(Path(name)).level(seed, language)
     return Catalog.default().level(name, seed, language)
+
+
+def is_path(name: str) -> bool:
+    """Whether it means a folder on disk rather than a level of the catalogue."""
+    return "/" in name or Path(name).exists()
 
 
 def fresh_seed() -> int:

@@ -18,15 +18,17 @@ def add_to(app: typer.Typer) -> None:
 
     @command(app, "play")
     def play(
-        level: Annotated[str, typer.Argument(metavar="LEVEL", help="A level's name: kuartui level list")],
+        level: Annotated[
+            str, typer.Argument(metavar="LEVEL|PATH", help="A level's name (kuartui level list), or its folder.")
+        ],
         seed: Annotated[int | None, typer.Option(help="The same seed gives the same level.")] = None,
         cluster: Kind = "embedded",
     ) -> None:
         """Play a level on the screen."""
-        from kuartui.cli.level import open_level
+        from kuartui.cli.level import is_path, open_level
 
-        open_level(level, seed or 0)  # an unknown or broken level is told here, before a screen hides it
-        _run(cluster, level, seed)
+        found = open_level(level, seed or 0)  # an unknown or broken level is told here, before a screen hides it
+        _run(cluster, found.folder if is_path(level) else level, seed)
 
 
 def home(cluster: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kuartui.cli import output
 from kuartui.cli.cluster import choose
+from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
 from kuartui.cli.run import wait
 from kuartui.errors import UsageError
@@ -27,7 +28,7 @@ def folders(targets: list[str]) -> list[LevelFolder]:
     catalog = Catalog.default()
     found = []
     for target in targets or catalog.names():
-        if "/" in target or Path(target).exists():
+        if is_path(target):
             found += [LevelFolder.open(place) for place in find(Path(target))]
         else:
             found.append(catalog.open(target))
@@ -65,7 +66,7 @@ def run_lint(targets: list[str], out: Format) -> bool:
     catalog = Catalog.default()
     places: list[Path] = []
     for target in targets or catalog.names():
-        places += find(Path(target)) if "/" in target or Path(target).exists() else [catalog.folder(target)]
+        places += find(Path(target)) if is_path(target) else [catalog.folder(target)]
     found = [complaint for place in places for complaint in lint(place)]
     errors = sum(complaint.severity == "error" for complaint in found)
     if out is Format.json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kuartui.checks.selectors import field_selector, label_selector
+from kuartui.game.selectors import field_selector, label_selector
 
 LABELS = {"app": "web", "tier": "frontend"}
 

@@ -1,0 +1,40 @@
+"""`level new`: a small level that is sound from its first minute, to be changed into another one step by step."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+from kuartui.catalog import schema
+from kuartui.errors import StorageError, UsageError
+
+SCHEMA_FILE = "level.schema.json"
+FILES = ("level.yaml", "debrief.md", "setup/10-app.yaml")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def new_level(pack: Path, track: str, name: str) -> Path:
+    """Make `pack/track/name`, and put the schema for editors at the root of the pack. The level's folder.
+
+    UsageError for a name that is none or is taken, StorageError where nothing can be written."""
+    for noun, word in (("level", name), ("track", track)):
+        if not NAME.fullmatch(word):
+            raise UsageError(
+                f"{word!r} is no name for a {noun}",
+                hint="lower case letters, digits and dashes, as in shop-window",
+            )
+    folder = pack / track / name
+    if folder.exists():
+        raise UsageError(f"{folder} is there already", hint="choose another name, or remove that folder")
+    template = resources.files("kuartui.catalog") / "template"
+    try:
+        for file in FILES:
+            text = (template / file).read_text(encoding="utf-8")
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text.replace("NAME", name, 1).replace("TRACK", track, 1), encoding="utf-8")
+        (pack / SCHEMA_FILE).write_text(schema.text(), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from error
+    return folder

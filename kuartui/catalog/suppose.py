@@ -1,0 +1,69 @@
+"""What a `state` check would say without a cluster: over the level's manifests as they are written, and over nothing.
+
+For lint only, and careful: where the manifests do not tell (pods that a controller makes, fields that the API server
+fills in) there is no answer, and the proof will tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kuartui.game.cel import CelError, compile_cel
+from kuartui.game.level import Level, Ref
+from kuartui.game.selectors import label_selector
+from kuartui.game.spec import ResourceQuery, StateSpec
+
+Obj = dict[str, Any]
+ALWAYS_THERE = ("Node", "Namespace")
+
+
+def true_of_manifests(level: Level, spec: StateSpec, stages: Iterable[tuple[list[Obj], tuple[Ref, ...]]]) -> bool:
+    """Whether the check holds over what the stages apply (and delete), before any player has come."""
+    objects = _applied(level, stages)
+    kinds = {obj["kind"] for obj in objects}
+    if any(query.kind not in kinds or query.field_selector for query in spec.resources.values()):
+        return False
+    return _holds(spec, {name: _found(level, query, objects) for name, query in spec.resources.items()})
+
+
+def true_of_nothing(spec: StateSpec) -> bool:
+    """Whether the check holds when none of its objects exists: then deleting them would be a way to solve it."""
+    if any(query.kind in ALWAYS_THERE for query in spec.resources.values()):
+        return False
+    return _holds(spec, {name: None if query.name else [] for name, query in spec.resources.items()})
+
+
+def _holds(spec: StateSpec, values: dict[str, Any]) -> bool:
+    try:
+        return compile_cel(spec.cel, tuple(spec.resources)).test(values)
+    except CelError:
+        return False
+
+
+def _applied(level: Level, stages: Iterable[tuple[list[Obj], tuple[Ref, ...]]]) -> list[Obj]:
+    found: dict[tuple[str, str, str], Obj] = {}
+    for applied, deleted in stages:
+        for obj in applied:
+            found[obj["kind"], _namespace(level, obj), obj["metadata"]["name"]] = obj
+        for ref in deleted:
+            found.pop((ref.kind, ref.namespace or level.namespace, ref.name), None)
+    return list(found.values())
+
+
+def _namespace(level: Level, obj: Obj) -> str:
+    return str(obj["metadata"].get("namespace") or level.namespace)
+
+
+def _found(level: Level, query: ResourceQuery, objects: list[Obj]) -> Obj | list[Obj] | None:
+    namespace = query.namespace or level.namespace
+    test = label_selector(query.selector)
+    matching = [
+        obj
+        for obj in objects
+        if obj["kind"] == query.kind
+        and (namespace == "*" or _namespace(level, obj) == namespace)
+        and query.name in ("", obj["metadata"]["name"])
+        and test(obj["metadata"].get("labels") or {})
+    ]
+    return next(iter(matching), None) if query.name else matching
