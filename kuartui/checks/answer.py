@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from kuartui.checks.evidence import EVERYWHERE, Evidence, Verdict
 from kuartui.checks.kind import QuestionKind
-from kuartui.errors import ApiError
+from kuartui.errors import ApiError, ClusterError
 from kuartui.game.cel import matches
 from kuartui.game.spec import AdmissionSpec, AnswerSpec, ResourceQuery
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
 
+UNASKED = "failed calling webhook"  # a refusal as well: of a webhook that fails closed and cannot be asked
 POLICY_KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "Namespace")
 
 
@@ -41,14 +42,20 @@ def policies(_: AdmissionSpec) -> tuple[ResourceQuery, ...]:
 
 async def observe_admission(spec: AdmissionSpec, world: World, _name: str) -> Evidence:
     obj = dict(spec.object)
-    resource = await world.api.resource(str(obj.get("kind")), str(obj.get("apiVersion", "")))
+    try:
+        resource = await world.api.resource(str(obj.get("kind")), str(obj.get("apiVersion", "")))
+    except ApiError:
+        raise
+    except ClusterError as error:  # a kind that the player is to define, and has not yet
+        world.api.forget_kinds()
+        return {"admitted": False, "message": error.message}
     metadata = dict(obj.get("metadata") or {})
     if resource.namespaced:
         metadata.setdefault("namespace", world.level.namespace)
     try:
         await world.api.create(resource, {**obj, "metadata": metadata}, dry_run=True)
     except ApiError as error:
-        if error.code not in (400, 403, 422):
+        if error.code not in (400, 403, 409, 422) and UNASKED not in error.message:
             raise
         return {"admitted": False, "message": error.message[:500]}
     return {"admitted": True, "message": ""}

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from kuartui.embedded.network.dns import NODATA, NXDOMAIN, Answer, Record
-from kuartui.embedded.network.objects import NAMESPACES, PODS, SERVICES, Obj, ObjectTable
+from kuartui.embedded.network.objects import NAMESPACES, SERVICES, Obj, ObjectTable
 from kuartui.embedded.network.services import slice_endpoints
 
 TTL = 30
@@ -155,15 +155,8 @@ class KubernetesZone:
                 if not _published(service, endpoint.get("conditions") or {}):
                     continue
                 for address in endpoint.get("addresses") or ():
-                    hostname = endpoint.get("hostname") or self._pod_hostname(endpoint) or _dashed(address)
+                    hostname = endpoint.get("hostname") or _dashed(address)
                     yield address, hostname, endpoint
-
-    def _pod_hostname(self, endpoint: Obj) -> str:
-        # The slice controller sets `hostname` for pods with hostname and subdomain; nothing else names a member.
-        target = endpoint.get("targetRef") or {}
-        pod = self._objects.get(PODS, target.get("namespace", ""), target.get("name", "")) if target else None
-        spec = (pod or {}).get("spec", {})
-        return spec["hostname"] if spec.get("hostname") and spec.get("subdomain") else ""
 
 
 def _published(service: Obj, conditions: Obj) -> bool:

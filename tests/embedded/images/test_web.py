@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from kuartui.embedded.network.tls import self_signed
 from kuartui.embedded.node.runtime import Container, Credentials, Mount, Projected, Volume
 from tests.embedded.containers import World
 
@@ -209,6 +210,34 @@ async def test_agnhost_tells_its_name(world: World) -> None:
     client = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53")
     assert await world.exec(client, "/agnhost", "connect", f"{server.sandbox.ip}:8080") == (0, "", "")
     assert await world.exec(client, "/agnhost", "connect", f"{server.sandbox.ip}:81") == (1, "", "REFUSED\n")
+
+
+@pytest.mark.parametrize(
+    ("pod", "why"),
+    [
+        ({"metadata": {"labels": {"webhook-e2e-test": "webhook-disallow"}}}, "the pod contains unwanted label"),
+        ({"spec": {"containers": [{"name": "webhook-disallow"}]}}, "the pod contains unwanted container name"),
+        ({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c"}]}}, ""),
+    ],
+)
+async def test_agnhost_webhook_judges_pods(world: World, pod: dict[str, object], why: str) -> None:
+    certificate, key = self_signed("guard", "guard.default.svc")
+    serve = "exec /agnhost webhook --tls-cert-file=/tmp/c --tls-private-key-file=/tmp/k --port=8443"
+    script = f"echo '{certificate.decode()}' > /tmp/c; echo '{key.decode()}' > /tmp/k; {serve}"
+    server = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53", "sh", "-c", script)
+    review = {"apiVersion": "admission.k8s.io/v1", "request": {"uid": "u", "object": pod}}
+    client = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53")
+    url = f"https://{server.sandbox.ip}:8443/pods"
+    code, out, _ = await world.exec(client, "curl", "-sk", "-d", json.dumps(review), url)
+    answer = json.loads(out)["response"]
+    assert (code, answer["uid"], answer["allowed"]) == (0, "u", not why)
+    assert answer.get("status", {}).get("message", "") == why
+
+
+async def test_agnhost_webhook_wants_a_certificate(world: World) -> None:
+    exit_, log = await world.run("registry.k8s.io/e2e-test-images/agnhost:2.53", "/agnhost", "webhook", "--port=8443")
+    assert exit_.code == 2
+    assert log.startswith("panic: ")
 
 
 async def test_busybox_httpd_in_the_background_of_a_script(world: World) -> None:

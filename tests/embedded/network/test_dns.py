@@ -62,6 +62,23 @@ async def test_a_headless_service_gives_its_members(dns: World) -> None:
     assert await addresses(dns, "10-244-0-5.db.data") == ["10.244.0.5"]
 
 
+async def test_a_member_has_a_name_only_if_its_slice_gives_it_one(dns: World) -> None:
+    spec = {"hostname": "db-0", "subdomain": "other"}
+    dns.network.apply("pods", "ADDED", {"metadata": {"name": "db-0", "namespace": "data"}, "spec": spec})
+    target = {"kind": "Pod", "namespace": "data", "name": "db-0"}
+    members = [{"addresses": ["10.244.0.5"], "conditions": {"ready": True}, "targetRef": target}]
+    meta = {"name": "kv-1", "namespace": "data", "labels": {"kubernetes.io/service-name": "kv"}}
+    ports = [{"name": "", "port": 1, "protocol": "TCP"}]
+    dns.network.apply(
+        "endpointslices.discovery.k8s.io", "ADDED", {"metadata": meta, "ports": ports, "endpoints": members}
+    )
+    service = {"metadata": {"name": "kv", "namespace": "data"}, "spec": {"clusterIP": "None", "ports": [{"port": 1}]}}
+    dns.network.apply("services", "ADDED", service)
+    assert await addresses(dns, "kv.data") == ["10.244.0.5"]
+    with pytest.raises(NameNotResolved):
+        await addresses(dns, "db-0.kv.data")
+
+
 async def test_members_with_host_names_and_unready_ones(dns: World) -> None:
     meta = {"name": "kv-1", "namespace": "data", "labels": {"kubernetes.io/service-name": "kv"}}
     members: list[dict[str, Any]] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from kuartui.embedded.images.applets.options import parse
+from kuartui.embedded.images.programs.agnhost_webhook import webhook
 from kuartui.embedded.network import NameNotResolved, Stream
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.node.runtime.process import Process
@@ -51,13 +52,14 @@ async def http_echo(process: Process) -> int:
 
 
 async def agnhost(process: Process) -> int:
-    """agnhost netexec | serve-hostname | pause | connect | fake-gitserver …: Kubernetes' own test image."""
+    """agnhost netexec | serve-hostname | pause | connect | webhook …: Kubernetes' own test image."""
     words = process.argv[1:] or ["pause"]
     command = {
         "netexec": _netexec,
         "serve-hostname": _serve_hostname,
         "pause": _pause,
         "connect": _connect,
+        "webhook": webhook,
         "porter": _serve_hostname,
         "echo-hostname": _serve_hostname,
     }.get(words[0])
