@@ -16,49 +16,91 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from kuartui import paths
+import msgspec
+
+from kuartui.catalog.packs import roots as player_roots
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.catalog.tracks import TRACKS_FILE, Track, read_tracks
 from kuartui.errors import LevelError, MissingError, UnknownName
 from kuartui.game.level import Level, LevelCard
 
+SHIPPED = "kuartui"
+
 
 @dataclass(frozen=True, slots=True)
 class _Pack:
-    root: Path
+    name: str
     tracks: tuple[Track, ...]
     folders: dict[str, Path]
 
 
 class Catalog:
-    """Level folders by name. UnknownName for a name that is not there, LevelError for a broken file."""
+    """Level folders by name. UnknownName for a name that is not there, LevelError for a broken file.
 
-    def __init__(self, roots: Sequence[Path]) -> None:
-        self.packs = [_open_pack(root) for root in roots]
+    The first root must be sound. What is wrong with another one is in `broken`, by the name of the pack, or by
+    pack/level; everything else is there all the same."""
+
+    def __init__(self, roots: Sequence[Path], first: str = "") -> None:
+        """`first` names the first pack, if not as its folder."""
+        self.packs: list[_Pack] = []
+        self.broken: dict[str, str] = {}
         self._folders: dict[str, Path] = {}
-        for pack in self.packs:  # the first pack wins, so a stranger's cannot replace a level of ours
-            for name, folder in pack.folders.items():
-                self._folders.setdefault(name, folder)
+        self._owners: dict[str, str] = {}
+        for index, root in enumerate(roots):
+            self._add(root, "" if index else first, strict=not index)
         self._opened: dict[str, LevelFolder] = {}
         self._levels: dict[tuple[str, int, str], Level] = {}
 
+    def _add(self, root: Path, name: str, *, strict: bool) -> None:
+        try:
+            pack = _open_pack(root, name or root.name)
+        except LevelError as error:
+            if strict:
+                raise
+            self.broken[root.name] = error.message
+            return
+        self.packs.append(pack)
+        for name, folder in pack.folders.items():
+            if name in self._folders:  # the first pack wins, so a stranger's cannot replace a level of ours
+                self.broken[f"{pack.name}/{name}"] = f"{self._owners[name]} has a level of this name already"
+            else:
+                self._folders[name], self._owners[name] = folder, pack.name
+
     @classmethod
     def default(cls) -> Catalog:
-        """What ships with kuartui, then the packs that the player installed."""
-        installed = paths.data_dir() / "packs"
-        extra = sorted(item for item in installed.iterdir() if item.is_dir()) if installed.is_dir() else []
-        return cls([shipped_levels(), *extra])
+        """What ships with kuartui, then the levels and packs in the player's data directory."""
+        return cls([shipped_levels(), *player_roots()], first=SHIPPED)
 
     def tracks(self) -> list[Track]:
-        return [track for pack in self.packs for track in pack.tracks]
+        """By name: the first pack that has a track gives its title, later ones may add levels."""
+        found: dict[str, Track] = {}
+        for track in (track for pack in self.packs for track in pack.tracks):
+            known = found.get(track.name)
+            levels = (*known.levels, *track.levels) if known else track.levels
+            found[track.name] = msgspec.structs.replace(known or track, levels=levels)
+        return list(found.values())
+
+    def owner(self, name: str) -> str:
+        """The pack that a level is in; "kuartui" for one that ships with it."""
+        self.folder(name)
+        return self._owners[name]
 
     def names(self) -> list[str]:
         """In the order of the tracks."""
         return list(self._folders)
 
     def cards(self, language: str = "") -> list[LevelCard]:
-        """In the order of the tracks, with the texts of seed 0."""
-        return [card(self.level(name, language=language)) for name in self.names()]
+        """In the order of the tracks, with the texts of seed 0. A broken level of an added pack is left out, and told
+        in `broken`."""
+        found = []
+        for name in self.names():
+            try:
+                found.append(card(self.level(name, language=language)))
+            except LevelError as error:
+                if self._owners[name] == self.packs[0].name:
+                    raise
+                self.broken[f"{self._owners[name]}/{name}"] = error.message
+        return found
 
     def level(self, name: str, seed: int = 0, language: str = "") -> Level:
         """Filled in for a seed, in a language (a tag, "": English) as far as it is translated."""
@@ -119,11 +161,15 @@ def find(path: Path) -> list[Path]:
     return found
 
 
-def _open_pack(root: Path) -> _Pack:
+def _open_pack(root: Path, name: str) -> _Pack:
     found = {file.parent.name: file.parent for file in sorted(root.glob(f"*/*/{LEVEL_FILE}"))}
     tracks = read_tracks(root).tracks
     order = [name for track in tracks for name in track.levels]
-    for name in order:
-        if name not in found:
-            raise LevelError(f"names level {name!r}, which is not in this pack", file=str(root / TRACKS_FILE))
-    return _Pack(root, tracks, {name: found[name] for name in [*order, *(n for n in found if n not in order)]})
+    for level in order:
+        if level not in found:
+            raise LevelError(f"names level {level!r}, which is not in this pack", file=str(root / TRACKS_FILE))
+    named = {track.name for track in tracks}
+    others = dict.fromkeys(folder.parent.name for folder in found.values() if folder.parent.name not in named)
+    more = [Track(name=other, title=other.replace("-", " ").capitalize()) for other in others]
+    folders = {level: found[level] for level in [*order, *(level for level in found if level not in order)]}
+    return _Pack(name, (*tracks, *more), folders)

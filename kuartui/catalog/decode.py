@@ -23,9 +23,14 @@ API_VERSION = "kuartui.dev/v1alpha1"
 
 def open_document(file: Path, kind: str) -> tuple[Document, str]:
     """The only document of a file, which must be of this kind, and the name that its metadata give it."""
-    documents = parse(read_text(file), str(file))
+    return document_of(read_text(file), str(file), kind)
+
+
+def document_of(text: str, file: str, kind: str) -> tuple[Document, str]:
+    """The same for a text; `file` is for messages."""
+    documents = parse(text, file)
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise LevelError(f"expected one document of kind {kind}", file=str(file), line=1)
+        raise LevelError(f"expected one document of kind {kind}", file=file, line=1)
     return documents[0], _envelope(documents[0], kind)
 
 

@@ -23,6 +23,7 @@ from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
 from kuartui.errors import LevelError
 from kuartui.game.cel import CelError, compile_cel, matches
 from kuartui.game.level import Level, Question, Ref
+from kuartui.game.par import par_of
 from kuartui.game.questions import expressions, patterns
 from kuartui.game.spec import StateSpec
 
@@ -132,9 +133,19 @@ class _Linter:
         if len(level.cheats) < 2:
             yield self._complain("warning", "fewer than two cheats: what would a lazy player try?", "cheats")
         caught = {name for cheat in level.cheats for name in cheat.caught_by}
+        for index, check in enumerate(level.checks):
+            if check.name not in caught:
+                yield self._complain(
+                    "error", "no cheat is caught by this check: is it needed?", "checks", index, "name"
+                )
         for index, guard in enumerate(level.guards):
             if guard.name not in caught:
                 yield self._complain("warning", "no cheat shows that this guard can break", "guards", index, "name")
+        par = par_of(level)
+        if not par.fits(level.par_time):
+            text = f"reading {par.reading:.0f} s, finding {par.finding:.0f} s, typing {par.typing:.0f} s and waiting"
+            text += f" {par.waiting:.0f} s come to {par.rounded}"
+            yield self._complain("warning", text, "parTime")
         runs = [("solutions", index, item.run) for index, item in enumerate(level.solutions)]
         runs += [("cheats", index, item.run) for index, item in enumerate(level.cheats)]
         for group, index, lines in runs:

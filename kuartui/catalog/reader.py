@@ -61,7 +61,7 @@ class LevelFolder:
     def read(self, seed: int = 0, language: str = "") -> tuple[Level | None, list[LevelError]]:
         """The level for one seed, if it could be decoded, and everything that is wrong with it."""
         level, problems = self._read(seed)
-        tag = best(language, translation.languages(self.path)) if language else ""
+        tag = best(language, self.languages()) if language else ""
         if level is None or problems or not tag:
             return level, problems
         return translation.read(level, self.path, tag)
@@ -90,6 +90,10 @@ class LevelFolder:
             digest=self.digest(),
         )
         return level, list(rules.problems(level, document))
+
+    def languages(self) -> list[str]:
+        """The tags of the languages that it is translated to."""
+        return translation.languages(self.path)
 
     def digest(self) -> str:
         """A name for the exact content of the folder, whatever the seed and the language."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import kuartui
-from kuartui.cli import cluster, doctor, env, level, output, play, progress
+from kuartui.cli import cluster, doctor, env, level, output, pack, play, progress
 from kuartui.cli.run import guard
 from kuartui.language import VARIABLE, chosen
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(level.app, name="level")
+app.add_typer(pack.app, name="pack")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(progress.app, name="progress")
 play.add_to(app)

@@ -38,7 +38,10 @@ def list_levels(
     from kuartui.errors import UnknownName
     from kuartui.progress.store import Store
 
-    cards = Catalog.default().cards(chosen(lang))
+    catalog = Catalog.default()
+    cards = catalog.cards(chosen(lang))
+    for pack, reason in catalog.broken.items():
+        output.note(f"{pack} is left out: {report.plain(reason)}")
     tracks = {card.track for card in cards}
     if track and track not in tracks:
         raise UnknownName("track", track, tracks)

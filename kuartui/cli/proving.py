@@ -21,17 +21,24 @@ FORMATS = ("text", "json", "junit")
 
 
 def folders(targets: list[str]) -> list[LevelFolder]:
-    """The levels meant: names, or paths to folders; all that there are without any."""
-    from kuartui.catalog.catalog import Catalog, find
+    """The levels meant: names, or paths to folders; all that come with kuartui without any.
+
+    A proof runs the shell lines of a level. Those of a pack came from elsewhere, so it must be named by its path."""
+    from kuartui.catalog.catalog import SHIPPED, Catalog, find
     from kuartui.catalog.reader import LevelFolder
 
     catalog = Catalog.default()
     found = []
-    for target in targets or catalog.names():
+    for target in targets or [name for name in catalog.names() if catalog.owner(name) == SHIPPED]:
         if is_path(target):
             found += [LevelFolder.open(place) for place in find(Path(target))]
-        else:
+        elif catalog.owner(target) == SHIPPED:
             found.append(catalog.open(target))
+        else:
+            raise UsageError(
+                f"{target} is of pack {catalog.owner(target)}, and a proof runs its shell lines as you",
+                hint=f"read its solutions and cheats; then: kuartui level prove {catalog.folder(target)}",
+            )
     return found
 
 

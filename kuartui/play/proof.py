@@ -1,7 +1,8 @@
 """`level prove`: machine evidence that a level is sound.
 
 Each run has a fresh place. In every run the level must settle, each check be red and each guard whole. A solution must
-then turn all green within par and survive the drills; a cheat must not, and must be caught by what the level names.
+then turn all green within par and survive the drills; a cheat must not, and must be caught by what the level names. In
+the end every check must have caught a cheat (`kuartui.play.mutation`), and par be what it takes (`kuartui.game.par`).
 After one solution everything is undone as on a shared cluster, and nothing may be left. Commands are run with the real
 kubectl, `sh -c`, in a home of their own. On stepped time a proof takes the time that the work takes; on real clusters
 it takes what the cluster takes.
@@ -30,12 +31,14 @@ from kuartui.game.attempt import AttemptState, is_clear, step
 from kuartui.game.duration import clock_text
 from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Cheat, Level, Solution
+from kuartui.game.par import par_of
 from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.drill import perform
+from kuartui.play.mutation import verdict
 from kuartui.play.pace import Pace
 from kuartui.play.recorder import news
 
-What = Literal["level", "solution", "cheat", "undo"]
+What = Literal["level", "solution", "cheat", "undo", "mutation", "par"]
 COMMAND_SECONDS = 120.0  # real time that one line may take
 CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets on top of what the slowest solution took, and a quarter more
 CHEAT_QUIET = 3.0  # and nothing may change for so long before it counts as over
@@ -43,7 +46,8 @@ CHEAT_QUIET = 3.0  # and nothing may change for so long before it counts as over
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the report. `seconds` is what it took here, `played` what the level's clock showed."""
+    """One line of the report. `seconds` is what it took here, `played` what the level's clock showed, `red` the checks
+    that were not green in the end."""
 
     level: str
     seed: int
@@ -53,6 +57,7 @@ class Line:
     detail: str
     seconds: float = 0.0
     played: float = 0.0
+    red: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ async def prove(
                 lines += found
             slowest = max((line.played for line in lines if line.what == "solution"), default=0.0)
             patience = slowest * 1.25 + CHEAT_SECONDS
-        return lines
+        return [*lines, *_conclusions(level, lines)]
 
     async def in_turn(run: Run) -> list[Line]:
         place = await places.get()
@@ -122,6 +127,18 @@ async def prove(
                 gathered.append(line)
                 on_line(line)
     return Report(tuple(gathered), time.monotonic() - begun)
+
+
+def _conclusions(level: Level, lines: Sequence[Line]) -> list[Line]:
+    """What all runs of a level together say of it."""
+    caught = {line.name: frozenset(line.red) for line in lines if line.what == "cheat" and line.ok}
+    found = [Line(level.name, level.seed, "mutation", "checks", *verdict(level, caught))]
+    played = [line.played for line in lines if line.what == "solution" and line.ok]
+    if played:
+        par = par_of(level, settling=min(played))
+        detail = f"{clock_text(level.par_time)} for what comes to {clock_text(par.total)}"
+        found.append(Line(level.name, level.seed, "par", "par", par.fits(level.par_time), detail))
+    return found
 
 
 class Run:
@@ -160,7 +177,8 @@ class Run:
         return self.found
 
     def _line(self, what: What, name: str, ok: bool, detail: str, seconds: float = 0.0, played: float = 0.0) -> None:
-        self.found.append(Line(self.level.name, self.level.seed, what, name, ok, detail, seconds, played))
+        red = tuple(check.name for check in self.level.checks if check.name not in self.state.passed)
+        self.found.append(Line(self.level.name, self.level.seed, what, name, ok, detail, seconds, played, red))
 
     async def _play(self, cluster: Cluster) -> tuple[str, float]:
         attempt_id = uuid.uuid4().hex[:12]

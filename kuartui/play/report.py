@@ -30,6 +30,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "detail": line.detail,
                 "seconds": round(line.seconds, 3),
                 "played": round(line.played, 3),
+                "red": list(line.red),
             }
             for line in report.lines
         ],

@@ -48,7 +48,7 @@ spec:
     - {name: one, run: ["kubectl get pods"]}
     - {name: two, run: ["kubectl get pods -A"]}
   cheats:
-    - {name: lazy, run: ["true"], caughtBy: [up]}
+    - {name: lazy, run: ["true"], caughtBy: [up, reached]}
     - {name: rude, run: ["true"], caughtBy: [same]}
   references: [{title: Pod, url: "https://kubernetes.io/docs/concepts/workloads/pods/"}]
 """

@@ -42,6 +42,8 @@ def test_the_shipped_levels_are_clean() -> None:
         ("status: 200}", 'status: 200, body: ".*"}', "matches any text"),
         ("track: first", "track: second", "says track 'second', but lies in 'first'"),
         ("caughtBy: [same]", "caughtBy: [up]", "no cheat shows that this guard can break"),
+        ("caughtBy: [up, reached]", "caughtBy: [up]", "no cheat is caught by this check"),
+        ("parTime: 2m", "parTime: 4m", "come to 1m30s"),
         ("{cost: 20,", "{cost: 1,", "should cost more"),
         ('    - {name: two, run: ["kubectl get pods -A"]}\n', "", "is there really no other way"),
     ],

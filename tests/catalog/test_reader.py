@@ -45,7 +45,11 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
         ("v1alpha1", "v9", "level.yaml:1: apiVersion: expected kuartui.dev/v1alpha1"),
         ("{{place}}.", "{{plaec}}.", "level.yaml:8: spec.story: no variable 'plaec'; did you mean place?"),
         ("pods.size() ==", "pds.size() ==", "spec.checks[0].state.cel: column 1: undeclared reference to 'pds'"),
-        ("caughtBy: [up]", "caughtBy: [upp]", "spec.cheats[0].caughtBy: no check or guard 'upp'; did you mean up?"),
+        (
+            "caughtBy: [up, reached]",
+            "caughtBy: [upp]",
+            "spec.cheats[0].caughtBy: no check or guard 'upp'; did you mean up?",
+        ),
         ("    - name: reached", "    - name: up", "the name 'up' is taken twice"),
         ("      weight: 40", "      weight: 40\n      after: [reachd]", "no check 'reachd'"),
         ("status: 200", "status: 200, body: '('", "spec.checks[1].reach.body: invalid regular expression"),

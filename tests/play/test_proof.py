@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proof, "find", lambda: type("Kubectl", (), {"path": fake}))
 
 
-def sound(tmp_path: Path, *, solution: str = SOLVE, cheat: str = "", caught: str = "word", **more: str) -> Level:
+def sound(tmp_path: Path, *, solution: str = SOLVE, cheat: str = "", caught: str = "word, twice", **more: str) -> Level:
     """A level whose commands write ConfigMaps through the API."""
     folder = tmp_path / "words"
     (folder / "setup").mkdir(parents=True)
@@ -72,14 +72,20 @@ async def proven(level: Level, tmp_path: Path) -> dict[str, Line]:
 
 async def test_a_sound_level(tmp_path: Path) -> None:
     lines = await proven(sound(tmp_path), tmp_path)
+    par = lines.pop("par par")
+    assert not par.ok, "here par is as short as the test"
+    assert par.detail.startswith("0:01 for what comes to ")
     assert {name: line.ok for name, line in lines.items()} == {
         "level start": True,
         "undo undo": True,
         "solution it": True,
         "cheat lazy": True,
+        "mutation checks": True,
     }
     assert lines["solution it"].detail.startswith("all green after 0:0")
-    assert lines["cheat lazy"].detail == "caught by word"
+    assert lines["cheat lazy"].detail == "caught by word, twice"
+    assert lines["cheat lazy"].red == ("word", "twice")
+    assert lines["solution it"].red == ()
 
 
 async def test_a_check_that_is_green_at_the_start(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""`kuartui pack`: levels that people publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kuartui.cli import output
+from kuartui.cli.output import Format, Output
+from kuartui.cli.report import plain
+from kuartui.cli.run import command
+
+if TYPE_CHECKING:
+    from kuartui.catalog.packs import Installed
+
+app = typer.Typer(help="Build, install and remove packs of levels.", no_args_is_help=True)
+
+
+@command(app, "build")
+def build(
+    folder: Annotated[Path, typer.Argument(help="A folder of tracks, each a folder of levels.")] = Path(),
+    name: Annotated[str, typer.Option(help="Of the pack; default: what its pack.yaml says.")] = "",
+    version: Annotated[str, typer.Option(help="Such as 1.2.0; default: what its pack.yaml says.")] = "",
+    to: Annotated[Path, typer.Option(help="The folder to write the archive to.")] = Path(),
+) -> None:
+    """Write NAME-VERSION.tar.gz, with a manifest and digests. Every level must be without lint errors."""
+    from kuartui import paths
+    from kuartui.catalog import packfile
+    from kuartui.catalog.catalog import find
+    from kuartui.catalog.lint import lint
+    from kuartui.errors import LevelError, UsageError
+
+    if not name and not (folder / packfile.MANIFEST).exists():
+        raise UsageError("the pack has no name", hint="kuartui pack build FOLDER --name NAME --version 1.0.0")
+    levels = find(folder)
+    errors = [item for level in levels for item in lint(level) if item.severity == "error"]
+    for item in errors:
+        output.note(str(item))
+    if errors:
+        raise LevelError("not built: levels have errors", hint=f"kuartui level lint {folder}")
+    pack = packfile.build(folder, name=name, version=version)
+    file = to / f"{pack.name}-{pack.spec.version}.tar.gz"
+    try:
+        file.write_bytes(packfile.archive(pack))
+    except OSError as error:
+        raise paths.unwritable(file, error) from error
+    output.line(f"{file}: {len(levels)} levels, {len(pack.files)} files, {pack.spec.digest}")
+
+
+@command(app, "install")
+def install(
+    archive: Annotated[Path, typer.Argument(help="NAME-VERSION.tar.gz, from somebody you trust to teach.")],
+) -> None:
+    """Install a pack, or another version of it. It cannot replace a level of kuartui or of another pack."""
+    from kuartui.catalog import packs
+    from kuartui.catalog.catalog import Catalog
+
+    _not_in_play(packs.installed())
+    catalog = Catalog.default()
+    pack = packs.install(archive, {level: catalog.owner(level) for level in catalog.names()})
+    output.line(f"{pack.name} {pack.spec.version} is installed: {', '.join(pack.levels)}")
+
+
+@command(app, "list")
+def list_packs(out: Output = Format.text) -> None:
+    """List the packs that are installed."""
+    from kuartui.catalog import packs
+
+    found = packs.installed()
+    if out is Format.json:
+        output.data(
+            [
+                {
+                    "name": pack.name,
+                    "version": pack.spec.version,
+                    "title": pack.spec.title,
+                    "tracks": list(pack.spec.tracks),
+                    "levels": list(pack.levels),
+                    "digest": pack.spec.digest,
+                    "path": str(pack.path),
+                    "broken": pack.broken,
+                }
+                for pack in found
+            ]
+        )
+        return
+    rows = [
+        [
+            pack.name,
+            pack.spec.version,
+            len(pack.levels),
+            f"broken: {pack.broken}" if pack.broken else plain(pack.spec.title),
+        ]
+        for pack in found
+    ]
+    output.table(["NAME", "VERSION", "LEVELS", "TITLE"], rows)
+
+
+@command(app, "remove")
+def remove(name: Annotated[str, typer.Argument(help="Of the pack: kuartui pack list")]) -> None:
+    """Remove a pack. Your results in its levels stay."""
+    from kuartui.catalog import packs
+
+    _not_in_play([pack for pack in packs.installed() if pack.name == name])
+    packs.remove(name)
+    output.line(f"{name} is removed")
+
+
+def _not_in_play(found: list[Installed]) -> None:
+    """UsageError while a level of one of these packs is in play: its files are still needed."""
+    from kuartui.cli.attempt import current_record
+    from kuartui.errors import UsageError
+
+    record = current_record()
+    for pack in found:
+        if record is not None and Path(record.folder).is_relative_to(pack.path.resolve()):
+            raise UsageError(f"{record.level} of pack {pack.name} is in play", hint="kuartui level finish")
