@@ -76,7 +76,7 @@ def from_files(files: Mapping[str, bytes], where: str) -> Pack:
     name, spec = manifest(files[MANIFEST].decode("utf-8"), f"{where}:{MANIFEST}")
     content = {path: data for path, data in files.items() if path != MANIFEST}
     for path in spec.files.keys() - content.keys():
-        raise LevelError(f"{path} is in the manifest, but not in the pack", file=where)
+        raise LevelError(f"{path!a} is in the manifest, but not in the pack", file=where)
     for path, data in content.items():
         if path not in spec.files:
             raise LevelError(f"{path} is in the pack, but not in its manifest", file=where)

@@ -10,6 +10,7 @@ import typer
 from kuartui.cli import output, report
 from kuartui.cli.cluster import Kind, choose, narrate
 from kuartui.cli.output import Format, Output
+from kuartui.cli.prose import plain
 from kuartui.cli.run import command, wait
 from kuartui.language import chosen
 
@@ -41,7 +42,7 @@ def list_levels(
     catalog = Catalog.default()
     cards = catalog.cards(chosen(lang))
     for pack, reason in catalog.broken.items():
-        output.note(f"{pack} is left out: {report.plain(reason)}")
+        output.note(f"{pack} is left out: {plain(reason)}")
     tracks = {card.track for card in cards}
     if track and track not in tracks:
         raise UnknownName("track", track, tracks)

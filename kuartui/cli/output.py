@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kuartui.cli.prose import cells
+from kuartui.cli.prose import cells, plain
 from kuartui.errors import KuartuiError
 
 
@@ -50,9 +50,9 @@ def fail(error: KuartuiError, as_json: bool = False) -> None:
     """Say what went wrong, and what to do about it."""
     if as_json:
         data({"error": {"message": error.message, "hint": error.hint, "exitCode": error.exit_code}})
-    note(f"error: {error.message}")
+    note(f"error: {plain(error.message)}")
     if error.hint:
-        note(f"hint: {error.hint}")
+        note(f"hint: {plain(error.hint)}")
 
 
 def mark(state: bool | None) -> str:

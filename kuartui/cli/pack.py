@@ -9,7 +9,7 @@ import typer
 
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
-from kuartui.cli.report import plain
+from kuartui.cli.prose import plain
 from kuartui.cli.run import command
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def build(
     levels = find(folder)
     errors = [item for level in levels for item in lint(level) if item.severity == "error"]
     for item in errors:
-        output.note(str(item))
+        output.note(plain(str(item)))
     if errors:
         raise LevelError("not built: levels have errors", hint=f"kuartui level lint {folder}")
     pack = packfile.build(folder, name=name, version=version)

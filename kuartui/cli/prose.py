@@ -16,6 +16,11 @@ OPENING = "（【《「『“"
 PIECE = re.compile(rf"\s+|[{OPENING}]*(?:[^\s{OPENING}{CLOSING}⺀-鿿豈-﫿＀-￯]+|[^\s])[{CLOSING}]*")
 
 
+def plain(text: str) -> str:
+    """Without control characters: a level or a cluster must not steer the terminal."""
+    return "".join(letter for letter in text if letter == "\n" or letter.isprintable())
+
+
 def cells(text: str) -> int:
     """Columns that a text takes in a terminal."""
     return sum(2 if _wide(letter) else 0 if unicodedata.combining(letter) else 1 for letter in text)

@@ -10,6 +10,7 @@ from kuartui.cli import output
 from kuartui.cli.cluster import choose
 from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
+from kuartui.cli.prose import plain
 from kuartui.cli.run import wait
 from kuartui.errors import UsageError
 
@@ -81,6 +82,6 @@ def run_lint(targets: list[str], out: Format) -> bool:
         output.data([{field: getattr(complaint, field) for field in fields} for complaint in found])
         return not errors
     for complaint in found:
-        output.line(str(complaint))
+        output.line(plain(str(complaint)))
     output.line(f"{len(places)} level{'s'[: len(places) != 1]}, {errors} errors, {len(found) - errors} warnings")
     return not errors

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kuartui.cli.output import mark
-from kuartui.cli.prose import paragraphs
+from kuartui.cli.prose import paragraphs, plain
 
 if TYPE_CHECKING:
     from kuartui.game.level import Level, LevelCard
@@ -36,11 +36,6 @@ def span(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02}m"
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def plain(text: str) -> str:
-    """Without control characters: a level or a cluster must not steer the terminal."""
-    return "".join(letter for letter in text if letter == "\n" or letter.isprintable())
 
 
 # Lines for people
