@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kuartui import language
-from kuartui.catalog import translation
+from kuartui.catalog import curriculum, translation
 from kuartui.catalog.manifests import load, load_documents
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.catalog.suppose import true_of_manifests, true_of_nothing
@@ -114,6 +114,8 @@ class _Linter:
         if level.track != track:
             text = f"says track {level.track!r}, but lies in {track!r}"
             yield Complaint("error", self.document.file, self.document.line(("metadata",)), "metadata.labels", text)
+        for text, path in curriculum.problems(level):
+            yield self._complain("error", text, *path)
         if not level.debrief:
             yield self._complain("error", "there is no debrief.md", "title")
         if len(level.hints) < 3:
