@@ -248,6 +248,20 @@ async def test_busybox_httpd_in_the_background_of_a_script(world: World) -> None
     assert await get(world, f"http://{container.sandbox.ip}:8000/") == "hello\n"
 
 
+@pytest.mark.parametrize(
+    ("image", "command"),
+    [
+        ("busybox:1.36", "mkdir /www; echo yes > /www/ready; exec httpd -f -p 80 -h /www"),
+        ("nginx:1.27-alpine", "echo yes > /usr/share/nginx/html/ready; exec nginx -g 'daemon off;'"),
+        ("python:3.12-alpine", "cd /tmp; echo yes > ready; exec python -m http.server 80"),
+    ],
+)
+async def test_a_file_is_not_found_under_the_name_of_a_directory(world: World, image: str, command: str) -> None:
+    server = await world.start(image, "sh", "-c", command)
+    assert await get(world, f"http://{server.sandbox.ip}/ready") == "yes\n"
+    assert "yes" not in await get(world, f"http://{server.sandbox.ip}/ready/")
+
+
 async def test_python_serves_files_and_eats_memory(world: World) -> None:
     server = await world.start("python:3.12-alpine", "python", "-m", "http.server", "8000", working_dir="/etc")
     assert "python:3.12" not in await get(world, f"http://{server.sandbox.ip}:8000/hostname")

@@ -24,6 +24,8 @@ async def httpd(process: Process) -> int:
         if process.files.is_dir(path):
             path = posixpath.join(path, "index.html")
         try:
+            if request.path.endswith("/") and not path.endswith("/index.html"):
+                raise NotADirectoryError(path)
             body = process.read(path)
         except OSError:
             if "v" in options:

@@ -297,14 +297,20 @@ class Site:
                 return self._redirect(exchange, 301, exchange.uri + "/")
             for name in [n for d in exchange.settings.get("index", []) for n in d.args] or ["index.html"]:
                 if files.is_file(posixpath.join(path, name)):
-                    return await self._file(exchange, posixpath.join(path, name))
+                    return await self._read(exchange, posixpath.join(path, name))
             listing = exchange.settings.get("autoindex")
             if listing and listing[-1].args[0] == "on":
                 return self._listing(exchange, path)
             await self._error(exchange, f'directory index of "{path.rstrip("/")}/" is forbidden')
             return self.error(403)
+        if exchange.uri.endswith("/") and files.exists(path):  # a file, asked for as if it were a directory
+            await self._error(exchange, f'"{path}/index.html" is not found (20: Not a directory)')
+            return self.error(404)
+        return await self._read(exchange, path)
+
+    async def _read(self, exchange: Exchange, path: str) -> Response:
         try:
-            body = files.read(path, self._process.user)
+            body = self._process.files.read(path, self._process.user)
         except OSError as error:
             await self._error(exchange, f'open() "{path}" failed ({error.errno}: {error.strerror})')
             return self.error(403 if isinstance(error, PermissionError) else 404)

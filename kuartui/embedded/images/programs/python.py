@@ -72,7 +72,7 @@ async def _http_server(process: Process, words: list[str]) -> int:
         if process.files.is_dir(path):
             rows = "".join(f'<li><a href="{name}">{name}</a></li>\n' for name in process.files.listdir(path))
             body = f"<!DOCTYPE HTML>\n<html>\n<body>\n<h1>Directory listing for {request.path}</h1>\n<ul>\n{rows}</ul>\n</body>\n</html>\n".encode()
-        elif process.files.is_file(path):
+        elif process.files.is_file(path) and not request.path.endswith("/"):
             body, kind = process.read(path), media_type(path)
         else:
             status, body = 404, b"Error response: File not found\n"
