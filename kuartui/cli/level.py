@@ -228,12 +228,15 @@ def prove(
     cluster: Kind = "embedded",
     seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds of each level.")] = 1,
     jobs: Annotated[int, typer.Option(min=0, help="How many proofs side by side; 0: as many as there are cores.")] = 0,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Every solution and cheat with every seed, not in turns.")
+    ] = False,
     out: Annotated[str, typer.Option("--output", "-o", help="text, json or junit.")] = "text",
 ) -> None:
     """Prove levels: red at the start, solved by each solution, not by a cheat, nothing left behind."""
     from kuartui.cli.proving import run_proofs
 
-    if not run_proofs(targets or [], cluster, seeds, jobs, out):
+    if not run_proofs(targets or [], cluster, seeds, jobs, out, thorough=thorough):
         raise typer.Exit(1)
 
 

@@ -43,7 +43,7 @@ def folders(targets: list[str]) -> list[LevelFolder]:
     return found
 
 
-def run_proofs(targets: list[str], kind: str, seeds: int, jobs: int, form: str) -> bool:
+def run_proofs(targets: list[str], kind: str, seeds: int, jobs: int, form: str, *, thorough: bool = False) -> bool:
     """Prove, print the report; whether all holds."""
     if form not in FORMATS:
         raise UsageError(f"no output format {form!r}", hint=f"there are {', '.join(FORMATS)}")
@@ -56,7 +56,8 @@ def run_proofs(targets: list[str], kind: str, seeds: int, jobs: int, form: str) 
         output.line(report.text(line))
         sys.stdout.flush()
 
-    done = wait(lambda: prove(levels, choose(kind), jobs=jobs, on_line=show if form == "text" else lambda _: None))
+    on_line = show if form == "text" else lambda _: None
+    done = wait(lambda: prove(levels, choose(kind), jobs=jobs, thorough=thorough, on_line=on_line))
     if form == "json":
         output.data(report.as_json(done))
     elif form == "junit":

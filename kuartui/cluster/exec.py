@@ -32,6 +32,7 @@ async def run(
     import aiohttp
 
     session = await api.session()
+    api.asked += 1
     query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
     if container:
         query.append(("container", container))

@@ -51,6 +51,7 @@ class Api:
         self._session: aiohttp.ClientSession | None = None
         self._discovered: dict[tuple[str, str], Resource] | None = None
         self._token = access.token
+        self.asked = 0  # requests and commands so far
 
     @classmethod
     def open(cls, kubeconfig: Path, context: str = "") -> Api:
@@ -98,6 +99,7 @@ class Api:
         import aiohttp
 
         session = await self.session()
+        self.asked += 1
         headers = {"Content-Type": content_type or "application/json"} if body is not None else {}
         data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
         try:

@@ -141,6 +141,8 @@ class Cluster:
         )
         self._server = uvicorn.Server(config)
         config.load()
+        if config.ssl is not None:
+            config.ssl.num_tickets = 0  # no client resumes a session here, and making tickets costs
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[self._socket])
         self._tasks.append(asyncio.create_task(self._server.main_loop()))

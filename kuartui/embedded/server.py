@@ -79,6 +79,7 @@ async def _serve(state: Path, port: int, *, tied: bool) -> int:
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
     )
     config.load()
     server = uvicorn.Server(config)

@@ -11,21 +11,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from kuartui.cluster.clock import Clock, SteppedClock
+from kuartui.play.processes import Glance
 
 T = TypeVar("T")
 STEP = 1.0  # seconds of cluster time
 GROWTH = 1.25
 LONGEST_STRIDE = 4.0
-COMMAND_TICK = 0.05  # real seconds per step while a command of a solution runs
-PATIENCE = 0.05  # real seconds to wait for answers before time goes on without them
+COMMAND_TICK = 0.05  # real seconds per step while a command runs of which nobody can tell whether it waits
+WORKING = 3.0  # real seconds that a command may work before a step of time passes all the same
+GLANCE = 0.004  # real seconds between two looks at it
+FREE_STEPS = 120  # of one command; after those it may be waiting for real time, which must not run too far behind
 TURNS = 12  # of the event loop: from a watch event to a verdict
 
 
 class Pace:
-    """`busy` says whether checks are being looked at."""
+    """`busy` says whether checks are being looked at, `asked` how many questions were put to the cluster so far."""
 
-    def __init__(self, clock: Clock, busy: Callable[[], bool] = lambda: False) -> None:
-        self.clock, self.busy = clock, busy
+    def __init__(self, clock: Clock, busy: Callable[[], bool] = lambda: False, asked: Callable[[], int] = int) -> None:
+        self.clock, self.busy, self.asked = clock, busy, asked
         self._stride = STEP
         self._seen: object = None
 
@@ -33,6 +36,12 @@ class Pace:
         """Let some time pass, then let what follows from it arrive."""
         await self.clock.advance(seconds)
         await self.calm()
+
+    async def pass_by(self, seconds: float) -> None:
+        """Let so much time pass, in steps."""
+        while seconds > 0:
+            await self.step(min(STEP, seconds))
+            seconds -= STEP
 
     async def stride(self, seen: Mapping[str, object]) -> None:
         """A step that grows as long as what is seen stays the same: waiting is most of what a proof does."""
@@ -42,36 +51,68 @@ class Pace:
         await self.step(self._stride)
 
     async def calm(self) -> None:
-        """Wait until nothing is being looked at, but not for what only more time can end."""
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-        if isinstance(self.clock, SteppedClock):
-            loop = asyncio.get_running_loop()
-            deadline = loop.time() + PATIENCE
-            while self.busy() and loop.time() < deadline:  # noqa: ASYNC110  many small things, no one event
-                await asyncio.sleep(0.001)
+        """Wait until nothing is being looked at, but not for what only more time can end.
 
-    async def through(self, work: Awaitable[T], *, step: float = STEP / 2) -> T:
+        The cluster answers `advance` when nothing in it can go on without time. If then nobody has asked anything new,
+        what is still being looked at waits for time.
+        """
+        await _turns()
+        if not isinstance(self.clock, SteppedClock):
+            return
+        asked = -1
+        while self.busy() and asked != self.asked():
+            asked = self.asked()
+            await self.clock.advance(0)
+            await _turns()
+
+    async def through(self, work: Awaitable[T]) -> T:
         """Run work of ours that sleeps on the cluster's clock; time passes only while it does."""
         if not isinstance(self.clock, SteppedClock):
             return await work
         task = asyncio.ensure_future(work)
         while not task.done():
             if self.clock.waited_for:
-                await self.clock.advance(step)
-                for _ in range(TURNS):
-                    await asyncio.sleep(0)
+                await self.clock.advance(STEP)
+                await _turns()
             else:
                 await asyncio.wait([task], timeout=0.002)
         return await task
 
-    async def beside(self, work: Awaitable[T]) -> T:
-        """Run work outside of our control (a kubectl that waits for a rollout) while time goes on steadily."""
+    async def beside(self, work: Awaitable[T], look: Callable[[], Glance | None]) -> T:
+        """Run work outside of our control (a kubectl that waits for a rollout); time passes while it waits.
+
+        `look` says what its processes do. A command that computes on a machine with too much to do so takes no more of
+        the cluster's time than one on an idle machine.
+        """
         if not isinstance(self.clock, SteppedClock):
             return await work
         task = asyncio.ensure_future(work)
+        steps = 0
         while not task.done():
-            done, _ = await asyncio.wait([task], timeout=COMMAND_TICK)
-            if not done:
-                await self.step()
+            await self._until_it_waits(task, look)
+            if task.done():
+                break
+            await self.step()
+            steps += 1
+            if steps > FREE_STEPS:
+                await asyncio.wait([task], timeout=COMMAND_TICK)
         return await task
+
+    async def _until_it_waits(self, task: asyncio.Future[T], look: Callable[[], Glance | None]) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + WORKING
+        while not task.done() and loop.time() < deadline:
+            before = look()
+            if before is None:
+                await asyncio.wait([task], timeout=COMMAND_TICK)
+                return
+            if not before.working:
+                await self.clock.advance(0)  # the cluster has answered what it was asked
+                if look() == before:
+                    return
+            await asyncio.wait([task], timeout=GLANCE)
+
+
+async def _turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)

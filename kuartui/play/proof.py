@@ -13,18 +13,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from kuartui.checks.engine import Engine
-from kuartui.cluster.base import Cluster
+from kuartui.cluster.base import Cluster, Sandbox
 from kuartui.cluster.kubectl import find
 from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear, step
@@ -36,11 +38,13 @@ from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.drill import perform
 from kuartui.play.mutation import verdict
 from kuartui.play.pace import Pace
+from kuartui.play.processes import Glance, glance
 from kuartui.play.recorder import news
 
 What = Literal["level", "solution", "cheat", "undo", "mutation", "par"]
 COMMAND_SECONDS = 120.0  # real time that one line may take
 CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets on top of what the slowest solution took, and a quarter more
+PAUSE = re.compile(r"sleep (\d+(?:\.\d+)?)s?")
 CHEAT_QUIET = 3.0  # and nothing may change for so long before it counts as over
 
 
@@ -84,23 +88,33 @@ class ProofError(KuartuiError):
 
 
 async def prove(
-    levels: Sequence[Level], cluster: Cluster, *, jobs: int = 0, on_line: Callable[[Line], None] = lambda _: None
+    levels: Sequence[Level],
+    cluster: Cluster,
+    *,
+    jobs: int = 0,
+    thorough: bool = False,
+    on_line: Callable[[Line], None] = lambda _: None,
 ) -> Report:
-    """Prove levels (already filled in for their seeds), several runs side by side where the cluster allows it."""
+    """Prove levels (already filled in for their seeds), several runs side by side where the cluster allows it.
+
+    The first solution of a level is played with each of its seeds. Its other solutions and its cheats take turns: each
+    is played with one of the seeds, or with all of them if the proof is to be `thorough`.
+    """
     begun = time.monotonic()
     fast = cluster.kind == "embedded"
     wanted = max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1
     places: asyncio.Queue[Cluster] = asyncio.Queue()
     kubectl = find().path
 
-    async def one(level: Level) -> list[Line]:
+    async def one(share: Share) -> list[Line]:
+        level = share.level
         try:
             require(level, cluster.capabilities, cluster.name)
         except KuartuiError as error:
             return [Line(level.name, level.seed, "level", "start", False, error.message)]
         lines: list[Line] = []
         patience = CHEAT_SECONDS
-        for attempts in (level.solutions, level.cheats):
+        for attempts in (share.solutions, share.cheats):
             runs = [
                 Run(level, item, kubectl, fast=fast, first=item is level.solutions[0], patience=patience)
                 for item in attempts
@@ -109,28 +123,66 @@ async def prove(
                 lines += found
             slowest = max((line.played for line in lines if line.what == "solution"), default=0.0)
             patience = slowest * 1.25 + CHEAT_SECONDS
-        return [*lines, *_conclusions(level, lines)]
+        return lines
+
+    closing: set[asyncio.Task[None]] = set()
+
+    async def close(sandbox: Sandbox) -> None:
+        """Where each run has a cluster of its own, let the next one begin while this one's goes away."""
+        task = asyncio.create_task(sandbox.close())
+        if fast:
+            closing.add(task)
+        else:
+            await task
 
     async def in_turn(run: Run) -> list[Line]:
         place = await places.get()
         try:
-            return await run.lines(place)
+            return await run.lines(place, close)
         finally:
             places.put_nowait(place)
 
     gathered: list[Line] = []
     async with contextlib.AsyncExitStack() as stack:
-        for _ in range(min(wanted, sum(len(level.solutions) + len(level.cheats) for level in levels))):
+        plan = [Share(level, level.solutions, level.cheats) for level in levels] if thorough else list(in_turns(levels))
+        for _ in range(min(wanted, sum(len(share.solutions) + len(share.cheats) for share in plan))):
             places.put_nowait(await stack.enter_async_context(cluster.apart()))
-        for task in [asyncio.ensure_future(one(level)) for level in levels]:
-            for line in await task:
+        tasks = [(share.level, asyncio.ensure_future(one(share))) for share in plan]
+        for position, (level, task) in enumerate(tasks):
+            lines = await task
+            if all(later.name != level.name for later, _ in tasks[position + 1 :]):
+                first = next(item for item, _ in tasks if item.name == level.name)
+                played = [line for line in gathered if line.level == level.name]
+                lines = [*lines, *_conclusions(first, [*played, *lines])]
+            for line in lines:
                 gathered.append(line)
                 on_line(line)
+        await asyncio.gather(*closing)
     return Report(tuple(gathered), time.monotonic() - begun)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What is played of a level with one of its seeds."""
+
+    level: Level
+    solutions: tuple[Solution, ...]
+    cheats: tuple[Cheat, ...]
+
+
+def in_turns(levels: Sequence[Level]) -> Iterator[Share]:
+    """The first solution for every level; those of one name share the rest out among their seeds."""
+    turns = Counter(level.name for level in levels)
+    taken: Counter[str] = Counter()
+    for level in levels:
+        turn, step = taken[level.name], turns[level.name]
+        taken[level.name] += 1
+        others = level.solutions[1 + turn :: step]
+        yield Share(level, (level.solutions[0], *others), level.cheats[turn::step])
+
+
 def _conclusions(level: Level, lines: Sequence[Line]) -> list[Line]:
-    """What all runs of a level together say of it."""
+    """What all runs of a level, with all of its seeds, together say of it."""
     caught = {line.name: frozenset(line.red) for line in lines if line.what == "cheat" and line.ok}
     found = [Line(level.name, level.seed, "mutation", "checks", *verdict(level, caught))]
     played = [line.played for line in lines if line.what == "solution" and line.ok]
@@ -161,12 +213,12 @@ class Run:
         self.found: list[Line] = []
         self._sticky = sticky_names(level)
 
-    async def lines(self, cluster: Cluster) -> list[Line]:
-        """Play it there; what there is to report."""
+    async def lines(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> list[Line]:
+        """Play it there; what there is to report. `close` takes the place where it was played."""
         begun = time.monotonic()
         what: What = "solution" if isinstance(self.attempt, Solution) else "cheat"
         try:
-            detail, played = await self._play(cluster)
+            detail, played = await self._play(cluster, close)
             self._line(what, self.attempt.name, True, detail, time.monotonic() - begun, played)
         except ProofError as error:
             self._line(what, self.attempt.name, False, error.message, time.monotonic() - begun)
@@ -180,7 +232,7 @@ class Run:
         red = tuple(check.name for check in self.level.checks if check.name not in self.state.passed)
         self.found.append(Line(self.level.name, self.level.seed, what, name, ok, detail, seconds, played, red))
 
-    async def _play(self, cluster: Cluster) -> tuple[str, float]:
+    async def _play(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> tuple[str, float]:
         attempt_id = uuid.uuid4().hex[:12]
         head = head_start(self.level) if self.first else 0.0  # players start so much later than the cheats below
         sandbox = await cluster.sandbox(f"proof-{attempt_id}", fast=self.fast, head=head)
@@ -189,7 +241,7 @@ class Run:
             pace = Pace(sandbox.clock)
             await pace.through(arena.prepare(take_inventory=self.first))
             engine = await arena.follow()
-            pace.busy = lambda: engine.busy
+            pace.busy, pace.asked = lambda: engine.busy, lambda: arena.api.asked
             await self._check_start(engine, pace)
             kubeconfig = await sandbox.player_kubeconfig(self.level.namespace)
             begun = sandbox.clock.monotonic()
@@ -200,7 +252,7 @@ class Run:
             return detail, played
         finally:
             await arena.close()
-            await sandbox.close()
+            await close(sandbox)
 
     # --- the start and the end ------------------------------------------------------------------------------------
 
@@ -239,7 +291,7 @@ class Run:
         try:
             shell = _Shell(home, kubeconfig, self.kubectl)
             for line in self.attempt.run:
-                code, said = await pace.beside(shell.run(line))
+                code, said = await self._line_of(line, shell, pace)
                 self._absorb(engine)
                 if code and isinstance(self.attempt, Solution):
                     raise ProofError(f"`{line}` ended with exit code {code}: {said}")
@@ -256,6 +308,14 @@ class Run:
             await self._until_green(engine, pace, arena.clock.monotonic(), drill.settle)
         took = arena.clock.monotonic() - begun
         return f"all green after {clock_text(took)} (par {clock_text(self.level.par_time)})"
+
+    async def _line_of(self, line: str, shell: _Shell, pace: Pace) -> tuple[int, str]:
+        """Play a line. One that only sleeps sleeps on the cluster's time."""
+        pause = PAUSE.fullmatch(line.strip())
+        if pause:
+            await pace.pass_by(float(pause[1]))
+            return 0, ""
+        return await pace.beside(shell.run(line), shell.glance)
 
     async def _until_green(self, engine: Engine, pace: Pace, begun: float, limit: float) -> None:
         """Let time pass until every check is green, and still is after another look at everything."""
@@ -275,7 +335,7 @@ class Run:
     async def _expect_caught(self, cheat: Cheat, engine: Engine, pace: Pace, said: str, code: int) -> str:
         begun = quiet_since = pace.clock.monotonic()
         before = self.state
-        while not self._hopeless():
+        while self._missed(cheat) or not self._hopeless():
             now = pace.clock.monotonic()
             if self.state.passed != before.passed or self.state.broken != before.broken:
                 before, quiet_since = self.state, now
@@ -287,12 +347,16 @@ class Run:
         self._absorb(engine)
         if is_clear(self.level, self.state):
             raise ProofError("it counts as a solution: all green, every guard whole")
-        red = {check.name for check in self.level.checks if check.name not in self.state.passed}
-        missing = [name for name in cheat.caught_by if name not in red | self.state.broken]
+        missing = self._missed(cheat)
         if missing:
             note = f" (its last command ended with exit code {code}: {said})" if code else ""
             raise ProofError(f"not caught by {', '.join(missing)}; it is: {self._words(engine)}{note}")
         return f"caught by {', '.join(cheat.caught_by)}"
+
+    def _missed(self, cheat: Cheat) -> list[str]:
+        """What should have caught it, and has not (yet)."""
+        red = {check.name for check in self.level.checks if check.name not in self.state.passed}
+        return [name for name in cheat.caught_by if name not in red | self.state.broken]
 
     def _absorb(self, engine: Engine) -> None:
         for event in news(self.level, self.state, engine.findings, engine.world.clock.monotonic()):
@@ -326,6 +390,7 @@ class _Shell:
 
     def __init__(self, home: Path, kubeconfig: Path, kubectl: Path) -> None:
         self.home = home
+        self._session = 0  # of the line that runs
         tools = home / ".bin"
         tools.mkdir()
         (tools / "kubectl").symlink_to(kubectl)
@@ -340,6 +405,10 @@ class _Shell:
             "GOMAXPROCS": "1",
         }
 
+    def glance(self) -> Glance | None:
+        """What the processes of the line that runs do."""
+        return glance(self._session) if self._session else None
+
     async def run(self, line: str) -> tuple[int, str]:
         """The exit code of a line, and the last thing that it said."""
         process = await asyncio.create_subprocess_exec(
@@ -353,6 +422,7 @@ class _Shell:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
+        self._session = process.pid
         try:
             output, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
         except TimeoutError:

@@ -12,7 +12,7 @@ from kuartui.play.proof import Report, prove
 from kuartui.play.report import text
 
 NAMES = Catalog.default().names()
-SEEDS = (0, 7)
+SEEDS = (0, 1, 7)
 
 pytestmark = pytest.mark.e2e
 
@@ -34,6 +34,7 @@ def test_a_level_is_sound(report: Report, name: str) -> None:
     level = Catalog.default().level(name)
     for seed in SEEDS:
         runs = {(line.what, line.name) for line in lines if line.seed == seed}
-        assert runs >= {("solution", item.name) for item in level.solutions}
-        assert runs >= {("cheat", item.name) for item in level.cheats}
-        assert {("level", "start"), ("undo", "undo")} <= runs
+        assert runs >= {("level", "start"), ("undo", "undo"), ("solution", level.solutions[0].name)}
+    played = {(line.what, line.name) for line in lines}
+    assert played >= {("solution", item.name) for item in level.solutions}
+    assert played >= {("cheat", item.name) for item in level.cheats}

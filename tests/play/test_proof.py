@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
 from kuartui.game.level import Level
 from kuartui.play import proof, report
-from kuartui.play.proof import Line, prove
+from kuartui.play.proof import Line, in_turns, prove
 from tests.play.kube import mini
 from tests.play.test_session import LEVEL
 
@@ -143,6 +144,19 @@ async def test_what_a_level_leaves_behind(tmp_path: Path, monkeypatch: pytest.Mo
         found = await prove([level], cluster, jobs=1)
     line = next(line for line in found.lines if line.what == "undo")
     assert (line.ok, line.detail) == (False, "left behind: ClusterRole /keeps-growing-back")
+
+
+def test_solutions_and_cheats_take_turns_with_the_seeds(tmp_path: Path) -> None:
+    level = sound(tmp_path)
+    level = msgspec.structs.replace(
+        level,
+        solutions=tuple(msgspec.structs.replace(level.solutions[0], name=name) for name in "wxyz"),
+        cheats=tuple(msgspec.structs.replace(level.cheats[0], name=name) for name in "abcd"),
+    )
+    seeds = [msgspec.structs.replace(level, seed=seed) for seed in range(3)]
+    levels = [seeds[0], msgspec.structs.replace(level, name="other"), *seeds[1:]]
+    shares = [" ".join(item.name for item in (*share.solutions, *share.cheats)) for share in in_turns(levels)]
+    assert shares == ["w x a d", "w x y z a b c d", "w y b", "w z c"]
 
 
 async def test_reports(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""Time passes in a proof while commands wait, and not while they work, however slow the machine is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from kuartui.cluster.clock import SteppedClock
+from kuartui.play.pace import Pace
+from kuartui.play.processes import Glance, glance
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is there on Linux only")
+
+
+@asynccontextmanager
+async def session(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def until(look: Callable[[], Glance | None], right: Callable[[Glance], bool]) -> Glance:
+    async with asyncio.timeout(20):
+        while True:
+            found = look()
+            if found is not None and right(found):
+                return found
+            await asyncio.sleep(0.001)
+
+
+async def test_a_process_that_waits_is_asleep() -> None:
+    async with session("sh", "-c", "sleep 60; true") as process:
+        seen = await until(lambda: glance(process.pid), lambda seen: not seen.working and len(seen.processes) == 2)
+        assert process.pid in seen.processes
+        assert glance(process.pid) == seen
+
+
+async def test_a_process_that_computes_works() -> None:
+    async with session(sys.executable, "-c", "while True: pass") as process:
+        first = await until(lambda: glance(process.pid), lambda seen: seen.working and seen.spent > 0)
+        later = await until(lambda: glance(process.pid), lambda seen: seen.spent > first.spent)
+        assert later.working
+
+
+async def test_nobody_is_there() -> None:
+    async with session("true") as process:
+        await process.wait()
+    assert glance(process.pid) is None
+
+
+async def test_time_passes_while_a_command_waits_for_the_cluster(tmp_path: Path) -> None:
+    fifo = tmp_path / "answer"
+    os.mkfifo(fifo)
+    passed = 0.0
+
+    async def drive(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+        if passed >= 5 and fifo.exists():
+            end = os.open(fifo, os.O_WRONLY)
+            fifo.unlink()
+            os.write(end, b"done\n")
+            os.close(end)
+
+    pace = Pace(SteppedClock(drive))
+    async with session("sh", "-c", f"read answer < {fifo}") as process:
+        assert await pace.beside(process.wait(), lambda: glance(process.pid)) == 0
+    assert 5 <= passed <= 6
+
+
+async def test_time_stands_still_while_a_command_computes() -> None:
+    pace = Pace(SteppedClock())
+    async with session(sys.executable, "-c", "sum(range(3_000_000))") as process:
+        assert await pace.beside(process.wait(), lambda: glance(process.pid)) == 0
+    assert pace.clock.monotonic() == 0
