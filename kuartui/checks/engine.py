@@ -70,8 +70,11 @@ class Engine:
         on_change: Callable[[Finding, Finding], None] = lambda _now, _before: None,
         on_trouble: Callable[[str], None] = lambda _: None,
         on_violation: Callable[[str], None] = lambda _: None,
+        leisure: float = 1.0,
     ) -> None:
+        """`leisure` stretches the periods of probes, for those who ask for a `refresh` when it matters."""
         self.world = world
+        self._leisure = leisure
         self.findings: dict[str, Finding] = {}
         self.trouble = ""
         self._on_change, self._on_trouble, self._on_violation = on_change, on_trouble, on_violation
@@ -95,7 +98,7 @@ class Engine:
         for item in self._items.values():
             self._spawn(self._follow(item), f"check {item.name}")
             if item.period is not None:
-                self._spawn(self._tick(item, item.period), f"period {item.name}")
+                self._spawn(self._tick(item, item.period * self._leisure), f"period {item.name}")
 
     async def stop(self) -> None:
         """Stop following; the findings stay."""

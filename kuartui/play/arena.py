@@ -69,9 +69,12 @@ class Arena:
         on_change: Callable[[Finding, Finding], None] = lambda _now, _before: None,
         on_trouble: Callable[[str], None] = lambda _: None,
         on_violation: Callable[[str], None] = lambda _: None,
+        leisure: float = 1.0,
     ) -> Engine:
         """Start the live checks; `world.baseline` must be there."""
-        self.engine = Engine(self.world, on_change=on_change, on_trouble=on_trouble, on_violation=on_violation)
+        self.engine = Engine(
+            self.world, on_change=on_change, on_trouble=on_trouble, on_violation=on_violation, leisure=leisure
+        )
         await self.engine.start()
         return self.engine
 

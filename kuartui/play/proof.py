@@ -45,6 +45,7 @@ What = Literal["level", "solution", "cheat", "undo", "mutation", "par"]
 COMMAND_SECONDS = 120.0  # real time that one line may take
 CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets on top of what the slowest solution took, and a quarter more
 PAUSE = re.compile(r"sleep (\d+(?:\.\d+)?)s?")
+LEISURE = 3.0  # probes look so much less often than in play: what counts is looked at once more in the end
 CHEAT_QUIET = 3.0  # and nothing may change for so long before it counts as over
 
 
@@ -240,7 +241,7 @@ class Run:
         try:
             pace = Pace(sandbox.clock)
             await pace.through(arena.prepare(take_inventory=self.first))
-            engine = await arena.follow()
+            engine = await arena.follow(leisure=LEISURE if self.fast else 1.0)
             pace.busy, pace.asked = lambda: engine.busy, lambda: arena.api.asked
             await self._check_start(engine, pace)
             kubeconfig = await sandbox.player_kubeconfig(self.level.namespace)
