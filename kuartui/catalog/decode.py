@@ -136,6 +136,14 @@ def _special(type_: type, value: Any) -> Any:
     raise NotImplementedError(type_)
 
 
+#: msgspec's words that say little to people who write YAML
+WORDS = {
+    "expected array, got str": "expected a list, as in [this, that]",
+    "expected array, got object": "expected a list: [this, that], or lines that begin with a dash",
+    "expected str, got object": "expected text; put a text with ': ' in it in quotes",
+    "expected object, got str": "expected fields, as in {name: value}",
+    "expected str, got int": "expected text; put the number in quotes",
+}
 _AT = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 
@@ -158,6 +166,7 @@ def complaint(text: str, document: Document, base: FieldPath) -> LevelError:
         problem = f"missing field {missing[1]!r}"
     else:
         problem = (problem[:1].lower() + problem[1:]).replace("`", "")
+        problem = WORDS.get(problem, problem)
     return LevelError(problem, file=document.file, line=document.line(path), field=path_text(path))
 
 

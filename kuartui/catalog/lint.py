@@ -16,7 +16,7 @@ from kuartui import language
 from kuartui.catalog import curriculum, translation
 from kuartui.catalog.manifests import load, load_documents
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
-from kuartui.catalog.suppose import true_of_manifests, true_of_nothing
+from kuartui.catalog.suppose import names_nothing, true_of_manifests, true_of_nothing
 from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
@@ -25,7 +25,7 @@ from kuartui.game.cel import CelError, compile_cel, matches
 from kuartui.game.level import Level, Question, Ref
 from kuartui.game.par import par_of
 from kuartui.game.questions import expressions, patterns
-from kuartui.game.spec import StateSpec
+from kuartui.game.spec import SameUidSpec, StateSpec, UnchangedSpec
 
 Severity = Literal["error", "warning"]
 
@@ -161,6 +161,12 @@ class _Linter:
         for group, questions in (("checks", self.level.checks), ("guards", self.level.guards)):
             for index, question in enumerate(questions):
                 yield from self._question(group, index, question)
+        for index, ref in enumerate(self.level.protected):
+            yield from self._nothing(ref, "protected", index)
+
+    def _nothing(self, ref: Ref | UnchangedSpec | SameUidSpec, *path: str | int) -> Iterator[Complaint]:
+        if names_nothing(self.level, ref.kind, ref.name, ref.namespace, self._stages):
+            yield self._complain("error", f"the manifests make no {ref.kind} {ref.name!r}", *path)
 
     def _question(self, group: str, index: int, question: Question) -> Iterator[Complaint]:
         for where, source, variables in expressions(question):
@@ -175,6 +181,8 @@ class _Linter:
         spec = question.spec
         if hasattr(spec, "observe") and not spec.observe and group == "checks":
             yield self._complain("warning", "no observe: players should see what was seen", group, index, question.type)
+        if isinstance(spec, UnchangedSpec | SameUidSpec):
+            yield from self._nothing(spec, group, index, question.type)
         for where, pattern in patterns(question):
             if matches(pattern, ""):
                 yield self._complain("error", "matches any text: it cannot change", group, index, question.type, where)

@@ -15,10 +15,11 @@ from kuartui.game.selectors import label_selector
 from kuartui.game.spec import ResourceQuery, StateSpec
 
 Obj = dict[str, Any]
+Stages = Iterable[tuple[list[Obj], tuple[Ref, ...]]]  # what each applies, then deletes
 ALWAYS_THERE = ("Node", "Namespace")
 
 
-def true_of_manifests(level: Level, spec: StateSpec, stages: Iterable[tuple[list[Obj], tuple[Ref, ...]]]) -> bool:
+def true_of_manifests(level: Level, spec: StateSpec, stages: Stages) -> bool:
     """Whether the check holds over what the stages apply (and delete), before any player has come."""
     objects = _applied(level, stages)
     kinds = {obj["kind"] for obj in objects}
@@ -34,6 +35,15 @@ def true_of_nothing(spec: StateSpec) -> bool:
     return _holds(spec, {name: None if query.name else [] for name, query in spec.resources.items()})
 
 
+def names_nothing(level: Level, kind: str, name: str, namespace: str, stages: Stages) -> bool:
+    """Whether an object is meant that the manifests do not make, though they make others of its kind."""
+    alike = [obj for obj in _applied(level, stages) if obj["kind"] == kind]
+    there = any(
+        obj["metadata"]["name"] == name and _namespace(level, obj) == (namespace or level.namespace) for obj in alike
+    )
+    return bool(alike and name and not there)
+
+
 def _holds(spec: StateSpec, values: dict[str, Any]) -> bool:
     try:
         return compile_cel(spec.cel, tuple(spec.resources)).test(values)
@@ -41,7 +51,7 @@ def _holds(spec: StateSpec, values: dict[str, Any]) -> bool:
         return False
 
 
-def _applied(level: Level, stages: Iterable[tuple[list[Obj], tuple[Ref, ...]]]) -> list[Obj]:
+def _applied(level: Level, stages: Stages) -> list[Obj]:
     found: dict[tuple[str, str, str], Obj] = {}
     for applied, deleted in stages:
         for obj in applied:

@@ -6,6 +6,7 @@ the line of a field path, so that every complaint about a level can name it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,24 @@ def parse(text: str, file: str) -> list[Document]:
         nodes = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
         problem = " ".join(part for part in (error.problem, error.context) if part)
-        raise LevelError(f"not YAML: {problem}", file=file, line=mark.line + 1 if mark else 0) from error
+        raise LevelError(f"not YAML: {problem}{_advice(text, line, problem)}", file=file, line=line) from error
     except yaml.YAMLError as error:  # characters that YAML does not allow
         raise LevelError(f"not YAML: {str(error).splitlines()[0]}", file=file) from error
     return [_Builder(file).document(node) for node in nodes if node is not None and node.value != ""]
+
+
+BARE_PLACE = re.compile(r"""[:,\[{-]\s+[^"'\s,]*\{\{|^\s*\{\{""")  # a value that has a variable and no quotes
+QUOTE_PLACE = "put a value with {{…}} in quotes"
+
+
+def _advice(text: str, line: int, problem: str) -> str:
+    """What people who are new to YAML most often have to do."""
+    around = text.splitlines()[max(0, line - 2) : line]
+    if problem.startswith("mapping values are not allowed"):
+        return "; put a text with ': ' in it in quotes"
+    return f"; {QUOTE_PLACE}" if any(BARE_PLACE.search(part) for part in around) else ""
 
 
 class _Builder:
@@ -106,6 +120,8 @@ class _Builder:
         own: set[str] = set()
         for key_node, value_node in node.value:
             key = self._value(key_node, path)
+            if isinstance(key, dict):
+                raise self._error(f"a key must be text; {QUOTE_PLACE}", key_node)
             if not isinstance(key, str):
                 raise self._error(f"a key must be text; put {key_node.value!r} in quotes", key_node)
             if key in own:

@@ -15,8 +15,8 @@ from kuartui.game.level import Level
 
 
 def verdict(level: Level, red: Mapping[str, AbstractSet[str]]) -> tuple[bool, str]:
-    """Whether every check is needed, and what to say. `red`: the checks that were red at the end of each cheat that
-    was caught as it should be."""
+    """Whether every check is needed, and what to say. `red`: the checks that were red at the end of each cheat, all of
+    which were caught as they should be."""
     caught = {name for cheat in level.cheats if cheat.name in red for name in cheat.caught_by}
     idle = [check.name for check in level.checks if check.name not in caught]
     if not idle:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import msgspec
+import pytest
+import yaml
 
+from kuartui.catalog.reader import LevelFolder
+from kuartui.catalog.scaffold import new_level
 from kuartui.game.guards import GLOBAL
 from kuartui.game.level import QUESTIONS, LevelSpec
+from kuartui.game.translation import TranslationSpec
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "levels.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = (DOCS / "levels.md").read_text()
 
 
 def test_every_field_is_explained() -> None:
@@ -26,3 +34,32 @@ def test_every_question_is_explained() -> None:
 def test_every_global_guard_is_explained() -> None:
     for guard in GLOBAL:
         assert f"| `{guard.name}` |" in GUIDE, guard.name
+
+
+def test_every_field_of_a_translation_is_shown() -> None:
+    shown = GUIDE[GUIDE.index("## Other languages") :]
+    for field in msgspec.structs.fields(TranslationSpec):
+        assert f"      {field.encode_name}:" in shown, field.encode_name
+
+
+def recipes() -> list[str]:
+    """The checks that the guide for a first level offers to copy."""
+    text = (DOCS / "authoring.md").read_text()
+    section = text[text.index("## 5.") : text.index("## 6.")]
+    blocks = re.findall(r"(?:^    .*\n?)+", section, re.MULTILINE)
+    return [textwrap.dedent(block) for block in blocks] + re.findall(r"`((?:dns|answer): \{.*\})`", section)
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_each_recipe_is_a_check(tmp_path: Path, recipe: str) -> None:
+    folder = new_level(tmp_path, "basics", "shop-window")
+    document = yaml.safe_load((folder / "level.yaml").read_text())
+    document["spec"]["checks"][0] = {"name": "answers", "title": "So", "weight": 60, **yaml.safe_load(recipe)}
+    (folder / "level.yaml").write_text(yaml.safe_dump(document))
+    level, problems = LevelFolder.open(folder).read()
+    assert [str(item) for item in problems] == []
+    assert level is not None
+
+
+def test_there_are_recipes() -> None:
+    assert len(recipes()) == 7

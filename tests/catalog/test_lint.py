@@ -39,6 +39,8 @@ def test_the_shipped_levels_are_clean() -> None:
         ('        observe: "string(pods.size())"\n', "", "no observe"),
         ("cel: pods.size() == {{shop.size}}", "cel: pods.size() == 1", "true of the manifests as they are"),
         ("cel: pods.size() == {{shop.size}}", "cel: pods.all(p, ready(p))", "true when nothing is there"),
+        ("{kind: Service, name: tea}", "{kind: Pod, name: tee}", "the manifests make no Pod 'tee'"),
+        ("  hints:", "  protected: [{kind: Pod, name: figs}]\n  hints:", "the manifests make no Pod 'figs'"),
         ("status: 200}", 'status: 200, body: ".*"}', "matches any text"),
         ("track: first", "track: second", "says track 'second', but lies in 'first'"),
         ("caughtBy: [same]", "caughtBy: [up]", "no cheat shows that this guard can break"),

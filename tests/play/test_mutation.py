@@ -58,8 +58,5 @@ def test_a_forced_check_lets_its_cheat_pass(
     monkeypatch.setattr(Run, "_check_start", then_force)
     report = asyncio.run(prove([level], choose("embedded", "mutants")))
     failed: list[Line] = [line for line in report.lines if not line.ok]
-    assert {line.name for line in failed if line.what == "cheat"} == {cheat}
-    assert "it counts as a solution" in next(line.detail for line in failed if line.what == "cheat")
-    assert [line.detail for line in failed if line.what == "mutation"] == [
-        f"no cheat is caught by check {forced} (none even leaves it red)"
-    ]
+    assert [(line.what, line.name) for line in failed] == [("cheat", cheat)]
+    assert "it counts as a solution" in failed[0].detail
