@@ -1,4 +1,4 @@
-"""What every test gets: a home of its own, so that nothing touches the player's files."""
+"""What every test gets: a home of its own, so that nothing touches the player's files, and compiled messages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="write tests/tui/golden/*.txt anew")
+
+
+def pytest_configure() -> None:
+    """Compile the messages of a checkout that was edited since it was installed."""
+    import kuartui
+
+    for source in Path(kuartui.__file__).parent.glob("locale/*/LC_MESSAGES/*.po"):
+        compiled = source.with_suffix(".mo")
+        if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
+            try:
+                from babel.messages.mofile import write_mo
+                from babel.messages.pofile import read_po
+            except ImportError:  # the tests of the messages tell
+                return
+            with source.open("rb") as text, compiled.open("wb") as target:
+                write_mo(target, read_po(text))
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ import typer
 from kuartui.cli import output, report
 from kuartui.cli.cluster import Kind, choose, narrate
 from kuartui.cli.output import Format, Output
-from kuartui.cli.prose import plain
 from kuartui.cli.run import command, wait
 from kuartui.language import chosen
+from kuartui.prose import plain
 
 if TYPE_CHECKING:
     from kuartui.game.events import Mode

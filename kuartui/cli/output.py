@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kuartui.cli.prose import cells, plain
 from kuartui.errors import KuartuiError
+from kuartui.prose import cells, plain
 
 
 class Format(StrEnum):

@@ -9,8 +9,8 @@ import typer
 
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
-from kuartui.cli.prose import plain
 from kuartui.cli.run import command
+from kuartui.prose import plain
 
 if TYPE_CHECKING:
     from kuartui.catalog.packs import Installed

@@ -10,9 +10,9 @@ from kuartui.cli import output
 from kuartui.cli.cluster import choose
 from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
-from kuartui.cli.prose import plain
 from kuartui.cli.run import wait
 from kuartui.errors import UsageError
+from kuartui.prose import plain
 
 if TYPE_CHECKING:
     from kuartui.catalog.reader import LevelFolder

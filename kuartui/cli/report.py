@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kuartui.cli.output import mark
-from kuartui.cli.prose import paragraphs, plain
+from kuartui.prose import paragraphs, plain
 
 if TYPE_CHECKING:
     from kuartui.game.level import Level, LevelCard

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
+from kuartui.translate import tr
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -60,8 +62,8 @@ def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str
         Binding(
             key.keys,
             key.action,
-            key.word,
-            tooltip=key.help,
+            tr(key.word),
+            tooltip=tr(key.help),
             show=key.footer,
             key_display=key.shown,
             priority=key.keys.startswith("f"),

@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from kuartui.game.level import LevelCard
 from kuartui.progress.store import AttemptRecord, Best
+from kuartui.translate import trn
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import ClusterSeen, Failed, StepTaken
@@ -153,7 +154,7 @@ class HomeScreen(Screen[None]):
     def on_cluster_seen(self, message: ClusterSeen) -> None:
         status = message.status
         if status.phase == "ready":
-            nodes = f"{status.nodes} node{'s'[: status.nodes != 1]}"
+            nodes = trn("{n} node", "{n} nodes", status.nodes)
             self._say(plain(f"cluster: ready, embedded Kubernetes {status.version}, {nodes}", "$text-success"))
         else:
             self._say(plain(f"cluster: {status.phase} {status.detail}", "$text-error"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kuartui.cli.prose import cells, joined, paragraphs, wrapped
+from kuartui.prose import cells, joined, paragraphs, wrapped
 
 
 def test_words_are_not_broken() -> None:

@@ -1,0 +1,62 @@
+"""Keeps the message catalogues up to date: `python docs/translate.py`.
+
+It finds every tr(), trn() and later() in kuartui/ and the table of keys, merges them into
+kuartui/locale/*/LC_MESSAGES/kuartui.po, compiles those, and names what is not translated yet.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from kuartui.tui.keys import KEYS
+
+ROOT = Path(__file__).resolve().parents[1]
+KEYWORDS = {"tr": None, "later": None, "trn": (1, 2)}
+
+
+def found(package: Path) -> Catalog:
+    """Every message in the source, with where it is."""
+    messages = Catalog(project="kuartui", charset="utf-8")
+    methods = [("locale/**", "ignore"), ("**.py", "python")]
+    for file, line, message, _comments, context in extract_from_dir(str(package), methods, keywords=KEYWORDS):
+        messages.add(message, locations=[(f"kuartui/{file}", line)], context=context)
+    for key in KEYS:
+        for text in (key.word, key.help):
+            messages.add(text, locations=[("kuartui/tui/keys.py", 1)])
+    return messages
+
+
+def missing(messages: Catalog) -> list[str]:
+    """What has no translation, or one that nobody has looked at."""
+
+    def whole(item: object) -> bool:
+        return all(item) if isinstance(item, tuple | list) else bool(item)
+
+    return [str(message.id) for message in messages if message.id and (message.fuzzy or not whole(message.string))]
+
+
+def main() -> int:
+    template = found(ROOT / "kuartui")
+    lacking = []
+    for path in sorted((ROOT / "kuartui" / "locale").glob("*/LC_MESSAGES/kuartui.po")):
+        with path.open("rb") as file:
+            messages = read_po(file, locale=path.parents[1].name)
+        messages.update(template, no_fuzzy_matching=True)
+        messages.obsolete.clear()
+        with path.open("wb") as file:
+            write_po(file, messages, width=110, omit_header=False, include_lineno=False, sort_output=True)
+        with path.with_suffix(".mo").open("wb") as file:
+            write_mo(file, messages)
+        lacking += [f"{path.parents[1].name}: {message}" for message in missing(messages)]
+    print("\n".join(lacking) or "everything is translated")
+    return 1 if lacking else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
