@@ -36,7 +36,12 @@ def true_of_nothing(spec: StateSpec) -> bool:
 
 
 def names_nothing(level: Level, kind: str, name: str, namespace: str, stages: Stages) -> bool:
-    """Whether an object is meant that the manifests do not make, though they make others of its kind."""
+    """Whether an object is meant that the manifests do not make, though they make others of its kind.
+
+    What lives in kube-system comes with the cluster.
+    """
+    if namespace == "kube-system":
+        return False
     alike = [obj for obj in _applied(level, stages) if obj["kind"] == kind]
     there = any(
         obj["metadata"]["name"] == name and _namespace(level, obj) == (namespace or level.namespace) for obj in alike
