@@ -23,7 +23,7 @@ from kuartui.embedded.api.local import OWNER_INDEX, LocalClient, owner_uids
 from kuartui.embedded.api.request import SYSTEM, Request, Response, User, json_response
 from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.api.rest import Rest
-from kuartui.embedded.auth import pki
+from kuartui.embedded.auth import issuer, pki
 from kuartui.embedded.auth.authentication import AUTHENTICATED, Authenticator
 from kuartui.embedded.auth.rbac import MASTERS, Authorizer
 from kuartui.embedded.auth.reviews import Reviews
@@ -79,6 +79,7 @@ class Cluster:
         self.dispatcher = Dispatcher(
             self.rest, self.authenticator, self.authorizer, f"127.0.0.1:{self.port}", self._special
         )
+        self.dispatcher.paths.update(issuer.pages(self.signer, self.url))
         self._reviews = Reviews(self.authenticator, self.authorizer, self.clock)
 
     @property

@@ -9,6 +9,7 @@ import orjson
 
 from kuartui.embedded.api import bodies, health, negotiate, objects, reading, watching
 from kuartui.embedded.api.discovery import VERSION, Discovery
+from kuartui.embedded.api.measures import Measures
 from kuartui.embedded.api.openapi import OpenApi
 from kuartui.embedded.api.request import Info, Request, Response, User, parse_info
 from kuartui.embedded.api.resources import Endpoint
@@ -20,6 +21,9 @@ from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.store import Key, Stored
 
 Obj = dict[str, Any]
+
+OURS = "/kuartui.dev/"
+"""Before the paths that Kubernetes does not have."""
 
 Special = Callable[[Request, Endpoint], Awaitable[Response | None]]
 """Serves what is not plain reading and writing (subresources, reviews); None if the request is none of that."""
@@ -43,11 +47,24 @@ class Dispatcher:
         self.openapi = OpenApi(rest.resources)
         self._special = special
         self._built_in = {(group, version) for group, all_ in rest.resources.groups().items() for version in all_}
-        self.paths: dict[str, Callable[[Request], Awaitable[Response]]] = {}
+        self._measures = Measures(rest.store)
+        self.paths: dict[str, Callable[[Request], Awaitable[Response]]] = {"/metrics": self._measures.page}
         """Further non-resource paths: whole ones, served after authorisation."""
 
     async def handle(self, request: Request) -> Response:
         """The answer. Raises StatusError for everything that is no success."""
+        code = 500
+        try:
+            answer = await self._answered(request)
+            code = answer.status
+        except StatusError as error:
+            code = error.code
+            raise
+        finally:
+            self._measures.count(request.info, "dryRun" in request.query, code)
+        return answer
+
+    async def _answered(self, request: Request) -> Response:
         self.admit(request)
         info = request.info
         if not info.is_resource:
@@ -107,7 +124,7 @@ class Dispatcher:
         if path == "/version":
             return Response(200, orjson.dumps(VERSION, option=orjson.OPT_INDENT_2))
         if path == "/":
-            return health.index(self.rest.resources)
+            return health.index(self.rest.resources, (path for path in self.paths if not path.startswith(OURS)))
         found = health.answer(request) or self.discovery.answer(request)
         if found is not None:
             return found

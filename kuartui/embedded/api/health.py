@@ -6,6 +6,7 @@ there is somebody to answer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -90,9 +91,9 @@ def answer(request: Request) -> Response | None:
     return text_response("\n".join([*lines, f"{endpoint} check passed", ""]))
 
 
-def index(resources: Resources) -> Response:
-    """/: every page that Kubernetes has here."""
-    pages = set(_OTHER_PAGES)
+def index(resources: Resources, paths: Iterable[str]) -> Response:
+    """/: every page that Kubernetes has here; `paths` are further ones."""
+    pages = {*_OTHER_PAGES, *paths}
     for group, versions in resources.groups().items():
         pages |= {f"/apis/{group}/{version}" if group else f"/api/{version}" for version in versions}
         pages |= {f"/apis/{group}"} if group else set()

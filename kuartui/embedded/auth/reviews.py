@@ -73,12 +73,7 @@ class Reviews:
         spec = obj.get("spec", {})
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if (resource is None) == (path is None):
-            error = fielderr.invalid(
-                "spec.resourceAttributes",
-                resource,
-                "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-            )
-            raise errors.invalid(ACCESS, obj["kind"], "", [error])
+            raise errors.invalid(ACCESS, obj["kind"], "", [_one_question(path)])
         if resource is not None:
             action = Action(
                 resource.get("verb", ""),
@@ -113,12 +108,24 @@ class Reviews:
 
     def _token(self, obj: Obj, request: Request) -> Obj:
         token = obj.get("spec", {}).get("token", "")
+        if not token:
+            raise errors.bad_request("token is required for TokenReview in authentication")
         try:
             user = self._authenticator.token_user(token)
         except StatusError:
             return {"authenticated": False, "error": "[invalid bearer token]", "user": {}}
         audiences = obj.get("spec", {}).get("audiences") or ["https://kubernetes.default.svc.cluster.local"]
         return {"authenticated": True, "user": user_info(user), "audiences": audiences}
+
+
+def _one_question(path: Obj | None) -> fielderr.FieldError:
+    """What is wrong when a review asks of both a resource and a path, or of neither."""
+    if path is None:
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        return fielderr.invalid("spec.resourceAttributes", None, text)
+    shown = {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
+    text = "cannot be specified in combination with resourceAttributes"
+    return fielderr.invalid("spec.nonResourceAttributes", shown, text)
 
 
 def user_info(user: User) -> Obj:

@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,15 @@ class TokenSigner:
         if not isinstance(loaded, ec.EllipticCurvePrivateKey):
             raise ValueError("not an elliptic curve key")
         self._key = loaded
+        self._numbers = loaded.public_key().public_numbers()
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        public = loaded.public_key().public_bytes(serialization.Encoding.DER, form)
+        self._id = _encode(hashlib.sha256(public).digest())
+
+    def public(self) -> Obj:
+        """The key that the tokens can be checked with, as a JSON Web Key (RFC 7517)."""
+        x, y = (_encode(number.to_bytes(32)) for number in (self._numbers.x, self._numbers.y))
+        return {"use": "sig", "kty": "EC", "kid": self._id, "crv": "P-256", "alg": "ES256", "x": x, "y": y}
 
     def sign(
         self,
@@ -65,7 +75,7 @@ class TokenSigner:
             "nbf": issued,
             "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
         }
-        head = _encode(orjson.dumps({"alg": "ES256", "kid": "kuartui"}))
+        head = _encode(orjson.dumps({"alg": "ES256", "kid": self._id}))
         body = f"{head}.{_encode(orjson.dumps(claims))}"
         r, s = decode_dss_signature(self._key.sign(body.encode(), ec.ECDSA(hashes.SHA256())))
         return f"{body}.{_encode(r.to_bytes(32) + s.to_bytes(32))}"

@@ -40,7 +40,7 @@ class _Policies(Strategy):
 @register(f"validatingadmissionpolicies.{GROUP}")
 class ValidatingAdmissionPolicies(_Policies):
     def validate(self, obj: Obj) -> list[FieldError]:
-        return admissionpolicy_rules.policy_errors(obj.get("spec") or {}, Path("spec"))
+        return admissionpolicy_rules.policy_errors(obj["metadata"].get("name", ""), obj.get("spec") or {}, Path("spec"))
 
 
 @register(f"mutatingadmissionpolicies.{GROUP}")

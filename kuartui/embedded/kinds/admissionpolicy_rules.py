@@ -5,26 +5,36 @@ CEL expressions are compiled by the admission plugin's evaluator; what it says i
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
-from kuartui.embedded.cel import CelError, compile_cel
-from kuartui.embedded.kinds.checks import dns_subdomain, label_selector, one_of
-from kuartui.embedded.kinds.webhook_rules import rule_errors
-from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid, not_supported, required
+from kuartui.embedded.kinds.checks import dns_subdomain, errors_of, label_selector, one_of
+from kuartui.embedded.kinds.webhook_rules import compiles, match_conditions, rule_errors
+from kuartui.embedded.meta import names
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 
 Obj = dict[str, Any]
 
-_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 VARIABLES = ("object", "oldObject", "request", "params", "namespaceObject", "authorizer", "variables")
+_COMPOSED = re.compile(r"\bvariables\.(\w+)")
+_TEXTS = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'')
+_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+_RESERVED = re.compile(
+    "true|false|null|in|as|break|const|continue|else|for|function|if|import|let|loop|package|namespace|return|var|void"
+    "|while"
+)
+_MOST_ANNOTATIONS = 20
 _ACTIONS = ("Audit", "Deny", "Warn")
 
 
-def policy_errors(spec: Obj, path: Path) -> list[FieldError]:
-    """A ValidatingAdmissionPolicySpec."""
+def policy_errors(name: str, spec: Obj, path: Path) -> list[FieldError]:
+    """The spec of a ValidatingAdmissionPolicy of this name."""
     errors = one_of(spec.get("failurePolicy"), path / "failurePolicy", ("Fail", "Ignore"))
     kind = spec.get("paramKind")
     if kind is not None:
-        errors += [required(path / "paramKind" / field) for field in ("apiVersion", "kind") if not kind.get(field)]
+        errors += _param_kind(kind, path / "paramKind")
     constraints = spec.get("matchConstraints")
     if constraints is None:
         errors.append(required(path / "matchConstraints"))
@@ -32,70 +42,140 @@ def policy_errors(spec: Obj, path: Path) -> list[FieldError]:
         errors += _match(constraints, path / "matchConstraints")
         if not constraints.get("resourceRules"):
             errors.append(required(path / "matchConstraints" / "resourceRules"))
+    scope = _Scope(kind is not None, bool(spec.get("variables")))
+    errors += match_conditions(spec.get("matchConditions") or [], path / "matchConditions", scope.names("variables"))
+    for index, variable in enumerate(spec.get("variables") or []):
+        errors += _variable(variable, scope, (path / "variables").index(index))
     validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not annotations:
         text = "validations or auditAnnotations must contain at least one item"
         errors += [required(path / field, text) for field in ("validations", "auditAnnotations")]
     for index, validation in enumerate(validations):
-        errors += _validation(validation, (path / "validations").index(index))
-    seen: set[str] = set()
-    for field in ("matchConditions", "variables"):
-        for index, condition in enumerate(spec.get(field) or []):
-            at, name = (path / field).index(index), condition.get("name", "")
-            if not name:
-                errors.append(required(at / "name"))
-            if f"{field}/{name}" in seen:
-                errors.append(duplicate(at / "name", name))
-            seen.add(f"{field}/{name}")
-            if not condition.get("expression", "").strip():
-                errors.append(required(at / "expression"))
-            else:
-                errors += _compiles(
-                    condition["expression"], at / "expression", "BOOL" if field == "matchConditions" else ""
-                )
+        errors += _validation(validation, scope, (path / "validations").index(index))
+    return errors + _annotations(name, annotations, scope, path / "auditAnnotations")
+
+
+@dataclass
+class _Scope:
+    """What expressions of one policy may name: `params` if it has some, and the variables said so far."""
+
+    params: bool
+    composes: bool
+    composed: list[str] = field(default_factory=list)
+
+    def names(self, *without: str) -> list[str]:
+        hidden = {*without, *(() if self.params else ("params",)), *(() if self.composes else ("variables",))}
+        return [name for name in VARIABLES if name not in hidden]
+
+    def compiles(self, source: str, path: Path, wanted: tuple[str, ...], *without: str) -> list[FieldError]:
+        errors = compiles(source, path, wanted, self.names(*without))
+        if errors or not self.composes:
+            return errors
+        for found in _COMPOSED.finditer(_TEXTS.sub(lambda text: " " * len(text[0]), source)):
+            if found[1] not in self.composed:
+                return [invalid(path, source, f"compilation failed: {_undefined(source, found)}")]
+        return []
+
+
+def _undefined(source: str, found: re.Match[str]) -> str:
+    """As cel-go tells of a variable that there is not; it points at the dot."""
+    dot = found.start(1) - 1
+    start = source.rfind("\n", 0, dot) + 1
+    line, column = source.count("\n", 0, dot) + 1, dot - start
+    shown = source[start:].partition("\n")[0]
+    return f"ERROR: <input>:{line}:{column + 1}: undefined field '{found[1]}'\n | {shown}\n | {'.' * column}^"
+
+
+def _param_kind(kind: Obj, path: Path) -> list[FieldError]:
+    version, name, errors = kind.get("apiVersion", ""), kind.get("kind", ""), []
+    group, _, short = version.rpartition("/")
+    if not version:
+        errors.append(required(path / "apiVersion"))
+    elif version.count("/") > 1:
+        errors.append(invalid(path / "apiVersion", version, f"unexpected GroupVersion string: {version}"))
+    else:
+        if group:
+            errors += errors_of(path / "apiVersion", group, names.dns1123_subdomain(group))
+        if short:
+            errors += errors_of(path / "apiVersion", short, names.dns1035_label(short))
+        else:
+            errors.append(invalid(path / "apiVersion", version, "version must be specified"))
+    if not name:
+        return [*errors, required(path / "kind")]
+    wrong = names.dns1035_label(name.lower())
+    if wrong:
+        text = "may have mixed case, but should otherwise match: " + ",".join(wrong)
+        errors.append(invalid(path / "kind", name, text))
     return errors
 
 
-def _compiles(source: str, path: Path, wanted: str) -> list[FieldError]:
-    """Whether an expression can be read and gives what it should."""
-    try:
-        program = compile_cel(source, VARIABLES)
-    except CelError as error:
-        return [invalid(path, source, f"compilation failed: {error}")]
-    if wanted and program.type not in (wanted, "DYN"):
-        noun = {"BOOL": "bool", "STRING": "string"}[wanted]
-        return [invalid(path, source, f"must evaluate to {noun}")]
-    return []
+def _variable(variable: Obj, scope: _Scope, path: Path) -> list[FieldError]:
+    name, source, errors = variable.get("name", ""), variable.get("expression", ""), []
+    if not name.strip():
+        errors.append(required(path / "name", "name is not specified"))
+    elif not _IDENTIFIER.fullmatch(name) or _RESERVED.fullmatch(name):
+        errors.append(invalid(path / "name", name, "name is not a valid CEL identifier"))
+    if source.strip():
+        errors += scope.compiles(source, path / "expression", ())
+    else:
+        errors.append(required(path / "expression", "expression is not specified"))
+    scope.composed.append(name)
+    return errors
+
+
+def _annotations(policy: str, annotations: list[Obj], scope: _Scope, path: Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if len(annotations) > _MOST_ANNOTATIONS:
+        text = f"must not have more than {_MOST_ANNOTATIONS} auditAnnotations"
+        errors.append(invalid(path, annotations, text))
+    seen: set[str] = set()
+    for index, annotation in enumerate(annotations):
+        at, key, source = path.index(index), annotation.get("key", ""), annotation.get("valueExpression", "").strip()
+        full = f"{policy}/{key}"
+        errors += errors_of(at / "key", full, names.qualified_name(full))
+        if source:
+            errors += scope.compiles(source, at / "valueExpression", ("STRING", "NULL"))
+        else:
+            errors.append(required(at / "valueExpression", "valueExpression is not specified"))
+        if key in seen:
+            errors.append(duplicate(at / "key", key))
+        seen.add(key)
+    return errors
 
 
 def _match(resources: Obj, path: Path) -> list[FieldError]:
-    errors: list[FieldError] = []
-    for field in ("namespaceSelector", "objectSelector"):
-        errors += label_selector(resources.get(field), path / field)
-    for field in ("resourceRules", "excludeResourceRules"):
-        for index, rule in enumerate(resources.get(field) or []):
-            errors += rule_errors(rule, (path / field).index(index))
-    return errors + one_of(resources.get("matchPolicy"), path / "matchPolicy", ("Equivalent", "Exact"))
+    errors = one_of(resources.get("matchPolicy"), path / "matchPolicy", ("Equivalent", "Exact"))
+    for selector in ("namespaceSelector", "objectSelector"):
+        errors += label_selector(resources.get(selector), path / selector)
+    for rules in ("resourceRules", "excludeResourceRules"):
+        for index, rule in enumerate(resources.get(rules) or []):
+            at, wanted = (path / rules).index(index), rule.get("resourceNames") or []
+            for place, name in enumerate(wanted):
+                errors += errors_of((at / "resourceNames").index(place), name, names.path_segment(name))
+                if name in wanted[:place]:
+                    errors.append(duplicate((at / "resourceNames").index(place), name))
+            errors += rule_errors(rule, at)
+    return errors
 
 
-def _validation(validation: Obj, path: Path) -> list[FieldError]:
+def _validation(validation: Obj, scope: _Scope, path: Path) -> list[FieldError]:
     expression, message = validation.get("expression", "").strip(), validation.get("message", "")
     errors: list[FieldError] = []
     if not expression:
         errors.append(required(path / "expression", "expression is not specified"))
     else:
-        errors += _compiles(validation["expression"], path / "expression", "BOOL")
-    if validation.get("messageExpression", "").strip():
-        errors += _compiles(validation["messageExpression"], path / "messageExpression", "STRING")
+        errors += scope.compiles(validation["expression"], path / "expression", ("BOOL",))
+    shown = validation.get("messageExpression", "")
+    if shown.strip():
+        errors += scope.compiles(shown, path / "messageExpression", ("STRING",), "authorizer")
+    elif shown:
+        errors.append(invalid(path / "messageExpression", shown, "must be non-empty if specified"))
     if message:
         if not message.strip():
             text = "message must be non-empty if specified"
             errors.append(invalid(path / "message", message, text))
         elif "\n" in message:
             errors.append(invalid(path / "message", message, "message must not contain line breaks"))
-    elif "\n" in expression:
-        text = "message must be specified if expression contains line breaks"
-        errors.append(required(path / "message", text))
     if validation.get("reason") not in (None, *_REASONS):
         errors.append(not_supported(path / "reason", validation["reason"], _REASONS))
     return errors
@@ -111,8 +191,6 @@ def binding_errors(spec: Obj, path: Path) -> list[FieldError]:
     if spec.get("matchResources") is not None:
         errors += _match(spec["matchResources"], path / "matchResources")
     actions = spec.get("validationActions") or []
-    if not actions:
-        errors.append(required(path / "validationActions"))
     for index, action in enumerate(actions):
         at = (path / "validationActions").index(index)
         if action not in _ACTIONS:
@@ -125,15 +203,20 @@ def binding_errors(spec: Obj, path: Path) -> list[FieldError]:
             "response and headers serves no purpose)"
         )
         errors.append(invalid(path / "validationActions", actions, text))
+    if not actions:
+        errors.append(required(path / "validationActions", "at least one validation action is required"))
     return errors
 
 
 def _param_ref(ref: Obj, path: Path) -> list[FieldError]:
-    errors: list[FieldError] = []
     name, selector = ref.get("name"), ref.get("selector")
-    if name and selector is not None:
-        errors.append(invalid(path / "name", name, "name and selector are mutually exclusive"))
-    elif not name and selector is None:
-        errors.append(required(path, "one of name or selector must be specified"))
+    both, text = bool(name) and selector is not None, "name and selector are mutually exclusive"
+    errors = errors_of(path / "name", name, names.path_segment(name)) if name else []
+    if both:
+        errors.append(forbidden(path / "name", text))
     errors += label_selector(selector, path / "selector")
-    return errors + one_of(ref.get("parameterNotFoundAction"), path / "parameterNotFoundAction", ("Allow", "Deny"))
+    if both:
+        errors.append(forbidden(path / "selector", text))
+    if not name and selector is None:
+        errors.append(required(path, "one of name or selector must be specified"))
+    return errors + one_of(ref.get("parameterNotFoundAction"), path / "parameterNotFoundAction", ("Deny", "Allow"))

@@ -94,4 +94,23 @@ class Events(Strategy):
 
 
 register("events")(Events)
-register("events.events.k8s.io")(Events)
+
+
+@register("events.events.k8s.io")
+class NewEvents(Events):
+    """Who writes through events.k8s.io must fill the newer fields and leave the older ones alone."""
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        errors = super().validate(obj)
+        if not obj.get("eventTime"):
+            errors.append(required("eventTime"))
+        kind = obj.get("type", "")
+        if kind not in ("Normal", "Warning"):
+            errors.append(invalid("type", "", f"has invalid value: {kind}"))
+        for field in ("firstTimestamp", "lastTimestamp", "count", "source"):
+            if obj.get(field):
+                errors.append(invalid(field, "", "needs to be unset"))
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return []  # only its series may be told anew

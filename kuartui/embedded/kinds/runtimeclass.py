@@ -7,8 +7,10 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.meta import names
-from kuartui.embedded.meta.fielderr import FieldError, invalid
+from kuartui.embedded.kinds.checks import dns_label, labels
+from kuartui.embedded.kinds.pod_resources import requirements
+from kuartui.embedded.kinds.pod_scheduling import tolerations
+from kuartui.embedded.meta.fielderr import FieldError, Path, invalid
 
 
 @register("runtimeclasses.node.k8s.io")
@@ -17,8 +19,13 @@ class RuntimeClasses(Strategy):
     generation = False
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        handler = obj.get("handler", "")
-        return [invalid("handler", handler, text) for text in names.dns1123_label(handler)]
+        errors = dns_label(obj.get("handler", ""), Path("handler"))
+        overhead = (obj.get("overhead") or {}).get("podFixed")
+        if overhead:
+            errors += requirements({"limits": overhead}, Path("overhead.podFixed"))
+        scheduling = obj.get("scheduling") or {}
+        errors += labels(scheduling.get("nodeSelector"), Path("scheduling.nodeSelector"))
+        return errors + tolerations(scheduling.get("tolerations") or [], Path("scheduling.tolerations"))
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         if new.get("handler") != old.get("handler"):

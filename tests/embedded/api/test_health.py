@@ -38,3 +38,14 @@ async def test_the_index_lists_pages_that_answer(server: Server) -> None:
     assert {"/api/v1", "/apis/apps", "/apis/apps/v1", "/livez/ping", "/version"} <= set(paths)
     for path in paths:
         assert (await server.ask("GET", path)).status == 200, path
+
+
+async def test_metrics_count_requests_by_verb_and_code(server: Server) -> None:
+    await server.ask("GET", "/api/v1/namespaces/nowhere")
+    await server.ask("GET", "/api/v1/namespaces")
+    text = (await server.ask("GET", "/metrics")).body.decode()
+    common = 'dry_run="",group="",resource="namespaces",scope'
+    got = f'{{code="404",{common}="resource",subresource="",verb="GET",version="v1"}} 1'
+    listed = f'{{code="200",{common}="cluster",subresource="",verb="LIST",version="v1"}} 1'
+    assert f"apiserver_request_total{got}" in text
+    assert f"apiserver_request_total{listed}" in text

@@ -198,12 +198,23 @@ class PodSubresources:
         node = schema.for_kind("", "v1", "Binding") or endpoint.node
         binding = bodies.read_object(request, endpoint, "Binding", node)
         name = request.info.name or binding.get("metadata", {}).get("name", "")
-        if not binding.get("target", {}).get("name"):
-            raise errors.invalid("", "Binding", name, [fielderr.required("target.name")])
+        wrong = binding_errors(binding.get("target") or {})
+        if wrong:
+            raise errors.invalid("", "Binding", name, wrong)
         await bind(self._rest, request.info.namespace, name, binding, self._write(request))
         return json_response(
             {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
         )
+
+
+def binding_errors(target: Obj) -> list[fielderr.FieldError]:
+    """A pod can be bound to a node only (ValidatePodBinding)."""
+    wrong = []
+    if target.get("kind") not in (None, "", "Node"):
+        wrong.append(fielderr.not_supported("target.kind", target["kind"], ("Node", "<empty>")))
+    if not target.get("name"):
+        wrong.append(fielderr.required("target.name"))
+    return wrong
 
 
 def choose_container(pod: Obj, name: str) -> str:
