@@ -19,6 +19,7 @@ from kuartui.game.spec import DnsSpec, ReachSpec
 if TYPE_CHECKING:
     from kuartui.checks.world import World
 
+SHOWN = 40  # characters of a page
 MARK = "kuartui-exit="
 _HTTP = 'wget -q -S -T "$2" -O - "$1"'
 _TCP = 'nc -z -w "$2" "$1" "$3"'
@@ -80,7 +81,7 @@ def judge(spec: ReachSpec, evidence: Evidence) -> Verdict:
     if len(attempts) < spec.times:
         return Verdict(None, problem=f"only {len(attempts)} of {spec.times} attempts gave a result")
     good = sum(_as_expected(spec, attempt) for attempt in attempts)
-    seen = ", ".join(dict.fromkeys(_words(attempt) for attempt in attempts))
+    seen = ", ".join(dict.fromkeys(_words(spec, attempt) for attempt in attempts))
     prefix = f"{good} of {spec.times}: " if spec.times > 1 else ""
     return Verdict(good == spec.times, f"{prefix}{seen}")
 
@@ -96,9 +97,14 @@ def _as_expected(spec: ReachSpec, attempt: dict[str, Any]) -> bool:
     )
 
 
-def _words(attempt: dict[str, Any]) -> str:
+def _words(spec: ReachSpec, attempt: dict[str, Any]) -> str:
+    """What was seen: of the page, its first words, where it was the page that was not as expected."""
     if attempt["status"]:
-        return f"HTTP {attempt['status']}"
+        about_page = spec.status in (None, attempt["status"]) and not _as_expected(spec, attempt)
+        page = " ".join(re.sub(r"<[^>]*>", " ", attempt["body"]).split())
+        return f"HTTP {attempt['status']}" + (
+            f": {page[:SHOWN]}" if about_page and page and spec.expect == "allow" else ""
+        )
     return "connected" if attempt["connected"] else "no connection"
 
 
