@@ -10,12 +10,13 @@ from kuartui.catalog import schema
 from kuartui.errors import StorageError, UsageError
 
 SCHEMA_FILE = "level.schema.json"
+TRANSLATION_SCHEMA = "level-translation.schema.json"
 FILES = ("level.yaml", "debrief.md", "setup/10-app.yaml")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def new_level(pack: Path, track: str, name: str) -> Path:
-    """Make `pack/track/name`, and put the schema for editors at the root of the pack. The level's folder.
+    """Make `pack/track/name`, and put the schemas for editors at the root of the pack. The level's folder.
 
     UsageError for a name that is none or is taken, StorageError where nothing can be written."""
     for noun, word in (("level", name), ("track", track)):
@@ -35,6 +36,7 @@ def new_level(pack: Path, track: str, name: str) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text.replace("NAME", name, 1).replace("TRACK", track, 1), encoding="utf-8")
         (pack / SCHEMA_FILE).write_text(schema.text(), encoding="utf-8")
+        (pack / TRANSLATION_SCHEMA).write_text(schema.text(schema.translation()), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from error
     return folder

@@ -1,38 +1,46 @@
-"""The JSON Schema of level.yaml, made from the types that read it, so that the two cannot disagree.
+"""JSON Schemas for editors, made from the types that read the files, so that the two cannot disagree.
 
-`docs/level.schema.json` is the published copy; `python -m kuartui.catalog.schema` writes it anew.
+`docs/level.schema.json` and `docs/level-translation.schema.json` are the published copies; `kuartui level schema` and
+`kuartui level schema --translation` print them anew.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from kuartui.catalog.decode import API_VERSION
 from kuartui.catalog.reader import KIND
+from kuartui.catalog.translation import KIND as TRANSLATION
 from kuartui.game.duration import Duration
 from kuartui.game.level import LevelSpec
-
-ID = "https://kuartui.dev/level.schema.json"
+from kuartui.game.translation import TranslationSpec
 
 
 def schema() -> dict[str, Any]:
-    """The schema as a JSON object."""
-    (spec,), components = msgspec.json.schema_components(
-        [LevelSpec], schema_hook=_special, ref_template="#/$defs/{name}"
-    )
+    """That of level.yaml, as a JSON object."""
+    return _document(LevelSpec, KIND, "kuartui level", "level.schema.json")
+
+
+def translation() -> dict[str, Any]:
+    """That of level.LANGUAGE.yaml."""
+    return _document(TranslationSpec, TRANSLATION, "kuartui level in another language", "level-translation.schema.json")
+
+
+def _document(type_: type[Struct], kind: str, title: str, name: str) -> dict[str, Any]:
+    (spec,), components = msgspec.json.schema_components([type_], schema_hook=_special, ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": ID,
-        "title": "kuartui level",
+        "$id": f"https://kuartui.dev/{name}",
+        "title": title,
         "type": "object",
         "additionalProperties": False,
         "required": ["apiVersion", "kind", "metadata", "spec"],
         "properties": {
             "apiVersion": {"const": API_VERSION},
-            "kind": {"const": KIND},
+            "kind": {"const": kind},
             "metadata": {
                 "type": "object",
                 "additionalProperties": False,
@@ -49,16 +57,12 @@ def schema() -> dict[str, Any]:
     }
 
 
-def text() -> str:
-    """The schema as it is published."""
-    return msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n"
+def text(found: dict[str, Any] | None = None) -> str:
+    """A schema as it is published; that of level.yaml unless given."""
+    return msgspec.json.format(msgspec.json.encode(found or schema()), indent=2).decode() + "\n"
 
 
 def _special(type_: type) -> dict[str, Any]:
     if type_ is Duration:
         return {"type": ["string", "number"], "description": "a duration such as 30s or 1m30s"}
     raise NotImplementedError(type_)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text())

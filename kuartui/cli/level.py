@@ -117,6 +117,8 @@ def start(
     for text in report.briefing(level):
         output.line(text)
     output.line()
+    if view.mode == "practice" and not practice:
+        output.line(f"There is another level called {level.name}, so this one is practice: no points.")
     output.line("In this terminal:  kuartui shell")
     output.line('In any other:      eval "$(kuartui env)"')
     output.line("Then:              kuartui level check | hint | finish")
@@ -269,11 +271,13 @@ def new(
 
 
 @command(app, "schema")
-def show_schema() -> None:
+def show_schema(
+    translation: Annotated[bool, typer.Option("--translation", help="That of level.LANGUAGE.yaml.")] = False,
+) -> None:
     """Print the JSON Schema of level.yaml, for editors."""
     from kuartui.catalog import schema
 
-    output.line(schema.text().rstrip())
+    output.line(schema.text(schema.translation() if translation else schema.schema()).rstrip())
 
 
 def open_level(name: str, seed: int, language: str = "") -> Level:

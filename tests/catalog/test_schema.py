@@ -9,24 +9,29 @@ import pytest
 import yaml
 
 from kuartui.catalog.catalog import Catalog
-from kuartui.catalog.schema import schema, text
+from kuartui.catalog.schema import schema, text, translation
 from tests.catalog.pack import LEVEL
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "level.schema.json"
 
 
 def test_the_published_schema_is_up_to_date() -> None:
-    assert PUBLISHED.read_text() == text(), "python -m kuartui.catalog.schema > docs/level.schema.json"
+    assert PUBLISHED.read_text() == text(), "kuartui level schema > docs/level.schema.json"
+    translated = PUBLISHED.with_name("level-translation.schema.json").read_text()
+    assert translated == text(translation()), "kuartui level schema --translation > docs/level-translation.schema.json"
 
 
 def test_it_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.Draft202012Validator.check_schema(translation())
 
 
 @pytest.mark.parametrize("name", Catalog.default().names())
 def test_the_shipped_levels_follow_it(name: str) -> None:
     document = yaml.safe_load((Catalog.default().folder(name) / "level.yaml").read_text())
     jsonschema.validate(document, schema())
+    for file in Catalog.default().folder(name).glob("level.*.yaml"):
+        jsonschema.validate(yaml.safe_load(file.read_text()), translation())
 
 
 def test_it_refuses_what_the_reader_refuses() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -286,3 +287,14 @@ async def test_a_shared_cluster_is_left_as_it_was(level: Level, tmp_path: Path) 
         assert cluster.kube.names("Namespace") == ["somebody-elses"]
         assert cluster.kube.names("ConfigMap") == ["precious"]
         assert cluster.kube.names("ClusterRole") == []
+
+
+async def test_a_level_that_borrows_the_name_of_another_is_practice(level: Level, tmp_path: Path) -> None:
+    folder = tmp_path / "broken-selector"
+    shutil.copytree(level.folder, folder)
+    (folder / "level.yaml").write_text(LEVEL.replace("name: words", "name: broken-selector"))
+    async with begun(LevelFolder.open(folder).level(), tmp_path) as (session, cluster, store):
+        cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
+        await until(lambda: session.snapshot().outcome is not None)
+        assert session.snapshot().mode == "practice"
+        assert store.best() == {}
