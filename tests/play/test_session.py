@@ -297,4 +297,4 @@ async def test_a_level_that_borrows_the_name_of_another_is_practice(level: Level
         cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
         await until(lambda: session.snapshot().outcome is not None)
         assert session.snapshot().mode == "practice"
-        assert store.best() == {}
+        assert session.result().score.total == store.best()["broken-selector"].score == 0
