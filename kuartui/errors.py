@@ -44,7 +44,7 @@ class UnknownName(UsageError):
     def __init__(self, noun: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         self.noun, self.name, self.known = noun, name, sorted(known)
         guess = did_you_mean(name, self.known)
-        if not hint and self.known:
+        if not hint and self.known and not guess:
             listed = ", ".join(self.known[:12]) + (", …" if len(self.known) > 12 else "")
             hint = f"there are: {listed}"
         super().__init__(f"no {noun} {name!r}{guess or ''}", hint=hint)

@@ -51,14 +51,18 @@ def add_to(app: typer.Typer) -> None:
 
 def variables(name: str) -> dict[str, str]:
     """KUBECONFIG, and PATH with the kubectl to use first. `name` names a cluster; "": the attempt in play, if any."""
+    from kuartui.cli.cluster import narrate
     from kuartui.cluster import kubectl as tools
+    from kuartui.cluster.embedded import wake
 
     program = tools.find().path
     path = os.environ.get("PATH", "")
     first = str(program.parent)
     if tools.first_on_path() != program:
         path = f"{first}{os.pathsep}{path}"
-    return {"KUBECONFIG": str(kubeconfig(name)), "PATH": path}
+    found = kubeconfig(name)
+    wake(found, narrate)
+    return {"KUBECONFIG": str(found), "PATH": path}
 
 
 def kubeconfig(name: str) -> Path:

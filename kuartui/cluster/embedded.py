@@ -356,6 +356,13 @@ def serve_foreground(port: int) -> int:
             process.send_signal(signal.SIGINT)
 
 
+def wake(kubeconfig: Path, report: Report = silent) -> None:
+    """Start the process again if that is a kubeconfig of a cluster of its and it ended; it brings its clusters back."""
+    host = EmbeddedHost()
+    if host.state in kubeconfig.parents:
+        host.start(report)
+
+
 def stop_all() -> None:
     """End the process and with it every cluster; durable ones come back when they are asked for."""
     EmbeddedHost().stop()
