@@ -233,12 +233,15 @@ def prove(
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Every solution and cheat with every seed, not in turns.")
     ] = False,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Instead, force one check green at a time: a proof must fail.")
+    ] = False,
     out: Annotated[str, typer.Option("--output", "-o", help="text, json or junit.")] = "text",
 ) -> None:
     """Prove levels: red at the start, solved by each solution, not by a cheat, nothing left behind."""
     from kuartui.cli.proving import run_proofs
 
-    if not run_proofs(targets or [], cluster, seeds, jobs, out, thorough=thorough):
+    if not run_proofs(targets or [], cluster, seeds, jobs, out, thorough=thorough, mutate=mutate):
         raise typer.Exit(1)
 
 

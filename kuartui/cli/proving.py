@@ -43,11 +43,13 @@ def folders(targets: list[str]) -> list[LevelFolder]:
     return found
 
 
-def run_proofs(targets: list[str], kind: str, seeds: int, jobs: int, form: str, *, thorough: bool = False) -> bool:
-    """Prove, print the report; whether all holds."""
+def run_proofs(
+    targets: list[str], kind: str, seeds: int, jobs: int, form: str, *, thorough: bool = False, mutate: bool = False
+) -> bool:
+    """Prove (or try mutants), print the report; whether all holds."""
     if form not in FORMATS:
         raise UsageError(f"no output format {form!r}", hint=f"there are {', '.join(FORMATS)}")
-    from kuartui.play import report
+    from kuartui.play import mutants, report
     from kuartui.play.proof import prove
 
     levels = [folder.level(seed) for folder in folders(targets) for seed in range(seeds)]
@@ -57,7 +59,10 @@ def run_proofs(targets: list[str], kind: str, seeds: int, jobs: int, form: str, 
         sys.stdout.flush()
 
     on_line = show if form == "text" else lambda _: None
-    done = wait(lambda: prove(levels, choose(kind), jobs=jobs, thorough=thorough, on_line=on_line))
+    if mutate:
+        done = wait(lambda: mutants.mutate(levels, choose(kind), jobs=jobs, on_line=on_line))
+    else:
+        done = wait(lambda: prove(levels, choose(kind), jobs=jobs, thorough=thorough, on_line=on_line))
     if form == "json":
         output.data(report.as_json(done))
     elif form == "junit":

@@ -3,7 +3,7 @@
 Every check is red at the start, so that a forced one would be noticed there; but that much is true of any check, and
 says nothing of the ones beside it. So more is asked: some cheat must be caught by the check. The proof has seen it red
 at the end of that cheat, and with the check forced green that run would fail as "not caught by" it. This is told from
-the runs that were made anyway; `tests/play/test_mutation.py` does force checks, to show that the reasoning holds.
+the runs that were made anyway; `kuartui.play.mutants` forces checks, to show that the reasoning holds.
 """
 
 from __future__ import annotations

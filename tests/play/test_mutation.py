@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
 from kuartui.catalog.scaffold import new_level
-from kuartui.checks.engine import Engine
-from kuartui.checks.evidence import Verdict
 from kuartui.cluster.select import choose
+from kuartui.play.mutants import mutate
 from kuartui.play.mutation import verdict
-from kuartui.play.proof import Line, Run, prove
 from tests.catalog.pack import LEVEL, write
 
 
@@ -37,26 +34,13 @@ def test_a_cheat_that_was_not_caught_as_it_should_be_proves_nothing(tmp_path: Pa
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize(("forced", "cheat"), [("answers", "only-the-number"), ("copies", "only-the-port")])
-def test_a_forced_check_lets_its_cheat_pass(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forced: str, cheat: str
-) -> None:
-    """Forced once the start has been looked at; there it would be noticed whatever the check is good for."""
-    judge, check_start = Engine._judge, Run._check_start
-    started: set[Engine] = set()
-
-    def always_green(self: Engine, item: Any, evidence: Any, found: Verdict) -> None:
-        mutant = self in started and item.name == forced
-        judge(self, item, evidence, Verdict(True) if mutant else found)
-
-    async def then_force(self: Run, engine: Engine, pace: Any) -> None:
-        await check_start(self, engine, pace)
-        started.add(engine)
-
-    level = LevelFolder.open(new_level(tmp_path, "drafts", "shop")).level()
-    monkeypatch.setattr(Engine, "_judge", always_green)
-    monkeypatch.setattr(Run, "_check_start", then_force)
-    report = asyncio.run(prove([level], choose("embedded", "mutants")))
-    failed: list[Line] = [line for line in report.lines if not line.ok]
-    assert [(line.what, line.name) for line in failed] == [("cheat", cheat)]
-    assert "it counts as a solution" in failed[0].detail
+def test_forcing_a_check_makes_a_proof_fail_unless_the_check_is_idle(tmp_path: Path) -> None:
+    folder = new_level(tmp_path, "drafts", "shop")
+    file = folder / "level.yaml"
+    file.write_text(file.read_text().replace("caughtBy: [copies]", "caughtBy: [same-pods]"))
+    report = asyncio.run(mutate([LevelFolder.open(folder).level()], choose("embedded", "mutants")))
+    found = {line.name: (line.ok, line.detail) for line in report.lines}
+    assert found["answers"][0]
+    assert found["answers"][1].startswith("without it only-the-number: it counts as a solution")
+    assert found["copies"] == (False, "forced green, it makes no proof fail")
+    assert report.failed == ("shop",)

@@ -1,0 +1,95 @@
+"""`level prove --mutate`: builds of a level in which one check is always green, each of which must fail a proof.
+
+`kuartui.play.mutation` tells the same from a proof's own runs; this plays it. A check is forced once the start has been
+looked at (there any forced check would be noticed), in a run of a cheat that the check is said to catch. That run must
+then count as a solution, or as not caught by the check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from kuartui.checks.engine import Engine
+from kuartui.cluster.base import Cluster, Sandbox
+from kuartui.cluster.kubectl import find
+from kuartui.game.level import Cheat, Check, Level
+from kuartui.play.pace import Pace
+from kuartui.play.proof import Line, Report, Run
+
+MISSED = re.compile(r"not caught by ([^;]+)")
+
+
+class Mutant(Run):
+    """A run in which a check is green whatever is seen, from the moment that the player may begin."""
+
+    def __init__(self, forced: Check, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.forced = forced
+
+    async def _check_start(self, engine: Engine, pace: Pace) -> None:
+        await super()._check_start(engine, pace)
+        engine.force(self.forced.name)
+
+
+async def mutate(
+    levels: Sequence[Level], cluster: Cluster, *, jobs: int = 0, on_line: Callable[[Line], None] = lambda _: None
+) -> Report:
+    """A line for each check of each level: ok when forcing it makes a proof fail."""
+    begun = time.monotonic()
+    fast = cluster.kind == "embedded"
+    wanted = max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1
+    kubectl = find().path
+    places: asyncio.Queue[Cluster] = asyncio.Queue()
+    lines: list[Line] = []
+
+    async def one(level: Level, check: Check) -> Line:
+        place = await places.get()
+        began = time.monotonic()
+        try:
+            for cheat in _caught(level, check):
+                run = Mutant(check, level, cheat, kubectl, fast=fast, first=False)
+                (line,) = await run.lines(place, _close)
+                if _noticed(line, check):
+                    return _line(level, check, True, f"without it {cheat.name}: {line.detail[:120]}", began)
+            return _line(level, check, False, "forced green, it makes no proof fail", began)
+        finally:
+            places.put_nowait(place)
+
+    async with contextlib.AsyncExitStack() as stack:
+        pairs = [(level, check) for level in levels for check in level.checks]
+        for _ in range(min(wanted, len(pairs))):
+            places.put_nowait(await stack.enter_async_context(cluster.apart()))
+        for task in [asyncio.ensure_future(one(level, check)) for level, check in pairs]:
+            lines.append(await task)
+            on_line(lines[-1])
+    return Report(tuple(lines), time.monotonic() - begun)
+
+
+def _caught(level: Level, check: Check) -> Iterator[Cheat]:
+    """The cheats that the check is said to catch, those that it catches alone first."""
+    yield from sorted((cheat for cheat in level.cheats if check.name in cheat.caught_by), key=_company)
+
+
+def _company(cheat: Cheat) -> int:
+    return len(cheat.caught_by)
+
+
+def _noticed(line: Line, check: Check) -> bool:
+    """Whether the run failed for this check and not for another reason."""
+    missed = MISSED.match(line.detail)
+    named = missed is not None and check.name in missed[1].split(", ")
+    return not line.ok and (named or line.detail.startswith("it counts as a solution"))
+
+
+def _line(level: Level, check: Check, ok: bool, detail: str, began: float) -> Line:
+    return Line(level.name, level.seed, "mutation", check.name, ok, detail, time.monotonic() - began)
+
+
+async def _close(sandbox: Sandbox) -> None:
+    await sandbox.close()
