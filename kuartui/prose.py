@@ -49,7 +49,7 @@ def wrapped(paragraph: str, width: int) -> Iterator[str]:
 
 def joined(paragraph: str) -> str:
     """Its lines as one."""
-    first, *rest = [line.strip() for line in paragraph.strip().splitlines()]
+    first, *rest = [line.strip() for line in paragraph.strip().splitlines()] or [""]
     for line in rest:
         tight = first and line and _wide(first[-1]) and (_wide(line[0]) or first[-1] in CLOSING)
         first += line if tight else f" {line}"

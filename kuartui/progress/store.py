@@ -148,6 +148,12 @@ class Store:
         found = self._all(query, (level, without))[0][0]
         return None if found is None else int(found)
 
+    def best_attempt(self, level: str, without: str = "") -> AttemptRecord | None:
+        """The best ranked attempt at a level that is over, the faster one of equals, all but one considered."""
+        where = "WHERE level = ? AND id != ? AND ranked AND outcome IS NOT NULL AND outcome != 'abandoned'"
+        rows = self._records(f"{where} ORDER BY score DESC, elapsed LIMIT 1", (level, without))
+        return rows[0] if rows else None
+
     def leftovers(self) -> list[AttemptRecord]:
         """Attempts that are over, but whose place was not taken down."""
         return self._records("WHERE outcome IS NOT NULL AND sandbox != '' ORDER BY begun", ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from textual.message import Message
@@ -11,13 +12,17 @@ from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.base import Cluster, ClusterStatus, Progress
 from kuartui.cluster.select import choose
 from kuartui.errors import KuartuiError
-from kuartui.game.level import Level, LevelCard
+from kuartui.game.ghost import Split, splits
+from kuartui.game.level import Level
+from kuartui.game.review import Try
 from kuartui.language import chosen
 from kuartui.play.session import AttemptSession, level_of, resume, start
-from kuartui.play.view import Finished
-from kuartui.progress.store import AttemptRecord, Best, Store
+from kuartui.play.view import Finished, Result
+from kuartui.progress.store import AttemptRecord, Store
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, Failed, StepTaken
+from kuartui.tui.screens.levels import Shelf
 
+EVERY = 1_000_000  # attempts
 T = TypeVar("T")
 Post = Callable[[Message], Any]
 
@@ -34,20 +39,33 @@ class Game:
     def cluster(self) -> Cluster:
         return choose(self.kind, "kuartui")
 
-    def cards(self) -> list[LevelCard]:
-        return self.catalog.cards(self.language)
-
-    def tracks(self) -> dict[str, str]:
-        """Titles of the tracks by name."""
-        return {track.name: track.title_in(self.language) for track in self.catalog.tracks()}
-
-    def best(self) -> dict[str, Best]:
-        return self.store.best()
+    def shelf(self) -> Shelf:
+        """The levels, with what the player made of them."""
+        attempts = self.store.attempts(limit=EVERY)
+        return Shelf(
+            cards=self.catalog.cards(self.language),
+            tracks={track.name: track.title_in(self.language) for track in self.catalog.tracks()},
+            best=self.store.best(),
+            attempt=self.running(),
+            tries=[
+                Try(record.level, record.begun, record.solved, late=record.medal == "bronze")
+                for record in attempts
+                if record.outcome not in (None, "abandoned")
+            ],
+            now=datetime.now(UTC),
+        )
 
     def running(self) -> AttemptRecord | None:
         """The attempt that can be continued."""
         record = self.store.running()
         return record if record is not None and self.store.events(record.id) else None
+
+    def splits(self, result: Result) -> list[Split]:
+        """This attempt beside the best other one at the level."""
+        ghost = self.store.best_attempt(result.level.name, without=result.attempt_id)
+        names = [check.name for check in result.level.checks]
+        best = [event for _, event in self.store.events(ghost.id)] if ghost else []
+        return splits(names, [event for _, event in self.store.events(result.attempt_id)], best)
 
     def level(self, name: str, seed: int) -> Level:
         """By name, or by path to a level folder."""

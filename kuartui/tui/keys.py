@@ -11,6 +11,16 @@ from textual.binding import Binding
 
 from kuartui.translate import tr
 
+NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "left": "←",
+    "right": "→",
+    "enter": "Enter",
+    "escape": "Esc",
+    "space": "Space",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -26,9 +36,8 @@ class Key:
     @property
     def shown(self) -> str:
         """As a person reads it."""
-        names = {"question_mark": "?", "slash": "/", "enter": "Enter", "escape": "Esc", "space": "Space"}
         first = self.keys.split(",")[0]
-        return names.get(first, first.upper() if first.startswith("f") and first[1:].isdigit() else first)
+        return NAMES.get(first, first.upper() if first.startswith("f") and first[1:].isdigit() else first)
 
 
 KEYS: tuple[Key, ...] = (
@@ -39,6 +48,9 @@ KEYS: tuple[Key, ...] = (
     Key("escape", "back", "Back", "One step back; never quits, never ends a level"),
     Key("enter", "choose", "Play", "Play the selected level, or continue it", "home", footer=True),
     Key("slash", "search", "Search", "Filter the levels", "home", footer=True),
+    Key("left", "previous_track", "Track", "Jump to the track before", "home"),
+    Key("right", "next_track", "Track", "Jump to the next track", "home"),
+    Key("space", "details", "Details", "Show or hide what the level is about", "home", footer=True),
     Key("r", "again", "Refresh", "Read levels, scores and cluster state again", "home"),
     Key("f3", "hint", "Hint", "Take the next hint; it costs points, and asks first", "play", footer=True),
     Key("f4", "layout", "Layout", "Next layout: side by side, stacked, checks only", "play", footer=True),

@@ -6,15 +6,18 @@ characters reach the terminal. `plain` takes away both dangers.
 
 from __future__ import annotations
 
+from rich.cells import set_cell_size
 from textual.content import Content
+
+from kuartui.translate import later, tr
 
 MARKS = {"passing": "✓", "failing": "✗", "holding": "…", "waiting": "·", "unknown": "?"}
 WORDS = {
-    "passing": "passed",
-    "failing": "not yet",
-    "holding": "holding",
-    "waiting": "waits for others",
-    "unknown": "not known",
+    "passing": later("passed"),
+    "failing": later("not yet"),
+    "holding": later("holding"),
+    "waiting": later("waits for others"),
+    "unknown": later("not known"),
 }
 STYLES = {"passing": "$text-success", "failing": "$text-error", "holding": "$text-warning"}
 
@@ -33,10 +36,10 @@ def plain(text: str, style: str = "") -> Content:
 def paragraphs(text: str) -> str:
     """Running text: single line breaks of a level file are not meant for the screen's width."""
     blocks = [block.strip("\n") for block in clean(text).strip().split("\n\n")]
-    return "\n\n".join(block if _is_listing(block) else " ".join(block.split()) for block in blocks)
+    return "\n\n".join(block if is_listing(block) else " ".join(block.split()) for block in blocks)
 
 
-def _is_listing(block: str) -> bool:
+def is_listing(block: str) -> bool:
     """Lists and indented code keep their lines."""
     return any(line.startswith(("    ", "- ", "* ", "  - ")) for line in block.split("\n"))
 
@@ -49,6 +52,18 @@ def lines(*parts: Content | str) -> Content:
 def join(*parts: Content | str) -> Content:
     """Parts side by side."""
     return Content("").join(part if isinstance(part, Content) else plain(part) for part in parts)
+
+
+def fit(text: str, width: int) -> str:
+    """Exactly `width` cells: cut, with a mark that something is missing, or filled with blanks."""
+    text = clean(text)
+    cut = set_cell_size(text, width)
+    return cut if cut.startswith(text) or width < 2 else set_cell_size(text, width - 1) + "…"
+
+
+def word(state: str) -> str:
+    """A check's state as a word."""
+    return tr(WORDS[state])
 
 
 def span(seconds: float) -> str:

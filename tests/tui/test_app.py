@@ -38,7 +38,7 @@ async def test_home_lists_the_levels_and_the_cluster(game: Any, text_of: Text) -
         text = text_of(app)
     for name in ("broken-selector", "scale-under-load", "redis-crash-recovery", "least-privilege-rbac"):
         assert name in text
-    assert "cluster: ready" in text
+    assert "cluster ready: embedded" in text
 
 
 async def test_the_filter_narrows_the_list_and_escape_clears_it(game: Any, text_of: Text) -> None:

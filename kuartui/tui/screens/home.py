@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from kuartui.game.level import LevelCard
-from kuartui.progress.store import AttemptRecord, Best
-from kuartui.translate import trn
+from kuartui.translate import tr, trn
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import ClusterSeen, Failed, StepTaken
-from kuartui.tui.text import clean, join, lines, paragraphs, plain, span
+from kuartui.tui.screens.levels import Shelf, about, heading, row, suggestion
+from kuartui.tui.text import clean, join, plain
+from kuartui.tui.widgets.bar import bar
+from kuartui.tui.widgets.keybar import KeyBar
+from kuartui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
 
-MEDALS = {"gold": "gold", "silver": "silver", "bronze": "bronze"}
 LOOK_SECONDS = 5.0
+TICK_SECONDS = 0.2
+SUGGESTED = "suggested:"
 
 
 class HomeScreen(Screen[None]):
@@ -35,102 +41,101 @@ class HomeScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._cards: list[LevelCard] = []
-        self._best: dict[str, Best] = {}
-        self._attempt: AttemptRecord | None = None
+        self.shelf = Shelf()
+        self._began = time.monotonic()
+        self._step = ""
+        self._details = False
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
-        yield Input(placeholder="filter levels", id="filter")
+        yield Input(placeholder=tr("filter: name, title, track, exam; open, due, gold"), id="filter")
         with Horizontal(id="columns"):
             yield OptionList(id="levels")
             with VerticalScroll(id="about", can_focus=False):
-                yield Static(id="story")
-        with Vertical(id="state"):
-            yield Static(id="cluster")
-        yield Footer(show_command_palette=False)
+                yield Prose(id="story")
+        yield Static(id="cluster")
+        yield KeyBar("home")
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).display = False
-        self._say(plain("cluster: looking", "$text-muted"))
+        self._say(plain(tr("cluster: looking for it"), "$text-muted"))
         self._read()
         self._watch_cluster()
+        self.set_interval(TICK_SECONDS, self._tick)
         self.query_one("#levels").focus()
 
     def on_screen_resume(self) -> None:
         self._read()
 
+    def on_resize(self, event: Resize) -> None:
+        self.call_after_refresh(self._fill)
+
     # What is shown
 
     def _read(self) -> None:
-        game = self.app.game
-        self._cards, self._best, self._attempt = game.cards(), game.best(), game.running()
+        self.shelf = self.app.game.shelf()
         self._fill()
 
     def _fill(self) -> None:
-        wanted = self.query_one("#filter", Input).value.strip().lower()
-        cards = [card for card in self._cards if wanted in f"{card.name} {card.title} {card.track}".lower()]
-        titles = self.app.game.tracks()
-        levels = self.query_one("#levels", OptionList)
-        chosen = self._chosen()
+        shelf, levels = self.shelf, self.query_one("#levels", OptionList)
+        wanted = self.query_one("#filter", Input).value
+        chosen, width = self._option(), self._width()
         levels.clear_options()
-        track = ""
-        for card in cards:
-            if card.track != track:
-                track = card.track
-                levels.add_option(Option(plain(titles.get(track, track), "bold $text-accent"), disabled=True))
-            levels.add_option(Option(self._row(card), id=card.name))
-        names = [card.name for card in cards]
-        start = chosen if chosen in names else self._recommended(names)
-        if start:
-            levels.highlighted = levels.get_option_index(start)
-        total = sum(best.score for best in self._best.values())
-        solved = sum(best.solved for best in self._best.values())
-        head = join(plain("kuartui", "bold"), plain(f"   {solved} of {len(self._cards)} solved, {total} points"))
-        if self._attempt:
-            head = join(head, plain(f"   {self._attempt.level} is in play: Enter continues it", "$text-warning"))
-        self.query_one("#head", Static).update(head)
+        if not wanted:
+            suggestions = shelf.suggestions()
+            if suggestions:
+                levels.add_option(Option(plain(fit_heading(tr("Up next"), width), "bold $text-accent"), disabled=True))
+            for kind, card in suggestions:
+                levels.add_option(Option(suggestion(shelf, kind, card, width), id=f"{SUGGESTED}{kind}:{card.name}"))
+        for track, cards in shelf.by_track(wanted):
+            levels.add_option(Option(heading(shelf, track, cards, width), disabled=True))
+            for card in cards:
+                levels.add_option(Option(row(shelf, card, width), id=card.name))
+        self._highlight(chosen)
+        self.query_one("#head", Static).update(self._head())
+        if not levels.option_count:
+            levels.add_option(Option(plain(tr("no level is like that; Esc shows all")), disabled=True))
+            self.query_one("#story", Prose).show()
 
-    def _row(self, card: LevelCard) -> Content:
-        best = self._best.get(card.name)
-        score = "-" if best is None else f"{best.score}"
-        medal = MEDALS.get(best.medal, "") if best else ""
-        mark = "▶" if self._attempt and self._attempt.level == card.name else "✓" if best and best.solved else " "
-        stars = "*" * card.difficulty
-        name = plain(f"{mark} {card.name:<22.22}")
-        rest = plain(f" {stars:<5} {score:>4}/{card.points:<3} {medal}", "$text-muted")
-        return join(name, rest)
+    def _highlight(self, chosen: str) -> None:
+        """What was chosen before, else the first that can be."""
+        levels = self.query_one("#levels", OptionList)
+        ids = [option.id for option in levels.options if option.id]
+        if ids:
+            levels.highlighted = levels.get_option_index(chosen if chosen in ids else ids[0])
 
-    def _recommended(self, names: list[str]) -> str:
-        """What is in play, else the first that is not solved, else the first."""
-        if self._attempt and self._attempt.level in names:
-            return self._attempt.level
-        open_ones = [name for name in names if not (name in self._best and self._best[name].solved)]
-        return (open_ones or names or [""])[0]
+    def _width(self) -> int:
+        """Of a row of the list; before the first layout as on a small terminal."""
+        return max(30, self.query_one("#levels").scrollable_content_region.width - 2)
 
-    def _chosen(self) -> str:
+    def _head(self) -> Content:
+        shelf = self.shelf
+        solved, total = len(shelf.solved()), len(shelf.cards)
+        parts: list[Content | str] = [plain("kuartui", "bold $text-accent"), "  "]
+        parts += [bar(solved / total if total else 0, 16), "  "]
+        parts.append(tr("{solved} of {total} solved", solved=solved, total=total))
+        parts.append(tr(", {points} points", points=shelf.points()))
+        medals = shelf.medals()
+        if medals and self.size.width >= 80:
+            parts.append(plain("   " + ", ".join(f"{count} {tr(name)}" for name, count in medals), "$text-muted"))
+        return join(*parts)
+
+    def _option(self) -> str:
         levels = self.query_one("#levels", OptionList)
         if levels.highlighted is None or not levels.option_count:
             return ""
         return levels.get_option_at_index(levels.highlighted).id or ""
 
+    def _chosen(self) -> str:
+        """The level that is highlighted, in the suggestions or in its track."""
+        return self._option().rpartition(":")[2]
+
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        card = next((card for card in self._cards if card.name == event.option.id), None)
-        if card is None:
-            return
-        level = self.app.game.level(card.name, 0)
-        par, limit = span(card.par_time), span(card.time_limit)
-        exams = ", ".join(f"{domain.exam} {domain.domain}" for domain in card.exams)
-        parts: list[Content | str] = [
-            plain(card.title, "bold"),
-            plain(f"{'*' * card.difficulty}  {card.points} points, par {par}, limit {limit}", "$text-muted"),
-        ]
-        if exams:
-            parts.append(plain(exams, "$text-muted"))
-        best = self._best.get(card.name)
-        if best:
-            parts.append(plain(f"best {best.score} in {span(best.elapsed)}, {best.attempts} attempts", "$text-success"))
-        self.query_one("#story", Static).update(lines(*parts, "", paragraphs(level.story), "", paragraphs(level.task)))
+        card = self.shelf.card((event.option.id or "").rpartition(":")[2])
+        if card is not None:
+            level = self.app.game.level(card.name, 0)
+            self.query_one("#story", Prose).show(*about(self.shelf, card, level))
+            self.query_one("#about").scroll_home(animate=False)
 
     # The cluster
 
@@ -148,20 +153,31 @@ class HomeScreen(Screen[None]):
     def _say(self, text: Content) -> None:
         self.query_one("#cluster", Static).update(text)
 
+    def _tick(self) -> None:
+        """While the cluster starts: for how long it has."""
+        if self._step:
+            seconds = f"{time.monotonic() - self._began:.1f} s"
+            self._say(plain(tr("cluster: {step} … {seconds}", step=self._step, seconds=seconds), "$text-warning"))
+
     def on_step_taken(self, message: StepTaken) -> None:
-        self._say(plain(f"cluster: {message.text} …", "$text-warning"))
+        self._step = message.text
+        self._tick()
 
     def on_cluster_seen(self, message: ClusterSeen) -> None:
-        status = message.status
+        status, self._step = message.status, ""
         if status.phase == "ready":
             nodes = trn("{n} node", "{n} nodes", status.nodes)
-            self._say(plain(f"cluster: ready, embedded Kubernetes {status.version}, {nodes}", "$text-success"))
+            text = tr("● cluster ready: {kind}, Kubernetes {version}", kind=self.app.game.kind, version=status.version)
+            self._say(plain(f"{text}, {nodes}", "$text-success"))
         else:
-            self._say(plain(f"cluster: {status.phase} {status.detail}", "$text-error"))
+            text = tr("✗ cluster {phase}: {detail}", phase=status.phase, detail=status.detail)
+            self._say(plain(text, "$text-error"))
 
     def on_failed(self, message: Failed) -> None:
         message.stop()
-        self._say(plain(f"cluster: {message.text} ({message.hint})", "$text-error"))
+        self._step = ""
+        hint = f" ({message.hint})" if message.hint else ""
+        self._say(plain(tr("✗ cluster: {what}", what=message.text) + hint, "$text-error"))
 
     # Actions
 
@@ -169,11 +185,14 @@ class HomeScreen(Screen[None]):
         self.action_choose()
 
     def action_choose(self) -> None:
-        name = self._chosen()
-        if self._attempt is not None and (not name or self._attempt.level == name):
-            self.app.play_attempt(self._attempt)
-        elif self._attempt is not None:
-            text = f"{self._attempt.level} is still in play. Continue it (Enter on it), or finish it there with F12."
+        name, attempt = self._chosen(), self.shelf.attempt
+        if attempt is not None and (not name or attempt.level == name):
+            self.app.play_attempt(attempt)
+        elif attempt is not None:
+            text = tr(
+                "{level} is still in play. Continue it (first in the list), or finish it there with F12.",
+                level=attempt.level,
+            )
             self.notify(clean(text), markup=False, severity="warning")
         elif name:
             self.app.play_level(name, None)
@@ -190,11 +209,51 @@ class HomeScreen(Screen[None]):
         self.query_one("#levels").focus()
 
     def action_back(self) -> None:
-        """Out of the filter; never out of the app."""
+        """Out of the details and the filter; never out of the app."""
+        if self._details:
+            self.action_details()
+            return
         field = self.query_one("#filter", Input)
         field.value = ""
         field.display = False
         self.query_one("#levels").focus()
 
+    def action_details(self) -> None:
+        """On a narrow screen the details take the place of the list."""
+        self._details = not self._details
+        self.set_class(self._details, "-details")
+
+    def action_previous_track(self) -> None:
+        self._jump(-1)
+
+    def action_next_track(self) -> None:
+        self._jump(1)
+
+    def _jump(self, step: int) -> None:
+        """To the first level of the next track, or of the one before."""
+        levels = self.query_one("#levels", OptionList)
+        options = levels.options
+        starts = [
+            index + 1
+            for index, option in enumerate(options)
+            if option.id is None and index + 1 < len(options) and options[index + 1].id
+        ]
+        here = levels.highlighted or 0
+        later = [start for start in starts if start > here]
+        before = [start for start in starts if start < here]
+        if step > 0 and later:
+            levels.highlighted = later[0]
+        elif step < 0 and before:
+            levels.highlighted = before[-1]
+
     def action_again(self) -> None:
         self._read()
+        self._watch_cluster()
+
+    def recommended(self) -> LevelCard | None:
+        """What to play next."""
+        return self.shelf.recommended()
+
+
+def fit_heading(text: str, width: int) -> str:
+    return f"{text} ".ljust(width)

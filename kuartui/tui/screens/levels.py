@@ -1,0 +1,171 @@
+"""The levels as home shows them: what is known of each, in rows that fit the list's width."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from textual.content import Content
+
+from kuartui.game.level import Level, LevelCard
+from kuartui.game.review import Review, Try, due, recommended
+from kuartui.progress.store import AttemptRecord, Best
+from kuartui.translate import later, tr, trn
+from kuartui.tui.text import fit, join, plain, span
+from kuartui.tui.widgets.prose import Block
+
+MEDALS = (later("gold"), later("silver"), later("bronze"))
+MEDAL_STYLES = {"gold": "bold $text-warning", "silver": "bold $foreground", "bronze": "$text-warning"}
+STAR = "★"
+ROOMY = 64  # from this width on a row shows the title too
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The levels and the player's records of them, at one moment."""
+
+    cards: Sequence[LevelCard] = ()
+    tracks: dict[str, str] = field(default_factory=dict)  # titles by name
+    best: dict[str, Best] = field(default_factory=dict)
+    attempt: AttemptRecord | None = None  # in play
+    tries: Sequence[Try] = ()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def card(self, name: str) -> LevelCard | None:
+        return next((card for card in self.cards if card.name == name), None)
+
+    def solved(self) -> list[str]:
+        return [card.name for card in self.cards if card.name in self.best and self.best[card.name].solved]
+
+    def points(self) -> int:
+        return sum(best.score for best in self.best.values())
+
+    def medals(self) -> list[tuple[str, int]]:
+        """Those that were won, the best first."""
+        count = Counter(best.medal for best in self.best.values())
+        return [(medal, count[medal]) for medal in MEDALS if count[medal]]
+
+    def due(self) -> list[Review]:
+        """What should be played again by now."""
+        names = {card.name for card in self.cards}
+        return [review for review in due(self.tries, self.now) if review.level in names]
+
+    def recommended(self) -> LevelCard | None:
+        return self.card(recommended(self.cards, self.tries))
+
+    def suggestions(self) -> list[tuple[str, LevelCard]]:
+        """(continue | review | next, level): what is worth playing now."""
+        found: list[tuple[str, LevelCard | None]] = []
+        if self.attempt is not None:
+            found.append(("continue", self.card(self.attempt.level)))
+        reviews = [review for review in self.due() if self.attempt is None or review.level != self.attempt.level]
+        if reviews:
+            found.append(("review", self.card(reviews[0].level)))
+        following = self.recommended()
+        if self.attempt is None or following is None or following.name != self.attempt.level:
+            found.append(("next", following))
+        return [(kind, card) for kind, card in found if card is not None]
+
+    def by_track(self, wanted: str = "") -> Iterator[tuple[str, list[LevelCard]]]:
+        """The levels that have every word of `wanted` somewhere, by track."""
+        words = wanted.lower().split()
+        reviews = {review.level for review in self.due()}
+        tracks = dict.fromkeys(card.track for card in self.cards)
+        for track in tracks:
+            cards = [card for card in self.cards if card.track == track]
+            found = [card for card in cards if all(word in self._facts(card, card.name in reviews) for word in words)]
+            if found:
+                yield track, found
+
+    def _facts(self, card: LevelCard, review: bool) -> str:
+        """What the filter looks at."""
+        best = self.best.get(card.name)
+        state = "solved" if best and best.solved else "open"
+        exams = " ".join(f"{domain.exam} {domain.domain}" for domain in card.exams)
+        medal = f"{best.medal} {tr(best.medal)}" if best and best.medal else ""
+        parts = (card.name, card.title, card.track, self.tracks.get(card.track, ""), exams, state, medal)
+        return " ".join((*parts, "due" if review else "", "*" * card.difficulty)).lower()
+
+
+def heading(shelf: Shelf, track: str, cards: Sequence[LevelCard], width: int) -> Content:
+    """A track as a map: its title, then a sign for each of its levels."""
+    signs = [_sign(shelf, card) for card in cards]
+    solved = sum(card.name in shelf.best and shelf.best[card.name].solved for card in cards)
+    tail = f" {solved}/{len(cards)}"
+    room = max(8, width - 2 * len(signs) - len(tail))
+    title = plain(fit(shelf.tracks.get(track, track), room), "bold $text-accent")
+    return join(title, *(join(plain(sign, style), " ") for sign, style in signs), plain(tail, "$text-muted"))
+
+
+def _sign(shelf: Shelf, card: LevelCard) -> tuple[str, str]:
+    """G, S, B for a medal; ✓ solved, ▸ in play, ◦ tried, · new."""
+    best = shelf.best.get(card.name)
+    if shelf.attempt is not None and shelf.attempt.level == card.name:
+        return "▸", "bold $text-warning"
+    if best and best.medal:
+        return best.medal[0].upper(), MEDAL_STYLES[best.medal]
+    if best and best.solved:
+        return "✓", "$text-success"
+    return ("◦", "$text-warning") if best else ("·", "$text-muted")
+
+
+def row(shelf: Shelf, card: LevelCard, width: int) -> Content:
+    """One level: sign, name, difficulty, par, points, medal; the title where there is room for it."""
+    sign, style = _sign(shelf, card)
+    best = shelf.best.get(card.name)
+    stars = fit(STAR * card.difficulty, 5)
+    score = f"{best.score if best else '-':>3}/{card.points:<3}"
+    medal = fit(tr(best.medal) if best and best.medal else "", 6)
+    tail = f" {stars} {span(card.par_time)} {score} {medal}"
+    room = max(8, width - 2 - len(tail))
+    if width >= ROOMY:
+        name = join(plain(fit(card.name, 27)), plain(fit(card.title, room - 27), "$text-muted"))
+    else:
+        name = plain(fit(card.name, room))
+    return join(plain(f"{sign} ", style), name, plain(tail, "$text-muted"))
+
+
+def suggestion(shelf: Shelf, kind: str, card: LevelCard, width: int) -> Content:
+    """What to do now, with its reason."""
+    more = len(shelf.due()) - 1
+    reasons = {
+        "continue": ("▸", tr("Continue"), tr("in play")),
+        "review": ("↻", tr("Review"), trn("{n} more is due", "{n} more are due", more) if more > 0 else tr("due")),
+        "next": ("→", tr("Next"), tr("two minutes, to begin with") if card.name == TOUR and not shelf.tries else ""),
+    }
+    sign, verb, why = reasons[kind]
+    style = "bold $text-warning" if kind == "continue" else "bold $text-success"
+    head, name = f"{sign} {fit(verb, 9)}", card.name
+    rest = fit(f"  {why}" if why else f"  {card.title}", max(0, width - len(name) - 11))
+    return join(plain(head, style), plain(name, "bold"), plain(rest, "$text-muted"))
+
+
+TOUR = "first-steps"
+
+
+def about(shelf: Shelf, card: LevelCard, level: Level) -> list[Block]:
+    """The details of a level: facts, your record, story, task."""
+    track = shelf.tracks.get(card.track, card.track)
+    facts = [
+        f"{STAR * card.difficulty}  " + tr("{points} points", points=card.points),
+        tr("par {par}, limit {limit}", par=span(card.par_time), limit=span(card.time_limit)),
+        trn("{n} check", "{n} checks", card.checks) + ", " + trn("{n} hint", "{n} hints", card.hints),
+        track,
+    ]
+    exams = ", ".join(f"{domain.exam} {domain.domain}" for domain in card.exams)
+    blocks: list[Block] = [plain(card.title, "bold"), plain(card.name, "$text-muted"), ""]
+    blocks += [plain(f"{fact}", "$text-muted") for fact in (*facts, exams) if fact]
+    best = shelf.best.get(card.name)
+    if best:
+        medal = f", {tr(best.medal)}" if best.medal else ""
+        text = tr("best {score} in {time}{medal}", score=best.score, time=span(best.elapsed), medal=medal)
+        tries = trn("{n} attempt", "{n} attempts", best.attempts)
+        blocks.append(plain(f"{text}; {tries}", "$text-success"))
+    review = next((review for review in shelf.due() if review.level == card.name), None)
+    if review:
+        days = review.late_by(shelf.now).days
+        late = trn("review due for {n} day", "review due for {n} days", days) if days else tr("review due today")
+        blocks.append(plain(late, "$text-warning"))
+    return [*blocks, "", level.story, "", plain(tr("Task"), "bold"), level.task]

@@ -1,0 +1,39 @@
+"""The footer: at most six keys that work here and now, from the table of keys. Each can be clicked."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from kuartui.translate import tr
+from kuartui.tui import keys
+from kuartui.tui.keys import Key
+from kuartui.tui.text import join, plain
+
+
+class KeyCap(Static):
+    """One key and its word."""
+
+    def __init__(self, key: Key) -> None:
+        face = join(plain(f" {key.shown} ", "bold $footer-key-foreground"), plain(f"{tr(key.word)} "))
+        super().__init__(face, classes="keycap")
+        self.key = key
+        self.tooltip = plain(tr(key.help))
+
+    async def on_click(self) -> None:
+        owner = self.app if self.key.place == "everywhere" and self.key.action != "back" else self.screen
+        await self.app.run_action(self.key.action, default_namespace=owner)
+
+
+class KeyBar(Horizontal):
+    """The keys of a place, its own first."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(id="keys")
+        self._place = place
+
+    def compose(self) -> ComposeResult:
+        for key in keys.of(self._place):
+            if key.footer:
+                yield KeyCap(key)
