@@ -58,7 +58,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         level, seed = self._first
         if level:
             running = self.game.running()
-            if running is not None and running.level == level:
+            if running is not None and level in (running.level, running.folder):
                 self.play_attempt(running)
             else:
                 self.play_level(level, seed)

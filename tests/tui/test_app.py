@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from kuartui.play.present import Seen
 from kuartui.play.view import CheckChanged
+from kuartui.progress.store import AttemptRecord
 from kuartui.tui import keys
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall
@@ -221,3 +223,19 @@ def test_only_function_keys_are_ours_beside_a_shell() -> None:
     for key in keys.KEYS:
         if key.place == "play":
             assert all(name.startswith("f") and name[1:].isdigit() for name in key.keys.split(","))
+
+
+@pytest.mark.parametrize("named", ["words", "/levels/words"])
+async def test_a_level_in_play_is_continued_by_its_name_or_its_folder(
+    game: Any, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    running = AttemptRecord(
+        "a1", "words", 1, "ranked", "embedded", "attempt-a1", "", datetime.now(UTC), "/levels/words"
+    )
+    continued: list[AttemptRecord] = []
+    monkeypatch.setattr(game, "running", lambda: running)
+    monkeypatch.setattr(KuartuiApp, "play_attempt", lambda self, record: continued.append(record))
+    app = KuartuiApp(game, level=named)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+    assert continued == [running]
