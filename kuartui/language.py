@@ -31,6 +31,14 @@ def chosen(option: str = "", environ: Mapping[str, str] = os.environ) -> str:
     return tag(name) or ""
 
 
+def speak(option: str) -> str:
+    """The tag that was asked for; an `option` counts for this whole process from now on, and for what it starts."""
+    found = chosen(option)
+    if option:
+        os.environ[VARIABLE] = found or "en"
+    return found
+
+
 def tag(name: str) -> str | None:
     """zh_CN.UTF-8, zh-cn -> zh-CN; C, POSIX, en_GB -> "" (English); None for what is no language."""
     plain = re.split(r"[.@]", name, maxsplit=1)[0].replace("_", "-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kuartui.errors import UsageError
-from kuartui.language import best, chosen, tag
+from kuartui.language import best, chosen, speak, tag
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,10 @@ def test_the_best_of_what_there_is() -> None:
     assert best("zh-TW", ["zh-CN"]) == "", "whoever reads traditional characters is not given simplified ones"
     assert best("de-AT", ["de-DE"]) == "de-DE"
     assert best("", ["de-DE"]) == best("fr", ["de-DE"]) == ""
+
+
+def test_an_option_counts_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUARTUI_LANG", "de")
+    assert speak("") == chosen() == "de"
+    assert speak("zh-CN") == chosen() == "zh-CN"
+    assert speak("en") == chosen() == ""

@@ -11,7 +11,7 @@ import typer
 import kuartui
 from kuartui.cli import cluster, doctor, env, level, output, pack, play, progress
 from kuartui.cli.run import guard
-from kuartui.language import VARIABLE, chosen
+from kuartui.language import speak
 
 app = typer.Typer(
     name="kuartui",
@@ -37,6 +37,10 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _speak(lang: str) -> None:
+    speak(lang)
+
+
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
@@ -44,15 +48,10 @@ def root(
     lang: Annotated[str, typer.Option(help="The language: en, zh-CN; default: $KUARTUI_LANG, your locale's.")] = "",
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
-    if lang and (code := guard(lambda: speak(lang))):
+    if lang and (code := guard(lambda: _speak(lang))):
         raise typer.Exit(code)
     if context.invoked_subcommand is None:
         raise typer.Exit(guard(lambda: play.home(cluster)))
-
-
-def speak(lang: str) -> None:
-    """Have this process, and what it starts, show texts in this language."""
-    os.environ[VARIABLE] = chosen(lang) or "en"
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from kuartui.cli import output, report
 from kuartui.cli.cluster import Kind, choose, narrate
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
-from kuartui.language import chosen
+from kuartui.language import speak
 from kuartui.prose import plain
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def list_levels(
     from kuartui.progress.store import Store
 
     catalog = Catalog.default()
-    cards = catalog.cards(chosen(lang))
+    cards = catalog.cards(speak(lang))
     for pack, reason in catalog.broken.items():
         output.note(f"{pack} is left out: {plain(reason)}")
     tracks = {card.track for card in cards}
@@ -75,7 +75,7 @@ def list_levels(
 @command(app, "show")
 def show(name: LevelName, seed: Seed = None, lang: Lang = "", out: Output = Format.text) -> None:
     """Show a level: story, task, checks."""
-    level = open_level(name, seed or 0, chosen(lang))
+    level = open_level(name, seed or 0, speak(lang))
     if out is Format.json:
         output.data(report.level(level))
         return
@@ -96,7 +96,7 @@ def start(
     from kuartui.play.session import start as begin
     from kuartui.progress.store import Store
 
-    level = open_level(name, fresh_seed() if seed is None else seed, chosen(lang))
+    level = open_level(name, fresh_seed() if seed is None else seed, speak(lang))
 
     async def run() -> AttemptView:
         store = Store()
@@ -134,7 +134,7 @@ def check(
     from kuartui.cli.attempt import current_session
 
     async def run() -> AttemptView:
-        async with current_session(chosen(lang), ended=True) as session:
+        async with current_session(speak(lang), ended=True) as session:
             view = session.snapshot() if session.snapshot().outcome else await session.refresh()
             if watch:
                 print_view(view, out)
@@ -170,7 +170,7 @@ def hint(
     from kuartui.cli.attempt import current_session
 
     async def run() -> HintView:
-        async with current_session(chosen(lang)) as session:
+        async with current_session(speak(lang)) as session:
             view = session.snapshot()
             if view.next_hint_cost and not yes and out is Format.text and report.asks():
                 typer.confirm(f"The next hint costs {view.next_hint_cost} points. Take it?", abort=True, err=True)
@@ -206,7 +206,7 @@ def finish(
     from kuartui.cli.attempt import current_session
 
     async def run() -> Result | None:
-        async with current_session(chosen(lang), ended=not abandon) as session:
+        async with current_session(speak(lang), ended=not abandon) as session:
             if abandon:
                 await session.abandon()
                 return None

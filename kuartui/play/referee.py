@@ -12,6 +12,7 @@ import sys
 
 from kuartui import paths
 from kuartui.errors import KuartuiError
+from kuartui.language import chosen
 
 LOOK = 0.5  # seconds between two looks at whether there is something left to do
 FOLLOWING = 10.0  # seconds that somebody else must have led before it is their business
@@ -43,7 +44,8 @@ async def watch(attempt_id: str) -> None:
         record = store.attempt(attempt_id)
         if record is None or record.outcome is not None:
             return
-        session = await resume(record, level_of(record), cluster=choose(record.cluster, "kuartui"), store=store)
+        level = level_of(record, chosen())  # what is seen is told in the player's language by whoever leads
+        session = await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=store)
         followed = 0.0
         while session.snapshot().outcome is None and followed < FOLLOWING:
             await session.clock.sleep(LOOK)
