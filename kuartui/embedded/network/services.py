@@ -3,10 +3,12 @@
 The rules are those of the iptables proxier (pkg/proxy): ready endpoints are picked at random; if there are none, ones
 that still serve while terminating; a Service port without endpoints is rejected (connection refused), an address of a
 Service with another port is just forwarded and gets lost, and a Local traffic policy drops what has no local endpoint.
+Only on stepped time, where levels are proven, the choice goes round instead: what a proof says must not depend on luck.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -35,6 +37,8 @@ class ServiceProxy:
         self._clock = clock
         self._chance = chance
         self._affinity: dict[tuple[str, str, str, str], tuple[Endpoint, float]] = {}
+        self._taken: dict[tuple[str, str, Endpoint], int] = {}  # on stepped time: when each was last chosen
+        self._choices = itertools.count(1)
 
     def route(
         self, source_ip: str, source_node: str, ip: str, port: int, protocol: str, *, internal: bool
@@ -87,15 +91,23 @@ class ServiceProxy:
         if not usable:
             raise refused()
         if spec.get("sessionAffinity") != "ClientIP":
-            return self._chance.choice(usable)
+            return self._pick(meta, usable)
         key = (meta["namespace"], meta["name"], service_port.get("name", ""), source_ip)
         seconds = (spec.get("sessionAffinityConfig") or {}).get("clientIP", {}).get("timeoutSeconds", AFFINITY_SECONDS)
         now = self._clock.monotonic()
         chosen, until = self._affinity.get(key, (None, 0.0))
         if chosen is None or chosen not in usable or now >= until:
-            chosen = self._chance.choice(usable)
+            chosen = self._pick(meta, usable)
         self._affinity[key] = chosen, now + seconds
         return chosen
+
+    def _pick(self, service: Obj, usable: list[Endpoint]) -> Endpoint:
+        if not self._clock.stepped:
+            return self._chance.choice(usable)
+        keys = [(service["namespace"], service["name"], endpoint) for endpoint in usable]
+        chosen = min(keys, key=lambda key: self._taken.get(key, 0))
+        self._taken[chosen] = next(self._choices)
+        return chosen[2]
 
     def _usable(self, namespace: str, name: str, service_port: Obj) -> list[Endpoint]:
         ready: dict[Endpoint, None] = {}

@@ -14,11 +14,17 @@ from kuartui.embedded.network import Network, Stream, Unreachable
 CLIENT = "10.244.0.9"
 
 
+class PlayClock(FastClock):
+    """Stepped for the test, and real to what asks."""
+
+    stepped = False
+
+
 class Lan:
     """Two nodes, servers that answer with their own address, one client pod on node-a."""
 
-    def __init__(self) -> None:
-        self.clock = FastClock()
+    def __init__(self, clock: FastClock | None = None) -> None:
+        self.clock = clock or FastClock()
         self.network = Network(self.clock)
         self.network.add_node("node-a", "172.18.0.2")
         self.network.add_node("node-b", "172.18.0.3")
@@ -61,9 +67,9 @@ def endpoint(ip: str, node: str = "node-a", **conditions: bool) -> dict[str, Any
     return {"addresses": [ip], "nodeName": node, "conditions": {"ready": True, **conditions}}
 
 
-@pytest.fixture
-def lan() -> Lan:
-    lan = Lan()
+@pytest.fixture(params=[PlayClock], ids=["played"])
+def lan(request: pytest.FixtureRequest) -> Lan:
+    lan = Lan(request.param())
     for number in (2, 3):
         lan.server(f"10.244.0.{number}")
     lan.server("10.244.1.4", node="node-b")
@@ -75,6 +81,16 @@ async def test_requests_spread_over_ready_endpoints(lan: Lan) -> None:
     answers = Counter([await lan.ask() for _ in range(60)])
     assert set(answers) == {"10.244.0.2", "10.244.0.3"}
     assert min(answers.values()) > 15
+
+
+@pytest.mark.parametrize("lan", [FastClock], indirect=True, ids=["proven"])
+async def test_on_stepped_time_each_endpoint_has_its_turn(lan: Lan) -> None:
+    lan.service([endpoint("10.244.0.2"), endpoint("10.244.0.3")])
+    first, second, third = [await lan.ask() for _ in range(3)]
+    assert {first, second} == {"10.244.0.2", "10.244.0.3"}
+    lan.service([endpoint("10.244.0.2"), endpoint("10.244.0.3"), endpoint("10.244.1.4")])
+    assert {await lan.ask(), await lan.ask()} == {"10.244.1.4", second}
+    assert await lan.ask() == third
 
 
 async def test_no_endpoints_refuse(lan: Lan) -> None:
