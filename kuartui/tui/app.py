@@ -18,7 +18,8 @@ from kuartui.errors import BUG, KuartuiError
 from kuartui.play.session import AttemptSession
 from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord
-from kuartui.tui import keys
+from kuartui.translate import later, tr
+from kuartui.tui import choices, keys, themes
 from kuartui.tui.feed import Game
 from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall, Trouble
 from kuartui.tui.screens.home import HomeScreen
@@ -27,12 +28,13 @@ from kuartui.tui.screens.result import ResultScreen
 from kuartui.tui.screens.setup import SetupScreen
 from kuartui.tui.text import clean, plain
 
-THEMES = ("textual-dark", "textual-light", "textual-ansi", "monokai")
 ABOUT = {
-    "home": "Pick a level. The cluster starts by itself.",
-    "play": "Fix the cluster with kubectl, in the terminal here or in your own. Checks tick by themselves. "
-    "While the terminal has the focus, only F-keys are kuartui's: F9 leaves it.",
-    "result": "How it went. Only your best attempt at a level counts.",
+    "home": later("Pick a level. The cluster starts by itself."),
+    "play": later(
+        "Fix the cluster with kubectl, in the terminal here or in your own. Checks tick by themselves. "
+        "While the terminal has the focus, only F-keys are kuartui's: F9 leaves it."
+    ),
+    "result": later("How it went. Only your best attempt at a level counts."),
 }
 SMALLEST = (50, 15)
 
@@ -49,11 +51,18 @@ class KuartuiApp(App[int], inherit_bindings=False):
     AUTO_FOCUS = None
 
     def __init__(self, game: Game, level: str | None = None, seed: int | None = None) -> None:
+        self._surroundings = dict(os.environ)  # Textual takes NO_COLOR away
         super().__init__()
         self.game = game
         self._first = level, seed
+        for theme in themes.OWN:
+            self.register_theme(theme)
 
     def on_mount(self) -> None:
+        chosen = choices.read().get("theme", "")
+        self.theme = chosen if chosen in themes.NAMES else themes.first(self._surroundings)
+        if self._surroundings.get("KUARTUI_MOTION") == "none":
+            self.animation_level = "none"
         self.push_screen(HomeScreen())
         level, seed = self._first
         if level:
@@ -121,16 +130,19 @@ class KuartuiApp(App[int], inherit_bindings=False):
 
     def action_help(self) -> None:
         place = self.place()
-        self.push_screen(Help(f"kuartui: {place}", keys.of(place), ABOUT[place]))
+        self.push_screen(Help(f"kuartui: {place}", keys.of(place), tr(ABOUT[place])))
 
     def action_next_theme(self) -> None:
-        index = THEMES.index(self.theme) if self.theme in THEMES else -1
-        self.theme = THEMES[(index + 1) % len(THEMES)]
+        names = list(themes.NAMES)
+        index = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(index + 1) % len(names)]
+        choices.keep("theme", self.theme)
+        self.notify(tr("theme: {name}", name=tr(themes.NAMES[self.theme])), markup=False, timeout=2)
 
     def action_leave(self) -> None:
         playing = isinstance(self.screen, PlayScreen)
-        question = "Leave kuartui? The level goes on, and so does its clock." if playing else "Leave kuartui?"
-        self.push_screen(Confirm(question, "Leave"), lambda yes: self._leave() if yes else None)
+        question = tr("Leave kuartui? The level goes on, and so does its clock.") if playing else tr("Leave kuartui?")
+        self.push_screen(Confirm(question, tr("Leave")), lambda yes: self._leave() if yes else None)
 
     def _leave(self) -> None:
         self.run_worker(self._close_and_exit(), exit_on_error=False)
@@ -146,9 +158,9 @@ class KuartuiApp(App[int], inherit_bindings=False):
         selected = self.screen.get_selected_text()
         if selected:
             self.copy_to_clipboard(selected)
-            self.notify("copied", markup=False)
+            self.notify(tr("copied"), markup=False)
         else:
-            self.notify("Ctrl-C does not leave kuartui; F10 does", markup=False)
+            self.notify(tr("Ctrl-C does not leave kuartui; F10 does"), markup=False)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every action in the palette."""
@@ -157,7 +169,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
             owner = target if key.place != "everywhere" else self
             call = getattr(owner, f"action_{key.action}", None)
             if call is not None and key.action != "command_palette":
-                yield SystemCommand(key.help, f"{key.word} ({key.shown})", call)
+                yield SystemCommand(tr(key.help), f"{tr(key.word)} ({key.shown})", call)
 
     # Trouble
 

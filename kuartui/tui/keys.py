@@ -62,6 +62,7 @@ KEYS: tuple[Key, ...] = (
     Key("n", "next_level", "Next", "Play the next level", "result", footer=True),
     Key("t", "try_again", "Again", "Play it again with other names and numbers", "result", footer=True),
     Key("s", "solutions", "Solutions", "Show or hide the solutions", "result", footer=True),
+    Key("y", "copy_solution", "Copy", "Copy the first solution", "result"),
 )
 
 

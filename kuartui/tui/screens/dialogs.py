@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from kuartui.translate import tr
 from kuartui.tui.keys import Key
 from kuartui.tui.text import join, lines, plain
 
@@ -27,7 +28,7 @@ class Confirm(ModalScreen[bool]):
         with Vertical(classes="dialog"):
             yield Static(plain(self._question))
             with Horizontal(classes="buttons"):
-                yield Button(plain("Cancel"), id="no")
+                yield Button(plain(tr("Cancel")), id="no")
                 yield Button(plain(self._yes), id="yes", variant="warning")
 
     def on_mount(self) -> None:
@@ -47,12 +48,12 @@ class Help(ModalScreen[None]):
         self._heading, self._rows, self._about = title, keys, about
 
     def compose(self) -> ComposeResult:
-        rows = [join(plain(f"{key.shown:<8}", "bold $text-accent"), plain(key.help)) for key in self._rows]
+        rows = [join(plain(f"{key.shown:<8}", "bold $text-accent"), plain(tr(key.help))) for key in self._rows]
         with Vertical(classes="dialog help"):
             yield Static(plain(self._heading, "bold"))
             with VerticalScroll():
                 yield Static(lines(plain(self._about), "", *rows))
-            yield Static(plain("Esc closes this", "$text-muted"))
+            yield Static(plain(tr("Esc closes this"), "$text-muted"))
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
@@ -71,7 +72,7 @@ class Trouble(ModalScreen[None]):
         with Vertical(classes="dialog"):
             yield Static(lines(plain(self._text, "bold $text-error"), "", plain(self._hint)))
             with Horizontal(classes="buttons"):
-                yield Button(plain("Close"), id="close")
+                yield Button(plain(tr("Close")), id="close")
 
     def on_mount(self) -> None:
         self.query_one("#close").focus()
@@ -85,7 +86,9 @@ class TooSmall(ModalScreen[None]):
 
     def __init__(self, columns: int, rows: int) -> None:
         super().__init__()
-        self._needed = f"kuartui needs {columns}x{rows} characters; make the terminal larger"
+        self._needed = tr(
+            "kuartui needs {columns}x{rows} characters; make the terminal larger", columns=columns, rows=rows
+        )
 
     def compose(self) -> ComposeResult:
         yield Static(plain(self._needed))

@@ -1,23 +1,45 @@
-"""Result: the score to the point, what was seen, the solutions, the debrief."""
+"""Result: the score to the point, the race against your best attempt, what happened, the solutions, the debrief."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Footer, Markdown, Static
+from textual.widgets import Markdown, Static
 
+from kuartui.game.ghost import Split
+from kuartui.play.breakdown import parts
 from kuartui.play.view import Result
+from kuartui.translate import later, tr
 from kuartui.tui import keys
-from kuartui.tui.text import WORDS, clean, join, lines, mark, plain, span
+from kuartui.tui.screens.levels import MEDAL_STYLES
+from kuartui.tui.text import clean, fit, join, lines, mark, plain, span, word
+from kuartui.tui.widgets.bar import axis
+from kuartui.tui.widgets.keybar import KeyBar
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
 
-OUTCOMES = {"solved": "Solved", "finished": "Finished", "time-up": "Time is up", "abandoned": "Abandoned"}
+OUTCOMES = {
+    "solved": later("Solved"),
+    "finished": later("Finished"),
+    "time-up": later("Time is up"),
+    "abandoned": later("Abandoned"),
+}
+SIGNS = {
+    "passed": ("✓", "$text-success"),
+    "lost": ("✗", "$text-error"),
+    "guard": ("!", "bold $text-error"),
+    "hint": ("?", "$text-accent"),
+    "reset": ("↺", "$text-warning"),
+    "incident": ("*", "$text-warning"),
+    "over": ("■", "bold"),
+}
+SCORE_WIDTH = 34
 
 
 class ResultScreen(Screen[None]):
@@ -29,54 +51,166 @@ class ResultScreen(Screen[None]):
     def __init__(self, result: Result) -> None:
         super().__init__()
         self.result = result
+        self._splits: list[Split] = []
 
     def compose(self) -> ComposeResult:
+        yield Static(self._title(), id="head")
         with VerticalScroll(id="result"):
-            yield Static(id="score")
-            yield Static(id="solutions")
+            with Horizontal(id="summary"):
+                yield Static(self._score(), id="score")
+                with Vertical(id="race"):
+                    yield Static(id="checks")
+                    yield Static(id="timeline")
+            yield Static(self._damage(), id="damage")
+            yield Static(self._solutions(), id="solutions")
             yield Markdown(clean(self.result.debrief), id="debrief", open_links=False)
-        yield Footer(show_command_palette=False)
+            yield Static(self._reading(), id="reading")
+        yield KeyBar("result")
 
     def on_mount(self) -> None:
-        self.query_one("#score", Static).update(self._score())
-        solutions = self.query_one("#solutions", Static)
-        solutions.update(self._solutions())
-        solutions.display = False
+        self._splits = self.app.game.splits(self.result)
+        self.query_one("#solutions").display = False
+        self._fill()
         self.query_one("#result").focus()
 
-    def _score(self) -> Content:
+    def on_resize(self, event: Resize) -> None:
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        """What depends on the width."""
+        width = max(36, self.query_one("#race").content_size.width)
+        self.query_one("#checks", Static).update(self._checks(width))
+        self.query_one("#timeline", Static).update(self._timeline(width))
+
+    # What is shown
+
+    def _title(self) -> Content:
         result = self.result
-        medal = f", {result.score.medal} medal" if result.score.medal else ""
-        title = f"{OUTCOMES[result.outcome]}: {result.level.title}"
-        rows: list[Content | str] = [plain(title, "bold"), ""]
-        rows.append(plain(f"{result.score.total} points in {span(result.score.elapsed)}{medal}", "bold $text-success"))
-        before = "the first time" if result.best_before is None else f"before: {result.best_before}"
-        rows += [plain(f"best {result.best} ({before})", "$text-muted"), ""]
-        rows += [plain(f"  {what:<22} {amount:>8}") for what, amount in result.score.lines()]
-        rows.append("")
-        for check in result.checks:
-            line = f"  {check.points}p {WORDS[check.state]}"
-            rows.append(join(mark(check.state), " ", plain(check.title), plain(line, "$text-muted")))
-        rows += [
-            plain(f"! broken: {guard.title}. {guard.why}", "$text-error") for guard in result.guards if guard.broken
-        ]
-        rows += ["", plain("What happened", "bold")]
-        rows += [plain(f"  {span(entry.at)}  {entry.text}") for entry in result.timeline]
+        outcome = plain(tr(OUTCOMES[result.outcome]), f"bold {'$text-success' if result.score.solved else ''}".strip())
+        return join(outcome, plain(f"  {result.level.title}"), plain(f"  {result.level.name}", "$text-muted"))
+
+    def _score(self) -> Content:
+        score, level = self.result.score, self.result.level
+        rows: list[Content | str] = []
+        if score.medal:
+            rows.append(plain(tr("{medal} medal", medal=tr(score.medal)), MEDAL_STYLES[score.medal]))
+        elif score.solved:
+            rows.append(plain(tr("solved, without a medal"), "$text-muted"))
+        time, par = span(score.elapsed), span(level.par_time)
+        rows += [plain(tr("{points} points", points=score.total), "bold"), tr("{time}, par {par}", time=time, par=par)]
+        rows += [plain(self._best(), "$text-muted"), ""]
+        for part in parts(score):
+            amount = f"{part.points}".replace("-", "−")
+            rows.append(plain(fit(part.text, SCORE_WIDTH - 7) + f"{amount:>6}"))
+        rows.append(plain("─" * (SCORE_WIDTH - 1), "$foreground 40%"))
+        rows.append(plain(fit(tr("score"), SCORE_WIDTH - 7) + f"{score.total:>6}", "bold"))
+        return lines(*rows, "")
+
+    def _best(self) -> str:
+        result = self.result
+        if result.best_before is None:
+            return tr("your first attempt at it")
+        if result.score.total > result.best_before:
+            return tr("a new best, {points} more than before", points=result.score.total - result.best_before)
+        return tr("your best is {points}", points=result.best)
+
+    def _checks(self, width: int) -> Content:
+        """Each check with its points and when it turned green, beside the best attempt's time."""
+        ghost = any(split.best is not None for split in self._splits)
+        times = {split.check: split for split in self._splits}
+        tail = 28 if ghost else 13
+        head = fit(tr("Checks"), width - tail - 1) + f"{tr('points'):>7}{tr('time'):>7}"
+        rows = [plain(head + (f"{tr('best'):>7}{tr('lead'):>8}" if ghost else ""), "bold")]
+        for check in self.result.checks:
+            split = times.get(check.name)
+            at = span(split.at) if split and split.at is not None else tr("never")
+            text = plain(fit(check.title, width - tail - 3) + f" {check.points if check.green else 0:>5}{at:>7}")
+            rows.append(join(mark(check.state), " ", text, self._lead(split) if ghost else ""))
+            if check.voided_by:
+                rows.append(plain(tr("  no points: {guard}", guard=check.voided_by), "$text-error"))
+            elif not check.green and (check.problem or check.observed):
+                rows.append(
+                    plain(fit(f"  {word(check.state)}: {check.problem or check.observed}", width), "$text-muted")
+                )
+        return lines(*rows, "")
+
+    def _lead(self, split: Split | None) -> Content:
+        """The ghost's time, and how far ahead of it you were (+) or behind (−)."""
+        if split is None or split.best is None:
+            return plain("")
+        best = plain(f" {span(split.best):>6}", "$text-muted")
+        if split.ahead is None:
+            return best
+        sign, style = ("+", "$text-success") if split.ahead >= 0 else ("−", "$text-warning")
+        return join(best, plain(f"  {sign}{span(abs(split.ahead))}", style))
+
+    def _timeline(self, width: int) -> Content:
+        """Everything that happened, on a line against par and limit, then one by one."""
+        result = self.result
+        par, limit = float(result.level.par_time), float(result.level.time_limit)
+        end = max(par * 1.05, result.score.elapsed) if result.score.elapsed < limit * 0.9 else limit
+        marks = [(par, "│", "bold $text-accent")]
+        marks += [(entry.at, *SIGNS[entry.kind]) for entry in result.timeline if entry.kind in SIGNS]
+        rows: list[Content | str] = [plain(tr("Timeline"), "bold"), axis(width, end, marks)]
+        place = round(par / end * (width - 1))
+        label = tr("par {time}", time=span(par))
+        rows.append(plain(" " * max(0, min(place, width - len(label))) + label, "$text-accent"))
+        for entry in result.timeline:
+            sign, style = SIGNS.get(entry.kind, ("·", "$text-muted"))
+            rows.append(
+                join(plain(f"{span(entry.at):>7} ", "$text-muted"), plain(sign, style), plain(f" {entry.text}"))
+            )
+        return lines(*rows, "")
+
+    def _damage(self) -> Content:
+        """Guards that broke: what was to be left alone and was not."""
+        broken = [guard for guard in self.result.guards if guard.broken]
+        if not broken:
+            return lines(plain(tr("Nothing was broken that had to stay as it was."), "$text-success"), "")
+        rows: list[Content | str] = [plain(tr("Collateral damage"), "bold $text-error")]
+        for guard in broken:
+            rows.append(join(plain("! ", "bold $text-error"), plain(guard.title)))
+            rows.append(plain(f"  {guard.why}", "$text-muted"))
         return lines(*rows, "")
 
     def _solutions(self) -> Content:
         rows: list[Content | str] = []
-        for solution in self.result.solutions:
-            rows.append(plain(f"Solution: {solution.title or solution.name}", "bold"))
-            rows += [plain(f"  {line}", "$text-accent") for line in "\n".join(solution.run).splitlines()]
+        for number, solution in enumerate(self.result.solutions, 1):
+            title = solution.title or solution.name
+            rows.append(plain(tr("Solution {number}: {title}", number=number, title=title), "bold"))
+            for step in solution.run:
+                first, *more = step.splitlines()
+                rows.append(join(plain("  $ ", "$text-muted"), plain(first, "$text-accent")))
+                rows += [plain(f"    {line}", "$text-accent") for line in more]
             rows.append("")
         return lines(*rows)
+
+    def _reading(self) -> Content:
+        level = self.result.level
+        rows: list[Content | str] = [plain(tr("Read on"), "bold")]
+        if level.chapter:
+            rows.append(tr("Kubernetes: Up and Running, chapter {chapter}", chapter=level.chapter))
+        rows += [join(plain(f"{item.title}: "), plain(item.url, "$text-accent underline")) for item in level.references]
+        return lines(*rows, "")
+
+    # Actions
 
     def action_solutions(self) -> None:
         solutions = self.query_one("#solutions")
         solutions.display = not solutions.display
+        if solutions.display:
+            self.call_after_refresh(
+                lambda: self.query_one("#result", VerticalScroll).scroll_to_widget(solutions, top=True)
+            )
+
+    def action_copy_solution(self) -> None:
+        """The first solution, to the clipboard of the terminal (OSC 52: over ssh too)."""
+        if self.result.solutions:
+            self.app.copy_to_clipboard("\n".join(self.result.solutions[0].run))
+            self.notify(tr("copied the first solution"), markup=False)
 
     def action_next_level(self) -> None:
+        """In the order of the tracks."""
         names = self.app.game.catalog.names()
         here = names.index(self.result.level.name) if self.result.level.name in names else -1
         if here + 1 < len(names):
