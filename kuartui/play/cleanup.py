@@ -54,15 +54,19 @@ async def inventory(api: Api) -> Inventory:
 
 async def undo(api: Api, clock: Clock, attempt_id: str, made: Iterable[Made], before: Inventory | None) -> list[str]:
     """Remove the traces of an attempt; what is still there afterwards and should not be (empty when all is well)."""
+    mine = list(made)
     namespaces = await api.resource("Namespace")
     ours = await api.list(namespaces, selector=f"{LABEL_ATTEMPT}={attempt_id}")
     gone = {str(obj["metadata"]["name"]) for obj in ours.items}
-    for item in made:
+    for item in mine:
         if item.kind == "Namespace":
             gone.add(item.name)
+    for item in mine:
+        if _custom(item.api_version):
+            await _let_go(api, item)
     for name in sorted(gone):
         await api.delete(namespaces, "", name)
-    for item in made:
+    for item in mine:
         if item.namespace not in gone and item.kind != "Namespace":
             await _delete(api, item.kind, item.api_version, item.namespace, item.name)
     left = await _left(api, before, gone)
@@ -92,6 +96,23 @@ async def _left(api: Api, before: Inventory | None, gone: set[str]) -> list[tupl
         if namespace not in gone and not (kind == "Namespace" and name in gone):
             found.append((kind, version, namespace, name))
     return found
+
+
+def _custom(api_version: str) -> bool:
+    group = api_version.rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
+
+
+async def _let_go(api: Api, item: Made) -> None:
+    """Take the finalizers off a custom object: whoever would do it, the level's own controller, goes as well."""
+    try:
+        resource = await api.resource(item.kind, item.api_version)
+        live = await api.read(resource, item.namespace, item.name)
+        if live is not None and live["metadata"].get("finalizers"):
+            await api.patch(resource, item.namespace, item.name, {"metadata": {"finalizers": None}})
+    except ClusterError as error:
+        if isinstance(error, ApiError) and error.code not in (403, 404, 405):
+            raise  # else the kind is gone, and its objects with it
 
 
 async def _delete(api: Api, kind: str, version: str, namespace: str, name: str) -> None:

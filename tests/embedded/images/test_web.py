@@ -212,6 +212,15 @@ async def test_agnhost_tells_its_name(world: World) -> None:
     assert await world.exec(client, "/agnhost", "connect", f"{server.sandbox.ip}:81") == (1, "", "REFUSED\n")
 
 
+async def test_curl_asks_with_a_query(world: World) -> None:
+    server = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53", args=("netexec", "--http-port=8080"))
+    url = f"http://{server.sandbox.ip}:8080/echo"
+    client = await world.start("curlimages/curl:8.14.1", "sleep", "infinity")
+    asked = await world.exec(client, "curl", "-s", "-G", "-o", "/tmp/answer", "--data-urlencode", "msg=a=b, !c", url)
+    assert asked == (0, "", "")
+    assert await world.exec(client, "cat", "/tmp/answer") == (0, "a=b, !c", "")
+
+
 @pytest.mark.parametrize(
     ("pod", "why"),
     [

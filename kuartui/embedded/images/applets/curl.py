@@ -15,7 +15,7 @@ from kuartui.embedded.network.http import ProtocolError, Response
 from kuartui.embedded.node.runtime.process import Process
 
 VERSION = "8.14.1"
-SHORT = "#:46aA:b:c:C:d:D:e:E:fF:gG:hH:iIjJ:kK:lLm:nNo:OpP:qQ:r:RsST:u:U:vVw:x:X:y:Y:z:0123"
+SHORT = "#:46aA:b:c:C:d:D:e:E:fF:gGhH:iIjJ:kK:lLm:nNo:OpP:qQ:r:RsST:u:U:vVw:x:X:y:Y:z:0123"
 LONG = (
     "silent", "show-error", "fail", "fail-with-body", "include", "head", "verbose", "insecure", "output=", "remote-name",
     "write-out=", "header=", "request=", "data=", "data-raw=", "data-binary=", "data-urlencode=", "json=", "location",
