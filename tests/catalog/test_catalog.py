@@ -18,6 +18,15 @@ def test_the_shipped_levels_are_there() -> None:
     assert cards["broken-selector"].points == 50
 
 
+def test_difficulty_rises_within_a_track_and_each_level_has_its_place() -> None:
+    catalog = Catalog.default()
+    for track in catalog.tracks():
+        difficulties = [catalog.level(name).difficulty for name in track.levels]
+        assert difficulties == sorted(difficulties), track.name
+    placed = [name for track in catalog.tracks() for name in track.levels]
+    assert sorted(placed) == sorted(catalog.names()), "levels/tracks.yaml names every level"
+
+
 def test_an_unknown_name_is_guessed() -> None:
     with pytest.raises(UnknownName, match="no level 'broken-selecter'; did you mean broken-selector") as caught:
         Catalog.default().level("broken-selecter")
