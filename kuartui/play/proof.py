@@ -107,7 +107,13 @@ async def prove(
     places: asyncio.Queue[Cluster] = asyncio.Queue()
     kubectl = find().path
 
+    in_hand = asyncio.Semaphore(wanted + 2)  # levels begun and not done: lines come while the proof goes on
+
     async def one(share: Share) -> list[Line]:
+        async with in_hand:
+            return await one_of(share)
+
+    async def one_of(share: Share) -> list[Line]:
         level = share.level
         try:
             require(level, cluster.capabilities, cluster.name)
