@@ -85,7 +85,8 @@ def _untranslated(level: Level, spec: TranslationSpec) -> Iterator[str]:
                 yield f"{group}.{item.name}.title"
     hints = [hint.text for hint in level.hints]
     messages = [event.message for event in level.setup.events]
-    for field, texts in (("hints", hints), ("events", messages)):
+    coach = [step.text for step in level.coach]
+    for field, texts in (("hints", hints), ("events", messages), ("coach", coach)):
         given = getattr(spec, field) or [None] * len(texts)
         yield from (f"{field}[{i}]" for i, text in enumerate(texts) if text and given[i] is None)
 
@@ -138,6 +139,7 @@ def _problems(level: Level, spec: TranslationSpec, document: Document) -> Iterat
     for field, count in (
         ("hints", len(level.hints)),
         ("events", len(level.setup.events)),
+        ("coach", len(level.coach)),
         ("references", len(level.references)),
     ):
         given = len(getattr(spec, field))

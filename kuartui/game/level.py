@@ -216,6 +216,14 @@ class Reference(Spec, frozen=True, kw_only=True):
     url: Name
 
 
+class CoachStep(Spec, frozen=True, kw_only=True):
+    """One thing that a guided level says beside the screen, until a check is green or the time has passed."""
+
+    text: Text
+    until: Slug = ""
+    seconds: Annotated[int, Meta(ge=1, le=600)] = 15
+
+
 class LevelSpec(Spec, frozen=True, kw_only=True):
     """`spec` of a level.yaml."""
 
@@ -238,6 +246,7 @@ class LevelSpec(Spec, frozen=True, kw_only=True):
     after: tuple[Drill, ...] = ()
     hints: tuple[Hint, ...] = ()
     cheats: tuple[Cheat, ...] = ()
+    coach: tuple[CoachStep, ...] = ()  # for a guided level: said one after the other while it is played
     references: tuple[Reference, ...] = ()
 
 

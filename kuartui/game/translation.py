@@ -39,6 +39,7 @@ class TranslationSpec(Spec, frozen=True, kw_only=True):
     solutions: dict[Slug, Titled] = {}
     after: dict[Slug, Titled] = {}
     events: Annotated[Texts, Meta(description="the messages of setup.events, by position")] = ()
+    coach: Annotated[Texts, Meta(description="the texts, by position")] = ()
     references: Annotated[Texts, Meta(description="the titles, by position")] = ()
 
 
@@ -53,6 +54,7 @@ def translated(level: Level, spec: TranslationSpec) -> Level:
         hints=_by_position(level.hints, "text", spec.hints),
         solutions=tuple(_titled(item, item.name, spec.solutions) for item in level.solutions),
         after=tuple(_titled(item, item.name, spec.after) for item in level.after),
+        coach=_by_position(level.coach, "text", spec.coach),
         references=_by_position(level.references, "title", spec.references),
         setup=structs.replace(level.setup, events=_by_position(level.setup.events, "message", spec.events)),
     )

@@ -62,7 +62,7 @@ async def test_enter_plays_the_highlighted_level(game: Any) -> None:
         await pilot.press("enter")
         await pilot.pause(0.3)
         assert isinstance(app.screen, PlayScreen)
-        assert game.sessions[0].level.name == "image-typo-pull"  # the first of the list
+        assert game.sessions[0].level.name == "first-steps"  # the first of the list
 
 
 async def test_a_check_that_turns_green_shows_at_once(game: Any, text_of: Text) -> None:
