@@ -143,6 +143,7 @@ def canonical(
 ) -> Obj:
     """Decode as `fieldValidation` asks; warnings are added."""
     decoder = structural.Decoder() if custom else decode.Decoder()
+    twice = decode.duplicates(body, value) if body and mode != "Ignore" else []
     try:
         result: Obj = decoder.decode(value, node, kind)
     except decode.DecodeError as error:
@@ -150,8 +151,7 @@ def canonical(
     if mode == "Ignore":
         return result
     problems = [f'unknown field "{path}"' for path in decoder.unknown if path not in ("kind", "apiVersion")]
-    if body:
-        problems = [f'duplicate field "{path}"' for path in decode.duplicates(body)] + problems
+    problems = [f'duplicate field "{path}"' for path in twice] + problems
     if problems and mode == "Strict":
         raise decode.cannot_handle(kind, version, "strict decoding error: " + ", ".join(problems))
     warnings += problems

@@ -25,6 +25,7 @@ from kuartui.embedded.meta.time import parse_time
 Obj = dict[str, Any]
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_KEY = re.compile(rb'"\s*:')  # after each key, and maybe inside of texts
 MAX_DEPTH = 200
 _GO_TYPES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
@@ -57,22 +58,32 @@ def _parse_slowly(body: bytes) -> Any:
         raise bad_request(explain(body) or str(error)) from error
 
 
-def duplicates(body: bytes) -> list[str]:
-    """Paths of keys that a JSON text has twice in one object."""
+class _Pairs(dict[str, Any]):
+    """An object of a JSON text, and which of its keys it has twice."""
+
+    twice: tuple[str, ...] = ()
+
+
+def _keys(value: Any) -> int:
+    """How many keys the objects in a value have."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_keys, value.values()))
+    return sum(map(_keys, value)) if isinstance(value, list) else 0
+
+
+def duplicates(body: bytes, value: Any) -> list[str]:
+    """Paths of keys that a JSON text has twice in one object; `value` is what it says."""
     found: list[str] = []
 
-    class Pairs(dict[str, Any]):
-        twice: tuple[str, ...] = ()
-
-    def hook(pairs: list[tuple[str, Any]]) -> Pairs:
-        result = Pairs(pairs)
+    def hook(pairs: list[tuple[str, Any]]) -> _Pairs:
+        result = _Pairs(pairs)
         if len(result) < len(pairs):
             seen: set[str] = set()
             result.twice = tuple(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         return result
 
     def walk(value: Any, path: str) -> None:
-        if isinstance(value, Pairs):
+        if isinstance(value, _Pairs):
             found.extend(f"{path}.{key}" if path else key for key in value.twice)
             for key, inside in value.items():
                 walk(inside, f"{path}.{key}" if path else key)
@@ -81,7 +92,8 @@ def duplicates(body: bytes) -> list[str]:
                 walk(inside, f"{path}[{index}]")
 
     try:
-        walk(json.loads(body, object_pairs_hook=hook), "")
+        if len(_KEY.findall(body)) > _keys(value):  # else there are as many as there can be: none is lost to another
+            walk(json.loads(body, object_pairs_hook=hook), "")
     except (ValueError, RecursionError):
         return []
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -89,8 +90,10 @@ def test_unknown_fields_are_collected_with_their_place() -> None:
         (b'{"a":1,"a":2}', ["a"]),
         (b'{"a":{"b":1,"b":1},"c":[{"d":1},{"d":1,"d":2}]}', ["a.b", "c[1].d"]),
         (b'{"a":1,"b":1}', []),
-        (b"{", []),
+        (b'{"a\\":":1,"b" :"\\"a\\":","b":2}', ["b"]),
+        (b'{"a":"\\":","a":"\\":"}', ["a"]),
+        (b'{"a":1,"\\u0061":2}', ["a"]),
     ],
 )
 def test_keys_that_come_twice(body: bytes, found: list[str]) -> None:
-    assert decode.duplicates(body) == found
+    assert decode.duplicates(body, json.loads(body)) == found

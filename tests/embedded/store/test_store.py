@@ -93,6 +93,8 @@ def test_a_journal_brings_everything_back(tmp_path: Path) -> None:
     store.create("things", "ns", "a", obj("a", x=1))
     store.create("things", "ns", "b", obj("b"))
     store.delete("things", "ns", "b")
+    store.create("things", "ns", "d", obj("d"))
+    store.delete("things", "ns", "d")
     last = store.revision
     store.close()
     again = Store(SqliteJournal(tmp_path / "db"))
