@@ -1,6 +1,7 @@
 """`reach` and `dns`: does a client get there, and what does it get?
 
 From a pod, BusyBox's own wget, nc and nslookup ask, as a player would by hand: in the probe pod or one of the level's.
+With `via` wget knocks at the address of a Gateway, Ingress or Service and names the host that it wants in a header.
 From outside, it is a request through the API server's proxy to the Service that the URL names.
 """
 
@@ -10,11 +11,11 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kuartui.checks.evidence import Evidence, Verdict
+from kuartui.checks.evidence import Evidence, NotThereError, Verdict
 from kuartui.checks.kind import QuestionKind, every, network
 from kuartui.errors import ApiError, UsageError
 from kuartui.game.cel import matches
-from kuartui.game.spec import DnsSpec, ReachSpec
+from kuartui.game.spec import DnsSpec, ReachSpec, ResourceQuery
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 40  # characters of a page
 MARK = "kuartui-exit="
 _HTTP = 'wget -q -S -T "$2" -O - "$1"'
+_HTTP_VIA = 'wget -q -S -T "$2" --header "Host: $3" -O - "$1"'
 _TCP = 'nc -z -w "$2" "$1" "$3"'
 _LOOP = 'n=0; while [ "$n" -lt {times} ]; do {command} 2>&1; code=$?; echo; echo "' + MARK + '$code"; n=$((n+1)); done'
 _STATUS = re.compile(r"^\s*(?:wget: server returned error: )?HTTP/1\.[01] (\d{3})", re.MULTILINE)
@@ -36,6 +38,10 @@ async def observe(spec: ReachSpec, world: World, _name: str) -> Evidence:
     if url.scheme == "tcp":
         command = _TCP
         arguments: tuple[str, ...] = (url.hostname or "", seconds, str(url.port or 80))
+    elif spec.via is not None:
+        address = await _address(spec.via, world)
+        command = _HTTP_VIA
+        arguments = (url._replace(netloc=f"{address}:{url.port or 80}").geturl(), seconds, url.hostname or "")
     elif url.scheme in ("http", "https"):
         command = _HTTP
         arguments = (spec.url, seconds)
@@ -44,6 +50,22 @@ async def observe(spec: ReachSpec, world: World, _name: str) -> Evidence:
     script = _LOOP.format(times=spec.times, command=command)
     result = await world.run(spec.from_, ("sh", "-c", script, "probe", *arguments), spec.timeout * spec.times)
     return {"attempts": parse(result.stdout)}
+
+
+async def _address(via: ResourceQuery, world: World) -> str:
+    """What an object's status says of where it listens. NotThereError while it says nothing."""
+    found = await world.objects.all(via)
+    status = found[0].get("status") or {} if found else {}
+    places = [*(status.get("addresses") or []), *((status.get("loadBalancer") or {}).get("ingress") or [])]
+    for place in places:
+        address = place.get("value") or place.get("ip") or place.get("hostname")
+        if address:
+            return str(address)
+    raise NotThereError(f"{via.kind} {via.name} has no address" if found else f"there is no {via.kind} {via.name}")
+
+
+def _reads(spec: ReachSpec) -> tuple[ResourceQuery, ...]:
+    return (*network(spec), *((spec.via,) if spec.via else ()))
 
 
 def parse(output: str) -> list[dict[str, Any]]:
@@ -122,5 +144,5 @@ def judge_dns(spec: DnsSpec, evidence: Evidence) -> Verdict:
     return Verdict(bool(addresses) and (not spec.addresses or set(addresses) == set(spec.addresses)), seen)
 
 
-KIND = QuestionKind("reach", network, observe, judge, period=every)
+KIND = QuestionKind("reach", _reads, observe, judge, period=every)
 DNS = QuestionKind("dns", network, observe_dns, judge_dns, period=every)

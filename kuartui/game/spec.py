@@ -102,9 +102,14 @@ class Place(Spec, frozen=True, kw_only=True):
 
 
 class ReachSpec(Spec, frozen=True, kw_only=True):
-    """True when each of `times` attempts ends as expected. `url` is http(s)://…, or tcp://host:port."""
+    """True when each of `times` attempts ends as expected. `url` is http(s)://…, or tcp://host:port.
+
+    `via` names a Gateway, an Ingress or a Service: the request goes to the address in its status, whatever DNS says of
+    the URL's host, which is sent as the Host header. For http:// from a pod.
+    """
 
     url: Name
+    via: ResourceQuery | None = None
     from_: Literal["pod", "outside"] | Place = field(name="from", default="pod")
     expect: Literal["allow", "deny"] = "allow"
     status: Annotated[int, Meta(ge=100, le=599)] | None = None
@@ -113,6 +118,12 @@ class ReachSpec(Spec, frozen=True, kw_only=True):
     times: Annotated[int, Meta(ge=1, le=20)] = 1
     timeout: Duration = lasting(2)
     every: Duration = lasting(2)
+
+    def __post_init__(self) -> None:
+        if self.via is not None and (not self.url.startswith("http://") or self.from_ == "outside"):
+            raise ValueError("via is for http:// from a pod")
+        if self.via is not None and not self.via.name:
+            raise ValueError("via needs a name")
 
 
 class DnsSpec(Spec, frozen=True, kw_only=True):

@@ -179,6 +179,19 @@ def test_reach(more: dict, outputs: list[str], holds: bool, seen: str) -> None: 
     assert (verdict.holds, verdict.observed) == (holds, seen)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"url": "https://x/", "via": ResourceQuery(kind="Gateway", name="x")},
+        {"url": "http://x/", "via": ResourceQuery(kind="Gateway", name="x"), "from_": "outside"},
+        {"url": "http://x/", "via": ResourceQuery(kind="Gateway")},
+    ],
+)
+def test_what_cannot_be_reached_by_way_of_an_object(more: dict) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ValueError, match="via"):
+        ReachSpec(**more)
+
+
 def test_reach_without_enough_answers_is_no_verdict() -> None:
     assert reach.judge(ReachSpec(url="http://x/", times=3), attempts(FINE)).holds is None
 
