@@ -13,7 +13,7 @@ from kuartui.cluster.base import Report, Sandbox, silent
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.rest import Api
 from kuartui.errors import MissingError
-from kuartui.game.level import Level
+from kuartui.game.level import Level, Stage
 from kuartui.play.cleanup import Inventory, inventory, undo
 from kuartui.play.setup import Setup
 from kuartui.progress.store import Made
@@ -62,6 +62,12 @@ class Arena:
         self.world.clock = self.sandbox.clock
         self.world.baseline = await baseline.capture(self.world)
         return self.world.baseline
+
+    async def change(self, stage: Stage) -> None:
+        """Do a step of the level's own timeline, without waiting for what follows from it."""
+        await Setup(
+            self.world, self.attempt_id, note=self.made.extend, report=silent, patient=not self.sandbox.disposable
+        ).change(stage)
 
     async def follow(
         self,

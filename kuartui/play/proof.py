@@ -32,7 +32,7 @@ from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear, step
 from kuartui.game.duration import clock_text
 from kuartui.game.guards import guards_of, sticky_names
-from kuartui.game.level import Cheat, Level, Solution
+from kuartui.game.level import Cheat, Level, Solution, Stage
 from kuartui.game.par import par_of
 from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.drill import perform
@@ -219,6 +219,7 @@ class Run:
         self.fast, self.first, self.patience = fast, first, patience
         self.state = AttemptState()
         self.found: list[Line] = []
+        self.happened = 0  # steps of the level's own timeline
         self._sticky = sticky_names(level)
 
     async def lines(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> list[Line]:
@@ -300,20 +301,25 @@ class Run:
             shell = _Shell(home, kubeconfig, self.kubectl)
             for line in self.attempt.run:
                 code, said = await self._line_of(line, shell, pace)
+                await self._happen(arena, pace, begun)
                 self._absorb(engine)
                 if code and isinstance(self.attempt, Solution):
                     raise ProofError(f"`{line}` ended with exit code {code}: {said}")
         finally:
             await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         await pace.calm()
+
+        async def happen() -> None:
+            await self._happen(arena, pace, begun)
+
         if isinstance(self.attempt, Cheat):
-            return await self._expect_caught(self.attempt, engine, pace, said, code)
+            return await self._expect_caught(self.attempt, engine, pace, happen, said, code)
         limit = self.attempt.settle or self.level.par_time
-        await self._until_green(engine, pace, begun, limit)
+        await self._until_green(engine, pace, begun, limit, happen)
         for drill in self.level.after:
             await pace.through(perform(drill, arena.world))
             await pace.step()
-            await self._until_green(engine, pace, arena.clock.monotonic(), drill.settle)
+            await self._until_green(engine, pace, arena.clock.monotonic(), drill.settle, happen)
         took = arena.clock.monotonic() - begun
         return f"all green after {clock_text(took)} (par {clock_text(self.level.par_time)})"
 
@@ -325,9 +331,20 @@ class Run:
             return 0, ""
         return await pace.beside(shell.run(line), shell.glance)
 
-    async def _until_green(self, engine: Engine, pace: Pace, begun: float, limit: float) -> None:
+    async def _happen(self, arena: Arena, pace: Pace, begun: float) -> None:
+        """What the level's own timeline has for this moment."""
+        for event in self.level.setup.events[self.happened :]:
+            if event.at > arena.clock.monotonic() - begun:
+                break
+            self.happened += 1
+            await pace.through(arena.change(Stage(apply=event.apply, delete=event.delete)))
+
+    async def _until_green(
+        self, engine: Engine, pace: Pace, begun: float, limit: float, happen: Callable[[], Awaitable[None]]
+    ) -> None:
         """Let time pass until every check is green, and still is after another look at everything."""
         while True:
+            await happen()
             self._absorb(engine)
             if is_clear(self.level, self.state):
                 await pace.through(engine.refresh())
@@ -340,7 +357,9 @@ class Run:
                 raise ProofError(f"not all green within {clock_text(limit)}: {self._words(engine)}")
             await pace.stride(engine.findings)
 
-    async def _expect_caught(self, cheat: Cheat, engine: Engine, pace: Pace, said: str, code: int) -> str:
+    async def _expect_caught(
+        self, cheat: Cheat, engine: Engine, pace: Pace, happen: Callable[[], Awaitable[None]], said: str, code: int
+    ) -> str:
         begun = quiet_since = pace.clock.monotonic()
         before = self.state
         while self._missed(cheat) or not self._hopeless():
@@ -350,6 +369,7 @@ class Run:
             if now - begun > self.patience and now - quiet_since > CHEAT_QUIET:
                 break
             await pace.stride(engine.findings)
+            await happen()
             self._absorb(engine)
         await pace.through(engine.refresh())
         self._absorb(engine)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
-from kuartui.game.level import Level
+from kuartui.game.level import Level, Ref, TimelineEvent
 from kuartui.play import proof, report
 from kuartui.play.proof import Line, in_turns, prove
 from tests.play.kube import mini
@@ -87,6 +87,19 @@ async def test_a_sound_level(tmp_path: Path) -> None:
     assert lines["cheat lazy"].detail == "caught by word, twice"
     assert lines["cheat lazy"].red == ("word", "twice")
     assert lines["solution it"].red == ()
+
+
+async def test_what_happens_by_itself_happens_in_a_proof(tmp_path: Path) -> None:
+    level = sound(tmp_path)
+    late = TimelineEvent(at=0.1, delete=(Ref(kind="ConfigMap", name="lock"),))
+    guarded = msgspec.structs.replace(
+        level,
+        setup=msgspec.structs.replace(level.setup, events=(late,)),
+        protected=(*level.protected, Ref(kind="ConfigMap", name="lock")),
+    )
+    lines = await proven(guarded, tmp_path)
+    assert not lines["solution it"].ok
+    assert "same-objects" in lines["solution it"].detail
 
 
 async def test_a_check_that_is_green_at_the_start(tmp_path: Path) -> None:
