@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -26,25 +25,6 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: settings}
 data: {colour: blue}
-"""
-
-
-OFFICIAL_CLIENT = """
-from kubernetes import client, config, watch
-
-config.load_kube_config("KUBECONFIG")
-core = client.CoreV1Api()
-body = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="py"), data={"a": "1"})
-core.create_namespaced_config_map("default", body)
-core.patch_namespaced_config_map("py", "default", {"data": {"b": "2"}})
-assert core.read_namespaced_config_map("py", "default").data == {"a": "1", "b": "2"}
-selector = "metadata.name=py"
-stream = watch.Watch().stream(
-    core.list_namespaced_config_map, "default", field_selector=selector, timeout_seconds=5
-)
-assert next(iter(stream))["object"].metadata.name == "py"
-core.delete_namespaced_config_map("py", "default")
-print("done")
 """
 
 
@@ -162,15 +142,6 @@ def test_a_bare_cluster_has_one_plain_node(kuartui: Kuartui) -> None:
     assert "metrics.k8s.io" not in bare("api-versions")
     kuartui("cluster", "down", "--name", "bare")
     assert kuartui("cluster", "status", "--name", "bare", check=False).returncode == 1
-
-
-@pytest.mark.usefixtures("kubectl")
-def test_the_official_client_works(kuartui: Kuartui) -> None:
-    """The `kubernetes` package: create, watch, patch, delete."""
-    path = kuartui("cluster", "kubeconfig", "--path").stdout.strip()
-    script = OFFICIAL_CLIENT.replace("KUBECONFIG", path)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=False)
-    assert done.stdout == "done\n", done.stderr
 
 
 def test_up_is_quick(kuartui: Kuartui) -> None:

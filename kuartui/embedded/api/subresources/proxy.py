@@ -88,11 +88,17 @@ class Proxies:
                 stream = await connect_tls(stream, context, None)
             got = await network_http.exchange(stream, request.method, target, where, headers, request.body)
         except (OSError, NameNotResolved, network_http.ProtocolError) as error:
-            why = f"error trying to reach service: dial tcp {where}: connect: {str(error).lower()}"
-            raise StatusError(503, "ServiceUnavailable", why) from error
+            why = "i/o timeout" if isinstance(error, TimeoutError) else f"connect: {_words(error)}"
+            text = f"error trying to reach service: dial tcp {where}: {why}"
+            raise StatusError(503, "ServiceUnavailable", text) from error
         kept = [(key, value) for key, value in got.headers if key.lower() not in _NOT_COPIED]
         body = got.body if isinstance(got.body, bytes) else b""
         return Response(got.status, body, got.headers.find("content-type") or "text/plain", kept)
+
+
+def _words(error: Exception) -> str:
+    """An error as Go prints it: "connection refused"."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def split_name(name: str) -> tuple[str, str, str]:
