@@ -70,7 +70,8 @@ class Volume:
             if parent != ".":
                 self.fs.mkdir(f"/{stamp}/{parent}", recursive=True)
             self.fs.write_file(f"/{stamp}/{path}", entry.data)
-            self.fs.chmod(f"/{stamp}/{path}", entry.mode)
+            # pkg/volume/volume_linux.go: with an fsGroup, the group may read what is mounted read-only.
+            self.fs.chmod(f"/{stamp}/{path}", entry.mode | 0o440 if self.gid else entry.mode)
         if old:
             self.fs.remove("/..data")
         self.fs.symlink(stamp, "/..data")
