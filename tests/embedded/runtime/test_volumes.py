@@ -25,6 +25,7 @@ async def test_a_projection_changes_as_a_whole_under_a_running_container(world: 
     await world.clock.advance(10)
     assert world.log(container) == "1\n2\n"
     assert (await world.exec(container, "ls", "/c"))[1] == "a\nnew\n"
+    assert (await world.exec(container, "ls", "/home", "/c"))[1] == "/c:\na\nnew\n\n/home:\n"
     assert not volume.project({"a": Projected(b"2"), "new": Projected(b"3")}, world.clock.now())
 
 

@@ -35,7 +35,8 @@ async def ls(process: Process) -> int:
             code = 2 if gnu else 1
             continue
         (directories if found.is_dir and "d" not in options else plain).append(name)
-    await _list(process, options, plain, "")
+    await _list(process, options, _ordered(process, options, plain, ""), "")
+    directories = _ordered(process, options, directories, "")
     many = len(directories) + len(plain) > 1 or "R" in options
     first = not plain
     while directories:
@@ -56,7 +57,7 @@ async def ls(process: Process) -> int:
             inside = [entry for entry in inside if not entry.startswith(".")]
         if "l" in options:
             await process.out(f"total {sum(_blocks(process, posixpath.join(path, entry)) for entry in inside)}\n")
-        await _list(process, options, inside, path)
+        await _list(process, options, _ordered(process, options, inside, path), path)
         if "R" in options:
             below = [entry for entry in inside if entry not in (".", "..")]
             directories = [
@@ -80,14 +81,22 @@ def _blocks(process: Process, path: str) -> int:
     return 4 if found.is_dir else 0 if found.kind == "symlink" else (found.size + 4095) // 4096 * 4
 
 
-async def _list(process: Process, options: dict[str, str], names: list[str], directory: str) -> None:
-    paths = {name: posixpath.join(directory, name) if directory else process.path(name) for name in names}
+def _path_of(process: Process, name: str, directory: str) -> str:
+    return posixpath.join(directory, name) if directory else process.path(name)
+
+
+def _ordered(process: Process, options: dict[str, str], names: list[str], directory: str) -> list[str]:
+    """By name, whatever their order on the command line was; -t, -S and -r as asked for."""
+    names = sorted(names)
     if "t" in options:
-        names.sort(key=lambda name: -process.files.lstat(paths[name]).modified)
+        names.sort(key=lambda name: -process.files.lstat(_path_of(process, name, directory)).modified)
     elif "S" in options:
-        names.sort(key=lambda name: -process.files.lstat(paths[name]).size)
-    if "r" in options:
-        names.reverse()
+        names.sort(key=lambda name: -process.files.lstat(_path_of(process, name, directory)).size)
+    return names[::-1] if "r" in options else names
+
+
+async def _list(process: Process, options: dict[str, str], names: list[str], directory: str) -> None:
+    paths = {name: _path_of(process, name, directory) for name in names}
     if not names:
         return
     if "l" in options:

@@ -18,9 +18,6 @@ MODULES = {
     "gcr.io/kuar-demo/kuard-amd64": "kuard",
     "gcr.io/kuar-demo/kuard-arm64": "kuard",
     "gcr.io/kuar-demo/kuard": "kuard",
-    "docker.io/kuartui/checkout": "demo",
-    "docker.io/kuartui/loadgen": "demo",
-    "docker.io/kuartui/pruner": "demo",
     "registry.k8s.io/pause": "pause",
     **{f"docker.io/library/{name}": "databases" for name in ("postgres", "mysql", "mariadb", "mongo")},
     **{f"docker.io/library/{name}": "tools" for name in ("python", "perl", "hello-world", "bash")},
@@ -40,6 +37,8 @@ MODULES = {
     "docker.io/hashicorp/http-echo": "echo",
     "registry.k8s.io/e2e-test-images/agnhost": "echo",
     **{f"docker.io/kuartui/{name}": "demo" for name in ("checkout", "loadgen", "pruner", "seal", "slowstart")},
+    **{f"docker.io/kuartui/{name}": "demo" for name in ("operator", "policy-webhook")},
+    "docker.io/library/ghost": "ghost",
     "registry.k8s.io/coredns/coredns": "coredns",
     "docker.io/coredns/coredns": "coredns",
 }

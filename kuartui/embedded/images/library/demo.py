@@ -6,12 +6,16 @@ from kuartui.embedded.images.model import Image, ImageConfig, Program
 from kuartui.embedded.images.programs.checkout import checkout
 from kuartui.embedded.images.programs.demo import seal, slowstart
 from kuartui.embedded.images.programs.loadgen import loadgen
+from kuartui.embedded.images.programs.operator import operator
+from kuartui.embedded.images.programs.policy_webhook import policy_webhook
 from kuartui.embedded.images.programs.pruner import pruner
 from kuartui.embedded.images.reference import Reference
 
 PROGRAMS: dict[str, tuple[Program, int]] = {
     "checkout": (checkout, 8080),
     "loadgen": (loadgen, 0),
+    "operator": (operator, 8080),
+    "policy-webhook": (policy_webhook, 8443),
     "pruner": (pruner, 8080),
     "seal": (seal, 0),
     "slowstart": (slowstart, 8080),

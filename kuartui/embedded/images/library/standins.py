@@ -86,7 +86,6 @@ SERVERS: dict[str, Server] = {
         "Server listening on port 8080", (8080,), body="Hello, world!\nVersion: 1.0.0\nHostname: HOSTNAME\n", shell=""
     ),
     "gcr.io/google-samples/gb-frontend": Server("apache2 started", (80,)),
-    "docker.io/library/ghost": Server("Ghost booted in 2.5s", (2368,), memory=120 << 20),
     "registry.k8s.io/echoserver": Server("Echo server listening on port 8080.", (8080,), body="Hostname: HOSTNAME\n"),
     "registry.k8s.io/metrics-server/metrics-server": Server(
         '"Serving securely" address="[::]:10250"', tcp=(10250,), shell=""

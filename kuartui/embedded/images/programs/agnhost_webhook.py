@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kuartui.embedded.images.applets.options import parse
@@ -48,17 +48,37 @@ PATHS: dict[str, Callable[[Obj], str]] = {
 async def webhook(process: Process) -> int:
     """agnhost webhook --tls-cert-file=FILE --tls-private-key-file=FILE [--port=443]."""
     options, _ = await parse(process, "", ("tls-cert-file=", "tls-private-key-file=", "port=", "sidecar-image="))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    port = int(options.get("port", "443"))
     try:
-        load_pem(context, process.read(options["tls-cert-file"]), process.read(options["tls-private-key-file"]))
-    except (KeyError, OSError, ssl.SSLError) as error:
+        serve_reviews(process, port, PATHS, options["tls-cert-file"], options["tls-private-key-file"])
+    except CannotListen as error:
+        await process.err(f"panic: listen tcp :{port}: bind: {error}\n")
+        return 2
+    except (KeyError, OSError) as error:
         await process.err(f"panic: {error}\n")
         return 2
+    await process.signals("TERM", "INT").get()
+    return 0
+
+
+class CannotListen(Exception):
+    """The port is taken."""
+
+
+def serve_reviews(
+    process: Process, port: int, paths: Mapping[str, Callable[[Obj], str]], certificate: str, key: str
+) -> None:
+    """Answer AdmissionReviews over TLS; each path's judge says why it denies a request, or "".
+
+    Raises OSError (ssl.SSLError included) for a certificate or key that cannot be used, CannotListen.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_pem(context, process.read(certificate), process.read(key))
 
     async def app(request: Request) -> Response:
-        if request.path == "/readyz":
+        if request.path in ("/readyz", "/healthz"):
             return reply(200, "ok")
-        judge = PATHS.get(request.path)
+        judge = paths.get(request.path)
         if judge is None:
             return reply(404, "404 page not found\n")
         try:
@@ -75,11 +95,7 @@ async def webhook(process: Process) -> int:
         answer = {"kind": "AdmissionReview", "apiVersion": review.get("apiVersion"), "response": response}
         return reply(200, json.dumps(answer), "application/json")
 
-    port = int(options.get("port", "443"))
     try:
         process.listen(port, tls_handler(context, server(app)))
     except OSError as error:
-        await process.err(f"panic: listen tcp :{port}: bind: {(error.strerror or '').lower()}\n")
-        return 2
-    await process.signals("TERM", "INT").get()
-    return 0
+        raise CannotListen((error.strerror or "").lower()) from None
