@@ -12,18 +12,21 @@ from kuartui.cli.run import command, wait
 
 if TYPE_CHECKING:
     from kuartui.cluster.base import Cluster, Progress
+    from kuartui.cluster.select import Options
 
 app = typer.Typer(help="Bring up, inspect and take down clusters.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Option("--name", help="Which cluster; several may run side by side.")]
-Kind = Annotated[str, typer.Option("--cluster", help="What kind of cluster.", envvar="KUARTUI_CLUSTER")]
+Kind = Annotated[
+    str, typer.Option("--cluster", help="embedded, kind, minikube or context:NAME.", envvar="KUARTUI_CLUSTER")
+]
 DEFAULT = "kuartui"
 
 
-def choose(kind: str, name: str = DEFAULT, nodes: int = 3, bare: bool = False) -> Cluster:
-    from kuartui.cluster.select import choose
+def choose(kind: str, name: str = DEFAULT, options: Options | None = None) -> Cluster:
+    from kuartui.cluster.select import Options, choose
 
-    return choose(kind, name, nodes=nodes, bare=bare)
+    return choose(kind, name, options or Options())
 
 
 def narrate(progress: Progress) -> None:
@@ -35,21 +38,54 @@ def narrate(progress: Progress) -> None:
 @command(app, "up")
 def up(
     name: Name = DEFAULT,
-    nodes: Annotated[int, typer.Option(min=1, max=20, help="How many nodes.")] = 3,
+    nodes: Annotated[int, typer.Option(min=1, max=20, help="How many nodes (embedded).")] = 3,
     bare: Annotated[
-        bool, typer.Option("--bare", help="One untainted node, no StorageClass, no metrics, no add-ons.")
+        bool, typer.Option("--bare", help="One untainted node, no StorageClass, no metrics, no add-ons (embedded).")
     ] = False,
     kind: Kind = "embedded",
+    image: Annotated[str, typer.Option(help="The node image (kind).")] = "",
+    kubernetes_version: Annotated[str, typer.Option(help="Which Kubernetes, as 1.36.2 (kind, minikube).")] = "",
+    provider: Annotated[str, typer.Option(help="docker or podman (kind); a driver (minikube).")] = "",
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Use a context that leads to another machine; asks for its name.")
+    ] = False,
     out: Output = Format.text,
 ) -> None:
-    """Start a cluster, or do nothing if it runs already."""
-    cluster = choose(kind, name, 1 if bare else nodes, bare)
+    """Start a cluster, or do nothing if it runs already. With context:NAME: look at it and say what it can do."""
+    from kuartui.cluster.select import Options
+
+    options = Options(1 if bare else nodes, bare, image, kubernetes_version, provider)
+    cluster = choose(kind, name, options)
+    if allow_remote:
+        confirm_remote(cluster)
     wait(lambda: cluster.up(narrate))
     if out is Format.json:
-        output.data({"name": name, "kubeconfig": str(cluster.kubeconfig)})
-    else:
-        output.line(f"cluster {name} is ready")
+        can = sorted(cluster.capabilities)
+        output.data({"name": cluster.name, "kubeconfig": str(cluster.kubeconfig), "capabilities": can})
+        return
+    output.line(f"cluster {cluster.name} is ready")
+    if cluster.kind == "embedded":
         output.note(f"hint: kuartui kubectl -- get nodes, or export KUBECONFIG={cluster.kubeconfig}")
+    else:
+        output.line(f"it can do: {', '.join(sorted(cluster.capabilities))}")
+        output.note(f"hint: kuartui level start LEVEL --cluster {cluster.ref}")
+
+
+def confirm_remote(cluster: Cluster) -> None:
+    """Have the name typed again. UsageError when it is not."""
+    from kuartui.cluster import kubeconfigs
+    from kuartui.cluster.context import ContextCluster
+    from kuartui.errors import UsageError
+
+    if not isinstance(cluster, ContextCluster):
+        raise UsageError("--allow-remote is for --cluster context:NAME")
+    named = cluster.named()
+    if kubeconfigs.allowed(named):
+        return
+    output.note(f"context {named.name} leads to {named.access.server}: levels are set up, and broken, there")
+    if typer.prompt("Type the name of the context to go on", err=True, default="", show_default=False) != named.name:
+        raise UsageError("that is not its name; nothing was done")
+    kubeconfigs.remember(named, confirmed=True)
 
 
 @command(app, "down")
@@ -60,7 +96,7 @@ def down(
         bool, typer.Option("--all", help="End the process that hosts all embedded clusters.")
     ] = False,
 ) -> None:
-    """Stop a cluster and remove it."""
+    """Stop a cluster and remove it. With context:NAME: remove what kuartui made there, and nothing else."""
     if everything:
         from kuartui.cluster.embedded import stop_all
 
@@ -69,7 +105,10 @@ def down(
         return
     cluster = choose(kind, name)
     wait(lambda: cluster.down(narrate))
-    output.line(f"cluster {name} is gone")
+    if cluster.kind == "context":
+        output.line(f"what kuartui made on {cluster.name} is gone; the cluster stays")
+    else:
+        output.line(f"cluster {name} is gone")
 
 
 @command(app, "status")
@@ -102,9 +141,12 @@ def status(name: Name = DEFAULT, kind: Kind = "embedded", out: Output = Format.t
 
 @command(app, "reset")
 def reset(name: Name = DEFAULT, kind: Kind = "embedded") -> None:
-    """Make a cluster as new; what was in it is gone."""
+    """Make a cluster as new; what was in it is gone. With context:NAME: remove what kuartui made there."""
     cluster = choose(kind, name)
     wait(lambda: cluster.reset(narrate))
+    if cluster.kind == "context":
+        output.line(f"what kuartui made on {cluster.name} is gone")
+        return
     output.line(f"cluster {name} is as new")
 
 

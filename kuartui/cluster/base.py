@@ -8,19 +8,33 @@ checker has another identity, so that what it does can be told from what the pla
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from kuartui.cluster.clock import Clock
+
+if TYPE_CHECKING:
+    from kuartui.cluster.fence import Fence
+    from kuartui.game.level import Right
 
 Kind = Literal["embedded", "kind", "minikube", "context"]
 Phase = Literal["absent", "stopped", "starting", "ready", "broken"]
 
 #: capabilities that a level may need beyond the API server and its controllers
-CAPABILITIES = ("network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway")
+CAPABILITIES = (
+    "network",
+    "metrics",
+    "containers",
+    "network-policy",
+    "multi-node",
+    "storage",
+    "ingress",
+    "gateway",
+    "own-cluster",
+)
 
 #: everything we put into a cluster carries one of these labels
 LABEL_ATTEMPT = "kuartui.dev/attempt"
@@ -75,6 +89,14 @@ class Sandbox(Protocol):
     @property
     def clock(self) -> Clock: ...
 
+    def fence(self, rights: Iterable[Right]) -> Fence | None:
+        """What keeps our own writes within bounds where a cluster is not ours alone; None where it is."""
+        ...
+
+    async def admit(self, namespaces: Iterable[str], rights: Iterable[Right]) -> None:
+        """Let the player into the level's namespaces, with these rights beyond them. Disposable ones: do nothing."""
+        ...
+
     async def player_kubeconfig(self, namespace: str) -> Path:
         """Write (0600) and return the player's kubeconfig, its context set to `namespace`."""
         ...
@@ -100,6 +122,11 @@ class Cluster(Protocol):
 
     @property
     def kind(self) -> Kind: ...
+
+    @property
+    def ref(self) -> str:
+        """What `--cluster` says to get it again: embedded, kind, context:NAME."""
+        ...
 
     @property
     def kubeconfig(self) -> Path:

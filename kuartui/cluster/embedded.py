@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,12 @@ from kuartui import paths
 from kuartui.cluster.base import ClusterStatus, Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock, RealClock, SteppedClock
 from kuartui.errors import ClusterError
+from kuartui.game.level import Right
 
 Obj = dict[str, Any]
 
 CAPABILITIES = frozenset(
-    {"network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway"}
+    {"network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway", "own-cluster"}
 )
 START_SECONDS = 20.0
 CALL_SECONDS = 60.0
@@ -184,6 +185,11 @@ class EmbeddedSandbox:
         answer = self._host.call("POST", f"/clusters/{self._name}/kubeconfig", who)
         paths.write_private(path, answer["kubeconfig"])
 
+    def fence(self, rights: Iterable[Right]) -> None:
+        return None
+
+    async def admit(self, namespaces: Iterable[str], rights: Iterable[Right]) -> None: ...
+
     async def reset(self, report: Report = silent, *, head: float = 0.0) -> None:
         """A new cluster on the same port; the kubeconfigs are made anew where they were."""
         report(Progress("making the cluster as new"))
@@ -232,6 +238,7 @@ class EmbeddedCluster:
     """An embedded cluster by name; attempts play in sandboxes beside it."""
 
     kind: Kind = "embedded"
+    ref = "embedded"
     capabilities = CAPABILITIES
 
     def __init__(self, name: str, *, nodes: int = 3, bare: bool = False, host: EmbeddedHost | None = None) -> None:
@@ -327,13 +334,20 @@ class _Driver:
         body = json.dumps({"seconds": seconds})
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         try:
-            self._connection.request("POST", f"/kuartui.dev/clock/{verb}", body, headers)
-            answer = self._connection.getresponse()
-            text = answer.read()
+            try:
+                answer, text = self._post(verb, body, headers)
+            except http.client.RemoteDisconnected:  # the server closes a connection that was idle for a while
+                self._connection.close()
+                answer, text = self._post(verb, body, headers)
         except (OSError, http.client.HTTPException) as error:
             raise ClusterError(f"the cluster stopped answering while time passed: {error}") from error
         if answer.status != 200:
             raise ClusterError(f"time does not pass on the cluster: {text[:200].decode(errors='replace')}")
+
+    def _post(self, verb: str, body: str, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request("POST", f"/kuartui.dev/clock/{verb}", body, headers)
+        answer = self._connection.getresponse()
+        return answer, answer.read()
 
     def close(self) -> None:
         self._connection.close()

@@ -31,6 +31,8 @@ async def run(
     """Run to the end and collect the output. ClusterError when it could not run; a failing command is a result."""
     import aiohttp
 
+    if api.fence is not None:
+        await api.fence.check_exec(namespace, api.glimpse)
     session = await api.session()
     api.asked += 1
     query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]

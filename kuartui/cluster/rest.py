@@ -24,6 +24,8 @@ from kuartui.errors import ApiError, ClusterError
 if TYPE_CHECKING:
     import aiohttp
 
+    from kuartui.cluster.fence import Fence
+
 Obj = dict[str, Any]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
@@ -51,6 +53,7 @@ class Api:
         self._session: aiohttp.ClientSession | None = None
         self._discovered: dict[tuple[str, str], Resource] | None = None
         self._token = access.token
+        self.fence: Fence | None = None
         self.asked = 0  # requests and commands so far
 
     @classmethod
@@ -98,6 +101,8 @@ class Api:
         """An answer whose body is still to be read; ApiError when it is not a success."""
         import aiohttp
 
+        if self.fence is not None:
+            await self.fence.check(method, path, params or {}, body, self.glimpse)
         session = await self.session()
         self.asked += 1
         headers = {"Content-Type": content_type or "application/json"} if body is not None else {}
@@ -145,6 +150,15 @@ class Api:
         except TimeoutError as error:
             raise ClusterError(f"{self.access.server} did not answer within {timeout:g} s") from error
 
+    async def glimpse(self, path: str) -> Obj | None:
+        """An object by its path; None when there is none."""
+        try:
+            return await self.get(path)
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
     async def get(self, path: str, **params: str) -> Obj:
         """GET any path; the answer must be a JSON object."""
         answer = await self.request("GET", path, params=params)
@@ -183,6 +197,20 @@ class Api:
         finally:
             session.headers["Accept"] = "application/json"
         return found
+
+    async def listable(self) -> list[Resource]:
+        """Every kind that can be listed, once, in the version that the server prefers."""
+        session = await self.session()
+        session.headers["Accept"] = DISCOVERY
+        try:
+            documents = [await self.get("/api"), await self.get("/apis")]
+        finally:
+            session.headers["Accept"] = "application/json"
+        found: dict[tuple[str, str], Resource] = {}
+        for document in documents:
+            for resource in from_discovery(document, verb="list"):
+                found.setdefault((resource.group, resource.kind), resource)
+        return [*found.values()]
 
     # --- objects ------------------------------------------------------------------------------------------------
 

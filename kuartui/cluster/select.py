@@ -1,22 +1,53 @@
-"""From what a person says (`--cluster embedded`) to a Cluster."""
+"""From what a person says (`--cluster embedded`, `kind`, `context:NAME`) to a Cluster."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from kuartui.cluster.base import Cluster
-from kuartui.errors import UnknownName
+from kuartui.errors import UnknownName, UsageError
 
-KINDS = ("embedded",)
-
-
-def check_kind(kind: str) -> None:
-    """Raises UnknownName for a kind of cluster that there is not."""
-    if kind not in KINDS:
-        raise UnknownName("cluster kind", kind, KINDS)
+KINDS = ("embedded", "kind", "minikube", "context:NAME")
+CONTEXT = "context:"
 
 
-def choose(kind: str, name: str, *, nodes: int = 3, bare: bool = False) -> Cluster:
+def check_kind(ref: str) -> None:
+    """Raises UnknownName for a kind of cluster that there is not, UsageError for a context without a name."""
+    if ref == CONTEXT.rstrip(":") or ref == CONTEXT:
+        raise UsageError(
+            "which context? The current one is never taken by itself",
+            hint="--cluster context:NAME; kubectl config get-contexts lists yours",
+        )
+    if ref not in KINDS[:-1] and not ref.startswith(CONTEXT):
+        raise UnknownName("cluster kind", ref, KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to make a cluster that is not there yet; empty means the tool's own choice."""
+
+    nodes: int = 3
+    bare: bool = False
+    image: str = ""
+    version: str = ""
+    provider: str = ""
+
+
+def choose(ref: str, name: str, options: Options = Options()) -> Cluster:
     """The cluster `name` of a kind; it need not be up. Raises UnknownName for a kind that there is not."""
-    check_kind(kind)
+    check_kind(ref)
+    if ref.startswith(CONTEXT):
+        from kuartui.cluster.context import ContextCluster
+
+        return ContextCluster(ref.removeprefix(CONTEXT))
+    if ref == "kind":
+        from kuartui.cluster.kind import KindCluster
+
+        return KindCluster(name, image=options.image, version=options.version, provider=options.provider)
+    if ref == "minikube":
+        from kuartui.cluster.minikube import MinikubeCluster
+
+        return MinikubeCluster(name, driver=options.provider, version=options.version)
     from kuartui.cluster.embedded import EmbeddedCluster
 
-    return EmbeddedCluster(name, nodes=nodes, bare=bare)
+    return EmbeddedCluster(name, nodes=options.nodes, bare=options.bare)

@@ -36,7 +36,9 @@ Value = str | int | dict[str, str | int]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Text = Annotated[str, Meta(min_length=1, max_length=8000)]
 Title = Annotated[str, Meta(min_length=3, max_length=60)]
-Need = Literal["network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway"]
+Need = Literal[
+    "network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway", "own-cluster"
+]
 
 #: base points by difficulty
 POINTS = {1: 50, 2: 100, 3: 150, 4: 200, 5: 300}
@@ -200,6 +202,16 @@ class Drill(Spec, frozen=True, kw_only=True):
     settle: Duration = lasting(60)
 
 
+class Right(Spec, frozen=True, kw_only=True):
+    """What the task needs beyond the level's own namespaces. On a shared cluster the player may do just that; what it
+    lets him change is put back afterwards."""
+
+    verbs: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    resources: Annotated[tuple[Name, ...], Meta(min_length=1)]  # nodes, storageclasses.storage.k8s.io
+    names: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()  # the whole cluster when empty
+
+
 class ResourceSelector(Spec, frozen=True, kw_only=True):
     selector: str = ""
     name: str = ""
@@ -239,6 +251,7 @@ class LevelSpec(Spec, frozen=True, kw_only=True):
     solutions: Annotated[tuple[Solution, ...], Meta(min_length=1)]
     exams: tuple[ExamDomain, ...] = ()
     needs: tuple[Need, ...] = ()
+    rights: tuple[Right, ...] = ()
     variables: dict[str, tuple[Value, ...]] = {}
     guards: tuple[Guard, ...] = ()
     protected: tuple[Ref, ...] = ()  # must not be deleted, recreated, scaled to zero or paused

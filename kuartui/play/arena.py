@@ -10,11 +10,12 @@ from kuartui.checks.engine import Engine, Finding
 from kuartui.checks.objects import Objects
 from kuartui.checks.world import World
 from kuartui.cluster.base import Report, Sandbox, silent
+from kuartui.cluster.capabilities import missing
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.rest import Api
 from kuartui.errors import MissingError
 from kuartui.game.level import Level, Stage
-from kuartui.play.cleanup import Inventory, inventory, undo
+from kuartui.play.cleanup import Before, Undo, take_stock
 from kuartui.play.setup import Setup
 from kuartui.progress.store import Made
 
@@ -26,16 +27,21 @@ class Arena:
 
     def __init__(self, level: Level, sandbox: Sandbox, attempt_id: str) -> None:
         self.level, self.sandbox, self.attempt_id = level, sandbox, attempt_id
-        self.api = Api.open(sandbox.checker_kubeconfig)
+        self.api = self._open()
         self.world = self._new_world()
         self.engine: Engine | None = None
         self.made: list[Made] = []
-        self.before: Inventory | None = None
+        self.before: Before | None = None
 
     @property
     def clock(self) -> Clock:
         """Time as the place lives it."""
         return self.sandbox.clock
+
+    def _open(self) -> Api:
+        api = Api.open(self.sandbox.checker_kubeconfig)
+        api.fence = self.sandbox.fence(self.level.rights)
+        return api
 
     def _new_world(self) -> World:
         objects = Objects(self.api, self.level.namespace, wide=self.sandbox.disposable)
@@ -46,18 +52,22 @@ class Arena:
         report: Report = silent,
         note: Callable[[list[Made]], None] = lambda _: None,
         *,
+        found: Callable[[Before], None] = lambda _: None,
         take_inventory: bool = False,
     ) -> dict[str, Any]:
         """Set the level up, settle, and return the baseline (JSON). ClusterError when it does not work."""
         if take_inventory or not self.sandbox.disposable:
-            self.before = await inventory(self.api)
+            self.before = await take_stock(self.api, self.level.rights, alone=self.sandbox.disposable)
+            found(self.before)
 
         def remember(objects: list[Made]) -> None:
             self.made += objects
             note(objects)
 
         patient = not self.sandbox.disposable
-        await Setup(self.world, self.attempt_id, note=remember, report=report, patient=patient).run()
+        setup = Setup(self.world, self.attempt_id, note=remember, report=report, patient=patient)
+        await setup.run()
+        await self.sandbox.admit(sorted(setup.namespaces), self.level.rights)
         await self.sandbox.present()
         self.world.clock = self.sandbox.clock
         self.world.baseline = await baseline.capture(self.world)
@@ -90,7 +100,7 @@ class Arena:
         if self.sandbox.disposable:
             await self.sandbox.reset(report, head=head_start(self.level))
             await self.api.close()
-            self.api = Api.open(self.sandbox.checker_kubeconfig)
+            self.api = self._open()
         else:
             await self.undo()
         self.world = self._new_world()
@@ -99,7 +109,15 @@ class Arena:
     async def undo(self) -> list[str]:
         """Remove what the attempt left behind; what could not be removed."""
         await self._stop()
-        return await undo(self.api, self.clock, self.attempt_id, self.made, self.before)
+        return await Undo(
+            self.api,
+            self.clock,
+            self.attempt_id,
+            made=self.made,
+            before=self.before,
+            rights=self.level.rights,
+            alone=self.sandbox.disposable,
+        ).run()
 
     async def close(self) -> None:
         """Let go of the cluster; nothing in it changes."""
@@ -123,9 +141,9 @@ def head_start(level: Level) -> float:
 
 def require(level: Level, capabilities: frozenset[str], cluster: str) -> None:
     """MissingError when a cluster cannot do what the level needs."""
-    missing = [need for need in level.needs if need not in capabilities]
-    if missing:
+    lacking = missing(level.needs, capabilities)
+    if lacking:
         raise MissingError(
-            f"{level.name} needs {', '.join(missing)}, which cluster {cluster} does not have",
+            f"{level.name} needs what cluster {cluster} does not have: {', '.join(lacking)}",
             hint="play it with --cluster embedded",
         )

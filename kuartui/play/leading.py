@@ -18,6 +18,7 @@ from kuartui.game.attempt import AttemptState, is_clear
 from kuartui.game.events import DrillPassed, DrillStarted, Finished, TimelineFired, Violated
 from kuartui.game.level import Drill, Level, Stage
 from kuartui.play.arena import Arena
+from kuartui.play.cleanup import Before
 from kuartui.play.drill import perform
 from kuartui.play.pace import Pace
 from kuartui.play.present import Seen
@@ -78,7 +79,7 @@ class Leader:
 
     async def prepare(self, report: Report = silent) -> None:
         """Set the level up and store the baseline."""
-        self._keep(await Pace(self.clock).through(self.arena.prepare(report, self._note)))
+        self._keep(await Pace(self.clock).through(self.arena.prepare(report, self._note, found=self._found)))
 
     async def renew(self, report: Report = silent) -> None:
         """Set the level up anew."""
@@ -137,6 +138,10 @@ class Leader:
     def _keep(self, baseline: dict[str, Any]) -> None:
         extra = {} if self.arena.before is None else {INVENTORY: self.arena.before}
         self.store.set_baseline(self.attempt_id, {**baseline, **extra})
+
+    def _found(self, before: Before) -> None:
+        """What was there is stored before anything is made, for whoever cleans up after a crash."""
+        self.store.set_baseline(self.attempt_id, {INVENTORY: before})
 
     def _note(self, made: list[Made]) -> None:
         self.store.note_made(self.attempt_id, made)

@@ -260,6 +260,8 @@ class Run:
                 await self._check_undo(arena, pace)
             return detail, played
         finally:
+            if not sandbox.disposable:
+                await pace.through(arena.undo())
             await arena.close()
             await close(sandbox)
 

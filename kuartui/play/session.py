@@ -44,18 +44,20 @@ async def start(
     report: Report = silent,
 ) -> AttemptSession:
     """Begin an attempt at `level` (already filled in for a seed) and return when it is set up and settled."""
-    require(level, cluster.capabilities, cluster.name)
+    if cluster.kind == "embedded":  # others have to be asked first
+        require(level, cluster.capabilities, cluster.name)
     if _borrows_its_name(level):
         mode = "practice"
     await _make_way(cluster, store)
     await cluster.up(report)
+    require(level, cluster.capabilities, cluster.name)
     attempt_id = uuid.uuid4().hex[:12]
     record = AttemptRecord(
         id=attempt_id,
         level=level.name,
         seed=level.seed,
         mode=mode,
-        cluster=cluster.kind,
+        cluster=cluster.ref,
         sandbox=f"attempt-{attempt_id}",
         kubeconfig="",
         begun=datetime.now(UTC),
@@ -119,7 +121,7 @@ async def _make_way(cluster: Cluster, store: Store) -> None:
             level = None
         if record.outcome is None:
             _give_up(record, level, store)
-        if record.cluster == cluster.kind:
+        if record.cluster == cluster.ref:
             await cluster.up()
             await take_down(record, level, cluster, store)
 

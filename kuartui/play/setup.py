@@ -28,6 +28,7 @@ from kuartui.progress.store import Made
 PROBE_IMAGE = "busybox:1.36"
 POLL = 0.1  # seconds on the cluster's clock
 SLOW = 5.0  # a cluster that has to pull images may take so many times longer
+COMMON = ("default", "kube-system")  # there in every cluster; a level may put something into them
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
@@ -43,6 +44,7 @@ class Setup:
         self.clock: Clock = world.clock
         self.objects: Objects = world.objects
         self._note, self._report = note, report
+        self._shared = patient
         self._patience = SLOW if patient else 1.0
         self.namespaces: set[str] = {self.level.namespace}
 
@@ -94,7 +96,7 @@ class Setup:
                 if manifest is not None:  # made before as a bare place; now it gets the labels that the level means
                     await self._replace(resource, _labelled(manifest, LABEL_ATTEMPT, self.attempt_id))
                 return
-            if name in ("default", "kube-system"):
+            if name in COMMON:
                 return
             raise ClusterError(
                 f"namespace {name} is there already and not ours",
@@ -108,7 +110,7 @@ class Setup:
         if resource.namespaced:
             namespace = obj["metadata"].get("namespace") or self.level.namespace
             obj = {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
-        else:
+        if not resource.namespaced or (self._shared and obj["metadata"]["namespace"] in COMMON):
             obj = _labelled(obj, LABEL_ATTEMPT, self.attempt_id)
         try:
             await self._create(resource, obj)

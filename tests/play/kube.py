@@ -171,6 +171,10 @@ class MiniSandbox:
     async def player_kubeconfig(self, namespace: str) -> Path:
         return self.cluster.kubeconfig
 
+    def fence(self, rights: Any) -> None: ...
+
+    async def admit(self, namespaces: Any, rights: Any) -> None: ...
+
     async def reset(self, report: Report = silent, *, head: float = 0.0) -> None:
         self.cluster.kube.objects.clear()
 
@@ -185,6 +189,7 @@ class MiniCluster:
 
     name = "mini"
     kind = "embedded"
+    ref = "embedded"
     capabilities = frozenset(CAPABILITIES)
 
     def __init__(self, kube: MiniKube, kubeconfig: Path, *, disposable: bool = True) -> None:

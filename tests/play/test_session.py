@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
 from kuartui.errors import AttemptError, ClusterError
-from kuartui.game.level import Level
+from kuartui.game.level import Level, Right
 from kuartui.play import live
 from kuartui.play.live import AttemptSession
 from kuartui.play.session import level_of, resume, start
@@ -280,13 +281,16 @@ async def test_a_shared_cluster_is_left_as_it_was(level: Level, tmp_path: Path) 
         cluster.kube.put("Namespace", "", "somebody-elses")
         cluster.kube.put("ConfigMap", "somebody-elses", "precious")
         store = Store(tmp_path / "p.sqlite3")
-        session = await start(level, cluster=cluster, store=store)
+        right = Right(verbs=("create",), resources=("clusterroles.rbac.authorization.k8s.io",))
+        session = await start(msgspec.structs.replace(level, rights=(right,)), cluster=cluster, store=store)
         cluster.kube.put("ClusterRole", "", "made-by-the-player")
-        cluster.kube.put("ConfigMap", "somebody-elses", "also-made-by-the-player")
+        cluster.kube.put("StorageClass", "", "made-by-somebody-else-meanwhile")
+        cluster.kube.put("ConfigMap", "somebody-elses", "this-too")
         await session.abandon()
         assert cluster.kube.names("Namespace") == ["somebody-elses"]
-        assert cluster.kube.names("ConfigMap") == ["precious"]
+        assert cluster.kube.names("ConfigMap") == ["precious", "this-too"]
         assert cluster.kube.names("ClusterRole") == []
+        assert cluster.kube.names("StorageClass") == ["made-by-somebody-else-meanwhile"]
 
 
 async def test_a_level_that_borrows_the_name_of_another_is_practice(level: Level, tmp_path: Path) -> None:

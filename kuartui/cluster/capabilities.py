@@ -1,0 +1,161 @@
+"""Finds out what a cluster can do by trying it. What no look at the API tells is probed: whether a NetworkPolicy is
+enforced shows only when a connection fails because of one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from kuartui.cluster import exec as cluster_exec
+from kuartui.cluster.base import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE, Progress, Report
+from kuartui.cluster.clock import Clock
+from kuartui.cluster.rest import Api
+from kuartui.errors import ApiError, ClusterError
+
+Obj = dict[str, Any]
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+PROBE_IMAGE = "busybox:1.36"
+PROBE_SECONDS = 90.0  # for two pods to start: an image may have to be pulled
+POLICY_SECONDS = 15.0  # for a policy to reach the nodes
+POLL = 0.5
+
+#: namespaces that a cluster has by itself
+SYSTEM = {"default", "kube-system", "kube-public", "kube-node-lease", "local-path-storage", SYSTEM_NAMESPACE}
+
+#: what would provide a capability that is missing
+PROVIDERS = {
+    "network": "a cluster with nodes that are ready",
+    "containers": "a cluster with nodes that are ready",
+    "metrics": "metrics-server; on minikube: minikube addons enable metrics-server",
+    "network-policy": "a network plugin that enforces policies (Calico, Cilium, kindnet of kind 0.24 or newer)",
+    "multi-node": "two nodes or more; kuartui's own kind cluster has three",
+    "storage": "a default StorageClass",
+    "ingress": "an ingress controller with its IngressClass; on minikube: minikube addons enable ingress",
+    "gateway": "the Gateway API's CRDs and a controller with a GatewayClass",
+    "own-cluster": "a cluster that holds nothing of anybody else's: the level disturbs all of it",
+}
+
+
+async def detect(api: Api, clock: Clock, report: Report) -> frozenset[str]:
+    """The capabilities of the cluster, as they are now. ClusterError when it does not answer."""
+    found: set[str] = set()
+    nodes = [node for node in await _list(api, "Node") if _ready(node)]
+    if nodes:
+        found |= {"network", "containers"}
+    if len(nodes) > 1:
+        found.add("multi-node")
+    classes = await _list(api, "StorageClass")
+    if any((item["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true" for item in classes):
+        found.add("storage")
+    if await _list(api, "IngressClass"):
+        found.add("ingress")
+    if (await api.glimpse("/apis/gateway.networking.k8s.io/v1/gatewayclasses") or {}).get("items"):
+        found.add("gateway")
+    if await _measures(api):
+        found.add("metrics")
+    if await _nobody_else(api):
+        found.add("own-cluster")
+    if nodes and await policies_hold(api, clock, report):
+        found.add("network-policy")
+    return frozenset(found)
+
+
+def missing(needs: Iterable[str], capabilities: frozenset[str]) -> list[str]:
+    """Each capability that is not there, with what would provide it."""
+    return [f"{need} ({PROVIDERS[need]})" if need in PROVIDERS else need for need in needs if need not in capabilities]
+
+
+async def policies_hold(api: Api, clock: Clock, report: Report) -> bool:
+    """Whether a NetworkPolicy stops a connection that works without one. Leaves nothing behind."""
+    report(Progress("probing whether network policies are enforced"))
+    name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
+    namespaces, pods = await api.resource("Namespace"), await api.resource("Pod")
+    label = {LABEL_ATTEMPT: "probe", LABEL_CHECKER: "true"}
+    await api.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": label}})
+    try:
+        for pod in (_pod("server", "httpd -f -p 8080 -h /"), _pod("client", "sleep 3600")):
+            await api.create(pods, pod, namespace=name)
+        address = await _address(api, clock, name)
+        if not await _connects(api, name, address):
+            return False
+        policies = await api.resource("NetworkPolicy")
+        await api.create(policies, _deny_all(), namespace=name)
+        until = clock.monotonic() + POLICY_SECONDS
+        while clock.monotonic() < until:
+            if not await _connects(api, name, address):
+                return True
+            await clock.sleep(POLL)
+        return False
+    except ClusterError:
+        return False  # no pods, no probe: then nothing is known to be enforced
+    finally:
+        await api.delete(namespaces, "", name)
+
+
+async def _address(api: Api, clock: Clock, namespace: str) -> str:
+    pods = await api.resource("Pod")
+    until = clock.monotonic() + PROBE_SECONDS
+    while clock.monotonic() < until:
+        found = {pod["metadata"]["name"]: pod for pod in (await api.list(pods, namespace)).items}
+        if len(found) == 2 and all(_ready(pod) for pod in found.values()):
+            return str(found["server"]["status"]["podIP"])
+        await clock.sleep(POLL)
+    raise ClusterError(f"the probe's pods did not start within {PROBE_SECONDS:g} s")
+
+
+async def _connects(api: Api, namespace: str, address: str) -> bool:
+    # a page that is not there is an answer, too: wget then ends with 1 and says so
+    command = ("sh", "-c", f"wget -T 2 -q -O /dev/null http://{address}:8080/ 2>&1")
+    try:
+        done = await cluster_exec.run(api, namespace, "client", command, timeout=15)
+    except ClusterError:
+        return False  # no answer is no connection
+    return done.exit_code == 0 or "404" in done.stdout or "403" in done.stdout
+
+
+async def _list(api: Api, kind: str) -> list[Obj]:
+    try:
+        return (await api.list(await api.resource(kind))).items
+    except ApiError as error:
+        if error.code in (403, 404):
+            return []
+        raise
+
+
+async def _measures(api: Api) -> bool:
+    try:
+        return bool((await api.glimpse("/apis/metrics.k8s.io/v1beta1/nodes") or {}).get("items"))
+    except ApiError:
+        return False  # registered, but nobody answers: 503
+
+
+async def _nobody_else(api: Api) -> bool:
+    """No namespace beside the system's and ours, and no workload in default."""
+    for item in await _list(api, "Namespace"):
+        ours = LABEL_ATTEMPT in (item["metadata"].get("labels") or {})
+        if item["metadata"]["name"] not in SYSTEM and not ours:
+            return False
+    pods = await api.resource("Pod")
+    return not (await api.list(pods, "default", limit=1)).items
+
+
+def _ready(obj: Obj) -> bool:
+    conditions = obj.get("status", {}).get("conditions") or []
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def _pod(name: str, script: str) -> Obj:
+    container = {"name": "main", "image": PROBE_IMAGE, "command": ["sh", "-c", script]}
+    spec = {"terminationGracePeriodSeconds": 0, "automountServiceAccountToken": False, "containers": [container]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec}
+
+
+def _deny_all() -> Obj:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "deny-all"},
+        "spec": {"podSelector": {"matchLabels": {"app": "server"}}, "policyTypes": ["Ingress"]},
+    }

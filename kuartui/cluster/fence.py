@@ -1,0 +1,130 @@
+"""What we may write on a cluster that is not ours alone, enforced where every request leaves us.
+
+A fenced `Api` lets a write through when it stays in a namespace that carries our label, when it makes an object that
+carries it, when it changes one that does, or when the level gives the player the right to change exactly that object
+(then we may put it back). Everything else is refused before it is sent. Reads and dry-runs change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kuartui.cluster.base import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
+from kuartui.errors import ClusterError
+from kuartui.game.level import Right
+
+Obj = dict[str, Any]
+Read = Callable[[str], Awaitable[Obj | None]]  # an object by its path
+QUESTIONS = {"subjectaccessreviews", "selfsubjectaccessreviews", "localsubjectaccessreviews"}
+#: a write of ours -> the verbs that the player must have for it to be the repair of something he did
+CHANGES = {"POST": {"delete"}, "PUT": {"update", "patch"}, "PATCH": {"update", "patch"}, "DELETE": {"delete", "create"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path names: `deployments.apps` `web` in `shop`; the name is empty for a collection."""
+
+    resource: str
+    namespace: str
+    name: str
+    path: str  # of the object itself, without a subresource
+
+    def __str__(self) -> str:
+        place = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{self.resource}{' ' + self.name if self.name else ''}{place}"
+
+
+class Fence:
+    """`rights` are those of the level in play: what a player may change we may restore."""
+
+    def __init__(self, rights: Iterable[Right] = ()) -> None:
+        self.rights = tuple(rights)
+        self._ours: set[str] = {SYSTEM_NAMESPACE}
+
+    def claim(self, namespace: str) -> None:
+        """It is known to be ours, though a player may have taken the label away."""
+        self._ours.add(namespace)
+
+    async def check(self, method: str, path: str, params: Mapping[str, str], body: Any, read: Read) -> None:
+        """ClusterError when this write may not be sent."""
+        if method in ("GET", "HEAD") or params.get("dryRun") == "All":
+            return
+        target = parse(path)
+        if target is None:
+            raise ClusterError(f"kuartui does not write to {path} on a cluster that others use")
+        if target.resource.partition(".")[0] in QUESTIONS or await self._is_ours(target, read):
+            return
+        if not target.name:
+            fine = method == "POST" and (_labelled(body) or self._granted(method, replace(target, name=_name(body))))
+        elif target.resource == "namespaces" and target.name in self._ours:
+            fine = True
+        else:
+            fine = self._granted(method, target) or await self._may_change(method, target, body, read)
+        if not fine:
+            raise ClusterError(
+                f"{target} is not kuartui's: it is left alone",
+                hint="this level may need a cluster of its own: play it with --cluster embedded",
+            )
+
+    async def check_exec(self, namespace: str, read: Read) -> None:
+        """ClusterError when a command may not be run there."""
+        target = Target("pods", namespace, "", "")
+        if not await self._is_ours(target, read) and not self._granted("PUT", target):
+            raise ClusterError(f"namespace {namespace} is not kuartui's: no command is run there")
+
+    async def _may_change(self, method: str, target: Target, body: Any, read: Read) -> bool:
+        live = await read(target.path)
+        if live is None:  # there is nothing to harm; an apply makes it
+            return method == "DELETE" or _labelled(body)
+        claim = (live.get("spec") or {}).get("claimRef") or {}
+        return _labelled(live) or (target.resource == "persistentvolumes" and claim.get("namespace") in self._ours)
+
+    async def _is_ours(self, target: Target, read: Read) -> bool:
+        if not target.namespace:
+            return False
+        if target.namespace not in self._ours and _labelled(await read(f"/api/v1/namespaces/{target.namespace}")):
+            self._ours.add(target.namespace)
+        return target.namespace in self._ours
+
+    def _granted(self, method: str, target: Target) -> bool:
+        return any(
+            covers(right, target.resource, target.namespace, target.name)
+            and CHANGES.get(method, set()) & {*right.verbs}
+            for right in self.rights
+        )
+
+
+def covers(right: Right, resource: str, namespace: str, name: str) -> bool:
+    """Whether a right is about this object (nothing is said about verbs)."""
+    return (
+        resource in right.resources
+        and (namespace in right.namespaces if right.namespaces else True)
+        and (not right.names or name in right.names)
+    )
+
+
+def parse(path: str) -> Target | None:
+    """What an API path names; None for paths that are no object's."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api" and len(parts) > 2:
+        group, prefix, rest = "", parts[:2], parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, prefix, rest = parts[1], parts[:3], parts[3:]
+    else:
+        return None
+    namespace, within = "", []
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
+        namespace, within, rest = rest[1], rest[:2], rest[2:]
+    resource = f"{rest[0]}.{group}" if group else rest[0]
+    return Target(resource, namespace, rest[1] if len(rest) > 1 else "", "/" + "/".join([*prefix, *within, *rest[:2]]))
+
+
+def _name(body: Any) -> str:
+    return str(body.get("metadata", {}).get("name", "")) if isinstance(body, dict) else ""
+
+
+def _labelled(obj: Any) -> bool:
+    labels = obj.get("metadata", {}).get("labels") if isinstance(obj, dict) else None
+    return isinstance(labels, dict) and (LABEL_ATTEMPT in labels or LABEL_CHECKER in labels)

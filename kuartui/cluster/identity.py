@@ -1,0 +1,170 @@
+"""Who acts on a shared cluster: a checker that may do everything, and a player who may do what the level needs.
+
+Both are ServiceAccounts in `kuartui-system` with short-lived tokens in kubeconfigs of their own. The player may do
+everything in the level's namespaces but hand out rights that he has not got, look at what a cluster is made of, and
+what the level's `rights` add. Names follow from the sandbox, whose record is in the progress store before any of this
+is made: so it is found again, and removed, after a crash.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from kuartui.cluster.access import Access
+from kuartui.cluster.base import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
+from kuartui.cluster.rest import Api
+from kuartui.errors import ApiError
+from kuartui.game.level import Right
+
+Obj = dict[str, Any]
+CHECKER = "kuartui-checker"
+TOKEN_SECONDS = 12 * 3600
+RBAC = "rbac.authorization.k8s.io"
+EVERYTHING = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
+LOOK = ["get", "list", "watch"]
+
+#: in the level's namespaces; the second rule is part of Kubernetes' own `edit`, and without it nobody could bind that
+IN_NAMESPACE: list[Obj] = [
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": EVERYTHING},
+    {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["impersonate"]},
+]
+#: on the cluster: what kubectl get and describe show of it, and no object of any other namespace
+ON_CLUSTER: list[Obj] = [
+    {"apiGroups": [""], "resources": ["nodes", "namespaces", "persistentvolumes"], "verbs": LOOK},
+    {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": LOOK},
+    {"apiGroups": ["scheduling.k8s.io"], "resources": ["priorityclasses"], "verbs": LOOK},
+    {"apiGroups": ["networking.k8s.io"], "resources": ["ingressclasses"], "verbs": LOOK},
+    {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gatewayclasses"], "verbs": LOOK},
+    {"apiGroups": ["metrics.k8s.io"], "resources": ["nodes"], "verbs": LOOK},
+]
+
+
+async def make_checker(api: Api) -> None:
+    """The checker's account; nothing to do when it is there."""
+    label = {LABEL_CHECKER: "true"}
+    await _ensure(api, _object("v1", "Namespace", SYSTEM_NAMESPACE, "", label))
+    await _ensure(api, _object("v1", "ServiceAccount", CHECKER, SYSTEM_NAMESPACE, label))
+    binding = _object(f"{RBAC}/v1", "ClusterRoleBinding", CHECKER, "", label)
+    await _ensure(api, binding | _bound("ClusterRole", "cluster-admin", CHECKER))
+
+
+async def make_player(api: Api, name: str, namespaces: Iterable[str], rights: Iterable[Right]) -> None:
+    """The player's account, with its roles in these namespaces and on the cluster."""
+    label = {LABEL_ATTEMPT: name.removeprefix("attempt-").removeprefix("proof-")}
+    rights = tuple(rights)
+    await _ensure(api, _object("v1", "ServiceAccount", name, SYSTEM_NAMESPACE, label))
+    wide = [rule for right in rights if not right.namespaces for rule in rules_of(right)]
+    await _grant(api, "ClusterRole", name, "", label, [*ON_CLUSTER, *wide], name)
+    for namespace in namespaces:
+        await _grant(api, "Role", "kuartui-player", namespace, label, IN_NAMESPACE, name)
+    for namespace in sorted({place for right in rights for place in right.namespaces}):
+        rules = [rule for right in rights if namespace in right.namespaces for rule in rules_of(right)]
+        await _grant(api, "Role", name, namespace, label, rules, name)
+
+
+async def remove(api: Api, name: str, namespaces: Iterable[str] = ()) -> None:
+    """The player's account and roles; the checker's too when no other attempt is in play there."""
+    for namespace in namespaces:
+        for kind in ("RoleBinding", "Role"):
+            await api.delete(await api.resource(kind), namespace, name)
+    for kind in ("ClusterRoleBinding", "ClusterRole"):
+        await api.delete(await api.resource(kind), "", name)
+    accounts = await api.resource("ServiceAccount")
+    await api.delete(accounts, SYSTEM_NAMESPACE, name)
+    try:
+        others = (await api.list(accounts, SYSTEM_NAMESPACE)).items
+    except ApiError:
+        others = []
+    if not any(LABEL_ATTEMPT in (item["metadata"].get("labels") or {}) for item in others):
+        await remove_checker(api)
+
+
+async def remove_checker(api: Api) -> None:
+    """The last thing to go: it is what we act with."""
+    await api.delete(await api.resource("Namespace"), "", SYSTEM_NAMESPACE)
+    await api.delete(await api.resource("ClusterRoleBinding"), "", CHECKER)
+
+
+async def kubeconfig(api: Api, account: str, namespace: str) -> str:
+    """A kubeconfig with a new token of that account."""
+    path = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/{account}/token"
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": TOKEN_SECONDS},
+    }
+    answer = await api.request("POST", path, body=body)
+    return config_text(api.access, answer["status"]["token"], namespace)
+
+
+def config_text(access: Access, token: str, namespace: str) -> str:
+    """A kubeconfig that leads to the same server with another identity."""
+    cluster: Obj = {"server": access.server}
+    if access.ca:
+        cluster["certificate-authority-data"] = base64.b64encode(access.ca).decode()
+    if access.insecure:
+        cluster["insecure-skip-tls-verify"] = True
+    if access.server_name:
+        cluster["tls-server-name"] = access.server_name
+    context = {"cluster": "kuartui", "user": "kuartui", "namespace": namespace or "default"}
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "kuartui", "cluster": cluster}],
+            "users": [{"name": "kuartui", "user": {"token": token}}],
+            "contexts": [{"name": "kuartui", "context": context}],
+            "current-context": "kuartui",
+        },
+        sort_keys=False,
+    )
+
+
+def rules_of(right: Right) -> list[Obj]:
+    """RBAC rules: one per API group that the right names."""
+    groups: dict[str, list[str]] = {}
+    for resource in right.resources:
+        plain, _, group = resource.partition(".")
+        groups.setdefault(group, []).append(plain)
+    names = {"resourceNames": list(right.names)} if right.names else {}
+    return [
+        {"apiGroups": [group], "resources": resources, "verbs": list(right.verbs), **names}
+        for group, resources in groups.items()
+    ]
+
+
+async def _grant(
+    api: Api, kind: str, role: str, namespace: str, label: dict[str, str], rules: list[Obj], account: str
+) -> None:
+    made = _object(f"{RBAC}/v1", kind, role, namespace, label) | {"rules": rules}
+    if not await _ensure(api, made):
+        await api.patch(await api.resource(kind), namespace, role, {"rules": rules})
+    binding = _object(f"{RBAC}/v1", f"{kind}Binding", role, namespace, label)
+    await _ensure(api, binding | _bound(kind, role, account))
+
+
+async def _ensure(api: Api, obj: Obj) -> bool:
+    """Make it; False when it is there already."""
+    try:
+        await api.create(await api.resource(obj["kind"], obj["apiVersion"]), obj)
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
+        return False
+    return True
+
+
+def _object(api_version: str, kind: str, name: str, namespace: str, labels: dict[str, str]) -> Obj:
+    metadata = {"name": name, "labels": labels, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def _bound(kind: str, role: str, account: str) -> Obj:
+    return {
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": SYSTEM_NAMESPACE}],
+    }

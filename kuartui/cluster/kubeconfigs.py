@@ -1,0 +1,114 @@
+"""Finds a context that the player named in the player's own kubeconfig files, which are read and never written.
+
+Files are looked for as kubectl does it ($KUBECONFIG, then ~/.kube/config). Which file it was is remembered, because in
+a `kuartui shell` $KUBECONFIG is the attempt's. Whether a context is local is decided by its address: a name says
+nothing about where a cluster is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from kuartui import paths
+from kuartui.cluster.access import Access, read_access
+from kuartui.errors import ClusterError, UnknownName
+
+#: names that kind, minikube, k3d, Docker Desktop, Rancher Desktop, colima and OrbStack give to their contexts
+LOCAL_NAMES = re.compile(r"kind-.+|minikube|k3d-.+|docker-desktop|docker-for-desktop|rancher-desktop|colima.*|orbstack")
+LOCAL_HOSTS = ("kubernetes.docker.internal", "host.docker.internal", "0.0.0.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A context: where it is written, and what it leads to."""
+
+    name: str
+    file: Path
+    access: Access
+
+    @property
+    def is_local(self) -> bool:
+        """Loopback; or the name of a local cluster, with an address that is not a public one."""
+        return self.access.is_loopback or (bool(LOCAL_NAMES.fullmatch(self.name)) and _private(self.access.server))
+
+
+def find(name: str) -> Named:
+    """The context of that name. UnknownName when no file has it."""
+    known: set[str] = set()
+    for file in _files(name):
+        names = _contexts(file)
+        known |= names
+        if name in names:
+            return Named(name, file, read_access(file, name))
+    raise UnknownName("context", name, known, hint="" if known else "kubectl config get-contexts shows yours")
+
+
+def allowed(named: Named) -> bool:
+    """Whether we may use it: it is local, or the player confirmed this very address."""
+    return named.is_local or _memory(named.name).get("confirmed") == named.access.server
+
+
+def remember(named: Named, *, confirmed: bool = False) -> None:
+    """Where the context was found and, with `confirmed`, that the player wants it used although it is remote."""
+    known = _memory(named.name)
+    kept = named.access.server if confirmed else known.get("confirmed", "")
+    entry = {"file": str(named.file), "confirmed": kept}
+    if entry != known:
+        paths.write_private(_place(named.name), json.dumps(entry))
+
+
+def forget(name: str) -> None:
+    """The next use of a remote context has to be confirmed again."""
+    _place(name).unlink(missing_ok=True)
+
+
+def slug(name: str) -> str:
+    """A name for a directory: context names may hold slashes, colons and more."""
+    import hashlib
+
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", name)[:40]
+    return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _files(name: str) -> list[Path]:
+    listed = [Path(item).expanduser() for item in os.environ.get("KUBECONFIG", "").split(os.pathsep) if item]
+    remembered = [Path(_memory(name)["file"])] if "file" in _memory(name) else []
+    found = [*remembered, *listed, Path.home() / ".kube" / "config"]
+    return [file for file in dict.fromkeys(found) if file.is_file() and paths.state_dir() not in file.parents]
+
+
+def _contexts(file: Path) -> set[str]:
+    try:
+        config = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ClusterError(f"cannot read kubeconfig {file}: {error}") from error
+    entries = config.get("contexts") if isinstance(config, dict) else None
+    return {str(item.get("name")) for item in entries or [] if isinstance(item, dict)}
+
+
+def _place(name: str) -> Path:
+    return paths.state_dir() / "contexts" / f"{slug(name)}.json"
+
+
+def _memory(name: str) -> dict[str, str]:
+    try:
+        known = json.loads(_place(name).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _private(server: str) -> bool:
+    host = urlsplit(server).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host in LOCAL_HOSTS

@@ -1,0 +1,228 @@
+"""Playing on a cluster that is not made anew for each attempt: kind, minikube, or a context that the player named.
+
+An attempt lives in namespaces of its own. We act as the checker, the player has an account with just the rights that
+the level needs, both with kubeconfigs in our own state directory. The administrator's credentials are used to make
+and remove these accounts, and for nothing else.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from kuartui import paths
+from kuartui.cluster import identity
+from kuartui.cluster.access import Access
+from kuartui.cluster.base import (
+    LABEL_ATTEMPT,
+    SYSTEM_NAMESPACE,
+    ClusterStatus,
+    Kind,
+    Progress,
+    Report,
+    silent,
+)
+from kuartui.cluster.capabilities import detect
+from kuartui.cluster.clock import Clock, RealClock
+from kuartui.cluster.fence import Fence
+from kuartui.cluster.kubeconfigs import slug
+from kuartui.cluster.rest import Api
+from kuartui.errors import ApiError, ClusterError
+from kuartui.game.level import Right
+
+POLL = 0.2
+PATIENCE = 120.0  # seconds for a namespace to go away
+
+
+class SharedSandbox:
+    """The part of a shared cluster where one attempt is played."""
+
+    disposable = False
+
+    def __init__(self, cluster: SharedCluster, sandbox_id: str) -> None:
+        self._cluster = cluster
+        self.id = sandbox_id
+        self.clock = cluster.clock
+        self._folder = cluster.folder / sandbox_id
+        self._namespaces: set[str] = set()
+
+    @property
+    def checker_kubeconfig(self) -> Path:
+        return self._folder / "checker.kubeconfig"
+
+    def fence(self, rights: Iterable[Right]) -> Fence | None:
+        return Fence(rights)
+
+    async def open(self) -> None:
+        """Make the accounts, or find them, and write fresh credentials."""
+        async with self._cluster.admin() as api:
+            await identity.make_checker(api)
+            await identity.make_player(api, self.id, (), ())
+            text = await identity.kubeconfig(api, identity.CHECKER, SYSTEM_NAMESPACE)
+        paths.write_private(self.checker_kubeconfig, text)
+
+    async def admit(self, namespaces: Iterable[str], rights: Iterable[Right]) -> None:
+        self._namespaces |= set(namespaces)
+        async with self._cluster.admin() as api:
+            await identity.make_player(api, self.id, sorted(self._namespaces), rights)
+
+    async def player_kubeconfig(self, namespace: str) -> Path:
+        async with self._cluster.admin() as api:
+            text = await identity.kubeconfig(api, self.id, namespace)
+        return paths.write_private(self._folder / "player.kubeconfig", text)
+
+    async def reset(self, report: Report = silent, *, head: float = 0.0) -> None: ...
+
+    async def present(self) -> None: ...
+
+    async def close(self) -> None:
+        async with self._cluster.admin() as api:
+            await identity.remove(api, self.id)
+            await gone(api, self.clock, await _labelled(api, self.id.rpartition("-")[2]))
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class SharedCluster:
+    """What all of them share; subclasses say how the cluster comes up and what leads to it."""
+
+    kind: Kind = "context"
+
+    def __init__(self, name: str, *, clock: Clock | None = None) -> None:
+        self.name = name
+        self.clock = clock or RealClock()
+        self._capabilities: frozenset[str] | None = None
+
+    @property
+    def ref(self) -> str:
+        return self.kind
+
+    @property
+    def folder(self) -> Path:
+        """Kubeconfigs of attempts on this cluster."""
+        return paths.state_dir() / "shared" / slug(self.ref)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    def access(self) -> Access:
+        """The administrator's way in."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[Api]:
+        """A fenced client with the administrator's rights."""
+        async with Api(self.access()) as api:
+            api.fence = Fence()
+            yield api
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """As detected by `up`."""
+        return self._capabilities or frozenset()
+
+    async def up(self, report: Report = silent) -> None:
+        """See that it answers, that we may do what we must, and what it can do."""
+        if self._capabilities is not None:
+            return
+        async with self.admin() as api:
+            await self._must_administrate(api)
+            report(Progress(f"looking at what {self.name} can do"))
+            self._capabilities = await detect(api, self.clock, report)
+
+    async def _must_administrate(self, api: Api) -> None:
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {"verb": "*", "group": "*", "resource": "*"}},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = await api.request("POST", path, body=review)
+        if not answer.get("status", {}).get("allowed"):
+            raise ClusterError(
+                f"you may not administrate {self.name}, and kuartui needs it: it makes namespaces and accounts",
+                hint="use a context with cluster-admin, or play with --cluster embedded",
+            )
+
+    async def down(self, report: Report = silent) -> None:
+        await self.reset(report)
+
+    async def reset(self, report: Report = silent) -> None:
+        """Remove everything that carries our label, whichever attempt it is of, and nothing else."""
+        report(Progress(f"removing what kuartui made on {self.name}"))
+        async with self.admin() as api:
+            await gone(api, self.clock, await _labelled(api, ""))
+            await gone(api, self.clock, [("", "Namespace", SYSTEM_NAMESPACE, "", "")])
+            await identity.remove_checker(api)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def status(self) -> ClusterStatus:
+        try:
+            access = self.access()
+            async with Api(access) as api:
+                version = await api.get("/version")
+                nodes = len((await api.list(await api.resource("Node"))).items)
+        except ClusterError as error:
+            return ClusterStatus("broken", error.message)
+        facts = {"context": access.context}
+        return ClusterStatus("ready", "", str(version.get("gitVersion", "")), nodes, access.server, facts)
+
+    async def sandbox(
+        self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
+    ) -> SharedSandbox:
+        if fast:
+            raise ClusterError("time is real on this cluster", hint="--cluster embedded can make it pass faster")
+        report(Progress("making an account for this attempt"))
+        sandbox = SharedSandbox(self, sandbox_id)
+        await sandbox.open()
+        return sandbox
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[SharedCluster]:
+        await self.up()
+        yield self
+
+    async def find(self, sandbox_id: str) -> SharedSandbox | None:
+        """Always there: what is missing of it is made again, so that it can be removed in order."""
+        sandbox = SharedSandbox(self, sandbox_id)
+        await sandbox.open()
+        return sandbox
+
+
+Left = tuple[str, str, str, str, str]  # api version, kind, name, namespace, uid
+
+
+async def _labelled(api: Api, attempt: str) -> list[Left]:
+    """Namespaces and cluster-scoped objects with our label (of one attempt, or of any), namespaces first."""
+    selector = f"{LABEL_ATTEMPT}={attempt}" if attempt else LABEL_ATTEMPT
+    found: list[Left] = []
+    for resource in await api.listable():
+        if resource.namespaced:
+            continue
+        try:
+            items = (await api.list(resource, selector=selector)).items
+        except ApiError as error:
+            if error.code not in (403, 404, 405, 503):
+                raise
+            continue  # what cannot be listed holds nothing of ours
+        for obj in items:
+            metadata = obj["metadata"]
+            found.append((resource.api_version, resource.kind, metadata["name"], "", str(metadata["uid"])))
+    return sorted(found, key=lambda item: item[1] != "Namespace")
+
+
+async def gone(api: Api, clock: Clock, objects: Iterable[Left]) -> None:
+    """Delete them and wait until they are away. ClusterError names what stays."""
+    waiting = list(objects)
+    for version, kind, name, namespace, uid in waiting:
+        await api.delete(await api.resource(kind, version), namespace, name, uid=uid)
+    until = clock.monotonic() + PATIENCE
+    while waiting:
+        left = [item for item in waiting if await api.read(await api.resource(item[1], item[0]), item[3], item[2])]
+        if left and clock.monotonic() > until:
+            raise ClusterError(f"{left[0][1]} {left[0][2]} does not go away", hint=f"kubectl describe {left[0][1]}")
+        waiting = left
+        if waiting:
+            await clock.sleep(POLL)

@@ -1,0 +1,157 @@
+"""Runs somebody else's command line (kind, minikube, docker): its output line by line, its failures as one sentence.
+
+What such a tool says when it fails is a screenful. The causes that people really meet are known by a few words in it;
+for the rest its last line of substance is quoted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from kuartui.errors import ClusterError, KuartuiError, MissingError
+
+#: words in a tool's output -> what is the matter, what to do. The first that matches counts.
+CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (
+        re.compile(r"permission denied.*docker(\.sock| daemon)|dial unix .*docker.sock.*permission denied", re.I),
+        "you may not talk to Docker",
+        "sudo usermod -aG docker $USER, then log in again",
+    ),
+    (
+        re.compile(
+            r"cannot connect to the docker daemon|is the docker daemon running|docker.sock: connect: no such", re.I
+        ),
+        "Docker is not running",
+        "sudo systemctl start docker, or start Docker Desktop",
+    ),
+    (
+        re.compile(r"unable to connect to podman|podman.*connection refused", re.I),
+        "Podman is not running",
+        "systemctl --user start podman.socket, or podman machine start",
+    ),
+    (re.compile(r"no space left on device", re.I), "the disk is full", "docker system df shows what takes the room"),
+    (
+        re.compile(r"manifest unknown|manifest for .* not found|not found: manifest", re.I),
+        "there is no such image",
+        "check the tag, or leave --image and --kubernetes-version out",
+    ),
+    (
+        re.compile(r"toomanyrequests|rate limit", re.I),
+        "the registry limits how often one may pull",
+        "docker login raises the limit; try again later, or load a bundle: kuartui bundle load",
+    ),
+    (
+        re.compile(r"no such host|temporary failure in name resolution|i/o timeout|network is unreachable", re.I),
+        "the registry cannot be reached",
+        "check the network, or load a bundle: kuartui bundle load",
+    ),
+    (
+        re.compile(r"too many open files|inotify", re.I),
+        "the limit of open files is too low",
+        "sudo sysctl fs.inotify.max_user_instances=512",
+    ),
+    (
+        re.compile(r"port is already allocated|address already in use", re.I),
+        "a port that it needs is taken",
+        "docker ps shows by what",
+    ),
+)
+
+
+def need(program: str, hint: str) -> str:
+    """The path of a program. MissingError when it is not installed."""
+    found = shutil.which(program)
+    if not found:
+        raise MissingError(f"{program} is not installed", hint=hint)
+    return found
+
+
+async def run(
+    command: list[str],
+    *,
+    what: str,
+    on_line: Callable[[str], None] = lambda _: None,
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float = 60.0,
+) -> str:
+    """Standard output of a command that worked. `what` says in an error what was being done; `on_line` hears both
+    streams as they come. A command that is cancelled, or takes longer than `timeout` seconds, ends with us."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ClusterError(f"{what} failed: cannot run {command[0]}: {error.strerror}") from error
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    said: list[str] = []
+    output: list[str] = []
+
+    def hear(line: str) -> None:
+        said.append(line)
+        on_line(line)
+
+    def hear_output(line: str) -> None:
+        output.append(line)
+        hear(line)
+
+    try:
+        async with asyncio.timeout(timeout):
+            process.stdin.write(stdin)
+            process.stdin.close()
+            await asyncio.gather(_read(process.stdout, hear_output), _read(process.stderr, hear))
+            code = await process.wait()
+    except TimeoutError as error:
+        raise ClusterError(f"{what} did not end within {timeout:g} s") from error
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if code:
+        raise explain(what, said, code)
+    return "\n".join(output)
+
+
+def explain(what: str, said: list[str], code: int) -> KuartuiError:
+    """One sentence for a screenful."""
+    text = "\n".join(said)
+    for words, cause, hint in CAUSES:
+        if words.search(text):
+            return ClusterError(f"{what} failed: {cause}", hint=hint)
+    if code < 0:
+        return ClusterError(f"{what} was interrupted by signal {-code}")
+    errors = [line for line in said if re.match(r"\s*(ERROR|X Exiting|❌|error)", line)]
+    last = next((line for line in reversed(errors or said) if line.strip()), f"exit code {code}")
+    return ClusterError(f"{what} failed: {plain(last).removeprefix('ERROR: ')}")
+
+
+def plain(line: str) -> str:
+    """A line without colours, marks and pictures."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
+    return re.sub(r"[^\x20-\x7e\u00a0-\u024f\u2018-\u201d\u2026]", "", text).strip()
+
+
+async def _read(stream: asyncio.StreamReader, hear: Callable[[str], None]) -> None:
+    """Lines end with a newline or, where a tool draws a spinner, with a carriage return."""
+    rest = ""
+    while chunk := await stream.read(65536):
+        *lines, rest = re.split(r"[\r\n]+", rest + chunk.decode(errors="replace"))
+        for line in lines:
+            if line.strip():
+                hear(line)
+    if rest.strip():
+        hear(rest)

@@ -1,0 +1,127 @@
+"""On a cluster that others use, too, nothing leaves us that would change what is theirs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kuartui.cluster.base import LABEL_ATTEMPT
+from kuartui.cluster.fence import Fence, parse
+from kuartui.errors import ClusterError
+from kuartui.game.level import Right
+
+OURS = {"metadata": {"labels": {LABEL_ATTEMPT: "a1"}}}
+THEIRS: dict[str, Any] = {"metadata": {"labels": {"app": "shop"}}}
+LIVE = {
+    "/api/v1/namespaces/ours": OURS,
+    "/api/v1/namespaces/theirs": THEIRS,
+    "/api/v1/nodes/worker": THEIRS,
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles/ours": OURS,
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles/theirs": THEIRS,
+    "/api/v1/namespaces/theirs/configmaps/precious": THEIRS,
+}
+RIGHT = Right(verbs=("patch",), resources=("nodes",), names=("worker",))
+
+
+async def read(path: str) -> Any:
+    return LIVE.get(path)
+
+
+async def refused(method: str, path: str, body: Any = None, fence: Fence | None = None, **params: str) -> bool:
+    try:
+        await (fence or Fence()).check(method, path, params, body, read)
+    except ClusterError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/namespaces/ours/pods", THEIRS),
+        ("DELETE", "/api/v1/namespaces/ours", None),
+        ("PUT", "/apis/apps/v1/namespaces/ours/deployments/web", THEIRS),
+        ("POST", "/api/v1/namespaces", OURS),
+        ("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/ours", None),
+        ("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/not-there", None),
+        ("POST", "/api/v1/namespaces/theirs/configmaps", OURS),
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {}),
+        ("GET", "/api/v1/namespaces/theirs/secrets", None),
+    ],
+)
+async def test_what_goes_through(method: str, path: str, body: Any) -> None:
+    assert not await refused(method, path, body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/api/v1/namespaces/theirs", None),
+        ("PATCH", "/api/v1/namespaces/theirs", OURS),
+        ("POST", "/api/v1/namespaces", THEIRS),
+        ("POST", "/api/v1/namespaces/theirs/pods", THEIRS),
+        ("DELETE", "/api/v1/namespaces/theirs/configmaps/precious", None),
+        ("PUT", "/api/v1/namespaces/theirs/configmaps/precious", OURS),
+        ("DELETE", "/api/v1/namespaces/theirs/configmaps", None),
+        ("DELETE", "/api/v1/nodes", None),
+        ("PATCH", "/api/v1/nodes/worker", OURS),
+        ("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/theirs", None),
+        ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", THEIRS),
+        ("POST", "/api/v1/namespaces/theirs/pods/web/eviction", {}),
+        ("POST", "/healthz", None),
+        ("PUT", "/api/v1/namespaces/theirs/finalize", OURS),
+    ],
+)
+async def test_what_does_not(method: str, path: str, body: Any) -> None:
+    assert await refused(method, path, body)
+
+
+async def test_a_dry_run_changes_nothing() -> None:
+    assert not await refused("POST", "/api/v1/namespaces/theirs/pods", THEIRS, dryRun="All")
+
+
+async def test_what_the_player_may_change_we_may_put_back() -> None:
+    fence = Fence([RIGHT])
+    assert not await refused("PUT", "/api/v1/nodes/worker", THEIRS, fence)
+    assert await refused("DELETE", "/api/v1/nodes/worker", None, fence)
+    assert await refused("PUT", "/api/v1/nodes/another", THEIRS, Fence([RIGHT])) is True
+
+
+async def test_commands_run_in_namespaces_of_ours_only() -> None:
+    await Fence().check_exec("ours", read)
+    with pytest.raises(ClusterError, match="theirs is not kuartui's"):
+        await Fence().check_exec("theirs", read)
+
+
+SEGMENT = st.sampled_from(["api", "apis", "v1", "apps", "namespaces", "ours", "theirs", "pods", "nodes", "x", "status"])
+
+
+@given(st.sampled_from(["POST", "PUT", "PATCH", "DELETE"]), st.lists(SEGMENT, min_size=1, max_size=8))
+async def test_no_path_leads_into_a_namespace_of_others(method: str, segments: list[str]) -> None:
+    """Whatever is sent without our label, when it goes through it is in our namespace or about nothing that exists."""
+    path = "/" + "/".join(segments)
+    if not await refused(method, path, THEIRS):
+        target = parse(path)
+        assert target is not None
+        assert target.namespace in ("ours", "kuartui-system") or target.path not in LIVE or LIVE[target.path] is OURS
+
+
+def test_requests_leave_at_two_places_only() -> None:
+    """`Api.stream` and `exec.run` ask the fence; nobody else in kuartui holds an HTTP client for a cluster."""
+    root = Path(__file__).parents[2] / "kuartui"
+    found = set()
+    for file in root.rglob("*.py"):
+        place = file.relative_to(root)
+        if place.parts[0] in ("embedded", "leaderboard"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [item.name for item in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.partition(".")[0] in ("aiohttp", "httpx", "requests", "kubernetes") for name in names):
+                found.add(str(place))
+    assert found == {"cluster/rest.py", "cluster/exec.py"}

@@ -1,0 +1,100 @@
+"""The player's kubeconfig is read for the context that was named; it is never written, and a remote one is not used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kuartui.cluster import kubeconfigs
+from kuartui.cluster.context import ContextCluster
+from kuartui.cluster.select import choose
+from kuartui.errors import UnknownName, UsageError
+
+
+def write(path: Path, current: str, **servers: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = {
+        "current-context": current,
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "me"}} for name in servers],
+        "clusters": [{"name": name, "cluster": {"server": server}} for name, server in servers.items()],
+        "users": [{"name": "me", "user": {"token": "t"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture
+def mine(home: Path) -> Path:
+    return write(
+        home / ".kube" / "config",
+        "production",
+        **{
+            "production": "https://k8s.example.com",
+            "kind-play": "https://127.0.0.1:4000",
+            "minikube": "https://192.168.49.2:8443",
+            "kind-liar": "https://34.1.2.3",
+            "office": "https://10.0.0.5:6443",
+            "docker-desktop": "https://kubernetes.docker.internal:6443",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "local"),
+    [
+        ("production", False),
+        ("kind-play", True),
+        ("minikube", True),
+        ("kind-liar", False),
+        ("office", False),
+        ("docker-desktop", True),
+    ],
+)
+def test_where_a_context_leads(mine: Path, name: str, local: bool) -> None:
+    assert kubeconfigs.find(name).is_local is local
+
+
+def test_the_current_context_is_never_taken_by_itself(mine: Path) -> None:
+    for ref in ("context", "context:"):
+        with pytest.raises(UsageError, match="which context"):
+            choose(ref, "kuartui")
+
+
+def test_a_context_that_is_not_there(mine: Path) -> None:
+    with pytest.raises(UnknownName, match="no context 'minikub'; did you mean minikube"):
+        ContextCluster("minikub").access()
+
+
+def test_a_remote_context_is_used_after_its_name_was_typed(mine: Path) -> None:
+    cluster = ContextCluster("office")
+    with pytest.raises(UsageError, match=r"leads to https://10.0.0.5:6443, which is not on this machine"):
+        cluster.access()
+    kubeconfigs.remember(cluster.named(), confirmed=True)
+    assert ContextCluster("office").access().server == "https://10.0.0.5:6443"
+
+
+def test_what_was_confirmed_is_an_address(mine: Path) -> None:
+    kubeconfigs.remember(kubeconfigs.find("office"), confirmed=True)
+    write(mine, "office", office="https://10.0.0.6:6443")
+    with pytest.raises(UsageError, match=r"10.0.0.6"):
+        ContextCluster("office").access()
+
+
+def test_nothing_is_written_to_it(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, stamp = mine.read_bytes(), mine.stat().st_mtime_ns
+    mine.chmod(0o400)
+    ContextCluster("kind-play").access()
+    kubeconfigs.remember(kubeconfigs.find("office"), confirmed=True)
+    kubeconfigs.forget("office")
+    assert (mine.read_bytes(), mine.stat().st_mtime_ns) == (before, stamp)
+
+
+def test_it_is_found_again_in_a_shell_of_ours(mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`kuartui shell` sets KUBECONFIG to the player's of the attempt."""
+    elsewhere = write(tmp_path / "work.yaml", "local", local="https://127.0.0.1:6443")
+    monkeypatch.setenv("KUBECONFIG", f"{elsewhere}:{mine}")
+    ContextCluster("local").access()
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "home" / "kuartui" / "state" / "player.kubeconfig"))
+    assert ContextCluster("local").access().server == "https://127.0.0.1:6443"
