@@ -103,7 +103,9 @@ def _told(post: Post) -> Callable[[Progress], None]:
 
 async def follow(session: AttemptSession, post: Post) -> None:
     """Tell of everything that happens in an attempt until it is over."""
-    async for event in session.events():
+    events = session.events()
+    post(AttemptChanged())  # whoever showed the attempt before this moment may have missed something
+    async for event in events:
         if isinstance(event, Finished):
             post(AttemptEnded(event.result))
         else:
