@@ -1,13 +1,15 @@
 """`reach` and `dns`: does a client get there, and what does it get?
 
 From a pod, BusyBox's own wget, nc and nslookup ask, as a player would by hand: in the probe pod or one of the level's.
-With `via` wget knocks at the address of a Gateway, Ingress or Service and names the host that it wants in a header.
+With `via` wget knocks at the address of a Gateway, Ingress or Service and names the host that it wants in a header;
+`headers` are sent beside it.
 From outside, it is a request through the API server's proxy to the Service that the URL names.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN = 40  # characters of a page
 MARK = "kuartui-exit="
-_HTTP = 'wget -q -S -T "$2" -O - "$1"'
-_HTTP_VIA = 'wget -q -S -T "$2" --header "Host: $3" -O - "$1"'
+_HTTP = 'wget -q -S -T "$2"{headers} -O - "$1"'
 _TCP = 'nc -z -w "$2" "$1" "$3"'
 _LOOP = 'n=0; while [ "$n" -lt {times} ]; do {command} 2>&1; code=$?; echo; echo "' + MARK + '$code"; n=$((n+1)); done'
 _STATUS = re.compile(r"^\s*(?:wget: server returned error: )?HTTP/1\.[01] (\d{3})", re.MULTILINE)
@@ -40,16 +41,21 @@ async def observe(spec: ReachSpec, world: World, _name: str) -> Evidence:
         arguments: tuple[str, ...] = (url.hostname or "", seconds, str(url.port or 80))
     elif spec.via is not None:
         address = await _address(spec.via, world)
-        command = _HTTP_VIA
-        arguments = (url._replace(netloc=f"{address}:{url.port or 80}").geturl(), seconds, url.hostname or "")
+        place = url._replace(netloc=f"{address}:{url.port or 80}").geturl()
+        command, arguments = _wget(place, seconds, {"Host": url.hostname or ""} | spec.headers)
     elif url.scheme in ("http", "https"):
-        command = _HTTP
-        arguments = (spec.url, seconds)
+        command, arguments = _wget(spec.url, seconds, spec.headers)
     else:
         raise UsageError(f"cannot reach {spec.url}: the scheme must be http, https or tcp")
     script = _LOOP.format(times=spec.times, command=command)
     result = await world.run(spec.from_, ("sh", "-c", script, "probe", *arguments), spec.timeout * spec.times)
     return {"attempts": parse(result.stdout)}
+
+
+def _wget(url: str, seconds: str, headers: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    lines = tuple(f"{name}: {value}" for name, value in headers.items())
+    options = "".join(f' --header "${number}"' for number in range(3, 3 + len(lines)))
+    return _HTTP.format(headers=options), (url, seconds, *lines)
 
 
 async def _address(via: ResourceQuery, world: World) -> str:

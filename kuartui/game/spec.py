@@ -115,6 +115,7 @@ class ReachSpec(Spec, frozen=True, kw_only=True):
     status: Annotated[int, Meta(ge=100, le=599)] | None = None
     body: Pattern | None = None
     not_body: Pattern | None = None
+    headers: dict[Name, str] = field(default_factory=dict)
     times: Annotated[int, Meta(ge=1, le=20)] = 1
     timeout: Duration = lasting(2)
     every: Duration = lasting(2)
@@ -124,6 +125,8 @@ class ReachSpec(Spec, frozen=True, kw_only=True):
             raise ValueError("via is for http:// from a pod")
         if self.via is not None and not self.via.name:
             raise ValueError("via needs a name")
+        if self.headers and (not self.url.startswith("http") or self.from_ == "outside"):
+            raise ValueError("headers are for http:// from a pod")
 
 
 class DnsSpec(Spec, frozen=True, kw_only=True):

@@ -192,6 +192,12 @@ def test_what_cannot_be_reached_by_way_of_an_object(more: dict) -> None:  # type
         ReachSpec(**more)
 
 
+@pytest.mark.parametrize("more", [{"url": "tcp://x:80"}, {"url": "http://x/", "from_": "outside"}])
+def test_headers_are_for_http_from_a_pod(more: dict) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ValueError, match="headers"):
+        ReachSpec(headers={"x-taster": "yes"}, **more)
+
+
 def test_reach_without_enough_answers_is_no_verdict() -> None:
     assert reach.judge(ReachSpec(url="http://x/", times=3), attempts(FINE)).holds is None
 
