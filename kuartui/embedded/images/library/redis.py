@@ -25,7 +25,7 @@ async def entrypoint(process: Process) -> int:
     argv = process.argv[1:]
     if argv and (argv[0].startswith("-") or argv[0].endswith(".conf")):
         argv = ["redis-server", *argv]
-    if argv[:1] == ["redis-server"] and process.user.uid == 0:
+    if argv[:1] in (["redis-server"], ["redis-sentinel"]) and process.user.uid == 0:
         gid = 1000 if process.container.spec.image.distribution == "alpine" else 999
         user = User(999, gid, (gid,), "redis", "/home/redis")
         for path in (process.cwd, *process.files.walk(process.cwd)):
@@ -75,6 +75,7 @@ def find(reference: Reference) -> Image | None:
         {
             **programs,
             f"{place}/redis-server": server,
+            f"{place}/redis-sentinel": server,
             f"{place}/redis-cli": cli,
             f"{place}/docker-entrypoint.sh": entrypoint,
         },

@@ -181,7 +181,7 @@ def _replication(server: RedisServer) -> dict[str, object]:
     if state.master:
         rows: dict[str, object] = {
             "role": "slave", "master_host": state.master[0], "master_port": state.master[1],
-            "master_link_status": "up" if state.linked else "down", "slave_read_only": int(server.config["replica-read-only"] == "yes"),
+            "master_link_status": "up" if state.linked else "down", "slave_priority": server.config["replica-priority"], "slave_read_only": int(server.config["replica-read-only"] == "yes"),
         }  # fmt: skip
     else:
         rows = {"role": "master"}

@@ -429,6 +429,14 @@ def redis_server(version: str):  # type: ignore[no-untyped-def]
             return 0
         config_file, text = "", ""
         words = process.argv[1:]
+        if "--sentinel" in words or process.argv[0].endswith("redis-sentinel"):
+            from kuartui.embedded.images.programs.redis_sentinel_server import run_sentinel
+
+            named = [word for word in words if not word.startswith("--")]
+            if not named:
+                await process.err("Sentinel needs config file on disk to save state.  Exiting...\n")
+                return 1
+            return await run_sentinel(process, version, process.path(named[0]))
         if words and not words[0].startswith("-"):
             config_file = process.path(words.pop(0))
             try:
@@ -444,7 +452,7 @@ def redis_server(version: str):  # type: ignore[no-untyped-def]
             if word.startswith("--"):
                 lines.append(current)
                 current = word[2:]
-            elif word not in ("--sentinel",):
+            else:
                 current += f' "{word}"' if not word or " " in word else f" {word}"
         text += "\n" + "\n".join([*lines, current])
         try:
