@@ -96,7 +96,14 @@ class Api:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, params: dict[str, str] | None = None, body: Any = None, content_type: str = ""
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "",
+        accept: str = "",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer whose body is still to be read; ApiError when it is not a success."""
         import aiohttp
@@ -106,6 +113,7 @@ class Api:
         session = await self.session()
         self.asked += 1
         headers = {"Content-Type": content_type or "application/json"} if body is not None else {}
+        headers |= {"Accept": accept} if accept else {}
         data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
         try:
             async with session.request(

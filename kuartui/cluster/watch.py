@@ -38,6 +38,8 @@ class Change:
 class Reflector:
     """The objects of `resource` in `namespace` ("" is all), by (namespace, name)."""
 
+    accept = ""  # in which form; "" is JSON
+
     def __init__(self, api: Api, resource: Resource, namespace: str = "") -> None:
         self.api, self.resource, self.namespace = api, resource, namespace if resource.namespaced else ""
         self.objects: dict[Key, Obj] = {}
@@ -94,7 +96,7 @@ class Reflector:
         params = {"watch": "true", "resourceVersion": self._version, "allowWatchBookmarks": "true"}
         params["timeoutSeconds"] = str(WATCH_SECONDS)
         path = self.resource.path(self.namespace)
-        async with self.api.stream("GET", path, params=params) as response:
+        async with self.api.stream("GET", path, params=params, accept=self.accept) as response:
             buffer, seen = bytearray(), False
             async for chunk in response.content.iter_any():
                 buffer += chunk

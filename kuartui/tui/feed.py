@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -16,10 +16,13 @@ from kuartui.game.ghost import Split, splits
 from kuartui.game.level import Level
 from kuartui.game.review import Try
 from kuartui.language import chosen
+from kuartui.play import detail
+from kuartui.play.detail import View
+from kuartui.play.observe import Observer, Row
 from kuartui.play.session import AttemptSession, level_of, resume, start
-from kuartui.play.view import Finished, Result
+from kuartui.play.view import Finished, Result, WasReset
 from kuartui.progress.store import AttemptRecord, Store
-from kuartui.tui.messages import AttemptChanged, AttemptEnded, Failed, StepTaken
+from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed, StepTaken
 from kuartui.tui.screens.levels import Shelf
 
 EVERY = 1_000_000  # attempts
@@ -93,6 +96,22 @@ class Game:
         level = level_of(record, self.language)
         return await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=self.store)
 
+    def observer(self, session: AttemptSession) -> Observer | None:
+        """Of the level's objects; None before there are credentials to look with."""
+        kubeconfig = session.kubeconfig
+        return Observer(kubeconfig, session.level, wide=session.cluster.kind == "embedded") if kubeconfig else None
+
+    async def detail(self, session: AttemptSession, row: Row, view: View) -> AsyncIterator[str]:
+        """What kubectl says about an object, line by line."""
+        import asyncio
+
+        from kuartui.cluster import kubectl
+
+        tool = await asyncio.to_thread(kubectl.find)
+        assert session.kubeconfig is not None
+        async for line in detail.read(tool.path, session.kubeconfig, row, view):
+            yield line
+
     def close(self) -> None:
         self.store.close()
 
@@ -109,7 +128,20 @@ async def follow(session: AttemptSession, post: Post) -> None:
         if isinstance(event, Finished):
             post(AttemptEnded(event.result))
         else:
+            if isinstance(event, WasReset):
+                post(AttemptReset())
             post(AttemptChanged())
+
+
+async def observe(observer: Observer, post: Post) -> None:
+    """Tell whenever the level's objects changed, until cancelled."""
+    try:
+        await observer.start()
+        while True:
+            await observer.changed()
+            post(ClusterChanged())
+    finally:
+        await observer.stop()
 
 
 async def guarded(work: Coroutine[Any, Any, T], post: Post, *, fatal: bool = False) -> T | None:

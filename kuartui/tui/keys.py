@@ -19,12 +19,15 @@ NAMES = {
     "enter": "Enter",
     "escape": "Esc",
     "space": "Space",
+    "plus": "+",
+    "minus": "-",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`place` is where it works: everywhere, home, play, result. `footer` keys are shown there."""
+    """`place` is where it works: everywhere, home, play, pane (play, but not in the terminal), result. `footer` keys
+    are shown there."""
 
     keys: str
     action: str
@@ -53,12 +56,26 @@ KEYS: tuple[Key, ...] = (
     Key("space", "details", "Details", "Show or hide what the level is about", "home", footer=True),
     Key("r", "again", "Refresh", "Read levels, scores and cluster state again", "home"),
     Key("f3", "hint", "Hint", "Take the next hint; it costs points, and asks first", "play", footer=True),
-    Key("f4", "layout", "Layout", "Next layout: side by side, stacked, checks only", "play", footer=True),
+    Key("f4", "layout", "Layout", "Layout: side by side, stacked, checks only, terminal only", "play", footer=True),
     Key("f5", "look", "Check", "Look at every check now; they also tick by themselves", "play"),
-    Key("f6", "focus_next_pane", "Pane", "Focus the next pane", "play"),
+    Key("f6", "focus_next_pane", "Pane", "Next pane: task, cluster, timeline, terminal", "play", footer=True),
     Key("f8", "reset", "Reset", "Set the level up anew; the clock runs on; asks first", "play"),
     Key("f9", "shell", "Shell", "Enter or leave the terminal", "play", footer=True),
     Key("f12", "finish", "Finish", "End the level with what is green; asks first", "play", footer=True),
+    Key(
+        "d",
+        "describe",
+        "Describe",
+        "Describe the object chosen in the cluster pane (or Enter)",
+        "pane",
+    ),
+    Key("y", "yaml", "YAML", "Show it as YAML", "pane"),
+    Key("l", "logs", "Logs", "Show and follow its logs", "pane"),
+    Key("slash", "search", "Search", "Search in the cluster pane, or in what is open", "pane"),
+    Key("n", "next_match", "Next", "Next place where the search is found", "pane"),
+    Key("c", "copy", "Copy", "Copy what is open, or the name of what is chosen", "pane"),
+    Key("plus,equals_sign", "grow", "Larger", "Larger panes beside the terminal; or drag the bar", "pane"),
+    Key("minus", "shrink", "Smaller", "Make them smaller", "pane"),
     Key("n", "next_level", "Next", "Play the next level", "result", footer=True),
     Key("t", "try_again", "Again", "Play it again with other names and numbers", "result", footer=True),
     Key("s", "solutions", "Solutions", "Show or hide the solutions", "result", footer=True),
@@ -83,10 +100,12 @@ def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str
             id=f"{key.place}.{key.action}",
         )
         for key in KEYS
-        if (key.place == place and key.action != "back") or (key.action == "back" and place != "everywhere")
+        if (key.place == place and key.action != "back")
+        or (key.action == "back" and place not in ("everywhere", "pane"))
     ]
 
 
 def of(place: str) -> list[Key]:
     """The keys that work in a place, its own first."""
-    return [key for key in KEYS if key.place == place] + [key for key in KEYS if key.place == "everywhere"]
+    places = (place, "pane") if place == "play" else (place,)
+    return [key for key in KEYS if key.place in places] + [key for key in KEYS if key.place == "everywhere"]

@@ -36,6 +36,19 @@ class AttemptChanged(Message):
 
 
 @dataclass
+class AttemptReset(Message):
+    """The level was set up anew: other objects, other credentials."""
+
+
+@dataclass
+class ClusterChanged(Message):
+    """The objects of the level are worth another look."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ClusterChanged)
+
+
+@dataclass
 class AttemptEnded(Message):
     """The attempt is over, here or in another process."""
 

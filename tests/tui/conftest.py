@@ -15,8 +15,9 @@ from kuartui.game.attempt import AttemptState
 from kuartui.game.level import Level
 from kuartui.game.score import potential, score
 from kuartui.play import present
+from kuartui.play.observe import Row, Section
 from kuartui.play.present import Seen
-from kuartui.play.view import AttemptView, Finished, HintView, Result
+from kuartui.play.view import AttemptView, Finished, HintView, Result, TimelineEntry
 from kuartui.tui.feed import Game
 from tests.tui.golden import Golden, screen_text
 
@@ -30,6 +31,7 @@ class ScriptedSession:
         self.state = AttemptState(started=True)
         self.elapsed = 65.0
         self.trouble = ""
+        self.timeline: tuple[TimelineEntry, ...] = ()
         self.calls: list[str] = []
         self.queue: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -52,7 +54,7 @@ class ScriptedSession:
             hints_left=len(level.hints) - len(state.hints),
             score=score(level, state, self.elapsed),
             potential=potential(level, state, self.elapsed),
-            timeline=(),
+            timeline=self.timeline,
             trouble=self.trouble,
         )
 
@@ -98,12 +100,69 @@ class ScriptedSession:
         self.calls.append("close")
 
 
+class StillObjects:
+    """What there is in the cluster, as the test decides."""
+
+    def __init__(self) -> None:
+        self.pods = ["kiosk-1", "kiosk-2", "kiosk-broken"]
+        self.problem = ""
+
+    async def start(self) -> None:
+        return None
+
+    async def stop(self) -> None:
+        return None
+
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
+    def sections(self, search: str = "") -> tuple[Section, ...]:
+        pods = [name for name in self.pods if search in name]
+        return (
+            Section("Pod", ("Name", "Ready", "Status", "Restarts", "Age"), tuple(self._pod(name) for name in pods)),
+            Section(
+                "Service",
+                ("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age"),
+                (
+                    Row(
+                        "Service",
+                        "services",
+                        "market",
+                        "kiosk",
+                        ("kiosk", "ClusterIP", "10.96.0.7", "<none>", "80/TCP", "5m"),
+                    ),
+                ),
+            ),
+            Section(
+                "Event",
+                ("Last Seen", "Type", "Reason", "Object", "Message"),
+                (
+                    Row(
+                        "Event",
+                        "events",
+                        "market",
+                        "kiosk.1",
+                        ("9s", "Warning", "BackOff", "pod/kiosk-broken", "Back-off [/pulling] image"),
+                        "bad",
+                    ),
+                ),
+                more=3,
+            ),
+        )
+
+    def _pod(self, name: str) -> Row:
+        broken = "broken" in name
+        cells = (name, "0/1", "ImagePullBackOff", "0", "5m") if broken else (name, "1/1", "Running", "0", "5m")
+        return Row("Pod", "pods", "market", name, cells, "bad" if broken else "good")
+
+
 class StillGame(Game):
     """No process is started; attempts are scripted."""
 
     def __init__(self) -> None:
         super().__init__("embedded")
         self.sessions: list[ScriptedSession] = []
+        self.objects = StillObjects()
 
     async def status(self) -> ClusterStatus:
         return ClusterStatus("ready", "", "v1.36.2", 3, "https://127.0.0.1:6443")
@@ -114,6 +173,14 @@ class StillGame(Game):
     async def begin(self, level: Level, post: Any) -> Any:
         self.sessions.append(ScriptedSession(level))
         return self.sessions[-1]
+
+    def observer(self, session: Any) -> Any:
+        return self.objects
+
+    async def detail(self, session: Any, row: Row, view: Any) -> AsyncIterator[str]:
+        yield f"{view} {row.resource}/{row.name}: [not markup] [/x]"
+        for number in range(200):
+            yield f"line {number}"
 
 
 @pytest.fixture

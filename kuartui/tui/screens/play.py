@@ -1,148 +1,136 @@
-"""Play: the story, the checks as they tick, the clock, and a terminal with kubectl."""
+"""Play: the checks as they tick, the clock, the cluster as it is, what changed, and a terminal with kubectl."""
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static
 
-from kuartui.errors import KuartuiError
+from kuartui.play.detail import View
+from kuartui.play.observe import Observer, Row
 from kuartui.play.session import AttemptSession
-from kuartui.play.view import AttemptView
-from kuartui.tui import keys
-from kuartui.tui.feed import follow, guarded
-from kuartui.tui.messages import AttemptChanged, AttemptEnded, Failed
+from kuartui.translate import later, tr
+from kuartui.tui import keys, preferences
+from kuartui.tui.feed import follow, guarded, observe
+from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed
+from kuartui.tui.screens.arrangement import LAYOUTS, Arrangement
 from kuartui.tui.screens.dialogs import Confirm
-from kuartui.tui.text import WORDS, join, lines, mark, paragraphs, plain, span
+from kuartui.tui.widgets import brief
+from kuartui.tui.widgets.detail import Detail
+from kuartui.tui.widgets.lines import Choices, Lines
+from kuartui.tui.widgets.objects import table
+from kuartui.tui.widgets.splitter import Splitter
+from kuartui.tui.widgets.terminal import TerminalPane
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
 
-LAYOUTS = ("side", "stacked", "checks")
 TICK = 0.5
+TITLES = {"task": later("Task"), "cluster": later("Cluster"), "timeline": later("Timeline")}
 
 
 class PlayScreen(Screen[None]):
     """One attempt."""
 
-    BINDINGS = keys.bindings("play")
+    BINDINGS = [*keys.bindings("play"), *keys.bindings("pane")]
+    CSS_PATH = "play.tcss"
     app: KuartuiApp
 
     def __init__(self, session: AttemptSession) -> None:
         super().__init__()
         self.session = session
-        self._arrangement = ""
-        self._mended = ""
+        self.arrangement = Arrangement.remembered(preferences.read())
+        self._observer: Observer | None = None
+        self._timeline = -1
+        self._ticks = 0
 
     def compose(self) -> ComposeResult:
         yield Static(id="clock")
-        with Horizontal(id="panes"):
-            with VerticalScroll(id="brief"):
-                yield Static(id="checks")
-                yield Static(id="story")
-            with Vertical(id="terminal"):
-                yield Static(id="own")
+        yield Static(id="alarm")
+        with Container(id="panes"):
+            with Container(id="left"):
+                with VerticalScroll(id="task", classes="pane"):
+                    yield Static(id="checks")
+                    yield Static(id="story")
+                yield Choices("cluster")
+                yield Lines("timeline", follow=True)
+            yield Splitter(id="splitter")
+            with Vertical(id="terminal", classes="pane"):
+                yield TerminalPane(self.session)
+        yield Detail()
+        yield Input(id="find", placeholder=tr("search"), select_on_focus=False)
         yield Footer(show_command_palette=False)
 
     async def on_mount(self) -> None:
-        self._story()
+        for name, title in TITLES.items():
+            self.query_one(f"#{name}").border_title = tr(title)
+        for name in ("alarm", "detail", "find"):
+            self.query_one(f"#{name}").display = False
+        self.query_one("#story", Static).update(brief.story(self.session.snapshot()))
+        self._arrange()
         self.show()
-        await self._open_shell()
+        self._open_terminal()
         self.set_interval(TICK, self._tick)
         self._follow()
-        self._arrange("side")
+        self._observe()
 
-    async def _open_shell(self) -> None:
-        """The terminal pane, or the one line to paste where there can be none."""
-        view = self.session.snapshot()
-        own = self.query_one("#own", Static)
-        line = 'eval "$(kuartui env)"'
-        longer = f"or: export KUBECONFIG={shlex.quote(str(view.kubeconfig))}"
-        own.update(lines(plain("In a terminal of your own:", "bold"), plain(line, "$text-accent"), plain(longer)))
-        own.display = False
-        if view.kubeconfig is None or self.app.is_web or os.environ.get("KUARTUI_SHELL") == "0":
-            own.display = True
-            return
-        from kuartui.cluster import kubectl
+    @work(exit_on_error=False, group="terminal")
+    async def _open_terminal(self) -> None:
+        if await self.terminal.open() and self.arrangement.shell_shown and not self.detail.display:
+            self.terminal.enter()
+        elif self.focused is None:
+            self.query_one("#task").focus()
 
-        try:
-            tool = kubectl.find()
-        except KuartuiError as error:
-            own.update(lines(plain(error.message, "bold $text-error"), plain(error.hint), "", plain(line)))
-            own.display = True
-            return
-        try:
-            from kuartui.tui.widgets.shell import Shell
-        except ImportError:
-            own.display = True
-            return
-        path = os.environ.get("PATH", "")
-        if kubectl.first_on_path() != tool.path:
-            path = f"{tool.path.parent}{os.pathsep}{path}"
-        shell = Shell(view.kubeconfig, path, view.level.namespace)
-        await self.query_one("#terminal").mount(shell)
-        shell.focus()
+    @property
+    def terminal(self) -> TerminalPane:
+        return self.query_one(TerminalPane)
+
+    @property
+    def detail(self) -> Detail:
+        return self.query_one(Detail)
 
     # What is shown
 
-    def _story(self) -> None:
-        level = self.session.snapshot().level
-        parts: list[Content | str] = [plain(level.title, "bold"), ""]
-        parts += [paragraphs(level.story), "", plain("Task", "bold"), paragraphs(level.task)]
-        parts += ["", plain(f"namespace {level.namespace}", "$text-muted")]
-        self.query_one("#story", Static).update(lines(*parts))
-
     def show(self) -> None:
+        """Everything that a snapshot tells."""
         view = self.session.snapshot()
-        self.query_one("#clock", Static).update(self._clock_line(view))
-        self.query_one("#checks", Static).update(self._checks(view))
+        self._head()
+        self.query_one("#checks", Static).update(brief.checks(view))
+        if len(view.timeline) != self._timeline:
+            self._timeline = len(view.timeline)
+            self.query_one("#timeline", Lines).show([brief.entry(item) for item in view.timeline])
+
+    def _head(self) -> None:
+        view = self.session.snapshot()
+        self.query_one("#clock", Static).update(brief.clock(view, self.size.width - 2))
+        alarm, text = self.query_one("#alarm", Static), brief.alarm(view)
+        alarm.display = text is not None
+        if text is not None:
+            alarm.update(text)
+        if any(check.state == "holding" for check in view.checks):
+            self.query_one("#checks", Static).update(brief.checks(view))
 
     def _tick(self) -> None:
-        view = self.session.snapshot()
-        self.query_one("#clock", Static).update(self._clock_line(view))
-        if any(check.state == "holding" for check in view.checks):
-            self.query_one("#checks", Static).update(self._checks(view))
+        self._ticks += 1
+        with suppress(NoMatches):  # the last tick of a screen that is being taken down
+            self._head()
+            if self._ticks % 2 == 0:
+                self._show_objects()
 
-    def _clock_line(self, view: AttemptView) -> Content:
-        level = view.level
-        style = "$text-error" if view.remaining < 60 else "$text-warning" if view.elapsed > level.par_time else ""
-        clock = plain(f" {span(view.elapsed)}", f"bold {style}".strip())
-        green = sum(check.green for check in view.checks)
-        rest = f" par {span(level.par_time)}, limit {span(level.time_limit)}   {green}/{len(view.checks)} checks"
-        points = f"   {view.score.total} points, {view.potential} possible"
-        name = plain(f"   {level.name}", "$text-muted")
-        line = join(clock, plain(rest), plain(points), name)
-        trouble = view.trouble or (f"{view.phase}: {view.progress}" if view.phase in ("setup", "drill") else "")
-        return join(line, plain(f"   {trouble}", "$text-error")) if trouble else line
-
-    def _checks(self, view: AttemptView) -> Content:
-        rows: list[Content | str] = []
-        for check in view.checks:
-            word = WORDS[check.state]
-            if check.state == "holding":
-                word = f"holding, {span(check.hold_left)} left"
-            head = join(mark(check.state), " ", plain(check.title), plain(f"  {check.points}p {word}", "$text-muted"))
-            rows.append(head)
-            seen = check.problem or check.observed
-            if seen and not check.green:
-                rows.append(plain(f"    {seen}", "$text-muted"))
-            if check.voided_by:
-                rows.append(plain(f"    no points: {check.voided_by}", "$text-error"))
-        for guard in view.guards:
-            if guard.broken:
-                text = f"! broken: {guard.title}. {guard.why}" + (" (F8 resets)" if guard.sticky else "")
-                rows.append(plain(text, "bold $text-error"))
-        for hint in view.hints:
-            rows.append(plain(f"Hint {hint.index + 1}: {hint.text.strip()}", "$text-accent"))
-        return lines(*rows, "")
+    def _show_objects(self) -> None:
+        pane = self.query_one("#cluster", Choices)
+        if self._observer is None or not pane.display or self.detail.display:
+            return
+        search = self.query_one("#find", Input).value
+        pane.border_subtitle = f"/{search}" if search else ""
+        pane.offer(table(self._observer.sections(search), problem=self._observer.problem, search=search))
 
     # What happens
 
@@ -150,8 +138,21 @@ class PlayScreen(Screen[None]):
     async def _follow(self) -> None:
         await guarded(follow(self.session, self.post_message), self.post_message)
 
+    @work(exclusive=True, exit_on_error=False, group="observe")
+    async def _observe(self) -> None:
+        """Watch the level's objects; anew after a reset, which brings new credentials."""
+        self._observer = self.app.game.observer(self.session)
+        if self._observer is not None:
+            await guarded(observe(self._observer, self.post_message), self.post_message)
+
+    def on_cluster_changed(self, message: ClusterChanged) -> None:
+        self._show_objects()
+
     def on_attempt_changed(self, message: AttemptChanged) -> None:
         self.show()
+
+    def on_attempt_reset(self, message: AttemptReset) -> None:
+        self._observe()
 
     async def on_attempt_ended(self, message: AttemptEnded) -> None:
         await self.session.close()
@@ -163,33 +164,150 @@ class PlayScreen(Screen[None]):
 
     # Layout and focus
 
-    def _arrange(self, layout: str) -> None:
-        self._arrangement = layout
-        for name in LAYOUTS:
-            self.set_class(name == layout, f"-{name}")
-        own = self.query_one("#own")
-        shell = self.query("#shell")
-        if shell:
-            own.display = layout == "checks"
-            shell.first().display = layout != "checks"
+    def on_resize(self, event: events.Resize) -> None:
+        self._arrange()
+        self._head()
+
+    def _arrange(self) -> None:
+        self.arrangement.apply(self)
+        self.terminal.fold(not self.arrangement.shell_shown)
+        self._show_objects()
+
+    def _remember(self) -> None:
+        self._arrange()
+        preferences.remember(**self.arrangement.memory())
 
     def action_layout(self) -> None:
-        self._arrange(LAYOUTS[(LAYOUTS.index(self._arrangement) + 1) % len(LAYOUTS)])
+        self.arrangement.next_layout()
+        self._remember()
+        self.notify(tr(LAYOUTS[self.arrangement.layout]), markup=False, timeout=2)
+        if self.arrangement.layout == "terminal" or (self.focused is None and self.arrangement.shell_shown):
+            self.terminal.enter()
+        elif not self.arrangement.shell_shown or self.focused is None:
+            self._focus(self.arrangement.view)
+
+    def action_grow(self) -> None:
+        self._resize_by(1)
+
+    def action_shrink(self) -> None:
+        self._resize_by(-1)
+
+    def _resize_by(self, step: int) -> None:
+        self.arrangement.resize(self, 4 * step, step)
+        self._remember()
+
+    def on_splitter_dragged(self, message: Splitter.Dragged) -> None:
+        self.arrangement.resize(self, message.columns, message.rows)
+        self._remember()
 
     def action_shell(self) -> None:
         """In or out of the terminal."""
-        shell = self.query("#shell")
-        if not shell:
-            self.notify("there is no terminal here; use one of your own", markup=False)
-        elif shell.first().has_focus:
-            self.query_one("#brief").focus()
-        else:
-            if self._arrangement == "checks":
-                self._arrange("side")
-            shell.first().focus()
+        if self.terminal.has_shell_focus:
+            self._focus("task")
+            return
+        if self.detail.display:
+            self._close_detail()
+        if not self.arrangement.shell_shown:
+            self.arrangement.layout = "side"
+            self._remember()
+        if not self.terminal.enter():
+            self._open_terminal()
 
     def action_focus_next_pane(self) -> None:
-        self.action_shell()
+        """Task, cluster, timeline, terminal, and around."""
+        if self.detail.display:
+            self._close_detail()
+        order = ["task", "cluster", "timeline", *(["terminal"] if self.terminal.shell is not None else [])]
+        here = (
+            "terminal" if self.terminal.has_shell_focus else next((name for name in order if self._has(name)), "task")
+        )
+        following = order[(order.index(here) + 1) % len(order)]
+        if following == "terminal":
+            self.action_shell()
+        else:
+            self._focus(following)
+
+    def _has(self, name: str) -> bool:
+        return self.query_one(f"#{name}").has_focus_within
+
+    def _focus(self, name: str) -> None:
+        if self.arrangement.layout == "terminal":
+            self.arrangement.layout = "side"
+        self.arrangement.show(name)
+        self._arrange()
+        self.query_one(f"#{name}").focus()
+
+    # One object in full
+
+    def on_choices_chosen(self, message: Choices.Chosen) -> None:
+        self._open_detail("describe")
+
+    def action_describe(self) -> None:
+        self._open_detail("describe")
+
+    def action_yaml(self) -> None:
+        self._open_detail("yaml")
+
+    def action_logs(self) -> None:
+        self._open_detail("logs")
+
+    def _open_detail(self, view: View) -> None:
+        row = self.detail.row if self.detail.display else self.query_one("#cluster", Choices).chosen
+        if not isinstance(row, Row):
+            self.notify(tr("choose something in the cluster pane first (F6)"), markup=False)
+            return
+        self.query_one("#panes").display = False
+        self.detail.display = True
+        self.detail.open(self.app.game.detail(self.session, row, view), row, view)
+
+    def _close_detail(self) -> None:
+        self.detail.close()
+        self.detail.display = False
+        self.query_one("#panes").display = True
+        self._focus("cluster")
+
+    def action_copy(self) -> None:
+        """What is open, else the chosen line; over OSC 52, so that it works through ssh."""
+        row = self.query_one("#cluster", Choices).chosen
+        text = self.detail.text if self.detail.display else f"{row.resource}/{row.name}" if isinstance(row, Row) else ""
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.notify(tr("copied"), markup=False, timeout=2)
+
+    # Search
+
+    def action_search(self) -> None:
+        field = self.query_one("#find", Input)
+        field.display = True
+        if not self.detail.display:
+            self._focus("cluster")
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if self.detail.display:
+            self.detail.search(event.value)
+        else:
+            self._show_objects()
+
+    def on_input_submitted(self) -> None:
+        if self.detail.display:
+            self.detail.focus_text()
+        else:
+            self._focus("cluster")
+        self.query_one("#find").display = bool(self.query_one("#find", Input).value)
+
+    def action_next_match(self) -> None:
+        if self.detail.display:
+            self.detail.search(self.query_one("#find", Input).value, onwards=True)
+
+    def _close_search(self) -> None:
+        field = self.query_one("#find", Input)
+        field.value = ""
+        field.display = False
+        if self.detail.display:
+            self.detail.focus_text()
+        else:
+            self._focus("cluster")
 
     # The attempt
 
@@ -199,19 +317,18 @@ class PlayScreen(Screen[None]):
     def action_hint(self) -> None:
         view = self.session.snapshot()
         if view.next_hint_cost is None:
-            self.notify("there are no more hints", markup=False)
+            self.notify(tr("there are no more hints"), markup=False)
             return
-        question = f"The next hint costs {view.next_hint_cost} points. Take it?"
-        self.app.push_screen(Confirm(question, "Take it"), self._if_yes("hint"))
+        question = tr("The next hint costs {cost} points. Take it?", cost=view.next_hint_cost)
+        self.app.push_screen(Confirm(question, tr("Take it")), self._if_yes("hint"))
 
     def action_reset(self) -> None:
-        question = "Set the level up anew? What you did is undone; the clock runs on."
-        self.app.push_screen(Confirm(question, "Reset"), self._if_yes("reset"))
+        question = tr("Set the level up anew? What you did is undone; the clock runs on.")
+        self.app.push_screen(Confirm(question, tr("Reset")), self._if_yes("reset"))
 
     def action_finish(self) -> None:
-        view = self.session.snapshot()
-        question = f"End the level now, with {view.score.total} points?"
-        self.app.push_screen(Confirm(question, "Finish"), self._if_yes("finish"))
+        question = tr("End the level now, with {points} points?", points=self.session.snapshot().score.total)
+        self.app.push_screen(Confirm(question, tr("Finish")), self._if_yes("finish"))
 
     def _if_yes(self, what: str) -> Callable[[bool | None], None]:
         """What a dialog calls with its answer."""
@@ -229,14 +346,19 @@ class PlayScreen(Screen[None]):
             await guarded(session.refresh(), self.post_message)
         elif what == "hint":
             await guarded(session.hint(), self.post_message)
+            self.query_one("#task").scroll_home(animate=False)
         elif what == "reset":
-            self.notify("setting the level up anew", markup=False)
             await guarded(session.reset(), self.post_message)
         elif what == "finish":
             await guarded(session.finish(), self.post_message)
         self.post_message(AttemptChanged())
 
     async def action_back(self) -> None:
-        """Home; the attempt goes on."""
-        await self.session.close()
-        self.app.go_home()
+        """Out of the search, out of the detail, then home; the attempt goes on."""
+        if self.query_one("#find").display:
+            self._close_search()
+        elif self.detail.display:
+            self._close_detail()
+        else:
+            await self.session.close()
+            self.app.go_home()

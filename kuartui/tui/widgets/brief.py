@@ -1,0 +1,116 @@
+"""What an attempt looks like in words: the clock line, the checks, guards and hints. Pure: view in, text out."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from kuartui.play.view import AttemptView, CheckView, TimelineEntry
+from kuartui.translate import tr, trn
+from kuartui.tui.text import WORDS, join, lines, mark, paragraphs, plain, span
+
+LAST_MINUTE = 60.0
+WIDE = 100  # columns from which the clock line says everything
+ROOMY = 72
+#: kinds of timeline entries, with a mark and a style
+KINDS = {
+    "write": ("»", "$text-accent"),
+    "refused": ("!", "$text-error"),
+    "reaction": ("·", "$text-muted"),
+    "warning": ("!", "$text-warning"),
+    "passed": ("✓", "$text-success"),
+    "lost": ("✗", "$text-error"),
+    "guard": ("!", "bold $text-error"),
+    "incident": ("!", "bold $text-warning"),
+}
+
+
+def clock(view: AttemptView, width: int) -> Content:
+    """One line that is always there: time, checks and points, with as many words as fit into `width`."""
+    level = view.level
+    style = "$text-error" if view.remaining < LAST_MINUTE else "$text-warning" if view.elapsed > level.par_time else ""
+    now = span(view.elapsed) + (f" {tr('paused')}" if view.paused else "")
+    marks = join(*(mark(check.state) for check in view.checks))
+    green = f" {sum(check.green for check in view.checks)}/{len(view.checks)}"
+    par, limit = span(level.par_time), span(level.time_limit)
+    if width < ROOMY:
+        times = f"/{limit} {tr('par')} {par}  "
+        points = f"  {tr('{now}→{possible} p', now=view.score.total, possible=view.potential)}"
+    else:
+        times = f" {tr('par {par}, limit {limit}', par=par, limit=limit)}   "
+        points = "   " + tr("{now} points, {possible} possible", now=view.score.total, possible=view.potential)
+    word = f" {tr('checks')}" if width >= ROOMY else ""
+    line = join(plain(now, f"bold {style}".strip()), plain(times), marks, plain(f"{green}{word}{points}"))
+    if width >= WIDE:
+        line = join(line, plain(f"   {level.name}", "$text-muted"))
+    return line
+
+
+def alarm(view: AttemptView) -> Content | None:
+    """One line that is there when something is: the cluster is away, a guard is broken, set-up is going on."""
+    if view.trouble:
+        return plain("! " + tr("{trouble}; trying again", trouble=view.trouble), "bold $text-error")
+    if view.phase in ("setup", "drill"):
+        word = tr("drill") if view.phase == "drill" else tr("setting up")
+        return plain(f"… {word}: {view.progress}" if view.progress else f"… {word}", "bold $text-warning")
+    broken = [guard for guard in view.guards if guard.broken]
+    if broken:
+        more = f" (+{len(broken) - 1})" if len(broken) > 1 else ""
+        return plain("! " + tr("broken: {guard}", guard=broken[0].title) + more, "bold $text-error")
+    return None
+
+
+def checks(view: AttemptView) -> Content:
+    """The checks with what was seen, the guards, the hints."""
+    rows: list[Content | str] = []
+    for check in view.checks:
+        rows += _check(check)
+    for guard in view.guards:
+        if guard.broken:
+            help_ = tr("F8 sets the level up anew") if guard.sticky else tr("put it back")
+            rows.append(plain("! " + tr("broken: {guard}", guard=guard.title), "bold $text-error"))
+            rows.append(plain(f"    {guard.why} ({help_})" if guard.why else f"    {help_}", "$text-error"))
+    kept = sum(not guard.broken for guard in view.guards)
+    if kept:
+        rows.append(plain("✓ " + trn("{n} guard holds", "{n} guards hold", kept), "$text-muted"))
+    for hint in view.hints:
+        cost = tr("Hint {number} (-{cost} p)", number=hint.index + 1, cost=hint.cost)
+        rows.append(join(plain(f"{cost}: ", "bold $text-accent"), plain(paragraphs(hint.text))))
+    if view.next_hint_cost is not None:
+        offer = trn("{n} hint left", "{n} hints left", view.hints_left)
+        cost = tr("the next costs {cost} points (F3)", cost=view.next_hint_cost)
+        rows.append(plain(f"  {offer}, {cost}", "$text-muted"))
+    return lines(*rows, "")
+
+
+def _check(check: CheckView) -> list[Content | str]:
+    word = tr(WORDS[check.state])
+    if check.state == "holding":
+        word = tr("holding, {time} left", time=span(check.hold_left))
+    elif check.state == "waiting" and check.waits_for:
+        word = tr("waits for {checks}", checks=", ".join(check.waits_for))
+    elif check.hold and not check.green:
+        word = tr("{word}, must hold {time}", word=word, time=span(check.hold))
+    points = tr("{points} p", points=check.points)
+    rows: list[Content | str] = [
+        join(mark(check.state), " ", plain(check.title), plain(f"  {points} {word}", "$text-muted"))
+    ]
+    seen = check.problem or check.observed
+    if seen and not check.green:
+        rows.append(plain(f"    {seen}", "$text-muted"))
+    if check.voided_by:
+        rows.append(plain("    " + tr("no points: {guard} is broken", guard=check.voided_by), "$text-error"))
+    return rows
+
+
+def story(view: AttemptView) -> Content:
+    """What it is about and what to do."""
+    level = view.level
+    head = plain(level.title, "bold")
+    place = plain(tr("namespace {name}, cluster {cluster}", name=level.namespace, cluster=view.cluster), "$text-muted")
+    return lines(head, "", paragraphs(level.story), "", plain(tr("Task"), "bold"), paragraphs(level.task), "", place)
+
+
+def entry(item: TimelineEntry) -> Content:
+    """One line of the timeline."""
+    sign, style = KINDS.get(item.kind, ("-", ""))
+    return join(plain(f"{span(item.at):>5} ", "$text-muted"), plain(f"{sign} {item.text}", style))
