@@ -20,7 +20,7 @@ from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.widgets.lines import Choices, Lines
 from tests.game.levels import ALWAYS, LEVEL
-from tests.tui.golden import SIZES
+from tests.tui.golden import SIZES, screen_text
 
 Text = Callable[[Any], str]
 
@@ -47,6 +47,16 @@ async def until(pilot: Any, holds: Callable[[], Any]) -> Any:
             return found
         await pilot.pause(0.02)
     raise AssertionError("it did not become so")
+
+
+async def settled(app: KuartuiApp, pilot: Any) -> None:
+    """Wait until the screen stays the same, footer and all."""
+    same, before = 0, ""
+    while same < 3:
+        await pilot.pause(0.02)
+        now = screen_text(app)
+        same = same + 1 if now == before and "Help" in now.splitlines()[-1] else 0
+        before = now
 
 
 async def playing(app: KuartuiApp, pilot: Any) -> PlayScreen:
@@ -80,7 +90,7 @@ async def test_it_looks_as_it_did(game: Any, golden: Any, size: tuple[int, int],
     async with app.run_test(size=size) as pilot:
         screen = await playing(app, pilot)
         screen._focus(pane)
-        await pilot.pause()
+        await settled(app, pilot)
         golden(app, f"play-{pane}")
 
 
@@ -92,7 +102,7 @@ async def test_layouts_look_as_they_did(game: Any, golden: Any, size: tuple[int,
         screen = await playing(app, pilot)
         screen.arrangement.layout = layout
         screen._arrange()
-        await pilot.pause()
+        await settled(app, pilot)
         golden(app, f"play-{layout}")
 
 

@@ -40,18 +40,19 @@ class Arrangement:
         self.rows: int | None = None
 
     @classmethod
-    def remembered(cls, memory: dict[str, Any]) -> Arrangement:
+    def remembered(cls, memory: dict[str, str]) -> Arrangement:
         """As it was last time; what makes no sense is left out."""
         made = cls()
-        layout, columns, rows = memory.get("layout"), memory.get("columns"), memory.get("rows")
-        if layout in LAYOUTS:
-            made.layout = layout
-        made.columns = columns if isinstance(columns, int) else None
-        made.rows = rows if isinstance(rows, int) else None
+        layout, columns, rows = (memory.get(name, "") for name in ("layout", "columns", "rows"))
+        made.layout = layout if layout in LAYOUTS else made.layout
+        made.columns = int(columns) if columns.isdecimal() else None
+        made.rows = int(rows) if rows.isdecimal() else None
         return made
 
-    def memory(self) -> dict[str, Any]:
-        return {"layout": self.layout, "columns": self.columns, "rows": self.rows}
+    def memory(self) -> dict[str, str]:
+        """What to remember; nothing about sizes that nobody chose."""
+        chosen = {"columns": self.columns, "rows": self.rows}
+        return {"layout": self.layout, **{name: str(size) for name, size in chosen.items() if size is not None}}
 
     @property
     def shell_shown(self) -> bool:

@@ -17,12 +17,13 @@ from kuartui.play.detail import View
 from kuartui.play.observe import Observer, Row
 from kuartui.play.session import AttemptSession
 from kuartui.translate import later, tr
-from kuartui.tui import keys, preferences
+from kuartui.tui import choices, keys
 from kuartui.tui.feed import follow, guarded, observe
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed
 from kuartui.tui.screens.arrangement import LAYOUTS, Arrangement
 from kuartui.tui.screens.dialogs import Confirm
 from kuartui.tui.widgets import brief
+from kuartui.tui.widgets.coach import Coach
 from kuartui.tui.widgets.detail import Detail
 from kuartui.tui.widgets.lines import Choices, Lines
 from kuartui.tui.widgets.objects import table
@@ -46,7 +47,7 @@ class PlayScreen(Screen[None]):
     def __init__(self, session: AttemptSession) -> None:
         super().__init__()
         self.session = session
-        self.arrangement = Arrangement.remembered(preferences.read())
+        self.arrangement = Arrangement.remembered(choices.read())
         self._observer: Observer | None = None
         self._timeline = -1
         self._ticks = 0
@@ -66,6 +67,7 @@ class PlayScreen(Screen[None]):
                 yield TerminalPane(self.session)
         yield Detail()
         yield Input(id="find", placeholder=tr("search"), select_on_focus=False)
+        yield Coach()
         yield Footer(show_command_palette=False)
 
     async def on_mount(self) -> None:
@@ -110,6 +112,7 @@ class PlayScreen(Screen[None]):
     def _head(self) -> None:
         view = self.session.snapshot()
         self.query_one("#clock", Static).update(brief.clock(view, self.size.width - 2))
+        self.query_one(Coach).show(view)
         alarm, text = self.query_one("#alarm", Static), brief.alarm(view)
         alarm.display = text is not None
         if text is not None:
@@ -175,7 +178,8 @@ class PlayScreen(Screen[None]):
 
     def _remember(self) -> None:
         self._arrange()
-        preferences.remember(**self.arrangement.memory())
+        for name, value in self.arrangement.memory().items():
+            choices.keep(name, value)
 
     def action_layout(self) -> None:
         self.arrangement.next_layout()
