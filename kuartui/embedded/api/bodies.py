@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.api import objects
+from kuartui.embedded.api import objects, options
 from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Info, Request
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write, reset_paths
@@ -61,11 +61,7 @@ def parse(request: Request) -> Any:
 
 def validation(request: Request) -> str:
     """Strict, Warn or Ignore; Warn is what the API server does unasked."""
-    mode = request.param("fieldValidation") or "Warn"
-    if mode not in ("Strict", "Warn", "Ignore"):
-        why = f'Unsupported value: "{mode}": supported values: "Ignore", "Strict", "Warn"'
-        raise StatusError(422, "Invalid", f'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: {why}')
-    return mode
+    return request.param("fieldValidation") or "Warn"
 
 
 def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node | None = None) -> Obj:
@@ -143,7 +139,6 @@ def canonical(
 ) -> Obj:
     """Decode as `fieldValidation` asks; warnings are added."""
     decoder = structural.Decoder() if custom else decode.Decoder()
-    twice = decode.duplicates(body, value) if body and mode != "Ignore" else []
     try:
         result: Obj = decoder.decode(value, node, kind)
     except decode.DecodeError as error:
@@ -151,7 +146,8 @@ def canonical(
     if mode == "Ignore":
         return result
     problems = [f'unknown field "{path}"' for path in decoder.unknown if path not in ("kind", "apiVersion")]
-    problems = [f'duplicate field "{path}"' for path in twice] + problems
+    if body:
+        problems = [f'duplicate field "{path}"' for path in decode.duplicates(body)] + problems
     if problems and mode == "Strict":
         raise decode.cannot_handle(kind, version, "strict decoding error: " + ", ".join(problems))
     warnings += problems
@@ -184,25 +180,10 @@ class Patch:
                 "the body of the request was in an unknown format - accepted media types include: "
                 + ", ".join(accepted)
             )
+        options.check_write(request, applies=self.is_apply)
         if self.is_apply:
             self.body = decode.parse_yaml(request.body)
-            if not write.manager:
-                raise StatusError(
-                    422,
-                    "Invalid",
-                    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-                    group="meta.k8s.io",
-                    kind="PatchOptions",
-                )
         else:
-            if "force" in request.query:
-                raise StatusError(
-                    422,
-                    "Invalid",
-                    'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
-                    group="meta.k8s.io",
-                    kind="PatchOptions",
-                )
             self.body = decode.parse_json(request.body)
             if self.kind != JSON_PATCH and not isinstance(self.body, dict):
                 decoding = "error decoding patch: " if self.kind == MERGE_PATCH else ""
@@ -278,9 +259,11 @@ class Patch:
         if not isinstance(self.body, dict):
             raise errors.bad_request("error decoding YAML: invalid object")
         body = self.body
-        if body.get("apiVersion") and body["apiVersion"] != endpoint.api_version:
+        if body.get("apiVersion") != endpoint.api_version:
+            given = body.get("apiVersion") or ""
             raise errors.bad_request(
-                f"incorrect version specified in apply patch. Specified patch version: {body['apiVersion']}, expected: {endpoint.api_version}"
+                "Incorrect version specified in apply patch. "
+                f"Specified patch version: {given}, expected: {endpoint.api_version}"
             )
         name = self.request.info.name
         if isinstance(body.setdefault("metadata", {}), dict):
@@ -340,17 +323,18 @@ def _converter_error(why: str) -> str:
 def options_body(request: Request) -> Obj:
     """DeleteOptions from the body and the query."""
     value = parse(request) if request.body.strip() else {}
-    options = dict(value) if isinstance(value, dict) else {}
+    given = dict(value) if isinstance(value, dict) else {}
     for name in ("propagationPolicy", "fieldManager"):
         if request.param(name):
-            options[name] = request.param(name)
+            given[name] = request.param(name)
     if request.param("gracePeriodSeconds"):
-        options["gracePeriodSeconds"] = _integer(request.param("gracePeriodSeconds"))
+        given["gracePeriodSeconds"] = _integer(request.param("gracePeriodSeconds"))
     if request.param("orphanDependents"):
-        options["orphanDependents"] = request.flag("orphanDependents")
+        given["orphanDependents"] = request.flag("orphanDependents")
     if "dryRun" in request.query:
-        options["dryRun"] = request.query["dryRun"]
-    return options
+        given["dryRun"] = request.query["dryRun"]
+    options.check_delete(given)
+    return given
 
 
 def _integer(text: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from kuartui.embedded.api import bodies, health, negotiate, objects, reading, watching
+from kuartui.embedded.api import bodies, health, negotiate, objects, options, reading, watching
 from kuartui.embedded.api.discovery import VERSION, Discovery
 from kuartui.embedded.api.measures import Measures
 from kuartui.embedded.api.openapi import OpenApi
@@ -136,7 +136,9 @@ class Dispatcher:
         verbs |= {"update": self._update, "patch": self._patch, "delete": self._delete}
         verbs["deletecollection"] = self._delete_all
         served = endpoint.subresource(info.subresource) if info.subresource else endpoint.entry
-        if info.verb not in verbs or served is None or info.verb not in served["verbs"]:
+        creates = info.verb == "create" and not info.subresource  # in a collection; all other writes are of one object
+        misplaced = info.verb in ("create", "update", "patch") and bool(info.name) == creates
+        if misplaced or info.verb not in verbs or served is None or info.verb not in served["verbs"]:
             raise StatusError(
                 405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
             )
@@ -158,11 +160,8 @@ class Dispatcher:
     # Writing
 
     def write(self, request: Request) -> Write:
-        """The options of a write. Raises 422 for a dry run of another kind than All."""
+        """The options of a write."""
         dry = request.query.get("dryRun", [])
-        if any(value != "All" for value in dry):
-            why = f'Unsupported value: ["{dry[0]}"]: supported values: "All"'
-            raise StatusError(422, "Invalid", f'CreateOptions.meta.k8s.io "" is invalid: dryRun: {why}')
         agent = request.headers.get("user-agent", "unknown").partition("/")[0][:128]
         return Write(
             user=request.user,
@@ -184,12 +183,14 @@ class Dispatcher:
         return reading.answer(self.rest, endpoint, request, stored, status)
 
     async def _create(self, request: Request, endpoint: Endpoint) -> Response:
+        options.check_write(request)
         obj = bodies.read_object(request, endpoint)
         created = await self.rest.create(endpoint, request.info.namespace, obj, self.write(request))
         return self._answer(request, endpoint, created, 201)
 
     async def _update(self, request: Request, endpoint: Endpoint) -> Response:
         info = request.info
+        options.check_write(request)
         obj = bodies.read_object(request, endpoint)
         space = obj.get("metadata", {}).get("namespace", "")
         if space and endpoint.resource.namespaced and space != info.namespace:
@@ -217,21 +218,21 @@ class Dispatcher:
 
     async def _delete(self, request: Request, endpoint: Endpoint) -> Response:
         info = request.info
-        options = bodies.options_body(request)
+        given = bodies.options_body(request)
         write = self.write(request)
-        write.dry_run = write.dry_run or bool(options.get("dryRun"))
-        obj, gone = await self.rest.delete(endpoint, info.namespace, info.name, options, write)
+        write.dry_run = write.dry_run or bool(given.get("dryRun"))
+        obj, gone = await self.rest.delete(endpoint, info.namespace, info.name, given, write)
         if not gone or endpoint.strategy.returns_deleted:
             return self._answer(request, endpoint, obj)
         return negotiate.respond(request, deleted(endpoint, obj))
 
     async def _delete_all(self, request: Request, endpoint: Endpoint) -> Response:
-        options = bodies.options_body(request)
+        given = bodies.options_body(request)
         found, metadata = reading.page(self.rest, endpoint, request)
         for stored in found:
             write = self.write(request)
             try:
-                await self.rest.delete(endpoint, stored.key.namespace, stored.key.name, options, write)
+                await self.rest.delete(endpoint, stored.key.namespace, stored.key.name, given, write)
             except StatusError as error:
                 if error.code != 404:
                     raise

@@ -71,8 +71,8 @@ def _keys(value: Any) -> int:
     return sum(map(_keys, value)) if isinstance(value, list) else 0
 
 
-def duplicates(body: bytes, value: Any) -> list[str]:
-    """Paths of keys that a JSON text has twice in one object; `value` is what it says."""
+def duplicates(body: bytes) -> list[str]:
+    """Paths of keys that a JSON text has twice in one object."""
     found: list[str] = []
 
     def hook(pairs: list[tuple[str, Any]]) -> _Pairs:
@@ -92,9 +92,9 @@ def duplicates(body: bytes, value: Any) -> list[str]:
                 walk(inside, f"{path}[{index}]")
 
     try:
-        if len(_KEY.findall(body)) > _keys(value):  # else there are as many as there can be: none is lost to another
+        if len(_KEY.findall(body)) > _keys(parse_json(body)):  # else no key is lost to another
             walk(json.loads(body, object_pairs_hook=hook), "")
-    except (ValueError, RecursionError):
+    except (StatusError, ValueError, RecursionError):
         return []
     return found
 

@@ -176,6 +176,8 @@ async def test_applying_creates_and_owns(server: Server) -> None:
 async def test_applying_needs_a_manager_and_known_fields(server: Server) -> None:
     kind = "application/apply-patch+yaml"
     body = {"apiVersion": "v1", "kind": "ConfigMap", "datas": {}}
+    answer = await server.json("PATCH", f"{MAPS}/a", body, code=422, content_type=kind)
+    assert answer["message"].endswith("fieldManager: Required value: is required for apply patch")
     answer = await server.json("PATCH", f"{MAPS}/a?fieldManager=me", body, code=500, content_type=kind)
     assert answer["message"] == (
         "failed to create typed patch object (default/a; /v1, Kind=ConfigMap): .datas: field not declared in schema"
@@ -295,3 +297,44 @@ async def test_a_patch_must_be_of_its_form(server: Server, kind: str, message: s
 async def test_a_generation_is_never_negative(server: Server) -> None:
     answer = await server.json("POST", MAPS, {"metadata": {"name": "a", "generation": -1}}, code=422)
     assert answer["message"].endswith("metadata.generation: Invalid value: -1: must be greater than or equal to 0")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "kind", "message"),
+    [
+        ("POST", "?dryRun=Some", "CreateOptions", 'dryRun: Unsupported value: ["Some"]: supported values: "All"'),
+        (
+            "PUT",
+            "/a?fieldValidation=Loose",
+            "UpdateOptions",
+            'fieldValidation: Unsupported value: "Loose": supported values: "", "Ignore", "Strict", "Warn"',
+        ),
+        ("PATCH", "/a?force=true", "PatchOptions", "force: Forbidden: may not be specified for non-apply patch"),
+        (
+            "DELETE",
+            "/a?propagationPolicy=Sideways",
+            "DeleteOptions",
+            'propagationPolicy: Unsupported value: "Sideways": supported values: "Foreground", "Background", "Orphan",'
+            ' "nil"',
+        ),
+    ],
+)
+async def test_options_that_there_are_not_are_refused(
+    server: Server, method: str, target: str, kind: str, message: str
+) -> None:
+    await server.json("POST", MAPS, {"metadata": {"name": "a"}})
+    answer = await server.json(method, MAPS + target, {}, code=422, content_type=MERGE if method == "PATCH" else "")
+    assert answer["message"] == f'{kind}.meta.k8s.io "" is invalid: {message}'
+    assert answer["details"]["kind"] == kind
+
+
+async def test_duplicate_fields_of_a_patch_are_told(server: Server) -> None:
+    await server.json("POST", MAPS, {"metadata": {"name": "a"}, "data": {"x": "1", "y": "2", "z": "3"}})
+    patch = b'{"data":{"a":"1","a":"2"}}'
+    answer = await server.ask("PATCH", f"{MAPS}/a", patch, content_type=MERGE)
+    assert ("Warning", 'duplicate field "data.a"') in answer.headers
+
+
+@pytest.mark.parametrize(("method", "target"), [("POST", f"{MAPS}/a"), ("PUT", MAPS), ("PATCH", MAPS)])
+async def test_objects_are_created_in_collections_and_changed_by_name(server: Server, method: str, target: str) -> None:
+    assert (await server.ask(method, target, {}, content_type=MERGE)).status == 405
