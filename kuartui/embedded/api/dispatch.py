@@ -236,7 +236,7 @@ class Dispatcher:
             except StatusError as error:
                 if error.code != 404:
                     raise
-        items = [objects.from_storage(endpoint, stored.data) for stored in found]
+        items = [orjson.loads(objects.raw_item(endpoint, stored)) for stored in found]
         head = {"kind": endpoint.resource.list_kind, "apiVersion": endpoint.api_version, "metadata": metadata}
         return negotiate.respond(request, {**head, "items": items})
 

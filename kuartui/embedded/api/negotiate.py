@@ -13,6 +13,7 @@ import orjson
 
 from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Request, Response
 from kuartui.embedded.meta import errors
+from kuartui.embedded.store import encode
 
 ACCEPTED = (JSON, YAML, PROTOBUF)
 
@@ -69,7 +70,8 @@ def respond(request: Request, value: Any, status: int = 200, want: Wanted | None
     if want.media == YAML:
         return Response(status, to_yaml(value), want.content_type)
     option = orjson.OPT_INDENT_2 if want.pretty else 0
-    return Response(status, orjson.dumps(value, option=option), want.content_type)
+    body = encode(value, option) if isinstance(value, dict) else orjson.dumps(value, option=option)
+    return Response(status, body, want.content_type)
 
 
 def to_yaml(value: Any) -> bytes:

@@ -67,7 +67,7 @@ def list_(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
         parts = [tables.partial(item.data, want.version) for item in items]
     else:
         head = {"kind": endpoint.resource.list_kind, "apiVersion": endpoint.api_version, "metadata": metadata}
-        parts = [objects.raw_in(endpoint, item) for item in items]
+        parts = [objects.raw_item(endpoint, item) for item in items]
     return _formatted(orjson.dumps(head)[:-1] + b',"items":[' + b",".join(parts) + b"]}", want)
 
 

@@ -17,6 +17,7 @@ from kuartui.embedded.store.mvcc import (
     StoreError,
     Watch,
     WatchOverflow,
+    encode,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "Stored",
     "Watch",
     "WatchOverflow",
+    "encode",
 ]

@@ -18,6 +18,7 @@ import orjson
 
 Obj = dict[str, Any]
 
+HEAD = ("kind", "apiVersion", "metadata")
 HISTORY = 8_000  # changes kept for watches that resume; an older resourceVersion is answered with 410 Gone
 BACKLOG = 10_000  # changes that a slow watcher may lag behind before it is cut off
 
@@ -60,6 +61,11 @@ class EventType(StrEnum):
     DELETED = "DELETED"
 
 
+def encode(obj: Obj, option: int = 0) -> bytes:
+    """An object as JSON that begins with its kind and apiVersion, as Kubernetes writes it. `option` is orjson's."""
+    return orjson.dumps({**{name: obj[name] for name in HEAD if name in obj}, **obj}, option=option)
+
+
 class Stored:
     """One version of one object, in its storage version."""
 
@@ -77,7 +83,7 @@ class Stored:
     def raw(self) -> bytes:
         """The object as JSON."""
         if self._raw is None:
-            self._raw = orjson.dumps(self.data)
+            self._raw = encode(self.data)
         return self._raw
 
     def mutable(self) -> Obj:
@@ -289,7 +295,7 @@ class Store:
     def _write(self, type_: EventType, key: Key, data: Obj, old: Stored | None) -> Stored:
         rv = self.revision + 1
         data["metadata"]["resourceVersion"] = str(rv)
-        raw = orjson.dumps(data)
+        raw = encode(data)
         if self._journal:
             self._journal.put(key, rv, raw)
         self.revision = rv

@@ -111,3 +111,12 @@ async def test_one_object_of_a_twin_group_is_shown_in_its_own_form(server: Serve
     assert (shown["apiVersion"], shown["note"], shown["regarding"]) == ("events.k8s.io/v1", "hello", {"kind": "Pod"})
     listed = await server.ask("GET", "/apis/events.k8s.io/v1/events")
     assert orjson.loads(listed.body)["items"][0]["note"] == "hello"
+
+
+async def test_objects_begin_with_their_kind_and_items_leave_it_to_the_list(server: Server) -> None:
+    made = await server.ask("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "a"}})
+    read = await server.ask("GET", "/api/v1/namespaces/default/configmaps/a")
+    for answer in (made, read):
+        assert answer.body.startswith(b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{')
+    listed = await server.json("GET", "/api/v1/namespaces/default/configmaps")
+    assert [sorted(item) for item in listed["items"]] == [["metadata"]]
