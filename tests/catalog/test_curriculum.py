@@ -54,3 +54,11 @@ def test_lint_knows_the_domains(tmp_path: Path, domain: str) -> None:
     level = tagged(tmp_path, 0, domain)
     (found,) = lint(Path(level.folder))
     assert found.text.startswith(f"CKA has no domain '{domain}'; ")
+
+
+def test_no_domain_is_far_under_its_weight() -> None:
+    catalog = Catalog.default()
+    levels = [catalog.level(name) for name in catalog.names()]
+    for exam in curriculum.curriculum().exams:
+        short = [share.domain.title for share in curriculum.shares(exam, levels) if share.short]
+        assert exam.aside or short == [], exam.name
