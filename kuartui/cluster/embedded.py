@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -258,6 +259,7 @@ class EmbeddedCluster:
     async def down(self, report: Report = silent) -> None:
         """Remove the cluster; the process ends with the last one."""
         if self._host.running() is None:
+            await asyncio.to_thread(shutil.rmtree, self._host.folder(self.name), ignore_errors=True)
             return
         await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self.name}")
         left = await asyncio.to_thread(self._host.call, "GET", "/clusters")

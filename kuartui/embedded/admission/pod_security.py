@@ -6,6 +6,7 @@ Jobs, …) is only warned about, since its pods are denied later.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from kuartui.embedded.admission.base import Attributes, Plugin
@@ -17,6 +18,7 @@ Obj = dict[str, Any]
 
 PREFIX = "pod-security.kubernetes.io/"
 MODES = ("enforce", "audit", "warn")
+_VERSION = re.compile(r"latest|v1\.(0|[1-9][0-9]*)")
 SHOWN_PODS = 3000  # existing pods that a change of the enforced level looks at
 
 #: where the pod's spec is, by resource
@@ -76,6 +78,10 @@ class PodSecurity(Plugin):
             if level is not None and level not in LEVELS:
                 path = f"metadata.labels[{PREFIX}{mode}]"
                 problems.append(fielderr.invalid(path, level, "must be one of privileged, baseline, restricted"))
+            version = labels.get(f"{PREFIX}{mode}-version")
+            if version is not None and not _VERSION.fullmatch(version):
+                path = f"metadata.labels[{PREFIX}{mode}-version]"
+                problems.append(fielderr.invalid(path, version, 'must be "latest" or "v1.x"'))
         if problems:
             raise errors.invalid("", "Namespace", attributes.name, problems)
         before = ((attributes.old or {}).get("metadata", {}).get("labels")) or {}
