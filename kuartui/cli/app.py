@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import kuartui
-from kuartui.cli import cluster, doctor, env, level, output, pack, play, progress
+from kuartui.cli import cluster, doctor, env, level, output, pack, play, progress, serve
 from kuartui.cli.run import guard
 from kuartui.language import speak
 
@@ -27,6 +27,7 @@ app.add_typer(pack.app, name="pack")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(progress.app, name="progress")
 play.add_to(app)
+serve.add_to(app)
 env.add_to(app)
 doctor.add_to(app)
 

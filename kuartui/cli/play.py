@@ -50,5 +50,7 @@ def _run(cluster: str, level: str | None, seed: int | None) -> None:
 
 
 def has_screen() -> bool:
-    """Whether standard input and output are a terminal that can place a cursor."""
+    """Whether standard input and output are a terminal that can place a cursor, or `kuartui serve` is behind them."""
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return True
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")

@@ -28,6 +28,7 @@ from kuartui.tui.screens.result import ResultScreen
 from kuartui.tui.screens.setup import SetupScreen
 from kuartui.tui.text import clean, plain
 
+TITLES = {"home": later("Home"), "play": later("Play"), "result": later("Result")}
 ABOUT = {
     "home": later("Pick a level. The cluster starts by itself."),
     "play": later(
@@ -130,7 +131,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
 
     def action_help(self) -> None:
         place = self.place()
-        self.push_screen(Help(f"kuartui: {place}", keys.of(place), tr(ABOUT[place])))
+        self.push_screen(Help(tr(TITLES[place]), keys.of(place), tr(ABOUT[place])))
 
     def action_next_theme(self) -> None:
         names = list(themes.NAMES)

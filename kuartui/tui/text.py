@@ -6,7 +6,7 @@ characters reach the terminal. `plain` takes away both dangers.
 
 from __future__ import annotations
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from kuartui.translate import later, tr
@@ -59,6 +59,11 @@ def fit(text: str, width: int) -> str:
     text = clean(text)
     cut = set_cell_size(text, width)
     return cut if cut.startswith(text) or width < 2 else set_cell_size(text, width - 1) + "…"
+
+
+def right(text: str, width: int) -> str:
+    """Filled with blanks on the left to `width` cells."""
+    return " " * max(0, width - cell_len(text)) + text
 
 
 def word(state: str) -> str:

@@ -51,10 +51,10 @@ CONTRAST = Theme(
     foreground="#ffffff",
     background="#000000",
     surface="#000000",
-    panel="#262626",
+    panel="#1c1c1c",
     dark=True,
     text_alpha=1.0,
-    variables={"block-cursor-foreground": "#000000", "block-cursor-background": "#ffff00"},
+    variables={"block-cursor-foreground": "#000000", "block-cursor-background": "#ffff00", "text-muted": "#e0e0e0"},
 )
 MONO = Theme(
     name="kuartui-mono",
@@ -88,5 +88,7 @@ def first(environ: Mapping[str, str]) -> str:
     if environ.get("NO_COLOR"):
         return MONO.name
     term = environ.get("TERM", "")
+    if environ.get("TEXTUAL_COLOR_SYSTEM") == "truecolor":  # a browser
+        return DARK.name
     rich = environ.get("COLORTERM") in ("truecolor", "24bit") or "256color" in term or "direct" in term
     return DARK.name if rich else "ansi-dark"

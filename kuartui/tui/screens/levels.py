@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from kuartui.game.level import Level, LevelCard
@@ -119,7 +120,7 @@ def row(shelf: Shelf, card: LevelCard, width: int) -> Content:
     score = f"{best.score if best else '-':>3}/{card.points:<3}"
     medal = fit(tr(best.medal) if best and best.medal else "", 6)
     tail = f" {stars} {span(card.par_time)} {score} {medal}"
-    room = max(8, width - 2 - len(tail))
+    room = max(8, width - 2 - cell_len(tail))
     if width >= ROOMY:
         name = join(plain(fit(card.name, 27)), plain(fit(card.title, room - 27), "$text-muted"))
     else:

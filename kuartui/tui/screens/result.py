@@ -17,7 +17,7 @@ from kuartui.play.view import Result
 from kuartui.translate import later, tr
 from kuartui.tui import keys
 from kuartui.tui.screens.levels import MEDAL_STYLES
-from kuartui.tui.text import clean, fit, join, lines, mark, plain, span, word
+from kuartui.tui.text import clean, fit, join, lines, mark, plain, right, span, word
 from kuartui.tui.widgets.bar import axis
 from kuartui.tui.widgets.keybar import KeyBar
 
@@ -119,12 +119,14 @@ class ResultScreen(Screen[None]):
         ghost = any(split.best is not None for split in self._splits)
         times = {split.check: split for split in self._splits}
         tail = 28 if ghost else 13
-        head = fit(tr("Checks"), width - tail - 1) + f"{tr('points'):>7}{tr('time'):>7}"
-        rows = [plain(head + (f"{tr('best'):>7}{tr('lead'):>8}" if ghost else ""), "bold")]
+        head = fit(tr("Checks"), width - tail - 1) + right(tr("points"), 7) + right(tr("time"), 7)
+        rows = [plain(head + (right(tr("best"), 7) + right(tr("lead"), 8) if ghost else ""), "bold")]
         for check in self.result.checks:
             split = times.get(check.name)
             at = span(split.at) if split and split.at is not None else tr("never")
-            text = plain(fit(check.title, width - tail - 3) + f" {check.points if check.green else 0:>5}{at:>7}")
+            text = plain(
+                fit(check.title, width - tail - 3) + f" {check.points if check.green else 0:>5}" + right(at, 7)
+            )
             rows.append(join(mark(check.state), " ", text, self._lead(split) if ghost else ""))
             if check.voided_by:
                 rows.append(plain(tr("  no points: {guard}", guard=check.voided_by), "$text-error"))

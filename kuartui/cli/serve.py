@@ -1,0 +1,39 @@
+"""`kuartui serve`: the screens in a browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kuartui.cli import output
+from kuartui.cli.cluster import Kind
+from kuartui.cli.run import command
+from kuartui.translate import tr
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command on the root."""
+
+    @command(app, "serve")
+    def serve(
+        port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+        host: Annotated[str, typer.Option(help="A loopback address; others are refused.")] = "127.0.0.1",
+        cluster: Kind = "embedded",
+    ) -> None:
+        """Play in a browser on this machine."""
+        from kuartui.cluster.select import check_kind
+        from kuartui.errors import UsageError
+        from kuartui.tui.web import game
+
+        check_kind(cluster)
+        server = game(host, port, cluster)
+        output.line(server.url)
+        output.note(tr("open it in a browser; Ctrl-C ends it, and levels in play can be continued"))
+        try:
+            server.run()
+        except OSError as error:
+            raise UsageError(
+                tr("cannot listen on port {port}: {why}", port=server.port, why=error.strerror or str(error)),
+                hint="kuartui serve --port 0",
+            ) from error

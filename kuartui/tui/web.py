@@ -1,0 +1,117 @@
+"""The screens in a browser: textual-serve, on this machine only.
+
+The app holds a shell, so whoever reaches the page can run commands as the player. Three things keep others out: it
+listens on a loopback address and nowhere else; the first visit needs a secret from the printed address, which becomes
+a cookie, so that other people on the machine are strangers; and a page of another site cannot open the socket
+(SameSite cookie, Origin and Host are checked, the latter against DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+import shlex
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from kuartui.errors import MissingError, UsageError
+
+try:
+    from textual_serve.server import Server
+except ImportError as error:
+    raise MissingError("playing in a browser needs textual-serve", hint="pip install 'kuartui[web]'") from error
+
+COOKIE = "kuartui"
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws://{host}; "
+    "frame-ancestors 'none'; form-action 'none'"
+)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Game(Server):
+    """One app process for each browser tab. `secret` opens the door; `url` has it."""
+
+    def __init__(self, command: str, host: str, port: int) -> None:
+        super().__init__(command, host=bracketed(host), port=port, title="kuartui")
+        self._listen = host
+        self.secret = secrets.token_urlsafe(24)
+
+    @property
+    def url(self) -> str:
+        return f"{self.public_url}/?key={self.secret}"
+
+    def initialize_logging(self) -> None:
+        """No banner, no log of what players do."""
+
+    async def on_startup(self, app: web.Application) -> None:
+        """What to open is printed by the command."""
+
+    async def application(self) -> web.Application:
+        """The web application, its door guarded."""
+        app = await self._make_app()
+        app.middlewares.append(self._door)
+        return app
+
+    @web.middleware
+    async def _door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        ours = f"{self.host}:{self.port}"
+        if request.host != ours:
+            raise web.HTTPForbidden(text=f"this is kuartui on {ours}, not on {request.host}")
+        if request.headers.get("Origin", self.public_url) != self.public_url:
+            raise web.HTTPForbidden(text="another site asked")
+        given = request.query.get("key", "")
+        if request.path == "/" and given and self._fits(given):
+            answer = web.HTTPFound("/")
+            answer.set_cookie(COOKIE, self.secret, httponly=True, samesite="Strict")
+            raise answer
+        if not self._fits(request.cookies.get(COOKIE, "")):
+            raise web.HTTPForbidden(text="open the address that `kuartui serve` printed, with its key")
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["Content-Security-Policy"] = POLICY.format(host=ours)
+            response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    def _fits(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self.secret.encode())
+
+    def run(self) -> None:
+        """Serve until Ctrl-C."""
+        web.run_app(self.application(), host=self._listen, port=self.port, print=lambda *_: None)
+
+
+def game(host: str, port: int, cluster: str) -> Game:
+    """A server on a loopback address; port 0 takes a free one. UsageError for any other address."""
+    address = loopback(host)
+    command = shlex.join([sys.executable, "-m", "kuartui", "--cluster", cluster])
+    return Game(command, address, port or free_port(address))
+
+
+def loopback(host: str) -> str:
+    """The address, if it is one of this machine only."""
+    name = "127.0.0.1" if host == "localhost" else host.strip("[]")
+    try:
+        if ipaddress.ip_address(name).is_loopback:
+            return name
+    except ValueError:
+        pass
+    raise UsageError(
+        f"kuartui serves on this machine only, not on {host}: who reaches the page gets a shell as you",
+        hint="leave --host out; from elsewhere: ssh -L 8000:127.0.0.1:8000 THIS-MACHINE",
+    )
+
+
+def bracketed(address: str) -> str:
+    """As it stands in a URL."""
+    return f"[{address}]" if ":" in address else address
+
+
+def free_port(address: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])

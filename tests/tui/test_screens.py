@@ -1,0 +1,185 @@
+"""Every screen at every size, as a golden; no key is missing from help; no screen traps the focus; all is translated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from kuartui.game.ghost import Split
+from kuartui.game.review import Try
+from kuartui.play.present import Seen
+from kuartui.play.view import TimelineEntry
+from kuartui.progress.store import Best
+from kuartui.tui.app import KuartuiApp
+from kuartui.tui.screens.home import HomeScreen
+from kuartui.tui.screens.levels import Shelf
+from tests.tui.golden import SIZES, Golden, screen_text
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LEVELS = (
+    "first-steps",
+    "image-typo-pull",
+    "init-waits-forever",
+    "broken-selector",
+    "label-leak",
+    "target-port-mismatch",
+)
+
+
+@pytest.fixture
+def shelf(game: Any, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Six levels and a short history, whatever else there is by now."""
+    cards = [card for card in game.catalog.cards(game.language) if card.name in LEVELS]
+    best = {
+        "first-steps": Best("first-steps", 50, 80, "gold", 1, True),
+        "image-typo-pull": Best("image-typo-pull", 41, 300, "silver", 2, True),
+        "broken-selector": Best("broken-selector", 12, 500, "", 1, False),
+    }
+    tries = [
+        Try("first-steps", NOW - timedelta(days=9), True),
+        Try("image-typo-pull", NOW - timedelta(days=5), True),
+        Try("broken-selector", NOW - timedelta(days=1), False),
+    ]
+    tracks = {track.name: track.title_in(game.language) for track in game.catalog.tracks()}
+    made = Shelf(cards=cards, tracks=tracks, best=best, tries=tries, now=NOW)
+    monkeypatch.setattr(game, "shelf", lambda: made)
+    return made
+
+
+async def home(app: KuartuiApp, pilot: Any) -> None:
+    await until(pilot, lambda: "v1.36.2" in screen_text(app))
+
+
+async def filtered(app: KuartuiApp, pilot: Any) -> None:
+    await home(app, pilot)
+    await pilot.press("slash", *"cka due")
+
+
+async def details(app: KuartuiApp, pilot: Any) -> None:
+    await home(app, pilot)
+    await pilot.press("space")
+
+
+async def result(app: KuartuiApp, pilot: Any) -> None:
+    """A level half solved, one hint, one guard broken, faster in one check and slower in another."""
+    await home(app, pilot)
+    from tests.tui.conftest import ScriptedSession
+
+    session = ScriptedSession(app.game.level("broken-selector", 0))
+    names = [check.name for check in session.level.checks]
+    for name in names[:2]:
+        session.seen[name] = Seen("passing", "3 of 3 seen")
+    session.elapsed = 290.0
+    session.state = replace(
+        session.state,
+        passed=frozenset(names[:2]),
+        hints=frozenset({0}),
+        broken=frozenset({"same-service"}),
+        why={"same-service": "spec.ports"},
+    )
+    titles = [check.title for check in session.level.checks]
+    timeline = (
+        TimelineEntry(0, "started", session.level.title),
+        TimelineEntry(70, "passed", titles[0]),
+        TimelineEntry(120, "passed", titles[1]),
+    )
+    app.game.splits = lambda _: [Split(names[0], 70, 95), Split(names[1], 120, 95), Split(names[2], None, 140)]  # type: ignore[method-assign]
+    app.show_result(replace(session.result(), timeline=timeline, best=44, best_before=44))
+
+
+async def helped(app: KuartuiApp, pilot: Any) -> None:
+    await home(app, pilot)
+    await pilot.press("f1")
+
+
+async def asked(app: KuartuiApp, pilot: Any) -> None:
+    await home(app, pilot)
+    await pilot.press("f10")
+
+
+async def troubled(app: KuartuiApp, pilot: Any) -> None:
+    await home(app, pilot)
+    app.trouble("the cluster does not answer [/x]", "kuartui cluster status tells more")
+
+
+Way = Callable[[KuartuiApp, Any], Awaitable[None]]
+SCREENS: dict[str, Way] = {
+    "home": home,
+    "filter": filtered,
+    "details": details,
+    "result": result,
+    "help": helped,
+    "confirm": asked,
+    "trouble": troubled,
+}
+
+
+async def until(pilot: Any, true: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if true():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it did not come")
+
+
+async def settled(app: KuartuiApp, pilot: Any) -> None:
+    """Until two looks in a row show the same."""
+    before = ""
+    for _ in range(100):
+        await pilot.pause(0.02)
+        now = screen_text(app)
+        if now == before:
+            return
+        before = now
+
+
+@pytest.mark.parametrize("name", SCREENS)
+async def test_screens_look_as_they_did(game: Any, shelf: Shelf, golden: Golden, name: str) -> None:
+    """Each at every size, reached by resizing, with a terminal too small for anything in between."""
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await SCREENS[name](app, pilot)
+        for size in SIZES:
+            await pilot.resize_terminal(30, 8)
+            await pilot.resize_terminal(*size)
+            await settled(app, pilot)
+            golden(app, name)
+
+
+@pytest.mark.parametrize("name", [name for name in SCREENS if name not in ("details", "trouble")])
+async def test_nothing_of_ours_stays_english_in_chinese(
+    game: Any, golden: Golden, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, name: str
+) -> None:
+    monkeypatch.setenv("KUARTUI_LANG", "zh-CN")
+    game.language = "zh-CN"
+    request.getfixturevalue("shelf")
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await SCREENS[name](app, pilot)
+        await settled(app, pilot)
+        golden(app, f"{name}-zh")
+
+
+async def test_no_screen_traps_the_focus(game: Any, shelf: Shelf) -> None:
+    """Tab goes round, and Esc leads home from everywhere."""
+    for way in SCREENS.values():
+        app = KuartuiApp(game)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await way(app, pilot)
+            await settled(app, pilot)
+            focused = [widget for widget in app.screen.focus_chain if widget.can_focus]
+            seen = set()
+            for _ in range(len(focused) + 1):
+                seen.add(app.focused)
+                await pilot.press("tab")
+            assert seen >= set(focused)
+            for _ in range(4):
+                await pilot.press("escape")
+            await until(pilot, lambda app=app: isinstance(app.screen, HomeScreen))  # type: ignore[misc]
+            assert app.is_running
+            assert app.focused is not None
+            assert app.focused.id == "levels"
