@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from kuartui.cluster.embedded import stop_all
 from kuartui.errors import UsageError
 from kuartui.tui.web import Game, game, loopback
 
@@ -28,6 +29,7 @@ async def server() -> AsyncIterator[Game]:
     await web.TCPSite(runner, "127.0.0.1", made.port).start()
     yield made
     await runner.cleanup()
+    stop_all()  # the cluster that the app in the browser started
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.com", "10.0.0.1"])
