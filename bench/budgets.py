@@ -132,6 +132,42 @@ def lists() -> None:
     kuartui("cluster", "down", "--name", "lists")
 
 
+def processor(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle() -> None:
+    """Fifty pods that run: servers, some with probes, and shells that sleep in a loop."""
+    kuartui("cluster", "up", "--name", "idle")
+    probe = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 10}
+    containers = {
+        "web": {"image": "nginx:1.27", "readinessProbe": probe, "livenessProbe": probe},
+        "plain": {"image": "nginx:1.27"},
+        "cache": {"image": "redis:7"},
+        "shell": {"image": "busybox:1.36", "command": ["sh", "-c", "while true; do sleep 5; done"]},
+        "sleeper": {"image": "busybox:1.36", "command": ["sleep", "infinity"]},
+    }
+    with client(kubeconfig("idle")) as api:
+        pid = int(json.loads(kuartui("cluster", "status", "--name", "idle", "-o", "json"))["facts"]["pid"])
+        for name, container in containers.items():
+            labels = {"app": name}
+            template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", **container}]}}
+            spec = {"replicas": 10, "selector": {"matchLabels": labels}, "template": template}
+            body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+            api.post("/apis/apps/v1/namespaces/default/deployments", json=body).raise_for_status()
+        kubectl = [*KUARTUI, "kubectl", "--name", "idle", "--", "rollout", "status"]
+        for name in containers:
+            subprocess.run([*kubectl, f"deployment/{name}"], check=True, stdout=-3)
+    time.sleep(10)  # what a start leaves to do is not idling
+    begin, used = time.perf_counter(), processor(pid)
+    time.sleep(30)
+    share = 100 * (processor(pid) - used) / (time.perf_counter() - begin)
+    line("CPU of a core, idle with 50 running pods", share, 2, "%")
+    kuartui("cluster", "down", "--name", "idle")
+
+
 def levels() -> None:
     for name in ("broken-selector", "redis-crash-recovery"):
         line(f"level start {name}", elapsed(lambda n=name: kuartui("level", "start", n, "--seed", "1")), 2.0, "s")
@@ -152,7 +188,15 @@ def screen() -> None:
     line("kuartui --help", best(lambda: kuartui("--help")), 0.25, "s")
 
 
-BENCHES = {"start": start, "rollout": rollout, "lists": lists, "levels": levels, "proof": proof, "screen": screen}
+BENCHES = {
+    "start": start,
+    "rollout": rollout,
+    "lists": lists,
+    "idle": idle,
+    "levels": levels,
+    "proof": proof,
+    "screen": screen,
+}
 
 
 def main() -> None:

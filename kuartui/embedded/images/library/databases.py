@@ -10,6 +10,7 @@ from kuartui.embedded.images.library.bases import directory, userland
 from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import Image, ImageConfig, Program
 from kuartui.embedded.images.programs import mongo, mysql, postgres
+from kuartui.embedded.images.programs.mongo_shell import mongosh
 from kuartui.embedded.images.reference import Reference
 
 LATEST: Mapping[str, Mapping[str, str]] = {
@@ -42,6 +43,8 @@ LATEST: Mapping[str, Mapping[str, str]] = {
         "6": "6.0.26",
         "5": "5.0.31",
         "4": "4.4.29",
+        "3": "3.6.23",
+        "3.4": "3.4.24",
     },
 }
 DATA = {
@@ -66,7 +69,9 @@ def _programs(name: str, version: str) -> dict[str, Program]:
         }
     if name == "mongo":
         server = mongo.mongo(version)
-        shell = {"/usr/bin/mongosh": mongo.mongosh, "/usr/bin/mongo": mongo.mongosh}
+        major = int(version.partition(".")[0])
+        shells = [name for name, there in (("mongosh", major >= 5), ("mongo", major <= 5)) if there]
+        shell = {f"/usr/bin/{name}": mongosh for name in shells}
         return {place + "docker-entrypoint.sh": server, "/usr/bin/mongod": server, **shell}
     server = mysql.mysql(version, maria=name == "mariadb")
     return {

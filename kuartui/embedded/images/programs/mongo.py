@@ -1,4 +1,4 @@
-"""MongoDB: mongod and mongosh."""
+"""MongoDB: mongod. Its replica sets are in `mongo_replicas`, its shell in `mongo_shell`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Awaitable, Callable
 
 from kuartui.embedded.images.programs.databases import chown_tree
-from kuartui.embedded.network import Stream
+from kuartui.embedded.images.programs.mongo_replicas import Member
 from kuartui.embedded.node.runtime.files import User
 from kuartui.embedded.node.runtime.process import Process
 
@@ -77,13 +77,10 @@ def mongo(version: str) -> Callable[[Process], Awaitable[int]]:
             return 100
         process.memory = MEMORY
 
-        async def serve(stream: Stream) -> None:
-            while await stream.read_until(b"\n"):
-                await stream.write(b"OK\n")
-            stream.close()
-
-        process.listen(port, serve)
-        if replica:
+        member = Member(process, version, data, replica, user)
+        process.listen(port, member.serve)
+        process.background(member.beat())
+        if replica and member.config is None:
             await _mongo_log(
                 process, "REPL", 21405, "Locally stored replica set configuration not found; run rs.initiate"
             )
@@ -103,20 +100,3 @@ async def _mongo_log(
     await process.out(
         f'{{"t":{{"$date":"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}+00:00"}},"s":"{level}", "c":"{component}", "id":{number},"ctx":"main","msg":"{message}}}\n'
     )
-
-
-async def mongosh(process: Process) -> int:
-    """mongosh --eval: connects; `ping` answers."""
-    words = process.argv[1:]
-    host = next((w for w in words if not w.startswith("-") and ("." in w or ":" in w) and "(" not in w), "127.0.0.1")
-    name, _, port = host.removeprefix("mongodb://").partition("/")[0].partition(":")
-    try:
-        stream = await process.connect(name or "127.0.0.1", int(port or 27017), seconds=10)
-    except OSError as error:
-        await process.err(
-            f"MongoNetworkError: connect {'ECONNREFUSED' if isinstance(error, ConnectionRefusedError) else 'ETIMEDOUT'} {name}:{port or 27017}\n"
-        )
-        return 1
-    stream.close()
-    await process.out("{ ok: 1 }\n" if "ping" in " ".join(words) else "")
-    return 0
