@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -121,10 +122,70 @@ def look_at_cluster() -> Iterator[Finding]:
     yield Finding("embedded cluster", fine, found, "" if fine else "kuartui cluster reset")
 
 
+def look_at_engines() -> Iterator[Finding]:
+    """Docker and Podman: nobody needs them to play, kind and minikube do."""
+    from kuartui.cluster import tool
+    from kuartui.errors import KuartuiError
+
+    for program, ask in (("docker", "{{.ServerVersion}}"), ("podman", "{{.Version.Version}}")):
+        if shutil.which(program) is None:
+            yield Finding(program, None, "not installed; --cluster embedded needs none")
+            continue
+        command = [program, "info", "--format", ask]
+        try:
+            version = wait(partial(tool.run, command, what=f"asking {program}", timeout=15))
+        except KuartuiError as error:
+            yield Finding(program, None, error.message, error.hint)
+            continue
+        yield Finding(program, True, version.strip() or "works")
+
+
+def look_at_tools() -> Iterator[Finding]:
+    from kuartui.cluster import kind, minikube, tool
+    from kuartui.errors import KuartuiError
+
+    for program, arguments, install in (
+        ("kind", ["version"], kind.INSTALL),
+        ("minikube", ["version", "--short"], minikube.INSTALL),
+    ):
+        if shutil.which(program) is None:
+            yield Finding(program, None, f"not installed; only --cluster {program} needs it", install)
+            continue
+        command = [program, *arguments]
+        try:
+            version = wait(partial(tool.run, command, what=f"asking {program}", timeout=15))
+        except KuartuiError as error:
+            yield Finding(program, False, error.message, error.hint or install)
+            continue
+        yield Finding(program, True, version.strip().splitlines()[0] if version.strip() else "works")
+
+
+def look_at_leftovers() -> Iterator[Finding]:
+    """Attempts that ended without being cleaned up, on clusters that are not thrown away with them."""
+    from kuartui.errors import KuartuiError
+    from kuartui.progress.store import Store
+
+    try:
+        store = Store()
+        try:
+            places = {record.cluster for record in store.leftovers() if record.cluster != "embedded"}
+        finally:
+            store.close()
+    except KuartuiError as error:
+        yield Finding("progress", False, error.message, error.hint)
+        return
+    for place in sorted(places):
+        fix = f"kuartui cluster reset --cluster {place}"
+        yield Finding("leftovers", None, f"an attempt on {place} was not cleaned up", fix)
+
+
 LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     look_at_python,
     look_at_kubectl,
     look_at_directories,
     look_at_terminal,
     look_at_cluster,
+    look_at_engines,
+    look_at_tools,
+    look_at_leftovers,
 )

@@ -128,8 +128,9 @@ def rules_of(right: Right) -> list[Obj]:
     """RBAC rules: one per API group that the right names."""
     groups: dict[str, list[str]] = {}
     for resource in right.resources:
-        plain, _, group = resource.partition(".")
-        groups.setdefault(group, []).append(plain)
+        whole, slash, sub = resource.partition("/")
+        plain, _, group = whole.partition(".")
+        groups.setdefault(group, []).append(plain + slash + sub)
     names = {"resourceNames": list(right.names)} if right.names else {}
     return [
         {"apiGroups": [group], "resources": resources, "verbs": list(right.verbs), **names}

@@ -44,12 +44,12 @@ CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
         re.compile(r"toomanyrequests|rate limit", re.I),
         "the registry limits how often one may pull",
-        "docker login raises the limit; try again later, or load a bundle: kuartui bundle load",
+        "docker login raises the limit; or try again later",
     ),
     (
         re.compile(r"no such host|temporary failure in name resolution|i/o timeout|network is unreachable", re.I),
         "the registry cannot be reached",
-        "check the network, or load a bundle: kuartui bundle load",
+        "check the network and the proxy",
     ),
     (
         re.compile(r"too many open files|inotify", re.I),

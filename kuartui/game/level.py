@@ -207,7 +207,7 @@ class Right(Spec, frozen=True, kw_only=True):
     lets him change is put back afterwards."""
 
     verbs: Annotated[tuple[Name, ...], Meta(min_length=1)]
-    resources: Annotated[tuple[Name, ...], Meta(min_length=1)]  # nodes, storageclasses.storage.k8s.io
+    resources: Annotated[tuple[Name, ...], Meta(min_length=1)]  # nodes, pods/eviction, deployments.apps/scale
     names: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()  # the whole cluster when empty
 

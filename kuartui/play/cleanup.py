@@ -73,6 +73,8 @@ async def take_stock(api: Api, rights: Iterable[Right], *, alone: bool) -> Befor
             if resource.group_resource in right.resources:
                 for obj in await _items(api, resource):
                     metadata = obj["metadata"]
+                    if metadata.get("ownerReferences"):
+                        continue  # its owner makes it anew
                     if covers(right, resource.group_resource, metadata.get("namespace", ""), metadata["name"]):
                         objects[_key(resource, obj)] = obj
     return {"inventory": await inventory(api), "objects": objects}

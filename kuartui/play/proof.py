@@ -45,6 +45,7 @@ What = Literal["level", "solution", "cheat", "undo", "mutation", "par"]
 COMMAND_SECONDS = 120.0  # real time that one line may take
 CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets on top of what the slowest solution took, and a quarter more
 PAUSE = re.compile(r"sleep (\d+(?:\.\d+)?)s?")
+FORBIDDEN = re.compile(r"\(Forbidden\)|is forbidden: ")
 LEISURE = 3.0  # probes look so much less often than in play: what counts is looked at once more in the end
 CHEAT_QUIET = 3.0  # and nothing may change for so long before it counts as over
 
@@ -221,6 +222,7 @@ class Run:
         self.found: list[Line] = []
         self.happened = 0  # steps of the level's own timeline
         self._sticky = sticky_names(level)
+        self._refused = False
 
     async def lines(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> list[Line]:
         """Play it there; what there is to report. `close` takes the place where it was played."""
@@ -315,6 +317,7 @@ class Run:
             await self._happen(arena, pace, begun)
 
         if isinstance(self.attempt, Cheat):
+            self._refused = shell.refused and not arena.sandbox.disposable
             return await self._expect_caught(self.attempt, engine, pace, happen, said, code)
         limit = self.attempt.settle or self.level.par_time
         await self._until_green(engine, pace, begun, limit, happen)
@@ -378,6 +381,8 @@ class Run:
         if is_clear(self.level, self.state):
             raise ProofError("it counts as a solution: all green, every guard whole")
         missing = self._missed(cheat)
+        if missing and self._refused:
+            return "refused: on this cluster the player's account may not do it"
         if missing:
             note = f" (its last command ended with exit code {code}: {said})" if code else ""
             raise ProofError(f"not caught by {', '.join(missing)}; it is: {self._words(engine)}{note}")
@@ -420,6 +425,7 @@ class _Shell:
 
     def __init__(self, home: Path, kubeconfig: Path, kubectl: Path) -> None:
         self.home = home
+        self.refused = False  # whether the cluster said that the player may not
         self._session = 0  # of the line that runs
         tools = home / ".bin"
         tools.mkdir()
@@ -460,5 +466,7 @@ class _Shell:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             return 124, f"did not end within {COMMAND_SECONDS:g} s"
-        lines = output.decode(errors="replace").strip().splitlines()
+        text = output.decode(errors="replace")
+        self.refused = self.refused or bool(process.returncode and FORBIDDEN.search(text))
+        lines = text.strip().splitlines()
         return process.returncode or 0, lines[-1][:300] if lines else ""
