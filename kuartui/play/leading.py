@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from kuartui.checks.engine import Engine, Finding
@@ -17,9 +18,12 @@ from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear
 from kuartui.game.events import DrillPassed, DrillStarted, Finished, TimelineFired, Violated
 from kuartui.game.level import Drill, Level, Stage
+from kuartui.game.spec import ResourceQuery
 from kuartui.play.arena import Arena
+from kuartui.play.chronicle import Chronicle
 from kuartui.play.cleanup import Before
 from kuartui.play.drill import perform
+from kuartui.play.observe import WHOLE, scope
 from kuartui.play.pace import Pace
 from kuartui.play.present import Seen
 from kuartui.play.recorder import news
@@ -52,6 +56,7 @@ class Leader:
         self._now, self._state, self._wrote, self._trouble = now, state, wrote, trouble
         self._ending: asyncio.Task[None] | None = None
         self._firing: asyncio.Task[None] | None = None
+        self._chronicle = Chronicle(now)
 
     @classmethod
     def for_setup(cls, level: Level, attempt_id: str, sandbox: Sandbox, store: Store) -> Leader:
@@ -97,6 +102,18 @@ class Leader:
         self.arena.world.baseline = stored
         self.arena.world.violated = set(self._state().violated)
         await self.arena.follow(on_change=self._changed, on_trouble=self._trouble, on_violation=self._violated)
+        await self._listen()
+
+    async def _listen(self) -> None:
+        """Hear of what changes in the level's objects, for the timeline."""
+        found = scope(self.level)
+        for kind, version in found.kinds:
+            for namespace in sorted(found.namespaces):
+                query = ResourceQuery(kind=kind, api_version=version, namespace=namespace)
+                with suppress(KuartuiError):  # a kind that this cluster does not have (yet)
+                    await self.arena.world.objects.follow([query], self._chronicle.heard)
+                if kind in WHOLE:
+                    break
 
     async def stop(self) -> None:
         """Stop leading; the level stays as it is."""
@@ -120,6 +137,10 @@ class Leader:
 
     def tick(self) -> None:
         """To be called several times a second: does what is due by the attempt's clock."""
+        entries = self._chronicle.take()
+        if entries:
+            self.store.note_changes(self.attempt_id, entries)
+            self._wrote()
         due = [
             index
             for index, event in enumerate(self.level.setup.events)

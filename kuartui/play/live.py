@@ -49,6 +49,9 @@ class AttemptSession:
         self._holder = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._events: list[AttemptEvent] = []
         self._sequence = 0
+        self._changes: list[view.TimelineEntry] = []
+        self._last_change = 0
+        self._timeline: tuple[view.TimelineEntry, ...] = ()
         self._state = AttemptState()
         self._sticky = sticky_names(level)
         self._anchor = store.anchor(record.id)
@@ -101,7 +104,7 @@ class AttemptSession:
             hints_left=len(level.hints) - len(state.hints),
             score=score(level, state, elapsed),
             potential=potential(level, state, elapsed),
-            timeline=present.timeline(level, self._events),
+            timeline=self._timeline,
             outcome=state.outcome,
             trouble=self._trouble,
             progress=self._progress,
@@ -242,6 +245,13 @@ class AttemptSession:
                 self._emit(view.HintTaken(present.hint(self.level, event.index)))
             if isinstance(event, ResetDone):
                 self._seen = {}
+        changes = self.store.changes(self.record.id, self._last_change)
+        for self._last_change, at, kind, text in changes:
+            self._changes.append(view.TimelineEntry(at, kind, text))
+            self._emit(view.TimelineGrew(self._changes[-1]))
+        if fresh or changes:
+            entries = [*present.timeline(self.level, self._events), *self._changes]
+            self._timeline = tuple(sorted(entries, key=lambda entry: entry.at))
         self._anchor = self.store.anchor(self.record.id)
         self._seen = seen(self.store.findings(self.record.id))
         self._tell_changes(before, broken)
@@ -279,7 +289,7 @@ class AttemptSession:
             score=final,
             checks=present.checks(self.level, self._state, self._seen, elapsed),
             guards=present.guards(self.level, self._state),
-            timeline=present.timeline(self.level, self._events),
+            timeline=self._timeline,
             debrief=self.level.debrief,
             solutions=self.level.solutions,
             best=max(final.total, before or 0),

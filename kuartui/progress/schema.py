@@ -60,6 +60,16 @@ MIGRATIONS = (
         PRIMARY KEY (attempt, kind, api_version, namespace, name)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE changes (             -- what changed in the cluster meanwhile, in words
+        attempt TEXT NOT NULL REFERENCES attempts (id),
+        seq INTEGER NOT NULL,
+        at REAL NOT NULL,              -- seconds on the attempt's clock
+        kind TEXT NOT NULL,            -- write, reaction, warning
+        text TEXT NOT NULL,
+        PRIMARY KEY (attempt, seq)
+    ) WITHOUT ROWID;
+    """,
 )
 VERSION = len(MIGRATIONS)
 

@@ -26,6 +26,7 @@ from kuartui.progress.schema import VERSION, migrate
 FILE = "progress.sqlite3"
 BUSY_SECONDS = 5.0
 LEASE_SECONDS = 4.0
+MOST_CHANGES = 2000  # kept per attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,11 @@ class Store:
         rows = self._all("SELECT name, data FROM findings WHERE attempt = ?", (attempt_id,))
         return {name: orjson.loads(data) for name, data in rows}
 
+    def changes(self, attempt_id: str, after: int = 0) -> list[tuple[int, float, str, str]]:
+        """(number, seconds, kind, text) of what changed in the cluster, those after number `after`."""
+        query = "SELECT seq, at, kind, text FROM changes WHERE attempt = ? AND seq > ? ORDER BY seq"
+        return [(seq, at, kind, text) for seq, at, kind, text in self._all(query, (attempt_id, after))]
+
     def made(self, attempt_id: str) -> list[Made]:
         query = "SELECT kind, api_version, namespace, name FROM made WHERE attempt = ?"
         return [Made(*row) for row in self._all(query, (attempt_id,))]
@@ -216,6 +222,14 @@ class Store:
             rows = [(attempt_id, last + index, stamp, encode(event)) for index, event in enumerate(events, 1)]
             db.executemany("INSERT INTO events (attempt, seq, wall, data) VALUES (?, ?, ?, ?)", rows)
         return last + len(events)
+
+    def note_changes(self, attempt_id: str, entries: Sequence[tuple[float, str, str]]) -> None:
+        """Add to what changed in the cluster, as long as there is room: the first ones tell most."""
+        with self._write() as db:
+            count = int(db.execute("SELECT count(*) FROM changes WHERE attempt = ?", (attempt_id,)).fetchone()[0])
+            kept = entries[: max(0, MOST_CHANGES - count)]
+            rows = [(attempt_id, count + index, *entry) for index, entry in enumerate(kept, 1)]
+            db.executemany("INSERT INTO changes (attempt, seq, at, kind, text) VALUES (?, ?, ?, ?, ?)", rows)
 
     def set_place(self, attempt_id: str, sandbox: str, kubeconfig: str) -> None:
         self._execute("UPDATE attempts SET sandbox = ?, kubeconfig = ? WHERE id = ?", (sandbox, kubeconfig, attempt_id))
