@@ -36,6 +36,17 @@ async def test_a_projection_is_read_only(world: World) -> None:
     assert await world.exec(container, "touch", "/k/new") == (1, "", "touch: /k/new: Read-only file system\n")
 
 
+async def test_an_fs_group_may_read_what_is_mounted_for_root_alone(world: World) -> None:
+    ours, roots = (Volume.projection({"k": Projected(b"v", 0o400)}, world.clock.now(), gid=gid) for gid in (2000, 0))
+    container = await world.start(
+        "busybox:1.36", "sleep", "infinity", mounts=(Mount("/a", ours), Mount("/b", roots)),
+        user=Credentials(1000, None, (2000,)),
+    )  # fmt: skip
+    assert (await world.exec(container, "stat", "-L", "-c", "%a", "/a/k"))[1] == "440\n"
+    assert await world.exec(container, "cat", "/a/k") == (0, "v", "")
+    assert (await world.exec(container, "cat", "/b/k"))[0] == 1
+
+
 async def test_a_sub_path_file_is_a_copy_that_stays(world: World) -> None:
     volume = Volume.projection({"key": Projected(b"old")}, world.clock.now())
     mounts = (Mount("/etc/app/key", volume, "key"),)
