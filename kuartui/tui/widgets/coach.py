@@ -6,16 +6,16 @@ from textual.widgets import Static
 
 from kuartui.game.coach import advance
 from kuartui.play.view import AttemptView
-from kuartui.prose import joined
+from kuartui.prose import wrapped
 from kuartui.translate import tr
-from kuartui.tui.text import join, plain
+from kuartui.tui.text import plain
 
 
 class Coach(Static):
     """`show(view)` as often as a snapshot is taken."""
 
     DEFAULT_CSS = """
-    Coach { dock: bottom; height: auto; max-height: 6; padding: 0 1; background: $panel; border-left: solid $accent; }
+    Coach { height: auto; max-height: 6; padding: 0 1; background: $panel; border-left: solid $accent; }
     """
 
     def __init__(self) -> None:
@@ -30,4 +30,5 @@ class Coach(Static):
         self.display = self._index < len(steps)
         if self.display:
             head = tr("Coach {number}/{all}  ", number=self._index + 1, all=len(steps))
-            self.update(join(plain(head, "bold $text-accent"), plain(joined(steps[self._index].text))))
+            text = "\n".join(wrapped(f"{head}{steps[self._index].text}", max(20, self.app.size.width - 4)))
+            self.update(plain(text).stylize("bold $text-accent", 0, len(head.rstrip())))
