@@ -29,7 +29,11 @@ from typing import Any
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (120, 36)
-COMMANDS = ("kubectl get deployments,pods", "kubectl scale deployment bell --replicas=2")
+COMMANDS = (
+    "kubectl get deployments,pods",
+    "kubectl scale deployment bell --replicas=2",
+    "kubectl label deployment bell tour=done",
+)
 NAMES = {" ": "space", ",": "comma", "-": "minus", "=": "equals_sign", ".": "full_stop"}
 
 
@@ -44,7 +48,7 @@ async def pictures() -> None:
         app.play_level("first-steps", 0)
         await shown(app, pilot, "Coach 1")
         await pilot.pause(5)  # the shell starts
-        for line in COMMANDS:
+        for line in COMMANDS[:2]:
             await pilot.press(*(NAMES.get(letter, letter) for letter in line), "enter")
             await pilot.pause(4)
         await shown(app, pilot, "1/2")
@@ -68,11 +72,11 @@ async def shown(app: Any, pilot: Any, *texts: str, seconds: float = 60) -> None:
 
 def recording() -> None:
     """(text to wait for, keys) into the real thing; everything it writes goes into the cast."""
-    steps = [("nodes", "\r"), ("tour#", f"{COMMANDS[0]}\r"), ("Running", f"{COMMANDS[1]}\r")]
-    steps += [("scaled", "kubectl label deployment bell tour=$(echo done)\r"), ("labeled", ""), ("Read on", "")]
+    steps = [("Coach 1", f"{COMMANDS[0]}\r"), ("Running", f"{COMMANDS[1]}\r"), ("scaled", f"{COMMANDS[2]}\r")]
+    steps += [("Timeline", "")]
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "kuartui", "--lang", "en"])
+        os.execv(sys.executable, [sys.executable, "-m", "kuartui", "play", "first-steps", "--seed", "0"])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
     os.kill(child, signal.SIGWINCH)
     begun = time.monotonic()
@@ -93,7 +97,7 @@ def recording() -> None:
             if not watch(40, text):
                 print(f"the recording waited in vain for {text!r}", file=sys.stderr)
                 break
-            watch(1.5)
+            watch(5 if text == "Coach 1" else 1.5)
             for key in keys:
                 os.write(terminal, key.encode())
                 watch(0.05)
