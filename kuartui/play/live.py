@@ -6,6 +6,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 from kuartui.cluster.base import Cluster, Progress, Report, Sandbox, silent
@@ -33,6 +34,7 @@ from kuartui.play.view import AttemptView, HintView, Phase, PlayEvent, Result
 from kuartui.progress.store import AttemptRecord, Store
 
 POLL = 0.1  # seconds between two looks into the store for what other processes wrote
+REVIVE_EVERY = 3.0  # seconds of trouble between two tries to bring the cluster up again
 LEASE_EVERY = 1.0  # seconds between two renewals of the lead
 
 
@@ -62,6 +64,7 @@ class AttemptSession:
         self._listeners: set[asyncio.Queue[PlayEvent | None]] = set()
         self._leader: Leader | None = None
         self._leased_at = -LEASE_EVERY
+        self._troubled_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._result: Result | None = None
         self._closed = False
@@ -330,8 +333,19 @@ class AttemptSession:
         elif self._leader is not None and self.leading:
             self._leader.tick()
         if self._phase != "setup":
+            await self._revive()
             await self._try_to_lead()
         return now
+
+    async def _revive(self) -> None:
+        """A cluster whose process died is brought up again; the watches find it by themselves."""
+        now = self.clock.monotonic()
+        if not self._trouble or not self.leading:
+            self._troubled_at = now
+        elif now - self._troubled_at >= REVIVE_EVERY:
+            self._troubled_at = now
+            with suppress(KuartuiError):  # what is wrong is shown already
+                await self._find_sandbox()
 
     async def _try_to_lead(self) -> None:
         """Take the lead or keep it. Trouble with the cluster is shown, and tried again."""

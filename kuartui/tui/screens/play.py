@@ -239,7 +239,7 @@ class PlayScreen(Screen[None]):
             self.arrangement.layout = "side"
         self.arrangement.show(name)
         self._arrange()
-        self.query_one(f"#{name}").focus()
+        self.set_focus(self.query_one(f"#{name}"))  # at once: what had it may be about to go
 
     # One object in full
 
@@ -266,9 +266,9 @@ class PlayScreen(Screen[None]):
 
     def _close_detail(self) -> None:
         self.detail.close()
-        self.detail.display = False
         self.query_one("#panes").display = True
-        self._focus("cluster")
+        self._focus("cluster")  # before the detail goes, or the focus would fall on whatever is next to it
+        self.detail.display = False
 
     def action_copy(self) -> None:
         """What is open, else the chosen line; over OSC 52, so that it works through ssh."""

@@ -69,7 +69,7 @@ class TerminalPane(Vertical):
     def enter(self) -> bool:
         """Focus the shell; False where there is none."""
         if self.shell is not None:
-            self.shell.focus()
+            self.screen.set_focus(self.shell)
         return self.shell is not None
 
     def fold(self, folded: bool) -> None:
