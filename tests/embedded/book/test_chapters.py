@@ -52,6 +52,26 @@ spec:
     assert (status["restartCount"], status["lastState"]["terminated"]["exitCode"]) == (1, 2)
 
 
+async def test_a_grpc_probe_restarts_what_stops_serving(book: Book) -> None:
+    await book.apply("""
+apiVersion: v1
+kind: Pod
+metadata: {name: health}
+spec:
+  containers:
+  - name: c
+    image: registry.k8s.io/e2e-test-images/agnhost:2.53
+    args: [grpc-health-checking, --delay-unhealthy-sec=60]
+    readinessProbe: {grpc: {port: 5000, service: nobody}, periodSeconds: 5}
+    livenessProbe: {grpc: {port: 5000}, periodSeconds: 5, failureThreshold: 2}
+""")
+    await book.wait(50)
+    assert book.get("Pod", "health")["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert book.ready() == []
+    await book.wait(50)
+    assert book.get("Pod", "health")["status"]["containerStatuses"][0]["restartCount"] == 1
+
+
 async def test_labels_a_service_and_its_names(book: Book) -> None:
     await book.apply(CLIENT)
     for name, version, env, replicas in (("alpaca-prod", "1", "prod", 3), ("bandicoot-prod", "2", "prod", 2)):

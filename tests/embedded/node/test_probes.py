@@ -31,21 +31,7 @@ async def health(process: Process) -> int:
     """gRPC health that answers SERVING for "" and NOT_SERVING for anything else."""
 
     async def serve(stream: Stream) -> None:
-        await stream.read(len(grpc.PREFACE))
-        await stream.write(grpc.frame(grpc.SETTINGS, 0, 0, b""))
-        payload = b""
-        while True:
-            kind, _, _, data = await grpc.read_frame(stream)
-            if kind == grpc.DATA:
-                payload = data
-                break
-        answer = b"\x08\x02" if len(payload) > 5 else b"\x08\x01"
-        await stream.write(
-            grpc.frame(grpc.HEADERS, grpc.END_HEADERS, 1, grpc.header(":status", "200"))
-            + grpc.frame(grpc.DATA, 0, 1, grpc.message(answer))
-            + grpc.frame(grpc.HEADERS, grpc.END_HEADERS | grpc.END_STREAM, 1, grpc.header("grpc-status", "0"))
-        )
-        stream.close()
+        await grpc.serve(stream, lambda service: "NOT_SERVING" if service else "SERVING")
 
     process.listen(int(process.argv[1]), serve)
     await process.signals("TERM").get()

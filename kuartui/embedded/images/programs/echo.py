@@ -8,6 +8,7 @@ from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.images.programs.agnhost_webhook import webhook
 from kuartui.embedded.network import NameNotResolved, Stream
 from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.node.probes import grpc
 from kuartui.embedded.node.runtime.process import Process
 
 
@@ -60,6 +61,7 @@ async def agnhost(process: Process) -> int:
         "pause": _pause,
         "connect": _connect,
         "webhook": webhook,
+        "grpc-health-checking": _grpc_health,
         "porter": _serve_hostname,
         "echo-hostname": _serve_hostname,
     }.get(words[0])
@@ -139,6 +141,42 @@ async def _serve_hostname(process: Process) -> int:
     process.listen(int(options.get("port", "9376")), server(app))
     await process.out(f"Serving on port {options.get('port', '9376')}.\n")
     await process.signals("TERM", "INT").get()
+    return 0
+
+
+async def _grpc_health(process: Process) -> int:
+    options, _ = await parse(process, "", ("port=", "http-port=", "delay-unhealthy-sec=", "service="))
+    port, http_port = int(options.get("port", "5000")), int(options.get("http-port", "8080"))
+    known = {"", options.get("service", "")}
+    state = "SERVING"
+
+    async def app(request: Request) -> Response:
+        nonlocal state
+        if request.path not in ("/make-serving", "/make-not-serving"):
+            return reply(404, "404 page not found\n")
+        state = "SERVING" if request.path == "/make-serving" else "NOT_SERVING"
+        return reply(200)
+
+    async def check(stream: Stream) -> None:
+        try:
+            await grpc.serve(stream, lambda service: state if service in known else None)
+        except ConnectionResetError:
+            stream.abort()
+
+    process.listen(http_port, server(app))
+    process.listen(port, check)
+    await process.err(f"Http server starting to listen on :{http_port}\ngRPC server starting to listen on :{port}\n")
+    stop = process.signals("TERM", "INT")
+    delay = float(options.get("delay-unhealthy-sec", "-1"))
+
+    async def turn() -> None:
+        nonlocal state
+        await process.clock.sleep(delay)
+        state = "NOT_SERVING"
+
+    if delay >= 0:
+        process.background(turn())
+    await stop.get()
     return 0
 
 

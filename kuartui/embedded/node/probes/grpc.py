@@ -7,6 +7,7 @@ first message. Images of ours that offer gRPC health speak the same subset, so n
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from kuartui.embedded.network import Stream
 
@@ -75,6 +76,28 @@ async def check(stream: Stream, authority: str, service: str) -> str:
         return await _answer(stream)
     finally:
         stream.abort()
+
+
+async def serve(stream: Stream, health: Callable[[str], str | None]) -> None:
+    """Answer one Check: `health` maps a service's name to one of STATUSES, None if it knows no such service."""
+    await _exactly(stream, len(PREFACE))
+    await stream.write(frame(SETTINGS, 0, 0, b""))
+    asked = b""
+    while True:
+        kind, flags, number, payload = await read_frame(stream)
+        if number == 1 and kind == DATA:
+            asked += payload
+        if number == 1 and flags & END_STREAM:
+            break
+    status = health(asked[7:].decode(errors="replace"))
+    body = b"" if status is None else frame(DATA, 0, 1, message(bytes((8, STATUSES.index(status)))))
+    trailers = [("grpc-status", "0")] if status else [("grpc-status", "5"), ("grpc-message", "unknown service")]
+    await stream.write(
+        frame(HEADERS, END_HEADERS, 1, header(":status", "200") + header("content-type", "application/grpc"))
+        + body
+        + frame(HEADERS, END_HEADERS | END_STREAM, 1, b"".join(header(*field) for field in trailers))
+    )
+    stream.close()
 
 
 async def _answer(stream: Stream) -> str:
