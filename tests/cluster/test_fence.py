@@ -125,8 +125,4 @@ def test_requests_leave_at_two_places_only() -> None:
                 names.append(node.module or "")  # aiohttp.web is a server: it sends nothing by itself
             if any(name.partition(".")[0] in ("aiohttp", "httpx", "requests", "kubernetes") for name in names):
                 found.add(str(place))
-    # `kuartui serve` has aiohttp's server, which asks nobody
-    web = (root / "tui" / "web.py").read_text()
-    assert "from aiohttp import web\n" in web
-    assert "ClientSession" not in web
-    assert found == {"cluster/rest.py", "cluster/exec.py", "tui/web.py"}
+    assert found == {"cluster/rest.py", "cluster/exec.py"}
