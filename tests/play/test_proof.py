@@ -91,7 +91,7 @@ async def test_a_sound_level(tmp_path: Path) -> None:
 
 async def test_what_happens_by_itself_happens_in_a_proof(tmp_path: Path) -> None:
     level = sound(tmp_path)
-    late = TimelineEvent(at=0.1, delete=(Ref(kind="ConfigMap", name="lock"),))
+    late = TimelineEvent(at=0, delete=(Ref(kind="ConfigMap", name="lock"),))
     guarded = msgspec.structs.replace(
         level,
         setup=msgspec.structs.replace(level.setup, events=(late,)),
