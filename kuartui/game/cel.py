@@ -156,7 +156,7 @@ def _functions() -> list[Any]:
         function("sorted", ((any_list,), any_list, lambda items: sorted(items, key=_order)), member=True),
         function("distinct", ((any_list,), any_list, _distinct), member=True),
         function("flatten", ((any_list,), any_list, _flatten), member=True),
-        function("sum", ((any_list,), number, lambda items: float(sum(items))), member=True),
+        function("sum", ((any_list,), kind.DYN, sum), member=True),
         function("sets.contains", ((any_list, any_list), kind.BOOL, lambda a, b: all(item in a for item in b))),
         function("sets.intersects", ((any_list, any_list), kind.BOOL, lambda a, b: any(item in a for item in b))),
         function(
