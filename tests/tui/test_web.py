@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -95,14 +96,13 @@ async def chromium(profile: Path) -> AsyncIterator[Browser]:
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
     process = await asyncio.create_subprocess_exec(
         CHROMIUM, *options, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank",
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        assert process.stderr is not None
-        async for line in process.stderr:
-            if b"DevTools listening on" in line:
-                break
-        port = line.decode().rsplit(":", 1)[1].split("/")[0]
+        told = profile / "DevToolsActivePort"
+        while not (told.is_file() and told.read_text().count("\n")):
+            await asyncio.sleep(0.05)
+        port = told.read_text().splitlines()[0]
         async with aiohttp.ClientSession() as session:
             async with session.get(f"http://127.0.0.1:{port}/json") as answer:
                 page = next(item for item in await answer.json() if item["type"] == "page")
@@ -113,7 +113,10 @@ async def chromium(profile: Path) -> AsyncIterator[Browser]:
         await process.communicate()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+@pytest.mark.skipif(
+    CHROMIUM is None or "KUARTUI_TEST_BROWSER" not in os.environ,
+    reason="a browser is started on request only: KUARTUI_TEST_BROWSER=1, with Chromium installed",
+)
 async def test_it_plays_in_a_browser(server: Game, tmp_path: Path) -> None:
     async with asyncio.timeout(60), chromium(tmp_path / "profile") as browser:
         await browser.send("Network.enable")
