@@ -9,7 +9,7 @@ from typing import Any
 
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.node.env import ConfigError
-from kuartui.embedded.node.runtime import Credentials, image_user
+from kuartui.embedded.node.runtime import Credentials, granted, image_user
 from kuartui.embedded.node.wording import pod_ref, quoted
 
 Obj = dict[str, Any]
@@ -28,7 +28,15 @@ def credentials(pod: Obj, container: Obj) -> Credentials:
     groups = list(of_pod.get("supplementalGroups") or ())
     if of_pod.get("fsGroup") is not None:
         groups.append(of_pod["fsGroup"])
-    return Credentials(context.get("runAsUser"), context.get("runAsGroup"), tuple(groups))
+    asked = context.get("capabilities") or {}
+    privileged = bool(context.get("privileged"))
+    return Credentials(
+        context.get("runAsUser"),
+        context.get("runAsGroup"),
+        tuple(groups),
+        granted(asked.get("add") or (), asked.get("drop") or (), privileged=privileged),
+        context.get("allowPrivilegeEscalation") is False,
+    )
 
 
 def verify_non_root(pod: Obj, container: Obj, image: Image) -> None:

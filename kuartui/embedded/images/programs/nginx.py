@@ -14,6 +14,7 @@ from kuartui.embedded.network.http import server
 from kuartui.embedded.network.tls import load_pem, tls_handler
 from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.runtime.programs import NotExecutable
+from kuartui.embedded.node.runtime.users import user_ids
 
 TEMPORARY = ("client_temp", "proxy_temp", "fastcgi_temp", "uwsgi_temp", "scgi_temp")
 MEMORY = 7 << 20
@@ -47,6 +48,7 @@ class Nginx:
         self.version = version
         self.config = "/etc/nginx/nginx.conf"
         self.globals = ""
+        self.owner = "nginx"  # whom the workers run as
         self.listeners: dict[int, Listener] = {}
 
     async def log(self, level: str, text: str, pid: int = 1) -> None:
@@ -65,6 +67,7 @@ class Nginx:
         top = Block(parse(self.config, source))
         http = Block([found for d in top.all("http") for found in d.block or []])
         user = top.last("user")
+        self.owner = user.args[0] if user else "nginx"
         if user is not None and self.process.user.uid != 0:
             text = f'the "user" directive makes sense only if the master process runs with super-user privileges, ignored in {user.place}'
             await self.log("warn", text)
@@ -136,14 +139,23 @@ class Nginx:
         return site
 
     def _make_directories(self) -> None:
+        """The directories for bodies, given to the workers' user: a master that may not give them away does not start."""
+        user = self.process.user
+        ids = user_ids(self.process.container.spec.image, self.owner)
         for name in TEMPORARY:
             path = f"/var/cache/nginx/{name}"
             try:
-                self.process.files.mkdir(path, self.process.user)
+                self.process.files.mkdir(path, user)
             except FileExistsError:
                 pass
             except OSError as error:
                 raise ConfigError(f'mkdir() "{path}" failed ({error.errno}: {error.strerror})') from None
+            if user.uid or ids is None or self.process.files.stat(path).uid == ids[0]:
+                continue
+            try:
+                self.process.files.chown(path, ids[0], 0, user)
+            except OSError as error:
+                raise ConfigError(f'chown("{path}", {ids[0]}) failed ({error.errno}: {error.strerror})') from None
         try:
             self.process.files.write("/run/nginx.pid", b"1\n", self.process.user)
         except OSError as error:

@@ -4,6 +4,7 @@
 the API server execs into it and reads its log, metrics ask for its usage.
 """
 
+from kuartui.embedded.node.runtime.capabilities import granted
 from kuartui.embedded.node.runtime.container import Container, ContainerRuntime, State
 from kuartui.embedded.node.runtime.logs import ContainerLog, Entry
 from kuartui.embedded.node.runtime.spec import (
@@ -44,6 +45,7 @@ __all__ = [
     "State",
     "Usage",
     "Volume",
+    "granted",
     "image_user",
     "once",
 ]

@@ -255,7 +255,7 @@ class Container:
         """The container's file system, built on first use. Raises StartError if a mount is impossible."""
         if self._files is None:
             target = self.target.files if self.target is not None else None
-            self._files = build(self.spec, self.sandbox, self.user, self.clock.now(), target)
+            self._files = build(self.spec, self.sandbox, self.user, target)
         return self._files
 
     def read_file(self, path: str, limit: int = 1 << 20) -> bytes:

@@ -1,7 +1,7 @@
 """The file system as one container sees it: its root, `/proc`, `/dev` and its volumes, with links followed across them.
 
 Programs written in Python use this; shells mount the same volumes. Errors are the operating system's, because programs
-print them. Permission is checked by mode bits and the owners that volumes keep; root may do everything.
+print them. Permission is checked by mode bits and the owners that volumes keep; root passes with the capabilities for it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from bashkit import FileSystem
 
+from kuartui.embedded.node.runtime.capabilities import DEFAULT
 from kuartui.embedded.node.runtime.volumes import Volume
 
 READ, WRITE, EXECUTE = 4, 2, 1
@@ -30,6 +31,16 @@ class User:
     groups: tuple[int, ...] = ()
     name: str = "root"
     home: str = "/root"
+    capabilities: frozenset[str] = DEFAULT  # bounding; in effect for root only
+
+    def can(self, capability: str) -> bool:
+        """Whether it is in effect: no container of ours has ambient ones."""
+        return self.uid == 0 and capability in self.capabilities
+
+    @property
+    def checked(self) -> bool:
+        """Whether modes and owners of files matter to them."""
+        return not {"DAC_OVERRIDE", "FOWNER", "CHOWN"} <= self.capabilities if self.uid == 0 else True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,16 @@ class Stat:
     @property
     def is_dir(self) -> bool:
         return self.kind == "directory"
+
+    def rights(self, user: User) -> int:
+        """READ, WRITE and EXECUTE, as far as the user has them."""
+        if user.can("DAC_OVERRIDE"):
+            return READ | WRITE | EXECUTE
+        if self.uid == user.uid:
+            return self.mode >> 6 & 7
+        if self.gid in (user.gid, *user.groups):
+            return self.mode >> 3 & 7
+        return self.mode & 7
 
 
 class Files:
@@ -104,20 +125,24 @@ class Files:
             done = here
         return done
 
-    def lstat(self, path: str) -> Stat:
-        """Raises FileNotFoundError."""
-        mount, inner = self.mount_of(self.real(path, last=False))
+    def lstat(self, path: str, user: User | None = None) -> Stat:
+        """Raises FileNotFoundError, and PermissionError if the user may not pass a directory on the way."""
+        real = self.real(path, last=False)
+        self._check_way(real, path, user)
+        mount, inner = self.mount_of(real)
         return self._stat(mount, inner, path)
 
-    def stat(self, path: str) -> Stat:
+    def stat(self, path: str, user: User | None = None) -> Stat:
         """As lstat, with the final link followed."""
-        mount, inner = self.mount_of(self.real(path))
+        real = self.real(path)
+        self._check_way(real, path, user)
+        mount, inner = self.mount_of(real)
         return self._stat(mount, inner, path)
 
-    def exists(self, path: str) -> bool:
-        """Whether the path leads anywhere."""
+    def exists(self, path: str, user: User | None = None) -> bool:
+        """Whether the path leads anywhere that the user can see."""
         try:
-            self.stat(path)
+            self.stat(path, user)
         except OSError:
             return False
         return True
@@ -139,6 +164,7 @@ class Files:
     def read(self, path: str, user: User | None = None) -> bytes:
         """The content of a file."""
         real = self.real(path)
+        self._check_way(real, path, user)
         mount, inner = self.mount_of(real)
         stat = self._stat(mount, inner, path)
         if stat.is_dir:
@@ -151,6 +177,7 @@ class Files:
     ) -> None:
         """Write or append to a file, making it if needed."""
         real = self.real(path)
+        self._check_way(real, path, user)
         mount, inner = self.mount_of(real)
         try:
             stat = self._stat(mount, inner, path)
@@ -237,8 +264,8 @@ class Files:
             mount.volume.fs.chmod(inner, mode)
 
     def chown(self, path: str, uid: int, gid: int, user: User | None = None) -> None:
-        """Change owner and group; root only."""
-        if user is not None and user.uid != 0:
+        """Change owner and group; only with CAP_CHOWN, which root has unless it was dropped."""
+        if user is not None and not user.can("CHOWN"):
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
         mount, inner = self._for_owner(path, user)
         mount.volume.owners[inner] = uid, gid
@@ -250,6 +277,7 @@ class Files:
     def listdir(self, path: str, user: User | None = None) -> list[str]:
         """Names in a directory, mount points included."""
         real = self.real(path)
+        self._check_way(real, path, user)
         mount, inner = self.mount_of(real)
         stat = self._stat(mount, inner, path)
         if not stat.is_dir:
@@ -273,7 +301,9 @@ class Files:
     def allowed(self, path: str, need: int, user: User) -> bool:
         """access(2)."""
         try:
-            mount, inner = self.mount_of(self.real(path))
+            real = self.real(path)
+            self._check_way(real, path, user)
+            mount, inner = self.mount_of(real)
             if need & WRITE:
                 self._check_mount(mount, path)
             self._check(self._stat(mount, inner, path), need, user, path)
@@ -313,19 +343,25 @@ class Files:
         return fs.exists(path) and fs.stat(path)["file_type"] == "file"
 
     def _check(self, stat: Stat, need: int, user: User | None, path: str) -> None:
-        if user is None or user.uid == 0:
-            return
-        if stat.uid == user.uid:
-            bits = stat.mode >> 6
-        elif stat.gid in (user.gid, *user.groups):
-            bits = stat.mode >> 3
-        else:
-            bits = stat.mode
-        if bits & need != need:
+        if user is not None and stat.rights(user) & need != need:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    def _check_way(self, real: str, path: str, user: User | None) -> None:
+        """Every directory on the way must let the user pass."""
+        if user is None or user.can("DAC_OVERRIDE"):
+            return
+        parent = posixpath.dirname(real)
+        while parent != "/":
+            mount, inner = self.mount_of(parent)
+            stat = self._stat(mount, inner, path)
+            if not stat.is_dir:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+            self._check(stat, EXECUTE, user, path)
+            parent = posixpath.dirname(parent)
 
     def _check_parent(self, real: str, path: str, user: User | None) -> None:
         parent = posixpath.dirname(real)
+        self._check_way(parent, path, user)
         stat = self.stat(parent)
         if not stat.is_dir:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
@@ -340,7 +376,7 @@ class Files:
         mount, inner = self.mount_of(self.real(path))
         stat = self._stat(mount, inner, path)
         self._check_mount(mount, path)
-        if user is not None and user.uid not in (0, stat.uid):
+        if user is not None and user.uid != stat.uid and not user.can("FOWNER"):
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
         return mount, inner
 

@@ -18,7 +18,8 @@ from typing import Any
 from bashkit import Bash, BashError, CommandContext, ExecutionProfile
 
 from kuartui.embedded.images.model import PATH, Program
-from kuartui.embedded.node.runtime.files import WRITE, MountPoint
+from kuartui.embedded.node.runtime.files import Files
+from kuartui.embedded.node.runtime.guard import guarded
 from kuartui.embedded.node.runtime.process import Process, Write
 from kuartui.embedded.node.runtime.rootfs import set_uptime
 from kuartui.embedded.node.runtime.script import BUILTINS, EXTERNAL, Script
@@ -58,8 +59,7 @@ class Interpreter:
         )
         if "/proc/uptime" in script.text:
             set_uptime(process.files, process.clock.monotonic())
-        for mount in process.files.mounts:
-            self._bash.mount(mount.path, mount.volume.fs, read_only=not self._writable(mount))
+        self._mount(process.files)
         for name, program in self._commands(script).items():
             self._bash.add_command(name, self._callback(program))
 
@@ -142,10 +142,13 @@ class Interpreter:
 
     # --- what can be called ---
 
-    def _writable(self, mount: MountPoint) -> bool:
-        if mount.read_only or mount.volume.read_only:
-            return False
-        return self._process.files.allowed(mount.path, WRITE, self._process.user)
+    def _mount(self, files: Files) -> None:
+        """root sees the volumes themselves; whoever may not do everything passes a guard."""
+        if self._process.user.checked:
+            self._bash.mount("/", guarded(files, self._process.user), read_only=False)
+            return
+        for mount in files.mounts:
+            self._bash.mount(mount.path, mount.volume.fs, read_only=mount.read_only or mount.volume.read_only)
 
     def _commands(self, script: Script) -> dict[str, Program]:
         """What to register: the image's programs that the script may call, and refusals for what the image lacks."""

@@ -1,24 +1,19 @@
-"""Builds the tree of a container: its image's files, `/proc`, `/dev`, the files that the kubelet supplies, its volumes.
-
-The sandboxed shell checks no permissions. So that a shell which is not root fails where a real one fails, its root is
-mounted read-only and the directories it may write to are volumes of their own.
-"""
+"""Builds the tree of a container: its image's files, `/proc`, `/dev`, the files that the kubelet supplies, its volumes."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from datetime import datetime
 from functools import lru_cache
 
 from kuartui.embedded.images.model import Image
+from kuartui.embedded.node.runtime.capabilities import mask
 from kuartui.embedded.node.runtime.files import Files, MountPoint, User
 from kuartui.embedded.node.runtime.spec import ContainerSpec, Mount, Sandbox, StartError
-from kuartui.embedded.node.runtime.volumes import Volume, walk
+from kuartui.embedded.node.runtime.volumes import Volume
 
 STUB = b"\x7fELF\x02\x01\x01\x00"
 SYSTEM = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
-CAPABILITIES = "00000000a80425fb"
 
 
 @lru_cache(maxsize=128)
@@ -31,7 +26,7 @@ def _system(paths: frozenset[str], directory: str) -> Volume:
     return volume
 
 
-def build(spec: ContainerSpec, sandbox: Sandbox, user: User, now: datetime, target: Files | None) -> Files:
+def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | None) -> Files:
     """The file system of a container. Raises StartError if a volume can't be mounted where it should."""
     image = spec.image
     root = Volume(mode=0o755, kind="overlay")
@@ -50,9 +45,7 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, now: datetime, targ
             root.fs.mkdir(path, recursive=True)
     if "/tmp" not in image.files:
         root.fs.chmod("/tmp", 0o1777)
-    if user.uid != 0 and not spec.read_only_root:
-        mounts += _writable_places(root, user)
-    mounts.append(MountPoint("/proc", _proc(spec, now), visible=False))
+    mounts.append(MountPoint("/proc", _proc(spec, user), visible=False))
     mounts.append(MountPoint("/dev", _dev(), visible=False))
     for path, text in (
         ("/etc/hosts", sandbox.hosts),
@@ -68,8 +61,8 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, now: datetime, targ
             for m in target.mounts
             if not m.path.startswith("/proc")
         ]
-    if spec.read_only_root or user.uid != 0:
-        mounts[0] = MountPoint("/", root, read_only=spec.read_only_root)
+    if spec.read_only_root:
+        mounts[0] = MountPoint("/", root, read_only=True)
     files = Files(mounts)
     message = spec.termination_message_path
     if message and not files.exists(message):
@@ -104,32 +97,6 @@ def _stubs(root: Volume, paths: Iterable[str]) -> None:
             root.fs.mkdir(posixpath.dirname(path), recursive=True)
             root.fs.write_file(path, STUB)
             root.fs.chmod(path, 0o755)
-
-
-def _writable_places(root: Volume, user: User) -> list[MountPoint]:
-    """Topmost directories of the image that the user may write to, made volumes of their own."""
-    found: list[MountPoint] = []
-    for path, info in walk(root.fs, "/"):
-        if info["file_type"] != "directory" or any(path.startswith(m.path + "/") for m in found):
-            continue
-        uid, gid = root.owner(path)
-        mode = info["mode"]
-        if mode & 0o002 or (uid == user.uid and mode & 0o200) or (gid in (user.gid, *user.groups) and mode & 0o020):
-            volume = Volume(mode=mode, uid=uid, gid=gid, kind="overlay")
-            for below, entry in walk(root.fs, path):
-                inner = below[len(path) :]
-                if entry["file_type"] == "directory":
-                    volume.fs.mkdir(inner, recursive=True)
-                elif entry["file_type"] == "symlink":
-                    volume.fs.symlink(root.fs.read_link(below), inner)
-                    continue
-                else:
-                    volume.fs.write_file(inner, root.fs.read_file(below))
-                volume.fs.chmod(inner, entry["mode"])
-                if below in root.owners:
-                    volume.owners[inner] = root.owners[below]
-            found.append(MountPoint(path, volume, visible=False))
-    return found
 
 
 def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
@@ -185,7 +152,7 @@ def _not_a_directory(path: str) -> str:
     )
 
 
-def _proc(spec: ContainerSpec, now: datetime) -> Volume:
+def _proc(spec: ContainerSpec, user: User) -> Volume:
     volume = Volume(mode=0o555, read_only=True, kind="proc")
     fs = volume.fs
     fs.mkdir("/1/fd", recursive=True)
@@ -197,10 +164,7 @@ def _proc(spec: ContainerSpec, now: datetime) -> Volume:
         ("/1/comm", posixpath.basename(spec.argv[0] if spec.argv else "")[:15] + "\n"),
         (
             "/1/status",
-            (
-                f"Name:\t{posixpath.basename(spec.argv[0] if spec.argv else '')}\nState:\tS (sleeping)\nPid:\t1\n"
-                f"PPid:\t0\nCapInh:\t0000000000000000\nCapPrm:\t{CAPABILITIES}\nCapEff:\t{CAPABILITIES}\nCapBnd:\t{CAPABILITIES}\n"
-            ),
+            _status(spec, user),
         ),
         ("/uptime", "1.00 4.00\n"),
         ("/loadavg", "0.00 0.01 0.05 1/200 1\n"),
@@ -216,6 +180,28 @@ def _proc(spec: ContainerSpec, now: datetime) -> Volume:
     fs.write_file("/1/cmdline", command)
     fs.symlink("1", "/self")
     return volume
+
+
+def _status(spec: ContainerSpec, user: User) -> str:
+    """/proc/1/status, as far as anyone looks."""
+    bounding = mask(user.capabilities)
+    effective = bounding if user.uid == 0 else mask(())
+    lines = {
+        "Name": posixpath.basename(spec.argv[0] if spec.argv else "")[:15],
+        "State": "S (sleeping)",
+        "Pid": "1",
+        "PPid": "0",
+        "Uid": "\t".join([str(user.uid)] * 4),
+        "Gid": "\t".join([str(user.gid)] * 4),
+        "Groups": " ".join(map(str, sorted(user.groups))),
+        "CapInh": mask(()),
+        "CapPrm": effective,
+        "CapEff": effective,
+        "CapBnd": bounding,
+        "CapAmb": mask(()),
+        "NoNewPrivs": str(int(spec.user.no_new_privileges)),
+    }
+    return "".join(f"{name}:\t{value}\n" for name, value in lines.items())
 
 
 def set_uptime(files: Files, seconds: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kuartui.embedded.images.model import Image
+from kuartui.embedded.node.runtime.capabilities import DEFAULT
 from kuartui.embedded.node.runtime.volumes import Volume
 
 Sink = Callable[[bytes], Awaitable[None]]
@@ -52,6 +53,8 @@ class Credentials:
     uid: int | None = None
     gid: int | None = None
     groups: tuple[int, ...] = ()  # supplementalGroups and fsGroup
+    capabilities: frozenset[str] = DEFAULT
+    no_new_privileges: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,12 @@ def resolve_user(image: Image, wanted: Credentials) -> User:
     own = {int(r[2]) for r in group if len(r) > 3 and login in r[3].split(",") and login}
     groups = tuple(sorted({*wanted.groups, gid, *own}))
     home = row[5] if row and len(row) > 5 else "/"
-    return User(uid, gid, groups, login, home)
+    return User(uid, gid, groups, login, home, wanted.capabilities)
+
+
+def user_ids(image: Image, name: str) -> tuple[int, int] | None:
+    """uid and gid of a login name; None if the image knows none of it."""
+    return next(((int(r[2]), int(r[3])) for r in _rows(image, "/etc/passwd") if r[0] == name and len(r) > 3), None)
 
 
 def user_name(image: Image, uid: int) -> str:

@@ -17,6 +17,7 @@ BUSYBOX = (
     (r"^touch: cannot touch '(.*?)': (.*)$", r"touch: \1: \2"),
     (r"^(rm|rmdir): (?:cannot remove|failed to remove) '(.*?)': (?:io error: )?(.*)$", r"\1: can't remove '\2': \3"),
     (r"^mkdir: cannot create directory '(.*?)': (.*)$", r"mkdir: can't create directory '\1': \2"),
+    (r"^cp: cannot (?:copy|stat) '(.*?)': Permission denied$", r"cp: can't open '\1': Permission denied"),
     (r"^cp: cannot (?:copy|stat) '(.*?)': (.*)$", r"cp: can't stat '\1': \2"),
     (r"^mv: cannot (?:move|stat) '(.*?)': (?:io error: )?(.*)$", r"mv: can't rename '\1': \2"),
     (r"^cat: (.*?): (No such file or directory|Permission denied)$", r"cat: can't open '\1': \2"),
@@ -24,6 +25,7 @@ BUSYBOX = (
     (r"^(head|tail|wc|sort): cannot (?:open|read) '?(.*?)'?(?: for reading)?: (.*)$", r"\1: \2: \3"),
 )
 GNU = (
+    (r"^cp: cannot (?:copy|stat) '(.*?)': Permission denied$", r"cp: cannot open '\1' for reading: Permission denied"),
     (r"^cp: cannot copy '(.*?)': (.*)$", r"cp: cannot stat '\1': \2"),
     (r"^mv: cannot move '(.*?)': (?:io error: )?(.*)$", r"mv: cannot stat '\1': \2"),
     (r"^rm: cannot remove '(.*?)': io error: (.*)$", r"rm: cannot remove '\1': \2"),
@@ -47,6 +49,7 @@ class Voice:
         if found:
             return self._shell(int(found["line"]) - self.offset, found["rest"])
         line = self._permission(line).replace(": io error: not found", ": No such file or directory")
+        line = line.replace(": io error: Permission denied", ": Permission denied")
         for pattern, replacement in BUSYBOX if self.flavour == "ash" else GNU:
             line, changed = re.subn(pattern, replacement, line)
             if changed:
@@ -108,6 +111,10 @@ class Voice:
             return where + ("divide by zero" if self.flavour == "ash" else "arithmetic expression: division by zero")
         if rest.endswith(": Is a directory"):
             return where + rest.replace("Is a directory", "Permission denied")
+        denied = re.match(r"(\S+): Permission denied$", rest)
+        if denied:
+            reads = re.search(rf"(?<!<)<\s*[\"']?{re.escape(denied[1])}", self.text)
+            return f"{where}{posix} {'open' if reads else 'create'} {rest}"
         return where + rest
 
     def _missing(self, path: str, posix: str) -> str:
