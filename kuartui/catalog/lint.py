@@ -36,6 +36,7 @@ CAUSES = re.compile(
 COMMANDS = re.compile(r"\bkubectl\s+(set|patch|edit|scale|delete|create|apply|label|annotate|rollout|autoscale)\b")
 COMMENT = re.compile(r"^\s*#|\s#\s")
 PINNED = re.compile(r"(@sha256:[0-9a-f]{64}|:[\w.-]+)$")
+INSIDE = re.compile(r"""\bkubectl\b[^|;&]*? -- (?:'[^']*'|"[^"]*"|[^|;&'"])*""")  # what runs in a container
 DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker|rm\s+-rf\s+[/~])\b")
 SEEDS = range(1, 12)
 NOT_TRANSLATED = "not translated"
@@ -154,7 +155,7 @@ class _Linter:
         runs += [("cheats", index, item.run) for index, item in enumerate(level.cheats)]
         for group, index, lines in runs:
             for line in lines:
-                if DANGEROUS.search(line):
+                if DANGEROUS.search(INSIDE.sub("", line)):
                     yield self._complain("warning", "does more than kubectl: is it portable?", group, index, "run")
 
     # --- questions ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from kuartui.game.duration import Duration
 from kuartui.game.level import LevelSpec
 from kuartui.game.translation import TranslationSpec
 
+VARIABLE = r"^\{\{[^{}]+\}\}$"
+
 
 def schema() -> dict[str, Any]:
     """That of level.yaml, as a JSON object."""
@@ -53,8 +55,19 @@ def _document(type_: type[Struct], kind: str, title: str, name: str) -> dict[str
             },
             "spec": spec,
         },
-        "$defs": components,
+        "$defs": _or_variable(components),
     }
+
+
+def _or_variable(node: Any) -> Any:
+    """The same schema, in which a number may also be written as a variable that is one: "{{copies}}"."""
+    if isinstance(node, list):
+        return [_or_variable(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("type") in ("integer", "number"):
+        return {"anyOf": [node, {"type": "string", "pattern": VARIABLE}]}
+    return {key: _or_variable(value) for key, value in node.items()}
 
 
 def text(found: dict[str, Any] | None = None) -> str:

@@ -17,7 +17,17 @@ MAX_BYTES = 256 * 1024
 
 
 async def observe(spec: LogsSpec, world: World, _name: str) -> Evidence:
-    namespace, pod, container = await world.place(spec.from_, ended=True)
+    places = await world.places(spec.from_, ended=True)
+    logs = [await _lines(spec, world, place) for place in (places if spec.times > 1 else places[:1])]
+    return {
+        "lines": sum(len(lines) for lines in logs),
+        "contains": sum(_count(spec.contains, lines) for lines in logs),
+        "absent": sum(_count(spec.absent, lines) for lines in logs),
+    }
+
+
+async def _lines(spec: LogsSpec, world: World, place: tuple[str, str, str]) -> list[str]:
+    namespace, pod, container = place
     try:
         text = await world.api.logs(
             namespace,
@@ -29,16 +39,13 @@ async def observe(spec: LogsSpec, world: World, _name: str) -> Evidence:
         )
     except ApiError as error:
         raise NotThereError(f"no log of pod {pod}") from error
-    lines = text.splitlines()
-    return {
-        "lines": len(lines),
-        "contains": _count(spec.contains, lines),
-        "absent": _count(spec.absent, lines),
-    }
+    return text.splitlines()
 
 
 def judge(spec: LogsSpec, evidence: Evidence) -> Verdict:
-    right = (spec.contains is None or evidence["contains"] > 0) and (spec.absent is None or evidence["absent"] == 0)
+    right = (spec.contains is None or evidence["contains"] >= spec.times) and (
+        spec.absent is None or evidence["absent"] == 0
+    )
     seen = f"{evidence['lines']} lines"
     if spec.contains is not None:
         seen += f", {evidence['contains']} of them as hoped for"

@@ -22,6 +22,7 @@ from kuartui.game.spec import DnsSpec, ReachSpec, ResourceQuery
 if TYPE_CHECKING:
     from kuartui.checks.world import World
 
+ROUTES = ResourceQuery(kind="HTTPRoute", api_version="gateway.networking.k8s.io/v1")
 SHOWN = 40  # characters of a page
 MARK = "kuartui-exit="
 _HTTP = 'wget -q -S -T "$2"{headers} -O - "$1"'
@@ -71,7 +72,10 @@ async def _address(via: ResourceQuery, world: World) -> str:
 
 
 def _reads(spec: ReachSpec) -> tuple[ResourceQuery, ...]:
-    return (*network(spec), *((spec.via,) if spec.via else ()))
+    if spec.via is None:
+        return network(spec)
+    routes = (ROUTES,) if spec.via.kind == "Gateway" else ()  # an Ingress holds its own rules
+    return (*network(spec), spec.via, *routes)
 
 
 def parse(output: str) -> list[dict[str, Any]]:
@@ -110,6 +114,8 @@ def judge(spec: ReachSpec, evidence: Evidence) -> Verdict:
         return Verdict(None, problem=f"only {len(attempts)} of {spec.times} attempts gave a result")
     good = sum(_as_expected(spec, attempt) for attempt in attempts)
     seen = ", ".join(dict.fromkeys(_words(spec, attempt) for attempt in attempts))
+    if spec.share is not None:
+        return Verdict(spec.share.least <= 100 * good / spec.times <= spec.share.most, f"{good} of {spec.times}")
     prefix = f"{good} of {spec.times}: " if spec.times > 1 else ""
     return Verdict(good == spec.times, f"{prefix}{seen}")
 

@@ -38,23 +38,25 @@ class World:
     workspace: Path | None = None
     reviews: dict[Hashable, Review] = field(default_factory=dict)  # what `access` was told lately
 
-    async def place(self, where: Place | Literal["pod"], *, ended: bool = False) -> tuple[str, str, str]:
-        """(namespace, pod, container) to run something in. NotThereError when there is no such running container.
-
-        With `ended`, a pod that succeeded will do where none is ready: one can still read what it wrote.
-        """
+    async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:
+        """(namespace, pod, container) to run something in. NotThereError when there is no such running container."""
         if where == "pod":
             return SYSTEM_NAMESPACE, PROBE_POD, ""
+        return (await self.places(where))[0]
+
+    async def places(self, where: Place, *, ended: bool = False) -> list[tuple[str, str, str]]:
+        """All of them. With `ended`, pods that succeeded come after those that are ready: one can still read what they
+        wrote."""
         namespace = where.namespace or self.level.namespace
         if where.pod:
-            return namespace, where.pod, where.container
+            return [(namespace, where.pod, where.container)]
         pods = await self.objects.all(ResourceQuery(kind="Pod", namespace=namespace, selector=where.selector))
-        ready = [pod for pod in pods if _is_ready(pod)]
-        if not ready and ended:
-            ready = [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
-        if not ready:
+        found = [pod for pod in pods if _is_ready(pod)]
+        if ended:
+            found += [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
+        if not found:
             raise NotThereError(f"no ready pod with {where.selector}")
-        return namespace, str(ready[0]["metadata"]["name"]), where.container
+        return [(namespace, str(pod["metadata"]["name"]), where.container) for pod in found]
 
     async def run(self, where: Place | Literal["pod"], command: tuple[str, ...], timeout: float) -> ExecResult:
         """Run a command in a container. NotThereError when the container is not there or not running."""

@@ -56,11 +56,17 @@ class RealClock:
 
 
 class SteppedClock:
-    """Stepped time. `drive(seconds)` advances the cluster and returns when it has settled, before our timers run."""
+    """Stepped time. `drive(seconds)` advances the cluster and returns when it has settled, before our timers run.
+
+    It answers what time it is there, if it knows: the cluster began before we did, by seconds on a busy machine, and
+    what it logs is as old as its own clock makes it.
+    """
 
     steppable = True
 
-    def __init__(self, drive: Callable[[float], Awaitable[None]] | None = None, start: datetime | None = None) -> None:
+    def __init__(
+        self, drive: Callable[[float], Awaitable[datetime | None]] | None = None, start: datetime | None = None
+    ) -> None:
         self._drive = drive
         self._start = start or datetime.now(UTC).replace(microsecond=0)
         self._elapsed = 0.0
@@ -90,9 +96,10 @@ class SteppedClock:
     async def advance(self, seconds: float) -> None:
         """Pass `seconds`: the cluster first, then our own sleepers in the order in which they fall due."""
         async with self._lock:
-            if self._drive is not None:
-                await self._drive(seconds)
+            there = await self._drive(seconds) if self._drive is not None else None
             target = self._elapsed + seconds
+            if there is not None:
+                self._start = there - timedelta(seconds=target)
             while self._timers and self._timers[0][0] <= target + 1e-9:
                 due, _, done = heapq.heappop(self._timers)
                 self._elapsed = max(self._elapsed, due)

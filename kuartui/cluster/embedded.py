@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -220,14 +221,14 @@ class EmbeddedSandbox:
         if self._host.running() is not None:
             await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
 
-    async def _advance(self, seconds: float) -> None:
-        """Let time pass on the cluster; it answers when it has settled."""
-        await asyncio.to_thread(self._drive, "advance", seconds)
+    async def _advance(self, seconds: float) -> datetime:
+        """Let time pass on the cluster; it answers when it has settled, and what time it is there."""
+        return await asyncio.to_thread(self._drive, "advance", seconds)
 
-    def _drive(self, verb: str, seconds: float) -> None:
+    def _drive(self, verb: str, seconds: float) -> datetime:
         if self._driver is None:
             self._driver = _Driver(self.checker_kubeconfig)
-        self._driver.ask(verb, seconds)
+        return self._driver.ask(verb, seconds)
 
     def _let_go(self) -> None:
         if self._driver is not None:
@@ -331,8 +332,8 @@ class _Driver:
             address.hostname or "", address.port, timeout=CALL_SECONDS, context=context
         )
 
-    def ask(self, verb: str, seconds: float) -> None:
-        """Advance the clock, or release it. Returns when the cluster has settled."""
+    def ask(self, verb: str, seconds: float) -> datetime:
+        """Advance the clock, or release it. Returns when the cluster has settled: the time it is there."""
         body = json.dumps({"seconds": seconds})
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         try:
@@ -345,6 +346,7 @@ class _Driver:
             raise ClusterError(f"the cluster stopped answering while time passed: {error}") from error
         if answer.status != 200:
             raise ClusterError(f"time does not pass on the cluster: {text[:200].decode(errors='replace')}")
+        return datetime.fromisoformat(str(json.loads(text)["now"]))
 
     def _post(self, verb: str, body: str, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
         self._connection.request("POST", f"/kuartui.dev/clock/{verb}", body, headers)

@@ -101,8 +101,20 @@ class Place(Spec, frozen=True, kw_only=True):
     container: str = ""
 
 
+class Share(Spec, frozen=True, kw_only=True):
+    """A part of a whole in per cent, bounds included."""
+
+    least: Annotated[int, Meta(ge=0, le=100)] = 0
+    most: Annotated[int, Meta(ge=0, le=100)] = 100
+
+    def __post_init__(self) -> None:
+        if self.least > self.most:
+            raise ValueError("least must not be more than most")
+
+
 class ReachSpec(Spec, frozen=True, kw_only=True):
-    """True when each of `times` attempts ends as expected. `url` is http(s)://…, or tcp://host:port.
+    """True when each of `times` attempts ends as expected, or with `share` so many of them. `url` is http(s)://…, or
+    tcp://host:port.
 
     `via` names a Gateway, an Ingress or a Service: the request goes to the address in its status, whatever DNS says of
     the URL's host, which is sent as the Host header. For http:// from a pod.
@@ -116,7 +128,8 @@ class ReachSpec(Spec, frozen=True, kw_only=True):
     body: Pattern | None = None
     not_body: Pattern | None = None
     headers: dict[Name, str] = field(default_factory=dict)
-    times: Annotated[int, Meta(ge=1, le=20)] = 1
+    times: Annotated[int, Meta(ge=1, le=100)] = 1
+    share: Share | None = None
     timeout: Duration = lasting(2)
     every: Duration = lasting(2)
 
@@ -162,11 +175,15 @@ class DataSpec(Spec, frozen=True, kw_only=True):
 
 
 class LogsSpec(Spec, frozen=True, kw_only=True):
-    """True when some line since `since` (all of the log when null) matches `contains`, and none `absent`."""
+    """True when some line since `since` (all of the log when null) matches `contains`, and none `absent`.
+
+    With `times` more than 1, so many lines must match in all pods of the selector together.
+    """
 
     from_: Place = field(name="from")
     contains: Pattern | None = None
     absent: Pattern | None = None
+    times: Annotated[int, Meta(ge=1)] = 1
     previous: bool = False
     since: Duration | None = None
     every: Duration = lasting(2)
@@ -174,6 +191,8 @@ class LogsSpec(Spec, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.contains is None and self.absent is None:
             raise ValueError("logs needs contains or absent")
+        if self.times > 1 and self.contains is None:
+            raise ValueError("times counts the lines that contain something: logs needs contains")
 
 
 class FileSpec(Spec, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def test_what_spoils_a_level(tmp_path: Path, old: str, new: str, text: str) -> N
     assert old in LEVEL
     found = complaints(write(tmp_path, level=LEVEL.replace(old, new, 1)))
     assert any(text in item for item in found), found
+
+
+@pytest.mark.parametrize(
+    ("line", "fine"),
+    [
+        ("kubectl exec pod/figs -- sh -c 'curl -s localhost; ls'", True),
+        ("kubectl exec pod/figs -- curl -s localhost | grep figs", True),
+        ("curl -s localhost", False),
+        ("kubectl exec pod/figs -- date; wget -qO- localhost", False),
+    ],
+)
+def test_only_what_runs_on_the_players_machine_must_be_portable(tmp_path: Path, line: str, fine: bool) -> None:
+    two = 'run: ["kubectl get pods -A"]'
+    assert two in LEVEL
+    found = complaints(write(tmp_path, level=LEVEL.replace(two, f"run: [{json.dumps(line)}]")))
+    assert not any("portable" in item for item in found) == fine, found
 
 
 @pytest.mark.parametrize(

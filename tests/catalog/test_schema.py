@@ -34,7 +34,12 @@ def test_the_shipped_levels_follow_it(name: str) -> None:
         jsonschema.validate(yaml.safe_load(file.read_text()), translation())
 
 
+def test_a_number_may_be_a_variable() -> None:
+    document = yaml.safe_load(LEVEL.replace("weight: 60", 'weight: "{{share}}"').replace("NAME", "level"))
+    jsonschema.validate(document, schema())
+
+
 def test_it_refuses_what_the_reader_refuses() -> None:
-    document = yaml.safe_load(LEVEL.replace("weight: 60", "wieght: 60"))
+    document = yaml.safe_load(LEVEL.replace("weight: 60", "wieght: 60").replace("NAME", "level"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, schema())

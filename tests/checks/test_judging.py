@@ -23,11 +23,14 @@ from kuartui.game.spec import (
     Place,
     ReachSpec,
     ResourceQuery,
+    Share,
     StateSpec,
     Subject,
     TrafficSpec,
     UnchangedSpec,
 )
+from tests.checks.fakes import world
+from tests.game.levels import LEVEL
 
 PODS = {"pods": ResourceQuery(kind="Pod")}
 
@@ -167,6 +170,9 @@ def test_reach_reads_what_wget_prints() -> None:
         ({"status": 200}, [NOT_FOUND], False, "HTTP 404"),
         ({"status": 404}, [NOT_FOUND], True, "HTTP 404"),
         ({"status": 200, "times": 2}, [FINE, REFUSED], False, "1 of 2: HTTP 200, no connection"),
+        ({"status": 200, "times": 2, "share": Share(least=40, most=60)}, [FINE, REFUSED], True, "1 of 2"),
+        ({"status": 200, "times": 2, "share": Share(least=40, most=60)}, [FINE, FINE], False, "2 of 2"),
+        ({"status": 200, "times": 2, "share": Share(least=40, most=60)}, [REFUSED, REFUSED], False, "0 of 2"),
         ({"body": "Hel+o"}, [FINE], True, "HTTP 200"),
         ({"body": "Bye"}, [FINE], False, "HTTP 200: Hello"),
         ({"not_body": "Hello"}, [FINE], False, "HTTP 200: Hello"),
@@ -228,6 +234,25 @@ def test_logs() -> None:
     assert logs.judge(spec, {"lines": 3, "contains": 1, "absent": 0}).holds is True
     assert logs.judge(spec, {"lines": 3, "contains": 1, "absent": 1}).holds is False
     assert logs.judge(spec, {"lines": 3, "contains": 0, "absent": 0}).holds is False
+    often = LogsSpec(from_=FROM, contains="done", times=3)
+    assert logs.judge(often, {"lines": 9, "contains": 3, "absent": 0}).holds is True
+    assert logs.judge(often, {"lines": 9, "contains": 2, "absent": 0}).holds is False
+
+
+@pytest.mark.parametrize(("times", "counted"), [(1, 1), (2, 3)])
+async def test_lines_that_must_come_often_are_counted_in_all_pods(times: int, counted: int) -> None:
+    place, objects, _ = world(LEVEL)
+    written = {"one": "done\nidle\n", "two": "done\ndone\n"}
+    for name in written:
+        objects.put("Pod", name, status={"phase": "Succeeded"})
+
+    class Kubelets:
+        async def logs(self, _namespace: str, pod: str, **_: object) -> str:
+            return written[pod]
+
+    place.api = Kubelets()  # type: ignore[assignment]
+    spec = LogsSpec(from_=Place(selector="job-name=pack"), contains="done", times=times)
+    assert (await logs.observe(spec, place, "worked"))["contains"] == counted
 
 
 def test_traffic_adds_up_what_was_measured() -> None:
