@@ -6,12 +6,12 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from kuartui.embedded.api.request import ANONYMOUS, Request, User
-from kuartui.embedded.auth.tokens import BadToken, TokenSigner
+from kuartui.embedded.auth.tokens import ISSUER, BadToken, TokenSigner
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.meta.errors import StatusError, unauthorized
 from kuartui.embedded.store import Store
@@ -48,15 +48,19 @@ class Authenticator:
         return user or ANONYMOUS
 
     def token_user(self, token: str) -> User:
-        """The owner of a bearer token. Raises 401."""
-        for known, user in self._tokens.items():
-            if hmac.compare_digest(known.encode(), token.encode()):
-                return user
+        """The owner of a bearer token that is meant for this API. Raises 401."""
         try:
-            claims = self._signer.verify(token, self._clock.now())
+            return self.review(token, (ISSUER,))[0]
         except BadToken as error:
             raise unauthorized() from error
-        return self.account_user(claims)
+
+    def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
+        """The owner of a token, and which of the audiences it is meant for. Raises BadToken, or 401 if its owner is gone."""
+        for known, user in self._tokens.items():
+            if hmac.compare_digest(known.encode(), token.encode()) and ISSUER in audiences:
+                return user, [ISSUER]
+        claims = self._signer.verify(token, self._clock.now(), audiences)
+        return self.account_user(claims), [word for word in audiences if word in claims["aud"]]
 
     def account_user(self, claims: Obj) -> User:
         """The service account of a token's claims, if it and what the token is bound to still exist."""

@@ -12,6 +12,7 @@ from kuartui.embedded.api.request import Request, Response, User, json_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.auth.authentication import Authenticator
 from kuartui.embedded.auth.rbac import MASTERS, Action, Authorizer
+from kuartui.embedded.auth.tokens import ISSUER, UNREADABLE, BadToken
 from kuartui.embedded.meta import errors, fielderr
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
@@ -111,10 +112,12 @@ class Reviews:
         if not token:
             raise errors.bad_request("token is required for TokenReview in authentication")
         try:
-            user = self._authenticator.token_user(token)
+            user, audiences = self._authenticator.review(token, obj["spec"].get("audiences") or [ISSUER])
+        except BadToken as error:
+            also = "" if str(error) == UNREADABLE else f", {error}"
+            return {"authenticated": False, "error": f"[{UNREADABLE}{also}]", "user": {}}
         except StatusError:
-            return {"authenticated": False, "error": "[invalid bearer token]", "user": {}}
-        audiences = obj.get("spec", {}).get("audiences") or ["https://kubernetes.default.svc.cluster.local"]
+            return {"authenticated": False, "error": f"[{UNREADABLE}]", "user": {}}
         return {"authenticated": True, "user": user_info(user), "audiences": audiences}
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 Obj = dict[str, Any]
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+UNREADABLE = "invalid bearer token"
 LEEWAY = 10.0  # seconds
 
 
@@ -80,8 +81,8 @@ class TokenSigner:
         r, s = decode_dss_signature(self._key.sign(body.encode(), ec.ECDSA(hashes.SHA256())))
         return f"{body}.{_encode(r.to_bytes(32) + s.to_bytes(32))}"
 
-    def verify(self, token: str, now: datetime) -> Obj:
-        """The claims. Raises BadToken."""
+    def verify(self, token: str, now: datetime, audiences: Sequence[str] = (ISSUER,)) -> Obj:
+        """The claims of a token that is meant for one of the audiences. Raises BadToken."""
         body, _, signature = token.rpartition(".")
         try:
             raw = _decode(signature)
@@ -89,12 +90,20 @@ class TokenSigner:
             self._key.public_key().verify(der, body.encode(), ec.ECDSA(hashes.SHA256()))
             claims = orjson.loads(_decode(body.partition(".")[2]))
         except (ValueError, InvalidSignature) as error:
-            raise BadToken("invalid bearer token") from error
+            raise BadToken(UNREADABLE) from error
         if not isinstance(claims, dict) or claims.get("iss") != ISSUER:
-            raise BadToken("invalid issuer")
+            raise BadToken(UNREADABLE)
         if claims.get("exp", 0) + LEEWAY < now.timestamp():
             raise BadToken("service account token has expired")
+        meant = claims.get("aud") or []
+        if not set(meant) & set(audiences):
+            raise BadToken(f"token audiences {_quoted(meant)} is invalid for the target audiences {_quoted(audiences)}")
         return claims
+
+
+def _quoted(words: Sequence[str]) -> str:
+    """Go's %q of a list."""
+    return "[" + " ".join(f'"{word}"' for word in words) + "]"
 
 
 def _token_id(account: Obj, issued: int, bound: Obj | None) -> str:

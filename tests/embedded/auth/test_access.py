@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from kuartui.embedded.api.request import User
 from kuartui.embedded.auth import pki
+from kuartui.embedded.auth.tokens import BadToken
 from kuartui.embedded.meta.errors import StatusError
 from tests.embedded.api.server import Server
 
@@ -102,6 +103,20 @@ async def test_an_account_token_ends_with_its_account(server: Server) -> None:
     await server.ask("DELETE", "/api/v1/namespaces/default/serviceaccounts/robot")
     with pytest.raises(StatusError):
         server.authenticator.token_user(fresh)
+
+
+async def test_a_token_for_somebody_else_is_not_for_the_api(server: Server) -> None:
+    await server.json("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "robot"}})
+    account = server.store.get("serviceaccounts", "default", "robot")
+    assert account is not None
+    token = server.signer.sign(account.data, server.clock.now(), 600, ["vault", "other"])
+    assert (await server.ask("GET", MAPS, authorization=f"Bearer {token}")).status == 401
+
+    user, meant = server.authenticator.review(token, ["vault", "nobody"])
+    assert (user.name, meant) == ("system:serviceaccount:default:robot", ["vault"])
+    with pytest.raises(BadToken) as refused:
+        server.authenticator.review(token, ["nobody"])
+    assert str(refused.value) == 'token audiences ["vault" "other"] is invalid for the target audiences ["nobody"]'
 
 
 async def test_a_token_of_another_cluster_is_worth_nothing(server: Server) -> None:

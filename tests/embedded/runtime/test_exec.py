@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
-from kuartui.embedded.node.runtime import Capture, ExecIO
+from kuartui.embedded.node.runtime import Capture, Credentials, ExecIO
 from tests.embedded.containers import World
 
 
@@ -144,3 +145,42 @@ async def test_attach_sees_output_and_feeds_input(world: World) -> None:
     container.kill()
     await world.clock.settle()
     assert task.done()
+
+
+async def test_what_is_written_to_the_first_process_streams_is_in_the_log(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "echo begun; sleep 1000")
+    script = "echo from a hook > /proc/1/fd/1; echo twice >> /proc/1/fd/1; echo oops > /proc/1/fd/2; date | wc -l > /proc/1/fd/1"
+    assert await world.sh(container, script) == (0, "", "")
+    assert world.log(container) == "begun\nfrom a hook\ntwice\noops\n1\n"
+    assert await world.exec(container, "tee", "/proc/1/fd/1", stdin=b"tee\n") == (0, "tee\n", "")
+    assert world.log(container).endswith("1\ntee\n")
+    nobody = await world.start("busybox:1.36", "sleep", "1000", user=Credentials(uid=1000))
+    assert await world.sh(nobody, "echo me > /proc/1/fd/1") == (0, "", "")
+    assert world.log(nobody) == "me\n"
+
+
+async def test_a_terminal_has_a_size_that_follows_the_clients(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "1000")
+    sizes: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+    keys: asyncio.Queue[bytes] = asyncio.Queue()
+    out = Capture()
+
+    async def each(queue: asyncio.Queue[Any]) -> AsyncIterator[Any]:
+        while True:
+            yield await queue.get()
+
+    io = ExecIO(out.write, None, each(keys), tty=True, resize=each(sizes))
+    running = asyncio.ensure_future(container.exec(["sh"], io))
+    sizes.put_nowait((100, 40))
+    await world.clock.settle()
+    keys.put_nowait(b"stty size; tty\n")
+    await world.clock.advance(1)
+    sizes.put_nowait((80, 24))
+    await world.clock.settle()
+    keys.put_nowait(b"stty size\nexit 3\n")
+    await world.clock.advance(1)
+    assert await running == 3
+    said = out.text.replace("\r", "").splitlines()
+    assert [line for line in said if line in ("40 100", "/dev/pts/0", "24 80")] == ["40 100", "/dev/pts/0", "24 80"]
+    assert (await world.exec(container, "stty", "size"))[2] == "stty: standard input: Inappropriate ioctl for device\n"
+    assert (await world.exec(container, "tty"))[1] == "not a tty\n"

@@ -133,3 +133,13 @@ async def test_the_environment_is_the_images_and_the_specs(world: World) -> None
     assert variables["HOSTNAME"] == container.sandbox.hostname
     assert variables["HOME"] == "/root"
     assert "USER" not in variables
+
+
+async def test_base64_decodes_what_it_can(world: World) -> None:
+    busybox = await world.start("busybox:1.36", "sleep", "infinity")
+    debian = await world.start("nginx:1.27", "sleep", "infinity")
+    assert (await world.sh(busybox, "echo -n hello | base64; echo aGVsbG8= | base64 -d"))[1] == "aGVsbG8=\nhello"
+    assert await world.sh(busybox, "echo eyJhIjoxfQ | base64 -d") == (1, '{"a":1}', "base64: truncated input\n")
+    assert await world.sh(debian, "echo eyJhIjoxfQ | base64 -d") == (1, '{"a":1}', "base64: invalid input\n")
+    assert (await world.sh(debian, "head -c 60 /dev/null; printf '%060d' 0 | base64 -w 0"))[1] == "MDAw" * 20
+    assert len((await world.sh(debian, "printf '%060d' 0 | base64"))[1].splitlines()) == 2

@@ -17,6 +17,10 @@ async def tar(process: Process) -> int:
     flags, values, names = _parse(process.argv[1:])
     base = process.path(values.get("C", ""))
     if "C" in values and not process.files.is_dir(base):
+        if _gnu(process):
+            await process.err(f"tar: {values['C']}: Cannot open: No such file or directory\n")
+            await process.err("tar: Error is not recoverable: exiting now\n")
+            return 2
         await process.err(f"tar: can't change directory to '{values['C']}': No such file or directory\n")
         return 1
     where = values.get("f", "-")
@@ -33,6 +37,22 @@ async def tar(process: Process) -> int:
     await process.err(
         "BusyBox v1.36.1 multi-call binary.\n\nUsage: tar c|x|t [-zvmhpO] [-f TARFILE] [-C DIR] [FILE]...\n"
     )
+    return 1
+
+
+def _gnu(process: Process) -> bool:
+    """Whether the image has GNU tar rather than busybox'."""
+    return "ash" not in process.container.spec.image.shells.values()
+
+
+async def _missing(process: Process, name: str) -> int:
+    if _gnu(process):
+        await process.err(
+            f"tar: {name}: Cannot stat: No such file or directory\n"
+            "tar: Exiting with failure status due to previous errors\n"
+        )
+        return 2
+    await process.err(f"tar: {name}: No such file or directory\ntar: error exit delayed from previous errors\n")
     return 1
 
 
@@ -79,13 +99,11 @@ async def _create(process: Process, flags: str, base: str, where: str, names: li
         for name in names:
             path = posixpath.normpath(posixpath.join(base, name))
             if not process.files.exists(path):
-                await process.err(
-                    f"tar: {name}: No such file or directory\ntar: error exit delayed from previous errors\n"
-                )
-                code = 1
+                code = await _missing(process, name)
                 continue
             if name.startswith("/"):
-                await process.err("tar: removing leading '/' from member names\n")
+                said = "Removing leading `/'" if _gnu(process) else "removing leading '/'"
+                await process.err(f"tar: {said} from member names\n")
             for below, inside in _members(process, path, name):
                 _add(process, archive, below, inside.lstrip("/"), follow="h" in flags)
                 if "v" in flags:
@@ -158,5 +176,9 @@ async def _put(process: Process, member: tarfile.TarInfo, path: str, body: bytes
             return
         files.write(path, body, user, mode=member.mode)
     except OSError as error:
+        if _gnu(process):
+            await process.err(f"tar: {member.name}: Cannot open: {error.strerror}\n")
+            await process.err("tar: Exiting with failure status due to previous errors\n")
+            raise ProcessExit(2) from None
         await process.err(f"tar: can't open '{member.name}': {error.strerror}\n")
         raise ProcessExit(1) from None

@@ -8,12 +8,14 @@ from functools import cache
 from kuartui.embedded.images.applets import (
     archive,
     basic,
+    encodings,
     filesystem,
     interfaces,
     names,
     packages,
     processes,
     sockets,
+    terminals,
     timing,
     wget,
 )
@@ -27,7 +29,7 @@ OVERRIDES: Mapping[str, Program] = {
     "id": basic.ident, "whoami": basic.whoami, "which": basic.which, "env": basic.env, "printenv": basic.printenv,
     "ps": processes.ps, "top": processes.top, "free": processes.free, "killall": processes.killall,
     "pidof": processes.pidof, "pgrep": processes.pgrep, "pkill": processes.pkill, "nohup": basic.nohup,
-    "setsid": basic.nohup, "head": filesystem.head, "watch": timing.watch, "vi": packages.vi, "tar": archive.tar,
+    "setsid": basic.nohup, "stty": terminals.stty, "base64": encodings.base64, "tty": terminals.tty, "head": filesystem.head, "watch": timing.watch, "vi": packages.vi, "tar": archive.tar,
 }  # fmt: skip
 DIRECT: Mapping[str, Program] = {
     "true": basic.true, "false": basic.false, "echo": basic.echo, "cat": basic.cat, "test": basic.test,
@@ -39,10 +41,10 @@ BUSYBOX_NET: Mapping[str, Program] = {
 }  # fmt: skip
 # Commands of the sandboxed shell that every userland has.
 COMMON = tuple(
-    """arch awk base32 base64 basename chgrp chmod cksum clear cmp comm cp cut dd diff dirname du egrep expand expr factor
+    """arch awk base32 basename chgrp chmod cksum clear cmp comm cp cut dd diff dirname du egrep expand expr factor
     fgrep find flock fold grep groups gunzip gzip hexdump hostid install less ln logname md5sum mkdir mkfifo mktemp
     more mv nice nl nproc od paste patch printf readlink realpath rev rm rmdir sed seq sha1sum sha256sum sha512sum shuf
-    sort split stat strings sum sync tac tee tr tree truncate tsort tty uname unexpand uniq unlink unzip users
+    sort split stat strings sum sync tac tee tr tree truncate tsort uname unexpand uniq unlink unzip users
     wc who xargs xxd yes zcat""".split()
 )
 

@@ -256,7 +256,23 @@ class Container:
         if self._files is None:
             target = self.target.files if self.target is not None else None
             self._files = build(self.spec, self.sandbox, self.user, target)
+            for number, write in ((1, self._stdout), (2, self._stderr)):
+                self._files.outlets[f"/proc/1/fd/{number}"] = self._outlet(self._tty_out if self.spec.tty else write)
         return self._files
+
+    def _outlet(self, write: Write) -> Callable[[bytes], None]:
+        """`echo … > /proc/1/fd/1`, from any process and any thread, is output of the container."""
+        loop = asyncio.get_running_loop()
+
+        def deliver(data: bytes) -> None:
+            loop.call_soon_threadsafe(self._emit, write, data)
+
+        return deliver
+
+    def _emit(self, write: Write, data: bytes) -> None:
+        task = asyncio.ensure_future(write(data))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def read_file(self, path: str, limit: int = 1 << 20) -> bytes:
         """A file as root sees it, b"" if there is none: for termination messages."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,9 @@ class Files:
 
     def __init__(self, mounts: list[MountPoint]) -> None:
         self._mounts = sorted(mounts, key=lambda mount: len(mount.path), reverse=True)
+        self.outlets: dict[
+            str, Callable[[bytes], None]
+        ] = {}  # files that are open ends: what is written comes out there
 
     @property
     def mounts(self) -> list[MountPoint]:
@@ -178,6 +181,9 @@ class Files:
         """Write or append to a file, making it if needed."""
         real = self.real(path)
         self._check_way(real, path, user)
+        if real in self.outlets:
+            self.outlets[real](data)
+            return
         mount, inner = self.mount_of(real)
         try:
             stat = self._stat(mount, inner, path)

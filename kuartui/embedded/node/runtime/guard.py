@@ -122,7 +122,12 @@ class _Guard:
 
     files: Files
     user: User
+    top: str
     held: int = 0
+
+    def path(self, text: _Text) -> str:
+        """Where bashkit's path, which begins at the top, is in the tree."""
+        return posixpath.normpath(self.top + "/" + _said(text).decode(errors="surrogateescape").lstrip("/"))
 
 
 _guards: dict[int, _Guard] = {}
@@ -130,10 +135,10 @@ _numbers = count(1)
 _lent: dict[int, Any] = {}  # what bashkit reads until it gives it back, by address
 
 
-def guarded(files: Files, user: User) -> FileSystem:
-    """The tree below `/`, with the rights of `user` and with what they make owned by them."""
+def guarded(files: Files, user: User, top: str = "") -> FileSystem:
+    """The tree below `top`, with the rights of `user` and with what they make owned by them."""
     number = next(_numbers)
-    _guards[number] = _Guard(files, user)
+    _guards[number] = _Guard(files, user, top)
     handle = _Handle(VERSION, 0, number, _RETAIN, _RELEASE, ctypes.pointer(_TABLE))
     capsule = _new_capsule(byref(handle), NAME, None)
     return FileSystem.from_capsule(capsule)  # copies the handle and retains
@@ -157,10 +162,6 @@ def _release(instance: int) -> None:
 
 def _said(text: _Text) -> bytes:
     return ctypes.string_at(text.ptr, text.len) if text.len else b""
-
-
-def _path(text: _Text) -> str:
-    return posixpath.normpath("/" + _said(text).decode(errors="surrogateescape").lstrip("/"))
 
 
 def _lend(data: bytes) -> _Bytes:
@@ -199,29 +200,29 @@ def _read_file(instance: int, path: _Text, out: Any, err: Any) -> int:
     guard = _guards[instance]
 
     def work() -> None:
-        out[0] = _lend(guard.files.read(_path(path), guard.user))
+        out[0] = _lend(guard.files.read(guard.path(path), guard.user))
 
     return _attempt(err, work)
 
 
 def _write_file(instance: int, path: _Text, content: _Text, err: Any) -> int:
     guard = _guards[instance]
-    return _attempt(err, lambda: guard.files.write(_path(path), _said(content), guard.user))
+    return _attempt(err, lambda: guard.files.write(guard.path(path), _said(content), guard.user))
 
 
 def _append_file(instance: int, path: _Text, content: _Text, err: Any) -> int:
     guard = _guards[instance]
-    return _attempt(err, lambda: guard.files.write(_path(path), _said(content), guard.user, append=True))
+    return _attempt(err, lambda: guard.files.write(guard.path(path), _said(content), guard.user, append=True))
 
 
 def _mkdir(instance: int, path: _Text, recursive: bool, err: Any) -> int:
     guard = _guards[instance]
-    return _attempt(err, lambda: guard.files.mkdir(_path(path), guard.user, parents=recursive))
+    return _attempt(err, lambda: guard.files.mkdir(guard.path(path), guard.user, parents=recursive))
 
 
 def _remove(instance: int, path: _Text, recursive: bool, err: Any) -> int:
     guard = _guards[instance]
-    return _attempt(err, lambda: guard.files.remove(_path(path), guard.user, recursive=recursive))
+    return _attempt(err, lambda: guard.files.remove(guard.path(path), guard.user, recursive=recursive))
 
 
 def _metadata(stat: Stat, user: User) -> _Metadata:
@@ -235,7 +236,7 @@ def _stat(instance: int, path: _Text, out: Any, err: Any) -> int:
     guard = _guards[instance]
 
     def work() -> None:
-        out[0] = _metadata(guard.files.lstat(_path(path), guard.user), guard.user)
+        out[0] = _metadata(guard.files.lstat(guard.path(path), guard.user), guard.user)
 
     return _attempt(err, work)
 
@@ -244,7 +245,7 @@ def _read_dir(instance: int, path: _Text, out: Any, err: Any) -> int:
     guard = _guards[instance]
 
     def work() -> None:
-        top = _path(path)
+        top = guard.path(path)
         names = guard.files.listdir(top, guard.user)
         entries = (_Entry * len(names))()
         for number, name in enumerate(names):
@@ -261,23 +262,23 @@ def _exists(instance: int, path: _Text, out: Any, err: Any) -> int:
     guard = _guards[instance]
 
     def work() -> None:
-        out[0] = guard.files.exists(_path(path), guard.user)
+        out[0] = guard.files.exists(guard.path(path), guard.user)
 
     return _attempt(err, work)
 
 
 def _rename(instance: int, source: _Text, target: _Text, err: Any) -> int:
     guard = _guards[instance]
-    return _attempt(err, lambda: guard.files.rename(_path(source), _path(target), guard.user))
+    return _attempt(err, lambda: guard.files.rename(guard.path(source), guard.path(target), guard.user))
 
 
 def _copy(instance: int, source: _Text, target: _Text, err: Any) -> int:
     guard = _guards[instance]
 
     def work() -> None:
-        data = guard.files.read(_path(source), guard.user)
-        mode = guard.files.stat(_path(source)).mode & 0o777
-        guard.files.write(_path(target), data, guard.user, mode=mode)
+        data = guard.files.read(guard.path(source), guard.user)
+        mode = guard.files.stat(guard.path(source)).mode & 0o777
+        guard.files.write(guard.path(target), data, guard.user, mode=mode)
 
     return _attempt(err, work)
 
@@ -285,21 +286,21 @@ def _copy(instance: int, source: _Text, target: _Text, err: Any) -> int:
 def _symlink(instance: int, target: _Text, link: _Text, err: Any) -> int:
     guard = _guards[instance]
     words = _said(target).decode(errors="surrogateescape")
-    return _attempt(err, lambda: guard.files.symlink(words, _path(link), guard.user))
+    return _attempt(err, lambda: guard.files.symlink(words, guard.path(link), guard.user))
 
 
 def _read_link(instance: int, path: _Text, out: Any, err: Any) -> int:
     guard = _guards[instance]
 
     def work() -> None:
-        out[0] = _lend(guard.files.readlink(_path(path)).encode(errors="surrogateescape"))
+        out[0] = _lend(guard.files.readlink(guard.path(path)).encode(errors="surrogateescape"))
 
     return _attempt(err, work)
 
 
 def _chmod(instance: int, path: _Text, mode: int, err: Any) -> int:
     guard = _guards[instance]
-    return _attempt(err, lambda: guard.files.chmod(_path(path), mode, guard.user))
+    return _attempt(err, lambda: guard.files.chmod(guard.path(path), mode, guard.user))
 
 
 _TABLE = _Table(

@@ -27,6 +27,7 @@ from kuartui.embedded.node.runtime.strands import Strands
 from kuartui.embedded.node.runtime.wording import Voice
 
 UNLIMITED = 10**12
+STREAMS = "/proc/1/fd"  # of the container's first process: where its log comes from
 SPAWN_SECONDS = 0.004  # CPU that starting a command costs: more than in reality, because ours costs real CPU, too
 WRITE_SECONDS = 1 / (256 << 10)  # CPU that a byte of output costs
 AHEAD_SECONDS = 0.4  # how far a script may get ahead of the CPU it uses before it has to wait
@@ -59,7 +60,7 @@ class Interpreter:
         )
         if "/proc/uptime" in script.text:
             set_uptime(process.files, process.clock.monotonic())
-        self._mount(process.files)
+        self._mount(process.files, script.text)
         for name, program in self._commands(script).items():
             self._bash.add_command(name, self._callback(program))
 
@@ -142,13 +143,15 @@ class Interpreter:
 
     # --- what can be called ---
 
-    def _mount(self, files: Files) -> None:
+    def _mount(self, files: Files, text: str) -> None:
         """root sees the volumes themselves; whoever may not do everything passes a guard."""
         if self._process.user.checked:
             self._bash.mount("/", guarded(files, self._process.user), read_only=False)
             return
         for mount in files.mounts:
             self._bash.mount(mount.path, mount.volume.fs, read_only=mount.read_only or mount.volume.read_only)
+        if STREAMS in text:
+            self._bash.mount(STREAMS, guarded(files, self._process.user, STREAMS), read_only=False)
 
     def _commands(self, script: Script) -> dict[str, Program]:
         """What to register: the image's programs that the script may call, and refusals for what the image lacks."""

@@ -156,6 +156,8 @@ def _proc(spec: ContainerSpec, user: User) -> Volume:
     volume = Volume(mode=0o555, read_only=True, kind="proc")
     fs = volume.fs
     fs.mkdir("/1/fd", recursive=True)
+    for number in range(3):
+        fs.write_file(f"/1/fd/{number}", b"")
     fs.mkdir("/sys/kernel", recursive=True)
     memory = (spec.resources.memory_limit or (8 << 30)) >> 10
     command = b"\0".join(part.encode() for part in spec.argv) + b"\0"
