@@ -72,12 +72,19 @@ def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node
             raise errors.bad_request(f"json: cannot unmarshal {_go(value)} into Go value of type {_TYPE_META}")
     except StatusError as error:
         if error.code == 400 and content_type(request) in ("", JSON):
-            raise errors.bad_request(f"couldn't get version/kind; json parse error: {error.message}") from error
+            why = f"couldn't get version/kind; json parse error: {error.message}"
+            raise _unrecognized(kind or endpoint.kind, why, request.body) from error
         raise
     kind = kind or endpoint.kind
     api_version = endpoint.api_version
     if node is None:
         node = endpoint.node
+    custom = endpoint.custom and node is endpoint.node
+    for field in ("kind", "apiVersion") if custom else ():  # built-in kinds take what is missing from the path
+        if not value.get(field):
+            name = field if field == "apiVersion" else "Kind"
+            why = f"Object '{name}' is missing in '{request.body.decode(errors='replace')}'"
+            raise _unrecognized(kind, why, request.body)
     given_kind, given_version = value.get("kind") or kind, value.get("apiVersion") or api_version
     if not isinstance(given_kind, str) or not isinstance(given_version, str):
         raise errors.bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into string")
@@ -85,10 +92,16 @@ def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node
         raise _wrong_kind(given_version, given_kind, api_version, kind)
     version = endpoint.version
     body = request.body if content_type(request) in ("", JSON) else b""
-    custom = endpoint.custom and node is endpoint.node
     result = canonical(value, node, kind, version, validation(request), request.warnings, body, custom=custom)
     result["apiVersion"], result["kind"] = api_version, kind
     return result
+
+
+def _unrecognized(kind: str, why: str, body: bytes) -> StatusError:
+    """What a body that tells no kind gets: transformDecodeError in k8s.io/apiserver/pkg/endpoints/handlers/rest.go."""
+    start = body[:30].decode(errors="replace") if body.startswith(b"{") else body[:30].hex()
+    shown = (start + " ..." if len(body) > 30 else start) if body else "<empty>"
+    return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({shown})")
 
 
 def _wrong_kind(given_version: str, given_kind: str, api_version: str, kind: str) -> StatusError:
@@ -317,7 +330,7 @@ def _converter_error(why: str) -> str:
         return f"unrecognized type: {wanted}"
     kind = "slice" if wanted.startswith("[]") else "map" if wanted.startswith("map[") else "struct"
     given = {"object": "map", "array": "slice"}.get(source, source)
-    return f"cannot restore {kind} from: {given}"
+    return f"cannot restore {kind} from{':' if kind == 'struct' else ''} {given}"
 
 
 def options_body(request: Request) -> Obj:

@@ -5,6 +5,8 @@ https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
 import orjson
@@ -155,7 +157,17 @@ def _classic(endpoint: Endpoint) -> Obj:
         found["shortNames"] = list(resource.short_names)
     if resource.categories:
         found["categories"] = list(resource.categories)
+    if "update" in resource.verbs:
+        found["storageVersionHash"] = _storage_version_hash(endpoint)
     return found
+
+
+def _storage_version_hash(endpoint: Endpoint) -> str:
+    """Tells migrators that objects are stored in another version: k8s.io/apiserver/pkg/endpoints/discovery."""
+    resource = endpoint.resource
+    group = resource.stored.partition(".")[2]
+    kind = f"{group}/{resource.storage}/{resource.kind}"
+    return base64.b64encode(hashlib.sha256(kind.encode()).digest()[:8]).decode()
 
 
 def _classic_sub(endpoint: Endpoint, sub: Obj) -> Obj:
@@ -164,9 +176,7 @@ def _classic_sub(endpoint: Endpoint, sub: Obj) -> Obj:
         "name": f"{endpoint.resource.plural}/{sub['subresource']}",
         "singularName": "",
         "namespaced": endpoint.resource.namespaced,
-        "kind": response["kind"],
-        "verbs": list(sub["verbs"]),
     }
     if response.get("group"):
         found["group"], found["version"] = response["group"], response["version"]
-    return found
+    return {**found, "kind": response["kind"], "verbs": list(sub["verbs"])}

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
+from kuartui.embedded.api import negotiate
 from kuartui.embedded.api.bodies import MAX_BODY
 from kuartui.embedded.api.request import Request, Response, json_response, parse_query, text_response
 from kuartui.embedded.meta import errors
@@ -49,7 +50,7 @@ class App:
             response = failure(errors.internal(str(error) or type(error).__name__))
         for warning in dict.fromkeys(request.warnings):
             response.headers.append(("Warning", f'299 - "{_quoted(warning)}"'))
-        await _send(response, receive, send, head=request.method == "HEAD")
+        await _send(negotiate.prettified(request, response), receive, send, head=request.method == "HEAD")
 
 
 def failure(error: StatusError) -> Response:

@@ -41,11 +41,26 @@ class Wanted:
         return f"{self.media};as={self.as_};v={self.version};g=meta.k8s.io" if self.as_ else self.media
 
 
+def is_pretty(request: Request) -> bool:
+    """Whether the answer is for human eyes: as asked, else for browsers and the like."""
+    if "pretty" in request.query:
+        return request.flag("pretty")
+    return request.headers.get("user-agent", "").startswith(("curl/", "Wget/", "Mozilla/"))
+
+
+def prettified(request: Request, response: Response) -> Response:
+    """The answer, its JSON indented for those who read it themselves: not what a pod said, nor the schemas."""
+    if response.stream is not None or not response.content_type.startswith(JSON) or response.body[:2] in (b"", b"{\n"):
+        return response
+    if request.info.subresource != "proxy" and not request.path.startswith("/openapi/") and is_pretty(request):
+        response.body = orjson.dumps(orjson.loads(response.body), option=orjson.OPT_INDENT_2)
+    return response
+
+
 def wanted(request: Request) -> Wanted:
     """The first thing in Accept that we have. Raises 406."""
     accept = request.headers.get("accept", "")
-    agent = request.headers.get("user-agent", "")
-    pretty = request.flag("pretty") if "pretty" in request.query else agent.startswith(("curl/", "Wget/", "Mozilla/"))
+    pretty = is_pretty(request)
     if not accept:
         return Wanted(pretty=pretty)
     for clause in accept.split(","):

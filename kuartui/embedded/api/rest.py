@@ -95,7 +95,7 @@ class Rest:
         strategy = endpoint.strategy
         context = self._context(write, "CREATE")
         version = orjson.loads(orjson.dumps(obj.get("metadata", {}).get("managedFields") or []))
-        if obj.get("metadata", {}).get("resourceVersion"):
+        if obj.get("metadata", {}).get("resourceVersion", "0") not in ("", "0"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         obj = objects.to_storage(endpoint, obj)
         named = obj.get("metadata", {}).get("name") or obj.get("metadata", {}).get("generateName", "")
@@ -166,6 +166,7 @@ class Rest:
         metadata = new.setdefault("metadata", {})
         name = current.key.name
         asked = metadata.get("resourceVersion", "")
+        asked = "" if asked == "0" else asked  # etcd3's versioner reads both as none
         if asked and asked != str(current.rv):
             if not asked.isdigit():
                 path = "metadata.resourceVersion"

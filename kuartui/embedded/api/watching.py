@@ -163,7 +163,7 @@ class _Stream:
         return b'{"type":"%b","object":%b}\n' % (kind.encode(), body)
 
     def _bookmark(self, revision: int, annotations: Obj | None) -> bytes:
-        metadata: Obj = {"resourceVersion": str(revision), "creationTimestamp": None}
+        metadata: Obj = {"resourceVersion": str(revision)}
         if annotations:
             metadata["annotations"] = annotations
         obj: Obj = {"kind": self._endpoint.kind, "apiVersion": self._endpoint.api_version, "metadata": metadata}

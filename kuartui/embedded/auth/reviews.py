@@ -45,7 +45,7 @@ class Reviews:
         if resource.plural not in answers:
             return None
         obj["status"] = answers[resource.plural](obj, request)
-        obj.setdefault("metadata", {})["creationTimestamp"] = None
+        obj = {**{name: obj.get(name, {}) for name in ("kind", "apiVersion", "metadata")}, **obj}
         if resource.plural == "selfsubjectreviews":
             obj["metadata"]["creationTimestamp"] = format_time(self._clock.now())
         return json_response(obj, 201)

@@ -15,6 +15,7 @@ import orjson
 from kuartui.embedded.meta import fieldset
 from kuartui.embedded.meta.errors import StatusError, apply_conflict
 from kuartui.embedded.meta.fieldset import CONTAINER, Fields, Path
+from kuartui.embedded.meta.gofmt import html_safe
 from kuartui.embedded.meta.schema import Node
 
 Obj = dict[str, Any]
@@ -23,6 +24,9 @@ APPLY, UPDATE = "Apply", "Update"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 MAX_UPDATE_MANAGERS = 10
 BEFORE_FIRST_APPLY = "before-first-apply"
+KUBECTL = "kubectl"
+"""The manager under which kubectl applies: to it an object's last client-side apply is its own."""
+MAX_ANNOTATIONS = 256 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,10 @@ def _raw(entry: Entry) -> Obj:
 
 def track(old: Obj | None, new: Obj, node: Node, manager: Manager, now: str, reset: Iterable[Path] = ()) -> None:
     """Note in `new` (in place) that `manager` wrote it over `old`. `reset`: paths that this write cannot own."""
-    if "managedFields" in new.get("metadata", {}) and new["metadata"]["managedFields"] == [] and old is not None:
-        write(new, [])  # a writer that sets an empty list wipes all
+    entries = _known(old, new, manager)
+    if old is not None and not entries:
+        write(new, [])  # not tracked before, nor from now on, until somebody applies
         return
-    entries = read(old) if old is not None else read(new)
     before, after = _differing(old or {}, new, node)
     changed = {
         path
@@ -114,6 +118,18 @@ def track(old: Obj | None, new: Obj, node: Node, manager: Manager, now: str, res
     if mine is None or owned != mine.fields:
         mine = Entry(manager, frozenset(owned), now)
     write(new, [*result, mine])
+
+
+def _known(old: Obj | None, new: Obj, manager: Manager) -> list[Entry]:
+    """Who managed what before a write: a writer may say so itself; one that knows nothing of it changes nothing."""
+    if old is None:
+        return read(new)
+    given = new.get("metadata", {}).get("managedFields")
+    if given is None or manager.subresource or given is old["metadata"].get("managedFields"):
+        return read(old)
+    if given == [{}]:
+        return []
+    return read(new) or read(old)
 
 
 def _less(entry: Entry, paths: Iterable[Path]) -> Entry:
@@ -162,8 +178,12 @@ def apply(
     mine = next((entry for entry in entries if entry.manager.key == manager.key), None)
     others = [entry for entry in entries if entry is not mine]
     clashes = [(entry, sorted(entry.fields & differs)) for entry in others if entry.fields & differs]
-    if clashes and not force:
-        raise _conflict(clashes)
+    if clashes and not force and live is not None:
+        allowed = _last_applied(live, current, node, manager)
+        kept = [(entry, [path for path in paths if path not in allowed]) for entry, paths in clashes]
+        kept = [(entry, paths) for entry, paths in kept if paths]
+        if kept:
+            raise _conflict(kept)
     if clashes:
         others = [_less(entry, differs) for entry in others]
     merged: Obj = _merge(live or {}, _without(patch, reset), node)
@@ -177,7 +197,43 @@ def apply(
     owned = frozenset(wanted)
     stamp = mine.time if mine and mine.fields == owned and not differs and not dropped else now
     write(merged, [*others, Entry(manager, owned, stamp)])
+    if manager.name == KUBECTL:
+        _sync_last_applied(merged, patch)
     return merged
+
+
+def _last_applied(live: Obj, current: dict[Path, Any], node: Node, manager: Manager) -> frozenset[Path]:
+    """What kubectl, when it changes from client-side to server-side apply, may take over without a conflict.
+
+    k8s.io/apimachinery/pkg/util/managedfields/internal/lastappliedmanager.go
+    """
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if manager.name != KUBECTL or not text:
+        return frozenset()
+    try:
+        before = orjson.loads(text)
+    except ValueError:
+        return frozenset()
+    if not isinstance(before, dict) or before.get("apiVersion") != manager.api_version:
+        return frozenset()
+    said = fieldset.values(before, node, whole=False)
+    return frozenset(path for path, value in said.items() if path in current and current[path] == value)
+
+
+def _sync_last_applied(merged: Obj, patch: Obj) -> None:
+    """Keep the annotation of client-side apply true, so that one can go back to it (`lastappliedupdater.go`)."""
+    metadata = merged["metadata"]
+    annotations = dict(metadata.get("annotations") or {})
+    if not annotations.get(LAST_APPLIED):
+        return
+    own = dict(patch.get("metadata", {}))
+    if own.get("annotations"):
+        own["annotations"] = {key: value for key, value in own["annotations"].items() if key != LAST_APPLIED}
+    text = orjson.dumps({**patch, "metadata": own}, option=orjson.OPT_SORT_KEYS).decode()
+    annotations[LAST_APPLIED] = html_safe(text) + "\n"
+    if sum(len(key) + len(value) for key, value in annotations.items()) > MAX_ANNOTATIONS:
+        del annotations[LAST_APPLIED]
+    metadata["annotations"] = annotations
 
 
 def _is_key(path: Path) -> bool:

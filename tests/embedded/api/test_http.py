@@ -188,3 +188,13 @@ async def test_no_patch_breaks_what_is_stored(kind: str, body: bytes, resource: 
     assert code < 500 or b"failed to create typed" in answer, answer
     kept = await server.json("GET", f"/api/v1/namespaces/default/{resource.split('/status')[0]}")
     assert kept["metadata"]["name"] == "a"
+
+
+async def test_browsers_and_curl_get_indented_json(server: Server) -> None:
+    for path, code in (("/api", 200), (f"{MAPS}/none", 404), (MAPS, 200)):
+        status, _, body = await call(server, "GET", path, headers={"user-agent": "curl/8.0"})
+        assert (status, body[:4]) == (code, b"{\n  "), path
+        for plain in (path, f"{path}?pretty=false"):
+            agent = "kubectl/v1.37.1" if plain == path else "Mozilla/5.0"
+            _, _, body = await call(server, "GET", plain, headers={"user-agent": agent})
+            assert b"\n" not in body, path

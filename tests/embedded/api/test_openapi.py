@@ -81,3 +81,13 @@ async def test_the_dialects_of_discovery_tell_the_same(server: Server) -> None:
         group, _, version = answer["groupVersion"].rpartition("/")
         listed |= {(group, version, entry["name"]) for entry in answer["resources"] if "/" not in entry["name"]}
     assert told == listed
+
+
+async def test_classic_lists_tell_how_objects_are_stored(server: Server) -> None:
+    core = {entry["name"]: entry for entry in (await server.json("GET", "/api/v1"))["resources"]}
+    assert core["pods"]["storageVersionHash"] == "xPOwRZ+Yhw8="  # as every Kubernetes since 1.14
+    assert core["configmaps"]["storageVersionHash"] == "qFsyl6wFWjQ="
+    assert not {"storageVersionHash"} & (core["bindings"].keys() | core["pods/status"].keys())
+    for version in ("v1", "v2"):
+        scalers = (await server.json("GET", f"/apis/autoscaling/{version}"))["resources"]
+        assert scalers[0]["storageVersionHash"] == "qwQve8ut294=", "one storage version for all served ones"

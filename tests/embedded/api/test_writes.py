@@ -50,6 +50,48 @@ async def test_a_resource_version_is_not_for_creation(server: Server) -> None:
     assert answer["message"] == "resourceVersion should not be set on objects to be created"
 
 
+async def test_resource_version_zero_means_any(server: Server) -> None:
+    made = await server.json("POST", MAPS, {"metadata": {"name": "a", "resourceVersion": "0"}}, code=201)
+    assert made["metadata"]["resourceVersion"] != "0"
+    body = {"metadata": {"name": "a", "resourceVersion": "0"}, "data": {"x": "1"}}
+    assert (await server.json("PUT", f"{MAPS}/a", body, code=200))["data"] == {"x": "1"}
+
+
+async def test_a_body_that_is_no_json_says_how_it_began(server: Server) -> None:
+    answer = await server.json("POST", "/api/v1/namespaces", b"apiVersion: v1\nkind: Pod\nmetadata: {}", code=400)
+    assert answer["message"] == (
+        "the object provided is unrecognized (must be of type Namespace): couldn't get version/kind; json parse error: "
+        "invalid character 'a' looking for beginning of value "
+        "(61706956657273696f6e3a2076310a6b696e643a20506f640a6d65746164 ...)"
+    )
+
+
+async def managers(server: Server, name: str) -> list[str]:
+    metadata = (await server.json("GET", f"{MAPS}/{name}"))["metadata"]
+    return [entry["manager"] for entry in metadata.get("managedFields", ())]
+
+
+async def test_a_writer_may_say_who_manages_what(server: Server) -> None:
+    made = await server.json("POST", f"{MAPS}?fieldManager=me", {"metadata": {"name": "a"}, "data": {"x": "1"}})
+    entries = made["metadata"]["managedFields"]
+    patch = [{"op": "replace", "path": "/metadata/managedFields", "value": [{**entries[0], "manager": "you"}]}]
+    kind = "application/json-patch+json"
+    await server.json("PATCH", f"{MAPS}/a", patch, content_type=kind)
+    assert await managers(server, "a") == ["you"]
+    patch[0]["value"] = []
+    await server.json("PATCH", f"{MAPS}/a", patch, content_type=kind)
+    assert await managers(server, "a") == ["you"], "an empty list says nothing"
+    patch[0]["value"] = [{}]
+    await server.json("PATCH", f"{MAPS}/a", patch, content_type=kind)
+    assert await managers(server, "a") == []
+    merge = "application/merge-patch+json"
+    await server.json("PATCH", f"{MAPS}/a?fieldManager=me", {"data": {"x": "2"}}, content_type=merge)
+    assert await managers(server, "a") == [], "nobody is tracked until somebody applies"
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"y": "1"}}
+    await server.json("PATCH", f"{MAPS}/a?fieldManager=me", body, content_type="application/apply-patch+yaml")
+    assert await managers(server, "a") == ["me", "before-first-apply"]
+
+
 async def test_a_dry_run_stores_nothing(server: Server) -> None:
     await server.json("POST", f"{MAPS}?dryRun=All", {"metadata": {"name": "a"}}, code=201)
     await server.json("GET", f"{MAPS}/a", code=404)

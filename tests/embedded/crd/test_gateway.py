@@ -23,12 +23,25 @@ async def served(world: World) -> World:
     return world
 
 
+VERSION = {"apiVersion": "gateway.networking.k8s.io/v1"}
+
+
 def route(**spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": "web"}, "spec": {"parentRefs": [{"name": "edge"}], **spec}}
+    return {
+        **VERSION,
+        "kind": "HTTPRoute",
+        "metadata": {"name": "web"},
+        "spec": {"parentRefs": [{"name": "edge"}], **spec},
+    }
 
 
 def edge(*listeners: dict[str, Any]) -> dict[str, Any]:
-    return {"metadata": {"name": "edge"}, "spec": {"gatewayClassName": "ours", "listeners": list(listeners)}}
+    return {
+        **VERSION,
+        "kind": "Gateway",
+        "metadata": {"name": "edge"},
+        "spec": {"gatewayClassName": "ours", "listeners": list(listeners)},
+    }
 
 
 HTTP = {"name": "http", "port": 80, "protocol": "HTTP"}
@@ -124,7 +137,12 @@ async def test_listeners_are_checked(served: World, listeners: list[Any], expect
 
 
 async def test_a_class_waits_for_its_controller(served: World) -> None:
-    body = {"metadata": {"name": "theirs"}, "spec": {"controllerName": "example.com/theirs"}}
+    body = {
+        **VERSION,
+        "kind": "GatewayClass",
+        "metadata": {"name": "theirs"},
+        "spec": {"controllerName": "example.com/theirs"},
+    }
     made = await served.json("POST", f"{GROUP}/gatewayclasses", body)
     assert made["status"]["conditions"][0]["message"] == "Waiting for controller"
 
@@ -132,7 +150,12 @@ async def test_a_class_waits_for_its_controller(served: World) -> None:
 async def test_what_the_controller_writes_is_valid(served: World) -> None:
     controller = GatewayController(served.client)
     controller.setup()
-    body = {"metadata": {"name": "ours"}, "spec": {"controllerName": "kuartui.dev/gateway-controller"}}
+    body = {
+        **VERSION,
+        "kind": "GatewayClass",
+        "metadata": {"name": "ours"},
+        "spec": {"controllerName": "kuartui.dev/gateway-controller"},
+    }
     await served.json("POST", f"{GROUP}/gatewayclasses", body)
     await served.json("POST", GATEWAYS, edge(HTTP))
     await served.json("POST", ROUTES, route(rules=[{"backendRefs": [{"name": "web", "port": 80}]}]))

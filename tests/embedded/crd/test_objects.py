@@ -358,3 +358,12 @@ async def test_each_version_is_judged_by_its_own_schema(world: World) -> None:
     assert await world.invalid(spec={"size": 9}) == [
         "spec.size: Invalid value: 9: spec.size in body should be less than or equal to 3"
     ]
+
+
+async def test_custom_objects_say_what_they_are(world: World) -> None:
+    await world.define()
+    body = {"apiVersion": "shop.example.com/v1", "metadata": {"name": "one"}}
+    answer = await world.json("POST", GADGETS, body, code=400)
+    assert answer["message"].startswith(
+        "the object provided is unrecognized (must be of type Gadget): Object 'Kind' is missing in '{\"apiVersion\""
+    )

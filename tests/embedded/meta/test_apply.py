@@ -184,3 +184,41 @@ def test_keys_of_two_fields() -> None:
 def test_a_null_is_of_any_type() -> None:
     assert POD is not None
     assert typed.problems({"metadata": None, "spec": {"containers": None, "hostNetwork": None}}, POD) == []
+
+
+def applied_by_client(data: dict[str, str]) -> dict[str, Any]:
+    """What `kubectl apply` made, without --server-side."""
+    assert MAP is not None
+    live = config_map(data)
+    live["metadata"]["annotations"] = {apply.LAST_APPLIED: orjson.dumps(config_map(data)).decode()}
+    apply.track(None, live, MAP, Manager("kubectl-client-side-apply", UPDATE, "v1"), EARLY)
+    return live
+
+
+KUBECTL = Manager("kubectl", APPLY, "v1")
+
+
+def test_kubectl_takes_over_what_it_applied_itself() -> None:
+    live = applied_by_client({"x": "1"})
+    with pytest.raises(StatusError, match='conflict with "kubectl-client-side-apply"'):
+        applied(live, {"x": "2"}, ANN)
+    taken = applied(live, {"x": "2"}, KUBECTL)
+    assert taken["data"] == {"x": "2"}
+    annotation = orjson.loads(taken["metadata"]["annotations"][apply.LAST_APPLIED])
+    assert annotation == config_map({"x": "2"}), "so that kubectl can go back"
+
+
+def test_kubectl_does_not_take_over_what_others_changed_since() -> None:
+    assert MAP is not None
+    live = applied_by_client({"x": "1", "y": "1"})
+    changed = orjson.loads(orjson.dumps(live))
+    changed["data"]["y"] = "by hand"
+    apply.track(live, changed, MAP, WRITER, LATE)
+    with pytest.raises(StatusError, match='failed with 1 conflict: conflict with "writer" using v1: .data.y$'):
+        applied(changed, {"x": "2", "y": "2"}, KUBECTL)
+
+
+def test_the_annotation_of_other_managers_is_left_alone() -> None:
+    live = applied_by_client({"x": "1"})
+    taken = applied(live, {"x": "2"}, ANN, force=True)
+    assert taken["metadata"]["annotations"] == live["metadata"]["annotations"]
