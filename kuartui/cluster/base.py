@@ -146,6 +146,13 @@ class Cluster(Protocol):
 
     async def reset(self, report: Report = silent) -> None: ...
 
+    async def provide(self, needs: Iterable[str], images: Iterable[str], report: Report = silent) -> None:
+        """Make the cluster able to do what a level `needs`, as far as it can be, and bring `images` to its nodes.
+
+        Clusters of our own that are made of containers get add-ons and images; to others nothing is done.
+        """
+        ...
+
     async def sandbox(
         self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
     ) -> Sandbox:

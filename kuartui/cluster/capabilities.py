@@ -1,11 +1,13 @@
 """Finds out what a cluster can do by trying it. What no look at the API tells is probed: whether a NetworkPolicy is
-enforced shows only when a connection fails because of one.
+enforced shows only when a connection fails because of one, whether somebody serves the Gateway API only when a class is
+accepted.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from kuartui.cluster import exec as cluster_exec
@@ -21,8 +23,14 @@ PROBE_SECONDS = 90.0  # for two pods to start: an image may have to be pulled
 POLICY_SECONDS = 15.0  # for a policy to reach the nodes
 POLL = 0.5
 
-#: namespaces that a cluster has by itself
-SYSTEM = {"default", "kube-system", "kube-public", "kube-node-lease", "local-path-storage", SYSTEM_NAMESPACE}
+CLASS_SECONDS = 10.0  # for a controller to accept a GatewayClass
+GATEWAY_CONTROLLER = "traefik.io/gateway-controller"  # what levels name in their GatewayClasses
+
+#: namespaces that a cluster has by itself, and those of add-ons (ours and minikube's)
+SYSTEM = {
+    *("default", "kube-system", "kube-public", "kube-node-lease", "local-path-storage", SYSTEM_NAMESPACE),
+    *("kuartui-addons", "ingress-nginx"),
+}
 
 #: what would provide a capability that is missing
 PROVIDERS = {
@@ -33,7 +41,7 @@ PROVIDERS = {
     "multi-node": "two nodes or more; kuartui's own kind cluster has three",
     "storage": "a default StorageClass",
     "ingress": "an ingress controller with its IngressClass; on minikube: minikube addons enable ingress",
-    "gateway": "the Gateway API's CRDs and a controller with a GatewayClass",
+    "gateway": f"the Gateway API's CRDs and a controller that accepts classes of {GATEWAY_CONTROLLER}",
     "own-cluster": "a cluster that holds nothing of anybody else's: the level disturbs all of it",
 }
 
@@ -51,7 +59,7 @@ async def detect(api: Api, clock: Clock, report: Report) -> frozenset[str]:
         found.add("storage")
     if await _list(api, "IngressClass"):
         found.add("ingress")
-    if (await api.glimpse("/apis/gateway.networking.k8s.io/v1/gatewayclasses") or {}).get("items"):
+    if await classes_are_accepted(api, clock, report):
         found.add("gateway")
     if await _measures(api):
         found.add("metrics")
@@ -92,6 +100,36 @@ async def policies_hold(api: Api, clock: Clock, report: Report) -> bool:
         return False  # no pods, no probe: then nothing is known to be enforced
     finally:
         await api.delete(namespaces, "", name)
+
+
+async def classes_are_accepted(api: Api, clock: Clock, report: Report) -> bool:
+    """Whether a controller accepts a GatewayClass such as levels make. Leaves nothing behind."""
+    path = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
+    served = await api.glimpse(path)
+    if served is None:
+        return False
+    report(Progress("probing whether somebody serves the Gateway API"))
+    name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
+    labels = {LABEL_ATTEMPT: "probe", LABEL_CHECKER: "true"}
+    body = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"controllerName": GATEWAY_CONTROLLER},
+    }
+    try:
+        await api.request("POST", path, body=body)
+        until = clock.monotonic() + CLASS_SECONDS
+        while clock.monotonic() < until:
+            live = await api.glimpse(f"{path}/{name}") or {}
+            conditions = live.get("status", {}).get("conditions") or []
+            if any(item["type"] == "Accepted" and item["status"] == "True" for item in conditions):
+                return True
+            await clock.sleep(POLL)
+        return False
+    finally:
+        with suppress(ApiError):  # 404: it was never made
+            await api.request("DELETE", f"{path}/{name}")
 
 
 async def _address(api: Api, clock: Clock, namespace: str) -> str:

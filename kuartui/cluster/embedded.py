@@ -33,8 +33,9 @@ from kuartui.game.level import Right
 
 Obj = dict[str, Any]
 
+#: what a fresh one can do. It has no ingress controller: levels about Ingress bring theirs
 CAPABILITIES = frozenset(
-    {"network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway", "own-cluster"}
+    {"network", "metrics", "containers", "network-policy", "multi-node", "storage", "gateway", "own-cluster"}
 )
 START_SECONDS = 20.0
 CALL_SECONDS = 60.0
@@ -287,6 +288,9 @@ class EmbeddedCluster:
             spec = {key: found[key] for key in ("name", "nodes", "bare")}
             await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self.name}")
         await asyncio.to_thread(self._host.call, "POST", "/clusters", spec, report)
+
+    async def provide(self, needs: Iterable[str], images: Iterable[str], report: Report = silent) -> None:
+        """It has what it has; its images are programs."""
 
     async def sandbox(
         self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent

@@ -7,20 +7,25 @@ works is what the player sees. A cluster that did not come up whole is removed a
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from kuartui.cluster import tool
-from kuartui.cluster.access import Access, read_access
-from kuartui.cluster.base import ClusterStatus, Kind, Progress, Report, silent
+from kuartui.cluster.addons import manifest
+from kuartui.cluster.base import Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock
-from kuartui.cluster.shared import SharedCluster
-from kuartui.errors import ClusterError, KuartuiError
-from kuartui.paths import private_dir
+from kuartui.cluster.engine import Engine
+from kuartui.cluster.local import Life, LocalCluster, version_of
+from kuartui.cluster.versions import KIND
+from kuartui.paths import write_private
 
 INSTALL = "install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation"
 NODE_IMAGE = "kindest/node"
 CREATE_SECONDS = 900.0  # a node image is several hundred MiB
+DELETE_SECONDS = 180.0
+LOAD_SECONDS = 600.0
 READY = "180s"
+LABEL = "io.x-k8s.kind.cluster"  # on each node's container
 
 #: kind's words for its steps (pkg/cluster/internal/create), in order
 STEPS = (
@@ -35,28 +40,38 @@ STEPS = (
 )
 
 
-class KindCluster(SharedCluster):
+class KindCluster(LocalCluster):
     """`image`, or the `version` of Kubernetes (1.36.2) for kind's own image; `provider` is docker, podman or ""."""
 
     kind: Kind = "kind"
+    noun = "kind cluster"
 
     def __init__(
         self, name: str, *, image: str = "", version: str = "", provider: str = "", clock: Clock | None = None
     ) -> None:
         super().__init__(name, clock=clock)
         self._image = image or (f"{NODE_IMAGE}:v{version.removeprefix('v')}" if version else "")
-        self._provider = provider
+        self._provider = provider or self._remembered()
+        self.engine = Engine(self._provider or ("docker" if shutil.which("docker") else "podman"))
+
+    def _remembered(self) -> str:
+        """With which engine the cluster was made: kind would look for it with its own choice only."""
+        try:
+            return self._memory.read_text().strip()
+        except OSError:
+            return ""
 
     @property
-    def kubeconfig(self) -> Path:
-        return self.folder / f"{self.name}.kubeconfig"
-
-    def access(self) -> Access:
-        return read_access(self.kubeconfig)
+    def _memory(self) -> Path:
+        return self.folder / f"{self.name}.provider"
 
     @property
-    def _environment(self) -> dict[str, str]:
-        return {"KIND_EXPERIMENTAL_PROVIDER": self._provider} if self._provider else {}
+    def context(self) -> str:
+        return f"kind-{self.name}"
+
+    @property
+    def delete_command(self) -> str:
+        return f"kind delete cluster --name {self.name}"
 
     async def _kind(self, *arguments: str, what: str, report: Report = silent, timeout: float = 60.0) -> str:
         program = tool.need("kind", INSTALL)
@@ -64,111 +79,93 @@ class KindCluster(SharedCluster):
             [program, *arguments],
             what=what,
             on_line=lambda line: _tell(line, report),
-            environment=self._environment,
+            environment={"KIND_EXPERIMENTAL_PROVIDER": self._provider} if self._provider else {},
             timeout=timeout,
         )
 
-    async def exists(self) -> bool:
-        """kind says "No kind clusters found." on standard error when there is none."""
+    async def check_tool(self) -> None:
+        KIND.need(await version_of("kind", ["version", "--quiet"], INSTALL))
+
+    async def life(self) -> tuple[Life, str]:
+        """kind says "No kind clusters found." on standard error when there is none, and nothing of whether nodes run;
+        the engine does."""
         listed = await self._kind("get", "clusters", what="listing the kind clusters")
-        return self.name in listed.split()
+        if self.name not in listed.split():
+            return "absent", ""
+        states = await self._nodes()
+        idle = {state for state in states.values() if state != "running"}
+        return ("stopped", f"nodes are {', '.join(sorted(idle))}") if idle else ("running", "")
 
-    async def up(self, report: Report = silent) -> None:
-        if not await self.exists():
-            await self._create(report)
-        elif not self.kubeconfig.is_file():
-            await self._export()
-        await super().up(report)
+    async def _nodes(self) -> dict[str, str]:
+        """The node containers and their states: running, exited, paused, created …"""
+        program = tool.need(self.engine.program, f"kind needs {self.engine.program}")
+        command = ["ps", "--all", "--filter", f"label={LABEL}={self.name}", "--format", "{{.Names}} {{.State}}"]
+        said = await tool.run([program, *command], what=f"listing the nodes of kind cluster {self.name}")
+        pairs = [line.split() for line in said.splitlines() if len(line.split()) == 2]
+        return {name: state.lower() for name, state in pairs}
 
-    async def _create(self, report: Report) -> None:
-        private_dir(self.folder)
-        options = ["--image", self._image] if self._image else []
-        config = configuration()
-        try:
-            await self._kind(
-                "create",
-                "cluster",
-                "--name",
-                self.name,
-                "--config",
-                str(config),
-                "--kubeconfig",
-                str(self.kubeconfig),
-                "--wait",
-                READY,
-                *options,
-                what="creating the kind cluster",
-                report=report,
-                timeout=CREATE_SECONDS,
-            )
-        except BaseException:
-            report(Progress("removing what is there of the cluster"))
-            await self._delete()
-            raise
+    async def _wake(self, report: Report) -> None:
+        """kind has no command for it; its documentation says to start the containers."""
+        report(Progress(f"starting the nodes of kind cluster {self.name}"))
+        program = tool.need(self.engine.program, f"kind needs {self.engine.program}")
+        nodes = await self._nodes()
+        for verb, state in (("unpause", "paused"), ("start", "")):
+            chosen = [
+                name for name, now in nodes.items() if (now == state if state else now not in ("running", "paused"))
+            ]
+            if chosen:
+                what = f"starting the nodes of kind cluster {self.name}"
+                await tool.run([program, verb, *chosen], what=what, timeout=DELETE_SECONDS)
 
-    async def _export(self) -> None:
-        private_dir(self.folder)
+    async def _make(self, report: Report) -> None:
+        write_private(self._memory, self._provider)
+        place = ["--config", str(manifest("kind/cluster.yaml")), "--kubeconfig", str(self.kubeconfig), "--wait", READY]
+        await self._kind(
+            *("create", "cluster", "--name", self.name, *place, *(["--image", self._image] if self._image else [])),
+            what="creating the kind cluster",
+            report=report,
+            timeout=CREATE_SECONDS,
+        )
+
+    async def _fetch_kubeconfig(self) -> None:
         place = str(self.kubeconfig)
         await self._kind(
             "export", "kubeconfig", "--name", self.name, "--kubeconfig", place, what="asking kind for a kubeconfig"
         )
 
-    async def _delete(self) -> None:
-        try:
-            place = str(self.kubeconfig)
-            await self._kind(
-                "delete",
-                "cluster",
-                "--name",
-                self.name,
-                "--kubeconfig",
-                place,
-                what="deleting the kind cluster",
-                timeout=180.0,
-            )
-        except KuartuiError:  # what went wrong before is what the player has to know
+    async def _remove(self) -> None:
+        place = str(self.kubeconfig)
+        await self._kind(
+            *("delete", "cluster", "--name", self.name, "--kubeconfig", place),
+            what="deleting the kind cluster",
+            timeout=DELETE_SECONDS,
+        )
+
+    async def _load(self, images: list[str], report: Report) -> None:
+        """`kind load docker-image` asks docker, whatever the provider is; Podman's images go through an archive."""
+        report(Progress(f"loading {len(images)} image{'s'[: len(images) != 1]} into the nodes"))
+        if self.engine.program != "docker":
+            archive = self.folder / "images.tar"
+            try:
+                await self.engine.save(images, archive)
+                await self.load(archive)
+            finally:
+                archive.unlink(missing_ok=True)
             return
-        finally:
-            self.kubeconfig.unlink(missing_ok=True)
-
-    async def down(self, report: Report = silent) -> None:
-        """Delete the cluster."""
-        report(Progress(f"deleting kind cluster {self.name}"))
-        if await self.exists():
-            await self._delete()
-            if await self.exists():
-                raise ClusterError(
-                    f"kind cluster {self.name} is still there", hint=f"kind delete cluster -n {self.name}"
-                )
-
-    async def reset(self, report: Report = silent) -> None:
-        """A new cluster of the same name."""
-        await self.down(report)
-        self._capabilities = None
-        await self.up(report)
-
-    async def status(self) -> ClusterStatus:
-        try:
-            there = await self.exists()
-        except KuartuiError as error:
-            return ClusterStatus("broken", error.message)
-        return await super().status() if there else ClusterStatus("absent")
+        await self._kind(
+            *("load", "docker-image", *images, "--name", self.name),
+            what="loading images into kind",
+            timeout=LOAD_SECONDS,
+        )
 
     async def load(self, archive: Path, report: Report = silent) -> None:
         """Give all nodes the images of a `docker save` archive."""
         report(Progress(f"loading {archive.name} into {self.name}"))
         await self._kind(
-            "load", "image-archive", str(archive), "--name", self.name, what="loading images into kind", timeout=600.0
+            *("load", "image-archive", str(archive), "--name", self.name),
+            what="loading images into kind",
+            timeout=LOAD_SECONDS,
         )
-
-
-def configuration() -> Path:
-    """The file of our cluster's nodes, in the source tree or in the installed package."""
-    package = Path(__file__).parents[1]
-    for base in (package, package.parent):
-        if (place := base / "manifests" / "kind" / "cluster.yaml").is_file():
-            return place
-    raise ClusterError("manifests/kind/cluster.yaml is missing from this installation", hint="install kuartui anew")
 
 
 def step_of(line: str) -> Progress | None:

@@ -7,41 +7,38 @@ It writes a context into the kubeconfig that $KUBECONFIG names: we name one in o
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from kuartui.cluster import tool
-from kuartui.cluster.access import Access, read_access
-from kuartui.cluster.base import ClusterStatus, Kind, Progress, Report, silent
+from kuartui.cluster import addons, tool
+from kuartui.cluster.base import Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock
-from kuartui.cluster.shared import SharedCluster
-from kuartui.errors import ClusterError, KuartuiError
+from kuartui.cluster.local import Life, LocalCluster, version_of
+from kuartui.cluster.versions import MINIKUBE
+from kuartui.errors import ClusterError
 from kuartui.paths import private_dir
 
 INSTALL = "install minikube: https://minikube.sigs.k8s.io/docs/start/"
 START_SECONDS = 900.0
-ADDONS = ("metrics-server", "ingress")
 STEP = "io.k8s.sigs.minikube.step"
 ERROR = "io.k8s.sigs.minikube.error"
+RUNNING = ("Running", "OK")
 
 
-class MinikubeCluster(SharedCluster):
+class MinikubeCluster(LocalCluster):
     """`driver` is docker, podman, kvm2 …; minikube's choice when empty."""
 
     kind: Kind = "minikube"
+    noun = "minikube profile"
 
     def __init__(
         self, name: str, *, driver: str = "", version: str = "", nodes: int = 2, clock: Clock | None = None
     ) -> None:
-        super().__init__(name, clock=clock)
+        super().__init__(name, engine="podman" if driver == "podman" else "docker", clock=clock)
         self._driver, self._version, self._nodes = driver, version, nodes
 
     @property
-    def kubeconfig(self) -> Path:
-        return self.folder / f"{self.name}.kubeconfig"
-
-    def access(self) -> Access:
-        return read_access(self.kubeconfig, self.name)
+    def delete_command(self) -> str:
+        return f"minikube delete --profile {self.name}"
 
     async def _minikube(self, *arguments: str, what: str, report: Report = silent, timeout: float = 60.0) -> str:
         program = tool.need("minikube", INSTALL)
@@ -65,8 +62,11 @@ class MinikubeCluster(SharedCluster):
                 raise
             raise tool.explain(what, [line for text in failure for line in text.splitlines()], 1) from error
 
-    async def state(self) -> str:
-        """absent, Running, Paused, Stopped … as `minikube profile list` calls it."""
+    async def check_tool(self) -> None:
+        MINIKUBE.need(await version_of("minikube", ["version", "--short"], INSTALL))
+
+    async def life(self) -> tuple[Life, str]:
+        """By the status that `minikube profile list` shows: Running, OK, Paused, Stopped, Degraded, Unknown …"""
         program = tool.need("minikube", INSTALL)
         listed = await tool.run([program, "profile", "list", "--output=json"], what="listing the minikube profiles")
         try:
@@ -75,74 +75,46 @@ class MinikubeCluster(SharedCluster):
             raise ClusterError("minikube profile list answered something that is not JSON") from error
         for item in [*(found.get("valid") or []), *(found.get("invalid") or [])]:
             if item.get("Name") == self.name:
-                return str(item.get("Status") or "broken")
-        return "absent"
+                status = str(item.get("Status") or "broken")
+                return ("running" if status in RUNNING else "stopped"), status
+        return "absent", ""
 
-    async def up(self, report: Report = silent) -> None:
-        state = await self.state()
-        if state == "Paused":
-            await self._minikube("unpause", what="waking the paused minikube profile")
-        if state not in ("Running", "OK", "Paused") or not self.kubeconfig.is_file():
-            await self._start(report, fresh=state == "absent")
-        await super().up(report)
-
-    async def _start(self, report: Report, *, fresh: bool) -> None:
-        options = [f"--nodes={self._nodes}", "--cni=calico"] if fresh else []
+    async def _make(self, report: Report) -> None:
+        options = [f"--nodes={self._nodes}", "--cni=calico"]
         options += [f"--driver={self._driver}"] if self._driver else []
         options += [f"--kubernetes-version={self._version}"] if self._version else []
-        try:
-            await self._minikube(
-                "start",
-                "--output=json",
-                *options,
-                what="starting the minikube profile",
-                report=report,
-                timeout=START_SECONDS,
-            )
-        except BaseException:
-            if fresh:
-                report(Progress("removing what is there of the profile"))
-                await self._delete()
-            raise
+        await self._start(report, *options)
 
-    async def _delete(self) -> None:
-        try:
-            await self._minikube("delete", what="deleting the minikube profile", timeout=180.0)
-        except KuartuiError:  # what went wrong before is what the player has to know
+    async def _wake(self, report: Report) -> None:
+        _, status = await self.life()
+        if status == "Paused":
+            await self._minikube("unpause", what="waking the paused minikube profile")
+        else:
+            await self._start(report)
+
+    async def _fetch_kubeconfig(self) -> None:
+        """Starting what runs changes nothing but writes its context anew."""
+        await self._start(silent)
+
+    async def _start(self, report: Report, *options: str) -> None:
+        what = "starting the minikube profile"
+        await self._minikube("start", "--output=json", *options, what=what, report=report, timeout=START_SECONDS)
+
+    async def _remove(self) -> None:
+        await self._minikube("delete", what="deleting the minikube profile", timeout=180.0)
+
+    async def enable(self, addon: addons.Addon, report: Report) -> None:
+        """Minikube's own add-on where it has one."""
+        if not addon.minikube:
+            await super().enable(addon, report)
             return
-        finally:
-            self.kubeconfig.unlink(missing_ok=True)
+        report(Progress(f"enabling minikube's {addon.minikube}"))
+        what = f"enabling minikube's {addon.minikube}"
+        await self._minikube("addons", "enable", addon.minikube, what=what, timeout=300.0)
 
-    async def addon(self, name: str, report: Report = silent) -> None:
-        """Switch one of minikube's own add-ons on."""
-        report(Progress(f"enabling {name}"))
-        await self._minikube("addons", "enable", name, what=f"enabling minikube's {name}", timeout=300.0)
-
-    async def down(self, report: Report = silent) -> None:
-        """Delete the profile."""
-        report(Progress(f"deleting minikube profile {self.name}"))
-        if await self.state() != "absent":
-            await self._delete()
-            if await self.state() != "absent":
-                hint = f"minikube delete --profile {self.name}"
-                raise ClusterError(f"minikube profile {self.name} is still there", hint=hint)
-
-    async def reset(self, report: Report = silent) -> None:
-        """A new profile of the same name."""
-        await self.down(report)
-        self._capabilities = None
-        await self.up(report)
-
-    async def status(self) -> ClusterStatus:
-        try:
-            state = await self.state()
-        except KuartuiError as error:
-            return ClusterStatus("broken", error.message)
-        if state == "absent":
-            return ClusterStatus("absent")
-        if state not in ("Running", "OK"):
-            return ClusterStatus("stopped", f"minikube says {state}; kuartui cluster up --cluster minikube wakes it")
-        return await super().status()
+    async def _load(self, images: list[str], report: Report) -> None:
+        report(Progress(f"loading {len(images)} image{'s'[: len(images) != 1]} into the nodes"))
+        await self._minikube("image", "load", *images, what="loading images into minikube", timeout=600.0)
 
 
 def event_of(line: str) -> dict[str, Any]:

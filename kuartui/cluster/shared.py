@@ -158,6 +158,9 @@ class SharedCluster:
             await identity.remove_checker(api)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    async def provide(self, needs: Iterable[str], images: Iterable[str], report: Report = silent) -> None:
+        """A cluster that is not ours stays as it is."""
+
     async def status(self) -> ClusterStatus:
         try:
             access = self.access()

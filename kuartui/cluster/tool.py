@@ -35,6 +35,26 @@ CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "Podman is not running",
         "systemctl --user start podman.socket, or podman machine start",
     ),
+    (
+        re.compile(r'exec: "(docker|podman|nerdctl)": executable file not found', re.I),
+        "there is no container engine",
+        "install Docker (https://docs.docker.com/engine/install/) or Podman",
+    ),
+    (
+        re.compile(r"rootless provider requires", re.I),
+        "containers without root need cgroup v2 and delegation",
+        "see https://kind.sigs.k8s.io/docs/user/rootless/",
+    ),
+    (
+        re.compile(r"content digest sha256:[0-9a-f]+: not found", re.I),
+        "Docker has the image for another platform only in part",
+        "pull it for this machine alone: docker pull --platform linux/amd64 IMAGE (or linux/arm64)",
+    ),
+    (
+        re.compile(r"node\(s\) already exist for a cluster", re.I),
+        "a cluster of that name is there already",
+        "kuartui cluster reset --cluster kind",
+    ),
     (re.compile(r"no space left on device", re.I), "the disk is full", "docker system df shows what takes the room"),
     (
         re.compile(r"manifest unknown|manifest for .* not found|not found: manifest", re.I),
@@ -48,7 +68,7 @@ CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (
         re.compile(r"no such host|temporary failure in name resolution|i/o timeout|network is unreachable", re.I),
-        "the registry cannot be reached",
+        "the registry or download site cannot be reached",
         "check the network and the proxy",
     ),
     (

@@ -64,8 +64,12 @@ class Arena:
             self.made += objects
             note(objects)
 
+        async def let_in(namespace: str) -> None:
+            await self.sandbox.admit([namespace], self.level.rights)
+
         patient = not self.sandbox.disposable
-        setup = Setup(self.world, self.attempt_id, note=remember, report=report, patient=patient)
+        opened = let_in if patient else None
+        setup = Setup(self.world, self.attempt_id, note=remember, report=report, patient=patient, opened=opened)
         await setup.run()
         await self.sandbox.admit(sorted(setup.namespaces), self.level.rights)
         await self.sandbox.present()

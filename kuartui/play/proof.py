@@ -40,6 +40,7 @@ from kuartui.play.mutation import verdict
 from kuartui.play.pace import Pace
 from kuartui.play.processes import Glance, glance
 from kuartui.play.recorder import news
+from kuartui.play.supply import supply
 
 What = Literal["level", "solution", "cheat", "undo", "mutation", "par"]
 COMMAND_SECONDS = 120.0  # real time that one line may take
@@ -117,6 +118,7 @@ async def prove(
     async def one_of(share: Share) -> list[Line]:
         level = share.level
         try:
+            await supply(cluster, level)
             require(level, cluster.capabilities, cluster.name)
         except KuartuiError as error:
             return [Line(level.name, level.seed, "level", "start", False, error.message)]

@@ -29,6 +29,7 @@ from kuartui.play import timer
 from kuartui.play.arena import head_start, require
 from kuartui.play.leading import Leader
 from kuartui.play.live import AttemptSession
+from kuartui.play.supply import supply
 from kuartui.play.takedown import take_down
 from kuartui.progress.store import AttemptRecord, Store
 
@@ -50,6 +51,7 @@ async def start(
         mode = "practice"
     await _make_way(cluster, store)
     await cluster.up(report)
+    await supply(cluster, level, report)
     require(level, cluster.capabilities, cluster.name)
     attempt_id = uuid.uuid4().hex[:12]
     record = AttemptRecord(

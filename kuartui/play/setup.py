@@ -7,7 +7,7 @@ objects carry our label: the rest goes with its namespace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,25 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
 class Setup:
-    """Sets `world.level` up. `note` is told of every object before it is made."""
+    """Sets `world.level` up. `note` is told of every object before it is made, `opened` of each namespace once it is
+    there: a level may close it again at once, and who is to play in it has to be let in before."""
 
     def __init__(
-        self, world: World, attempt_id: str, *, note: Callable[[list[Made]], None], report: Report, patient: bool
+        self,
+        world: World,
+        attempt_id: str,
+        *,
+        note: Callable[[list[Made]], None],
+        report: Report,
+        patient: bool,
+        opened: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.world, self.attempt_id = world, attempt_id
         self.api: Api = world.api
         self.level: Level = world.level
         self.clock: Clock = world.clock
         self.objects: Objects = world.objects
-        self._note, self._report = note, report
+        self._note, self._report, self._opened = note, report, opened
         self._shared = patient
         self._patience = SLOW if patient else 1.0
         self.namespaces: set[str] = {self.level.namespace}
@@ -104,6 +112,8 @@ class Setup:
             )
         obj = manifest or {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         await self._create(resource, _labelled(obj, LABEL_ATTEMPT, self.attempt_id))
+        if self._opened is not None:
+            await self._opened(name)
 
     async def _put(self, obj: Obj) -> None:
         resource = await self.api.resource(obj["kind"], obj["apiVersion"])

@@ -1,6 +1,7 @@
 """kind and minikube through their command lines: what we ask, what we read, and how each failure ends.
 
-The programs here are scripts that speak as the tools' sources and documents say they do (kind 0.30, minikube 1.37);
+The programs here are scripts that speak as the tools' sources and documents say they do (kind 0.30, minikube 1.37, docker
+28);
 each keeps its clusters in a file, so that what is left after a failure can be seen.
 """
 
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from kuartui.cluster import shared
-from kuartui.cluster.base import Progress
-from kuartui.cluster.kind import KindCluster, configuration, step_of
+from kuartui.cluster.addons import known, manifest
+from kuartui.cluster.base import ClusterStatus, Progress
+from kuartui.cluster.engine import full_name, manifest_size
+from kuartui.cluster.kind import KindCluster, step_of
 from kuartui.cluster.minikube import MinikubeCluster
 from kuartui.errors import ClusterError, KuartuiError, MissingError
 
@@ -23,7 +26,7 @@ CONFIG = """\
 apiVersion: v1
 kind: Config
 current-context: NAME
-contexts: [{name: NAME, context: {cluster: c, user: u}}]
+contexts: [{name: NAME, context: {cluster: c, user: u}}, {name: kind-NAME, context: {cluster: c, user: u}}]
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
 users: [{name: u, user: {token: t}}]
 """
@@ -31,7 +34,9 @@ users: [{name: u, user: {token: t}}]
 KIND = r"""#!/bin/sh
 echo "$* [$KIND_EXPERIMENTAL_PROVIDER]" >> "$FAKE/asked"
 case "$1 $2" in
-"get clusters") if [ -s "$FAKE/clusters" ]; then cat "$FAKE/clusters"; else echo "No kind clusters found." >&2; fi;;
+"version --quiet") cat "$FAKE/version" 2>/dev/null || echo 0.30.0;;
+"get clusters") [ -f "$FAKE/down" ] && { cat "$FAKE/down" >&2; exit 1; }
+   if [ -s "$FAKE/clusters" ]; then cat "$FAKE/clusters"; else echo "No kind clusters found." >&2; fi;;
 "create cluster")
   echo kuartui > "$FAKE/clusters"
   {
@@ -48,9 +53,25 @@ case "$1 $2" in
     printf ' ✓ Waiting ≤ 3m0s for control-plane = Ready ⏳ \n • Ready after 21s 💚\n'
   } >&2
   while [ $# -gt 1 ]; do [ "$1" = --kubeconfig ] && cp "$FAKE/config" "$2"; shift; done;;
-"export kubeconfig") cp "$FAKE/config" "$6";;
+"export kubeconfig") [ -f "$FAKE/kubeconfig-fails" ] && { cat "$FAKE/kubeconfig-fails" >&2; exit 1; }; cp "$FAKE/config" "$6";;
 "delete cluster") : > "$FAKE/clusters"; echo 'Deleting cluster "kuartui" ...' >&2;;
-"load image-archive") [ -f "$FAKE/fails" ] && { cat "$FAKE/fails" >&2; exit 1; }; exit 0;;
+"load docker-image"|"load image-archive") [ -f "$FAKE/fails" ] && { cat "$FAKE/fails" >&2; exit 1; }; exit 0;;
+esac
+"""
+
+DOCKER = r"""#!/bin/sh
+echo "docker $*" >> "$FAKE/asked"
+case "$1 $2" in
+"ps --all")
+  for n in kuartui-control-plane kuartui-worker kuartui-worker2; do echo "$n $(cat "$FAKE/nodes" 2>/dev/null || echo running)"; done;;
+"start kuartui-control-plane"|"unpause kuartui-control-plane") echo running > "$FAKE/nodes"; shift; printf '%s\n' "$@";;
+"image inspect")
+  for image in "$@"; do :; done
+  grep -qx "$image" "$FAKE/images" 2>/dev/null || { echo "Error response from daemon: No such image: $image" >&2; exit 1; }
+  case "$4" in *Size*) echo 4496132;; *) echo '["busybox@sha256:'"$(printf '%064d' 7)"'"]';; esac;;
+"manifest inspect") cat "$FAKE/manifest";;
+"pull --quiet") [ -f "$FAKE/pull-fails" ] && { cat "$FAKE/pull-fails" >&2; exit 1; }
+  echo "$3" >> "$FAKE/images"; echo "docker.io/library/$3";;
 esac
 """
 
@@ -58,6 +79,9 @@ MINIKUBE = r"""#!/bin/sh
 echo "$*" >> "$FAKE/asked"
 state() { cat "$FAKE/state" 2>/dev/null; }
 case "$1" in
+version) cat "$FAKE/version" 2>/dev/null || echo v1.37.0;;
+addons) [ -f "$FAKE/fails" ] && { cat "$FAKE/fails" >&2; exit 10; }; echo "* The '$3' addon is enabled";;
+image) exit 0;;
 profile)
   if [ -n "$(state)" ]; then echo '{"invalid":[],"valid":[{"Name":"kuartui","Status":"'"$(state)"'"}]}'
   else echo '{"invalid":[],"valid":[]}'; fi;;
@@ -83,7 +107,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A PATH with both programs; the API server behind them is not asked."""
     place = tmp_path / "fake"
     place.mkdir()
-    for name, text in (("kind", KIND), ("minikube", MINIKUBE)):
+    for name, text in (("kind", KIND), ("minikube", MINIKUBE), ("docker", DOCKER)):
         (place / name).write_text(text)
         (place / name).chmod(0o755)
     monkeypatch.setenv("FAKE", str(place))
@@ -92,7 +116,11 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def up(self: shared.SharedCluster, report: Callable[[Progress], None]) -> None:
         self.access()  # the kubeconfig is there and of use
 
+    async def status(self: shared.SharedCluster) -> ClusterStatus:
+        return ClusterStatus("ready")
+
     monkeypatch.setattr(shared.SharedCluster, "up", up)
+    monkeypatch.setattr(shared.SharedCluster, "status", status)
     (place / "config").write_text(CONFIG.replace("NAME", "kuartui"))
     return place
 
@@ -103,18 +131,22 @@ def asked(fake: Path, verb: str) -> list[str]:
 
 async def test_a_kind_cluster_is_made_used_again_and_deleted(fake: Path) -> None:
     heard: list[Progress] = []
+    podman = fake / "podman"
+    podman.write_text((fake / "docker").read_text())
+    podman.chmod(0o755)
     cluster = KindCluster("kuartui", version="1.36.2", provider="podman")
     assert (await cluster.status()).phase == "absent"
     await cluster.up(heard.append)
     await KindCluster("kuartui").up()
     (line,) = asked(fake, "create")
     assert "--name kuartui" in line
-    assert f"--config {configuration()}" in line
+    assert f"--config {manifest('kind/cluster.yaml')}" in line
     assert f"--kubeconfig {cluster.kubeconfig}" in line
     assert "--image kindest/node:v1.36.2 [podman]" in line
     steps = [(item.step, item.text) for item in heard]
     assert steps[:2] == [(1, "Ensuring node image (kindest/node:v1.34.0)"), (2, "Preparing nodes")]
     assert steps[-1][0] == 8
+    assert all(line.endswith("[podman]") for line in asked(fake, "get clusters"))  # later ones remember the engine
     await cluster.down()
     assert (await cluster.status()).phase == "absent"
     assert not cluster.kubeconfig.exists()
@@ -177,6 +209,140 @@ async def test_an_image_that_does_not_load(fake: Path) -> None:
     (fake / "fails").write_text("ERROR: failed to load image: command failed: no space left on device")
     with pytest.raises(ClusterError, match="loading images into kind failed: the disk is full"):
         await KindCluster("kuartui").load(Path("images.tar"))
+    (fake / "images").write_text("busybox:1.36")
+    (fake / "fails").write_text(
+        'ERROR: failed to load image: command "docker exec --privileged -i kuartui-worker ctr --namespace=k8s.io images '
+        'import --all-platforms --digests --snapshotter=overlayfs -" failed with error: exit status 1\n'
+        "Command Output: ctr: content digest sha256:" + "ab" * 32 + ": not found"
+    )
+    with pytest.raises(
+        ClusterError, match="loading images into kind failed: Docker has the image for another"
+    ) as caught:
+        await KindCluster("kuartui")._bring(["busybox:1.36"], lambda _: None)
+    assert "--platform" in caught.value.hint
+
+
+MANIFEST = json.dumps(
+    [
+        {
+            "Ref": "docker.io/library/busybox:1.36@sha256:aa",
+            "Descriptor": {"platform": {"architecture": architecture, "os": "linux"}},
+            "OCIManifest": {"config": {"size": 1000}, "layers": [{"size": size}, {"size": 1}]},
+        }
+        for architecture, size in (("amd64", 2_000_000), ("arm64", 3_000_000))
+    ]
+)
+
+
+async def test_images_are_told_of_pulled_and_loaded(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (fake / "manifest").write_text(MANIFEST)
+    (fake / "images").write_text("redis:7-alpine\n")
+    heard: list[Progress] = []
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    await cluster._bring(["busybox:1.36", "redis:7-alpine"], heard.append)
+    said = [item.text for item in heard]
+    (told,) = [text for text in said if text.startswith("to be pulled")]
+    assert told.startswith("to be pulled: busybox:1.36 (")
+    assert told.endswith(" MB in all")
+    assert said.index(told) < said.index("pulling busybox:1.36")
+    assert asked(fake, "docker pull") == ["docker pull --quiet busybox:1.36"]
+    assert asked(fake, "load") == ["load docker-image busybox:1.36 redis:7-alpine --name kuartui []"]
+
+
+async def test_an_image_that_cannot_be_pulled(fake: Path) -> None:
+    (fake / "pull-fails").write_text(
+        "Error response from daemon: toomanyrequests: You have reached your pull rate limit."
+    )
+    (fake / "manifest").write_text("unauthorized")
+    heard: list[Progress] = []
+    with pytest.raises(ClusterError, match=r"pulling nginx:1.27-alpine failed: the registry limits") as caught:
+        await KindCluster("kuartui")._bring(["nginx:1.27-alpine"], heard.append)
+    assert caught.value.hint
+    assert heard[0].text == "to be pulled: nginx:1.27-alpine (size unknown); size unknown in all"
+    assert asked(fake, "load") == []
+
+
+async def test_a_demo_image_is_built_not_pulled(fake: Path) -> None:
+    with pytest.raises(MissingError, match="kuartui/loadgen:1 is not there, and no registry has it"):
+        await KindCluster("kuartui")._bring(["kuartui/loadgen:1"], lambda _: None)
+    assert asked(fake, "docker pull") == []
+
+
+def test_sizes_and_names() -> None:
+    assert manifest_size(MANIFEST, "arm64") == 3_001_001
+    assert manifest_size(MANIFEST, "riscv64") is None
+    assert manifest_size(json.dumps(json.loads(MANIFEST)[0]), "arm64") == 2_001_001  # one platform, whatever it is
+    assert manifest_size("no such manifest", "amd64") is None
+    assert full_name("busybox:1.36") == "docker.io/library/busybox:1.36"
+    assert full_name("curlimages/curl") == "docker.io/curlimages/curl:latest"
+    assert full_name("localhost:5000/a:1") == "localhost:5000/a:1"
+    assert full_name("registry.k8s.io/a/b@sha256:00") == "registry.k8s.io/a/b@sha256:00"
+
+
+@pytest.mark.parametrize(("state", "verb"), [("exited", "start"), ("paused", "unpause")])
+async def test_a_kind_cluster_whose_nodes_are_stopped_is_woken(fake: Path, state: str, verb: str) -> None:
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    (fake / "nodes").write_text(state)
+    status = await cluster.status()
+    assert (status.phase, status.detail) == (
+        "stopped",
+        f"kind says nodes are {state}; kuartui cluster up --cluster kind wakes it",
+    )
+    await KindCluster("kuartui").up()
+    assert asked(fake, f"docker {verb}") == [f"docker {verb} kuartui-control-plane kuartui-worker kuartui-worker2"]
+    assert len(asked(fake, "create")) == 1
+
+
+async def test_an_up_that_was_killed_starts_over(fake: Path) -> None:
+    """kill -9 of kuartui while kind works: the half-made cluster is not taken for one that is ready."""
+    first = KindCluster("kuartui")
+    await first.up()
+    first._mark.touch()  # as it is left when nobody lives to take it away
+    status = await KindCluster("kuartui").status()
+    assert (status.phase, status.detail.partition(";")[0]) == ("broken", "its start was interrupted")
+    await KindCluster("kuartui").up()
+    assert len(asked(fake, "delete cluster")) == 1
+    assert len(asked(fake, "create")) == 2
+    assert (await KindCluster("kuartui").status()).phase == "ready"
+
+
+async def test_a_kubeconfig_that_kind_cannot_give(fake: Path) -> None:
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    cluster.kubeconfig.unlink()
+    (fake / "kubeconfig-fails").write_text("ERROR: failed to get cluster internal kubeconfig: command failed\n")
+    with pytest.raises(ClusterError, match=r"^asking kind for a kubeconfig failed: failed to get cluster internal"):
+        await KindCluster("kuartui").up()
+
+
+async def test_docker_that_is_not_running_when_asked_how_it_is(fake: Path) -> None:
+    (fake / "down").write_text(
+        'ERROR: failed to list clusters: command "docker ps -a --filter label=io.x-k8s.kind.cluster" failed with error: '
+        "exit status 1\nCommand Output: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker "
+        "daemon running?"
+    )
+    status = await KindCluster("kuartui").status()
+    assert (status.phase, status.detail) == ("broken", "listing the kind clusters failed: Docker is not running")
+
+
+@pytest.mark.parametrize(
+    ("make", "version", "said"),
+    [
+        (lambda: KindCluster("kuartui"), "0.20.0", "kind 0.20.0 is too old: 0.24 or newer is needed"),
+        (lambda: MinikubeCluster("kuartui"), "v1.25.2", "minikube 1.25.2 is too old: 1.32 or newer is needed"),
+    ],
+)
+async def test_a_tool_that_is_too_old(
+    fake: Path, make: Callable[[], KindCluster | MinikubeCluster], version: str, said: str
+) -> None:
+    (fake / "version").write_text(version)
+    with pytest.raises(MissingError) as caught:
+        await make().up()
+    assert caught.value.message.startswith(said)
+    assert "install a newer" in caught.value.hint
+    assert asked(fake, "create") == asked(fake, "start") == []
 
 
 async def test_a_tool_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -217,6 +383,18 @@ async def test_a_paused_profile_is_woken(fake: Path) -> None:
     await cluster.up()
     assert len(asked(fake, "unpause")) == 1
     assert len(asked(fake, "start")) == 1
+
+
+async def test_minikube_has_add_ons_of_its_own(fake: Path) -> None:
+    cluster = MinikubeCluster("kuartui")
+    await cluster.up()
+    metrics, traefik = known()
+    await cluster.enable(metrics, lambda _: None)
+    assert asked(fake, "addons") == ["addons enable metrics-server --profile kuartui"]
+    (fake / "fails").write_text("X Exiting due to MK_ADDON_ENABLE_PAUSED: enabled failed: get state: cluster is paused")
+    with pytest.raises(ClusterError, match="enabling minikube's metrics-server failed: .*cluster is paused"):
+        await cluster.enable(metrics, lambda _: None)
+    assert traefik.minikube == ""
 
 
 async def test_minikube_says_what_is_the_matter_in_an_event(fake: Path) -> None:

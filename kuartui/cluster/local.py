@@ -1,0 +1,245 @@
+"""What kind and minikube have in common: a real cluster of our own, made and removed by somebody else's command line.
+
+Its kubeconfig is in our state directory, never the player's. A cluster that did not come up whole is removed again,
+also when kuartui itself was killed meanwhile: a mark is left before it is made, and the next `up` starts over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from kuartui.cluster import addons, tool
+from kuartui.cluster.access import Access, read_access
+from kuartui.cluster.base import ClusterStatus, Progress, Report, silent
+from kuartui.cluster.clock import Clock
+from kuartui.cluster.engine import Engine, full_name, size_text
+from kuartui.cluster.rest import Api
+from kuartui.cluster.shared import SharedCluster
+from kuartui.errors import ApiError, ClusterError, KuartuiError
+from kuartui.paths import private_dir, write_private
+
+Life = Literal["absent", "stopped", "running"]
+SETTLE_SECONDS = 120.0  # for an add-on to serve: metrics-server has to look twice at each node
+AWAKE_SECONDS = 120.0  # for the API to answer after a cluster was woken
+
+
+class LocalCluster(SharedCluster):
+    """Subclasses know the commands. `noun` is what the tool calls such a cluster."""
+
+    noun: str
+
+    def __init__(self, name: str, *, engine: str = "docker", clock: Clock | None = None) -> None:
+        super().__init__(name, clock=clock)
+        self.engine = Engine(engine)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / f"{self.name}.kubeconfig"
+
+    @property
+    def _mark(self) -> Path:
+        """There while the cluster is being made."""
+        return self.folder / f"{self.name}.unfinished"
+
+    @property
+    def context(self) -> str:
+        """What the tool calls the cluster's context."""
+        return self.name
+
+    def access(self) -> Access:
+        return read_access(self.kubeconfig, self.context)
+
+    # --- what the tool does -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def check_tool(self) -> None:
+        """MissingError when the tool is not there, or of a version that will not do."""
+
+    @abstractmethod
+    async def life(self) -> tuple[Life, str]:
+        """Whether there is such a cluster and whether it runs, and the tool's word for it."""
+
+    @abstractmethod
+    async def _make(self, report: Report) -> None:
+        """Create it, and write its kubeconfig."""
+
+    @abstractmethod
+    async def _wake(self, report: Report) -> None:
+        """Start one that is stopped or paused."""
+
+    @abstractmethod
+    async def _fetch_kubeconfig(self) -> None: ...
+
+    @abstractmethod
+    async def _remove(self) -> None:
+        """Delete it. Nothing to do when there is none."""
+
+    @abstractmethod
+    async def _load(self, images: list[str], report: Report) -> None:
+        """Give the nodes images."""
+
+    async def enable(self, addon: addons.Addon, report: Report) -> None:
+        """Put an add-on in. Here: our own pinned manifest."""
+        await addons.install(addon, self.kubeconfig, self.context, report)
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def up(self, report: Report = silent) -> None:
+        life, _ = await self.life()
+        if life != "absent" and self._mark.exists():
+            report(Progress(f"removing what an interrupted start left of {self.noun} {self.name}"))
+            await self._discard()
+            life = "absent"
+        if life == "absent":
+            await self._make_whole(report)
+        elif life == "stopped":
+            await self._wake(report)
+        if not self.kubeconfig.is_file():
+            private_dir(self.folder)
+            await self._fetch_kubeconfig()
+        if life == "stopped":
+            await self._answers(report)
+        await super().up(report)
+
+    async def _make_whole(self, report: Report) -> None:
+        await self.check_tool()
+        private_dir(self.folder)
+        write_private(self._mark, "")
+        try:
+            await self._make(report)
+        except BaseException:
+            report(Progress(f"removing what is there of {self.noun} {self.name}"))
+            await self._discard()
+            raise
+        self._mark.unlink(missing_ok=True)
+
+    async def _answers(self, report: Report) -> None:
+        """Wait until a woken cluster's API server is there again. ClusterError when it does not come."""
+        report(Progress(f"waiting for {self.name} to answer"))
+        until = self.clock.monotonic() + AWAKE_SECONDS
+        while (status := await super().status()).phase != "ready":
+            if self.clock.monotonic() > until:
+                raise ClusterError(
+                    f"{self.noun} {self.name} was started again but does not answer: {status.detail}",
+                    hint=f"kuartui cluster reset --cluster {self.kind}",
+                )
+            await self.clock.sleep(1.0)
+
+    async def _discard(self) -> None:
+        """Remove what is there of it; what went wrong before is what the player has to know."""
+        try:
+            await self._remove()
+        except KuartuiError:
+            return  # the mark stays: the next `up` tries again
+        finally:
+            self.kubeconfig.unlink(missing_ok=True)
+        self._mark.unlink(missing_ok=True)
+
+    async def down(self, report: Report = silent) -> None:
+        """Delete the cluster. ClusterError when it is still there afterwards."""
+        report(Progress(f"deleting {self.noun} {self.name}"))
+        if (await self.life())[0] != "absent":
+            try:
+                await self._remove()
+            finally:
+                self.kubeconfig.unlink(missing_ok=True)
+            if (await self.life())[0] != "absent":
+                raise ClusterError(f"{self.noun} {self.name} is still there", hint=self.delete_command)
+        self._mark.unlink(missing_ok=True)
+        self._capabilities = None
+
+    @property
+    @abstractmethod
+    def delete_command(self) -> str:
+        """What a person would type to delete it."""
+
+    async def reset(self, report: Report = silent) -> None:
+        """A new cluster of the same name."""
+        await self.down(report)
+        await self.up(report)
+
+    async def status(self) -> ClusterStatus:
+        try:
+            life, word = await self.life()
+        except KuartuiError as error:
+            return ClusterStatus("broken", error.message)
+        if life == "absent":
+            return ClusterStatus("absent")
+        if self._mark.exists():
+            return ClusterStatus("broken", f"its start was interrupted; {self._up_command} starts over")
+        if life == "stopped":
+            return ClusterStatus("stopped", f"{self.kind} says {word}; {self._up_command} wakes it")
+        return await super().status()
+
+    @property
+    def _up_command(self) -> str:
+        return f"kuartui cluster up --cluster {self.kind}"
+
+    # --- what a level needs -------------------------------------------------------------------------------------
+
+    async def provide(self, needs: Iterable[str], images: Iterable[str], report: Report = silent) -> None:
+        """Put in the add-ons that give what is missing of `needs`, and load `images` that the nodes do not have."""
+        lacking = [need for need in needs if need not in self.capabilities]
+        wanted = [addon for addon in addons.known() if {*addon.provides} & {*lacking}]
+        for addon in wanted:
+            await self.enable(addon, report)
+            await self._settled(addon)
+        if wanted:
+            self._capabilities = None
+            await super().up(report)
+        await self.preload([*images, *(image for addon in wanted for image in addon.images)], report)
+
+    async def _settled(self, addon: addons.Addon) -> None:
+        """Wait until what it serves is there. ClusterError when it does not come."""
+        until = self.clock.monotonic() + SETTLE_SECONDS
+        async with self.admin() as api:
+            while addon.settled and not await _lists(api, addon.settled):
+                if self.clock.monotonic() > until:
+                    raise ClusterError(
+                        f"{addon.name} is installed but does not serve {addon.settled}",
+                        hint=f"kuartui cluster reset --cluster {self.kind}",
+                    )
+                await self.clock.sleep(1.0)
+
+    async def preload(self, images: Iterable[str], report: Report = silent) -> None:
+        """Load what no node has yet; what has to be pulled first is told with its size before it is."""
+        async with self.admin() as api:
+            nodes = (await api.list(await api.resource("Node"))).items
+        there = {
+            full_name(name)
+            for node in nodes
+            for image in (node.get("status") or {}).get("images") or []
+            for name in image.get("names") or []
+        }
+        lacking = [image for image in dict.fromkeys(images) if full_name(image) not in there]
+        if lacking:
+            await self._bring(lacking, report)
+
+    async def _bring(self, images: list[str], report: Report) -> None:
+        local = {image: await self.engine.size(image) for image in images}
+        absent = [image for image, size in local.items() if size is None]
+        if absent:
+            sizes = await asyncio.gather(*(self.engine.remote_size(image) for image in absent))
+            told = [f"{image} ({size_text(size)})" for image, size in zip(absent, sizes, strict=True)]
+            total = sum(size or 0 for size in sizes)
+            report(Progress(f"to be pulled: {', '.join(told)}; {size_text(total or None)} in all"))
+        for image in absent:
+            await self.engine.pull(image, report)
+        await self._load(images, report)
+
+
+async def _lists(api: Api, path: str) -> bool:
+    try:
+        return bool((await api.glimpse(path) or {}).get("items"))
+    except ApiError:
+        return False  # registered, but nobody answers yet: 503
+
+
+async def version_of(program: str, arguments: list[str], install: str) -> str:
+    """What a tool says its version is ("0.30.0"). MissingError when it is not installed."""
+    said = await tool.run([tool.need(program, install), *arguments], what=f"asking {program} for its version")
+    return said.strip().splitlines()[0].strip().removeprefix("v") if said.strip() else ""
