@@ -64,11 +64,17 @@ class EmbeddedHost:
 
     # Life
 
+    def told(self) -> _Process | None:
+        """The process as it said when it started; it may be gone."""
+        try:
+            return _Process(**json.loads((self.state / "host.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
     def running(self) -> _Process | None:
         """The process, if it is there and answers."""
-        try:
-            process = _Process(**json.loads((self.state / "host.json").read_bytes()))
-        except (OSError, ValueError, TypeError):
+        process = self.told()
+        if process is None:
             return None
         try:
             _call(process, "GET", "/clusters", None, 5.0)
@@ -272,6 +278,9 @@ class EmbeddedCluster:
         process = await asyncio.to_thread(self._host.running)
         folder = self._host.folder(self.name)
         if process is None:
+            hung = self._host.told()
+            if hung is not None and _alive(hung.pid):
+                return ClusterStatus("broken", f"its process {hung.pid} does not answer", facts={"pid": str(hung.pid)})
             if not (folder / "cluster.json").is_file():
                 return ClusterStatus("absent")
             return ClusterStatus("stopped", "its process is not running; kuartui cluster up brings it back")

@@ -61,7 +61,7 @@ class AttemptSession:
         self._phase: Phase = "running"
         self._progress = ""
         self._trouble = ""
-        self._listeners: set[asyncio.Queue[PlayEvent | None]] = set()
+        self._listeners: set[asyncio.Queue[PlayEvent | BaseException | None]] = set()
         self._leader: Leader | None = None
         self._leased_at = -LEASE_EVERY
         self._troubled_at = 0.0
@@ -115,15 +115,17 @@ class AttemptSession:
 
     def events(self) -> AsyncIterator[PlayEvent]:
         """What happens from this call on, until the attempt is over or the session closed."""
-        queue: asyncio.Queue[PlayEvent | None] = asyncio.Queue()
+        queue: asyncio.Queue[PlayEvent | BaseException | None] = asyncio.Queue()
         if self._closed or self._result is not None:
             queue.put_nowait(None)
         self._listeners.add(queue)
         return self._listen(queue)
 
-    async def _listen(self, queue: asyncio.Queue[PlayEvent | None]) -> AsyncIterator[PlayEvent]:
+    async def _listen(self, queue: asyncio.Queue[PlayEvent | BaseException | None]) -> AsyncIterator[PlayEvent]:
         try:
             while (event := await queue.get()) is not None:
+                if isinstance(event, BaseException):
+                    raise event
                 yield event
         finally:
             self._listeners.discard(queue)
@@ -313,6 +315,13 @@ class AttemptSession:
         """Begin to lead (where nobody else does) and to follow; returns when the first look is done."""
         await self._try_to_lead()
         self._task = asyncio.ensure_future(self._loop())
+        self._task.add_done_callback(self._loop_ended)
+
+    def _loop_ended(self, task: asyncio.Task[None]) -> None:
+        """A bug in the loop is raised where the events are awaited, not lost."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            for queue in self._listeners:
+                queue.put_nowait(error)
 
     async def _loop(self) -> None:
         version = -1

@@ -17,12 +17,14 @@ from kuartui.checks.registry import kind_of
 from kuartui.cluster.rest import Api
 from kuartui.cluster.tables import Cell, TableReflector, ago
 from kuartui.cluster.watch import Change
-from kuartui.errors import KuartuiError
+from kuartui.errors import ApiError, ClusterError, KuartuiError
 from kuartui.game.guards import guards_of
 from kuartui.game.level import Level, Question
 
 COALESCE = 0.1  # seconds between two words that something changed
 SHOWN_EVENTS = 60  # the newest
+PULSE = 2.0  # seconds between two questions whether the cluster still answers
+PATIENCE = 2.0  # seconds until an answer is late
 ALWAYS = ("Pod", "Deployment", "Service", "Event")
 ORDER = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service", "EndpointSlice", "Ingress")
 WHOLE = ("Node", "PersistentVolume")  # cluster-scoped kinds of which all are worth seeing
@@ -83,6 +85,9 @@ class Observer:
         self._scope = scope(level)
         self._watched: list[TableReflector] = []
         self._news = asyncio.Event()
+        self._pulse: asyncio.Task[None] | None = None
+        self._answered = now()
+        self._late = False
 
     async def start(self) -> None:
         """Begin to watch; returns at once. ClusterError when the kubeconfig cannot be read."""
@@ -99,8 +104,36 @@ class Observer:
                 watched.on_problem.append(lambda _: self._news.set())
                 watched.start()
                 self._watched.append(watched)
+        self._pulse = asyncio.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        """Whether anybody answers at all: a watch of a cluster that hangs looks like one where nothing happens."""
+        assert self._api is not None
+        while True:
+            try:
+                await self._api.request("GET", "/readyz", timeout=PATIENCE)
+            except ApiError:
+                pass  # an answer, too
+            except ClusterError:
+                self._late = True
+                self._news.set()
+                await asyncio.sleep(PULSE / 4)
+                continue
+            if self._late:
+                self._late = False
+                self._news.set()
+            self._answered = self._now()
+            await asyncio.sleep(PULSE)
+
+    @property
+    def silent(self) -> float:
+        """For how many seconds the cluster has not answered; 0.0 while it does."""
+        return self._now() - self._answered if self._late else 0.0
 
     async def stop(self) -> None:
+        if self._pulse is not None:
+            self._pulse.cancel()
+            await asyncio.gather(self._pulse, return_exceptions=True)
         await asyncio.gather(*(watched.stop() for watched in self._watched))
         self._watched.clear()
         if self._api is not None:
@@ -126,11 +159,11 @@ class Observer:
         """What there is now; with `search`, rows that have this text somewhere."""
         found: dict[str, Section] = {}
         wanted = search.lower()
-        for watched in self._watched:
+        for watched in tuple(self._watched):
             kind = watched.resource.kind
             rows = [
                 self._row(watched, row)
-                for row in watched.objects.values()
+                for row in tuple(watched.objects.values())  # screens ask from their own thread
                 if self._scope.has(kind, row["metadata"], namespaced=watched.resource.namespaced)
             ]
             rows = [row for row in rows if wanted in " ".join((row.kind, row.namespace, *row.cells)).lower()]

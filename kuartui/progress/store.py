@@ -111,6 +111,10 @@ class Store:
         rows = self._records("WHERE outcome IS NULL ORDER BY begun DESC LIMIT 1", ())
         return rows[0] if rows else None
 
+    def count(self) -> int:
+        """How many attempts are over."""
+        return int(self._all("SELECT count(*) FROM attempts WHERE outcome IS NOT NULL", ())[0][0])
+
     def attempt(self, attempt_id: str) -> AttemptRecord | None:
         rows = self._records("WHERE id = ?", (attempt_id,))
         return rows[0] if rows else None

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import os
-import traceback
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding
-from textual.content import Content
+from textual.dom import DOMNode
 from textual.events import Resize
 from textual.screen import Screen
 
-from kuartui import paths
-from kuartui.errors import BUG, KuartuiError
+from kuartui.errors import BUG
 from kuartui.play.session import AttemptSession
 from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord
 from kuartui.translate import later, tr
-from kuartui.tui import choices, keys, themes
-from kuartui.tui.feed import Game
+from kuartui.tui import choices, failure, keys, themes
+from kuartui.tui.failure import Failure, FailureApp
+from kuartui.tui.feed import Game, guarded
+from kuartui.tui.keys import Explains
+from kuartui.tui.messages import Failed
 from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall, Trouble
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
 from kuartui.tui.screens.setup import SetupScreen
-from kuartui.tui.text import clean, plain
+from kuartui.tui.text import clean
 
 TITLES = {"home": later("Home"), "play": later("Play"), "result": later("Result")}
 ABOUT = {
@@ -56,6 +59,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         super().__init__()
         self.game = game
         self._first = level, seed
+        self.failure: Failure | None = None  # why the app ended by itself
         for theme in themes.OWN:
             self.register_theme(theme)
 
@@ -67,11 +71,15 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self.push_screen(HomeScreen())
         level, seed = self._first
         if level:
-            running = self.game.running()
-            if running is not None and level in (running.level, running.folder):
-                self.play_attempt(running)
-            else:
-                self.play_level(level, seed)
+            self.run_worker(self._begin_with(level, seed))
+
+    async def _begin_with(self, level: str, seed: int | None) -> None:
+        """The level of the command line: continued if it is in play."""
+        running = await guarded(self.game.call(self.game.running), self.failed)
+        if running is not None and level in (running.level, running.folder):
+            self.play_attempt(running)
+        else:
+            self.play_level(level, seed)
 
     def on_resize(self, event: Resize) -> None:
         """Say so where there is no room for the screens."""
@@ -88,16 +96,11 @@ class KuartuiApp(App[int], inherit_bindings=False):
         """Set a level up and play it; without a seed, with a new one."""
         import random
 
-        try:
-            level = self.game.level(name, random.SystemRandom().randrange(1, 10_000) if seed is None else seed)
-        except KuartuiError as error:
-            self.trouble(error.message, error.hint)
-            return
-        self._go(SetupScreen(level, None))
+        self._go(SetupScreen(name, random.SystemRandom().randrange(1, 10_000) if seed is None else seed, None))
 
     def play_attempt(self, record: AttemptRecord) -> None:
         """Go on with an attempt."""
-        self._go(SetupScreen(None, record))
+        self._go(SetupScreen(record.level, record.seed, record))
 
     def show_play(self, session: AttemptSession) -> None:
         self._go(PlayScreen(session))
@@ -118,6 +121,10 @@ class KuartuiApp(App[int], inherit_bindings=False):
         """Tell of something that went wrong."""
         self.push_screen(Trouble(clean(text), clean(hint)))
 
+    def failed(self, message: Failed) -> None:
+        """Tell what a worker could not do."""
+        self.trouble(message.text, message.hint)
+
     # Actions
 
     def place(self) -> str:
@@ -137,7 +144,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         names = list(themes.NAMES)
         index = names.index(self.theme) if self.theme in names else -1
         self.theme = names[(index + 1) % len(names)]
-        choices.keep("theme", self.theme)
+        self.game.keep("theme", self.theme)
         self.notify(tr("theme: {name}", name=tr(themes.NAMES[self.theme])), markup=False, timeout=2)
 
     def action_leave(self) -> None:
@@ -146,12 +153,9 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self.push_screen(Confirm(question, tr("Leave")), lambda yes: self._leave() if yes else None)
 
     def _leave(self) -> None:
-        self.run_worker(self._close_and_exit(), exit_on_error=False)
-
-    async def _close_and_exit(self) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, PlayScreen):
-                await screen.session.close()
+                self.game.let_go(screen.session)
         self.exit(0)
 
     def action_copy_or_nothing(self) -> None:
@@ -172,36 +176,53 @@ class KuartuiApp(App[int], inherit_bindings=False):
             if call is not None and key.action != "command_palette":
                 yield SystemCommand(tr(key.help), f"{tr(key.word)} ({key.shown})", call)
 
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """A key that does nothing here and now says why."""
+        target, name, _ = self._parse_action(action, default_namespace or self, namespaces)
+        reason = target.why_not(name) if isinstance(target, Explains) else ""
+        if reason:
+            self.notify(clean(reason), markup=False, timeout=4)
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
     # Trouble
 
     def _handle_exception(self, error: Exception) -> None:
-        """Keep the traceback in a file instead of on the player's screen."""
-        text = "".join(traceback.format_exception(error))
-        place = paths.state_dir() / "crash.log"
-        try:
-            paths.write_private(place, text)
-            where = f"the details are in {place}"
-        except KuartuiError:
-            where = text
-        if os.environ.get("KUARTUI_DEBUG") or self.is_headless:
+        """Whatever nobody foresaw, in a handler or in a worker: keep the traceback in a file, end this app, and let
+        `run` show one screen about it."""
+        if self.failure is None:
+            self.failure = failure.of(error)
+        if self.is_headless or "KUARTUI_DEBUG" in os.environ:
             super()._handle_exception(error)
             return
         self._return_code = BUG
-        self.exit(BUG, message=_farewell(error, where))
-
-
-def _farewell(error: Exception, where: str) -> Content:
-    text = f"kuartui has a bug: {type(error).__name__}: {error}\nNothing you played is lost; {where}"
-    return plain(text)
+        self.exit(BUG, message=self.failure.text() if self.is_web else None)
 
 
 def run(cluster: str = "embedded", level: str | None = None, seed: int | None = None) -> int:
-    """Show the app until the player leaves; the exit code."""
-    game = Game(cluster)
-    try:
-        return KuartuiApp(game, level, seed).run() or 0
-    finally:
-        game.close()
+    """Show the app until the player leaves; the exit code. After a failure the player may go on, in a new app."""
+    while True:
+        game = Game(cluster)
+        try:
+            app = KuartuiApp(game, level, seed)
+            code = app.run() or 0
+        finally:
+            ended = game.close()
+        if app.failure is None or app.is_web or "KUARTUI_DEBUG" in os.environ:
+            break
+        again = FailureApp(app.failure).run()
+        if again is None:
+            break
+        level, seed = again or None, None
+    if not ended:  # a call that nobody answers holds a thread, which would hold the player's terminal
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def first_paint() -> None:

@@ -1,4 +1,5 @@
-"""From the headless core to messages: the only worker code. Everything here may wait; nothing here touches a widget."""
+"""From the headless core to messages. Everything here may wait and runs in the background thread; nothing here touches
+a widget."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ from kuartui.play.observe import Observer, Row
 from kuartui.play.session import AttemptSession, level_of, resume, start
 from kuartui.play.view import Finished, Result, WasReset
 from kuartui.progress.store import AttemptRecord, Store
+from kuartui.tui import choices
+from kuartui.tui.background import Background
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed, StepTaken
 from kuartui.tui.screens.levels import Shelf
 
@@ -31,13 +34,21 @@ Post = Callable[[Message], Any]
 
 
 class Game:
-    """What the screens play with: levels, records, the cluster, the attempt."""
+    """What the screens play with: levels, records, the cluster, the attempt. Its methods are for the background:
+    `await game.run(game.status())`, `await game.call(game.shelf)`."""
 
     def __init__(self, cluster: str) -> None:
         self.kind = cluster
-        self.store = Store()
-        self.catalog = Catalog.default()
         self.language = chosen()
+        self.catalog = Catalog.default()
+        self._background = Background()
+        self.run, self.call, self.begin_work = self._background.run, self._background.call, self._background.begin
+        try:
+            self.store = self._background.wait(Store)  # SQLite wants to be used where it was opened
+        except KuartuiError:
+            self._background.close()
+            raise
+        self._background.at_end.append(self.store.close)
 
     def cluster(self) -> Cluster:
         return choose(self.kind, "kuartui")
@@ -55,6 +66,7 @@ class Game:
                 for record in attempts
                 if record.outcome not in (None, "abandoned")
             ],
+            broken=dict(self.catalog.broken),
             now=datetime.now(UTC),
         )
 
@@ -83,9 +95,10 @@ class Game:
     async def status(self) -> ClusterStatus:
         return await self.cluster().status()
 
-    async def up(self, post: Post) -> None:
-        """Have the cluster ready before it is needed."""
+    async def up(self, post: Post) -> bool:
+        """Have the cluster ready before it is needed; True, or a KuartuiError."""
         await self.cluster().up(_told(post))
+        return True
 
     async def begin(self, level: Level, post: Post) -> AttemptSession:
         """Start an attempt, telling the steps."""
@@ -112,12 +125,25 @@ class Game:
         async for line in detail.read(tool.path, session.kubeconfig, row, view):
             yield line
 
-    def close(self) -> None:
-        self.store.close()
+    def let_go(self, session: AttemptSession) -> None:
+        """Of an attempt, which goes on. Nobody waits: a cluster that does not answer would keep them."""
+        self._background.begin(session.close())
+
+    def keep(self, name: str, value: str) -> None:
+        """Remember a choice."""
+
+        async def write() -> None:
+            choices.keep(name, value)
+
+        self._background.begin(write())
+
+    def close(self) -> bool:
+        """False when something that cannot be ended is still under way."""
+        return self._background.close()
 
 
 def _told(post: Post) -> Callable[[Progress], None]:
-    return lambda progress: post(StepTaken(progress.text))
+    return lambda progress: post(StepTaken(progress))
 
 
 async def follow(session: AttemptSession, post: Post) -> None:
@@ -144,7 +170,7 @@ async def observe(observer: Observer, post: Post) -> None:
         await observer.stop()
 
 
-async def guarded(work: Coroutine[Any, Any, T], post: Post, *, fatal: bool = False) -> T | None:
+async def guarded(work: Coroutine[Any, Any, T], post: Callable[[Failed], Any], *, fatal: bool = False) -> T | None:
     """Run it; a foreseen failure becomes a message and None."""
     try:
         return await work

@@ -24,6 +24,14 @@ NAMES = {
 }
 
 
+class Explains:
+    """A screen that can tell why an action does nothing here and now; the app shows that instead of staying silent."""
+
+    def why_not(self, action: str) -> str:
+        """One sentence; "" when the action will do something."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """`place` is where it works: everywhere, home, play, pane (play, but not in the terminal), result. `footer` keys

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from kuartui.cluster.base import ClusterStatus
+from kuartui.cluster.base import ClusterStatus, Progress
 from kuartui.play.view import Result
 
 
@@ -19,9 +19,9 @@ class ClusterSeen(Message):
 
 @dataclass
 class StepTaken(Message):
-    """Something slow went on: one line for people."""
+    """Something slow went on."""
 
-    text: str
+    progress: Progress
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, StepTaken)

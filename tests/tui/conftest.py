@@ -22,6 +22,31 @@ from kuartui.tui.feed import Game
 from tests.tui.golden import Golden, screen_text
 
 
+class Mailbox:
+    """A queue that one thread writes and another one reads, as the screens and the background do."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Any] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+
+    def put_nowait(self, event: Any) -> None:
+        if self._loop is None:
+            self._waiting.append(event)
+        else:
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, event)
+
+    async def read(self) -> AsyncIterator[Any]:
+        for event in self._waiting:
+            self._queue.put_nowait(event)
+        self._loop = asyncio.get_running_loop()
+        while True:
+            event = await self._queue.get()
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
 class ScriptedSession:
     """An attempt whose checks the test decides."""
 
@@ -33,7 +58,7 @@ class ScriptedSession:
         self.trouble = ""
         self.timeline: tuple[TimelineEntry, ...] = ()
         self.calls: list[str] = []
-        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+        self.queue = Mailbox()
 
     def snapshot(self) -> AttemptView:
         level, state = self.level, self.state
@@ -59,8 +84,8 @@ class ScriptedSession:
         )
 
     async def events(self) -> AsyncIterator[Any]:
-        while True:
-            yield await self.queue.get()
+        async for event in self.queue.read():
+            yield event
 
     async def refresh(self) -> AttemptView:
         self.calls.append("refresh")
@@ -106,6 +131,7 @@ class StillObjects:
     def __init__(self) -> None:
         self.pods = ["kiosk-1", "kiosk-2", "kiosk-broken"]
         self.problem = ""
+        self.silent = 0.0
 
     async def start(self) -> None:
         return None
@@ -167,8 +193,8 @@ class StillGame(Game):
     async def status(self) -> ClusterStatus:
         return ClusterStatus("ready", "", "v1.36.2", 3, "https://127.0.0.1:6443")
 
-    async def up(self, post: Any) -> None:
-        return None
+    async def up(self, post: Any) -> bool:
+        return True
 
     async def begin(self, level: Level, post: Any) -> Any:
         self.sessions.append(ScriptedSession(level))

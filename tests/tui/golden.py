@@ -7,6 +7,7 @@ or what runs beside it.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,15 @@ def screen_text(app: Any) -> str:
     """What is on the screen, as plain text, all layers of it."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def until(pilot: Any, holds: Callable[[], Any]) -> Any:
+    """Wait for something to become so; what it was."""
+    for _ in range(500):
+        if found := holds():
+            return found
+        await pilot.pause(0.02)
+    raise AssertionError("it did not become so")
 
 
 class Golden:

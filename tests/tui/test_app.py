@@ -18,6 +18,7 @@ from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
+from tests.tui.golden import until
 
 Text = Callable[[Any], str]
 
@@ -25,18 +26,17 @@ Text = Callable[[Any], str]
 async def playing(app: KuartuiApp, pilot: Any) -> PlayScreen:
     await pilot.pause()
     app.play_level("broken-selector", 0)
-    for _ in range(40):
-        await pilot.pause(0.05)
-        if isinstance(app.screen, PlayScreen):
-            await pilot.pause(0.1)
-            return app.screen
-    raise AssertionError("the play screen did not come")
+    await until(pilot, lambda: isinstance(app.screen, PlayScreen))
+    await pilot.pause(0.1)
+    screen = app.screen
+    assert isinstance(screen, PlayScreen)
+    return screen
 
 
 async def test_home_lists_the_levels_and_the_cluster(game: Any, text_of: Text) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(100, 60)) as pilot:
-        await pilot.pause(0.2)
+        await until(pilot, lambda: "cluster ready" in text_of(app) and "broken-selector" in text_of(app))
         text = text_of(app)
     for name in ("broken-selector", "scale-under-load", "redis-crash-recovery", "least-privilege-rbac"):
         assert name in text
@@ -45,23 +45,20 @@ async def test_home_lists_the_levels_and_the_cluster(game: Any, text_of: Text) -
 
 async def test_the_filter_narrows_the_list_and_escape_clears_it(game: Any, text_of: Text) -> None:
     app = KuartuiApp(game)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.1)
+    async with app.run_test(size=(100, 90)) as pilot:
+        await until(pilot, lambda: "pvc-wrong-class" in text_of(app))
         await pilot.press("slash", *"redis")
-        await pilot.pause(0.1)
-        assert "pvc-wrong-class" not in text_of(app)
+        await until(pilot, lambda: "pvc-wrong-class" not in text_of(app))
         await pilot.press("escape")
-        await pilot.pause(0.1)
-        assert "pvc-wrong-class" in text_of(app)
+        await until(pilot, lambda: "pvc-wrong-class" in text_of(app))
 
 
 async def test_enter_plays_the_highlighted_level(game: Any) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.1)
+        await until(pilot, lambda: app.screen.query("#levels") and app.screen.query_one("#levels").option_count)
         await pilot.press("enter")
-        await pilot.pause(0.3)
-        assert isinstance(app.screen, PlayScreen)
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen))
         assert game.sessions[0].level.name == "first-steps"  # the first of the list
 
 
@@ -238,5 +235,5 @@ async def test_a_level_in_play_is_continued_by_its_name_or_its_folder(
     monkeypatch.setattr(KuartuiApp, "play_attempt", lambda self, record: continued.append(record))
     app = KuartuiApp(game, level=named)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause()
+        await until(pilot, lambda: continued)
     assert continued == [running]

@@ -20,7 +20,7 @@ from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.widgets.lines import Choices, Lines
 from tests.game.levels import ALWAYS, LEVEL
-from tests.tui.golden import SIZES, screen_text
+from tests.tui.golden import SIZES, screen_text, until
 
 Text = Callable[[Any], str]
 
@@ -38,15 +38,6 @@ SAMPLE: Level = msgspec.structs.replace(
         Check(name="stays", title="It stays so when a pod goes", weight=10, state=ALWAYS, after=("answers",)),
     ),
 )
-
-
-async def until(pilot: Any, holds: Callable[[], Any]) -> Any:
-    """Wait for something to become so."""
-    for _ in range(200):
-        if found := holds():
-            return found
-        await pilot.pause(0.02)
-    raise AssertionError("it did not become so")
 
 
 async def settled(app: KuartuiApp, pilot: Any) -> None:

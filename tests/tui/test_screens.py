@@ -17,7 +17,7 @@ from kuartui.progress.store import Best
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.levels import Shelf
-from tests.tui.golden import SIZES, Golden, screen_text
+from tests.tui.golden import SIZES, Golden, screen_text, until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEVELS = (
@@ -51,7 +51,7 @@ def shelf(game: Any, monkeypatch: pytest.MonkeyPatch) -> Shelf:
 
 
 async def home(app: KuartuiApp, pilot: Any) -> None:
-    await until(pilot, lambda: "v1.36.2" in screen_text(app))
+    await until(pilot, lambda: "v1.36.2" in screen_text(app) and "first-steps" in screen_text(app))
 
 
 async def filtered(app: KuartuiApp, pilot: Any) -> None:
@@ -61,6 +61,8 @@ async def filtered(app: KuartuiApp, pilot: Any) -> None:
 
 async def details(app: KuartuiApp, pilot: Any) -> None:
     await home(app, pilot)
+    await pilot.resize_terminal(60, 20)  # where there is room for them beside the list, the key says so
+    await settled(app, pilot)
     await pilot.press("space")
 
 
@@ -116,14 +118,6 @@ SCREENS: dict[str, Way] = {
     "confirm": asked,
     "trouble": troubled,
 }
-
-
-async def until(pilot: Any, true: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not come")
 
 
 async def settled(app: KuartuiApp, pilot: Any) -> None:

@@ -58,6 +58,11 @@ class Arrangement:
     def shell_shown(self) -> bool:
         return self.layout != "checks"
 
+    @property
+    def sizable(self) -> bool:
+        """Whether there is a bar to move."""
+        return self.layout in ("side", "stacked")
+
     def next_layout(self) -> None:
         names = list(LAYOUTS)
         self.layout = names[(names.index(self.layout) + 1) % len(names)]

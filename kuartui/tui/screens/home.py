@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from kuartui.cluster.base import Progress
 from kuartui.game.level import LevelCard
-from kuartui.translate import tr, trn
+from kuartui.translate import later, tr, trn
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import ClusterSeen, Failed, StepTaken
@@ -29,11 +31,19 @@ if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
 
 LOOK_SECONDS = 5.0
+SLOW_SECONDS = 2.0  # without an answer until we say so
 TICK_SECONDS = 0.2
 SUGGESTED = "suggested:"
+PHASES = {
+    "absent": later("absent"),
+    "stopped": later("stopped"),
+    "starting": later("starting"),
+    "ready": later("ready"),
+    "broken": later("broken"),
+}
 
 
-class HomeScreen(Screen[None]):
+class HomeScreen(Screen[None], keys.Explains):
     """Pick a level."""
 
     BINDINGS = keys.bindings("home")
@@ -42,8 +52,8 @@ class HomeScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.shelf = Shelf()
-        self._began = time.monotonic()
-        self._step = ""
+        self._asked: float | None = None  # since when the cluster owes an answer
+        self._step = Progress("")
         self._details = False
 
     def compose(self) -> ComposeResult:
@@ -53,11 +63,13 @@ class HomeScreen(Screen[None]):
             yield OptionList(id="levels")
             with VerticalScroll(id="about", can_focus=False):
                 yield Prose(id="story")
+        yield Static(id="broken")
         yield Static(id="cluster")
         yield KeyBar("home")
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).display = False
+        self.query_one("#broken").display = False
         self._say(plain(tr("cluster: looking for it"), "$text-muted"))
         self._read()
         self._watch_cluster()
@@ -72,9 +84,35 @@ class HomeScreen(Screen[None]):
 
     # What is shown
 
-    def _read(self) -> None:
-        self.shelf = self.app.game.shelf()
-        self._fill()
+    @work(exclusive=True, group="read")
+    async def _read(self) -> None:
+        shelf = await guarded(self.app.game.call(self.app.game.shelf), self._cannot_read)
+        if shelf is not None:
+            self.shelf = shelf
+            self._fill()
+            self._tell_broken()
+
+    def _cannot_read(self, message: Failed) -> None:
+        """Of the records, say: what was read before stays."""
+        hint = f" ({message.hint})" if message.hint else ""
+        self._note(plain(f"✗ {message.text}{hint}", "$text-error"))
+
+    def _tell_broken(self) -> None:
+        """Packs and levels that could not be read, and why."""
+        broken = self.shelf.broken
+        if not broken:
+            self._note(None)
+            return
+        name, problem = next(iter(broken.items()))
+        more = f" (+{len(broken) - 1})" if len(broken) > 1 else ""
+        text = tr("! {name} is left out: {problem}", name=name, problem=problem)
+        self._note(plain(f"{text}{more}", "$text-warning"))
+
+    def _note(self, text: Content | None) -> None:
+        note = self.query_one("#broken", Static)
+        note.display = text is not None
+        if text is not None:
+            note.update(text)
 
     def _fill(self) -> None:
         shelf, levels = self.shelf, self.query_one("#levels", OptionList)
@@ -133,53 +171,76 @@ class HomeScreen(Screen[None]):
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         card = self.shelf.card((event.option.id or "").rpartition(":")[2])
         if card is not None:
-            level = self.app.game.level(card.name, 0)
+            self._tell_about(card)
+
+    @work(exclusive=True, group="about")
+    async def _tell_about(self, card: LevelCard) -> None:
+        level = await guarded(self.app.game.call(self.app.game.level, card.name, 0), self.app.failed)
+        if level is not None:
             self.query_one("#story", Prose).show(*about(self.shelf, card, level))
             self.query_one("#about").scroll_home(animate=False)
 
     # The cluster
 
-    @work(exclusive=True, exit_on_error=False, group="cluster")
+    @work(exclusive=True, group="cluster")
     async def _watch_cluster(self) -> None:
-        import asyncio
-
-        await guarded(self.app.game.up(self.post_message), self.post_message)
+        """Bring it up, look at it now and then, and bring it up again when it went away."""
+        game, up = self.app.game, False
         while True:
-            status = await guarded(self.app.game.status(), self.post_message)
-            if status is not None:
-                self.post_message(ClusterSeen(status))
+            self._asked = time.monotonic()
+            if up or await guarded(game.run(game.up(self.post_message)), self.post_message):
+                status = await guarded(game.run(game.status()), self.post_message)
+                up = status is not None and status.phase == "ready"
+                if status is not None:
+                    self.post_message(ClusterSeen(status))
+            self._asked = None
             await asyncio.sleep(LOOK_SECONDS)
 
     def _say(self, text: Content) -> None:
         self.query_one("#cluster", Static).update(text)
 
     def _tick(self) -> None:
-        """While the cluster starts: for how long it has."""
-        if self._step:
-            seconds = f"{time.monotonic() - self._began:.1f} s"
-            self._say(plain(tr("cluster: {step} … {seconds}", step=self._step, seconds=seconds), "$text-warning"))
+        """While the cluster starts, or does not answer: for how long by now."""
+        waited = 0.0 if self._asked is None else time.monotonic() - self._asked
+        step, seconds = self._step, f"{waited:.1f} s"
+        if step.text:
+            done = join(bar((step.step - 1) / step.steps, 8, "$text-warning"), " ") if step.steps else ""
+            text = tr("cluster: {step} … {seconds}", step=step.text, seconds=seconds)
+            self._say(join(done, plain(text, "$text-warning")))
+        elif waited > SLOW_SECONDS:
+            text = tr("! cluster: no answer for {seconds}, still asking", seconds=seconds)
+            self._say(plain(text, "$text-warning"))
 
     def on_step_taken(self, message: StepTaken) -> None:
-        self._step = message.text
+        self._step = message.progress
         self._tick()
 
     def on_cluster_seen(self, message: ClusterSeen) -> None:
-        status, self._step = message.status, ""
+        status, self._step = message.status, Progress("")
         if status.phase == "ready":
             nodes = trn("{n} node", "{n} nodes", status.nodes)
             text = tr("● cluster ready: {kind}, Kubernetes {version}", kind=self.app.game.kind, version=status.version)
             self._say(plain(f"{text}, {nodes}", "$text-success"))
         else:
-            text = tr("✗ cluster {phase}: {detail}", phase=status.phase, detail=status.detail)
+            detail = status.detail or tr("trying to bring it up")
+            text = tr("✗ cluster {phase}: {detail}", phase=tr(PHASES[status.phase]), detail=detail)
             self._say(plain(text, "$text-error"))
 
     def on_failed(self, message: Failed) -> None:
         message.stop()
-        self._step = ""
+        self._step = Progress("")
         hint = f" ({message.hint})" if message.hint else ""
         self._say(plain(tr("✗ cluster: {what}", what=message.text) + hint, "$text-error"))
 
     # Actions
+
+    def why_not(self, action: str) -> str:
+        """Why a key does nothing here and now."""
+        if action == "choose" and not self._chosen():
+            return tr("there is no level to play here")
+        if action == "details" and not self.has_class("-details") and self.query_one("#about").display:
+            return tr("the details are beside the list already")
+        return ""
 
     def on_option_list_option_selected(self) -> None:
         self.action_choose()
@@ -239,10 +300,10 @@ class HomeScreen(Screen[None]):
             if option.id is None and index + 1 < len(options) and options[index + 1].id
         ]
         here = levels.highlighted or 0
-        later = [start for start in starts if start > here]
+        after = [start for start in starts if start > here]
         before = [start for start in starts if start < here]
-        if step > 0 and later:
-            levels.highlighted = later[0]
+        if step > 0 and after:
+            levels.highlighted = after[0]
         elif step < 0 and before:
             levels.highlighted = before[-1]
 

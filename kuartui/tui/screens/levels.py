@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -32,6 +32,7 @@ class Shelf:
     best: dict[str, Best] = field(default_factory=dict)
     attempt: AttemptRecord | None = None  # in play
     tries: Sequence[Try] = ()
+    broken: Mapping[str, str] = field(default_factory=dict)  # what could not be read, and why
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def card(self, name: str) -> LevelCard | None:

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from kuartui.play.detail import View
 from kuartui.play.observe import Observer, Row
@@ -25,6 +25,7 @@ from kuartui.tui.screens.dialogs import Confirm
 from kuartui.tui.widgets import brief
 from kuartui.tui.widgets.coach import Coach
 from kuartui.tui.widgets.detail import Detail
+from kuartui.tui.widgets.keybar import KeyBar
 from kuartui.tui.widgets.lines import Choices, Lines
 from kuartui.tui.widgets.objects import table
 from kuartui.tui.widgets.splitter import Splitter
@@ -37,7 +38,7 @@ TICK = 0.5
 TITLES = {"task": later("Task"), "cluster": later("Cluster"), "timeline": later("Timeline")}
 
 
-class PlayScreen(Screen[None]):
+class PlayScreen(Screen[None], keys.Explains):
     """One attempt."""
 
     BINDINGS = [*keys.bindings("play"), *keys.bindings("pane")]
@@ -68,7 +69,7 @@ class PlayScreen(Screen[None]):
         yield Detail()
         yield Input(id="find", placeholder=tr("search"), select_on_focus=False)
         yield Coach()
-        yield Footer(show_command_palette=False)
+        yield KeyBar("play")
 
     async def on_mount(self) -> None:
         for name, title in TITLES.items():
@@ -83,7 +84,7 @@ class PlayScreen(Screen[None]):
         self._follow()
         self._observe()
 
-    @work(exit_on_error=False, group="terminal")
+    @work(group="terminal")
     async def _open_terminal(self) -> None:
         if await self.terminal.open() and self.arrangement.shell_shown and not self.detail.display:
             self.terminal.enter()
@@ -113,7 +114,8 @@ class PlayScreen(Screen[None]):
         view = self.session.snapshot()
         self.query_one("#clock", Static).update(brief.clock(view, self.size.width - 2))
         self.query_one(Coach).show(view)
-        alarm, text = self.query_one("#alarm", Static), brief.alarm(view)
+        silent = self._observer.silent if self._observer is not None else 0.0
+        alarm, text = self.query_one("#alarm", Static), brief.alarm(view, silent)
         alarm.display = text is not None
         if text is not None:
             alarm.update(text)
@@ -137,16 +139,17 @@ class PlayScreen(Screen[None]):
 
     # What happens
 
-    @work(exclusive=True, exit_on_error=False, group="attempt")
+    @work(exclusive=True, group="attempt")
     async def _follow(self) -> None:
-        await guarded(follow(self.session, self.post_message), self.post_message)
+        await guarded(self.app.game.run(follow(self.session, self.post_message)), self.post_message)
 
-    @work(exclusive=True, exit_on_error=False, group="observe")
+    @work(exclusive=True, group="observe")
     async def _observe(self) -> None:
         """Watch the level's objects; anew after a reset, which brings new credentials."""
-        self._observer = self.app.game.observer(self.session)
+        game = self.app.game
+        self._observer = await guarded(game.call(game.observer, self.session), self.post_message)
         if self._observer is not None:
-            await guarded(observe(self._observer, self.post_message), self.post_message)
+            await guarded(game.run(observe(self._observer, self.post_message)), self.post_message)
 
     def on_cluster_changed(self, message: ClusterChanged) -> None:
         self._show_objects()
@@ -157,8 +160,8 @@ class PlayScreen(Screen[None]):
     def on_attempt_reset(self, message: AttemptReset) -> None:
         self._observe()
 
-    async def on_attempt_ended(self, message: AttemptEnded) -> None:
-        await self.session.close()
+    def on_attempt_ended(self, message: AttemptEnded) -> None:
+        self.app.game.let_go(self.session)
         self.app.show_result(message.result)
 
     def on_failed(self, message: Failed) -> None:
@@ -179,7 +182,7 @@ class PlayScreen(Screen[None]):
     def _remember(self) -> None:
         self._arrange()
         for name, value in self.arrangement.memory().items():
-            choices.keep(name, value)
+            self.app.game.keep(name, value)
 
     def action_layout(self) -> None:
         self.arrangement.next_layout()
@@ -241,6 +244,26 @@ class PlayScreen(Screen[None]):
         self._arrange()
         self.set_focus(self.query_one(f"#{name}"))  # at once: what had it may be about to go
 
+    # What does nothing here and now
+
+    def why_not(self, action: str) -> str:
+        """Why a key does nothing here."""
+        if action in ("describe", "yaml", "logs") and not isinstance(self._row(), Row):
+            return tr("choose something in the cluster pane first (F6)")
+        if action == "copy" and not self.detail.display and not isinstance(self._row(), Row):
+            return tr("there is nothing to copy; choose something in the cluster pane first (F6)")
+        if action == "next_match" and not (self.detail.display and self.query_one("#find", Input).value):
+            return tr("there is no search in something that is open; / begins one")
+        if action in ("grow", "shrink") and not self.arrangement.sizable:
+            return tr("there is one pane only; F4 changes the layout")
+        if action == "hint" and self.session.snapshot().next_hint_cost is None:
+            return tr("there are no more hints")
+        return ""
+
+    def _row(self) -> object:
+        """What is open, or else chosen in the cluster pane."""
+        return self.detail.row if self.detail.display else self.query_one("#cluster", Choices).chosen
+
     # One object in full
 
     def on_choices_chosen(self, message: Choices.Chosen) -> None:
@@ -256,9 +279,8 @@ class PlayScreen(Screen[None]):
         self._open_detail("logs")
 
     def _open_detail(self, view: View) -> None:
-        row = self.detail.row if self.detail.display else self.query_one("#cluster", Choices).chosen
+        row = self._row()
         if not isinstance(row, Row):
-            self.notify(tr("choose something in the cluster pane first (F6)"), markup=False)
             return
         self.query_one("#panes").display = False
         self.detail.display = True
@@ -319,11 +341,8 @@ class PlayScreen(Screen[None]):
         self._run("look")
 
     def action_hint(self) -> None:
-        view = self.session.snapshot()
-        if view.next_hint_cost is None:
-            self.notify(tr("there are no more hints"), markup=False)
-            return
-        question = tr("The next hint costs {cost} points. Take it?", cost=view.next_hint_cost)
+        cost = self.session.snapshot().next_hint_cost
+        question = tr("The next hint costs {cost} points. Take it?", cost=cost)
         self.app.push_screen(Confirm(question, tr("Take it")), self._if_yes("hint"))
 
     def action_reset(self) -> None:
@@ -343,26 +362,26 @@ class PlayScreen(Screen[None]):
 
         return answered
 
-    @work(exit_on_error=False, group="act")
+    @work(group="act")
     async def _run(self, what: str) -> None:
-        session = self.session
+        session, run = self.session, self.app.game.run
         if what == "look":
-            await guarded(session.refresh(), self.post_message)
+            await guarded(run(session.refresh()), self.post_message)
         elif what == "hint":
-            await guarded(session.hint(), self.post_message)
+            await guarded(run(session.hint()), self.post_message)
             self.query_one("#task").scroll_home(animate=False)
         elif what == "reset":
-            await guarded(session.reset(), self.post_message)
+            await guarded(run(session.reset()), self.post_message)
         elif what == "finish":
-            await guarded(session.finish(), self.post_message)
+            await guarded(run(session.finish()), self.post_message)
         self.post_message(AttemptChanged())
 
-    async def action_back(self) -> None:
+    def action_back(self) -> None:
         """Out of the search, out of the detail, then home; the attempt goes on."""
         if self.query_one("#find").display:
             self._close_search()
         elif self.detail.display:
             self._close_detail()
         else:
-            await self.session.close()
+            self.app.game.let_go(self.session)
             self.app.go_home()

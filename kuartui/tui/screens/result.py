@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -16,6 +17,7 @@ from kuartui.play.breakdown import parts
 from kuartui.play.view import Result
 from kuartui.translate import later, tr
 from kuartui.tui import keys
+from kuartui.tui.feed import guarded
 from kuartui.tui.screens.levels import MEDAL_STYLES
 from kuartui.tui.text import clean, fit, join, lines, mark, plain, right, span, word
 from kuartui.tui.widgets.bar import axis
@@ -42,7 +44,7 @@ SIGNS = {
 SCORE_WIDTH = 34
 
 
-class ResultScreen(Screen[None]):
+class ResultScreen(Screen[None], keys.Explains):
     """How it went."""
 
     BINDINGS = keys.bindings("result")
@@ -68,10 +70,17 @@ class ResultScreen(Screen[None]):
         yield KeyBar("result")
 
     def on_mount(self) -> None:
-        self._splits = self.app.game.splits(self.result)
+        self._race()
         self.query_one("#solutions").display = False
         self._fill()
         self.query_one("#result").focus()
+
+    @work(group="race")
+    async def _race(self) -> None:
+        """The times of the best attempt beside those of this one."""
+        splits = await guarded(self.app.game.call(self.app.game.splits, self.result), self.app.failed)
+        self._splits = splits or []
+        self._fill()
 
     def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self._fill)
@@ -196,6 +205,12 @@ class ResultScreen(Screen[None]):
         return lines(*rows, "")
 
     # Actions
+
+    def why_not(self, action: str) -> str:
+        """Why a key does nothing here."""
+        if action in ("solutions", "copy_solution") and not self.result.solutions:
+            return tr("this level shows no solutions")
+        return ""
 
     def action_solutions(self) -> None:
         solutions = self.query_one("#solutions")

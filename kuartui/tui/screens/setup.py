@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -9,16 +10,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, LoadingIndicator, Static
+from textual.widgets import Footer, ProgressBar, Static
 
-from kuartui.game.level import Level
+from kuartui.cluster.base import Progress
+from kuartui.play.session import AttemptSession
 from kuartui.progress.store import AttemptRecord
+from kuartui.translate import tr
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import Failed, StepTaken
 from kuartui.tui.text import lines, paragraphs, plain
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
+
+TICK = 0.5
 
 
 class SetupScreen(Screen[None]):
@@ -27,37 +32,52 @@ class SetupScreen(Screen[None]):
     BINDINGS = [Binding("escape", "back", "Cancel", show=True)]
     app: KuartuiApp
 
-    def __init__(self, level: Level | None, record: AttemptRecord | None) -> None:
+    def __init__(self, name: str, seed: int, record: AttemptRecord | None) -> None:
+        """A new attempt at a level, or `record` to continue."""
         super().__init__()
-        self._level, self._record = level, record
+        self._name, self._seed, self._record = name, seed, record
+        self._begun = time.monotonic()
+        self._step = Progress("")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(id="story")
-            yield LoadingIndicator()
+            yield ProgressBar(id="bar", show_eta=False, show_percentage=False)
             yield Static(id="step")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        if self._level:
-            story = paragraphs(self._level.story)
-            self.query_one("#story", Static).update(lines(plain(self._level.title, "bold"), "", story))
+        self.set_interval(TICK, self._tell)
+        self._tell()
         self._begin()
 
-    @work(exclusive=True, exit_on_error=False, group="setup")
+    @work(exclusive=True, group="setup")
     async def _begin(self) -> None:
-        game = self.app.game
-        if self._record is not None:
-            session = await guarded(game.resume(self._record), self.post_message, fatal=True)
-        elif self._level is not None:
-            session = await guarded(game.begin(self._level, self.post_message), self.post_message, fatal=True)
-        else:
-            session = None
+        session = await guarded(self._session(), self.post_message, fatal=True)
         if session is not None:
             self.app.show_play(session)
 
+    async def _session(self) -> AttemptSession:
+        game = self.app.game
+        if self._record is not None:
+            self.query_one("#story", Static).update(plain(tr("Continuing {level}", level=self._name), "bold"))
+            return await game.run(game.resume(self._record))
+        level = await game.call(game.level, self._name, self._seed)
+        story = paragraphs(level.story)
+        self.query_one("#story", Static).update(lines(plain(level.title, "bold"), "", story))
+        return await game.run(game.begin(level, self.post_message))
+
     def on_step_taken(self, message: StepTaken) -> None:
-        self.query_one("#step", Static).update(plain(f"{message.text} …", "$text-muted"))
+        self._step = message.progress
+        self._tell()
+
+    def _tell(self) -> None:
+        """How far it is, and for how long it has been so."""
+        step = self._step
+        self.query_one("#bar", ProgressBar).update(total=step.steps or None, progress=max(0, step.step - 1))
+        seconds = f"{time.monotonic() - self._begun:.0f} s"
+        text = f"{step.text} … {seconds}" if step.text else seconds
+        self.query_one("#step", Static).update(plain(text, "$text-muted"))
 
     def on_failed(self, message: Failed) -> None:
         message.stop()

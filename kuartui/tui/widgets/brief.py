@@ -45,13 +45,17 @@ def clock(view: AttemptView, width: int) -> Content:
     return line
 
 
-def alarm(view: AttemptView) -> Content | None:
-    """One line that is there when something is: the cluster is away, a guard is broken, set-up is going on."""
+def alarm(view: AttemptView, silent: float = 0.0) -> Content | None:
+    """One line that is there when something is: the cluster is away, or `silent` for so many seconds, a guard is
+    broken, set-up is going on."""
     if view.trouble:
         return plain("! " + tr("{trouble}; trying again", trouble=view.trouble), "bold $text-error")
     if view.phase in ("setup", "drill"):
         word = tr("drill") if view.phase == "drill" else tr("setting up")
         return plain(f"… {word}: {view.progress}" if view.progress else f"… {word}", "bold $text-warning")
+    if silent:
+        text = tr("the cluster has not answered for {seconds} s; waiting for it", seconds=round(silent))
+        return plain(f"! {text}", "bold $text-error")
     broken = [guard for guard in view.guards if guard.broken]
     if broken:
         more = f" (+{len(broken) - 1})" if len(broken) > 1 else ""

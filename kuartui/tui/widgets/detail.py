@@ -54,7 +54,7 @@ class Detail(Vertical):
     def focus_text(self) -> None:
         self.query_one("#fields").focus()
 
-    @work(exclusive=True, exit_on_error=False, group="detail")
+    @work(exclusive=True, group="detail")
     async def _read(self, source: AsyncIterator[str], *, follow: bool) -> None:
         import asyncio
 

@@ -11,6 +11,8 @@ from kuartui.tui import keys
 from kuartui.tui.keys import Key
 from kuartui.tui.text import join, plain
 
+LOOK = 0.5  # seconds between two looks which keys do something
+
 
 class KeyCap(Static):
     """One key and its word."""
@@ -20,6 +22,11 @@ class KeyCap(Static):
         super().__init__(face, classes="keycap")
         self.key = key
         self.tooltip = plain(tr(key.help))
+
+    def tell(self, reason: str) -> None:
+        """Dimmed, with the reason, while the key does nothing here and now."""
+        self.set_class(bool(reason), "-off")
+        self.tooltip = plain(reason or tr(self.key.help))
 
     async def on_click(self) -> None:
         owner = self.app if self.key.place == "everywhere" and self.key.action != "back" else self.screen
@@ -32,6 +39,15 @@ class KeyBar(Horizontal):
     def __init__(self, place: str) -> None:
         super().__init__(id="keys")
         self._place = place
+
+    def on_mount(self) -> None:
+        self.set_interval(LOOK, self._look)
+
+    def _look(self) -> None:
+        screen = self.screen
+        if isinstance(screen, keys.Explains):
+            for cap in self.query(KeyCap):
+                cap.tell(screen.why_not(cap.key.action))
 
     def compose(self) -> ComposeResult:
         for key in keys.of(self._place):
