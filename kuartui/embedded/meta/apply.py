@@ -97,7 +97,7 @@ def track(old: Obj | None, new: Obj, node: Node, manager: Manager, now: str, res
     if old is not None and not entries:
         write(new, [])  # not tracked before, nor from now on, until somebody applies
         return
-    before, after = _differing(old or {}, new, node)
+    before, after = fieldset.differing(old or {}, new, node)
     changed = {
         path
         for path, value in after.items()
@@ -135,15 +135,6 @@ def _known(old: Obj | None, new: Obj, manager: Manager) -> list[Entry]:
 def _less(entry: Entry, paths: Iterable[Path]) -> Entry:
     kept = entry.fields.difference(paths)
     return entry if len(kept) == len(entry.fields) else replace(entry, fields=kept, raw=None)
-
-
-def _differing(old: Obj, new: Obj, node: Node) -> tuple[dict[Path, Any], dict[Path, Any]]:
-    """The values of both, without the top-level fields that are equal: no path in them has changed."""
-    equal = {key for key, value in new.items() if key in old and old[key] == value}
-    return (
-        fieldset.values({key: value for key, value in old.items() if key not in equal}, node, whole=True),
-        fieldset.values({key: value for key, value in new.items() if key not in equal}, node, whole=True),
-    )
 
 
 def apply(

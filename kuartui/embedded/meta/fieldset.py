@@ -7,7 +7,7 @@ sigs.k8s.io/structured-merge-diff/v6/{fieldpath,typed}.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -54,27 +54,106 @@ def values(obj: Obj, node: Node, *, whole: bool) -> dict[Path, Any]:
     for key, value in obj.items():
         if key in _SERVER_OWNED:
             continue
-        inner = node.field(key) or Node({})
+        inner = node.field(key) or _NOWHERE
         if key == "metadata" and isinstance(value, dict):
             kept = {k: v for k, v in value.items() if f"metadata.{k}" not in _SERVER_OWNED}
             if kept:
                 _walk(kept, inner, (f"f:{key}",), found, whole, container=False)
         else:
-            # the Go struct of a built-in kind has an empty spec and status; a custom object has none to begin with
-            made = not node.name or key not in ("spec", "status")
-            _walk(value, inner, (f"f:{key}",), found, whole, container=made)
+            _walk(value, inner, (f"f:{key}",), found, whole, container=_made(node, key))
     return found
 
 
+def differing(old: Obj, new: Obj, node: Node) -> tuple[dict[Path, Any], dict[Path, Any]]:
+    """The `values` of two versions of an object, without most of what is equal in both: no path in there has changed."""
+    before: dict[Path, Any] = {}
+    after: dict[Path, Any] = {}
+    for key, left, right in _pairs(old, new):
+        if key in _SERVER_OWNED or left == right:
+            continue
+        if key == "metadata" and isinstance(left, dict) and isinstance(right, dict):
+            inner = node.field(key) or _NOWHERE
+            for name, one, other in _pairs(left, right):
+                if f"metadata.{name}" not in _SERVER_OWNED and one != other:
+                    place, container = _inside(inner, name)
+                    _compare(one, other, place, (f"f:{key}", f"f:{name}"), before, after, container)
+        elif left is _MISSING or right is _MISSING or key == "metadata":
+            before |= {} if left is _MISSING else values({key: left}, node, whole=True)
+            after |= {} if right is _MISSING else values({key: right}, node, whole=True)
+        else:
+            _compare(left, right, node.field(key) or _NOWHERE, (f"f:{key}",), before, after, _made(node, key))
+    return before, after
+
+
+_MISSING = object()
+_NOWHERE = Node({})
+
+
+def _pairs(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for key, value in old.items():
+        yield key, value, new.get(key, _MISSING)
+    for key, value in new.items():
+        if key not in old:
+            yield key, _MISSING, value
+
+
+def _compare(
+    old: Any, new: Any, node: Node, path: Path, before: dict[Path, Any], after: dict[Path, Any], container: bool
+) -> None:
+    """Walk two values that differ, and only into what differs."""
+    fields, elements = node.shape
+    if fields and old and new and isinstance(old, dict) and isinstance(new, dict):
+        for key, left, right in _pairs(old, new):
+            if left != right:
+                inner, optional = _inside(node, key)
+                _compare(left, right, inner, (*path, f"f:{key}"), before, after, optional)
+        return
+    if elements and old and new and isinstance(old, list) and isinstance(new, list) and node.list_type == "map":
+        lefts, rights = _by_key(old, node), _by_key(new, node)
+        if lefts is not None and rights is not None:
+            for element, left, right in _pairs(lefts, rights):
+                if left != right:
+                    inside = (*path, element)
+                    if left is not _MISSING:
+                        before[inside] = CONTAINER
+                    if right is not _MISSING:
+                        after[inside] = CONTAINER
+                    _compare(left, right, node.items, inside, before, after, container=False)
+            return
+    if old is not _MISSING:
+        _walk(old, node, path, before, True, container)
+    if new is not _MISSING:
+        _walk(new, node, path, after, True, container)
+
+
+def _by_key(items: list[Any], node: Node) -> dict[str, Any] | None:
+    """The elements of a keyed list; None unless each has a key of its own."""
+    found: dict[str, Any] = {}
+    for item in items:
+        key = element_key(item, node)
+        if key is None or key in found:
+            return None
+        found[key] = item
+    return found
+
+
+def _made(node: Node, key: str) -> bool:
+    """Whether a top-level field comes into being with its content.
+
+    The Go struct of a built-in kind has an empty spec and status; a custom object has none to begin with.
+    """
+    return not node.name or key not in ("spec", "status")
+
+
 def _walk(value: Any, node: Node, path: Path, found: dict[Path, Any], whole: bool, container: bool) -> None:
-    if isinstance(value, dict) and not node.atomic_map and value and not _opaque(node):
+    fields, elements = node.shape
+    if fields and value and isinstance(value, dict):
         if whole and container:
             found[path] = CONTAINER
-        facts = _facts(node)
         for key, item in value.items():
-            inner = node.field(key) or Node({})
-            _walk(item, inner, (*path, f"f:{key}"), found, whole, _optional(inner, facts.get(key)))
-    elif isinstance(value, list) and value and node.list_type in ("map", "set"):
+            inner, optional = _inside(node, key)
+            _walk(item, inner, (*path, f"f:{key}"), found, whole, optional)
+    elif elements and value and isinstance(value, list):
         if whole and container:
             found[path] = CONTAINER
         for item in value:
@@ -92,21 +171,18 @@ def _walk(value: Any, node: Node, path: Path, found: dict[Path, Any], whole: boo
         found[path] = value
 
 
-def _opaque(node: Node) -> bool:
-    return node.free and not node.raw.get("x-kubernetes-preserve-unknown-fields") and bool(node.name)
-
-
-def _facts(node: Node) -> Obj:
-    if not node.name:
-        return {}
-    return data.protobuf().get(data.message_name(node.name), {})
-
-
-def _optional(node: Node, facts: Obj | None) -> bool:
-    """Whether the field is missing from the empty Go struct, so that whoever fills it makes the container, too."""
-    if node.default == {}:
-        return False
-    return facts is None or bool(facts.get("omitempty")) or bool(facts.get("ptr"))
+def _inside(node: Node, key: str) -> tuple[Node, bool]:
+    """A field, and whether it is missing from the empty Go struct, so that whoever fills it makes it, too."""
+    inner = node.field(key) or _NOWHERE
+    optional = node.optional.get(key)
+    if optional is None:
+        optional = inner.default != {}
+        if optional and node.name:
+            facts = data.protobuf().get(data.message_name(node.name), {}).get(key)
+            optional = facts is None or bool(facts.get("omitempty")) or bool(facts.get("ptr"))
+        if key in node.properties:  # the keys of a map are the user's: do not keep them for ever
+            node.optional[key] = optional
+    return inner, optional
 
 
 def element_key(item: Any, node: Node) -> str | None:

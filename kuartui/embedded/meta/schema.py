@@ -25,13 +25,17 @@ OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 class Node:
     """A place in a schema. Cheap to make; built-in definitions are shared and cached."""
 
-    __slots__ = ("_fields", "name", "raw")
+    __slots__ = ("_fields", "_items", "_shape", "name", "optional", "raw")
 
     def __init__(self, raw: Schema, name: str = "") -> None:
         self.raw = raw
         self.name = name
         """Definition name where this is one, else ""."""
         self._fields: dict[str, Node] = {}
+        self._items: Node | None = None
+        self._shape: tuple[bool, bool] | None = None
+        self.optional: dict[str, bool] = {}
+        """Which fields the empty Go struct lacks, as far as `meta.fieldset` has found out."""
 
     @property
     def short(self) -> str:
@@ -80,7 +84,17 @@ class Node:
 
     @property
     def items(self) -> Node:
-        return _node(self.raw.get("items") or {})
+        if self._items is None:
+            self._items = _node(self.raw.get("items") or {})
+        return self._items
+
+    @property
+    def shape(self) -> tuple[bool, bool]:
+        """Whether an object here is a set of fields, and a list here a set of elements, that have owners of their own."""
+        if self._shape is None:
+            opaque = self.free and not self.raw.get("x-kubernetes-preserve-unknown-fields") and bool(self.name)
+            self._shape = not self.atomic_map and not opaque, self.list_type in ("map", "set")
+        return self._shape
 
     @property
     def list_type(self) -> str:
