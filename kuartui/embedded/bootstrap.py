@@ -9,7 +9,10 @@ import orjson
 from kuartui.embedded import data
 from kuartui.embedded.client import Client
 from kuartui.embedded.crd import gateway
+from kuartui.embedded.meta import random
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.time import format_time
+from kuartui.embedded.store import Stored
 
 Obj = dict[str, Any]
 
@@ -50,11 +53,14 @@ COREFILE = """.:53 {
 
 async def bootstrap(client: Client, *, bare: bool) -> None:
     """Create what is missing; safe to run at every start."""
-    for name in NAMESPACES:
-        await _ensure(client, "namespaces", {"metadata": {"name": name}})
-    for plural, objects in data.bootstrap().items():
-        for obj in objects:
-            await _ensure(client, GROUPS[plural], orjson.loads(orjson.dumps(obj)))
+    if client.store.resources():
+        await _policy(client)
+    elif _made:
+        _plant(client)
+    else:
+        await _policy(client)
+        made = (stored for resource in client.store.resources() for stored in client.store.list(resource))
+        _made.extend(sorted(made, key=lambda stored: stored.rv))
     await _ensure(client, "services", _api_service())
     await _ensure(client, "endpointslices.discovery.k8s.io", _api_slice())
     await _ensure(client, "endpoints", _api_endpoints())
@@ -63,6 +69,28 @@ async def bootstrap(client: Client, *, bare: bool) -> None:
         for resource, obj in _dns():
             await _ensure(client, resource, obj)
         gateway.install(client)
+
+
+_made: list[Stored] = []
+"""What `_policy` made of the first empty cluster in this process. In the next one it is the same, but for a few stamps:
+there is nobody yet whose policies or webhooks could have a say."""
+
+
+async def _policy(client: Client) -> None:
+    for name in NAMESPACES:
+        await _ensure(client, "namespaces", {"metadata": {"name": name}})
+    for plural, objects in data.bootstrap().items():
+        for obj in objects:
+            await _ensure(client, GROUPS[plural], orjson.loads(orjson.dumps(obj)))
+
+
+def _plant(client: Client) -> None:
+    now = format_time(client.clock.now())
+    for made in _made:
+        metadata = {**made.data["metadata"], "uid": random.uid(), "creationTimestamp": now}
+        if "managedFields" in metadata:
+            metadata["managedFields"] = [{**entry, "time": now} for entry in metadata["managedFields"]]
+        client.store.create(*made.key, {**made.data, "metadata": metadata})
 
 
 async def _ensure(client: Client, resource: str, obj: Obj) -> None:

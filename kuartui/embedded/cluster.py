@@ -96,7 +96,7 @@ class Cluster:
             self.index(endpoint.resource.name)
         self._recall_tokens()
         self.parts = Parts(self)
-        self.admission.plugins = list(self.parts.admission())
+        self.admission.add(*self.parts.admission())
         self._feed_network()
         await bootstrap(self.client, bare=self.spec.bare)
         if isinstance(self.clock, FastClock):

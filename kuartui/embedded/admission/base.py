@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +52,20 @@ class Plugin:
 class Chain:
     """All plugins of a cluster, in the order of kube-apiserver's."""
 
-    def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
-        self.plugins = list(plugins)
+    def __init__(self, plugins: Iterable[Plugin] = ()) -> None:
+        self._mutating: list[Plugin] = []
+        self._validating: list[Plugin] = []
+        self.add(*plugins)
+
+    def add(self, *plugins: Plugin) -> None:
+        """Append plugins. Only those that do something in a phase are asked in it."""
+        self._mutating += [plugin for plugin in plugins if type(plugin).mutate is not Plugin.mutate]
+        self._validating += [plugin for plugin in plugins if type(plugin).validate is not Plugin.validate]
 
     async def mutate(self, attributes: Attributes) -> None:
-        for plugin in self.plugins:
+        for plugin in self._mutating:
             await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
-        for plugin in self.plugins:
+        for plugin in self._validating:
             await plugin.validate(attributes)

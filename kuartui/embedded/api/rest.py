@@ -100,10 +100,9 @@ class Rest:
         obj = objects.to_storage(endpoint, obj)
         named = obj.get("metadata", {}).get("name") or obj.get("metadata", {}).get("generateName", "")
         objects.prepare_metadata(endpoint, obj, namespace, self.clock.now())
-        _default(strategy, obj)
         if strategy.has_status:
             obj.pop("status", None)
-            _default(strategy, obj)
+        _default(strategy, obj)
         strategy.prepare_create(obj, context)
         attributes = self._attributes(endpoint, "CREATE", namespace, write, obj, None)
         attributes.name = named  # messages of plugins show the prefix of a name to be generated

@@ -7,6 +7,7 @@ are only named, so that an image without them does not have them.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,6 +71,19 @@ class Image:
     def executables(self) -> frozenset[str]:
         """Every path that can be run."""
         return frozenset((*self.programs, *self.direct, *self.commands, *self.shells))
+
+    @cached_property
+    def by_directory(self) -> dict[str, frozenset[str]]:
+        """The executables of each directory."""
+        found: dict[str, set[str]] = {}
+        for path in self.executables:
+            found.setdefault(posixpath.dirname(path), set()).add(path)
+        return {directory: frozenset(paths) for directory, paths in found.items()}
+
+    @cached_property
+    def file_directories(self) -> frozenset[str]:
+        """Directories that hold one of `files`."""
+        return frozenset(posixpath.dirname(path) for path in self.files)
 
     @cached_property
     def _on_path(self) -> dict[str, tuple[dict[str, Program], frozenset[str]]]:

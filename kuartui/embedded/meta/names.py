@@ -6,6 +6,7 @@ Each function gives the messages on what is wrong; an empty list means that all 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = LABEL + r"(\." + LABEL + r")*"
@@ -15,6 +16,7 @@ LABEL_VALUE = rf"({QUALIFIED})?"
 CONFIG_KEY = r"[-._a-zA-Z0-9]+"
 ENV_NAME_RELAXED = re.compile(r"[ -<>-~]+")
 PORT_NAME = r"[-a-z0-9]+"
+CACHED = 4096  # names that are known to follow a rule, or not to: most of what is written was written before
 
 _LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
@@ -43,11 +45,16 @@ def regex_error(text: str, pattern: str, *examples: str) -> str:
     return f"{text} ({'e.g. ' if examples else ''}{shown}regex used for validation is '{pattern}')"
 
 
+@lru_cache(CACHED)
+def _matches(pattern: str, value: str) -> bool:
+    return re.fullmatch(pattern, value) is not None
+
+
 def _check(value: str, length: int, pattern: str, text: str, *examples: str) -> list[str]:
     problems = []
     if len(value) > length:
         problems.append(max_length(length))
-    if not re.fullmatch(pattern, value):
+    if not _matches(pattern, value):
         problems.append(regex_error(text, pattern, *examples))
     return problems
 
@@ -55,7 +62,7 @@ def _check(value: str, length: int, pattern: str, text: str, *examples: str) -> 
 def _check_dns(value: str, length: int, pattern: str, text: str, *examples: str) -> list[str]:
     """DNS names count in characters, and a label is told of its dots."""
     problems = [f"must be no more than {length} characters"] if len(value) > length else []
-    if pattern == LABEL and "." in value and re.fullmatch(SUBDOMAIN, value):
+    if pattern == LABEL and "." in value and _matches(SUBDOMAIN, value):
         return [*problems, "must not contain dots"]
     return problems + _check(value, len(value), pattern, text, *examples)
 
@@ -112,7 +119,7 @@ def qualified_name(key: str) -> list[str]:
         problems.append("name part must be non-empty")
     elif len(name) > 63:
         problems.append("name part " + max_length(63))
-    if not re.fullmatch(QUALIFIED, name):
+    if not _matches(QUALIFIED, name):
         problems.append("name part " + regex_error(_QUALIFIED_TEXT, QUALIFIED, "MyName", "my.name", "123-abc"))
     return problems
 
@@ -121,7 +128,7 @@ def config_map_key(key: str) -> list[str]:
     problems = []
     if len(key) > 253:
         problems.append(max_length(253))
-    if not re.fullmatch(CONFIG_KEY, key):
+    if not _matches(CONFIG_KEY, key):
         text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
         problems.append(regex_error(text, CONFIG_KEY, "key.name", "KEY_NAME", "key-name"))
     if key in (".", ".."):
@@ -143,7 +150,7 @@ def port_name(name: str) -> list[str]:
     problems = []
     if len(name) > 15:
         problems.append("must be no more than 15 characters")
-    if not re.fullmatch(PORT_NAME, name):
+    if not _matches(PORT_NAME, name):
         problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not re.search(r"[a-z]", name):
         problems.append("must contain at least one letter (a-z)")

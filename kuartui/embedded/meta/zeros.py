@@ -45,8 +45,8 @@ class _Plan:
     zeros: list[tuple[str, Any]] = field(default_factory=list)
     vanishing: set[str] = field(default_factory=set)
     structs: list[str] = field(default_factory=list)
-    inside: list[tuple[str, str, str]] = field(default_factory=list)
-    """(field, "one", "list" or "map", its message) for what has to be looked into."""
+    inside: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Field: "one", "list" or "map" and its message, for what has to be looked into."""
 
 
 def fill(obj: Obj) -> None:
@@ -59,20 +59,27 @@ def fill(obj: Obj) -> None:
 
 def _fill(obj: Obj, message: str) -> None:
     plan = _plan(message)
-    for name in [key for key, value in obj.items() if not value and key in plan.vanishing]:
+    vanishing, inside = plan.vanishing, plan.inside
+    gone = None
+    for name, value in obj.items():
+        if not value and name in vanishing:
+            gone = [*gone, name] if gone else [name]
+        elif name in inside:
+            shape, inner = inside[name]
+            items = (value,) if shape == "one" else value or () if shape == "list" else (value or {}).values()
+            for item in items:
+                if isinstance(item, dict):
+                    _fill(item, inner)
+    for name in gone or ():
         del obj[name]
     for name, zero in plan.zeros:
         if name not in obj:
             obj[name] = zero
     for name in plan.structs:
         if obj.get(name) is None:
-            obj[name] = {}
-    for name, shape, inner in plan.inside:
-        value: Any = obj.get(name)
-        items = [value] if shape == "one" else value or () if shape == "list" else (value or {}).values()
-        for item in items:
-            if isinstance(item, dict):
-                _fill(item, inner)
+            obj[name] = value = {}
+            if name in inside:
+                _fill(value, inside[name][1])
 
 
 @functools.cache
@@ -96,7 +103,7 @@ def _plan(message: str) -> _Plan:
         if omitted and not struct and (many or not facts.get("ptr")):
             plan.vanishing.add(name)
         if kind in data.protobuf() and kind not in _OPAQUE and kind not in _TIMES and _facts(kind):
-            plan.inside.append((name, "list" if facts.get("repeated") else "map" if facts.get("map") else "one", kind))
+            plan.inside[name] = "list" if facts.get("repeated") else "map" if facts.get("map") else "one", kind
     return plan
 
 

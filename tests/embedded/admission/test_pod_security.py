@@ -13,7 +13,7 @@ from tests.embedded.api.server import Server
 class Secured(Server):
     def __init__(self) -> None:
         super().__init__()
-        self.rest.admission.plugins.append(PodSecurity(self.store))
+        self.rest.admission.add(PodSecurity(self.store))
 
     async def namespace(self, code: int = 201, **labels: str) -> dict[str, Any]:
         named = {PREFIX + mode.replace("_", "-"): value for mode, value in labels.items()}

@@ -22,7 +22,7 @@ class Guarded(Server):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rest.admission.plugins.append(ValidatingPolicies(self.store, self.resources, self.authorizer))
+        self.rest.admission.add(ValidatingPolicies(self.store, self.resources, self.authorizer))
 
     async def policy(self, *validations: Obj, actions: tuple[str, ...] = ("Deny",), **spec: Any) -> None:
         body = {"matchConstraints": {"resourceRules": RULES}, "validations": list(validations), **spec}

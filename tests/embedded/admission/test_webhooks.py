@@ -34,7 +34,7 @@ class Guarded(Server):
         world.network.add_node("control", API_ADDRESS)
         self.rest.clock = self.clock = world.clock
         plugins = (MutatingWebhooks(self.rest, world.network), ValidatingWebhooks(self.rest, world.network))
-        self.rest.admission.plugins += plugins
+        self.rest.admission.add(*plugins)
         self.seen: list[Obj] = []
         self.response: Obj = {"allowed": True}
 

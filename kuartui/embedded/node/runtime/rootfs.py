@@ -33,13 +33,15 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
     mounts = [MountPoint("/", root)]
     _image_files(root, image)
     for directory in SYSTEM:
-        paths = frozenset(p for p in image.executables if posixpath.dirname(p) == directory)
-        if len(paths) > 8 and not any(posixpath.dirname(p) == directory for p in image.files):
+        paths = image.by_directory.get(directory, frozenset())
+        if len(paths) > 8 and directory not in image.file_directories:
             root.fs.mkdir(directory, recursive=True)
             mounts.append(MountPoint(directory, _system(paths, directory), visible=False))
         else:
             _stubs(root, paths)
-    _stubs(root, (p for p in image.executables if posixpath.dirname(p) not in SYSTEM))
+    for directory, paths in image.by_directory.items():
+        if directory not in SYSTEM:
+            _stubs(root, paths)
     for path in ("/proc", "/dev", "/sys", "/etc", "/tmp", *([spec.working_dir] if spec.working_dir else [])):
         if not root.fs.exists(path):
             root.fs.mkdir(path, recursive=True)
