@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network.errors import refused, timed_out
-from kuartui.embedded.network.objects import SERVICES, Obj, ObjectTable
+from kuartui.embedded.network.objects import NODES, SERVICES, Obj, ObjectTable
 
+MANY_CLIENTS, MANY_ENDPOINTS = 1000, 400  # remembered before the old ones are forgotten
 AFFINITY_SECONDS = 10800  # the API's default for sessionAffinityConfig.clientIP.timeoutSeconds
 
 
@@ -27,6 +28,8 @@ class Endpoint:
     ip: str
     port: int
     node: str = ""
+    for_nodes: tuple[str, ...] = ()  # its hints
+    for_zones: tuple[str, ...] = ()
 
 
 class ServiceProxy:
@@ -37,7 +40,7 @@ class ServiceProxy:
         self._clock = clock
         self._chance = chance
         self._affinity: dict[tuple[str, str, str, str], tuple[Endpoint, float]] = {}
-        self._taken: dict[tuple[str, str, Endpoint], int] = {}  # on stepped time: when each was last chosen
+        self._taken: dict[tuple[str, str], dict[Endpoint, int]] = {}  # on stepped time: when each was last chosen
         self._choices = itertools.count(1)
 
     def route(
@@ -62,32 +65,39 @@ class ServiceProxy:
                     policy = "internalTrafficPolicy" if is_cluster_ip or internal else "externalTrafficPolicy"
                     # In-cluster traffic to a load-balancer address is short-cut by kube-proxy to all endpoints.
                     local = spec.get(policy) == "Local" and (is_cluster_ip or not internal)
-                    return self.choose(service, service_port, source_ip, source_node if local else None)
+                    return self.choose(service, service_port, source_ip, source_node, local=local)
         if claimed:
             raise timed_out()
         return None
 
-    def node_port(self, source_ip: str, node: str, port: int, protocol: str, *, internal: bool) -> Endpoint | None:
-        """Where a packet to a node's own `port` goes; None if it is no node port."""
+    def node_port(self, source_ip: str, source_node: str, node: str, port: int, protocol: str) -> Endpoint | None:
+        """Where a packet to a node's own `port` goes; None if it is no node port.
+
+        A Local policy spares only the pods of that very node: from elsewhere they come with their node's address.
+        """
         for service in self._objects.list(SERVICES):
             spec = service.get("spec", {})
             if spec.get("type") not in ("NodePort", "LoadBalancer"):
                 continue
             for service_port in spec.get("ports") or ():
                 if service_port.get("nodePort") == port and service_port.get("protocol", "TCP") == protocol:
-                    local = spec.get("externalTrafficPolicy") == "Local" and not internal
-                    return self.choose(service, service_port, source_ip, node if local else None)
+                    local = spec.get("externalTrafficPolicy") == "Local" and source_node != node
+                    return self.choose(service, service_port, source_ip, node, local=local)
         return None
 
-    def choose(self, service: Obj, service_port: Obj, source_ip: str, local_node: str | None) -> Endpoint:
-        """One endpoint of a Service port; `local_node` restricts to that node. Raises as `route`."""
+    def choose(
+        self, service: Obj, service_port: Obj, source_ip: str, node: str = "", *, local: bool = False
+    ) -> Endpoint:
+        """One endpoint of a Service port, for a packet at `node`; `local` restricts to that node. Raises as `route`."""
         meta, spec = service["metadata"], service["spec"]
         usable = self._usable(meta["namespace"], meta["name"], service_port)
-        if local_node is not None:
+        if local:
             everywhere = usable
-            usable = [endpoint for endpoint in usable if endpoint.node == local_node]
+            usable = [endpoint for endpoint in usable if endpoint.node == node]
             if everywhere and not usable:
                 raise timed_out()
+        else:
+            usable = self._near(usable, node)
         if not usable:
             raise refused()
         if spec.get("sessionAffinity") != "ClientIP":
@@ -95,19 +105,39 @@ class ServiceProxy:
         key = (meta["namespace"], meta["name"], service_port.get("name", ""), source_ip)
         seconds = (spec.get("sessionAffinityConfig") or {}).get("clientIP", {}).get("timeoutSeconds", AFFINITY_SECONDS)
         now = self._clock.monotonic()
+        self._forget_clients(now)
         chosen, until = self._affinity.get(key, (None, 0.0))
         if chosen is None or chosen not in usable or now >= until:
             chosen = self._pick(meta, usable)
         self._affinity[key] = chosen, now + seconds
         return chosen
 
+    def _forget_clients(self, now: float) -> None:
+        if len(self._affinity) > MANY_CLIENTS:
+            self._affinity = {key: held for key, held in self._affinity.items() if held[1] > now}
+
+    def _near(self, usable: list[Endpoint], node: str) -> list[Endpoint]:
+        """What the hints of the endpoints leave for a node (pkg/proxy/topology.go): all of them, if any has none."""
+        if usable and all(endpoint.for_nodes for endpoint in usable):
+            same = [endpoint for endpoint in usable if node in endpoint.for_nodes]
+            if same:
+                return same
+        if usable and all(endpoint.for_zones for endpoint in usable):
+            found = self._objects.get(NODES, "", node)
+            zone = ((found or {}).get("metadata", {}).get("labels") or {}).get("topology.kubernetes.io/zone")
+            return [endpoint for endpoint in usable if zone in endpoint.for_zones] or usable
+        return usable
+
     def _pick(self, service: Obj, usable: list[Endpoint]) -> Endpoint:
         if not self._clock.stepped:
             return self._chance.choice(usable)
-        keys = [(service["namespace"], service["name"], endpoint) for endpoint in usable]
-        chosen = min(keys, key=lambda key: self._taken.get(key, 0))
-        self._taken[chosen] = next(self._choices)
-        return chosen[2]
+        taken = self._taken.setdefault((service["namespace"], service["name"]), {})
+        chosen = min(usable, key=lambda endpoint: taken.get(endpoint, 0))
+        taken[chosen] = next(self._choices)
+        if len(taken) > MANY_ENDPOINTS:  # pods come and go; who was not chosen for long is gone
+            for old in sorted(taken, key=lambda endpoint: taken[endpoint])[: MANY_ENDPOINTS // 2]:
+                del taken[old]
+        return chosen
 
     def _usable(self, namespace: str, name: str, service_port: Obj) -> list[Endpoint]:
         ready: dict[Endpoint, None] = {}
@@ -130,9 +160,11 @@ def slice_endpoints(slices: Iterable[Obj], service_port: Obj) -> Iterator[tuple[
             if (port.get("name") or "", port.get("protocol") or "TCP") != wanted or not port.get("port"):
                 continue
             for endpoint in entry.get("endpoints") or ():
-                node = endpoint.get("nodeName") or ""
+                node, hints = endpoint.get("nodeName") or "", endpoint.get("hints") or {}
+                nodes = tuple(one["name"] for one in hints.get("forNodes") or ())
+                zones = tuple(one["name"] for one in hints.get("forZones") or ())
                 for address in endpoint.get("addresses") or ():
-                    yield Endpoint(address, port["port"], node), endpoint.get("conditions") or {}
+                    yield Endpoint(address, port["port"], node, nodes, zones), endpoint.get("conditions") or {}
 
 
 def _source_allowed(spec: Obj, source_ip: str, *, internal: bool) -> bool:

@@ -139,7 +139,7 @@ class Network:
 
     def choose_endpoint(self, service: Obj, port: Obj, source_ip: str) -> Endpoint:
         """An endpoint of a Service's port, as routers pick them. Raises ConnectionRefusedError."""
-        return self._services.choose(service, port, source_ip, None)
+        return self._services.choose(service, port, source_ip)
 
     # --- who is there ---
 
@@ -299,7 +299,7 @@ class Network:
         endpoint = self._services.route(source_ip, source_node, ip, port, protocol, internal=internal)
         node = self._hosts.get(ip)
         if endpoint is None and node is not None and node.kind == "node":
-            endpoint = self._services.node_port(source_ip, node.node, port, protocol, internal=internal)
+            endpoint = self._services.node_port(source_ip, source_node, node.node, port, protocol)
         direct = endpoint is None
         target_ip, target_port = (ip, port) if endpoint is None else (endpoint.ip, endpoint.port)
         target = self._hosts.get(target_ip)

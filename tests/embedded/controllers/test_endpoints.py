@@ -126,3 +126,19 @@ async def test_hand_made_endpoints_are_mirrored(cluster: Cluster) -> None:
     (found,) = cluster.client.list(SLICES)
     assert found["endpoints"] == [{"addresses": ["10.9.8.7"], "conditions": {"ready": True}}]
     assert found["ports"] == [{"name": "", "protocol": "TCP", "port": 5432}]
+
+
+async def test_a_traffic_distribution_gives_hints(cluster: Cluster) -> None:
+    await cluster.create("nodes", "n1", metadata={"labels": {"topology.kubernetes.io/zone": "za"}})
+    await pod(cluster, "a")
+    await service(cluster, trafficDistribution="PreferSameNode")
+    (found,) = cluster.client.list(SLICES)
+    assert found["endpoints"][0]["hints"] == {"forZones": [{"name": "za"}], "forNodes": [{"name": "n1"}]}
+    await cluster.client.patch("services", "default", "web", {"spec": {"trafficDistribution": "PreferClose"}})
+    await cluster.run()
+    (found,) = cluster.client.list(SLICES)
+    assert found["endpoints"][0]["hints"] == {"forZones": [{"name": "za"}]}
+    await cluster.client.patch("services", "default", "web", {"spec": {"trafficDistribution": None}})
+    await cluster.run()
+    (found,) = cluster.client.list(SLICES)
+    assert "hints" not in found["endpoints"][0]

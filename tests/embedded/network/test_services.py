@@ -158,7 +158,30 @@ async def test_external_traffic_policy_local_drops_on_nodes_without_endpoints(la
     assert await lan.ask("172.18.0.2", 30080, source=None) == "10.244.0.2"
     with pytest.raises(TimeoutError):
         await lan.ask("172.18.0.3", 30080, source=None)
-    assert await lan.ask("172.18.0.3", 30080) == "10.244.0.2"  # from inside, the policy does not matter
+    with pytest.raises(TimeoutError):
+        await lan.ask("172.18.0.3", 30080)  # a pod of another node leaves its node with the node's address
+    lan.service([endpoint("10.244.1.4", "node-b")], type="NodePort", externalTrafficPolicy="Local")
+    assert await lan.ask("172.18.0.2", 30080) == "10.244.1.4"  # to its own node the policy does not apply
+
+
+async def test_hints_keep_traffic_near(lan: Lan) -> None:
+    for name, zone in (("node-a", "east"), ("node-b", "west"), ("node-c", "east")):
+        meta = {"name": name, "labels": {"topology.kubernetes.io/zone": zone}}
+        lan.network.apply("nodes", "ADDED", {"metadata": meta})
+    here, east, west = endpoint("10.244.0.2"), endpoint("10.244.0.3", "node-c"), endpoint("10.244.1.4", "node-b")
+    for one, zone in ((here, "east"), (east, "east"), (west, "west")):
+        one["hints"] = {"forZones": [{"name": zone}]}
+    lan.service([here, east, west])
+    assert {await lan.ask() for _ in range(30)} == {"10.244.0.2", "10.244.0.3"}
+    lan.service([west])
+    assert await lan.ask() == "10.244.1.4"  # nobody near: anyone
+    for one in (here, east, west):
+        one["hints"]["forNodes"] = [{"name": one["nodeName"]}]
+    lan.service([here, east, west])
+    assert {await lan.ask() for _ in range(30)} == {"10.244.0.2"}
+    del west["hints"]
+    lan.service([here, east, west])
+    assert len({await lan.ask() for _ in range(60)}) == 3  # one without hints: they are not complete
 
 
 async def test_cluster_and_pod_addresses_mean_nothing_outside(lan: Lan) -> None:

@@ -120,6 +120,9 @@ class EndpointSliceController(members.ServiceFollower):
         hostname = members.host_name(pod, service)
         if hostname:
             endpoint["hostname"] = hostname
+        hints = _hints(service["spec"].get("trafficDistribution") or "", endpoint)
+        if hints:
+            endpoint["hints"] = hints
         return endpoint
 
     def _slice(self, service: Obj, family: str, ports: list[Obj], endpoints: list[Obj]) -> Obj:
@@ -167,6 +170,16 @@ class EndpointSliceController(members.ServiceFollower):
         except StatusError as error:
             if error.code != 404:
                 raise
+
+
+def _hints(distribution: str, endpoint: Obj) -> Obj:
+    """Whom an endpoint is best for (staging/src/k8s.io/endpointslice/trafficdist); {} if that is anyone."""
+    hints: Obj = {}
+    if distribution and endpoint.get("zone"):
+        hints["forZones"] = [{"name": endpoint["zone"]}]
+    if distribution == "PreferSameNode" and endpoint.get("nodeName"):
+        hints["forNodes"] = [{"name": endpoint["nodeName"]}]
+    return hints
 
 
 def _zone(node: Obj) -> str:
