@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from kuartui.catalog.cards import CardFile
 from kuartui.catalog.packs import roots as player_roots
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.catalog.tracks import TRACKS_FILE, Track, read_tracks
@@ -92,14 +93,20 @@ class Catalog:
     def cards(self, language: str = "") -> list[LevelCard]:
         """In the order of the tracks, with the texts of seed 0. A broken level of an added pack is left out, and told
         in `broken`."""
-        found = []
-        for name in self.names():
-            try:
-                found.append(card(self.level(name, language=language)))
-            except LevelError as error:
-                if self._owners[name] == self.packs[0].name:
-                    raise
-                self.broken[f"{self._owners[name]}/{name}"] = error.message
+        found, kept = [], CardFile(language)
+        for name, folder in self._folders.items():
+            made = kept.get(folder)
+            if made is None:
+                try:
+                    made = card(LevelFolder.open(folder).level(0, language))
+                except LevelError as error:
+                    if self._owners[name] == self.packs[0].name:
+                        raise
+                    self.broken[f"{self._owners[name]}/{name}"] = error.message
+                    continue
+                kept.put(folder, made)
+            found.append(made)
+        kept.save()
         return found
 
     def level(self, name: str, seed: int = 0, language: str = "") -> Level:

@@ -56,7 +56,7 @@ async def test_the_filter_narrows_the_list_and_escape_clears_it(game: Any, text_
 async def test_enter_plays_the_highlighted_level(game: Any) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: app.screen.query("#levels") and app.screen.query_one("#levels").option_count)
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen._chosen())
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, PlayScreen))
         assert game.sessions[0].level.name == "first-steps"  # the first of the list

@@ -132,7 +132,8 @@ class HomeScreen(Screen[None], keys.Explains):
         self._highlight(chosen)
         self.query_one("#head", Static).update(self._head())
         if not levels.option_count:
-            levels.add_option(Option(plain(tr("no level is like that; Esc shows all")), disabled=True))
+            empty = tr("no level is like that; Esc shows all") if shelf.cards else tr("reading the levels …")
+            levels.add_option(Option(plain(empty), disabled=True))
             self.query_one("#story", Prose).show()
 
     def _highlight(self, chosen: str) -> None:
