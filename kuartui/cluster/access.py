@@ -20,6 +20,8 @@ import yaml
 
 from kuartui.errors import ClusterError
 
+SOCKET_EXTENSION = "kuartui.dev/socket"
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -34,7 +36,13 @@ class Access:
     token: str = field(default="", repr=False)
     insecure: bool = False
     server_name: str = ""
+    socket: str = ""  # of an embedded cluster: the same server, without TLS
     plugin: dict[str, Any] | None = None  # a client.authentication.k8s.io exec section
+
+    @property
+    def base(self) -> str:
+        """What the paths of requests come after."""
+        return "http://localhost" if self.socket else self.server
 
     @property
     def is_loopback(self) -> bool:
@@ -91,6 +99,7 @@ def read_access(path: Path, context: str = "") -> Access:
         token=token,
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
         server_name=str(cluster.get("tls-server-name") or ""),
+        socket=_socket(cluster, path),
         plugin=user.get("exec"),
     )
 
@@ -124,6 +133,16 @@ def _pem(section: dict[str, Any], key: str, path: Path) -> bytes:
         except (binascii.Error, TypeError, ValueError) as error:
             raise ClusterError(f"{path}: {key}-data is not base64") from error
     return _file(path, str(section[key])) if section.get(key) else b""
+
+
+def _socket(cluster: dict[str, Any], kubeconfig: Path) -> str:
+    """The local socket that a kubeconfig of ours names in an extension; "" unless it lies beside the kubeconfig."""
+    for item in cluster.get("extensions") or []:
+        if isinstance(item, dict) and item.get("name") == SOCKET_EXTENSION and isinstance(item.get("extension"), dict):
+            path = Path(str(item["extension"].get("path", "")))
+            if path.parent == kubeconfig.absolute().parent and path.is_socket():
+                return str(path)
+    return ""
 
 
 def _file(kubeconfig: Path, name: str) -> bytes:

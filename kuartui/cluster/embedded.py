@@ -28,7 +28,8 @@ from urllib.parse import urlsplit
 from kuartui import paths
 from kuartui.cluster.base import ClusterStatus, Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock, RealClock, SteppedClock
-from kuartui.errors import ClusterError
+from kuartui.cluster.rest import Api
+from kuartui.errors import ApiError, ClusterError
 from kuartui.game.level import Right
 
 Obj = dict[str, Any]
@@ -164,7 +165,7 @@ class EmbeddedSandbox:
     def __init__(self, host: EmbeddedHost, name: str, spec: Obj, url: str) -> None:
         self._host, self._name, self._spec = host, name, spec
         self._clock = self._new_clock()
-        self._driver: _Driver | None = None
+        self._api: Api | None = None  # that passes time
         self._url = url
 
     def _new_clock(self) -> Clock:
@@ -207,7 +208,7 @@ class EmbeddedSandbox:
         await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
         made = await asyncio.to_thread(self._host.call, "POST", "/clusters", self._spec)
         self._url = made["url"]
-        self._let_go()
+        await self._let_go()
         self._clock = self._new_clock()
         self._identity(self._host.folder(self._name) / "checker.kubeconfig", CHECKER)
         await self.player_kubeconfig(namespace)
@@ -219,28 +220,33 @@ class EmbeddedSandbox:
         if self._spec.get("fast"):
             await self._clock.advance(max(0.0, head - self._clock.monotonic()))
             return
-        await asyncio.to_thread(self._drive, "release", 0.0)
-        self._let_go()
+        await self._drive("release", 0.0)
+        await self._let_go()
         self._clock = RealClock()
 
     async def close(self) -> None:
-        self._let_go()
+        await self._let_go()
         if self._host.running() is not None:
             await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
 
     async def _advance(self, seconds: float) -> datetime:
         """Let time pass on the cluster; it answers when it has settled, and what time it is there."""
-        return await asyncio.to_thread(self._drive, "advance", seconds)
+        return await self._drive("advance", seconds)
 
-    def _drive(self, verb: str, seconds: float) -> datetime:
-        if self._driver is None:
-            self._driver = _Driver(self.checker_kubeconfig)
-        return self._driver.ask(verb, seconds)
+    async def _drive(self, verb: str, seconds: float) -> datetime:
+        if self._api is None:
+            self._api = Api.open(self.checker_kubeconfig)
+        try:
+            path = f"/kuartui.dev/clock/{verb}"
+            answer = await self._api.request("POST", path, body={"seconds": seconds}, timeout=CALL_SECONDS)
+        except ApiError as error:
+            raise ClusterError(f"time does not pass on the cluster: {error.message}") from error
+        return datetime.fromisoformat(str(answer["now"]))
 
-    def _let_go(self) -> None:
-        if self._driver is not None:
-            self._driver.close()
-            self._driver = None
+    async def _let_go(self) -> None:
+        if self._api is not None:
+            await self._api.close()
+            self._api = None
 
 
 class EmbeddedCluster:
@@ -329,45 +335,6 @@ class EmbeddedCluster:
             return None
         spec = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable")}
         return EmbeddedSandbox(self._host, sandbox_id, spec, found["url"])
-
-
-class _Driver:
-    """Passes time on a cluster with a stepped clock, over one kept connection."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        from kuartui.cluster.access import read_access
-
-        access = read_access(kubeconfig)
-        address = urlsplit(access.server)
-        self._token = access.token
-        context = access.tls()
-        self._connection = http.client.HTTPSConnection(
-            address.hostname or "", address.port, timeout=CALL_SECONDS, context=context
-        )
-
-    def ask(self, verb: str, seconds: float) -> datetime:
-        """Advance the clock, or release it. Returns when the cluster has settled: the time it is there."""
-        body = json.dumps({"seconds": seconds})
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        try:
-            try:
-                answer, text = self._post(verb, body, headers)
-            except http.client.RemoteDisconnected:  # the server closes a connection that was idle for a while
-                self._connection.close()
-                answer, text = self._post(verb, body, headers)
-        except (OSError, http.client.HTTPException) as error:
-            raise ClusterError(f"the cluster stopped answering while time passed: {error}") from error
-        if answer.status != 200:
-            raise ClusterError(f"time does not pass on the cluster: {text[:200].decode(errors='replace')}")
-        return datetime.fromisoformat(str(json.loads(text)["now"]))
-
-    def _post(self, verb: str, body: str, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
-        self._connection.request("POST", f"/kuartui.dev/clock/{verb}", body, headers)
-        answer = self._connection.getresponse()
-        return answer, answer.read()
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def command(state: Path) -> list[str]:

@@ -38,7 +38,7 @@ async def run(
     query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
     if container:
         query.append(("container", container))
-    url = f"{api.access.server}/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+    url = f"{api.access.base}/api/v1/namespaces/{namespace}/pods/{pod}/exec"
     output: dict[int, bytearray] = {STDOUT: bytearray(), STDERR: bytearray(), STATUS: bytearray()}
     try:
         async with (

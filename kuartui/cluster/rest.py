@@ -84,7 +84,7 @@ class Api:
             if self._token:
                 headers["Authorization"] = f"Bearer {self._token}"
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self.access.tls() or False, limit=0, force_close=False),
+                connector=self._connector(),
                 headers=headers,
                 json_serialize=lambda data: orjson.dumps(data).decode(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=10, sock_read=READ_TIMEOUT),
@@ -93,6 +93,13 @@ class Api:
                 read_bufsize=2**20,
             )
         return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        import aiohttp
+
+        if self.access.socket:
+            return aiohttp.UnixConnector(self.access.socket, limit=0)
+        return aiohttp.TCPConnector(ssl=self.access.tls() or False, limit=0)
 
     @asynccontextmanager
     async def stream(
@@ -118,7 +125,7 @@ class Api:
         try:
             async with session.request(
                 method,
-                self.access.server + path,
+                self.access.base + path,
                 params=params,
                 data=data,
                 headers=headers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import socket
 import ssl
@@ -41,6 +42,9 @@ Obj = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
+LOCAL_SOCKET = "api.sock"
+LONGEST_SOCKET = 104  # bytes, sun_path of the narrowest system; see unix(7)
+SOCKET_EXTENSION = "kuartui.dev/socket"  # read by kuartui/cluster/access.py
 ADMIN = User("kubernetes-admin", (MASTERS, "kubeadm:cluster-admins", AUTHENTICATED))
 
 
@@ -76,6 +80,7 @@ class Cluster:
         self.network = Network(self.clock)
         self._tasks: list[asyncio.Task[Any]] = []
         self._server: Any = None
+        self._local: asyncio.Server | None = None
         self.dispatcher = Dispatcher(
             self.rest, self.authenticator, self.authorizer, f"127.0.0.1:{self.port}", self._special
         )
@@ -85,6 +90,14 @@ class Cluster:
     @property
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def local(self) -> str:
+        """The path of a socket that serves the same without TLS, for our own clients on this machine.
+
+        Empty where the path of the state directory is too long for one."""
+        path = str(self.state.absolute() / LOCAL_SOCKET)
+        return path if len(os.fsencode(path)) < LONGEST_SOCKET else ""
 
     # Life
 
@@ -146,10 +159,19 @@ class Cluster:
             config.ssl.num_tickets = 0  # no client resumes a session here, and making tickets costs
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[self._socket])
+        if self.local:
+            self._local = await asyncio.get_running_loop().create_unix_server(
+                lambda: PeerProtocol(config=config, server_state=self._server.server_state, app_state={}), self.local
+            )
+            os.chmod(self.local, 0o600)
         self._tasks.append(asyncio.create_task(self._server.main_loop()))
 
     async def stop(self) -> None:
         """End everything; the state stays."""
+        if self._local is not None:
+            self._local.close()
+            with contextlib.suppress(OSError):
+                os.unlink(self.local)
         if self._server is not None:
             self._server.should_exit = True
             with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -206,8 +228,9 @@ class Cluster:
 
     def kubeconfig(self, token: str = "", user: str = "kubernetes-admin", namespace: str = "") -> str:
         """A kubeconfig for a token (the administrator's unless given)."""
+        authority = self.identity.authority.certificate
         return kubeconfig(
-            self.spec.name, self.url, self.identity.authority.certificate, token or self.identity.token, user, namespace
+            self.spec.name, self.url, authority, token or self.identity.token, user, namespace, self.local
         )
 
 
@@ -255,22 +278,20 @@ def _write_private(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def kubeconfig(name: str, url: str, ca: bytes, token: str, user: str, namespace: str = "") -> str:
-    """A kubeconfig as JSON, which is YAML, too."""
+def kubeconfig(name: str, url: str, ca: bytes, token: str, user: str, namespace: str = "", local: str = "") -> str:
+    """A kubeconfig as JSON, which is YAML, too. `local` is the path of a socket for our own clients."""
     import base64
 
+    cluster: Obj = {"server": url, "certificate-authority-data": base64.b64encode(ca).decode()}
+    if local:
+        cluster["extensions"] = [{"name": SOCKET_EXTENSION, "extension": {"path": local}}]
     context: Obj = {"cluster": name, "user": user}
     if namespace:
         context["namespace"] = namespace
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {
-                "name": name,
-                "cluster": {"server": url, "certificate-authority-data": base64.b64encode(ca).decode()},
-            }
-        ],
+        "clusters": [{"name": name, "cluster": cluster}],
         "users": [{"name": user, "user": {"token": token}}],
         "contexts": [{"name": name, "context": context}],
         "current-context": name,

@@ -19,7 +19,7 @@ GROWTH = 1.25
 LONGEST_STRIDE = 4.0
 COMMAND_TICK = 0.05  # real seconds per step while a command runs of which nobody can tell whether it waits
 WORKING = 3.0  # real seconds that a command may work before a step of time passes all the same
-GLANCE = 0.004  # real seconds between two looks at it
+GLANCE = 0.012  # real seconds between two looks at it
 FREE_STEPS = 120  # of one command; after those it may be waiting for real time, which must not run too far behind
 TURNS = 12  # of the event loop: from a watch event to a verdict
 

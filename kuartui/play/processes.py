@@ -1,4 +1,4 @@
-"""Whether the processes of a session work or wait for something from outside.
+"""Whether a command works or waits for something from outside.
 
 A proof lets time pass only while the command that it plays waits. On Linux `/proc` tells: a process that computes, or
 would if it had a core, is running; one that waits for an answer or a timer sleeps in each of its threads. Fields:
@@ -22,22 +22,20 @@ class Glance:
     spent: int
 
 
-def glance(session: int) -> Glance | None:
-    """What the processes of a session do this moment; None where nobody can tell."""
-    try:
-        numbers = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return None
-    working, members, spent = False, set(), 0
-    for number in numbers:
-        fields = _stat(f"/proc/{number}/stat")
-        if fields is None or fields[3] != str(session):
-            continue
-        members.add(int(number))
+def glance(leader: int) -> Glance | None:
+    """What a process and its descendants do this moment; None when it is gone, and where nobody can tell."""
+    working, members, spent, waiting = False, set(), 0, [str(leader)]
+    while waiting:
+        number = waiting.pop()
         for thread in _threads(number):
-            stat = _stat(f"/proc/{number}/task/{thread}/stat")
-            working = working or (stat is not None and stat[0] not in ASLEEP)
-            spent += _on_core(f"/proc/{number}/task/{thread}/schedstat")
+            place = f"/proc/{number}/task/{thread}"
+            stat, children = _read(f"{place}/stat"), _read(f"{place}/children")
+            if not stat or children is None:
+                continue  # it ended meanwhile
+            members.add(int(number))
+            waiting += children.split()
+            working = working or stat.rpartition(")")[2].split()[0] not in ASLEEP
+            spent += int((_read(f"{place}/schedstat") or "0").split()[0])
     return Glance(working, frozenset(members), spent) if members else None
 
 
@@ -48,18 +46,9 @@ def _threads(number: str) -> list[str]:
         return []
 
 
-def _stat(path: str) -> list[str] | None:
-    """The fields after the command's name: state, parent, process group, session …"""
+def _read(path: str) -> str | None:
     try:
-        with open(path, "rb") as file:
-            return file.read().rpartition(b")")[2].decode().split()
+        with open(path) as file:
+            return file.read()
     except OSError:
         return None
-
-
-def _on_core(path: str) -> int:
-    try:
-        with open(path, "rb") as file:
-            return int(file.read().split()[0])
-    except (OSError, IndexError, ValueError):
-        return 0

@@ -428,7 +428,7 @@ class _Shell:
     def __init__(self, home: Path, kubeconfig: Path, kubectl: Path) -> None:
         self.home = home
         self.refused = False  # whether the cluster said that the player may not
-        self._session = 0  # of the line that runs
+        self._leader = 0  # the process of the line that runs
         tools = home / ".bin"
         tools.mkdir()
         (tools / "kubectl").symlink_to(kubectl)
@@ -445,7 +445,7 @@ class _Shell:
 
     def glance(self) -> Glance | None:
         """What the processes of the line that runs do."""
-        return glance(self._session) if self._session else None
+        return glance(self._leader) if self._leader else None
 
     async def run(self, line: str) -> tuple[int, str]:
         """The exit code of a line, and the last thing that it said."""
@@ -460,7 +460,7 @@ class _Shell:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
-        self._session = process.pid
+        self._leader = process.pid
         try:
             output, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
         except TimeoutError:

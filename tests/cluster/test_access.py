@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,23 @@ def test_no_kubeconfig(tmp_path: Path) -> None:
 def test_unusable_certificates() -> None:
     with pytest.raises(ClusterError, match="unusable certificates"):
         Access(server="https://x", ca=b"nonsense", context="one").tls()
+
+
+def test_a_local_socket_counts_only_beside_the_kubeconfig_that_names_it(path: Path) -> None:
+    beside, elsewhere = path.parent / "api.sock", path.parent / "other" / "api.sock"
+    elsewhere.parent.mkdir()
+
+    def read(named: Path) -> Access:
+        config = yaml.safe_load(path.read_text())
+        config["clusters"][0]["cluster"]["extensions"] = [
+            {"name": "kuartui.dev/socket", "extension": {"path": str(named)}}
+        ]
+        path.write_text(yaml.safe_dump(config))
+        return read_access(path)
+
+    assert read(beside).socket == ""  # it is not there (any more)
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as two:
+        one.bind(str(beside))
+        two.bind(str(elsewhere))
+        assert (read(beside).socket, read(beside).base) == (str(beside), "http://localhost")
+        assert (read(elsewhere).socket, read(elsewhere).base) == ("", "https://127.0.0.1:6443")
