@@ -21,6 +21,7 @@ from kuartui.cluster.kubectl import find
 from kuartui.game.level import Cheat, Check, Level
 from kuartui.play.pace import Pace
 from kuartui.play.proof import Line, Report, Run
+from kuartui.play.shell import remembering
 
 MISSED = re.compile(r"not caught by ([^;]+)")
 
@@ -53,7 +54,7 @@ async def mutate(
         began = time.monotonic()
         try:
             for cheat in _caught(level, check):
-                run = Mutant(check, level, cheat, kubectl, fast=fast, first=False)
+                run = Mutant(check, level, cheat, kubectl, memory, fast=fast, first=False)
                 (line,) = await run.lines(place, _close)
                 if _noticed(line, check):
                     return _line(level, check, True, f"without it {cheat.name}: {line.detail[:120]}", began)
@@ -62,6 +63,7 @@ async def mutate(
             places.put_nowait(place)
 
     async with contextlib.AsyncExitStack() as stack:
+        memory = stack.enter_context(remembering())
         pairs = [(level, check) for level in levels for check in level.checks]
         for _ in range(min(wanted, len(pairs))):
             places.put_nowait(await stack.enter_async_context(cluster.apart()))

@@ -15,7 +15,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import tempfile
 import time
 import uuid
@@ -38,15 +37,13 @@ from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.drill import perform
 from kuartui.play.mutation import verdict
 from kuartui.play.pace import Pace
-from kuartui.play.processes import Glance, glance
 from kuartui.play.recorder import news
+from kuartui.play.shell import Memory, Shell, remembering
 from kuartui.play.supply import supply
 
 What = Literal["level", "solution", "cheat", "undo", "mutation", "par"]
-COMMAND_SECONDS = 120.0  # real time that one line may take
 CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets on top of what the slowest solution took, and a quarter more
 PAUSE = re.compile(r"sleep (\d+(?:\.\d+)?)s?")
-FORBIDDEN = re.compile(r"\(Forbidden\)|is forbidden: ")
 LEISURE = 3.0  # probes look so much less often than in play: what counts is looked at once more in the end
 CHEAT_QUIET = 3.0  # and nothing may change for so long before it counts as over
 
@@ -126,7 +123,7 @@ async def prove(
         patience = CHEAT_SECONDS
         for attempts in (share.solutions, share.cheats):
             runs = [
-                Run(level, item, kubectl, fast=fast, first=item is level.solutions[0], patience=patience)
+                Run(level, item, kubectl, memory, fast=fast, first=item is level.solutions[0], patience=patience)
                 for item in attempts
             ]
             for found in await asyncio.gather(*(in_turn(run) for run in runs)):
@@ -154,6 +151,7 @@ async def prove(
 
     gathered: list[Line] = []
     async with contextlib.AsyncExitStack() as stack:
+        memory = stack.enter_context(remembering())
         plan = [Share(level, level.solutions, level.cheats) for level in levels] if thorough else list(in_turns(levels))
         for _ in range(min(wanted, sum(len(share.solutions) + len(share.cheats) for share in plan))):
             places.put_nowait(await stack.enter_async_context(cluster.apart()))
@@ -212,13 +210,14 @@ class Run:
         level: Level,
         attempt: Solution | Cheat,
         kubectl: Path,
+        memory: Memory,
         *,
         fast: bool,
         first: bool,
         patience: float = CHEAT_SECONDS,
     ) -> None:
         """`patience` is how long a cheat is watched, in seconds of cluster time, before it counts as none."""
-        self.level, self.attempt, self.kubectl = level, attempt, kubectl
+        self.level, self.attempt, self.kubectl, self.memory = level, attempt, kubectl, memory
         self.fast, self.first, self.patience = fast, first, patience
         self.state = AttemptState()
         self.found: list[Line] = []
@@ -304,7 +303,7 @@ class Run:
         begun = arena.clock.monotonic()
         home = Path(tempfile.mkdtemp(prefix="kuartui-proof-"))
         try:
-            shell = _Shell(home, kubeconfig, self.kubectl)
+            shell = Shell(home, kubeconfig, self.kubectl, self.memory, f"{self.level.name}-{self.level.seed}")
             for line in self.attempt.run:
                 code, said = await self._line_of(line, shell, pace)
                 await self._happen(arena, pace, begun)
@@ -330,7 +329,7 @@ class Run:
         took = arena.clock.monotonic() - begun
         return f"all green after {clock_text(took)} (par {clock_text(self.level.par_time)})"
 
-    async def _line_of(self, line: str, shell: _Shell, pace: Pace) -> tuple[int, str]:
+    async def _line_of(self, line: str, shell: Shell, pace: Pace) -> tuple[int, str]:
         """Play a line. One that only sleeps sleeps on the cluster's time."""
         pause = PAUSE.fullmatch(line.strip())
         if pause:
@@ -420,55 +419,3 @@ class Run:
 def _why(*texts: str) -> str:
     said = next((text for text in texts if text), "")
     return f"({said})" if said else ""
-
-
-class _Shell:
-    """Runs lines as a player would: the real kubectl, a home of its own, the player's credentials and no others."""
-
-    def __init__(self, home: Path, kubeconfig: Path, kubectl: Path) -> None:
-        self.home = home
-        self.refused = False  # whether the cluster said that the player may not
-        self._leader = 0  # the process of the line that runs
-        tools = home / ".bin"
-        tools.mkdir()
-        (tools / "kubectl").symlink_to(kubectl)
-        self.environment = {
-            "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "HOME": str(home),
-            "KUBECONFIG": str(kubeconfig),
-            "LANG": "C.UTF-8",
-            "TMPDIR": str(home),
-            # kubectl lives for a moment: a quarter of its time would go to collecting garbage and to waking threads
-            "GOGC": "800",
-            "GOMAXPROCS": "1",
-        }
-
-    def glance(self) -> Glance | None:
-        """What the processes of the line that runs do."""
-        return glance(self._leader) if self._leader else None
-
-    async def run(self, line: str) -> tuple[int, str]:
-        """The exit code of a line, and the last thing that it said."""
-        process = await asyncio.create_subprocess_exec(
-            "sh",
-            "-c",
-            line,
-            env=self.environment,
-            cwd=self.home,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._leader = process.pid
-        try:
-            output, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-            return 124, f"did not end within {COMMAND_SECONDS:g} s"
-        text = output.decode(errors="replace")
-        self.refused = self.refused or bool(process.returncode and FORBIDDEN.search(text))
-        lines = text.strip().splitlines()
-        return process.returncode or 0, lines[-1][:300] if lines else ""

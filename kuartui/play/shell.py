@@ -1,0 +1,109 @@
+"""Runs lines as a player would: the real kubectl, a home of its own, the player's credentials and no others.
+
+kubectl spends a third of its time on asking what the cluster serves, and caches the answer. Players have that cache
+after their first command, so a `Memory` gives each later home of the same level what its first one had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kuartui.cluster.access import read_access
+from kuartui.play.processes import Glance, glance
+
+COMMAND_SECONDS = 120.0  # real time that one line may take
+FORBIDDEN = re.compile(r"\(Forbidden\)|is forbidden: ")
+UNFIT = re.compile(r"[^(\w/.)]")  # client-go's overlyCautiousIllegalFileCharacters
+
+
+class Memory:
+    """What kubectl learnt about clusters that serve the same, in a directory: one entry per `kind` of cluster."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def recall(self, kind: str, home: Path, server: str) -> None:
+        """Put it where kubectl looks for it."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copytree(self.place / kind, _discovery(home, server))
+
+    def keep(self, kind: str, home: Path, server: str) -> None:
+        """Remember what a first command learnt."""
+        if not (self.place / kind).exists():
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
+                shutil.copytree(_discovery(home, server), self.place / kind)
+
+
+@contextlib.contextmanager
+def remembering() -> Iterator[Memory]:
+    """A memory for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="kuartui-memory-") as place:
+        yield Memory(Path(place))
+
+
+def _discovery(home: Path, server: str) -> Path:
+    return home / ".kube" / "cache" / "discovery" / UNFIT.sub("_", urlsplit(server).netloc)
+
+
+class Shell:
+    """The player's side of one run. `serves` names what the cluster serves, for the memory."""
+
+    def __init__(self, home: Path, kubeconfig: Path, kubectl: Path, memory: Memory, serves: str) -> None:
+        self.home, self._memory, self._serves = home, memory, serves
+        self._server = read_access(kubeconfig).server
+        self.refused = False  # whether the cluster said that the player may not
+        self._leader = 0  # the process of the line that runs
+        tools = home / ".bin"
+        tools.mkdir()
+        memory.recall(serves, home, self._server)
+        (tools / "kubectl").symlink_to(kubectl)
+        self.environment = {
+            "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "HOME": str(home),
+            "KUBECONFIG": str(kubeconfig),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(home),
+            # kubectl lives for a moment: a quarter of its time would go to collecting garbage and to waking threads
+            "GOGC": "800",
+            "GOMAXPROCS": "1",
+        }
+
+    def glance(self) -> Glance | None:
+        """What the processes of the line that runs do."""
+        return glance(self._leader) if self._leader else None
+
+    async def run(self, line: str) -> tuple[int, str]:
+        """The exit code of a line, and the last thing that it said."""
+        process = await asyncio.create_subprocess_exec(
+            "sh",
+            "-c",
+            line,
+            env=self.environment,
+            cwd=self.home,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._leader = process.pid
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            return 124, f"did not end within {COMMAND_SECONDS:g} s"
+        self._memory.keep(self._serves, self.home, self._server)
+        text = output.decode(errors="replace")
+        self.refused = self.refused or bool(process.returncode and FORBIDDEN.search(text))
+        lines = text.strip().splitlines()
+        return process.returncode or 0, lines[-1][:300] if lines else ""

@@ -1,0 +1,36 @@
+"""A home that knows what the cluster serves, as a player's does after a first command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kuartui.play.shell import remembering
+
+
+def learn(home: Path, server: str, text: str) -> Path:
+    path = home / ".kube" / "cache" / "discovery" / server / "servergroups.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return path
+
+
+def test_a_later_home_has_what_the_first_command_learnt(tmp_path: Path) -> None:
+    learn(tmp_path / "one", "127.0.0.1_41000", "{}")
+    with remembering() as memory:
+        memory.keep("level-0", tmp_path / "one", "https://127.0.0.1:41000")
+        learn(tmp_path / "later", "127.0.0.1_41000", "of another first command")
+        memory.keep("level-0", tmp_path / "later", "https://127.0.0.1:41000")
+        memory.recall("level-0", tmp_path / "two", "https://127.0.0.1:42000")
+        memory.recall("another-0", tmp_path / "three", "https://127.0.0.1:42000")
+    assert (tmp_path / "two/.kube/cache/discovery/127.0.0.1_42000/servergroups.json").read_text() == "{}"
+    assert not (tmp_path / "three").exists()
+    assert not memory.place.exists()
+
+
+def test_a_command_that_asked_nothing_teaches_nothing(tmp_path: Path) -> None:
+    with remembering() as memory:
+        memory.keep("level-0", tmp_path / "one", "https://127.0.0.1:41000")
+        learn(tmp_path / "two", "127.0.0.1_41000", "{}")
+        memory.keep("level-0", tmp_path / "two", "https://127.0.0.1:41000")
+        memory.recall("level-0", tmp_path / "three", "https://127.0.0.1:42000")
+    assert (tmp_path / "three/.kube/cache/discovery/127.0.0.1_42000/servergroups.json").is_file()
