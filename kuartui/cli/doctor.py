@@ -109,6 +109,7 @@ def look_at_terminal() -> Iterator[Finding]:
 
 def look_at_cluster() -> Iterator[Finding]:
     from kuartui.cli.cluster import DEFAULT, choose
+    from kuartui.cluster.embedded import OTHER_CODE, EmbeddedHost, release
     from kuartui.errors import KuartuiError
 
     try:
@@ -119,45 +120,93 @@ def look_at_cluster() -> Iterator[Finding]:
     fine = {"ready": True, "absent": True, "stopped": True}.get(status.phase, False)
     words = {"absent": "not started; it starts when needed", "stopped": "stopped; it starts when needed"}
     found = words.get(status.phase) or f"{status.phase} {status.detail}".strip()
+    process = EmbeddedHost().running()
+    if process is not None and process.release != release():
+        yield Finding("embedded cluster", None, OTHER_CODE.partition(";")[0], "kuartui cluster down --all")
+        return
     yield Finding("embedded cluster", fine, found, "" if fine else "kuartui cluster reset")
 
 
 def look_at_engines() -> Iterator[Finding]:
     """Docker and Podman: nobody needs them to play, kind and minikube do."""
     from kuartui.cluster import tool
+    from kuartui.cluster.engine import INSTALL
     from kuartui.errors import KuartuiError
 
+    installed = [program for program in INSTALL if shutil.which(program)]
     for program, ask in (("docker", "{{.ServerVersion}}"), ("podman", "{{.Version.Version}}")):
-        if shutil.which(program) is None:
-            yield Finding(program, None, "not installed; --cluster embedded needs none")
+        if program not in installed:
+            spare = bool(installed)  # one engine is enough
+            fix = "" if spare else INSTALL[program]
+            yield Finding(program, None, "not installed; --cluster embedded needs none", fix)
             continue
         command = [program, "info", "--format", ask]
         try:
             version = wait(partial(tool.run, command, what=f"asking {program}", timeout=15))
         except KuartuiError as error:
-            yield Finding(program, None, error.message, error.hint)
+            yield Finding(program, None, error.message, error.hint or f"{program} info")
             continue
         yield Finding(program, True, version.strip() or "works")
 
 
 def look_at_tools() -> Iterator[Finding]:
-    from kuartui.cluster import kind, minikube, tool
+    """kind and minikube, whether their versions will do, and how the clusters are that kuartui made with them."""
+    from kuartui.cluster import kind, minikube
+    from kuartui.cluster.local import version_of
+    from kuartui.cluster.versions import KIND, MINIKUBE, dotted
     from kuartui.errors import KuartuiError
 
-    for program, arguments, install in (
-        ("kind", ["version"], kind.INSTALL),
-        ("minikube", ["version", "--short"], minikube.INSTALL),
+    for bounds, arguments, install in (
+        (KIND, ["version", "--quiet"], kind.INSTALL),
+        (MINIKUBE, ["version", "--short"], minikube.INSTALL),
     ):
+        program = bounds.program
         if shutil.which(program) is None:
             yield Finding(program, None, f"not installed; only --cluster {program} needs it", install)
             continue
-        command = [program, *arguments]
         try:
-            version = wait(partial(tool.run, command, what=f"asking {program}", timeout=15))
+            version = wait(partial(version_of, program, arguments, install))
+            bounds.need(version)
         except KuartuiError as error:
             yield Finding(program, False, error.message, error.hint or install)
             continue
-        yield Finding(program, True, version.strip().splitlines()[0] if version.strip() else "works")
+        newer = (
+            f"; newer than {dotted(bounds.tested)}, which kuartui was held against" if bounds.untested(version) else ""
+        )
+        yield Finding(program, None if newer else True, (version or "works") + newer)
+        yield from _made_with(program)
+
+
+def _made_with(program: str) -> Iterator[Finding]:
+    """kuartui's cluster of that kind, and whether kubectl may speak to it."""
+    from kuartui.cli.cluster import DEFAULT, choose
+    from kuartui.cluster import kubectl
+    from kuartui.cluster.versions import dotted, minor
+    from kuartui.errors import KuartuiError
+
+    what = f"{program} cluster"
+    try:
+        status = wait(choose(program, DEFAULT).status)
+    except KuartuiError as error:
+        yield Finding(what, False, error.message, error.hint or f"kuartui cluster reset --cluster {program}")
+        return
+    if status.phase == "absent":
+        yield Finding(what, True, "not there; made when it is asked for")
+    elif status.phase == "stopped":
+        yield Finding(what, None, status.detail, f"kuartui cluster up --cluster {program}")
+    elif status.phase != "ready":
+        yield Finding(what, False, status.detail or status.phase, f"kuartui cluster reset --cluster {program}")
+    else:
+        found = f"ready: Kubernetes {status.version}, {status.nodes} node{'s'[: status.nodes != 1]}"
+        server, client = minor(status.version), next(iter(kubectl.candidates()), None)
+        if server and client and client.minor >= 0 and abs(server[1] - client.minor) > kubectl.SKEW:
+            skew = f"{found}; kubectl {client.version} is more than {kubectl.SKEW} minor version away from it"
+            fix = (
+                f"export {kubectl.VARIABLE}=/path/to/kubectl-{dotted(server)}: https://kubernetes.io/docs/tasks/tools/"
+            )
+            yield Finding(what, None, skew, fix)
+        else:
+            yield Finding(what, True, found)
 
 
 def look_at_leftovers() -> Iterator[Finding]:

@@ -21,10 +21,12 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import kuartui
 from kuartui import paths
 from kuartui.cluster.base import ClusterStatus, Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock, RealClock, SteppedClock
@@ -37,6 +39,11 @@ Obj = dict[str, Any]
 #: what a fresh one can do. It has no ingress controller: levels about Ingress bring theirs
 CAPABILITIES = frozenset(
     {"network", "metrics", "containers", "network-policy", "multi-node", "storage", "gateway", "own-cluster"}
+)
+ATTEMPT = "attempt-"  # what the clusters of attempts are called
+OTHER_CODE = (
+    "the embedded Kubernetes that runs is of another version of kuartui; it is replaced once no attempt is in play: "
+    "kuartui level finish, then kuartui cluster down --all"
 )
 START_SECONDS = 20.0
 CALL_SECONDS = 60.0
@@ -52,6 +59,7 @@ class _Process:
     pid: int
     url: str
     token: str
+    release: str = ""  # of the kuartui that started it; older ones did not say
 
 
 class EmbeddedHost:
@@ -68,8 +76,9 @@ class EmbeddedHost:
     def told(self) -> _Process | None:
         """The process as it said when it started; it may be gone."""
         try:
-            return _Process(**json.loads((self.state / "host.json").read_bytes()))
-        except (OSError, ValueError, TypeError):
+            said = json.loads((self.state / "host.json").read_bytes())
+            return _Process(said["pid"], said["url"], said["token"], str(said.get("release", "")))
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def running(self) -> _Process | None:
@@ -84,9 +93,10 @@ class EmbeddedHost:
         return process
 
     def start(self, report: Report = silent, port: int = 0) -> _Process:
-        """Start the process unless it runs. Raises ClusterError, StorageError."""
+        """Start the process unless it runs. One that an older or newer kuartui left behind is replaced, unless an
+        attempt is played in it. Raises ClusterError, StorageError."""
         found = self.running()
-        if found:
+        if found and (found.release == release() or not self._replace(found, report)):
             return found
         report(Progress("starting the embedded Kubernetes", 1, 2))
         paths.private_dir(self.state)
@@ -118,11 +128,24 @@ class EmbeddedHost:
         process.kill()
         raise ClusterError(f"the embedded cluster did not answer within {START_SECONDS:.0f} s", hint=f"see {log}")
 
+    def _replace(self, found: _Process, report: Report) -> bool:
+        """End a process with other code than ours; False when it is needed as it is. What it hosts comes back with the
+        next one, but an attempt would lose the time that this takes, and every container's memory."""
+        clusters = _call(found, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
+        if any(cluster["name"].startswith(ATTEMPT) for cluster in clusters):
+            report(Progress(OTHER_CODE))
+            return False
+        report(Progress("replacing the embedded Kubernetes by that of this version of kuartui"))
+        self._end(found)
+        return True
+
     def stop(self) -> None:
         """End the process, gently first."""
         process = self.running()
-        if process is None:
-            return
+        if process is not None:
+            self._end(process)
+
+    def _end(self, process: _Process) -> None:
         _call(process, "POST", "/shutdown", {}, STOP_SECONDS)
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
@@ -339,7 +362,24 @@ class EmbeddedCluster:
 
 def command(state: Path) -> list[str]:
     """How the process is started."""
-    return [sys.executable, "-m", "kuartui.embedded.server", "--state-dir", str(state)]
+    return [sys.executable, "-m", "kuartui.embedded.server", "--state-dir", str(state), "--release", release()]
+
+
+@cache
+def release() -> str:
+    """Of the embedded cluster's code as it is installed: kuartui's version, and a digest of what files there are, their
+    sizes and times, so that an upgrade from a checkout shows, too."""
+    import hashlib
+
+    package = Path(kuartui.__file__).parent
+    known = hashlib.sha256()
+    for folder, inner, names in os.walk(package / "embedded"):
+        inner.sort()
+        for name in sorted(names):
+            if name.endswith((".py", ".json", ".gz")):
+                status = os.stat(os.path.join(folder, name))
+                known.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return f"{kuartui.__version__}+{known.hexdigest()[:12]}"
 
 
 def serve_foreground(port: int) -> int:

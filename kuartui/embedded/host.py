@@ -1,6 +1,7 @@
 """One process, several clusters, and the API to manage them.
 
-The process writes `host.json` (0600) into its state directory once it listens: {"pid", "url", "token"}. Requests go
+The process writes `host.json` (0600) into its state directory once it listens: {"pid", "url", "token", "release"},
+the last as it was given on the command line. Requests go
 to that URL (plain HTTP on loopback, bearer token):
 
     GET    /clusters                 -> {"clusters": [{name, phase, port, nodes, bare, fast, head, durable}]}

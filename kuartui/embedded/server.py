@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0, help="loopback port of the management API; 0: any")
     parser.add_argument("--tied", action="store_true", help="end when standard input does: with whoever started it")
+    parser.add_argument("--release", default="", help="what to say of the version, to whoever finds the process")
     parser.add_argument("--log-level", default="WARNING")
     options = parser.parse_args(arguments)
     state: Path = options.state_dir
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(3, f"another process hosts the clusters in {state}")
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _limit_threads()
-    return asyncio.run(_serve(state, options.port, tied=options.tied))
+    return asyncio.run(_serve(state, options.port, options.release, tied=options.tied))
 
 
 def _limit_threads() -> None:
@@ -53,7 +54,7 @@ def _fail(code: int, message: str) -> int:
     return code
 
 
-async def _serve(state: Path, port: int, *, tied: bool) -> int:
+async def _serve(state: Path, port: int, release: str, *, tied: bool) -> int:
     import gc
 
     import uvicorn
@@ -86,7 +87,8 @@ async def _serve(state: Path, port: int, *, tied: bool) -> int:
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    write_private(state / "host.json", json.dumps({"pid": os.getpid(), "url": url, "token": token}))
+    found = {"pid": os.getpid(), "url": url, "token": token, "release": release}
+    write_private(state / "host.json", json.dumps(found))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, host.stopping.set)

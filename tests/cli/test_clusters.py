@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -57,21 +58,87 @@ def test_a_cluster_has_to_be_named(words: str, said: str) -> None:
     assert said in done.stderr
 
 
-def test_doctor_tells_of_engines_and_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tools = {
-        "docker": "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1",
-        "kind": "echo kind v0.30.0 go1.24.6 linux/amd64",
-        "minikube": "exit 3",
-    }
+def look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: dict[str, str]
+) -> tuple[int, dict[str, dict[str, Any]]]:
+    """What doctor says where these scripts are the tools."""
     for name, script in tools.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     done = RUN.invoke(app, ["doctor", "--output", "json"])
-    found = {item["what"]: item for item in json.loads(done.stdout)}
+    return done.exit_code, {item["what"]: item for item in json.loads(done.stdout)}
+
+
+def test_doctor_tells_of_engines_and_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, found = look(
+        tmp_path,
+        monkeypatch,
+        {
+            "docker": "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1",
+            "kind": '[ "$1" = version ] && { echo 0.30.0; exit; }; '
+            "echo 'ERROR: failed to list clusters: Cannot connect to the Docker daemon' >&2; exit 1",
+            "minikube": "exit 3",
+        },
+    )
     assert found["docker"]["ok"] is None
     assert found["docker"]["found"] == "asking docker failed: Docker is not running"
     assert "systemctl start docker" in found["docker"]["fix"]
-    assert found["kind"]["found"] == "kind v0.30.0 go1.24.6 linux/amd64"
+    assert (found["kind"]["ok"], found["kind"]["found"]) == (True, "0.30.0")
+    assert found["kind cluster"]["ok"] is False
+    assert found["kind cluster"]["found"] == "listing the kind clusters failed: Docker is not running"
     assert found["minikube"]["ok"] is False
-    assert done.exit_code == 1
+    assert code == 1
+
+
+def test_doctor_tells_of_versions_and_of_a_profile_that_sleeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, found = look(
+        tmp_path,
+        monkeypatch,
+        {
+            "docker": "echo 28.3.3",
+            "kind": "echo 0.20.0",
+            "minikube": '[ "$1" = version ] && { echo v1.99.0; exit; }; '
+            """echo '{"invalid":[],"valid":[{"Name":"kuartui","Status":"Paused"}]}'""",
+        },
+    )
+    assert found["docker"] == {"what": "docker", "ok": True, "found": "28.3.3", "fix": ""}
+    assert found["kind"]["ok"] is False
+    assert found["kind"]["found"].startswith("kind 0.20.0 is too old: 0.24 or newer is needed")
+    assert found["kind"]["fix"].startswith("install a newer kind")
+    assert found["minikube"]["ok"] is None
+    assert found["minikube"]["found"].startswith("1.99.0; newer than")
+    assert found["minikube cluster"]["fix"] == "kuartui cluster up --cluster minikube"
+
+
+def test_doctor_holds_kubectl_against_the_cluster(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kuartui.cluster.base import ClusterStatus
+    from kuartui.cluster.shared import SharedCluster
+
+    async def status(self: SharedCluster) -> ClusterStatus:
+        return ClusterStatus("ready", version="v1.29.4", nodes=3)
+
+    monkeypatch.setattr(SharedCluster, "status", status)
+    _, found = look(
+        tmp_path,
+        monkeypatch,
+        {
+            "docker": '[ "$1" = ps ] && echo kuartui-control-plane running',
+            "kind": '[ "$1" = version ] && echo 0.30.0 || echo kuartui',
+            "kubectl": """echo '{"clientVersion": {"gitVersion": "v1.36.1"}}'""",
+        },
+    )
+    assert found["kind cluster"]["ok"] is None
+    assert "ready: Kubernetes v1.29.4, 3 nodes; kubectl v1.36.1 is more than 1 minor" in found["kind cluster"]["found"]
+    assert "KUARTUI_KUBECTL" in found["kind cluster"]["fix"]
+
+
+def test_doctor_knows_a_process_of_another_version(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kuartui.cluster.embedded import EmbeddedHost, _Process
+
+    monkeypatch.setattr(EmbeddedHost, "running", lambda self: _Process(1, "http://127.0.0.1:1", "t", "0.0.9+0"))
+    monkeypatch.setattr(EmbeddedHost, "find", lambda self, name: None)
+    _, found = look(tmp_path, monkeypatch, {})
+    assert found["embedded cluster"]["ok"] is None
+    assert found["embedded cluster"]["found"].endswith("is of another version of kuartui")
+    assert found["embedded cluster"]["fix"] == "kuartui cluster down --all"

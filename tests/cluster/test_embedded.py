@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kuartui.cluster import embedded
 from kuartui.cluster.access import read_access
+from kuartui.cluster.base import Progress
 from kuartui.cluster.embedded import EmbeddedCluster, EmbeddedHost
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError
@@ -42,3 +45,54 @@ async def test_our_own_clients_come_in_by_a_socket_and_need_their_token_there_to
         assert not os.path.exists(access.socket)
     finally:
         host.stop()
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedHost]:
+    """A process of another version of kuartui."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(embedded, "release", lambda: "0.0.9+000000000000")
+        host = EmbeddedHost(tmp_path / "host", tied=True)
+        host.start()
+    yield host
+    EmbeddedHost(tmp_path / "host").stop()
+
+
+@pytest.mark.e2e
+def test_a_process_of_another_version_is_replaced(host: EmbeddedHost) -> None:
+    old = host.running()
+    assert old is not None
+    assert old.release == "0.0.9+000000000000"
+    with pytest.MonkeyPatch.context() as earlier:
+        earlier.setattr(embedded, "release", lambda: old.release)
+        host.call("POST", "/clusters", {"name": "mine", "nodes": 1, "bare": True})
+    heard: list[Progress] = []
+    new = EmbeddedHost(host.state).start(heard.append)
+    assert (new.release, new.pid != old.pid) == (embedded.release(), True)
+    assert "replacing" in heard[0].text
+    assert EmbeddedHost(host.state).find("mine") is not None  # it came back with its state
+    assert EmbeddedHost(host.state).start() == new
+
+
+@pytest.mark.e2e
+def test_a_process_in_which_an_attempt_is_played_is_left_alone(host: EmbeddedHost) -> None:
+    old = host.running()
+    assert old is not None
+    with pytest.MonkeyPatch.context() as earlier:
+        earlier.setattr(embedded, "release", lambda: old.release)
+        host.call("POST", "/clusters", {"name": "attempt-1", "nodes": 1, "bare": True})
+    heard: list[Progress] = []
+    assert EmbeddedHost(host.state).start(heard.append) == old
+    assert "another version of kuartui" in heard[0].text
+    EmbeddedHost(host.state).call("DELETE", "/clusters/attempt-1")
+    assert EmbeddedHost(host.state).start() != old
+
+
+def test_the_release_tells_of_changed_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "embedded").mkdir()
+    (tmp_path / "embedded" / "a.py").write_text("1")
+    monkeypatch.setattr("kuartui.__file__", str(tmp_path / "__init__.py"))
+    first = embedded.release.__wrapped__()
+    assert embedded.release.__wrapped__() == first
+    (tmp_path / "embedded" / "a.py").write_text("22")
+    assert embedded.release.__wrapped__() != first
