@@ -39,6 +39,12 @@ MODULES = {
     **{f"docker.io/kuartui/{name}": "demo" for name in ("checkout", "loadgen", "pruner", "seal", "slowstart")},
     **{f"docker.io/kuartui/{name}": "demo" for name in ("operator", "policy-webhook")},
     "docker.io/library/ghost": "ghost",
+    **{f"docker.io/{name}/parse-server": "apps" for name in ("parseplatform", "kuartui")},
+    **{
+        f"{place}/{name}-notebook": "apps"
+        for place in ("docker.io/jupyter", "quay.io/jupyter")
+        for name in ("base", "minimal", "scipy", "datascience")
+    },
     "registry.k8s.io/coredns/coredns": "coredns",
     "docker.io/coredns/coredns": "coredns",
 }

@@ -1,4 +1,4 @@
-"""MongoDB's replica sets: configuration, heartbeats, who is primary. No data is replicated: mongod holds none here.
+"""MongoDB's replica sets: configuration, heartbeats, who is primary; secondaries fetch what the primary has.
 
 Members speak JSON lines to each other and to the shell. A configuration with a higher version wins; of the members
 that see a majority, the first that answers is primary.
@@ -10,6 +10,7 @@ import json
 import posixpath
 from typing import Any
 
+from kuartui.embedded.images.programs.mongo_documents import Documents
 from kuartui.embedded.network import NameNotResolved, Stream
 from kuartui.embedded.node.runtime.files import User
 from kuartui.embedded.node.runtime.process import Process
@@ -50,6 +51,7 @@ class Member:
             self.config = json.loads(process.files.read(self._path))
         self._healthy: set[str] = set()
         self._me = ""
+        self._documents = Documents(process, data, user)
 
     async def serve(self, stream: Stream) -> None:
         """One client."""
@@ -76,6 +78,18 @@ class Member:
                 return self._hello()
             case "heartbeat":
                 return self._heartbeat(command)
+            case "insert":
+                if self._set and self.primary != self._me:
+                    return {"ok": 0, "errmsg": "not primary", "code": 10107, "codeName": "NotWritablePrimary"}
+                return self._documents.insert(str(command["collection"]), command["document"])
+            case "find":
+                return {
+                    "documents": self._documents.find(str(command["collection"]), command.get("query") or {}),
+                    "ok": 1,
+                }
+            case "everything":
+                newer = self._documents.version > int(command["version"])
+                return {"ok": 1, "everything": self._documents.all() if newer else None}
         if not self._set:
             return NO_SET
         match command["do"]:
@@ -176,6 +190,19 @@ class Member:
             if await self._is_me(member["host"]) or await self._reaches(member["host"]):
                 healthy.add(member["host"])
         self._healthy = healthy
+        await self._follow()
+
+    async def _follow(self) -> None:
+        """Take over what the primary has more."""
+        if self.primary in ("", self._me):
+            return
+        try:
+            request = {"do": "everything", "version": self._documents.version}
+            answer = await call(self._process, self.primary, request, PERIOD_SECONDS)
+        except (OSError, NameNotResolved):
+            return
+        if answer.get("everything"):
+            self._documents.take(answer["everything"])
 
     async def beat(self) -> None:
         """Heartbeats for ever."""

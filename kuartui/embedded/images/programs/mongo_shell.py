@@ -83,6 +83,10 @@ async def _call(process: Process, host: str, statement: str) -> Obj | str:
     statement = re.sub(r"^(?:printjson|print|JSON\.stringify)\((.*)\)$", r"\1", statement, flags=re.DOTALL).strip()
     found = re.fullmatch(r"([\w.]+)\((.*)\)((?:\.\w+)*)", statement, re.DOTALL)
     name = found[1].lower() if found else ""
+    collection = re.fullmatch(r"db\.(\w+)\.(insert|insertone|find|findone|countdocuments|count)", name)
+    if found is not None and collection:
+        written = found[1].split(".")[1]
+        return await _documents(process, host, written, collection[2], _literal(found[2]) or {})
     if found is None or name not in CALLS:
         head = re.split(r"[.(]", statement)[0]
         raise ShellError(
@@ -106,6 +110,19 @@ async def _call(process: Process, host: str, statement: str) -> Obj | str:
     for field in filter(None, found[3].split(".")):
         answer = answer.get(field) if isinstance(answer, dict) else None
     return answer if isinstance(answer, dict) else json.dumps(answer).strip('"')
+
+
+async def _documents(process: Process, host: str, collection: str, method: str, argument: Obj) -> Obj | str:
+    """db.COLLECTION.METHOD(argument)."""
+    if method.startswith("insert"):
+        return await call(process, host, {"do": "insert", "collection": collection, "document": argument})
+    answer = await call(process, host, {"do": "find", "collection": collection, "query": argument})
+    documents = answer["documents"]
+    if method.startswith("count"):
+        return str(len(documents))
+    if method == "findone":
+        return dict(documents[0]) if documents else "null"
+    return "\n".join(json.dumps(one) for one in documents)
 
 
 def _literal(text: str) -> Any:
