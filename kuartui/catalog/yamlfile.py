@@ -68,6 +68,7 @@ def parse(text: str, file: str) -> list[Document]:
 
 
 BARE_PLACE = re.compile(r"""[:,\[{-]\s+[^"'\s,]*\{\{|^\s*\{\{""")  # a value that has a variable and no quotes
+COMMAND = re.compile(r"""^\s*- [^\s:'"{\[>|&*]+ .*: """)  # words of a list item, in which YAML finds a key
 QUOTE_PLACE = "put a value with {{…}} in quotes"
 
 
@@ -76,6 +77,8 @@ def _advice(text: str, line: int, problem: str) -> str:
     around = text.splitlines()[max(0, line - 2) : line]
     if problem.startswith("mapping values are not allowed"):
         return "; put a text with ': ' in it in quotes"
+    if any(COMMAND.search(part) for part in around):
+        return "; put a command with ': ' in it on a line of its own, below '- >-'"
     return f"; {QUOTE_PLACE}" if any(BARE_PLACE.search(part) for part in around) else ""
 
 

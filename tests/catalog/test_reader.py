@@ -56,6 +56,11 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
         ("      reach: {", "      dns: {name: x}\n      reach: {", "reached needs exactly one of state"),
         ("  title: A", "  title: A\n  title: A", "level.yaml:8: 'title' is there twice"),
         ("  title: A", "   title: A", "not YAML"),
+        (
+            '{name: two, run: ["kubectl get pods -A"]}',
+            "name: two\n      run:\n        - kubectl get pods | sed 's/a:.*/a: {{place}}/; s/c/d/'",
+            "below '- >-'",
+        ),
         ("name: NAME", "name: another", "metadata.name: is 'another', but its folder is 'sample'"),
         ("place: [here, there]", "place: []", "spec.variables.place: needs at least one value"),
         ('chapter: "1"', "chapter: 1", "labels must be text"),
