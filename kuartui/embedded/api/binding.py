@@ -5,6 +5,7 @@ kubernetes/pkg/registry/core/pod/storage/storage.go (BindingREST).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kuartui.embedded.api.rest import Rest, Write
@@ -34,7 +35,7 @@ async def bind(rest: Rest, namespace: str, name: str, binding: Obj, write: Write
         _scheduled(pod, format_time(rest.clock.now()))
         return pod
 
-    await rest.update(endpoint, namespace, name, change, write)
+    await rest.update(endpoint, namespace, name, change, replace(write, manager=""))  # nobody manages where a pod is
 
 
 def _scheduled(pod: Obj, now: str) -> None:

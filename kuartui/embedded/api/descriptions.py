@@ -18,10 +18,45 @@ KIND = (
     "endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: "
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds"
 )
-METADATA = (
-    "Standard object's metadata. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
-)
+CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
+METADATA = f"Standard object's metadata. More info: {CONVENTIONS}#metadata"
+
+PARAMETERS: dict[str, tuple[str, str]] = {
+    "allowWatchBookmarks": ("boolean", 'allowWatchBookmarks requests watch events with type "BOOKMARK".'),
+    "continue": ("string", "The continue option should be set when retrieving more results from the server."),
+    "dryRun": ("string", "When present, indicates that modifications should not be persisted."),
+    "fieldManager": ("string", "fieldManager is a name associated with the actor or entity that makes these changes."),
+    "fieldSelector": (
+        "string",
+        "A selector to restrict the list of returned objects by their fields. Defaults to everything.",
+    ),
+    "fieldValidation": (
+        "string",
+        "fieldValidation instructs the server on how to handle objects containing unknown or duplicate fields.",
+    ),
+    "force": ("boolean", 'Force is going to "force" Apply requests.'),
+    "gracePeriodSeconds": ("integer", "The duration in seconds before the object should be deleted."),
+    "labelSelector": (
+        "string",
+        "A selector to restrict the list of returned objects by their labels. Defaults to everything.",
+    ),
+    "limit": ("integer", "limit is a maximum number of responses to return for a list call."),
+    "orphanDependents": ("boolean", "Deprecated: please use the PropagationPolicy."),
+    "pretty": ("string", "If 'true', then the output is pretty printed."),
+    "propagationPolicy": ("string", "Whether and how garbage collection will be performed."),
+    "resourceVersion": ("string", "resourceVersion sets a constraint on what resource versions a request may see."),
+    "resourceVersionMatch": ("string", "resourceVersionMatch determines how resourceVersion is applied to list calls."),
+    "sendInitialEvents": ("boolean", "`sendInitialEvents=true` may be set together with `watch=true`."),
+    "timeoutSeconds": ("integer", "Timeout for the list/watch call."),
+    "watch": (
+        "boolean",
+        (
+            "Watch for changes to the described resources and return them as a stream of add, update, and remove "
+            "notifications. Specify resourceVersion."
+        ),
+    ),
+}
+"""Type and meaning of the parameters that requests take in their query."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def prepare_metadata(endpoint: Endpoint, obj: Obj, namespace: str, now: datetime
         metadata.pop(field, None)
     metadata["uid"] = random.uid()
     metadata["creationTimestamp"] = format_time(now)
-    if endpoint.strategy.generation and "generation" not in metadata:
+    if endpoint.strategy.generation:
         metadata["generation"] = 1
 
 

@@ -1,6 +1,6 @@
-"""OpenAPI v3, as far as clients need it: kubectl explain, apply, diff, edit.
+"""OpenAPI v3, as far as clients need it: kubectl explain, apply, diff, edit; version 2 is made from it.
 
-Documents are built when first asked for and kept as bytes. Descriptions are the API's own, shipped as data.
+Documents of version 3 are built when first asked for and kept as bytes. Descriptions are the API's own, shipped as data.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from kuartui.embedded import data
-from kuartui.embedded.api import descriptions
+from kuartui.embedded.api import descriptions, openapi_v2
 from kuartui.embedded.api.request import Request, Response
 from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.meta.errors import page_not_found
@@ -24,11 +24,36 @@ PATCH_TYPES = (
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 )
-V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-_PARAMETERS = [
-    {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
-    for name in ("dryRun", "fieldManager", "fieldValidation", "pretty")
-]
+INFO = {"title": "Kubernetes", "version": "v1.36.2"}
+
+
+def _parameters(*names: str) -> list[Obj]:
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "description": descriptions.PARAMETERS[name][1],
+            "schema": {"type": descriptions.PARAMETERS[name][0], "uniqueItems": True},
+        }
+        for name in names
+    ]
+
+
+_WRITE = _parameters("dryRun", "fieldManager", "fieldValidation", "pretty")
+_LIST = _parameters(
+    "allowWatchBookmarks",
+    "continue",
+    "fieldSelector",
+    "labelSelector",
+    "limit",
+    "pretty",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "timeoutSeconds",
+    "watch",
+)
+_DELETE = _parameters("dryRun", "gracePeriodSeconds", "orphanDependents", "pretty", "propagationPolicy")
 
 
 class OpenApi:
@@ -40,10 +65,14 @@ class OpenApi:
         resources.on_change(self._documents.clear)
 
     def answer(self, request: Request) -> Response:
-        """Raises 404. Version 2 is there, and empty: kubectl asks it for kinds that version 3 does not have."""
+        """Raises 404."""
         parts = request.path.strip("/").split("/")
         if parts == ["openapi", "v2"]:
-            return _empty_v2(request)
+            if "proto" in request.headers.get("accept", ""):
+                return openapi_v2.empty(INFO)
+            groups = self._resources.groups().items()
+            built = (self._build(group, version) for group, versions in groups for version in versions)
+            return Response(200, orjson.dumps(openapi_v2.document(INFO, built)))
         if parts[:2] != ["openapi", "v3"]:
             raise page_not_found()
         if len(parts) == 2:
@@ -76,29 +105,17 @@ class OpenApi:
     def _build(self, group: str, version: str) -> Obj:
         components: Obj = {}
         paths: Obj = {}
+        for name in ("Status", "DeleteOptions", "Patch"):
+            _add(f"io.k8s.apimachinery.pkg.apis.meta.v1.{name}", components)
         for endpoint in self._resources.of(group, version):
             name = _component(endpoint, components)
-            paths.update(_paths(endpoint, name))
+            paths.update(_paths(endpoint, name, _collection(endpoint, name, components)))
         return {
             "openapi": "3.0.0",
-            "info": {"title": "Kubernetes", "version": "v1.36.2"},
+            "info": INFO,
             "paths": paths,
             "components": {"schemas": components},
         }
-
-
-def _empty_v2(request: Request) -> Response:
-    info = {"title": "Kubernetes", "version": "v1.36.2"}
-    if "proto" not in request.headers.get("accept", ""):
-        return Response(200, orjson.dumps({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}))
-    inner = b"".join(_text(number, text) for number, text in enumerate(info.values(), 1))
-    # openapi.v2.Document {swagger = 1, info = 2 {title = 1, version = 2}}
-    return Response(200, _text(1, "2.0") + b"\x12" + bytes((len(inner),)) + inner, V2_PROTOBUF)
-
-
-def _text(number: int, text: str) -> bytes:
-    """A short string field in protobuf."""
-    return bytes((number << 3 | 2, len(text))) + text.encode()
 
 
 def _component(endpoint: Endpoint, components: Obj) -> str:
@@ -123,6 +140,36 @@ def _component(endpoint: Endpoint, components: Obj) -> str:
     if common is not None:
         _add(meta, components)
     return name
+
+
+def _collection(endpoint: Endpoint, component: str, components: Obj) -> str:
+    """The name of the schema of lists of the component, added unless the API has one of its own."""
+    name = f"{component}List"
+    if not endpoint.custom and name in data.schemas():
+        _add(name, components)
+    elif "list" in endpoint.entry["verbs"]:
+        meta = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
+        _add(meta, components)
+        resource = endpoint.resource
+        gvk = {"group": resource.group, "version": endpoint.version, "kind": resource.list_kind}
+        about = f"List of {resource.plural}. More info: {descriptions.CONVENTIONS}"
+        components[name] = {
+            "description": f"{resource.list_kind} is a list of {endpoint.kind}",
+            "type": "object",
+            "required": ["items"],
+            "properties": {
+                "apiVersion": {"type": "string", "description": descriptions.API_VERSION},
+                "items": {"description": about, "type": "array", **_items(component)},
+                "kind": {"type": "string", "description": descriptions.KIND},
+                "metadata": {"allOf": [{"$ref": f"#/components/schemas/{meta}"}], "description": descriptions.METADATA},
+            },
+            "x-kubernetes-group-version-kind": [gvk],
+        }
+    return name
+
+
+def _items(component: str) -> Obj:
+    return {"items": {"$ref": f"#/components/schemas/{component}"}}
 
 
 def _add(name: str, components: Obj) -> None:
@@ -154,35 +201,64 @@ def _references(value: Any) -> list[str]:
     return []
 
 
-def _paths(endpoint: Endpoint, component: str) -> Obj:
+def _paths(endpoint: Endpoint, component: str, collection_name: str) -> Obj:
     resource = endpoint.resource
     root = f"/apis/{resource.group}/{endpoint.version}" if resource.group else f"/api/{endpoint.version}"
     scope = "/namespaces/{namespace}" if resource.namespaced else ""
     collection, item = f"{root}{scope}/{resource.plural}", f"{root}{scope}/{resource.plural}/{{name}}"
     gvk = {"group": resource.group, "version": endpoint.version, "kind": endpoint.kind}
-    body = {"schema": {"$ref": f"#/components/schemas/{component}"}}
-    answer = {"200": {"description": "OK", "content": {"application/json": body}}}
+    body = _content(component)
 
-    def operation(action: str, content: Obj | None = None) -> Obj:
-        result: Obj = {"responses": answer, "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk}
+    def operation(action: str, about: str, parameters: list[Obj], content: Obj | None = None, what: Obj = body) -> Obj:
+        result: Obj = {
+            "description": about,
+            "parameters": parameters,
+            "responses": {"200": {"description": "OK", "content": {"application/json": what}}},
+            "x-kubernetes-action": action,
+            "x-kubernetes-group-version-kind": gvk,
+        }
         if content is not None:
-            result["parameters"] = _PARAMETERS
             result["requestBody"] = {"content": content, "required": True}
         return result
 
     verbs = set(endpoint.entry["verbs"])
+    status = _content("io.k8s.apimachinery.pkg.apis.meta.v1.Status")
+    options = {"*/*": _content("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")}
     found: Obj = {}
     if "list" in verbs:
-        found.setdefault(collection, {})["get"] = operation("list")
+        listed = _content(collection_name)
+        about = f"list or watch objects of kind {endpoint.kind}"
+        found.setdefault(collection, {})["get"] = operation("list", about, _LIST, what=listed)
+        if resource.namespaced:
+            found[f"{root}/{resource.plural}"] = {"get": operation("list", about, _LIST, what=listed)}
     if "create" in verbs:
-        found.setdefault(collection, {})["post"] = operation("post", {"*/*": body})
+        found.setdefault(collection, {})["post"] = operation("post", f"create a {endpoint.kind}", _WRITE, {"*/*": body})
+    if "deletecollection" in verbs:
+        about = f"delete collection of {endpoint.kind}"
+        selecting = _LIST + [one for one in _DELETE if one["name"] != "pretty"]
+        found[collection]["delete"] = operation("deletecollection", about, selecting, options, status)
+    about = f"the specified {endpoint.kind}"
     if "get" in verbs:
-        found.setdefault(item, {})["get"] = operation("get")
+        found.setdefault(item, {})["get"] = operation("get", f"read {about}", _parameters("pretty"))
     if "update" in verbs:
-        found.setdefault(item, {})["put"] = operation("put", {"*/*": body})
+        found.setdefault(item, {})["put"] = operation("put", f"replace {about}", _WRITE, {"*/*": body})
     if "patch" in verbs:
         kinds = PATCH_TYPES if not endpoint.custom else PATCH_TYPES[:3]
-        found.setdefault(item, {})["patch"] = operation("patch", {kind: {"schema": {}} for kind in kinds})
+        parts = {kind: _content("io.k8s.apimachinery.pkg.apis.meta.v1.Patch") for kind in kinds}
+        patching = _WRITE + _parameters("force")
+        found.setdefault(item, {})["patch"] = operation("patch", f"partially update {about}", patching, parts)
     if "delete" in verbs:
-        found.setdefault(item, {})["delete"] = operation("delete", {"*/*": {"schema": {}}})
+        found.setdefault(item, {})["delete"] = operation(
+            "delete", f"delete a {endpoint.kind}", _DELETE, options, status
+        )
+    for path, operations in found.items():
+        named = [name for name in ("namespace", "name") if f"{{{name}}}" in path]
+        operations["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "uniqueItems": True}}
+            for name in named
+        ]
     return found
+
+
+def _content(component: str) -> Obj:
+    return {"schema": {"$ref": f"#/components/schemas/{component}"}}

@@ -103,6 +103,10 @@ class Rest:
         if strategy.has_status:
             obj.pop("status", None)
         _default(strategy, obj)
+        if version:
+            obj["metadata"]["managedFields"] = version
+        if not write.applied:  # what the server adds from here on belongs to nobody
+            self._track(endpoint, None, obj, write)
         strategy.prepare_create(obj, context)
         attributes = self._attributes(endpoint, "CREATE", namespace, write, obj, None)
         attributes.name = named  # messages of plugins show the prefix of a name to be generated
@@ -114,10 +118,6 @@ class Rest:
         attributes.warnings = write.warnings
         strategy.canonicalize(obj)
         await self.admission.validate(attributes)
-        if version:
-            obj["metadata"]["managedFields"] = version
-        if not write.applied:
-            self._track(endpoint, None, obj, write)
         name = obj["metadata"]["name"]
         space = namespace if endpoint.resource.namespaced else ""
         if write.dry_run:
@@ -185,15 +185,17 @@ class Rest:
         objects.carry_metadata(new, old)
         if write.subresource == "status":
             new = self._status_only(new, current)
-            strategy.prepare_status_update(new, old, context)
         elif write.subresource in strategy.parts:
             new = _parts_only(new, current, strategy.parts[write.subresource])
-            strategy.prepare_update(new, old, context)
-            objects.bump_generation(endpoint, new, old)
         else:
             if strategy.has_status and not write.subresource:
                 _put(new, "status", old.get("status"))
             _default(strategy, new)
+        if not write.applied:  # what the server adds from here on belongs to nobody
+            self._track(endpoint, old, new, write)
+        if write.subresource == "status":
+            strategy.prepare_status_update(new, old, context)
+        else:
             strategy.prepare_update(new, old, context)
             if strategy.generation:
                 objects.bump_generation(endpoint, new, old)
@@ -212,8 +214,6 @@ class Rest:
         strategy.canonicalize(new)
         await self.admission.validate(attributes)
         new["metadata"]["resourceVersion"] = str(current.rv)
-        if not write.applied:
-            self._track(endpoint, old, new, write)
         if _same(new, old):
             return objects.from_storage(endpoint, old)
         if write.dry_run:

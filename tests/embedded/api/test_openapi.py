@@ -91,3 +91,34 @@ async def test_classic_lists_tell_how_objects_are_stored(server: Server) -> None
     for version in ("v1", "v2"):
         scalers = (await server.json("GET", f"/apis/autoscaling/{version}"))["resources"]
         assert scalers[0]["storageVersionHash"] == "qwQve8ut294=", "one storage version for all served ones"
+
+
+async def test_version_2_tells_the_same_as_version_3(server: Server) -> None:
+    old = await server.json("GET", "/openapi/v2")
+    assert old["swagger"] == "2.0"
+    for reference in references(old):
+        assert reference.removeprefix("#/definitions/") in old["definitions"]
+    kinds = ({str(key) for key in schema} for schema in old["definitions"].values())
+    assert not any({"oneOf", "allOf", "nullable"} & keys for keys in kinds)
+    for path, document in await documents(server):
+        for name in document["components"]["schemas"]:
+            assert name in old["definitions"], path
+        for place, operations in document["paths"].items():
+            assert operations.keys() == old["paths"][place].keys(), place
+    pods = old["paths"]["/api/v1/namespaces/{namespace}/pods"]
+    assert pods["post"]["parameters"][0]["schema"]["$ref"] == "#/definitions/io.k8s.api.core.v1.Pod"
+    watch = next(one for one in pods["get"]["parameters"] if one["name"] == "watch")
+    assert (watch["type"], watch["description"][:17]) == ("boolean", "Watch for changes")
+    items = old["definitions"]["io.k8s.api.core.v1.ServiceList"]["properties"]["items"]
+    assert items["description"] == "List of services"
+    quantity = old["definitions"]["io.k8s.apimachinery.pkg.api.resource.Quantity"]
+    assert quantity["type"] == "string"
+
+
+async def test_every_collection_has_a_schema_of_its_lists(server: Server) -> None:
+    for path, document in await documents(server):
+        for place, operations in document["paths"].items():
+            if operations.get("get", {}).get("x-kubernetes-action") == "list":
+                reference = next(references(operations["get"]["responses"]))
+                schema = document["components"]["schemas"][reference.removeprefix("#/components/schemas/")]
+                assert schema["properties"]["items"]["type"] == "array", f"{path}: {place}"

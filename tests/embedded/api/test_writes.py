@@ -66,6 +66,26 @@ async def test_a_body_that_is_no_json_says_how_it_began(server: Server) -> None:
     )
 
 
+async def test_what_the_server_adds_belongs_to_nobody(server: Server) -> None:
+    services = "/api/v1/namespaces/default/services"
+    body = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
+    made = await server.json("POST", services, body)
+    assert made["spec"]["clusterIP"]
+    assert made["spec"]["sessionAffinity"] == "None"
+    (entry,) = made["metadata"]["managedFields"]
+    owned = entry["fieldsV1"]["f:spec"]
+    assert "f:sessionAffinity" in owned, "a default is the writer's"
+    assert not {"f:clusterIP", "f:clusterIPs", "f:ipFamilies"} & owned.keys(), "what was allocated is not"
+
+
+async def test_generations_count_from_one(server: Server) -> None:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    body = {"metadata": {"name": "a", "generation": 7}, "spec": spec}
+    made = await server.json("POST", "/apis/apps/v1/namespaces/default/deployments", body)
+    assert made["metadata"]["generation"] == 1
+
+
 async def managers(server: Server, name: str) -> list[str]:
     metadata = (await server.json("GET", f"{MAPS}/{name}"))["metadata"]
     return [entry["manager"] for entry in metadata.get("managedFields", ())]
