@@ -17,12 +17,14 @@ from kuartui.cluster.clock import Clock
 from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear
 from kuartui.game.events import DrillPassed, DrillStarted, Finished, TimelineFired, Violated
+from kuartui.game.guards import sticky_names
 from kuartui.game.level import Drill, Level, Stage
 from kuartui.game.spec import ResourceQuery
 from kuartui.play.arena import Arena
 from kuartui.play.chronicle import Chronicle
 from kuartui.play.cleanup import Before
 from kuartui.play.drill import perform
+from kuartui.play.ledger import Ledger
 from kuartui.play.observe import WHOLE, scope
 from kuartui.play.pace import Pace
 from kuartui.play.present import Seen
@@ -57,6 +59,8 @@ class Leader:
         self._ending: asyncio.Task[None] | None = None
         self._firing: asyncio.Task[None] | None = None
         self._chronicle = Chronicle(now)
+        self._sticky = sticky_names(level)
+        self._ledger = Ledger(store, attempt_id, wrote=wrote, trouble=self._store_trouble)
 
     @classmethod
     def for_setup(cls, level: Level, attempt_id: str, sandbox: Sandbox, store: Store) -> Leader:
@@ -139,12 +143,13 @@ class Leader:
         """To be called several times a second: does what is due by the attempt's clock."""
         entries = self._chronicle.take()
         if entries:
-            self.store.note_changes(self.attempt_id, entries)
-            self._wrote()
+            self._ledger.changes(entries)
+        elif self._ledger.stuck:
+            self._ledger.flush()
         due = [
             index
             for index, event in enumerate(self.level.setup.events)
-            if event.at <= self._now() and index not in self._state().fired
+            if event.at <= self._now() and index not in self._reached().fired
         ]
         if due and (self._firing is None or self._firing.done()):
             self._firing = asyncio.ensure_future(self._fire(due[0]))
@@ -170,8 +175,15 @@ class Leader:
     # --- recording --------------------------------------------------------------------------------------------------
 
     def _changed(self, finding: Finding, _before: Finding) -> None:
-        self.store.set_finding(self.attempt_id, finding.name, self._plain(finding))
+        self._ledger.finding(finding.name, self._plain(finding))
         self._record()
+
+    def _store_trouble(self, text: str) -> None:
+        self._trouble(text or (self.engine.trouble if self.engine is not None else ""))
+
+    def _reached(self) -> AttemptState:
+        """Where the attempt stands, with what the store did not take yet."""
+        return self._ledger.after(self._state(), self._sticky)
 
     def _plain(self, finding: Finding) -> dict[str, Any]:
         held = None
@@ -185,18 +197,22 @@ class Leader:
         }
 
     def _record(self) -> None:
-        if self.engine is None or self._state().over:
+        if self.engine is None or self._reached().over:
             return
-        events = news(self.level, self._state(), self.engine.findings, self._now())
-        if events:
-            self.store.append(self.attempt_id, *events)
-        self._wrote()
-        if is_clear(self.level, self._state()) and (self._ending is None or self._ending.done()):
+        self._note_news()
+        if is_clear(self.level, self._reached()) and (self._ending is None or self._ending.done()):
             self._ending = asyncio.ensure_future(self._end(self._now()))
 
     def _violated(self, name: str) -> None:
-        self.store.append(self.attempt_id, Violated(at=self._now(), question=name))
-        self._wrote()
+        self._ledger.events(Violated(at=self._now(), question=name))
+
+    def _note_news(self) -> None:
+        if self.engine is not None:
+            events = news(self.level, self._reached(), self.engine.findings, self._now())
+            if events:
+                self._ledger.events(*events)
+            else:
+                self._wrote()
 
     # --- what happens by itself -------------------------------------------------------------------------------------
 
@@ -205,26 +221,21 @@ class Leader:
         if not await self._confirmed():
             return
         for drill in self.level.after:
-            if drill.name not in self._state().drills and not await self._drill(drill):
+            if drill.name not in self._reached().drills and not await self._drill(drill):
                 return
-        if not self._state().over:
-            self.store.append(self.attempt_id, Finished(at=at, outcome="solved"))
-            self._wrote()
+        if not self._reached().over:
+            self._ledger.events(Finished(at=at, outcome="solved"))
 
     async def _confirmed(self) -> bool:
         await self.clock.sleep(CONFIRM)
         if self.engine is None:
             return False
         await self.engine.refresh()
-        events = news(self.level, self._state(), self.engine.findings, self._now())
-        if events:
-            self.store.append(self.attempt_id, *events)
-            self._wrote()
-        return is_clear(self.level, self._state())
+        self._note_news()
+        return is_clear(self.level, self._reached())
 
     async def _drill(self, drill: Drill) -> bool:
-        self.store.append(self.attempt_id, DrillStarted(at=self._now(), drill=drill.name))
-        self._wrote()
+        self._ledger.events(DrillStarted(at=self._now(), drill=drill.name))
         try:
             await perform(drill, self.arena.world)
         except KuartuiError as error:
@@ -233,9 +244,8 @@ class Leader:
         await self.clock.sleep(DRILL_PAUSE)
         until = self._now() + drill.settle
         while self._now() < until:
-            if is_clear(self.level, self._state()) and await self._confirmed():
-                self.store.append(self.attempt_id, DrillPassed(at=self._now(), drill=drill.name))
-                self._wrote()
+            if is_clear(self.level, self._reached()) and await self._confirmed():
+                self._ledger.events(DrillPassed(at=self._now(), drill=drill.name))
                 return True
             await self.clock.sleep(CONFIRM)
         return False
@@ -251,8 +261,7 @@ class Leader:
         except KuartuiError as error:
             self._trouble(error.message)
             return
-        self.store.append(self.attempt_id, TimelineFired(at=self._now(), index=index))
-        self._wrote()
+        self._ledger.events(TimelineFired(at=self._now(), index=index))
 
 
 def seen(findings: dict[str, dict[str, Any]]) -> dict[str, Seen]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kuartui.cluster.base import Cluster, Progress, Report, Sandbox, silent
 from kuartui.cluster.clock import Clock, RealClock
-from kuartui.errors import AttemptError, KuartuiError
+from kuartui.errors import AttemptError, KuartuiError, StorageError
 from kuartui.game.attempt import AttemptState, is_clear, step
 from kuartui.game.events import (
     AttemptEvent,
@@ -61,6 +61,7 @@ class AttemptSession:
         self._phase: Phase = "running"
         self._progress = ""
         self._trouble = ""
+        self._stuck = False  # whether the trouble is with the store
         self._listeners: set[asyncio.Queue[PlayEvent | BaseException | None]] = set()
         self._leader: Leader | None = None
         self._leased_at = -LEASE_EVERY
@@ -325,17 +326,18 @@ class AttemptSession:
 
     async def _loop(self) -> None:
         version = -1
-        while not self._state.over:
+        while self._result is None:
             await self.clock.sleep(POLL)
             try:
                 version = await self._step(version)
             except KuartuiError as error:  # a full disk, say: shown, and tried again
+                self._stuck = self._stuck or isinstance(error, StorageError)
                 self._set_trouble(error.message)
 
     async def _step(self, version: int) -> int:
         """Do what is due; the version of the store that was taken in."""
         now = self.store.data_version()
-        if now != version:
+        if now != version or self._state.over:
             self._sync()
         if not self._state.over and self.elapsed() >= self.level.time_limit:
             self._write(Finished(at=float(self.level.time_limit), outcome="time-up"))
@@ -362,7 +364,11 @@ class AttemptSession:
         if self._state.over or now - self._leased_at < LEASE_EVERY:
             return
         self._leased_at = now
-        if not self.store.lease(self.record.id, self._holder):
+        leads = self.store.lease(self.record.id, self._holder)
+        if self._stuck:  # the store takes what it is given again
+            self._stuck = False
+            self._set_trouble("")
+        if not leads:
             await self._drop_lead(release=False)
             return
         if self._leader is not None:

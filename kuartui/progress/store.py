@@ -317,7 +317,8 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk ended it already
+                    self._db.execute("ROLLBACK")
                 raise
 
     @contextmanager

@@ -7,12 +7,13 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
-from kuartui.errors import AttemptError, ClusterError
+from kuartui.errors import AttemptError, ClusterError, StorageError
 from kuartui.game.level import Level, Right
 from kuartui.play import live
 from kuartui.play.live import AttemptSession
@@ -302,3 +303,48 @@ async def test_a_level_that_borrows_the_name_of_another_is_practice(level: Level
         await until(lambda: session.snapshot().outcome is not None)
         assert session.snapshot().mode == "practice"
         assert session.result().score.total == store.best()["broken-selector"].score == 0
+
+
+def full(store: Store) -> None:
+    """Let the file grow no more: what SQLite then says is what it says on a full disk."""
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def room(store: Store) -> None:
+    store._db.execute("PRAGMA max_page_count = 1000000")
+
+
+async def test_a_full_disk_is_told_and_costs_nothing(level: Level, tmp_path: Path, monkeypatch: Any) -> None:
+    """Both checks pass while nothing can be written; when there is room again, the level is solved, at the time when it
+    was."""
+    async with begun(level, tmp_path) as (session, cluster, store):
+        await until(lambda: "unknown" not in states(session).values())
+        append, set_finding = store.append, store.set_finding
+
+        def refuse(*_: object) -> Any:
+            raise StorageError("cannot use p.sqlite3: database or disk is full")
+
+        monkeypatch.setattr(store, "append", refuse)
+        monkeypatch.setattr(store, "set_finding", refuse)
+        cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
+        await until(lambda: "disk is full" in session.snapshot().trouble)
+        await asyncio.sleep(0.3)  # so much later there is room
+        assert not session.snapshot().outcome
+        moment = session.elapsed()
+        monkeypatch.setattr(store, "append", append)
+        monkeypatch.setattr(store, "set_finding", set_finding)
+        await until(lambda: session.snapshot().outcome == "solved")
+        assert session.result().score.total == 50
+        assert session.result().score.elapsed < moment - 0.2
+        assert not session.snapshot().trouble
+
+
+async def test_a_store_without_room_says_so(level: Level, tmp_path: Path) -> None:
+    async with begun(level, tmp_path) as (session, _, store):
+        full(store)
+        with pytest.raises(StorageError, match="database or disk is full"):
+            for _number in range(1000):
+                store.note_changes(session.attempt_id, [(1.0, "write", "x" * 4000)])
+        room(store)
+        store.note_changes(session.attempt_id, [(1.0, "write", "x")])
