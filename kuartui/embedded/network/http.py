@@ -1,7 +1,7 @@
 """HTTP/1.1 over the network's streams: for image programs, probes, routers and the API server's proxy.
 
-h11 does the protocol; this adds plain messages, a server loop and a client. Header names are kept as written and
-compared without case.
+h11 does the protocol, `plain_http` the messages that need none of its care; this adds a server loop and a client. Header
+names are kept as written and compared without case.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import h11
 
+from kuartui.embedded.network import plain_http
 from kuartui.embedded.network.stream import Handler, Stream
 
 Header = tuple[str, str]
@@ -117,27 +118,68 @@ def server(app: App, *, scheme: str = "http", name: str = "") -> Handler:
     """A connection handler that serves an app, with keep-alive. `name` is the Server header."""
 
     async def serve(stream: Stream) -> None:
-        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADERS)
-        while True:
-            try:
-                request = await _read_request(connection, stream, scheme)
-            except h11.RemoteProtocolError as error:
-                if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-                    await _send(connection, stream, reply(error.error_status_hint or 400, "Bad Request"), name, "GET")
-                break
-            if request is None:
-                break
-            response = await app(request)
+        while data := await stream.read():
+            plain = plain_http.read_request(data)
+            if plain is None:
+                connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADERS)
+                connection.receive_data(data)
+                try:
+                    request = await _read_request(connection, stream, scheme)
+                except h11.RemoteProtocolError as error:
+                    if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                        refusal = reply(error.error_status_hint or 400, "Bad Request")
+                        await _send(connection, stream, refusal, name, "GET")
+                    break
+                if request is None:
+                    break
+                response = await app(request)
+            else:
+                stream.unread(plain.rest)
+                request = Request(
+                    plain.first, plain.second, Headers(plain.headers), plain.body, stream.remote, scheme, "1.1", stream
+                )
+                response = await app(request)
+                answer = _plain_response(response, name, plain)
+                if answer is not None:
+                    await stream.write(answer)
+                    if not plain.keep:
+                        break
+                    continue
+                connection = h11.Connection(h11.SERVER)  # the answer takes more: have h11 see the request, too
+                connection.receive_data(data[: len(data) - len(plain.rest)])
+                while not isinstance(connection.next_event(), h11.EndOfMessage):
+                    pass
             if response.upgrade is not None:
                 await _switch(connection, stream, response)
                 return
             await _send(connection, stream, response, name, request.method)
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 break
-            connection.start_next_cycle()
+            stream.unread(connection.trailing_data[0])
         stream.close()
 
     return serve
+
+
+def _plain_response(response: Response, name: str, request: plain_http.Message) -> bytes | None:
+    if response.upgrade is not None or not isinstance(response.body, bytes):
+        return None
+    headers = _response_headers(response, name)
+    reason = response.reason or phrase(response.status)
+    return plain_http.write_response(response.status, reason, headers, response.body, request.first, keep=request.keep)
+
+
+def _response_headers(response: Response, name: str) -> Headers:
+    """The headers as they are sent: with the server's name, and how long the body is."""
+    headers = Headers(response.headers)
+    if name and not headers.find("server"):
+        headers.insert(0, ("Server", name))
+    if not headers.find("content-length"):
+        if not isinstance(response.body, bytes):
+            headers.replace("Transfer-Encoding", "chunked")
+        elif response.status not in plain_http.BODILESS:
+            headers.append(("Content-Length", str(len(response.body))))
+    return headers
 
 
 async def _read_request(connection: h11.Connection, stream: Stream, scheme: str) -> Request | None:
@@ -177,15 +219,8 @@ async def _read_request(connection: h11.Connection, stream: Stream, scheme: str)
 
 
 async def _send(connection: h11.Connection, stream: Stream, response: Response, name: str, method: str) -> None:
-    headers = Headers(response.headers)
-    if name and not headers.find("server"):
-        headers.insert(0, ("Server", name))
-    whole = isinstance(response.body, bytes)
-    bodyless = method == "HEAD" or response.status in (204, 304) or response.status < 200
-    if whole and not headers.find("content-length") and response.status not in (204, 304):
-        headers.append(("Content-Length", str(len(response.body))))  # type: ignore[arg-type]
-    elif not whole and not headers.find("content-length"):
-        headers.replace("Transfer-Encoding", "chunked")
+    headers = _response_headers(response, name)
+    bodyless = method == "HEAD" or response.status in plain_http.BODILESS or response.status < 200
     start = h11.Response(
         status_code=response.status, headers=list(headers), reason=(response.reason or phrase(response.status)).encode()
     )
@@ -216,59 +251,84 @@ class Client:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADERS)
+        self._connection: h11.Connection | None = None  # as long as a message takes it
 
     async def send(self, method: str, target: str, headers: Iterable[Header] = (), body: bytes = b"") -> Response:
-        """Send a request and read the response's head; its body streams. Raises ProtocolError or OSError."""
+        """Send a request and read the response's head; its body may stream. Raises ProtocolError or OSError."""
+        if self._connection is not None:
+            raise ProtocolError("the last response was not read to its end")
         out = Headers(headers)
         if body or method in ("POST", "PUT", "PATCH"):
             out.replace("Content-Length", str(len(body)))
-        try:
-            data = self._connection.send(h11.Request(method=method, target=target, headers=list(out))) or b""
-            if body:
-                data += self._connection.send(h11.Data(data=body)) or b""
-            data += self._connection.send(h11.EndOfMessage()) or b""
-        except h11.LocalProtocolError as error:
-            raise ProtocolError(str(error)) from None
+        data = plain_http.write_request(method, target, out, body)
+        if data is None:
+            self._connection, data = _begin(method, target, out, body)
         await self.stream.write(data)
-        event = await self._next()
+        if self._connection is None:
+            data = await self.stream.read()
+            plain = plain_http.read_response(data, method)
+            if plain is not None:
+                self.stream.unread(plain.rest)
+                if not plain.keep or plain_http.closes(out.find("connection")):
+                    self.stream.close()
+                return Response(int(plain.first), Headers(plain.headers), plain.body, plain.second)
+            self._connection, _ = _begin(method, target, out, body)
+            self._connection.receive_data(data)
+        return await self._response(self._connection)
+
+    async def _response(self, connection: h11.Connection) -> Response:
+        event = await self._next(connection)
         while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
-            event = await self._next()
+            event = await self._next(connection)
         if not isinstance(event, h11.Response | h11.InformationalResponse):
             raise ProtocolError("no response")
         got = Headers((k.decode("latin-1"), v.decode("latin-1")) for k, v in event.headers.raw_items())
         if event.status_code == 101:
-            self.stream.unread(self._connection.trailing_data[0])
+            self.stream.unread(connection.trailing_data[0])
             return Response(101, got, b"", bytes(event.reason).decode("latin-1"))
-        return Response(event.status_code, got, self._body(), bytes(event.reason).decode("latin-1"))
+        return Response(event.status_code, got, self._body(connection), bytes(event.reason).decode("latin-1"))
 
-    async def _body(self) -> AsyncIterator[bytes]:
+    async def _body(self, connection: h11.Connection) -> AsyncIterator[bytes]:
         while True:
-            event = await self._next()
+            event = await self._next(connection)
             if isinstance(event, h11.Data):
                 yield bytes(event.data)
             elif isinstance(event, h11.EndOfMessage):
-                if self._connection.our_state is h11.DONE and self._connection.their_state is h11.DONE:
-                    self._connection.start_next_cycle()
+                if connection.our_state is h11.DONE and connection.their_state is h11.DONE:
+                    self.stream.unread(connection.trailing_data[0])
+                    self._connection = None
                 else:
                     self.stream.close()
                 return
             else:
                 raise ProtocolError("connection closed in the middle of a body")
 
-    async def _next(self) -> object:
+    async def _next(self, connection: h11.Connection) -> object:
         while True:
             try:
-                event = self._connection.next_event()
+                event = connection.next_event()
                 if event is not h11.NEED_DATA:
                     return event
-                self._connection.receive_data(await self.stream.read())
+                connection.receive_data(await self.stream.read())
             except h11.RemoteProtocolError as error:
                 raise ProtocolError(str(error)) from None
 
     def close(self) -> None:
         """Let go of the connection."""
         self.stream.close()
+
+
+def _begin(method: str, target: str, headers: Headers, body: bytes) -> tuple[h11.Connection, bytes]:
+    """A request that h11 writes, and what goes on from there. Raises ProtocolError."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADERS)
+    try:
+        data = connection.send(h11.Request(method=method, target=target, headers=list(headers))) or b""
+        if body:
+            data += connection.send(h11.Data(data=body)) or b""
+        data += connection.send(h11.EndOfMessage()) or b""
+    except h11.LocalProtocolError as error:
+        raise ProtocolError(str(error)) from None
+    return connection, data
 
 
 async def exchange(
