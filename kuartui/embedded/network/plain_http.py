@@ -61,16 +61,24 @@ def read_response(data: bytes, method: str) -> Message | None:
     if known is None:
         return None
     status = int(match[1])
-    length = known.get("content-length", "0" if status in BODILESS else "")
-    return _message(match, headers, known, "0" if length and (method == "HEAD" or status in BODILESS) else length, data)
+    bodiless = status in BODILESS
+    length = known.get("content-length", "0" if bodiless else "")
+    return _message(match, headers, known, length, data, bodiless=bodiless or method == "HEAD")
 
 
 def _message(
-    match: re.Match[bytes], headers: list[Header], known: dict[str, str], length: str, data: bytes
+    match: re.Match[bytes],
+    headers: list[Header],
+    known: dict[str, str],
+    length: str,
+    data: bytes,
+    *,
+    bodiless: bool = False,
 ) -> Message | None:
     if not _LENGTH.fullmatch(length):
         return None
-    start, end = match.end(), match.end() + int(length)
+    start = match.end()
+    end = start if bodiless else start + int(length)
     if end > len(data):
         return None
     keep = not closes(known.get("connection", ""))

@@ -12,6 +12,7 @@ import ipaddress
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network.corefile import DEFAULT as DEFAULT_COREFILE
@@ -402,6 +403,7 @@ def _listener(host: Host, port: int, protocol: str, *, local: bool) -> Listener:
     return listener
 
 
+@lru_cache(1024)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text.strip("[]"))
