@@ -11,6 +11,7 @@ from kuartui.game import guards
 from kuartui.game.cel import CelError, compile_cel, matches
 from kuartui.game.level import Level, Question
 from kuartui.game.questions import expressions, patterns
+from kuartui.game.spec import ContainerSpec, ImageSpec
 
 
 def problems(level: Level, document: Document) -> Iterator[LevelError]:
@@ -22,8 +23,9 @@ def problems(level: Level, document: Document) -> Iterator[LevelError]:
 
     if level.par_time >= level.time_limit:
         yield problem(f"par ({level.par_time}) must be below timeLimit ({level.time_limit})", "parTime")
-    if not level.setup.all_stages():
-        yield problem("nothing is set up: give manifests or stages", "setup")
+    if not level.setup.all_stages() and not level.setup.files:
+        yield problem("nothing is set up: give manifests, stages or files", "setup")
+    yield from _docker(level, problem)
     check_names = [check.name for check in level.checks]
     guard_names = [guard.name for guard in level.guards]
     for name, count in Counter(check_names + guard_names).items():
@@ -73,6 +75,42 @@ def _question(question: Question, problem, group: str, index: int) -> Iterator[L
             matches(pattern, "")
         except CelError as error:
             yield problem(str(error), group, index, question.type, where)
+
+
+def _docker(level: Level, problem) -> Iterator[LevelError]:  # type: ignore[no-untyped-def]
+    """A level on Docker says so, and keeps to the names that it says are its own."""
+    asked = [
+        (group, index, question.spec.name, question.type)
+        for group, questions in (("checks", level.checks), ("guards", level.guards))
+        for index, question in enumerate(questions)
+        if isinstance(question.spec, ImageSpec | ContainerSpec)
+    ]
+    setup = level.setup.docker
+    if (setup is not None) != ("docker" in level.needs):
+        yield problem("needs: [docker] and setup.docker belong together", "needs")
+    if setup is None:
+        for group, index, _, kind in asked:
+            yield problem("only levels with setup.docker have images and containers", group, index, kind)
+        return
+    known = {*setup.names}
+    bases = {base.name for base in setup.bases}
+    used = [("builds", index, item.name) for index, item in enumerate(setup.builds)]
+    used += [("containers", index, item.name) for index, item in enumerate(setup.containers)]
+    for group, index, name in used:
+        if _repository(name) not in known:
+            yield problem(f"{name!r} is none of the level's names", "setup", "docker", group, index, "name")
+    for index, item in enumerate(setup.containers):
+        if item.image not in bases | {build.name for build in setup.builds}:
+            text = f"{item.image!r} is neither a base nor built by the level"
+            yield problem(text, "setup", "docker", "containers", index, "image")
+    for group, index, name, kind in asked:
+        if _repository(name) not in known:
+            yield problem(f"{name!r} is none of the level's names (setup.docker.names)", group, index, kind, "name")
+
+
+def _repository(name: str) -> str:
+    """bakery:1 -> bakery"""
+    return name.partition(":")[0]
 
 
 def _unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kuartui.checks import access, answer, execute, history, logs, reach, state, traffic, unchanged
+from kuartui.checks import access, answer, docker, execute, history, logs, reach, state, traffic, unchanged
 from kuartui.checks.kind import QuestionKind
 from kuartui.game.level import Question
 
@@ -24,6 +24,8 @@ KINDS: dict[str, QuestionKind] = {
         answer.KIND,
         unchanged.UNCHANGED,
         unchanged.SAME_UID,
+        docker.IMAGE,
+        docker.CONTAINER,
     )
 }
 

@@ -14,6 +14,7 @@ from kuartui.cluster.base import SYSTEM_NAMESPACE
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.exec import ExecResult
 from kuartui.cluster.rest import Api
+from kuartui.containers.engine import Docker
 from kuartui.errors import ApiError
 from kuartui.game.level import Level
 from kuartui.game.spec import Place, ResourceQuery
@@ -36,6 +37,7 @@ class World:
     baseline: dict[str, Any] = field(default_factory=dict)
     violated: set[str] = field(default_factory=set)  # history questions that were false at some time
     workspace: Path | None = None
+    docker: Docker = field(default_factory=Docker)
     reviews: dict[Hashable, Review] = field(default_factory=dict)  # what `access` was told lately
 
     async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:

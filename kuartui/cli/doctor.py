@@ -149,6 +149,27 @@ def look_at_engines() -> Iterator[Finding]:
         yield Finding(program, True, version.strip() or "works")
 
 
+def look_at_docker_levels() -> Iterator[Finding]:
+    """What levels on Docker, and bundles of images, go through: the SDK and an engine on this machine."""
+    from kuartui.containers.engine import Docker, ready
+    from kuartui.errors import KuartuiError
+
+    docker = Docker()
+
+    async def look() -> str:
+        await ready(docker)
+        return await docker.version()
+
+    try:
+        version = wait(look)
+    except KuartuiError as error:
+        yield Finding("levels on Docker", None, f"{error.message}; other levels need none", error.hint)
+        return
+    finally:
+        docker.close()
+    yield Finding("levels on Docker", True, f"engine {version} at {docker.address}")
+
+
 def look_at_tools() -> Iterator[Finding]:
     """kind and minikube, whether their versions will do, and how the clusters are that kuartui made with them."""
     from kuartui.cluster import kind, minikube
@@ -235,6 +256,7 @@ LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     look_at_terminal,
     look_at_cluster,
     look_at_engines,
+    look_at_docker_levels,
     look_at_tools,
     look_at_leftovers,
 )

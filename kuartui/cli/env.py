@@ -14,6 +14,8 @@ from kuartui.cli.cluster import DEFAULT, Name
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command
 
+WORKSPACE = "KUARTUI_WORKSPACE"
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands on the root."""
@@ -24,6 +26,8 @@ def add_to(app: typer.Typer) -> None:
         program = os.environ.get("SHELL") or "/bin/sh"
         environment = {**os.environ, **variables(name)}
         output.note(f"KUBECONFIG={environment['KUBECONFIG']}; leave with exit")
+        if WORKSPACE in environment and Path(environment[WORKSPACE]).is_dir():
+            os.chdir(environment[WORKSPACE])
         os.execvpe(program, [program], environment)  # noqa: S606  the player's own shell
 
     @command(app, "env")
@@ -50,7 +54,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def variables(name: str) -> dict[str, str]:
-    """KUBECONFIG, and PATH with the kubectl to use first. `name` names a cluster; "": the attempt in play, if any."""
+    """KUBECONFIG, PATH with the kubectl to use first, and KUARTUI_WORKSPACE, the folder of the attempt in play. `name`
+    names a cluster; "": the attempt in play, if any."""
     from kuartui.cli.cluster import narrate
     from kuartui.cluster import kubectl as tools
     from kuartui.cluster.embedded import wake
@@ -62,7 +67,8 @@ def variables(name: str) -> dict[str, str]:
         path = f"{first}{os.pathsep}{path}"
     found = kubeconfig(name)
     wake(found, narrate)
-    return {"KUBECONFIG": str(found), "PATH": path}
+    place = None if name else attempt_workspace()
+    return {"KUBECONFIG": str(found), "PATH": path, **({WORKSPACE: str(place)} if place else {})}
 
 
 def kubeconfig(name: str) -> Path:
@@ -81,6 +87,16 @@ def kubeconfig(name: str) -> Path:
             hint=f"kuartui cluster up{f' --name {name}' if name else ''}, or kuartui level start LEVEL",
         )
     return cluster.kubeconfig
+
+
+def attempt_workspace() -> Path | None:
+    """The folder of the attempt in play, where there is one."""
+    from kuartui.cli.attempt import current_record
+    from kuartui.play import workspace
+
+    record = current_record()
+    place = workspace.folder(record.id) if record else None
+    return place if place and place.is_dir() else None
 
 
 def attempt_kubeconfig() -> Path | None:

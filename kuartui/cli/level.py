@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,6 +122,8 @@ def start(
         output.line(f"There is another level called {level.name}, so this one is practice: no points.")
     output.line("In this terminal:  kuartui shell")
     output.line('In any other:      eval "$(kuartui env)"')
+    if level.setup.files:
+        output.line(f"The files:         cd {shlex.quote(str(view.workspace))}")
     output.line("Then:              kuartui level check | hint | finish")
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Kind = Literal["embedded", "kind", "minikube", "context"]
 Phase = Literal["absent", "stopped", "starting", "ready", "broken"]
 
-#: capabilities that a level may need beyond the API server and its controllers
+#: capabilities that a level may need of a cluster beyond the API server and its controllers
 CAPABILITIES = (
     "network",
     "metrics",

@@ -6,6 +6,7 @@ difficulty and the meaning of par come from the curriculum: a comfortable time, 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
@@ -16,11 +17,13 @@ from kuartui.game.spec import (
     AdmissionSpec,
     AnswerSpec,
     AnySpec,
+    ContainerSpec,
     DataSpec,
     DnsSpec,
     ExecSpec,
     FileSpec,
     HistorySpec,
+    ImageSpec,
     LogsSpec,
     MetricSpec,
     Name,
@@ -36,8 +39,18 @@ Value = str | int | dict[str, str | int]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Text = Annotated[str, Meta(min_length=1, max_length=8000)]
 Title = Annotated[str, Meta(min_length=3, max_length=60)]
+FILE_PATH = re.compile(r"(\.?[A-Za-z0-9_][\w.-]*/)*\.?[A-Za-z0-9_][\w.-]*")  # within a folder: no part is . or ..
 Need = Literal[
-    "network", "metrics", "containers", "network-policy", "multi-node", "storage", "ingress", "gateway", "own-cluster"
+    "network",
+    "metrics",
+    "containers",
+    "network-policy",
+    "multi-node",
+    "storage",
+    "ingress",
+    "gateway",
+    "own-cluster",
+    "docker",
 ]
 
 #: base points by difficulty
@@ -60,6 +73,8 @@ QUESTIONS: dict[str, str] = {
     "answer": "answer",
     "unchanged": "unchanged",
     "same_uid": "sameUID",
+    "image": "image",
+    "container": "container",
 }
 
 
@@ -92,6 +107,8 @@ class Question(Spec, frozen=True, kw_only=True):
     answer: AnswerSpec | None = None
     unchanged: UnchangedSpec | None = None
     same_uid: SameUidSpec | None = field(name="sameUID", default=None)
+    image: ImageSpec | None = None
+    container: ContainerSpec | None = None
 
     def __post_init__(self) -> None:
         asked = [name for attribute, name in QUESTIONS.items() if getattr(self, attribute) is not None]
@@ -180,11 +197,69 @@ class TimelineEvent(Spec, frozen=True, kw_only=True):
     message: str = ""
 
 
+class BaseImage(Spec, frozen=True, kw_only=True):
+    """An image that the level builds on: its tag, and the digest by which it is pulled where it is not there yet."""
+
+    name: Name
+    digest: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+
+
+class ImageBuild(Spec, frozen=True, kw_only=True):
+    """An image that is there at the start, built from a folder of the workspace."""
+
+    name: Name
+    folder: str = "."
+
+
+class Published(Spec, frozen=True, kw_only=True):
+    """A container's port, and the port of this machine where it is reached: on loopback only."""
+
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    host: int | str  # text only where a variable is still to be filled in
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.host, int) or not 1024 <= self.host <= 65535:
+            raise ValueError(f"a port of the host is a number from 1024 to 65535, not {self.host!r}")
+
+
+class ContainerStart(Spec, frozen=True, kw_only=True):
+    """A container that runs at the start. It can have neither privileges nor anything of the host."""
+
+    name: Name
+    image: Name
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    publish: tuple[Published, ...] = ()
+
+
+class DockerSetup(Spec, frozen=True, kw_only=True):
+    """What a level has on the player's Docker engine. Only what is called by one of `names` (repositories of images,
+    containers, volumes, networks) is the attempt's, and removed with it; where such a name is taken, it does not
+    start."""
+
+    names: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    bases: Annotated[tuple[BaseImage, ...], Meta(min_length=1)]
+    builds: tuple[ImageBuild, ...] = ()
+    containers: tuple[ContainerStart, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name):
+                raise ValueError(f"{name!r} cannot name images and containers: lower case letters, digits and dashes")
+
+
 class Setup(Spec, frozen=True, kw_only=True):
     manifests: tuple[str, ...] = ()  # short for one stage
     settle: Settle = field(default_factory=Settle)
     stages: tuple[Stage, ...] = ()
     events: tuple[TimelineEvent, ...] = ()
+    files: dict[str, str] = {}  # of the player's workspace, by their path in it
+    docker: DockerSetup | None = None
+
+    def __post_init__(self) -> None:
+        for path in self.files:
+            if not FILE_PATH.fullmatch(path):
+                raise ValueError(f"{path!r} is no path within the workspace")
 
     def all_stages(self) -> tuple[Stage, ...]:
         first = (Stage(apply=self.manifests, settle=self.settle),) if self.manifests else ()

@@ -8,10 +8,12 @@ from kuartui.game.level import Question
 from kuartui.game.spec import (
     AdmissionSpec,
     AnswerSpec,
+    ContainerSpec,
     DataSpec,
     ExecSpec,
     FileSpec,
     HistorySpec,
+    ImageSpec,
     LogsSpec,
     MetricSpec,
     ReachSpec,
@@ -21,6 +23,8 @@ from kuartui.game.spec import (
 
 TRAFFIC_VARIABLES = ("ok", "failed", "total", "rate", "share", "p50", "p95", "age")
 METRIC_VARIABLES = ("pods", "nodes")
+IMAGE_VARIABLES = ("image", "history", "ran", "files")
+CONTAINER_VARIABLES = ("container", "start", "answer", "logs")
 
 
 def expressions(question: Question) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -41,6 +45,12 @@ def expressions(question: Question) -> Iterator[tuple[str, str, tuple[str, ...]]
             yield "cel", spec.cel, names
         case MetricSpec():
             names = METRIC_VARIABLES
+            yield "cel", spec.cel, names
+        case ImageSpec():
+            names = IMAGE_VARIABLES
+            yield "cel", spec.cel, names
+        case ContainerSpec():
+            names = CONTAINER_VARIABLES
             yield "cel", spec.cel, names
         case _:
             return

@@ -268,6 +268,39 @@ class SameUidSpec(Spec, frozen=True, kw_only=True):
     selector: str = ""
 
 
+class HttpGet(Spec, frozen=True, kw_only=True):
+    """A request from this machine to a port that a container publishes."""
+
+    port: Annotated[int, Meta(ge=1, le=65535, description="the container's own port")]
+    path: Annotated[str, Meta(pattern="^/")] = "/"
+
+
+class ImageSpec(Spec, frozen=True, kw_only=True):
+    """An image of the player's Docker engine. `cel` judges over `image` (what `docker image inspect` shows), `history`
+    (a list of {CreatedBy, Size …}, newest first), `ran` ({exit, output} of `run` in a throw-away container without a
+    network) and, with `files`, `files`: every path in any layer, also of what a later layer deletes."""
+
+    name: Name
+    cel: Cel
+    run: tuple[str, ...] = ()
+    files: bool = False
+    observe: str = ""
+    every: Duration = lasting(1)
+
+
+class ContainerSpec(Spec, frozen=True, kw_only=True):
+    """A container of the player's Docker engine. `cel` judges over `container` (what `docker inspect` shows), `start`
+    (the same at the start of the level, or null), `answer` ({status, body} of `get`; status 0: no answer) and, with
+    `logs`, `logs` (its last lines)."""
+
+    name: Name
+    cel: Cel
+    get: HttpGet | None = None
+    logs: bool = False
+    observe: str = ""
+    every: Duration = lasting(1)
+
+
 AnySpec = (
     StateSpec
     | AccessSpec
@@ -284,4 +317,6 @@ AnySpec = (
     | AnswerSpec
     | UnchangedSpec
     | SameUidSpec
+    | ImageSpec
+    | ContainerSpec
 )

@@ -13,8 +13,11 @@ from kuartui.cluster.base import Report, Sandbox, silent
 from kuartui.cluster.capabilities import missing
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.rest import Api
-from kuartui.errors import MissingError
+from kuartui.containers.engine import Docker
+from kuartui.containers.traces import Stock
+from kuartui.errors import ClusterError, MissingError
 from kuartui.game.level import Level, Stage
+from kuartui.play import dockside, workspace
 from kuartui.play.cleanup import Before, Undo, take_stock
 from kuartui.play.setup import Setup
 from kuartui.progress.store import Made
@@ -27,11 +30,13 @@ class Arena:
 
     def __init__(self, level: Level, sandbox: Sandbox, attempt_id: str) -> None:
         self.level, self.sandbox, self.attempt_id = level, sandbox, attempt_id
+        self.docker = Docker()
         self.api = self._open()
         self.world = self._new_world()
         self.engine: Engine | None = None
         self.made: list[Made] = []
         self.before: Before | None = None
+        self.stock: Stock | None = None  # of the Docker engine, before the level was on it
 
     @property
     def clock(self) -> Clock:
@@ -45,7 +50,14 @@ class Arena:
 
     def _new_world(self) -> World:
         objects = Objects(self.api, self.level.namespace, wide=self.sandbox.disposable)
-        return World(api=self.api, level=self.level, clock=self.sandbox.clock, objects=objects)
+        return World(
+            api=self.api,
+            level=self.level,
+            clock=self.sandbox.clock,
+            objects=objects,
+            workspace=workspace.folder(self.attempt_id),
+            docker=self.docker,
+        )
 
     async def prepare(
         self,
@@ -53,12 +65,19 @@ class Arena:
         note: Callable[[list[Made]], None] = lambda _: None,
         *,
         found: Callable[[Before], None] = lambda _: None,
+        stocked: Callable[[Stock], None] = lambda _: None,
         take_inventory: bool = False,
     ) -> dict[str, Any]:
         """Set the level up, settle, and return the baseline (JSON). ClusterError when it does not work."""
         if take_inventory or not self.sandbox.disposable:
             self.before = await take_stock(self.api, self.level.rights, alone=self.sandbox.disposable)
             found(self.before)
+
+        place = workspace.lay_out(self.level, self.attempt_id)
+        if self.level.setup.docker is not None:
+            self.stock = await dockside.take_stock(self.level.setup.docker, self.docker)
+            stocked(self.stock)
+            await dockside.set_up(self.level.setup.docker, self.docker, place, self.attempt_id, report)
 
         def remember(objects: list[Made]) -> None:
             self.made += objects
@@ -101,6 +120,9 @@ class Arena:
     async def vacate(self, report: Report = silent) -> None:
         """Make room to start over: a new cluster where that is cheap, else undo. Checks are stopped."""
         await self._stop()
+        left = await self.clear_docker()
+        if left:
+            raise ClusterError(f"could not remove {', '.join(left[:3])}", hint="remove it, then reset the level again")
         if self.sandbox.disposable:
             await self.sandbox.reset(report, head=head_start(self.level))
             await self.api.close()
@@ -123,10 +145,15 @@ class Arena:
             alone=self.sandbox.disposable,
         ).run()
 
+    async def clear_docker(self) -> list[str]:
+        """Remove what the attempt has on the Docker engine; what could not be removed."""
+        return [] if self.stock is None else await dockside.clear(self.stock, self.docker)
+
     async def close(self) -> None:
         """Let go of the cluster; nothing in it changes."""
         await self._stop()
         await self.api.close()
+        self.docker.close()
 
     async def _stop(self) -> None:
         if self.engine is not None:
@@ -144,8 +171,8 @@ def head_start(level: Level) -> float:
 
 
 def require(level: Level, capabilities: frozenset[str], cluster: str) -> None:
-    """MissingError when a cluster cannot do what the level needs."""
-    lacking = missing(level.needs, capabilities)
+    """MissingError when a cluster cannot do what the level needs. Docker is no matter of the cluster's."""
+    lacking = missing(level.needs, capabilities | {dockside.DOCKER})
     if lacking:
         raise MissingError(
             f"{level.name} needs what cluster {cluster} does not have: {', '.join(lacking)}",

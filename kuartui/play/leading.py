@@ -14,6 +14,7 @@ from typing import Any
 from kuartui.checks.engine import Engine, Finding
 from kuartui.cluster.base import Report, Sandbox, silent
 from kuartui.cluster.clock import Clock
+from kuartui.containers.traces import Stock
 from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear
 from kuartui.game.events import DrillPassed, DrillStarted, Finished, TimelineFired, Violated
@@ -35,6 +36,7 @@ from kuartui.progress.store import Made, Store
 CONFIRM = 0.5  # seconds that all must stay green: a guard may take as long to see what a check saw at once
 DRILL_PAUSE = 2.0  # seconds until what a drill does shows
 INVENTORY = "@inventory"  # beside the baselines of questions, whose names cannot hold an @
+STOCK = "@docker"
 
 
 class Leader:
@@ -88,11 +90,15 @@ class Leader:
 
     async def prepare(self, report: Report = silent) -> None:
         """Set the level up and store the baseline."""
-        self._keep(await Pace(self.clock).through(self.arena.prepare(report, self._note, found=self._found)))
+        self._keep(await Pace(self.clock).through(self._prepared(report)))
+
+    async def _prepared(self, report: Report) -> dict[str, Any]:
+        return await self.arena.prepare(report, self._note, found=self._found, stocked=self._stocked)
 
     async def renew(self, report: Report = silent) -> None:
         """Set the level up anew."""
         await self._quiet()
+        self.arena.stock = self.store.baseline(self.attempt_id).get(STOCK)
         self.store.forget_made(self.attempt_id)
         self.store.clear_findings(self.attempt_id)
         await self.arena.vacate(report)
@@ -102,6 +108,7 @@ class Leader:
         """Start the live checks with what the store knows of the start."""
         stored = self.store.baseline(self.attempt_id)
         self.arena.before = stored.pop(INVENTORY, None)
+        self.arena.stock = stored.pop(STOCK, None)
         self.arena.made = self.store.made(self.attempt_id)
         self.arena.world.baseline = stored
         self.arena.world.violated = set(self._state().violated)
@@ -162,12 +169,19 @@ class Leader:
         self._ending = self._firing = None
 
     def _keep(self, baseline: dict[str, Any]) -> None:
-        extra = {} if self.arena.before is None else {INVENTORY: self.arena.before}
-        self.store.set_baseline(self.attempt_id, {**baseline, **extra})
+        self.store.set_baseline(self.attempt_id, {**baseline, **self._start()})
+
+    def _start(self) -> dict[str, Any]:
+        """What was there before the level was."""
+        found = {INVENTORY: self.arena.before, STOCK: self.arena.stock}
+        return {key: value for key, value in found.items() if value is not None}
 
     def _found(self, before: Before) -> None:
         """What was there is stored before anything is made, for whoever cleans up after a crash."""
         self.store.set_baseline(self.attempt_id, {INVENTORY: before})
+
+    def _stocked(self, stock: Stock) -> None:
+        self.store.set_baseline(self.attempt_id, {**self._start(), STOCK: stock})
 
     def _note(self, made: list[Made]) -> None:
         self.store.note_made(self.attempt_id, made)

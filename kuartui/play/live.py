@@ -26,7 +26,7 @@ from kuartui.game.events import (
 from kuartui.game.guards import sticky_names
 from kuartui.game.level import Level
 from kuartui.game.score import potential, score
-from kuartui.play import present, timer, view
+from kuartui.play import present, timer, view, workspace
 from kuartui.play.leading import Leader, seen
 from kuartui.play.present import Seen
 from kuartui.play.takedown import take_down
@@ -98,6 +98,7 @@ class AttemptSession:
             mode=self.record.mode,
             cluster=self.record.cluster,
             kubeconfig=self.kubeconfig,
+            workspace=workspace.folder(self.record.id),
             phase="over" if state.over else self._phase,
             elapsed=elapsed,
             paused=state.paused,

@@ -27,13 +27,16 @@ from typing import Literal
 from kuartui.checks.engine import Engine
 from kuartui.cluster.base import Cluster, Sandbox
 from kuartui.cluster.kubectl import find
+from kuartui.containers.engine import Docker
 from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear, step
 from kuartui.game.duration import clock_text
 from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Cheat, Level, Solution, Stage
 from kuartui.game.par import par_of
+from kuartui.play import workspace
 from kuartui.play.arena import Arena, head_start, require
+from kuartui.play.dockside import DOCKER, left, require_engine
 from kuartui.play.drill import perform
 from kuartui.play.mutation import verdict
 from kuartui.play.pace import Pace
@@ -117,6 +120,7 @@ async def prove(
         try:
             await supply(cluster, level)
             require(level, cluster.capabilities, cluster.name)
+            await require_engine(level, Docker())
         except KuartuiError as error:
             return [Line(level.name, level.seed, "level", "start", False, error.message)]
         lines: list[Line] = []
@@ -142,12 +146,15 @@ async def prove(
         else:
             await task
 
+    engine = asyncio.Lock()  # there is one Docker engine, and names on it are taken
+
     async def in_turn(run: Run) -> list[Line]:
-        place = await places.get()
-        try:
-            return await run.lines(place, close)
-        finally:
-            places.put_nowait(place)
+        async with engine if DOCKER in run.level.needs else contextlib.nullcontext():
+            place = await places.get()
+            try:
+                return await run.lines(place, close)
+            finally:
+                places.put_nowait(place)
 
     gathered: list[Line] = []
     async with contextlib.AsyncExitStack() as stack:
@@ -218,7 +225,8 @@ class Run:
     ) -> None:
         """`patience` is how long a cheat is watched, in seconds of cluster time, before it counts as none."""
         self.level, self.attempt, self.kubectl, self.memory = level, attempt, kubectl, memory
-        self.fast, self.first, self.patience = fast, first, patience
+        self.fast = fast and DOCKER not in level.needs  # containers of a Docker engine live on real time
+        self.first, self.patience = first, patience
         self.state = AttemptState()
         self.found: list[Line] = []
         self.happened = 0  # steps of the level's own timeline
@@ -265,7 +273,9 @@ class Run:
         finally:
             if not sandbox.disposable:
                 await pace.through(arena.undo())
+            await arena.clear_docker()
             await arena.close()
+            workspace.clear_away(attempt_id)
             await close(sandbox)
 
     # --- the start and the end ------------------------------------------------------------------------------------
@@ -292,10 +302,11 @@ class Run:
             self._line("level", "start", True, f"{len(self.level.checks)} checks red, every guard whole")
 
     async def _check_undo(self, arena: Arena, pace: Pace) -> None:
-        left = await pace.through(arena.undo())
-        self._line(
-            "undo", "undo", not left, "left behind: " + ", ".join(left[:5]) if left else "nothing is left behind"
-        )
+        found = await pace.through(arena.undo())
+        if arena.stock is not None:
+            found += await arena.clear_docker() or await left(arena.stock, arena.docker)
+        words = "left behind: " + ", ".join(found[:5]) if found else "nothing is left behind"
+        self._line("undo", "undo", not found, words)
 
     # --- solutions and cheats ---------------------------------------------------------------------------------------
 
@@ -303,7 +314,11 @@ class Run:
         begun = arena.clock.monotonic()
         home = Path(tempfile.mkdtemp(prefix="kuartui-proof-"))
         try:
-            shell = Shell(home, kubeconfig, self.kubectl, self.memory, f"{self.level.name}-{self.level.seed}")
+            serves = f"{self.level.name}-{self.level.seed}"
+            place = workspace.folder(arena.attempt_id)
+            shell = Shell(home, kubeconfig, self.kubectl, self.memory, serves, place)
+            if DOCKER in self.level.needs:
+                shell.environment["DOCKER_HOST"] = arena.docker.address
             for line in self.attempt.run:
                 code, said = await self._line_of(line, shell, pace)
                 await self._happen(arena, pace, begun)

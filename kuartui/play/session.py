@@ -20,6 +20,7 @@ from pathlib import Path
 from kuartui.catalog.catalog import Catalog
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.cluster.base import Cluster, Report, silent
+from kuartui.containers.engine import Docker
 from kuartui.errors import AttemptError, LevelError, UnknownName
 from kuartui.game.attempt import AttemptState
 from kuartui.game.events import Finished, Mode, Started
@@ -27,6 +28,7 @@ from kuartui.game.level import Level
 from kuartui.game.score import score
 from kuartui.play import timer
 from kuartui.play.arena import head_start, require
+from kuartui.play.dockside import require_engine
 from kuartui.play.leading import Leader
 from kuartui.play.live import AttemptSession
 from kuartui.play.supply import supply
@@ -47,6 +49,11 @@ async def start(
     """Begin an attempt at `level` (already filled in for a seed) and return when it is set up and settled."""
     if cluster.kind == "embedded":  # others have to be asked first
         require(level, cluster.capabilities, cluster.name)
+    docker = Docker()
+    try:
+        await require_engine(level, docker)
+    finally:
+        docker.close()
     if _borrows_its_name(level):
         mode = "practice"
     await _make_way(cluster, store)

@@ -55,10 +55,12 @@ def _discovery(home: Path, server: str) -> Path:
 
 
 class Shell:
-    """The player's side of one run. `serves` names what the cluster serves, for the memory."""
+    """The player's side of one run, in the workspace. `serves` names what the cluster serves, for the memory."""
 
-    def __init__(self, home: Path, kubeconfig: Path, kubectl: Path, memory: Memory, serves: str) -> None:
-        self.home, self._memory, self._serves = home, memory, serves
+    def __init__(
+        self, home: Path, kubeconfig: Path, kubectl: Path, memory: Memory, serves: str, workspace: Path
+    ) -> None:
+        self.home, self.workspace, self._memory, self._serves = home, workspace, memory, serves
         self._server = read_access(kubeconfig).server
         self.refused = False  # whether the cluster said that the player may not
         self._leader = 0  # the process of the line that runs
@@ -88,7 +90,7 @@ class Shell:
             "-c",
             line,
             env=self.environment,
-            cwd=self.home,
+            cwd=self.workspace,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

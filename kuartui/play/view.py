@@ -71,6 +71,7 @@ class AttemptView:
     mode: Mode
     cluster: str
     kubeconfig: Path | None  # the player's
+    workspace: Path  # where the player's shells start
     phase: Phase
     elapsed: float
     paused: bool

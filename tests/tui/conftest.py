@@ -69,6 +69,7 @@ class ScriptedSession:
             mode="ranked",
             cluster="embedded",
             kubeconfig=Path("/home/player/kubeconfig"),
+            workspace=Path("/home/player/work"),
             phase="running",
             elapsed=self.elapsed,
             paused=False,

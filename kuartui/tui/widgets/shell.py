@@ -38,15 +38,17 @@ if command -v kubectl >/dev/null 2>&1 && type _init_completion >/dev/null 2>&1; 
 fi
 PS1='\\[\\e[1;36m\\]${KUARTUI_NAMESPACE}\\[\\e[0m\\] \\$ '
 unset KUARTUI_KUBECONFIG KUARTUI_PATH
-cd "$HOME" 2>/dev/null || true
+cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd
 """
 
 
-def command(kubeconfig: Path, path: str, namespace: str, where: Path) -> list[str]:
-    """How to start the player's shell with kubectl ready. `where` is a directory for the shell's start-up file."""
+def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where: Path) -> list[str]:
+    """How to start the player's shell in the workspace, with kubectl ready. `where` is a directory for the shell's
+    start-up file."""
     shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
     variables = {"KUARTUI_KUBECONFIG": str(kubeconfig), "KUARTUI_PATH": path, "KUARTUI_NAMESPACE": namespace}
     variables |= {"KUBECONFIG": str(kubeconfig), "PATH": path, "TERM": "xterm-256color"}
+    variables |= {"KUARTUI_WORKSPACE": str(workspace)}
     # without -u, the library's own LC_ALL makes shells warn on machines that lack that locale
     start = ["env", "-u", "LC_ALL", *(f"{key}={value}" for key, value in variables.items())]
     name = Path(shell).name
@@ -54,15 +56,15 @@ def command(kubeconfig: Path, path: str, namespace: str, where: Path) -> list[st
         rc = where / "bashrc"
         rc.write_text(_BASH_RC)
         return [*start, shell, "--rcfile", str(rc), "-i"]
-    return [*start, shell, "-i"]
+    return [*start, "/bin/sh", "-c", 'cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd; exec "$0" -i', shell]
 
 
 class Shell(Terminal):
     """The player's shell. Keys in `OURS` are left to the app."""
 
-    def __init__(self, kubeconfig: Path, path: str, namespace: str) -> None:
+    def __init__(self, kubeconfig: Path, path: str, namespace: str, workspace: Path) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="kuartui-shell-")
-        super().__init__(command=command(kubeconfig, path, namespace, Path(self._files.name)), id="shell")
+        super().__init__(command=command(kubeconfig, path, namespace, workspace, Path(self._files.name)), id="shell")
         self._was_alternate = False
 
     def feed(self, data: str) -> None:

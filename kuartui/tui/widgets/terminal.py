@@ -61,7 +61,7 @@ class TerminalPane(Vertical):
         except ImportError as error:
             self._say(tr("there is no terminal here: {problem}", problem=str(error)))
             return False
-        self.shell = Shell(view.kubeconfig, path, view.level.namespace)
+        self.shell = Shell(view.kubeconfig, path, view.level.namespace, view.workspace)
         await self.mount(self.shell)
         self.query_one("#own").display = False
         return True
