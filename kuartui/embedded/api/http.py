@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from kuartui.embedded.api import negotiate
 from kuartui.embedded.api.bodies import MAX_BODY
-from kuartui.embedded.api.request import Request, Response, json_response, parse_query, text_response
+from kuartui.embedded.api.request import SEVERAL, Request, Response, json_response, parse_query, text_response
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.errors import StatusError
 
@@ -67,7 +67,8 @@ def _request(scope: Scope, body: bytes) -> Request:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        joint = SEVERAL if name.startswith("impersonate-") else ","  # a group's name may have commas
+        headers[name] = f"{headers[name]}{joint}{value}" if name in headers else value
     raw_query = scope["query_string"].decode("latin-1")
     raw_path = scope.get("raw_path") or scope["path"].encode()
     request = Request(

@@ -35,6 +35,10 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
 
 
+SEVERAL = "\n"
+"""Between the values of an impersonation header that was sent several times; no value has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Info:
     """What a request is about. Without a resource it is about `path` itself (/healthz, /version)."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from kuartui.embedded.api.request import ANONYMOUS, Request, User
+from kuartui.embedded.api.request import ANONYMOUS, SEVERAL, Request, User
 from kuartui.embedded.auth.tokens import ISSUER, BadToken, TokenSigner
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.meta.errors import StatusError, unauthorized
@@ -101,9 +101,9 @@ def account_user(namespace: str, name: str, uid: str = "", extra: Mapping[str, t
 def impersonate(request: Request, user: User, authorize: Authorize) -> User:
     """The user that `Impersonate-*` headers ask for. Raises 403 where `user` may not, 500 for headers without one."""
     name = request.headers.get("impersonate-user", "")
-    groups = tuple(g for g in request.headers.get("impersonate-group", "").split(",") if g)
+    groups = tuple(g for g in request.headers.get("impersonate-group", "").split(SEVERAL) if g)
     extra = {
-        unquote(key.removeprefix(EXTRA_HEADER)): tuple(value.split(","))
+        unquote(key.removeprefix(EXTRA_HEADER)): tuple(value.split(SEVERAL))
         for key, value in request.headers.items()
         if key.startswith(EXTRA_HEADER)
     }

@@ -108,6 +108,10 @@ class CronJobController(WorkloadController):
             text = f'unparseable schedule: "{spec["schedule"]}" : {error}'
             self.record(cronjob, "Warning", "UnparseableSchedule", text)
             return
+        if schedule.next(now.astimezone(zone)) is None:  # the 31st of February
+            text = f"invalid schedule: {spec['schedule']} : time difference between two schedules is less than 1 second"
+            self.record(cronjob, "Warning", "InvalidSchedule", text)
+            return
         due = self._missed(cronjob, status, schedule, now.astimezone(zone))
         if due is not None:
             await self._start(cronjob, status, due, now)

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kuartui.embedded.api.http import App
+from kuartui.embedded.api.http import App, _request
+from kuartui.embedded.api.request import User
+from kuartui.embedded.auth.authentication import impersonate
 from tests.embedded.api.server import Server
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -198,3 +200,24 @@ async def test_browsers_and_curl_get_indented_json(server: Server) -> None:
             agent = "kubectl/v1.37.1" if plain == path else "Mozilla/5.0"
             _, _, body = await call(server, "GET", plain, headers={"user-agent": agent})
             assert b"\n" not in body, path
+
+
+async def test_a_group_to_impersonate_may_have_commas(server: Server) -> None:
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": MAPS,
+        "query_string": b"",
+        "headers": [
+            (b"impersonate-user", b"ann"),
+            (b"impersonate-group", b"one"),
+            (b"impersonate-group", b",,,two"),
+            (b"accept", b"application/yaml"),
+            (b"accept", b"application/json"),
+        ],
+    }
+    request = _request(scope, b"")
+    admin = User("admin", ("system:masters",))
+    user = impersonate(request, admin, lambda *_: None)
+    assert user.groups == ("one", ",,,two", "system:authenticated")
+    assert request.headers["accept"] == "application/yaml,application/json"

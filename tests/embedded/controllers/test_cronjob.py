@@ -103,6 +103,11 @@ async def test_suspended_and_unreadable_ones_do_nothing(at_noon: Cluster) -> Non
     assert at_noon.events("UnparseableSchedule") == [
         'unparseable schedule: "never" : expected exactly 5 fields, found 1: [never]'
     ]
+    await at_noon.edit("cronjobs.batch", "tick", {"spec": {"schedule": "59 23 31 2 *"}})
+    await at_noon.run(1)
+    assert at_noon.events("InvalidSchedule") == [
+        "invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second"
+    ]
 
 
 async def test_after_a_pause_only_the_last_missed_run_is_made_up_for(at_noon: Cluster) -> None:
