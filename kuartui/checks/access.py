@@ -9,7 +9,7 @@ Bindings that came with the cluster and grant everybody discovery are left out: 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict
@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 
 ROLE_KINDS = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 READS = tuple(ResourceQuery(kind=kind, namespace=EVERYWHERE) for kind in ROLE_KINDS)
-FRESH = 30.0  # seconds
+FRESH = 60.0  # seconds that an answer lasts: clusters may have authorizers beside RBAC
+LAG = 1.0  # seconds in which an API server's authorizer may not have heard yet of what we have seen
+PERIOD = 5.0  # seconds
 BOOTSTRAP = "kubernetes.io/bootstrapping"
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
-    """An answer, the RBAC objects it was given by, and when (cluster time)."""
+@dataclass(slots=True)
+class Answers:
+    """What was answered about a subject since it has held these rules, by question, and when (cluster time)."""
 
-    allowed: bool
-    state: Hashable
-    at: float
+    rules: list[Obj]
+    since: float
+    given: dict[Hashable, tuple[bool, float]] = field(default_factory=dict)
 
 
 def reads(_: AccessSpec) -> tuple[ResourceQuery, ...]:
@@ -71,31 +73,30 @@ async def observe(spec: AccessSpec, world: World, _name: str) -> Evidence:
     user, groups = identity(spec.subject, world.level.namespace)
     namespace = world.level.namespace
     found = {query.kind: await world.objects.all(query) for query in READS}
-    state = frozenset(
-        (obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]) for kind in READS for obj in found[kind.kind]
-    )
+    answers, rules = world.reviews.get((user, groups)), [*rules_of(user, groups, found)]
+    if answers is None or answers.rules != rules:
+        answers = world.reviews[user, groups] = Answers(rules, world.clock.monotonic())
     reviews = []
     for wanted, actions in ((True, spec.allow), (False, spec.deny)):
         for action in actions:
             for asked in attributes(action, namespace):
-                allowed = await _allowed(world, state, user, groups, asked)
+                allowed = await _allowed(world, answers, user, groups, asked)
                 reviews.append({"asked": asked, "wanted": wanted, "allowed": allowed})
     evidence: Evidence = {"reviews": reviews, "namespace": namespace}
     if spec.within is not None:
-        evidence["rules"] = list(effective_rules(user, groups, found))
+        evidence["rules"] = list(rules_of(user, groups, found, bootstrap=False))
     return evidence
 
 
-async def _allowed(world: World, state: Hashable, user: str, groups: tuple[str, ...], asked: Obj) -> bool:
-    """Ask, unless the same was asked a moment ago and no role or binding has changed since.
-
-    Clusters may have authorizers beside RBAC, so answers do not last.
-    """
-    key, now = (user, groups, *sorted(asked.items())), world.clock.monotonic()
-    known = world.reviews.get(key)
-    if known is None or known.state != state or now - known.at > FRESH:
-        known = world.reviews[key] = Review(await world.api.allowed(user, groups, asked), state, now)
-    return known.allowed
+async def _allowed(world: World, answers: Answers, user: str, groups: tuple[str, ...], asked: Obj) -> bool:
+    """Ask, unless the same was asked a moment ago and by the same rules."""
+    key, now = tuple(sorted(asked.items())), world.clock.monotonic()
+    allowed, at = answers.given.get(key, (False, -FRESH))
+    early = at - answers.since < LAG and not world.clock.steppable  # on stepped time everybody has heard
+    if now - at >= FRESH or early:
+        allowed = await world.api.allowed(user, groups, asked)
+        answers.given[key] = allowed, now
+    return allowed
 
 
 def judge(spec: AccessSpec, evidence: Evidence) -> Verdict:
@@ -110,13 +111,13 @@ def judge(spec: AccessSpec, evidence: Evidence) -> Verdict:
     return Verdict(not wrong and not extra, "; ".join(parts))
 
 
-def effective_rules(user: str, groups: Iterable[str], found: dict[str, list[Obj]]) -> Iterator[Obj]:
+def rules_of(user: str, groups: Iterable[str], found: dict[str, list[Obj]], *, bootstrap: bool = True) -> Iterator[Obj]:
     """Every rule that a subject holds: {namespace ("*" for everywhere), verbs, groups, resources, names, urls}."""
     wanted = set(groups)
     roles = {(kind, *_key(obj)): obj for kind in ("Role", "ClusterRole") for obj in found[kind]}
     for binding in [*found["RoleBinding"], *found["ClusterRoleBinding"]]:
         metadata = binding["metadata"]
-        if BOOTSTRAP in (metadata.get("labels") or {}):
+        if not bootstrap and BOOTSTRAP in (metadata.get("labels") or {}):
             continue
         if not any(_is_subject(subject, user, wanted, metadata) for subject in binding.get("subjects") or []):
             continue
@@ -173,4 +174,4 @@ def _key(obj: Obj) -> tuple[str, str]:
     return str(obj["metadata"].get("namespace", "")), str(obj["metadata"]["name"])
 
 
-KIND = QuestionKind("access", reads, observe, judge, period=lambda _: 60.0)
+KIND = QuestionKind("access", reads, observe, judge, period=lambda _: PERIOD)

@@ -20,7 +20,7 @@ from kuartui.game.level import Level
 from kuartui.game.spec import Place, ResourceQuery
 
 if TYPE_CHECKING:
-    from kuartui.checks.access import Review
+    from kuartui.checks.access import Answers
 
 PROBE_POD = "probe"
 GRACE = 10.0  # real seconds on top of a timeout that runs on the cluster's clock
@@ -38,7 +38,7 @@ class World:
     violated: set[str] = field(default_factory=set)  # history questions that were false at some time
     workspace: Path | None = None
     docker: Docker = field(default_factory=Docker)
-    reviews: dict[Hashable, Review] = field(default_factory=dict)  # what `access` was told lately
+    reviews: dict[Hashable, Answers] = field(default_factory=dict)  # what `access` was told, by subject
 
     async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:
         """(namespace, pod, container) to run something in. NotThereError when there is no such running container."""

@@ -21,6 +21,7 @@ COMMAND_TICK = 0.05  # real seconds per step while a command runs of which nobod
 WORKING = 3.0  # real seconds that a command may work before a step of time passes all the same
 GLANCE = 0.012  # real seconds between two looks at it
 FREE_STEPS = 120  # of one command; after those it may be waiting for real time, which must not run too far behind
+ANSWER = 0.002  # real seconds in which most questions are answered
 TURNS = 12  # of the event loop: from a watch event to a verdict
 
 
@@ -61,7 +62,11 @@ class Pace:
             return
         asked = -1
         while self.busy() and asked != self.asked():
-            asked = self.asked()
+            while (
+                self.busy() and asked != self.asked()
+            ):  # as long as one question follows another nobody waits for time
+                asked = self.asked()
+                await asyncio.sleep(ANSWER)
             await self.clock.advance(0)
             await _turns()
 

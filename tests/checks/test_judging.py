@@ -74,7 +74,7 @@ def rules(*bindings: dict, **roles: list) -> list:  # type: ignore[type-arg]
         "ClusterRoleBinding": [item for item in bindings if item["kind"] == "ClusterRoleBinding"],
     }
     user, groups = access.identity(BOT, "here")
-    return list(access.effective_rules(user, groups, found))
+    return list(access.rules_of(user, groups, found, bootstrap=False))
 
 
 GET_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
