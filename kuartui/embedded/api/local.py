@@ -82,13 +82,24 @@ class LocalClient:
             metadata["name"],
             lambda _: orjson.loads(raw),
             self._write(subresource),
+            copy=False,
         )
         return updated
 
     async def patch(self, resource: str, namespace: str, name: str, patch: Obj, subresource: str = "") -> Obj:
         endpoint = self._rest.resources.storage(resource)
+        status = subresource == "status" and patch.keys() == {"status"}
+
+        def change(current: Obj) -> Obj:
+            if not status:
+                merged: Obj = patch_merge.apply(current, patch)
+                return merged
+            # A write of status takes nothing else: no need to copy all of the object.
+            changed = orjson.dumps(patch_merge.apply(current.get("status"), patch["status"]))
+            return {**current, "metadata": {**current["metadata"]}, "status": orjson.loads(changed)}
+
         updated, _ = await self._rest.update(
-            endpoint, namespace, name, lambda current: patch_merge.apply(current, patch), self._write(subresource)
+            endpoint, namespace, name, change, self._write(subresource), copy=not status
         )
         return updated
 

@@ -137,11 +137,13 @@ class Rest:
         write: Write,
         *,
         create: bool = False,
+        copy: bool = True,
     ) -> tuple[Obj, bool]:
         """Change an object; give the new one (endpoint's version) and whether it was created.
 
         `change` may run several times: a write that names no resourceVersion is tried again when it loses a race.
-        With `create`, a missing object is made of what `change` gives for {}.
+        With `create`, a missing object is made of what `change` gives for {}. Without `copy`, `change` gets the stored
+        object itself, and promises to give nothing of it that is written, nor to change it.
         """
         space = namespace if endpoint.resource.namespaced else ""
         for attempt in range(RETRIES):
@@ -151,16 +153,18 @@ class Rest:
                     raise errors.not_found(endpoint.resource.name, name)
                 return await self.create(endpoint, namespace, change({}), write), True
             try:
-                return await self._update(endpoint, space, current, change, write), False
+                return await self._update(endpoint, space, current, change, write, copy), False
             except (Conflict, NotFound) as error:
                 if attempt == RETRIES - 1:
                     raise errors.modified(endpoint.resource.name, name) from error
         raise AssertionError("unreachable")
 
-    async def _update(self, endpoint: Endpoint, space: str, current: Stored, change: Change, write: Write) -> Obj:
+    async def _update(
+        self, endpoint: Endpoint, space: str, current: Stored, change: Change, write: Write, copy: bool
+    ) -> Obj:
         strategy = endpoint.strategy.at(write.subresource)
         old = current.data
-        wanted = change(objects.from_storage(endpoint, current.mutable()))
+        wanted = change(objects.from_storage(endpoint, current.mutable() if copy else old))
         new = objects.to_storage(endpoint, wanted)
         metadata = new.setdefault("metadata", {})
         name = current.key.name

@@ -18,6 +18,7 @@ GROUP = "rbac.authorization.k8s.io"
 ROLES, CLUSTER_ROLES = f"roles.{GROUP}", f"clusterroles.{GROUP}"
 BINDINGS, CLUSTER_BINDINGS = f"rolebindings.{GROUP}", f"clusterrolebindings.{GROUP}"
 MASTERS = "system:masters"
+KNOWN_USERS = 256  # and namespaces, whose rules are remembered until a role or a binding changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Authorizer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._known: dict[tuple[str, tuple[str, ...], str], list[tuple[Obj, str]]] = {}
+        for resource in (ROLES, CLUSTER_ROLES, BINDINGS, CLUSTER_BINDINGS):
+            store.listen(resource, lambda _: self._known.clear())
 
     def allows(self, user: User, action: Action) -> bool:
         """Whether any rule permits it."""
@@ -56,8 +60,17 @@ class Authorizer:
                 return why
         return None
 
-    def rules(self, user: User, namespace: str) -> Iterator[tuple[Obj, str]]:
+    def rules(self, user: User, namespace: str) -> list[tuple[Obj, str]]:
         """Every rule that applies to a user (in a namespace), with the words for why."""
+        key = (user.name, tuple(user.groups), namespace)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= KNOWN_USERS:
+                self._known.clear()
+            found = self._known[key] = list(self._find(user, namespace))
+        return found
+
+    def _find(self, user: User, namespace: str) -> Iterator[tuple[Obj, str]]:
         for binding in self._store.list(CLUSTER_BINDINGS):
             yield from self._bound(binding.data, user, "", "ClusterRoleBinding")
         if namespace:

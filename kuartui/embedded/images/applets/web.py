@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from kuartui.embedded.network.http import Client, Header, Response
@@ -62,10 +63,15 @@ class Fetch:
 
 def tls_context(fetch: Fetch) -> ssl.SSLContext:
     """A client context for a request. Nobody trusts the machine's own authorities: they are not the cluster's."""
+    return _context(fetch.ca, fetch.verify)
+
+
+@lru_cache(64)  # one is as good as another, and dear
+def _context(ca: bytes, verify: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if fetch.ca:
-        context.load_verify_locations(cadata=fetch.ca.decode())
-    if not fetch.verify:
+    if ca:
+        context.load_verify_locations(cadata=ca.decode())
+    if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from functools import cache
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network import NameNotResolved, Network, Stream, Unreachable
@@ -81,12 +82,17 @@ async def get(network: Network, clock: Clock, source: str | None, target: Target
             stream.abort()
 
 
+@cache
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # probes do not look at certificates
+    return context
+
+
 async def _exchange(stream: Stream, target: Target) -> Answer:
     if target.scheme.lower() == "https":
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # probes do not look at certificates
-        stream = await connect_tls(stream, context, None)
+        stream = await connect_tls(stream, _context(), None)
     try:
         response = await Client(stream).send("GET", target.path, target.all_headers())
         body = b""
