@@ -1,7 +1,9 @@
-"""Ten simulated hours of churn: `python bench/soak.py [HOURS]`.
+"""Ten simulated hours of churn: `python bench/soak.py [HOURS] [--trace]`.
 
-Two hundred pods on five nodes are rolled out, scaled, crashed and evicted by failing nodes; then everything must be as
-it was asked for, with nothing stuck and nothing left over. Prints what it saw; exits 1 if the cluster does not settle.
+Two hundred pods on five nodes are rolled out, scaled, crashed and evicted by failing nodes. Four times the cluster
+rests: every node up, every Deployment at its size, the events of the churn expired. In the end everything must be as it
+was asked for, with nothing stuck, and the process must hold no more than at an earlier rest: Python objects, with
+--trace also bytes. Prints what it saw; exits 1 if the cluster does not settle or memory grows.
 """
 
 from __future__ import annotations
@@ -13,18 +15,31 @@ import resource
 import sys
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kuartui.embedded.cluster import Cluster, Spec
 from kuartui.embedded.host import Host
 
 APPS = 10
+PODS = 20  # of each
 IMAGES = ("nginx:1.26", "nginx:1.27")
 SECONDS = 600.0  # between two disturbances
+REST = 2 * 3600.0  # long enough for events to expire after their hour
+TOLERANCE = 0.03
+LINUX = sys.platform == "linux"
 NAMESPACE = "default"
 
 Obj = dict[str, Any]
+
+
+class Size(NamedTuple):
+    """Memory at rest: objects that the collector knows, bytes that tracemalloc knows (0 without), bytes resident."""
+
+    objects: int
+    traced: int
+    resident: int
 
 
 def deployment(number: int) -> Obj:
@@ -38,7 +53,7 @@ def deployment(number: int) -> Obj:
         "kind": "Deployment",
         "metadata": {"name": f"a{number}", "namespace": NAMESPACE},
         "spec": {
-            "replicas": 20,
+            "replicas": PODS,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },
@@ -88,7 +103,36 @@ def wrongs(cluster: Cluster) -> list[str]:
     return found
 
 
-async def main(hours: float) -> int:
+async def rest(cluster: Cluster, down: list[str]) -> None:
+    """Bring it to the state that it had at the beginning: every node up, every size as asked for, no event left."""
+    while down:
+        await cluster.parts.fleet.switch(down.pop(), "recover")
+    for number in range(APPS):
+        await cluster.client.patch("deployments.apps", NAMESPACE, f"a{number}", {"spec": {"replicas": PODS}})
+    await cluster.clock.advance(REST)
+
+
+def measure() -> Size:
+    """What the process holds now."""
+    gc.collect()
+    traced = tracemalloc.get_traced_memory()[0] if tracemalloc.is_tracing() else 0
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() if LINUX else 0
+    return Size(len(gc.get_objects()), traced, resident)
+
+
+def grown(sizes: list[Size]) -> list[str]:
+    """What grows from rest to rest though the cluster is as before. The first rest is not counted: caches fill."""
+    first, last = sizes[min(1, len(sizes) - 1)], sizes[-1]
+    found = []
+    if last.objects > first.objects * (1 + TOLERANCE):
+        found.append(f"a leak: {last.objects} Python objects at rest, after {first.objects}")
+    if last.traced > first.traced * (1 + TOLERANCE):
+        found.append(f"a leak: {last.traced >> 10} KiB at rest, after {first.traced >> 10} KiB")
+    return found
+
+
+async def main(hours: float, rests: int = 4) -> int:
+    """Churn for `hours` with `rests` pauses to measure in; 1 if the cluster or its memory is not as it should be."""
     dice = random.Random(1)
     done: dict[str, int] = {}
     down: list[str] = []
@@ -98,27 +142,28 @@ async def main(hours: float) -> int:
         for number in range(APPS):
             await cluster.client.create("deployments.apps", deployment(number))
         await cluster.clock.advance(60)
-        begin, sizes = time.perf_counter(), []
+        begin, sizes = time.process_time(), []
         rounds = int(hours * 3600 / SECONDS)
         for index in range(rounds):
             what = await disturb(cluster, dice, down)
             done[what] = done.get(what, 0) + 1
             await cluster.clock.advance(SECONDS)
-            if index % (rounds // 4 or 1) == 0:
-                gc.collect()
-                sizes.append(len(gc.get_objects()))
-        while down:
-            await cluster.parts.fleet.switch(down.pop(), "recover")
-        await cluster.clock.advance(1200)
-        took = time.perf_counter() - begin
-        wrong = wrongs(cluster)
-        print(f"{hours:g} simulated hours in {took:.1f} s: {done}")
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-        print(f"Python objects at each quarter: {sizes}; {memory} MiB at most")
-        print("\n".join(wrong) or "everything is as it was asked for")
+            if (index + 1) % (rounds // rests or 1) == 0:
+                await rest(cluster, down)
+                sizes.append(measure())
+        took = time.process_time() - begin
+        wrong = wrongs(cluster) + grown(sizes)
+        print(f"{hours:g} simulated hours of churn in {took:.1f} s of CPU: {done}")
+        for size in sizes:
+            traced = f", {size.traced >> 10} KiB traced" if size.traced else ""
+            print(f"at rest: {size.objects} Python objects{traced}, {size.resident >> 20} MiB resident")
+        print("\n".join(wrong) or "everything is as it was asked for, and nothing grew")
         await host.delete("soak")
     return bool(wrong)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 10)))
+    words = [word for word in sys.argv[1:] if word != "--trace"]
+    if "--trace" in sys.argv:
+        tracemalloc.start()
+    sys.exit(asyncio.run(main(float(words[0]) if words else 10)))

@@ -208,3 +208,85 @@ def test_a_stabilization_window_takes_the_lowest_of_recent_recommendations() -> 
     assert bounded(history, 0, 5, 6, scaleUp=up)[0] == 6
     assert bounded(history, 10, 5, 20, scaleUp=up)[0] == 6
     assert bounded(history, 75, 5, 20, scaleUp=up)[0] == 20
+
+
+async def test_policies_say_how_fast(cluster: Cluster, load: Load) -> None:
+    load.millicores = 1000
+    behavior = {
+        "scaleUp": {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]},
+        "scaleDown": {
+            "stabilizationWindowSeconds": 0,
+            "policies": [
+                {"type": "Pods", "value": 1, "periodSeconds": 60},
+                {"type": "Percent", "value": 50, "periodSeconds": 60},
+            ],
+            "selectPolicy": "Min",
+        },
+    }
+    await autoscaled(cluster, load, behavior=behavior)
+    assert size(cluster) == 3
+    assert conditions(cluster)["ScalingLimited"] == ("True", "ScaleUpLimit")
+    await cluster.run(45)
+    assert size(cluster) == 3  # one in a minute
+    await cluster.run(30)
+    assert size(cluster) == 4
+    load.millicores = 200  # on target: what came in the last minute would be taken off the allowance
+    await cluster.run(90)
+    load.millicores = 1
+    await cluster.run(30)
+    assert size(cluster) == 3
+    await cluster.run(60)
+    assert size(cluster) == 2
+    assert conditions(cluster)["ScalingLimited"] == ("True", "ScaleDownLimit")
+
+
+async def test_a_direction_can_be_switched_off(cluster: Cluster, load: Load) -> None:
+    load.millicores = 1
+    await autoscaled(
+        cluster, load, behavior={"scaleDown": {"stabilizationWindowSeconds": 0, "selectPolicy": "Disabled"}}
+    )
+    await cluster.run(600)
+    assert size(cluster) == 2
+    assert conditions(cluster)["ScalingLimited"] == ("True", "ScaleDownLimit")
+
+
+async def test_going_up_can_be_stabilized_too(cluster: Cluster, load: Load) -> None:
+    load.millicores = 100
+    policies = [{"type": "Percent", "value": 100, "periodSeconds": 15}]
+    behavior = {"scaleUp": {"stabilizationWindowSeconds": 120, "policies": policies}}
+    await autoscaled(cluster, load, behavior=behavior)
+    await cluster.run(120)
+    load.millicores = 200
+    await cluster.run(60)
+    assert size(cluster) == 2
+    assert conditions(cluster)["AbleToScale"] == ("True", "ScaleUpStabilized")
+    await cluster.run(90)
+    assert size(cluster) == 4
+
+
+async def test_the_tolerance_is_a_field(cluster: Cluster, load: Load) -> None:
+    load.millicores = 125  # 62 % of the requests, for a target of 50 %
+    await autoscaled(cluster, load, behavior={"scaleUp": {"tolerance": "0.3"}})
+    await cluster.run(60)
+    assert size(cluster) == 2
+    hpas = "horizontalpodautoscalers.autoscaling"
+    await cluster.client.patch(hpas, "default", "web", {"spec": {"behavior": {"scaleUp": {"tolerance": "0.2"}}}})
+    await cluster.run(60)
+    assert size(cluster) == 3
+
+
+async def test_two_autoscalers_of_the_same_pods_stand_still(cluster: Cluster, load: Load) -> None:
+    load.millicores = 100
+    await autoscaled(cluster, load)
+    first = cluster.get("horizontalpodautoscalers.autoscaling", "web")
+    await cluster.create("horizontalpodautoscalers.autoscaling", "twin", spec=first["spec"])
+    load.millicores = 400
+    await cluster.run(60)
+    assert size(cluster) == 2
+    said = "pods by selector app=web are controlled by multiple HPAs: [default/twin default/web]"
+    assert said in cluster.events("AmbiguousSelector")
+    assert said in cluster.events("FailedComputeMetricsReplicas")
+    assert conditions(cluster)["ScalingActive"] == ("False", "AmbiguousSelector")
+    await cluster.client.delete("horizontalpodautoscalers.autoscaling", "default", "twin")
+    await cluster.run(60)
+    assert size(cluster) > 2

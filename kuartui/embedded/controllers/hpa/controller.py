@@ -15,7 +15,7 @@ from kuartui.embedded.controllers.hpa import metrics
 from kuartui.embedded.controllers.hpa.limits import History, limit
 from kuartui.embedded.controllers.hpa.replicas import MetricError
 from kuartui.embedded.meta.errors import StatusError, not_found
-from kuartui.embedded.meta.labels import from_object
+from kuartui.embedded.meta.labels import Selector, from_object
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.metrics.usage import Usage
 from kuartui.embedded.store import Event, EventType
@@ -142,15 +142,13 @@ class _Look:
     def _from_metrics(self, target: Obj, current: int) -> tuple[int, str]:
         """The highest count that any metric asks for. Raises MetricError."""
         specs = self._hpa["spec"].get("metrics") or []
-        selector = target["spec"].get("selector")
-        if isinstance(selector, dict) and not {"matchLabels", "matchExpressions"} & set(selector):
-            selector = {"matchLabels": selector}
-        wanted = from_object(selector)
+        wanted = _selector(target)
         pods = [
             pod
             for pod in self._client.list("pods", objects.namespace_of(self._hpa))
             if wanted.matches(objects.labels_of(pod))
         ]
+        self._alone(wanted, pods)
         scene = metrics.Scene(self._hpa, pods, current, self._usage, self._client.clock.now())
         best: tuple[int, str] | None = None
         first: metrics.Failed | None = None
@@ -179,6 +177,23 @@ class _Look:
         text = f"the HPA was able to successfully calculate a replica count from {best[1]}"
         self._condition("ScalingActive", True, "ValidMetricFound", text)
         return best
+
+    def _alone(self, wanted: Selector, pods: list[Obj]) -> None:
+        """Raises MetricError if another autoscaler's target has some of these pods, too."""
+        namespace = objects.namespace_of(self._hpa)
+        rivals = []
+        for other in self._client.list(HPAS, namespace):
+            ref = other["spec"]["scaleTargetRef"]
+            resource = TARGETS.get(((ref.get("apiVersion") or "").rpartition("/")[0], ref["kind"]))
+            target = self._client.get(resource, namespace, ref["name"]) if resource else None
+            selector = _selector(target) if target else None
+            if selector and any(selector.matches(objects.labels_of(pod)) for pod in pods):
+                rivals.append(f"{namespace}/{objects.name_of(other)}")
+        if len(rivals) > 1:
+            text = f"pods by selector {wanted} are controlled by multiple HPAs: [{' '.join(sorted(rivals))}]"
+            self._event("Warning", "AmbiguousSelector", text)
+            self._condition("ScalingActive", False, "AmbiguousSelector", text)
+            raise MetricError(text)
 
     async def _rescale(self, target: Obj, resource: str, current: int, desired: int, reason: str) -> bool:
         patch = {"spec": {"replicas": desired}}
@@ -218,3 +233,11 @@ class _Look:
         status.setdefault("desiredReplicas", 0)
         if status != self._hpa.get("status"):
             await self._client.update_status(HPAS, objects.with_status(self._hpa, status))
+
+
+def _selector(target: Obj) -> Selector:
+    """Whom a target has; a ReplicationController's is labels alone."""
+    selector = target["spec"].get("selector")
+    if isinstance(selector, dict) and not {"matchLabels", "matchExpressions"} & set(selector):
+        selector = {"matchLabels": selector}
+    return from_object(selector)
