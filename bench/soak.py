@@ -26,7 +26,7 @@ APPS = 10
 PODS = 20  # of each
 IMAGES = ("nginx:1.26", "nginx:1.27")
 SECONDS = 600.0  # between two disturbances
-REST = 2 * 3600.0  # long enough for events to expire after their hour
+REST = 4500.0  # long enough for events to expire after their hour
 TOLERANCE = 0.03
 LINUX = sys.platform == "linux"
 NAMESPACE = "default"

@@ -135,9 +135,16 @@ class Kubelet:
         self.services.clock.call_later(delay, refresh)
 
     def active(self, but: str = "") -> list[Obj]:
-        """Pods on this node that count when room is needed, one perhaps left out; not those that the API has removed."""
-        alive = ((uid, worker) for uid, worker in self.workers.items() if not worker.state.ended and not worker.gone)
-        return [worker.pod for uid, worker in alive if uid != but]
+        """Pods on this node that count when room is needed, one perhaps left out.
+
+        Not those that the API has removed, nor those that are known there to have come to their end: the scheduler has
+        given their room away already.
+        """
+        return [
+            worker.pod
+            for uid, worker in self.workers.items()
+            if uid != but and not (worker.state.ended or worker.gone or spec.terminal(self._pods.get(uid, worker.pod)))
+        ]
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         """The worker of a pod by name; the newest, if a former one is still stopping."""

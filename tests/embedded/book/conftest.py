@@ -37,7 +37,13 @@ class Book:
         """Create every document."""
         for document in yaml.safe_load_all(text):
             resource = self._resource(document["kind"])
-            if document["kind"] not in ("PersistentVolume", "StorageClass", "ClusterRole", "IngressClass"):
+            if document["kind"] not in (
+                "PersistentVolume",
+                "PriorityClass",
+                "StorageClass",
+                "ClusterRole",
+                "IngressClass",
+            ):
                 document["metadata"].setdefault("namespace", "default")
             await self.client.create(resource, document)
 
