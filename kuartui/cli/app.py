@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import kuartui
-from kuartui.cli import cluster, doctor, env, image, level, output, pack, play, progress, serve
+from kuartui.cli import bundle, cluster, doctor, env, image, level, output, pack, play, progress, serve
 from kuartui.cli.run import guard
 from kuartui.language import speak
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(level.app, name="level")
 app.add_typer(pack.app, name="pack")
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(image.app, name="image")
 app.add_typer(progress.app, name="progress")
 play.add_to(app)

@@ -41,6 +41,21 @@ GONE = (404, 409)  # not there, or going already: what is to be removed is
 #: words in an error -> what is the matter, what to do
 CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
+        re.compile(r"manifest unknown|repository does not exist|manifest for .* not found", re.I),
+        "the registry has no such image",
+        "docker pull shows its own words",
+    ),
+    (
+        re.compile(r"dial tcp|no such host|TLS handshake|Client\.Timeout", re.I),
+        "the registry cannot be reached",
+        "check the network and the proxy; without Internet: kuartui bundle load FILE",
+    ),
+    (
+        re.compile(r"toomanyrequests|rate limit", re.I),
+        "the registry limits how often one may pull",
+        "docker login raises the limit; or try again later",
+    ),
+    (
         re.compile(r"PermissionError|permission denied", re.I),
         "you may not talk to Docker",
         "sudo usermod -aG docker $USER, then log in again",

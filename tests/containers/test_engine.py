@@ -44,6 +44,9 @@ async def test_an_engine_elsewhere_is_not_asked(monkeypatch: pytest.MonkeyPatch)
         ("('Connection aborted.', PermissionError(13, 'Permission denied'))", "may not talk", "usermod"),
         ("write /var/lib/docker/tmp/x: no space left on device", "the disk is full", "docker system df"),
         ("Bind for 127.0.0.1:80 failed: port is already allocated", "a port", "docker ps"),
+        ("manifest for a@sha256:0 not found: manifest unknown: manifest unknown", "no such image", "docker pull"),
+        ("Get https://r.example/v2/: dial tcp: lookup r.example: no such host", "cannot be reached", "bundle load"),
+        ("Get https://r.example/v2/: dial tcp 1.2.3.4:443: connect: connection refused", "registry", "network"),
         ("HTTPConnectionPool: Read timed out. (read timeout=30)", "does not answer", "docker info"),
     ],
 )

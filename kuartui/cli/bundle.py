@@ -1,0 +1,195 @@
+"""`kuartui bundle`: the images that levels use, pulled beforehand, or in one file for a room without Internet."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kuartui.cli import output, report
+from kuartui.cli.cluster import narrate
+from kuartui.cli.output import Format, Output
+from kuartui.cli.run import command, wait
+from kuartui.errors import MissingError, UsageError
+
+if TYPE_CHECKING:
+    from kuartui.catalog.images import Image
+    from kuartui.containers.bundle import Bundle, Entry
+    from kuartui.containers.engine import Docker
+    from kuartui.play.bundling import Wanted
+
+app = typer.Typer(help="The images that levels use: pull them, or carry them in one file.", no_args_is_help=True)
+SEEDS = 12  # as many as the longest list of alternatives in a level
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The bundle, such as workshop.tar.")]
+Levels = Annotated[list[str] | None, typer.Argument(metavar="[LEVEL]...", help="Only what these levels use.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is pulled.")]
+
+
+@command(app, "create")
+def create(
+    file: File,
+    levels: Levels = None,
+    yes: Yes = False,
+    present: Annotated[bool, typer.Option("--present", help="Pull nothing; leave out what the engine lacks.")] = False,
+    out: Output = Format.text,
+) -> None:
+    """Write a bundle of all images that levels use."""
+    from kuartui.containers import bundle as bundles
+    from kuartui.containers.engine import Docker
+
+    async def run() -> tuple[Bundle, list[str]]:
+        docker = Docker()
+        try:
+            wanted = await gather(docker, levels or [], out, ask_registries=not present)
+            left = [item.image for item in wanted if not item.there and (present or item.built)]
+            if not present:
+                await fetch(docker, [item for item in wanted if not item.there and not item.built], yes)
+            images = [item.image for item in wanted if item.image not in left]
+            if not images:
+                raise MissingError(
+                    "there is nothing to put into a bundle", hint="kuartui bundle create without --present"
+                )
+            return await bundles.create(docker, images, file), left
+        finally:
+            docker.close()
+
+    made, left = wait(run)
+    if left:
+        output.note(f"left out, the engine does not have them: {', '.join(left)}")
+    tell(made, file, out)
+
+
+@command(app, "pull")
+def pull(levels: Levels = None, yes: Yes = False) -> None:
+    """Pull the images that levels use; their sizes are shown, and you are asked, before anything is pulled."""
+    from kuartui.containers.engine import Docker
+
+    async def run() -> None:
+        docker = Docker()
+        try:
+            wanted = await gather(docker, levels or [], Format.text)
+            await fetch(docker, [item for item in wanted if not item.there and not item.built], yes)
+            built = [item.image for item in wanted if not item.there and item.built]
+            if built:
+                output.note(f"no registry has these, see manifests/images/README.md: {', '.join(built)}")
+        finally:
+            docker.close()
+
+    wait(run)
+    output.line("the Docker engine has them")
+
+
+@command(app, "verify")
+def verify(file: File, out: Output = Format.text) -> None:
+    """Check every byte of a bundle."""
+    from kuartui.containers import bundle as bundles
+
+    tell(bundles.verify(file), file, out)
+
+
+@command(app, "load")
+def load(
+    file: File,
+    into: Annotated[str, typer.Option("--into", help="docker, kind, or both: docker,kind.")] = "docker",
+) -> None:
+    """Check a bundle, then give its images to Docker or to kuartui's kind cluster."""
+    from kuartui.containers import bundle as bundles
+
+    places = [place.strip() for place in into.split(",")]
+    if not places or any(place not in ("docker", "kind") for place in places):
+        raise UsageError(f"cannot load into {into!r}", hint="--into docker, kind, or docker,kind")
+    checked = bundles.verify(file)
+    if "docker" in places:
+        wait(lambda: load_into_docker(file, checked.images))
+    if "kind" in places:
+        wait(lambda: load_into_kind(file, checked.images))
+
+
+async def load_into_docker(file: Path, images: tuple[Entry, ...]) -> None:
+    """What the engine has by that name stays as it is, and is said so."""
+    from kuartui.containers import bundle as bundles
+    from kuartui.containers.engine import Docker
+
+    docker = Docker()
+    try:
+        for entry in images:
+            loaded = await bundles.load(docker, file, entry)
+            output.line(f"{entry.image}: {'loaded' if loaded else 'Docker has an image of that name; it stays'}")
+    finally:
+        docker.close()
+
+
+async def load_into_kind(file: Path, images: tuple[Entry, ...]) -> None:
+    """Through `kind load image-archive`, one after the other, so that the disk need hold only one twice."""
+    from kuartui.cluster.kind import KindCluster
+    from kuartui.containers import bundle as bundles
+
+    cluster = KindCluster("kuartui")
+    with tempfile.TemporaryDirectory(prefix="kuartui-bundle-") as place:
+        for entry in images:
+            archive = Path(place) / "image.tar"
+            bundles.extract(file, entry, archive)
+            await cluster.load(archive, narrate)
+            output.line(f"{entry.image}: loaded into kind")
+
+
+async def gather(docker: Docker, levels: list[str], out: Format, *, ask_registries: bool = True) -> list[Wanted]:
+    """The images and their sizes, shown."""
+    from kuartui.cluster.engine import size_text
+    from kuartui.play.bundling import look
+
+    await docker.version()
+    wanted = await look(docker, images(levels), ask_registries=ask_registries)
+    if out is Format.text:
+        for item in wanted:
+            state = "there" if item.there else "to be built" if item.built else "not there"
+            output.line(f"{item.image:<60} {state:<13} {size_text(item.size)}")
+    return wanted
+
+
+async def fetch(docker: Docker, missing: list[Wanted], yes: bool) -> None:
+    """Pull what is missing, after the question."""
+    from kuartui.cluster.engine import size_text
+    from kuartui.play.bundling import pull as pull_one
+
+    if not missing:
+        return
+    total = sum(item.size or 0 for item in missing)
+    unknown = sum(item.size is None for item in missing)
+    sizes = [size_text(total)] if total else []
+    sizes += [f"{unknown} of unknown size"] if unknown else []
+    question = f"{len(missing)} images are to be pulled: {' and '.join(sizes)}"
+    if not yes and not report.asks():
+        raise UsageError(question, hint="say --yes, or --present to do with what is there")
+    if not yes:
+        typer.confirm(f"{question}. Pull them?", abort=True, err=True)
+    for item in missing:
+        await pull_one(docker, item, narrate)
+
+
+def images(levels: list[str]) -> list[Image]:
+    """Those of some levels, or all that there are."""
+    from kuartui.catalog.catalog import Catalog
+    from kuartui.cli.level import open_level
+    from kuartui.play.bundling import images_for
+
+    names = levels or Catalog.default().names()
+    found = [open_level(name, seed) for name in names for seed in range(SEEDS)]
+    return images_for(found, everything=not levels)
+
+
+def tell(bundle: Bundle, file: Path, out: Format) -> None:
+    from kuartui.cluster.engine import size_text
+
+    if out is Format.json:
+        fields = ("image", "id", "digests", "platform", "size", "bytes", "sha256")
+        listed = [{field: getattr(entry, field) for field in fields} for entry in bundle.images]
+        output.data({"file": str(file), "digest": bundle.digest, "images": listed})
+        return
+    output.table(
+        ["IMAGE", "PLATFORM", "SIZE", "SHA-256"],
+        ([item.image, item.platform, size_text(item.size), item.sha256[:16]] for item in bundle.images),
+    )
+    output.line(f"{file}: {len(bundle.images)} images, {size_text(bundle.size)}, {bundle.digest}")
