@@ -26,6 +26,8 @@ POLL = 0.5
 CLASS_SECONDS = 10.0  # for a controller to accept a GatewayClass
 GATEWAY_CONTROLLER = "traefik.io/gateway-controller"  # what levels name in their GatewayClasses
 
+CLASSES = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
+
 #: namespaces that a cluster has by itself, and those of add-ons (ours and minikube's)
 SYSTEM = {
     *("default", "kube-system", "kube-public", "kube-node-lease", "local-path-storage", SYSTEM_NAMESPACE),
@@ -48,6 +50,7 @@ PROVIDERS = {
 
 async def detect(api: Api, clock: Clock, report: Report) -> frozenset[str]:
     """The capabilities of the cluster, as they are now. ClusterError when it does not answer."""
+    await _forget_probes(api)
     found: set[str] = set()
     nodes = [node for node in await _list(api, "Node") if _ready(node)]
     if nodes:
@@ -104,9 +107,7 @@ async def policies_hold(api: Api, clock: Clock, report: Report) -> bool:
 
 async def classes_are_accepted(api: Api, clock: Clock, report: Report) -> bool:
     """Whether a controller accepts a GatewayClass such as levels make. Leaves nothing behind."""
-    path = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
-    served = await api.glimpse(path)
-    if served is None:
+    if await api.glimpse(CLASSES) is None:
         return False
     report(Progress("probing whether somebody serves the Gateway API"))
     name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
@@ -118,10 +119,10 @@ async def classes_are_accepted(api: Api, clock: Clock, report: Report) -> bool:
         "spec": {"controllerName": GATEWAY_CONTROLLER},
     }
     try:
-        await api.request("POST", path, body=body)
+        await api.request("POST", CLASSES, body=body)
         until = clock.monotonic() + CLASS_SECONDS
         while clock.monotonic() < until:
-            live = await api.glimpse(f"{path}/{name}") or {}
+            live = await api.glimpse(f"{CLASSES}/{name}") or {}
             conditions = live.get("status", {}).get("conditions") or []
             if any(item["type"] == "Accepted" and item["status"] == "True" for item in conditions):
                 return True
@@ -129,7 +130,16 @@ async def classes_are_accepted(api: Api, clock: Clock, report: Report) -> bool:
         return False
     finally:
         with suppress(ApiError):  # 404: it was never made
-            await api.request("DELETE", f"{path}/{name}")
+            await api.request("DELETE", f"{CLASSES}/{name}")
+
+
+async def _forget_probes(api: Api) -> None:
+    """Remove what a probe left whose process was killed."""
+    for path in ("/api/v1/namespaces", CLASSES):
+        left = (await api.glimpse(path, labelSelector=f"{LABEL_ATTEMPT}=probe") or {}).get("items") or []
+        for obj in left:
+            with suppress(ApiError):  # 404: another process was quicker
+                await api.request("DELETE", f"{path}/{obj['metadata']['name']}")
 
 
 async def _address(api: Api, clock: Clock, namespace: str) -> str:

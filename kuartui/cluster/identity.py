@@ -52,11 +52,19 @@ async def make_checker(api: Api) -> None:
     await _ensure(api, binding | _bound("ClusterRole", "cluster-admin", CHECKER))
 
 
-async def make_player(api: Api, name: str, namespaces: Iterable[str], rights: Iterable[Right]) -> None:
-    """The player's account, with its roles in these namespaces and on the cluster."""
-    label = {LABEL_ATTEMPT: name.removeprefix("attempt-").removeprefix("proof-")}
-    rights = tuple(rights)
+async def make_account(api: Api, name: str) -> None:
+    """The player's account, which may look at the cluster; what it may already do stays as it is."""
+    label = _label(name)
     await _ensure(api, _object("v1", "ServiceAccount", name, SYSTEM_NAMESPACE, label))
+    await _ensure(api, _object(f"{RBAC}/v1", "ClusterRole", name, "", label) | {"rules": ON_CLUSTER})
+    binding = _object(f"{RBAC}/v1", "ClusterRoleBinding", name, "", label)
+    await _ensure(api, binding | _bound("ClusterRole", name, name))
+
+
+async def let_in(api: Api, name: str, namespaces: Iterable[str], rights: Iterable[Right]) -> None:
+    """Give the account its roles in these namespaces and, beyond them, the rights of the level."""
+    label = _label(name)
+    rights = tuple(rights)
     wide = [rule for right in rights if not right.namespaces for rule in rules_of(right)]
     await _grant(api, "ClusterRole", name, "", label, [*ON_CLUSTER, *wide], name)
     for namespace in namespaces:
@@ -161,6 +169,10 @@ async def _ensure(api: Api, obj: Obj) -> bool:
             raise
         return False
     return True
+
+
+def _label(account: str) -> dict[str, str]:
+    return {LABEL_ATTEMPT: account.removeprefix("attempt-").removeprefix("proof-")}
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str, labels: dict[str, str]) -> Obj:

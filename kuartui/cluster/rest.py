@@ -165,10 +165,10 @@ class Api:
         except TimeoutError as error:
             raise ClusterError(f"{self.access.server} did not answer within {timeout:g} s") from error
 
-    async def glimpse(self, path: str) -> Obj | None:
+    async def glimpse(self, path: str, **params: str) -> Obj | None:
         """An object by its path; None when there is none."""
         try:
-            return await self.get(path)
+            return await self.get(path, **params)
         except ApiError as error:
             if error.code == 404:
                 return None

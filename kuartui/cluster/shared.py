@@ -59,14 +59,14 @@ class SharedSandbox:
         """Make the accounts, or find them, and write fresh credentials."""
         async with self._cluster.admin() as api:
             await identity.make_checker(api)
-            await identity.make_player(api, self.id, (), ())
+            await identity.make_account(api, self.id)
             text = await identity.kubeconfig(api, identity.CHECKER, SYSTEM_NAMESPACE)
         paths.write_private(self.checker_kubeconfig, text)
 
     async def admit(self, namespaces: Iterable[str], rights: Iterable[Right]) -> None:
         self._namespaces |= set(namespaces)
         async with self._cluster.admin() as api:
-            await identity.make_player(api, self.id, sorted(self._namespaces), rights)
+            await identity.let_in(api, self.id, sorted(self._namespaces), rights)
 
     async def player_kubeconfig(self, namespace: str) -> Path:
         async with self._cluster.admin() as api:

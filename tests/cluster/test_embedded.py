@@ -55,7 +55,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedHo
         host = EmbeddedHost(tmp_path / "host", tied=True)
         host.start()
     yield host
-    EmbeddedHost(tmp_path / "host").stop()
+    host.stop()
 
 
 @pytest.mark.e2e
@@ -67,11 +67,11 @@ def test_a_process_of_another_version_is_replaced(host: EmbeddedHost) -> None:
         earlier.setattr(embedded, "release", lambda: old.release)
         host.call("POST", "/clusters", {"name": "mine", "nodes": 1, "bare": True})
     heard: list[Progress] = []
-    new = EmbeddedHost(host.state).start(heard.append)
+    new = host.start(heard.append)
     assert (new.release, new.pid != old.pid) == (embedded.release(), True)
     assert "replacing" in heard[0].text
-    assert EmbeddedHost(host.state).find("mine") is not None  # it came back with its state
-    assert EmbeddedHost(host.state).start() == new
+    assert host.find("mine") is not None  # it came back with its state
+    assert host.start() == new
 
 
 @pytest.mark.e2e
@@ -82,10 +82,10 @@ def test_a_process_in_which_an_attempt_is_played_is_left_alone(host: EmbeddedHos
         earlier.setattr(embedded, "release", lambda: old.release)
         host.call("POST", "/clusters", {"name": "attempt-1", "nodes": 1, "bare": True})
     heard: list[Progress] = []
-    assert EmbeddedHost(host.state).start(heard.append) == old
+    assert host.start(heard.append) == old
     assert "another version of kuartui" in heard[0].text
-    EmbeddedHost(host.state).call("DELETE", "/clusters/attempt-1")
-    assert EmbeddedHost(host.state).start() != old
+    host.call("DELETE", "/clusters/attempt-1")  # asking for it is enough: what starts the process replaces it
+    assert host.start() != old
 
 
 def test_the_release_tells_of_changed_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

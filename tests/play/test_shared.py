@@ -6,8 +6,8 @@ The cluster is an embedded one on stepped time behind a plain kubeconfig: kuartu
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,21 +20,27 @@ from hypothesis import strategies as st
 from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.embedded import EmbeddedHost, EmbeddedSandbox
+from kuartui.cluster.fence import covers
+from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError
-from kuartui.game.level import Level
+from kuartui.game.level import Level, Right
 from kuartui.play.arena import Arena
-from kuartui.play.cleanup import NOISE, content
 from kuartui.play.leading import INVENTORY
 from kuartui.play.pace import Pace
 from kuartui.play.proof import prove
 from kuartui.play.report import text
 from kuartui.play.takedown import take_down
 from kuartui.progress.store import AttemptRecord, Store
+from tests.play.dumps import differences, dump
 
 pytestmark = pytest.mark.e2e
-LEVEL = "static-pv-bind"  # it makes cluster-scoped objects, and lets the player make some
-RBAC = "rbac.authorization.k8s.io"
+#: they make cluster-scoped objects, let the player make or change some, begin in a namespace that is being deleted, or
+#: touch what is the cluster's own
+LEVELS = (
+    *("static-pv-bind", "two-defaults", "webhook-blocks-all", "drain-with-pdb", "kept-promises", "coredns-broken-zone"),
+    *("priority-preemption", "vap-trusted-registry", "least-privilege-rbac"),
+)
 
 
 class Killed(BaseException):
@@ -54,7 +60,9 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     spec: dict[str, Any] = {"name": "mine", "nodes": 3, "fast": True, "durable": False}
     try:
         made = host.call("POST", "/clusters", spec)
-        kubeconfig = host.folder("mine") / "kubeconfig"
+        kubeconfig = tmp_path / "exported" / "config"  # elsewhere: nothing beside it says that the cluster is ours
+        kubeconfig.parent.mkdir()
+        kubeconfig.write_bytes((host.folder("mine") / "kubeconfig").read_bytes())
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
         box = EmbeddedSandbox(host, "mine", spec, made["url"])
         pace = Pace(box.clock)
@@ -69,28 +77,8 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         host.stop()
 
 
-async def dump(api: Api) -> dict[str, str]:
-    """Every object there is, as somebody meant it."""
-    found = {}
-    for resource in await api.listable():
-        if resource.kind in NOISE:
-            continue
-        try:
-            listing = await api.list(resource)
-        except ApiError:
-            continue
-        for obj in listing.items:
-            key = f"{resource.group_resource} {obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
-            found[key] = json.dumps(content(obj), sort_keys=True) + str(obj["metadata"].get("uid"))
-    return found
-
-
-def differences(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[Any, Any]]:
-    return {key: (before.get(key), after.get(key)) for key in {*before, *after} if before.get(key) != after.get(key)}
-
-
 async def test_levels_prove_with_the_players_account(place: Place) -> None:
-    names = ["broken-selector"]
+    names = ["broken-selector", "static-pv-bind"]  # the second with rights beyond its namespace
     async with Api.open(place.kubeconfig) as api:
         before = await dump(api)
         report = await prove([Catalog.default().level(name) for name in names], place.cluster)
@@ -98,29 +86,43 @@ async def test_levels_prove_with_the_players_account(place: Place) -> None:
         assert differences(before, await dump(api)) == {}
 
 
-MAKE = st.sampled_from(["configmap", "deployment", "pv", "claim", "unlabel", "policy"])
+DEEDS = st.sampled_from(["configmap", "deployment", "claim", "policy", "unlabel", "create", "patch", "delete"])
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    deeds=st.lists(MAKE, max_size=6, unique=True),
-    writes=st.none() | st.integers(0, 12),
+    name=st.sampled_from(LEVELS),
+    deeds=st.lists(DEEDS, max_size=8, unique=True),
+    writes=st.none() | st.integers(0, 30),
     again=st.none() | st.integers(0, 8),
 )
-@example(deeds=["pv", "claim", "deployment", "policy", "unlabel"], writes=None, again=3)
+@example(name="static-pv-bind", deeds=["create", "claim", "deployment", "policy", "unlabel"], writes=None, again=3)
+@example(
+    name="webhook-blocks-all", deeds=["configmap", "unlabel", "create", "patch", "delete"], writes=None, again=None
+)
+@example(name="drain-with-pdb", deeds=["patch", "deployment"], writes=None, again=1)
+@example(name="kept-promises", deeds=["create", "patch", "delete"], writes=None, again=None)
+@example(name="coredns-broken-zone", deeds=["patch"], writes=9, again=None)
 async def test_cleanup_leaves_the_cluster_as_it_was(
-    place: Place, tmp_path: Path, deeds: list[str], writes: int | None, again: int | None
+    place: Place, tmp_path: Path, name: str, deeds: list[str], writes: int | None, again: int | None
 ) -> None:
-    """An attempt is killed after so many writes of its set-up (or not at all), then so is the first clean-up."""
-    level = Catalog.default().level(LEVEL)
+    """An attempt is killed after so many writes of its set-up (or not at all, then it is played by the player's own
+    account), and so is the first clean-up."""
+    level = Catalog.default().level(name)
     store = Store(tmp_path / "progress.sqlite3")
     async with Api.open(place.kubeconfig) as admin:
         theirs = await _ensure_theirs(admin)
         before = await dump(admin)
         record = _record(level)
         store.begin(record)
-        await _attempt(place, level, record, store, writes)
-        await _play(admin, level, deeds)
+        player = await _attempt(place, level, record, store, writes)
+        if player is not None:
+            async with Api.open(player) as api:
+                for deed in deeds:
+                    done = await _did(api, admin, level, deed)
+                    assert done or deed == "unlabel"  # that is what few levels let him
+                    if deed == "create" and any({"create"} & {*right.verbs} for right in level.rights):
+                        assert any("/by-the-player" in key for key in await dump(admin))
         for limit in (again, None):
             with _mortal(limit):
                 try:
@@ -152,8 +154,8 @@ def _record(level: Level) -> AttemptRecord:
     )
 
 
-async def _attempt(place: Place, level: Level, record: AttemptRecord, store: Store, writes: int | None) -> None:
-    """Set up as a session does; after `writes` writes nothing more is sent (None: it lives)."""
+async def _attempt(place: Place, level: Level, record: AttemptRecord, store: Store, writes: int | None) -> Path | None:
+    """Set up as a session does; after `writes` writes nothing more is sent (None: it lives). The player's kubeconfig."""
     with _mortal(writes):
         try:
             sandbox = await place.cluster.sandbox(record.sandbox)
@@ -167,8 +169,9 @@ async def _attempt(place: Place, level: Level, record: AttemptRecord, store: Sto
                 )
             finally:
                 await arena.close()
+            return await sandbox.player_kubeconfig(level.namespace)
         except Killed:
-            return
+            return None
 
 
 class _mortal:
@@ -212,38 +215,88 @@ async def _ensure_theirs(api: Api) -> str:
     return "configmaps shop/precious"
 
 
-async def _play(api: Api, level: Level, deeds: list[str]) -> None:
-    """What a player does, as far as there is a place for it."""
-    namespace = level.namespace
-    for deed in deeds:
-        try:
-            await _do(api, namespace, deed)
-        except ApiError as error:
-            if error.code not in (403, 404, 409):
-                raise
+async def _did(api: Api, admin: Api, level: Level, deed: str) -> bool:
+    """Whether the player could do it."""
+    try:
+        await _do(api, admin, level, deed)
+    except ApiError as error:
+        if error.code not in (403, 404, 409, 422, 500):
+            raise
+        return False
+    return True
 
 
-async def _do(api: Api, namespace: str, deed: str) -> None:
-    async def make(kind: str, body: dict[str, Any], where: str) -> None:
+async def _do(api: Api, admin: Api, level: Level, deed: str) -> None:
+    async def make(kind: str, body: dict[str, Any]) -> None:
         resource = await api.resource(kind)
-        await api.create(resource, {"apiVersion": resource.api_version, "kind": kind, **body}, namespace=where)
+        await api.create(
+            resource, {"apiVersion": resource.api_version, "kind": kind, **body}, namespace=level.namespace
+        )
 
     pod = {"containers": [{"name": "c", "image": "busybox:1.36", "command": ["sleep", "9"]}]}
     if deed == "configmap":
-        await make("ConfigMap", {"metadata": {"name": "note"}}, namespace)
+        await make("ConfigMap", {"metadata": {"name": "note"}})
     elif deed == "deployment":
         template = {"metadata": {"labels": {"a": "b"}}, "spec": pod}
         spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
-        await make("Deployment", {"metadata": {"name": "mine"}, "spec": spec}, namespace)
-    elif deed == "pv":
-        if await api.read(await api.resource("Namespace"), "", namespace):
-            spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/tmp/x"}}
-            await make("PersistentVolume", {"metadata": {"name": "by-the-player"}, "spec": spec}, "")
+        await make("Deployment", {"metadata": {"name": "mine"}, "spec": spec})
     elif deed == "claim":
         spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-        await make("PersistentVolumeClaim", {"metadata": {"name": "c"}, "spec": spec}, namespace)
+        await make("PersistentVolumeClaim", {"metadata": {"name": "c"}, "spec": spec})
+    elif deed == "policy":
+        await make("NetworkPolicy", {"metadata": {"name": "p"}, "spec": {"podSelector": {}}})
     elif deed == "unlabel":
         labels = {"metadata": {"labels": {"kuartui.dev/attempt": None}}}
-        await api.patch(await api.resource("Namespace"), "", namespace, labels)
-    elif deed == "policy":
-        await make("NetworkPolicy", {"metadata": {"name": "p"}, "spec": {"podSelector": {}}}, namespace)
+        await api.patch(await api.resource("Namespace"), "", level.namespace, labels)
+    else:
+        await _use_rights(api, admin, level, deed)
+
+
+async def _use_rights(api: Api, admin: Api, level: Level, verb: str) -> None:
+    """Create, label or delete one object of each kind that the level's rights let him."""
+    for resource in await admin.listable():
+        for right in level.rights:
+            if verb not in right.verbs or resource.group_resource not in right.resources:
+                continue
+            with suppress(ApiError):  # what an API server does not take is no deed
+                if verb == "create":
+                    await _create(api, resource)
+                    continue
+                live = (await admin.list(resource)).items
+                found = next((obj for obj in live if _covered(right, resource, obj)), None)
+                if found is None:
+                    continue
+                namespace, name = found["metadata"].get("namespace", ""), found["metadata"]["name"]
+                if verb == "delete":
+                    await api.delete(resource, namespace, name)
+                else:
+                    await api.patch(resource, namespace, name, {"metadata": {"labels": {"by": "player"}}})
+
+
+def _covered(right: Right, resource: Resource, obj: dict[str, Any]) -> bool:
+    metadata = obj["metadata"]
+    return not metadata.get("ownerReferences") and covers(
+        right, resource.group_resource, metadata.get("namespace", ""), metadata["name"]
+    )
+
+
+async def _create(api: Api, resource: Resource) -> None:
+    """Something small of a kind, with a name that nobody has."""
+    policy = {"matchConstraints": {"resourceRules": []}, "validations": [{"expression": "true"}]}
+    body: dict[str, Any] = {
+        "PersistentVolume": {
+            "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/tmp/x"}}
+        },
+        "StorageClass": {"provisioner": "example.com/none"},
+        "PriorityClass": {"value": 7},
+        "ClusterRole": {"rules": []},
+        "ClusterRoleBinding": {
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "by-the-player"}
+        },
+        "ValidatingWebhookConfiguration": {"webhooks": []},
+        "ValidatingAdmissionPolicy": {"spec": policy},
+    }.get(resource.kind, {})
+    metadata = {"name": "by-the-player"}
+    await api.create(
+        resource, {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **body}
+    )
