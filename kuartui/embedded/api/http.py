@@ -42,15 +42,15 @@ class App:
         request = _request(scope, b"")
         try:
             request.body = await _read(receive)
-            response = await self._handle(request)
+            response = negotiate.finished(request, await self._handle(request))
         except StatusError as error:
-            response = failure(error)
+            response = negotiate.finished(request, failure(error))
         except Exception as error:
             log.exception("%s %s", request.method, request.path)
             response = failure(errors.internal(str(error) or type(error).__name__))
         for warning in dict.fromkeys(request.warnings):
             response.headers.append(("Warning", f'299 - "{_quoted(warning)}"'))
-        await _send(negotiate.prettified(request, response), receive, send, head=request.method == "HEAD")
+        await _send(response, receive, send, head=request.method == "HEAD")
 
 
 def failure(error: StatusError) -> Response:

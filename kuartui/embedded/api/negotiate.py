@@ -1,18 +1,20 @@
 """Which format a client wants its answer in.
 
 k8s.io/apiserver/pkg/endpoints/handlers/negotiation. Answers go out as JSON or YAML: the object itself, a Table, or its
-metadata only.
+metadata only. Who takes nothing but protobuf gets the object in that.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Request, Response
-from kuartui.embedded.meta import errors
+from kuartui.embedded.meta import errors, protobuf
+from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.store import encode
 
 ACCEPTED = (JSON, YAML, PROTOBUF)
@@ -48,13 +50,44 @@ def is_pretty(request: Request) -> bool:
     return request.headers.get("user-agent", "").startswith(("curl/", "Wget/", "Mozilla/"))
 
 
-def prettified(request: Request, response: Response) -> Response:
-    """The answer, its JSON indented for those who read it themselves: not what a pod said, nor the schemas."""
-    if response.stream is not None or not response.content_type.startswith(JSON) or response.body[:2] in (b"", b"{\n"):
+def finished(request: Request, response: Response) -> Response:
+    """The answer as it goes out: its JSON indented for those who read it themselves, or as protobuf. Raises 406.
+
+    What a pod said and the schemas stay as they are.
+    """
+    own = request.info.subresource != "proxy" and not request.path.startswith("/openapi/")
+    if not own or not response.content_type.startswith(JSON):
         return response
-    if request.info.subresource != "proxy" and not request.path.startswith("/openapi/") and is_pretty(request):
+    if request.info.is_resource and _only_protobuf(request):
+        return _in_protobuf(response)
+    if response.stream is None and response.body[:2] not in (b"", b"{\n") and is_pretty(request):
         response.body = orjson.dumps(orjson.loads(response.body), option=orjson.OPT_INDENT_2)
     return response
+
+
+def _only_protobuf(request: Request) -> bool:
+    accept = request.headers.get("accept", "")
+    return PROTOBUF in accept and all(clause.strip().startswith(PROTOBUF) for clause in accept.split(","))
+
+
+def _in_protobuf(response: Response) -> Response:
+    if response.stream is None:
+        response.body = protobuf.encode(orjson.loads(response.body))
+        response.content_type = PROTOBUF
+        return response
+    response.stream = _events(response.stream)
+    response.content_type = f"{PROTOBUF};stream=watch"
+    return response
+
+
+async def _events(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in stream:
+        events = [orjson.loads(line) for line in chunk.splitlines() if line]
+        try:
+            encoded = [protobuf.encode_event(event["type"], event["object"]) for event in events]
+        except StatusError:  # a kind without protobuf: nobody who knows it asks for that
+            return
+        yield b"".join(encoded)
 
 
 def wanted(request: Request) -> Wanted:
@@ -63,19 +96,25 @@ def wanted(request: Request) -> Wanted:
     pretty = is_pretty(request)
     if not accept:
         return Wanted(pretty=pretty)
+    binary = False
     for clause in accept.split(","):
         media, *raw = (part.strip() for part in clause.split(";"))
         parameters = dict(part.partition("=")[::2] for part in raw)
         if media in ("*/*", "application/*"):
             media = JSON
-        if media not in (JSON, YAML):
+        if media not in (JSON, YAML, PROTOBUF):
             continue
         as_ = parameters.get("as", "")
+        if media == PROTOBUF:
+            binary = binary or not as_
+            continue
         if not as_:
             return Wanted(media, pretty=pretty or "pretty" in parameters)
         known = as_ in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
         if known and parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1"):
             return Wanted(media, as_, parameters["v"], pretty)
+    if binary:  # `finished` makes it of JSON; clients that take both read JSON as well
+        return Wanted()
     raise errors.not_acceptable(ACCEPTED)
 
 

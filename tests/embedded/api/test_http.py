@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kuartui.embedded.api.http import App, _request
-from kuartui.embedded.api.request import User
+from kuartui.embedded.api.negotiate import finished
+from kuartui.embedded.api.request import Request, User
 from kuartui.embedded.auth.authentication import impersonate
+from kuartui.embedded.meta import protobuf
 from tests.embedded.api.server import Server
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -221,3 +223,38 @@ async def test_a_group_to_impersonate_may_have_commas(server: Server) -> None:
     user = impersonate(request, admin, lambda *_: None)
     assert user.groups == ("one", ",,,two", "system:authenticated")
     assert request.headers["accept"] == "application/yaml,application/json"
+
+
+BINARY = "application/vnd.kubernetes.protobuf"
+
+
+async def test_who_takes_nothing_but_protobuf_gets_it(server: Server) -> None:
+    made = await server.config_map("a", x="1")
+    headers = {"accept": BINARY}
+    status, answered, body = await call(server, "GET", f"{MAPS}/a", headers=headers)
+    assert (status, answered["content-type"]) == (200, BINARY)
+    assert protobuf.decode(body)["data"] == {"x": "1"}
+    _, _, body = await call(server, "GET", MAPS, headers=headers)
+    listed = protobuf.decode(body)
+    assert listed["kind"] == "ConfigMapList"
+    assert [item["metadata"]["uid"] for item in listed["items"]] == [made["metadata"]["uid"]]
+    status, _, body = await call(server, "GET", f"{MAPS}/none", headers=headers)
+    assert (status, protobuf.decode(body)["message"]) == (404, 'configmaps "none" not found')
+    for accept in (f"{BINARY}, */*", f"{BINARY},application/json"):
+        _, answered, _ = await call(server, "GET", f"{MAPS}/a", headers={"accept": accept})
+        assert answered["content-type"] == "application/json"
+
+
+async def test_watches_speak_protobuf(server: Server) -> None:
+    await server.config_map("a", x="1")
+    request = Request("GET", MAPS, {"watch": ["1"], "timeoutSeconds": ["1"]}, {"accept": BINARY})
+    request.headers = {**request.headers, "authorization": "Bearer admin-token"}
+    response = finished(request, await server.dispatcher.handle(request))
+    assert response.content_type == f"{BINARY};stream=watch"
+    assert response.stream is not None
+    frame = await anext(response.stream)
+    await response.stream.aclose()  # type: ignore[attr-defined]
+    assert int.from_bytes(frame[:4], "big") == len(frame) - 4
+    assert frame[4:].startswith(b"\x0a\x05ADDED")
+    inner = frame[frame.index(protobuf.MAGIC) :]
+    assert protobuf.decode(inner)["data"] == {"x": "1"}

@@ -68,3 +68,8 @@ def test_a_broken_body_is_a_bad_request_or_an_object(draw: st.DataObject) -> Non
     except StatusError as error:
         code = error.code
     assert code in (200, 400)
+
+
+def test_nulls_are_left_out() -> None:
+    obj = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "x", "creationTimestamp": None}, "source": None}
+    assert protobuf.decode(protobuf.encode(obj))["metadata"]["name"] == "x"
