@@ -156,6 +156,25 @@ async def test_volumes_of_objects(cluster):
     assert (code, text) == (1, "touch: /f/new: Read-only file system\n")
 
 
+async def test_an_fs_group_reads_what_is_mounted_by_sub_path(cluster):
+    await cluster.config("files", a="alpha")
+    items = [{"key": "a", "path": "in/a"}, {"key": "a", "path": "a"}]
+    volumes = [{"name": "f", "configMap": {"name": "files", "defaultMode": 0o400, "items": items}}]
+    mounts = [
+        {"name": "f", "mountPath": "/file", "subPath": "a"},
+        {"name": "f", "mountPath": "/folder", "subPath": "in"},
+    ]
+    for name, group in (("with", {"fsGroup": 2000}), ("without", {})):
+        security = {"runAsUser": 1000} | group
+        container = {"name": "c", "volumeMounts": mounts}
+        await cluster.pod(name, securityContext=security, volumes=volumes, containers=[container])
+    await cluster.run()
+    assert await cluster.exec("show", "/file", "/folder/a", name="with") == (0, "alpha\nalpha\n")
+    code, text = await cluster.exec("show", "/file", name="without")
+    assert code != 0
+    assert "alpha" not in text
+
+
 async def test_a_changed_config_map_shows_up_but_not_through_sub_path(cluster):
     await cluster.config("files", a="old")
     mounts = [{"name": "f", "mountPath": "/f"}, {"name": "f", "mountPath": "/g/a", "subPath": "a"}]

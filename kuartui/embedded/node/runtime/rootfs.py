@@ -114,11 +114,14 @@ def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
         if is_file or (volume.read_only and not source.exists(inner)):
             return _file_mount(root, path, source, inner)
         if volume.read_only:
-            copy = Volume(mode=0o755, read_only=True, kind=volume.kind)
+            copy = Volume(mode=0o755, uid=volume.uid, gid=volume.gid, read_only=True, kind=volume.kind)
             for below in source.walk(source.real(inner)):
-                data = source.read(below) if source.is_file(below) else None
                 name = below[len(source.real(inner)) :]
-                copy.fs.mkdir(name, recursive=True) if data is None else copy.fs.write_file(name, data)
+                if not source.is_file(below):
+                    copy.fs.mkdir(name, recursive=True)
+                    continue
+                copy.fs.write_file(name, source.read(below))
+                copy.fs.chmod(name, source.stat(below).mode)
             volume = copy
         else:
             volume = volume.sub(inner)
@@ -141,7 +144,10 @@ def _file_mount(root: Volume, path: str, source: Files, inner: str) -> list[Moun
         return []
     root.fs.mkdir(posixpath.dirname(path), recursive=True)
     root.fs.write_file(path, source.read(inner))
-    root.fs.chmod(path, source.stat(inner).mode)
+    found = source.stat(inner)
+    root.fs.chmod(path, found.mode)
+    if found.uid or found.gid:
+        root.owners[path] = found.uid, found.gid
     return []
 
 
