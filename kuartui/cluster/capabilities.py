@@ -15,6 +15,7 @@ from kuartui.cluster.base import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE,
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
+from kuartui.translate import tr
 
 Obj = dict[str, Any]
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -80,7 +81,7 @@ def missing(needs: Iterable[str], capabilities: frozenset[str]) -> list[str]:
 
 async def policies_hold(api: Api, clock: Clock, report: Report) -> bool:
     """Whether a NetworkPolicy stops a connection that works without one. Leaves nothing behind."""
-    report(Progress("probing whether network policies are enforced"))
+    report(Progress(tr("probing whether network policies are enforced")))
     name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
     namespaces, pods = await api.resource("Namespace"), await api.resource("Pod")
     label = {LABEL_ATTEMPT: "probe", LABEL_CHECKER: "true"}
@@ -109,7 +110,7 @@ async def classes_are_accepted(api: Api, clock: Clock, report: Report) -> bool:
     """Whether a controller accepts a GatewayClass such as levels make. Leaves nothing behind."""
     if await api.glimpse(CLASSES) is None:
         return False
-    report(Progress("probing whether somebody serves the Gateway API"))
+    report(Progress(tr("probing whether somebody serves the Gateway API")))
     name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
     labels = {LABEL_ATTEMPT: "probe", LABEL_CHECKER: "true"}
     body = {

@@ -33,6 +33,7 @@ from kuartui.cluster.clock import Clock, RealClock, SteppedClock
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.level import Right
+from kuartui.translate import tr
 
 Obj = dict[str, Any]
 
@@ -98,7 +99,7 @@ class EmbeddedHost:
         found = self.running()
         if found and (found.release == release() or not self._replace(found, report)):
             return found
-        report(Progress("starting the embedded Kubernetes", 1, 2))
+        report(Progress(tr("starting the embedded Kubernetes"), 1, 2))
         paths.private_dir(self.state)
         log = self.state / "host.log"
         try:
@@ -135,7 +136,7 @@ class EmbeddedHost:
         if any(cluster["name"].startswith(ATTEMPT) for cluster in clusters):
             report(Progress(OTHER_CODE))
             return False
-        report(Progress("replacing the embedded Kubernetes by that of this version of kuartui"))
+        report(Progress(tr("replacing the embedded Kubernetes by that of this version of kuartui")))
         self._end(found)
         return True
 
@@ -225,7 +226,7 @@ class EmbeddedSandbox:
 
     async def reset(self, report: Report = silent, *, head: float = 0.0) -> None:
         """A new cluster on the same port; the kubeconfigs are made anew where they were."""
-        report(Progress("making the cluster as new"))
+        report(Progress(tr("making the cluster as new")))
         self._spec = {**self._spec, "head": head}
         namespace = _namespace(self._host.folder(self._name) / "player.kubeconfig")
         await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
@@ -290,7 +291,7 @@ class EmbeddedCluster:
 
     async def up(self, report: Report = silent) -> None:
         await asyncio.to_thread(self._host.start, report)
-        report(Progress(f"starting cluster {self.name}", 2, 2))
+        report(Progress(tr("starting cluster {name}", name=self.name), 2, 2))
         await asyncio.to_thread(self._host.call, "POST", "/clusters", self._spec, report)
 
     async def down(self, report: Report = silent) -> None:
@@ -334,7 +335,7 @@ class EmbeddedCluster:
         self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
     ) -> EmbeddedSandbox:
         spec = {"name": sandbox_id, "nodes": 3, "fast": fast, "head": head, "durable": not fast}
-        report(Progress("starting a cluster for this attempt"))
+        report(Progress(tr("starting a cluster for this attempt")))
         made = await asyncio.to_thread(self._host.call, "POST", "/clusters", spec, report)
         return EmbeddedSandbox(self._host, sandbox_id, spec, made["url"])
 

@@ -18,6 +18,7 @@ from kuartui.cluster.engine import Engine
 from kuartui.cluster.local import Life, LocalCluster, version_of
 from kuartui.cluster.versions import KIND
 from kuartui.paths import write_private
+from kuartui.translate import tr, trn
 
 INSTALL = "install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation"
 NODE_IMAGE = "kindest/node"
@@ -106,7 +107,7 @@ class KindCluster(LocalCluster):
 
     async def _wake(self, report: Report) -> None:
         """kind has no command for it; its documentation says to start the containers."""
-        report(Progress(f"starting the nodes of kind cluster {self.name}"))
+        report(Progress(tr("starting the nodes of kind cluster {name}", name=self.name)))
         program = tool.need(self.engine.program, f"kind needs {self.engine.program}")
         nodes = await self._nodes()
         for verb, state in (("unpause", "paused"), ("start", "")):
@@ -143,7 +144,7 @@ class KindCluster(LocalCluster):
 
     async def _load(self, images: list[str], report: Report) -> None:
         """`kind load docker-image` asks docker, whatever the provider is; Podman's images go through an archive."""
-        report(Progress(f"loading {len(images)} image{'s'[: len(images) != 1]} into the nodes"))
+        report(Progress(trn("loading {n} image into the nodes", "loading {n} images into the nodes", len(images))))
         if self.engine.program != "docker":
             archive = self.folder / "images.tar"
             try:
@@ -160,7 +161,7 @@ class KindCluster(LocalCluster):
 
     async def load(self, archive: Path, report: Report = silent) -> None:
         """Give all nodes the images of a `docker save` archive."""
-        report(Progress(f"loading {archive.name} into {self.name}"))
+        report(Progress(tr("loading {file} into {name}", file=archive.name, name=self.name)))
         await self._kind(
             *("load", "image-archive", str(archive), "--name", self.name),
             what="loading images into kind",

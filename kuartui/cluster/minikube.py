@@ -16,6 +16,7 @@ from kuartui.cluster.local import Life, LocalCluster, version_of
 from kuartui.cluster.versions import MINIKUBE
 from kuartui.errors import ClusterError
 from kuartui.paths import private_dir
+from kuartui.translate import tr, trn
 
 INSTALL = "install minikube: https://minikube.sigs.k8s.io/docs/start/"
 START_SECONDS = 900.0
@@ -108,12 +109,12 @@ class MinikubeCluster(LocalCluster):
         if not addon.minikube:
             await super().enable(addon, report)
             return
-        report(Progress(f"enabling minikube's {addon.minikube}"))
+        report(Progress(tr("enabling minikube's {addon}", addon=addon.minikube)))
         what = f"enabling minikube's {addon.minikube}"
         await self._minikube("addons", "enable", addon.minikube, what=what, timeout=300.0)
 
     async def _load(self, images: list[str], report: Report) -> None:
-        report(Progress(f"loading {len(images)} image{'s'[: len(images) != 1]} into the nodes"))
+        report(Progress(trn("loading {n} image into the nodes", "loading {n} images into the nodes", len(images))))
         await self._minikube("image", "load", *images, what="loading images into minikube", timeout=600.0)
 
 

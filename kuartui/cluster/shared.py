@@ -31,6 +31,7 @@ from kuartui.cluster.kubeconfigs import slug
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.level import Right
+from kuartui.translate import tr
 
 POLL = 0.2
 PATIENCE = 120.0  # seconds for a namespace to go away
@@ -129,7 +130,7 @@ class SharedCluster:
             return
         async with self.admin() as api:
             await self._must_administrate(api)
-            report(Progress(f"looking at what {self.name} can do"))
+            report(Progress(tr("looking at what {name} can do", name=self.name)))
             self._capabilities = await detect(api, self.clock, report)
 
     async def _must_administrate(self, api: Api) -> None:
@@ -151,7 +152,7 @@ class SharedCluster:
 
     async def reset(self, report: Report = silent) -> None:
         """Remove everything that carries our label, whichever attempt it is of, and nothing else."""
-        report(Progress(f"removing what kuartui made on {self.name}"))
+        report(Progress(tr("removing what kuartui made on {name}", name=self.name)))
         async with self.admin() as api:
             await gone(api, self.clock, await _labelled(api, ""))
             await gone(api, self.clock, [("", "Namespace", SYSTEM_NAMESPACE, "", "")])
@@ -177,7 +178,7 @@ class SharedCluster:
     ) -> SharedSandbox:
         if fast:
             raise ClusterError("time is real on this cluster", hint="--cluster embedded can make it pass faster")
-        report(Progress("making an account for this attempt"))
+        report(Progress(tr("making an account for this attempt")))
         sandbox = SharedSandbox(self, sandbox_id)
         await sandbox.open()
         return sandbox

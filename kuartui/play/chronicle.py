@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from kuartui.cluster.rest import Obj
 from kuartui.cluster.watch import Change
+from kuartui.translate import tr, trn
 
 Entry = tuple[float, str, str]  # seconds on the attempt's clock, write | reaction | warning, text
 Kind = Literal["write", "reaction", "warning"]
@@ -51,11 +52,15 @@ def tell(change: Change) -> Iterator[tuple[Kind, str]]:
     name = f"{obj['kind']} {obj['metadata']['name']}"
     if change.what == "DELETED":
         if obj["kind"] not in ("EndpointSlice", "ReplicaSet"):
-            yield ("reaction" if _owned(obj) else "write"), f"{name} is gone"
+            yield ("reaction" if _owned(obj) else "write"), tr("{name} is gone", name=name)
         return
     writer = author(obj, before)
     if writer:
-        verb = f"{writer} created {name}" if before is None else f"{writer} changed {name}"
+        verb = (
+            tr("{writer} created {name}", writer=writer, name=name)
+            if before is None
+            else tr("{writer} changed {name}", writer=writer, name=name)
+        )
         changed = differences(before, obj) if before is not None else []
         if before is None or changed:
             more = f" (+{len(changed) - MOST_PATHS})" if len(changed) > MOST_PATHS else ""
@@ -127,12 +132,14 @@ def state(obj: Obj) -> str:
         case "Pod":
             return _pod(obj, status)
         case "Deployment" | "StatefulSet":
-            return f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 1)} ready"
+            return tr("{now}/{wanted} ready", now=status.get("readyReplicas", 0), wanted=spec.get("replicas", 1))
         case "DaemonSet":
-            return f"{status.get('numberReady', 0)}/{status.get('desiredNumberScheduled', 0)} ready"
+            return tr(
+                "{now}/{wanted} ready", now=status.get("numberReady", 0), wanted=status.get("desiredNumberScheduled", 0)
+            )
         case "EndpointSlice":
             ends = [end for end in obj.get("endpoints") or [] if (end.get("conditions") or {}).get("ready")]
-            return f"{len(ends)} ready address{'es'[: 2 * (len(ends) != 1)]}"
+            return trn("{n} ready address", "{n} ready addresses", len(ends))
         case "PersistentVolumeClaim" | "PersistentVolume" | "Namespace":
             return str(status.get("phase", ""))
         case "Job":

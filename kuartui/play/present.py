@@ -28,8 +28,14 @@ from kuartui.game.events import (
 from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Level
 from kuartui.play.view import CheckView, GuardView, HintView, TimelineEntry
+from kuartui.translate import later, tr
 
-ENDINGS = {"solved": "solved", "finished": "finished", "time-up": "time is up", "abandoned": "abandoned"}
+ENDINGS = {
+    "solved": later("solved"),
+    "finished": later("finished"),
+    "time-up": later("time is up"),
+    "abandoned": later("abandoned"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,30 +132,30 @@ def line(level: Level, event: AttemptEvent) -> TimelineEntry | None:
             kind, text = "lost", titles.get(event.check, event.check)
         case GuardBroken():
             title = titles.get(event.guard, event.guard)
-            kind, text = "guard", f"no longer: {title}" + (f" ({event.why})" if event.why else "")
+            kind, text = "guard", tr("no longer: {title}", title=title) + (f" ({event.why})" if event.why else "")
         case GuardRestored():
-            kind, text = "guard", f"again: {titles.get(event.guard, event.guard)}"
+            kind, text = "guard", tr("again: {title}", title=titles.get(event.guard, event.guard))
         case HintTaken():
-            kind, text = "hint", f"hint {event.index + 1}"
+            kind, text = "hint", tr("hint {number}", number=event.index + 1)
         case SolutionsOpened():
-            kind, text = "solutions", "looked at the solutions"
+            kind, text = "solutions", tr("looked at the solutions")
         case ResetDone():
-            kind, text = "reset", "set up anew"
+            kind, text = "reset", tr("set up anew")
         case DrillStarted():
             titles_of_drills = {drill.name: drill.title for drill in level.after}
             kind, text = "drill", titles_of_drills.get(event.drill, event.drill)
         case DrillPassed():
-            kind, text = "drill", "passed"
+            kind, text = "drill", tr("passed")
         case TimelineFired():
             events = level.setup.events
             text = events[event.index].message if event.index < len(events) else ""
             kind = "incident"
         case Paused():
-            kind, text = "paused", "paused"
+            kind, text = "paused", tr("paused")
         case Resumed():
-            kind, text = "resumed", "resumed"
+            kind, text = "resumed", tr("resumed")
         case Finished():
-            kind, text = "over", ENDINGS[event.outcome]
+            kind, text = "over", tr(ENDINGS[event.outcome])
         case Violated():
             return None
     return TimelineEntry(event.at, kind, text) if text else None

@@ -24,6 +24,7 @@ from kuartui.game.guards import guards_of
 from kuartui.game.level import Level, Question, Ref, Settle, Stage
 from kuartui.game.spec import ResourceQuery
 from kuartui.progress.store import Made
+from kuartui.translate import tr
 
 PROBE_IMAGE = "busybox:1.36"
 POLL = 0.1  # seconds on the cluster's clock
@@ -60,14 +61,14 @@ class Setup:
         """Do every stage. ClusterError when the level does not come up as it should."""
         stages = self.level.setup.all_stages()
         total = len(stages) + 1
-        self._report(Progress("making room", 0, total))
+        self._report(Progress(tr("making room"), 0, total))
         await self._namespace(self.level.namespace)
         if needs_probe(self.level):
             await self._probe()
         for index, stage in enumerate(stages, 1):
-            self._report(Progress("setting the level up", index, total))
+            self._report(Progress(tr("setting the level up"), index, total))
             await self.stage(stage)
-        self._report(Progress("ready", total, total))
+        self._report(Progress(tr("ready"), total, total))
 
     async def stage(self, stage: Stage) -> None:
         """Apply, delete, settle."""

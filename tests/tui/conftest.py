@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kuartui import paths
 from kuartui.cluster.base import ClusterStatus
 from kuartui.game.attempt import AttemptState
 from kuartui.game.level import Level
@@ -210,12 +211,18 @@ class StillGame(Game):
             yield f"line {number}"
 
 
+KEPT: dict[str, bytes] = {}  # the cards of the levels, which take a second to make: once is enough
+
+
 @pytest.fixture
 def game(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("KUARTUI_SHELL", "0")  # no real shell in these tests
+    for name, data in KEPT.items():
+        paths.write_private(paths.cache_dir() / name, data)
     made = StillGame()
     yield made
     made.close()
+    KEPT.update({file.name: file.read_bytes() for file in paths.cache_dir().glob("cards-*.json")})
 
 
 @pytest.fixture

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from textual.command import CommandPalette
 
+from kuartui.cluster.base import Progress
 from kuartui.game.ghost import Split
 from kuartui.game.review import Try
 from kuartui.play.present import Seen
 from kuartui.play.view import TimelineEntry
 from kuartui.progress.store import Best
 from kuartui.tui.app import KuartuiApp
+from kuartui.tui.messages import StepTaken
+from kuartui.tui.screens import setup
+from kuartui.tui.screens.dialogs import Confirm
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.levels import Shelf
 from tests.tui.golden import SIZES, Golden, screen_text, until
+from tests.tui.test_play import playing
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEVELS = (
@@ -108,6 +115,36 @@ async def troubled(app: KuartuiApp, pilot: Any) -> None:
     app.trouble("the cluster does not answer [/x]", "kuartui cluster status tells more")
 
 
+async def listed(app: KuartuiApp, pilot: Any) -> None:
+    await home(app, pilot)
+    await pilot.press("f2")
+    await until(pilot, lambda: isinstance(app.screen, CommandPalette) and "F1" in screen_text(app))
+
+
+async def setting_up(app: KuartuiApp, pilot: Any) -> None:
+    """A level whose cluster takes its time."""
+    await home(app, pilot)
+
+    async def never(level: Any, post: Any) -> Any:
+        post(StepTaken(Progress("starting a cluster for this attempt", 2, 4)))
+        await asyncio.Event().wait()
+
+    app.game.begin = never  # type: ignore[method-assign]
+    app.play_level("broken-selector", 1)
+    await until(pilot, lambda: "starting a cluster" in screen_text(app))
+
+
+def asking(key: str) -> Way:
+    """The dialog that a key of the play screen opens."""
+
+    async def way(app: KuartuiApp, pilot: Any) -> None:
+        await playing(app, pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+
+    return way
+
+
 Way = Callable[[KuartuiApp, Any], Awaitable[None]]
 SCREENS: dict[str, Way] = {
     "home": home,
@@ -117,6 +154,12 @@ SCREENS: dict[str, Way] = {
     "help": helped,
     "confirm": asked,
     "trouble": troubled,
+    "palette": listed,
+    "setup": setting_up,
+    "hint": asking("f3"),
+    "reset": asking("f8"),
+    "finish": asking("f12"),
+    "leave": asking("f10"),
 }
 
 
@@ -129,6 +172,22 @@ async def settled(app: KuartuiApp, pilot: Any) -> None:
         if now == before:
             return
         before = now
+
+
+@pytest.fixture(autouse=True)
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "monotonic", lambda: 3.0)
+
+
+@pytest.mark.parametrize("size", [(49, 20), (60, 14), (30, 5)])
+async def test_a_terminal_that_is_too_small_looks_as_it_did(
+    game: Any, shelf: Shelf, golden: Golden, size: tuple[int, int]
+) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "kuartui needs" in screen_text(app))
+        await settled(app, pilot)
+        golden(app, "too-small")
 
 
 @pytest.mark.parametrize("name", SCREENS)
@@ -144,7 +203,7 @@ async def test_screens_look_as_they_did(game: Any, shelf: Shelf, golden: Golden,
             golden(app, name)
 
 
-@pytest.mark.parametrize("name", [name for name in SCREENS if name not in ("details", "trouble")])
+@pytest.mark.parametrize("name", ["home", "filter", "result", "help", "confirm", "setup", "palette"])
 async def test_screens_in_chinese_look_as_they_did(
     game: Any, golden: Golden, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, name: str
 ) -> None:

@@ -39,8 +39,18 @@ SIGNS = {
     "hint": ("?", "$text-accent"),
     "reset": ("↺", "$text-warning"),
     "incident": ("*", "$text-warning"),
+    "drill": ("~", "$text-warning"),
+    "started": ("▸", "bold"),
+    "solutions": ("=", "$text-accent"),
+    "paused": ("‖", "$text-muted"),
+    "resumed": ("▸", "$text-muted"),
+    "write": ("»", "$text-accent"),
+    "reaction": ("·", "$text-muted"),
+    "warning": ("!", "$text-warning"),
     "over": ("■", "bold"),
 }
+#: kinds that are in the list, but not on the line, where they would cover what counts
+BENEATH = ("started", "write", "reaction", "warning")
 SCORE_WIDTH = 34
 
 
@@ -161,7 +171,11 @@ class ResultScreen(Screen[None], keys.Explains):
         par, limit = float(result.level.par_time), float(result.level.time_limit)
         end = max(par * 1.05, result.score.elapsed) if result.score.elapsed < limit * 0.9 else limit
         marks = [(par, "│", "bold $text-accent")]
-        marks += [(entry.at, *SIGNS[entry.kind]) for entry in result.timeline if entry.kind in SIGNS]
+        marks += [
+            (entry.at, *SIGNS[entry.kind])
+            for entry in result.timeline
+            if entry.kind in SIGNS and entry.kind not in BENEATH
+        ]
         rows: list[Content | str] = [plain(tr("Timeline"), "bold"), axis(width, end, marks)]
         place = round(par / end * (width - 1))
         label = tr("par {time}", time=span(par))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, ProgressBar, Static
+from textual.widgets import Footer, Static
 
 from kuartui.cluster.base import Progress
 from kuartui.play.session import AttemptSession
@@ -19,11 +19,13 @@ from kuartui.translate import tr
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import Failed, StepTaken
 from kuartui.tui.text import lines, paragraphs, plain
+from kuartui.tui.widgets.bar import bar
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
 
 TICK = 0.5
+BAR = 56  # cells
 
 
 class SetupScreen(Screen[None]):
@@ -36,13 +38,12 @@ class SetupScreen(Screen[None]):
         """A new attempt at a level, or `record` to continue."""
         super().__init__()
         self._name, self._seed, self._record = name, seed, record
-        self._begun = time.monotonic()
+        self._begun = monotonic()
         self._step = Progress("")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(id="story")
-            yield ProgressBar(id="bar", show_eta=False, show_percentage=False)
             yield Static(id="step")
         yield Footer(show_command_palette=False)
 
@@ -74,10 +75,10 @@ class SetupScreen(Screen[None]):
     def _tell(self) -> None:
         """How far it is, and for how long it has been so."""
         step = self._step
-        self.query_one("#bar", ProgressBar).update(total=step.steps or None, progress=max(0, step.step - 1))
-        seconds = f"{time.monotonic() - self._begun:.0f} s"
+        seconds = f"{monotonic() - self._begun:.0f} s"
+        done = bar(max(0, step.step - 1) / step.steps, BAR) if step.steps else bar(0, BAR)
         text = f"{step.text} … {seconds}" if step.text else seconds
-        self.query_one("#step", Static).update(plain(text, "$text-muted"))
+        self.query_one("#step", Static).update(lines("", done, plain(text, "$text-muted")))
 
     def on_failed(self, message: Failed) -> None:
         message.stop()

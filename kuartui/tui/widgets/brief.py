@@ -14,13 +14,20 @@ ROOMY = 72
 #: kinds of timeline entries, with a mark and a style
 KINDS = {
     "write": ("»", "$text-accent"),
-    "refused": ("!", "$text-error"),
     "reaction": ("·", "$text-muted"),
     "warning": ("!", "$text-warning"),
     "passed": ("✓", "$text-success"),
     "lost": ("✗", "$text-error"),
     "guard": ("!", "bold $text-error"),
     "incident": ("!", "bold $text-warning"),
+    "started": ("▸", "bold"),
+    "hint": ("?", "$text-accent"),
+    "solutions": ("=", "$text-accent"),
+    "reset": ("↺", "$text-warning"),
+    "drill": ("~", "$text-warning"),
+    "paused": ("‖", "$text-muted"),
+    "resumed": ("▸", "$text-muted"),
+    "over": ("■", "bold"),
 }
 
 
