@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kuartui.embedded.meta import decode
+from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.schema import for_kind
+from tests.embedded.anything import anything, definition
 
 DEPLOYMENT = for_kind("apps", "v1", "Deployment")
 assert DEPLOYMENT is not None
@@ -97,3 +104,66 @@ def test_unknown_fields_are_collected_with_their_place() -> None:
 )
 def test_keys_that_come_twice(body: bytes, found: list[str]) -> None:
     assert decode.duplicates(body) == found
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("ab0. ", max_size=3),
+    lambda inside: st.lists(inside, max_size=2) | st.dictionaries(st.text("ab", max_size=2), inside, max_size=2),
+    max_leaves=4,
+)
+KINDS = ("pods", "services", "deployments.apps", "cronjobs.batch", "networkpolicies.networking.k8s.io")
+
+
+def somewhere(value: Any, choose: random.Random, new: Any) -> Any:
+    """The value with something in it replaced."""
+    if isinstance(value, dict) and value and choose.random() < 0.9:
+        key = choose.choice(sorted(value))
+        return {**value, key: somewhere(value[key], choose, new)}
+    if isinstance(value, list) and value and choose.random() < 0.9:
+        at = choose.randrange(len(value))
+        return [somewhere(item, choose, new) if at == index else item for index, item in enumerate(value)]
+    return new
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(KINDS), st.integers(0, 10_000), JSON)
+def test_what_is_decoded_needs_no_decoding_again(resource: str, seed: int, wrong: Any) -> None:
+    api_version, kind, schema = definition(resource)
+    group, _, version = api_version.rpartition("/")
+    node = for_kind(group, version, kind)
+    assert node is not None
+    choose = random.Random(seed)
+    obj = somewhere(anything(schema, choose), choose, wrong)
+    if not isinstance(obj, dict):
+        return
+    before = orjson.dumps(obj)
+    decoded = None
+    with contextlib.suppress(decode.DecodeError):
+        decoded = decode.Decoder().decode(obj, node, kind)
+    assert orjson.dumps(obj) == before, "what was given is left alone"
+    if decoded is None:
+        return
+    again = decode.Decoder()
+    assert again.decode(decoded, node, kind) == decoded
+    assert again.unknown == []
+
+
+@given(JSON)
+def test_any_json_is_read_as_it_was_written(value: Any) -> None:
+    assert decode.parse_json(orjson.dumps(value)) == value
+    assert decode.duplicates(orjson.dumps(value)) == []
+
+
+@given(st.binary(max_size=20) | st.text("{}[]:,\"'-&*!|>#% \nab0", max_size=12).map(str.encode))
+def test_any_bytes_are_an_object_or_a_bad_request(body: bytes) -> None:
+    for parse in (decode.parse_json, decode.parse_yaml):
+        code = 400
+        try:
+            parse(body)
+        except StatusError as error:
+            code = error.code
+        assert code == 400
