@@ -152,12 +152,14 @@ def test_what_is_decoded_needs_no_decoding_again(resource: str, seed: int, wrong
     assert again.unknown == []
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_any_json_is_read_as_it_was_written(value: Any) -> None:
     assert decode.parse_json(orjson.dumps(value)) == value
     assert decode.duplicates(orjson.dumps(value)) == []
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20) | st.text("{}[]:,\"'-&*!|>#% \nab0", max_size=12).map(str.encode))
 def test_any_bytes_are_an_object_or_a_bad_request(body: bytes) -> None:
     for parse in (decode.parse_json, decode.parse_yaml):
