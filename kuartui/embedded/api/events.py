@@ -21,6 +21,7 @@ MODERN = frozenset({"default-scheduler"})
 ACTIONS = {"Scheduled": "Binding", "FailedScheduling": "Scheduling", "Preempted": "Preempting"}
 TTL = timedelta(hours=1)
 BURST, REFILL_SECONDS = 25, 300.0  # per source and object: 25 at once, then one in five minutes
+SWEEP = 512  # events known before the expired ones are forgotten
 
 
 class EventRecorder:
@@ -30,6 +31,7 @@ class EventRecorder:
         self._store, self._clock = store, clock
         self._known: dict[tuple[str, ...], tuple[str, str]] = {}
         self._budgets: dict[tuple[str, str, str], tuple[float, float]] = {}
+        self._sweep_at = SWEEP
 
     def record(
         self, obj: Obj, type_: str, reason: str, message: str, component: str, host: str, field_path: str
@@ -54,8 +56,19 @@ class EventRecorder:
         if known and self._count_up(*known, involved):
             return
         self._known[key] = namespace, self._create(namespace, involved, type_, reason, message, component, host)
-        if len(self._known) > 4096:
-            self._known.pop(next(iter(self._known)))
+        if len(self._known) > self._sweep_at:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Forget events that expired, and sources that kept quiet for so long that they may say as much as new ones."""
+        now = self._clock.monotonic()
+        self._known = {key: at for key, at in self._known.items() if self._store.get("events", *at) is not None}
+        self._budgets = {
+            source: (tokens, since)
+            for source, (tokens, since) in self._budgets.items()
+            if tokens + (now - since) / REFILL_SECONDS < BURST
+        }
+        self._sweep_at = max(SWEEP, 2 * len(self._known))
 
     def _spend(self, source: tuple[str, str, str]) -> bool:
         """client-go's token bucket against event spam."""
@@ -66,8 +79,6 @@ class EventRecorder:
             self._budgets[source] = tokens, now
             return False
         self._budgets[source] = tokens - 1, now
-        if len(self._budgets) > 4096:
-            self._budgets.pop(next(iter(self._budgets)))
         return True
 
     def _count_up(self, namespace: str, name: str, involved: Obj) -> bool:

@@ -8,6 +8,7 @@ from kuartui.embedded.clock import Clock
 
 FIRST = 10.0  # seconds, for restarts and pulls alike
 LONGEST = 300.0
+MANY = 50  # entries before the expired ones are dropped
 
 
 class Backoff:
@@ -29,6 +30,9 @@ class Backoff:
         delay, updated = self._entries.get(key, (0.0, 0.0))
         grown = min(delay * 2, self._longest) if delay and not self._expired(since, updated) else self._first
         self._entries[key] = grown, self._clock.monotonic()
+        if len(self._entries) > MANY:
+            # As client-go's GC does: containers of pods that are gone fail no more.
+            self._entries = {k: e for k, e in self._entries.items() if not self._expired(since, e[1])}
 
     def remaining(self, key: Hashable, since: float) -> float:
         """Seconds that are left of the delay after a failure at `since`; 0 when it is over."""

@@ -63,6 +63,18 @@ async def test_back_off_doubles_and_starts_over():
     assert backoff.delay("k") == 10
 
 
+async def test_back_off_of_what_is_gone_is_forgotten():
+    clock = FastClock()
+    backoff = Backoff(clock)
+    gone = [f"gone {number}" for number in range(200)]
+    for key in gone:
+        backoff.next(key, clock.monotonic())
+        await clock.advance(10)
+    kept = [key for key in gone if backoff.delay(key)]
+    assert len(kept) <= 70  # those of the last ten minutes, and of the time since the last look
+    assert kept == gone[-len(kept) :]
+
+
 def running() -> dict[str, Any]:
     return {"state": {"running": {}}, "lastState": {}, "started": True}
 

@@ -1,0 +1,66 @@
+"""Events are counted, and the recorder remembers no more of them than there are."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+from kuartui.embedded.api.events import EventRecorder
+from kuartui.embedded.clock import FastClock
+from kuartui.embedded.store import Store
+
+
+def pod(number: int) -> dict[str, object]:
+    meta = {"name": f"p{number}", "namespace": "default", "uid": f"uid-{number}"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
+
+
+def say(recorder: EventRecorder, number: int, message: str = "Back-off") -> None:
+    recorder.record(pod(number), "Warning", "BackOff", message, "kubelet", "node", "")
+
+
+def counts(store: Store) -> list[int]:
+    return [stored.data["count"] for stored in store.list("events")]
+
+
+def test_the_same_event_again_is_counted_until_it_expired() -> None:
+    store = Store()
+    recorder = EventRecorder(store, FastClock())
+    for _ in range(3):
+        say(recorder, 1)
+    say(recorder, 2)
+    assert sorted(counts(store)) == [1, 3]
+    for stored in store.list("events"):
+        store.delete("events", *stored.key[1:])
+    say(recorder, 1)
+    assert counts(store) == [1]
+
+
+def test_a_chatterbox_is_cut_short() -> None:
+    store = Store()
+    recorder = EventRecorder(store, FastClock())
+    for number in range(100):
+        say(recorder, 1, f"message {number}")
+    assert len(counts(store)) == 25
+
+
+async def test_expired_events_leave_nothing_behind() -> None:
+    store, clock = Store(history=10), FastClock()
+    recorder = EventRecorder(store, clock)
+
+    async def day(first: int) -> int:
+        """Fifteen hundred pods say something, in the course of a day; what the process holds in the evening."""
+        for number in range(first, first + 1500):
+            say(recorder, number)
+            await clock.advance(57)
+            for stored in list(store.list("events"))[:-100]:
+                store.delete("events", *stored.key[1:])
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        evenings = [await day(1500 * number) for number in range(2)]
+    finally:
+        tracemalloc.stop()
+    assert evenings[1] - evenings[0] < 100_000
