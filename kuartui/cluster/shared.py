@@ -7,6 +7,7 @@ and remove these accounts, and for nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -34,6 +35,7 @@ from kuartui.game.level import Right
 from kuartui.translate import tr
 
 POLL = 0.2
+RETRIES = 300
 PATIENCE = 120.0  # seconds for a namespace to go away
 
 
@@ -57,7 +59,18 @@ class SharedSandbox:
         return Fence(rights)
 
     async def open(self) -> None:
-        """Make the accounts, or find them, and write fresh credentials."""
+        """Make the accounts, or find them, and write fresh credentials. Right after another attempt its namespace may
+        still be on its way out, and has to go first."""
+        for _ in range(RETRIES):
+            try:
+                return await self._open()
+            except ApiError as error:
+                if not identity.on_its_way_out(error):
+                    raise
+            await asyncio.sleep(POLL)  # not on the cluster's clock, which may stand still now: nobody steps it here
+        return await self._open()
+
+    async def _open(self) -> None:
         async with self._cluster.admin() as api:
             await identity.make_checker(api)
             await identity.make_account(api, self.id)

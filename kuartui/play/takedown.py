@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from kuartui import paths
 from kuartui.cluster.base import Cluster
 from kuartui.cluster.rest import Api
 from kuartui.containers.engine import Docker
@@ -15,10 +21,25 @@ from kuartui.progress.store import AttemptRecord, Store
 
 async def take_down(record: AttemptRecord, level: Level | None, cluster: Cluster, store: Store) -> None:
     """Undo and remove. Without `level`, its files being gone, what its rights let the player change is not put back."""
-    current = store.attempt(record.id)
-    if current is None or not current.sandbox:
-        return
-    sandbox = await cluster.find(current.sandbox)
+    async with _alone(record.id):
+        current = store.attempt(record.id)
+        if current is not None and current.sandbox:  # else another process was quicker
+            await _take_down(current, level, cluster, store)
+
+
+@asynccontextmanager
+async def _alone(attempt_id: str) -> AsyncIterator[None]:
+    """One process at a time: a second one would work with accounts that the first removes. Whatever ends the process
+    lets go."""
+    place = paths.private_dir(paths.state_dir()) / f"takedown-{attempt_id}.lock"
+    with place.open("w") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield
+        place.unlink(missing_ok=True)  # whoever waited finds nothing left to do
+
+
+async def _take_down(record: AttemptRecord, level: Level | None, cluster: Cluster, store: Store) -> None:
+    sandbox = await cluster.find(record.sandbox)
     if sandbox is not None:
         if not sandbox.disposable:
             rights = level.rights if level else ()
@@ -34,7 +55,7 @@ async def take_down(record: AttemptRecord, level: Level | None, cluster: Cluster
     if not await _clear_docker(record, store):
         return
     store.forget_made(record.id)
-    store.set_place(record.id, "", current.kubeconfig)
+    store.set_place(record.id, "", record.kubeconfig)
 
 
 async def _clear_docker(record: AttemptRecord, store: Store) -> bool:

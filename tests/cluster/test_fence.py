@@ -126,3 +126,29 @@ def test_requests_leave_at_two_places_only() -> None:
             if any(name.partition(".")[0] in ("aiohttp", "httpx", "requests", "kubernetes") for name in names):
                 found.add(str(place))
     assert found == {"cluster/rest.py", "cluster/exec.py"}
+
+
+WRITING = {"create", "apply", "patch", "delete", "request"}
+
+
+def test_whoever_opens_a_client_fences_it_or_only_reads() -> None:
+    """Our own cluster's clock (cluster/embedded.py) aside, which is no shared one."""
+    root = Path(__file__).parents[2] / "kuartui"
+    opened = []
+    for file in root.rglob("*.py"):
+        place = str(file.relative_to(root))
+        if place.startswith(("embedded/", "leaderboard/")) or place == "cluster/embedded.py":
+            continue
+        tree = ast.parse(file.read_text())
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+            if not any(ast.unparse(call) in ("Api", "Api.open") for call in calls):
+                continue
+            fenced = any(
+                isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".fence")
+                for node in ast.walk(function)
+            )
+            writes = {call.attr for call in calls if isinstance(call, ast.Attribute)} & WRITING
+            opened.append(place)
+            assert fenced or not writes, f"{place}: {function.name} writes ({writes}) past the fence"
+    assert {"cluster/shared.py", "play/arena.py", "play/takedown.py"} <= {*opened}
