@@ -7,6 +7,7 @@ listener hears at most ten times a second that something is new, however much ha
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -161,21 +162,28 @@ class Observer:
         wanted = search.lower()
         for watched in tuple(self._watched):
             kind = watched.resource.kind
-            rows = [
-                self._row(watched, row)
+            there = [
+                row
                 for row in tuple(watched.objects.values())  # screens ask from their own thread
                 if self._scope.has(kind, row["metadata"], namespaced=watched.resource.namespaced)
             ]
-            rows = [row for row in rows if wanted in " ".join((row.kind, row.namespace, *row.cells)).lower()]
-            rows += found[kind].rows if kind in found else ()
-            found[kind] = Section(kind, watched.columns, tuple(rows), problem=watched.problem)
+            more = 0
+            if kind == "Event" and not wanted:  # there may be thousands, of which few are shown
+                more = max(0, len(there) - SHOWN_EVENTS)
+                there = heapq.nlargest(SHOWN_EVENTS, there, key=_moment)
+            rows = [self._row(watched, row) for row in there]
+            if wanted:
+                rows = [row for row in rows if wanted in " ".join((row.kind, row.namespace, *row.cells)).lower()]
+            if kind in found:
+                rows, more = [*rows, *found[kind].rows], more + found[kind].more
+            found[kind] = Section(kind, watched.columns, tuple(rows), more, watched.problem)
         return tuple(self._tidy(section) for section in found.values() if section.rows or not wanted)
 
     def _tidy(self, section: Section) -> Section:
         if section.kind != "Event":
             rows = tuple(sorted(section.rows, key=lambda row: (row.namespace, row.name)))
             return Section(section.kind, section.columns, rows, problem=section.problem)
-        rows, more = section.rows[:SHOWN_EVENTS], max(0, len(section.rows) - SHOWN_EVENTS)
+        rows, more = section.rows[:SHOWN_EVENTS], section.more + max(0, len(section.rows) - SHOWN_EVENTS)
         return Section(section.kind, section.columns, rows, more, section.problem)
 
     def _row(self, watched: TableReflector, row: dict[str, object]) -> Row:
@@ -190,6 +198,12 @@ class Observer:
     def _heard(self, change: Change) -> None:
         if change.object["metadata"].get("namespace", "") in ("", *self._scope.namespaces):
             self._news.set()
+
+
+def _moment(row: dict[str, object]) -> float:
+    """When an event was seen last; the column comes first."""
+    cells: list[Cell] = row["cells"]  # type: ignore[assignment]
+    return next((cell for cell in cells if isinstance(cell, float)), 0.0)
 
 
 @dataclass(frozen=True, slots=True)

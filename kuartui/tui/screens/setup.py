@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
 
 TICK = 0.5
-BAR = 56  # cells
+BAR = 44  # cells
 
 
 class SetupScreen(Screen[None]):

@@ -42,6 +42,22 @@ cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd
 """
 
 
+_ZSH_RC = """
+[ -r "${KUARTUI_ZDOTDIR:-$HOME}/.zshrc" ] && ZDOTDIR="${KUARTUI_ZDOTDIR:-$HOME}" && . "$ZDOTDIR/.zshrc"
+export KUBECONFIG="$KUARTUI_KUBECONFIG"
+export PATH="$KUARTUI_PATH"
+alias k=kubectl
+if command -v kubectl >/dev/null 2>&1; then
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -D; }
+  source <(kubectl completion zsh)
+fi
+PROMPT='%F{cyan}%B${KUARTUI_NAMESPACE}%b%f %# '
+setopt prompt_subst
+unset KUARTUI_KUBECONFIG KUARTUI_PATH KUARTUI_ZDOTDIR
+cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd
+"""
+
+
 def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where: Path) -> list[str]:
     """How to start the player's shell in the workspace, with kubectl ready. `where` is a directory for the shell's
     start-up file."""
@@ -56,6 +72,10 @@ def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where:
         rc = where / "bashrc"
         rc.write_text(_BASH_RC)
         return [*start, shell, "--rcfile", str(rc), "-i"]
+    if name == "zsh":
+        (where / ".zshrc").write_text(_ZSH_RC)
+        own = os.environ.get("ZDOTDIR", "")
+        return [*start, f"ZDOTDIR={where}", *([f"KUARTUI_ZDOTDIR={own}"] if own else []), shell, "-i"]
     return [*start, "/bin/sh", "-c", 'cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd; exec "$0" -i', shell]
 
 
