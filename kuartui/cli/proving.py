@@ -11,11 +11,12 @@ from kuartui.cli.cluster import choose
 from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
 from kuartui.cli.run import wait
-from kuartui.errors import UsageError
+from kuartui.errors import KuartuiError, UsageError
 from kuartui.prose import plain
 
 if TYPE_CHECKING:
     from kuartui.catalog.reader import LevelFolder
+    from kuartui.game.level import Level
     from kuartui.play.proof import Line
 
 FORMATS = ("text", "json", "junit")
@@ -43,6 +44,25 @@ def folders(targets: list[str]) -> list[LevelFolder]:
     return found
 
 
+async def provable(levels: list[Level]) -> list[Level]:
+    """Without those on Docker where there is no engine for them; it is said that they are left out."""
+    from kuartui.containers.engine import Docker
+    from kuartui.play.dockside import DOCKER, require_engine
+
+    docker, why = Docker(), {}
+    try:
+        for level in levels:
+            if DOCKER in level.needs and level.name not in why:
+                try:
+                    await require_engine(level, docker)
+                except KuartuiError as error:
+                    why[level.name] = error.message
+                    output.note(f"left out: {error.message}")
+    finally:
+        docker.close()
+    return [level for level in levels if level.name not in why]
+
+
 def run_proofs(
     targets: list[str], kind: str, seeds: int, jobs: int, form: str, *, thorough: bool = False, mutate: bool = False
 ) -> bool:
@@ -53,6 +73,8 @@ def run_proofs(
     from kuartui.play.proof import prove
 
     levels = [folder.level(seed) for folder in folders(targets) for seed in range(seeds)]
+    if not targets:
+        levels = wait(lambda: provable(levels))
 
     def show(line: Line) -> None:
         output.line(report.text(line))

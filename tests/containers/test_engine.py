@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kuartui.catalog.catalog import Catalog
+from kuartui.cli.proving import provable
 from kuartui.containers import engine
 from kuartui.containers.engine import Docker
 from kuartui.errors import MissingError
@@ -90,6 +91,15 @@ async def test_a_port_that_nobody_listens_on_is_no_answer() -> None:
     assert await engine.fetch(container, 8080, "/") == {"status": 0, "body": ""}
     assert await engine.fetch(container, 9090, "/") == {"status": 0, "body": ""}
     assert await engine.fetch({}, 8080, "/") == {"status": 0, "body": ""}
+
+
+async def test_a_proof_of_all_levels_leaves_out_those_that_cannot_be_played_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.7:2376")
+    levels = [Catalog.default().level(name, seed) for name in ("broken-selector", "first-image") for seed in (0, 1)]
+    assert [level.name for level in await provable(levels)] == ["broken-selector"] * 2
+    assert capsys.readouterr().err.count("left out: first-image needs docker") == 1
 
 
 # --- with an engine ---------------------------------------------------------------------------------------------------
