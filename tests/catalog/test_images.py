@@ -22,7 +22,7 @@ def test_every_image_of_every_level_is_listed_and_none_besides() -> None:
     }
     assert {"busybox:1.36", "kuartui/loadgen:1"} <= used
     addons = {image for addon in known() for image in addon.images}
-    assert {*read_lock(LOCK)} == used | addons
+    assert {*read_lock(LOCK)} == used | addons, "add it to manifests/images.yaml, with its origin, or take it out there"
 
 
 def test_what_a_level_wants_missing_and_what_nobody_knows_is_not_brought() -> None:
