@@ -41,7 +41,7 @@ def memory(what: str) -> float:
     return int(found[1]) / 1024 if found else float("nan")
 
 
-async def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
+async def until(holds: Callable[[], Any], seconds: float = 300.0) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.001)

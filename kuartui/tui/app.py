@@ -10,9 +10,11 @@ from typing import Any
 from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.events import Resize
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from kuartui.errors import BUG
 from kuartui.play.session import AttemptSession
@@ -195,6 +197,9 @@ class KuartuiApp(App[int], inherit_bindings=False):
     def _handle_exception(self, error: Exception) -> None:
         """Whatever nobody foresaw, in a handler or in a worker: keep the traceback in a file, end this app, and let
         `run` show one screen about it."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if self._exit and isinstance(cause, NoMatches):
+            return  # a worker that came back to a screen which is being taken down
         if self.failure is None:
             self.failure = failure.of(error)
         if self.is_headless or "KUARTUI_DEBUG" in os.environ:

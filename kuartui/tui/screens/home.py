@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
@@ -89,8 +91,9 @@ class HomeScreen(Screen[None], keys.Explains):
         shelf = await guarded(self.app.game.call(self.app.game.shelf), self._cannot_read)
         if shelf is not None:
             self.shelf = shelf
-            self._fill()
-            self._tell_broken()
+            with suppress(NoMatches):  # the screen may be on its way out by now
+                self._fill()
+                self._tell_broken()
 
     def _cannot_read(self, message: Failed) -> None:
         """Of the records, say: what was read before stays."""
@@ -178,8 +181,9 @@ class HomeScreen(Screen[None], keys.Explains):
     async def _tell_about(self, card: LevelCard) -> None:
         level = await guarded(self.app.game.call(self.app.game.level, card.name, 0), self.app.failed)
         if level is not None:
-            self.query_one("#story", Prose).show(*about(self.shelf, card, level))
-            self.query_one("#about").scroll_home(animate=False)
+            with suppress(NoMatches):
+                self.query_one("#story", Prose).show(*about(self.shelf, card, level))
+                self.query_one("#about").scroll_home(animate=False)
 
     # The cluster
 

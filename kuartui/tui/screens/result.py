@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Markdown, Static
@@ -90,7 +92,8 @@ class ResultScreen(Screen[None], keys.Explains):
         """The times of the best attempt beside those of this one."""
         splits = await guarded(self.app.game.call(self.app.game.splits, self.result), self.app.failed)
         self._splits = splits or []
-        self._fill()
+        with suppress(NoMatches):  # the screen may be on its way out by now
+            self._fill()
 
     def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self._fill)
