@@ -35,7 +35,7 @@ async def playing(app: KuartuiApp, pilot: Any) -> PlayScreen:
 
 async def test_home_lists_the_levels_and_the_cluster(game: Any, text_of: Text) -> None:
     app = KuartuiApp(game)
-    async with app.run_test(size=(100, 60)) as pilot:
+    async with app.run_test(size=(100, 120)) as pilot:
         await until(pilot, lambda: "cluster ready" in text_of(app) and "broken-selector" in text_of(app))
         text = text_of(app)
     for name in ("broken-selector", "scale-under-load", "redis-crash-recovery", "least-privilege-rbac"):
