@@ -111,7 +111,7 @@ async def ticks(app: KuartuiApp, _: Any) -> None:
     with client(screen.session.kubeconfig) as api:
         path = f"/api/v1/namespaces/{NAMESPACE}/services/{SERVICE}"
         target = api.get(path).json()["spec"]["ports"][0]["targetPort"]
-        ports = [{"port": 81, "targetPort": target}]  # not where players are told: one check stays red, the level goes on
+        ports = [{"port": 81, "targetPort": target}]  # another check stays red, the level goes on
         for number in range(TICKS):
             before, painted = state(), asyncio.Event()
             body = {"spec": {"selector": WRONG if number % 2 else RIGHT, "ports": ports}}
