@@ -29,7 +29,7 @@ from kuartui.game.score import potential, score
 from kuartui.play import present, timer, view, workspace
 from kuartui.play.leading import Leader, seen
 from kuartui.play.present import Seen
-from kuartui.play.takedown import take_down
+from kuartui.play.takedown import alone, take_down
 from kuartui.play.view import AttemptView, HintView, Phase, PlayEvent, Result
 from kuartui.progress.store import AttemptRecord, Store
 
@@ -403,7 +403,10 @@ class AttemptSession:
     async def _find_sandbox(self, report: Report = silent) -> None:
         """The attempt's place; a cluster that went down is brought up again."""
         await self.cluster.up(report)
-        self.sandbox = await self.cluster.find(self.record.sandbox) or self.sandbox
+        async with alone(self.record.id):
+            current = self.store.attempt(self.record.id)
+            if current is not None and current.sandbox:  # else it was taken down meanwhile
+                self.sandbox = await self.cluster.find(current.sandbox) or self.sandbox
         if self.sandbox is None:
             raise AttemptError("the cluster of this attempt is gone", hint="kuartui level finish --abandon")
         self.clock = self.sandbox.clock

@@ -21,16 +21,16 @@ from kuartui.progress.store import AttemptRecord, Store
 
 async def take_down(record: AttemptRecord, level: Level | None, cluster: Cluster, store: Store) -> None:
     """Undo and remove. Without `level`, its files being gone, what its rights let the player change is not put back."""
-    async with _alone(record.id):
+    async with alone(record.id):
         current = store.attempt(record.id)
         if current is not None and current.sandbox:  # else another process was quicker
             await _take_down(current, level, cluster, store)
 
 
 @asynccontextmanager
-async def _alone(attempt_id: str) -> AsyncIterator[None]:
-    """One process at a time: a second one would work with accounts that the first removes. Whatever ends the process
-    lets go."""
+async def alone(attempt_id: str) -> AsyncIterator[None]:
+    """One process at a time finds the place of an attempt or takes it down: a second one would work with accounts that
+    the first removes, or make them again. Whatever ends the process lets go."""
     place = paths.private_dir(paths.state_dir()) / f"takedown-{attempt_id}.lock"
     with place.open("w") as lock:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)

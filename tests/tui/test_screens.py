@@ -217,22 +217,22 @@ async def test_screens_in_chinese_look_as_they_did(
         golden(app, f"{name}-zh")
 
 
-async def test_no_screen_traps_the_focus(game: Any, shelf: Shelf) -> None:
+@pytest.mark.parametrize("name", SCREENS)
+async def test_no_screen_traps_the_focus(game: Any, shelf: Shelf, name: str) -> None:
     """Tab goes round, and Esc leads home from everywhere."""
-    for way in SCREENS.values():
-        app = KuartuiApp(game)
-        async with app.run_test(size=(100, 30)) as pilot:
-            await way(app, pilot)
-            await settled(app, pilot)
-            focused = [widget for widget in app.screen.focus_chain if widget.can_focus]
-            seen = set()
-            for _ in range(len(focused) + 1):
-                seen.add(app.focused)
-                await pilot.press("tab")
-            assert seen >= set(focused)
-            for _ in range(4):
-                await pilot.press("escape")
-            await until(pilot, lambda app=app: isinstance(app.screen, HomeScreen))  # type: ignore[misc]
-            assert app.is_running
-            assert app.focused is not None
-            assert app.focused.id == "levels"
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await SCREENS[name](app, pilot)
+        await settled(app, pilot)
+        focused = [widget for widget in app.screen.focus_chain if widget.can_focus]
+        seen = set()
+        for _ in range(len(focused) + 1):
+            seen.add(app.focused)
+            await pilot.press("tab")
+        assert seen >= set(focused)
+        for _ in range(4):
+            await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        assert app.is_running
+        assert app.focused is not None
+        assert app.focused.id == "levels"
