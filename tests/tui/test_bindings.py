@@ -62,8 +62,8 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("everywhere", "back"): on(HomeScreen),
     ("home", "choose"): on(PlayScreen),
     ("home", "search"): Effect(lambda app, screen: screen.query_one("#filter", Input).has_focus, True),
-    ("home", "previous_track"): Effect(lambda app, screen: screen._chosen(), before=("right",)),
-    ("home", "next_track"): Effect(lambda app, screen: screen._chosen()),
+    ("home", "previous_track"): Effect(lambda app, screen: screen._chosen(), "first-steps", ("right", "right")),
+    ("home", "next_track"): Effect(lambda app, screen: screen._chosen(), before=("right",)),
     ("home", "details"): Effect(lambda app, screen: screen.query_one("#about").display, True, size=(60, 20)),
     ("home", "again"): Effect(lambda app, _: app.game.reads),  # type: ignore[attr-defined]
     ("play", "hint"): on(Confirm),
