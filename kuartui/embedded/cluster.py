@@ -43,6 +43,7 @@ Obj = dict[str, Any]
 log = logging.getLogger(__name__)
 
 LOCAL_SOCKET = "api.sock"
+IDLE_SECONDS = 90  # as upstream; clients let go sooner, so none writes into a connection that we just closed
 LONGEST_SOCKET = 104  # bytes, sun_path of the narrowest system; see unix(7)
 SOCKET_EXTENSION = "kuartui.dev/socket"  # read by kuartui/cluster/access.py
 ADMIN = User("kubernetes-admin", (MASTERS, "kubeadm:cluster-admins", AUTHENTICATED))
@@ -152,6 +153,7 @@ class Cluster:
             ssl_cert_reqs=ssl.CERT_OPTIONAL,
             ws_max_size=4 * 1024 * 1024,
             timeout_graceful_shutdown=1,
+            timeout_keep_alive=IDLE_SECONDS,
         )
         self._server = uvicorn.Server(config)
         config.load()
