@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-KUARTUI = [sys.executable, "-m", "kuartui"]
+KUARTUI = [sys.executable, "-P", "-m", "kuartui"]
 POD = {
     "apiVersion": "v1",
     "kind": "Pod",

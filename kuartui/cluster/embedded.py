@@ -362,8 +362,8 @@ class EmbeddedCluster:
 
 
 def command(state: Path) -> list[str]:
-    """How the process is started."""
-    return [sys.executable, "-m", "kuartui.embedded.server", "--state-dir", str(state), "--release", release()]
+    """How the process is started: with the code that is installed (-P), whatever lies in the working directory."""
+    return [sys.executable, "-P", "-m", "kuartui.embedded.server", "--state-dir", str(state), "--release", release()]
 
 
 @cache

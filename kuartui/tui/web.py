@@ -88,7 +88,7 @@ class Game(Server):
 def game(host: str, port: int, cluster: str) -> Game:
     """A server on a loopback address; port 0 takes a free one. UsageError for any other address."""
     address = loopback(host)
-    command = shlex.join([sys.executable, "-m", "kuartui", "--cluster", cluster])
+    command = shlex.join([sys.executable, "-P", "-m", "kuartui", "--cluster", cluster])
     return Game(command, address, port or free_port(address))
 
 

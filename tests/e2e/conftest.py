@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-m", "kuartui"]
+# -P: the installed package, never a checkout that is the working directory. Its release would differ, and a command would
+# replace the embedded Kubernetes under the test.
+COMMAND = [sys.executable, "-P", "-m", "kuartui"]
 Done = subprocess.CompletedProcess[str]
 
 

@@ -150,3 +150,12 @@ def test_up_is_quick(kuartui: Kuartui) -> None:
     kuartui("cluster", "up", "--name", "second")
     assert time.monotonic() - begin < 5
     kuartui("cluster", "down", "--name", "second")
+
+
+def test_code_in_the_working_directory_is_not_run(stranger: Kuartui) -> None:
+    for name in ("kuartui", "json"):
+        (stranger.home / f"{name}.py").write_text("raise SystemExit('not this one')\n")
+    try:
+        stranger("cluster", "up", "--bare", "--nodes", "1")
+    finally:
+        stranger("cluster", "down", "--all")
