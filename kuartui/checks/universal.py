@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict, digest
+from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Level
 from kuartui.game.spec import ResourceQuery
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
 
-LABEL_ATTEMPT = "kuartui.dev/attempt"
-LABEL_CHECKER = "kuartui.dev/checker"
-CHECKER_NAMESPACE = "kuartui-system"
 SCALABLE = ("Deployment", "StatefulSet", "ReplicaSet")
 HOST_FIELDS = ("hostPID", "hostNetwork", "hostIPC")
 
@@ -166,7 +164,7 @@ async def _status_writers(world: World) -> Evidence:
 
 def _ours(_: Level) -> tuple[ResourceQuery, ...]:
     return tuple(
-        ResourceQuery(kind=kind, namespace=CHECKER_NAMESPACE, selector=f"{LABEL_CHECKER}=true")
+        ResourceQuery(kind=kind, namespace=SYSTEM_NAMESPACE, selector=f"{LABEL_CHECKER}=true")
         for kind in ("Pod", "Service")
     )
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from kuartui.checks.evidence import NotThereError, Obj
 from kuartui.checks.objects import Objects
 from kuartui.cluster import exec as cluster_exec
-from kuartui.cluster.base import SYSTEM_NAMESPACE
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.exec import ExecResult
 from kuartui.cluster.rest import Api
 from kuartui.containers.engine import Docker
 from kuartui.errors import ApiError
+from kuartui.game.labels import SYSTEM_NAMESPACE
 from kuartui.game.level import Level
 from kuartui.game.spec import Place, ResourceQuery
 

@@ -23,24 +23,6 @@ if TYPE_CHECKING:
 Kind = Literal["embedded", "kind", "minikube", "context"]
 Phase = Literal["absent", "stopped", "starting", "ready", "broken"]
 
-#: capabilities that a level may need of a cluster beyond the API server and its controllers
-CAPABILITIES = (
-    "network",
-    "metrics",
-    "containers",
-    "network-policy",
-    "multi-node",
-    "storage",
-    "ingress",
-    "gateway",
-    "own-cluster",
-)
-
-#: everything we put into a cluster carries one of these labels
-LABEL_ATTEMPT = "kuartui.dev/attempt"
-LABEL_CHECKER = "kuartui.dev/checker"
-SYSTEM_NAMESPACE = "kuartui-system"
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:

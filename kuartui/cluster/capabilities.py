@@ -11,10 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 from kuartui.cluster import exec as cluster_exec
-from kuartui.cluster.base import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE, Progress, Report
+from kuartui.cluster.base import Progress, Report
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
+from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.translate import tr
 
 Obj = dict[str, Any]

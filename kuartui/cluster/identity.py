@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from kuartui.cluster.access import Access
-from kuartui.cluster.base import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError
+from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 
 Obj = dict[str, Any]

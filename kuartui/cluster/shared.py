@@ -17,8 +17,6 @@ from kuartui import paths
 from kuartui.cluster import identity
 from kuartui.cluster.access import Access
 from kuartui.cluster.base import (
-    LABEL_ATTEMPT,
-    SYSTEM_NAMESPACE,
     ClusterStatus,
     Kind,
     Progress,
@@ -31,6 +29,7 @@ from kuartui.cluster.fence import Fence
 from kuartui.cluster.kubeconfigs import slug
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
+from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 from kuartui.translate import tr
 

@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from kuartui.errors import ClusterError, KuartuiError, MissingError
+from kuartui.game.labels import LABEL_CHECKER
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 T = TypeVar("T")
 Obj = dict[str, Any]
-LABEL_ATTEMPT = "kuartui.dev/attempt"
-LABEL_CHECKER = "kuartui.dev/checker"
 INSTALL_SDK = "pip install 'kuartui[docker]'"
 INSTALL_ENGINE = "https://docs.docker.com/engine/install/; on Debian: sudo apt install docker.io"
 ASK_SECONDS = 30.0  # for one question to the engine

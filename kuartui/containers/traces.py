@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypedDict
 
-from kuartui.containers.engine import GONE, LABEL_ATTEMPT, LABEL_CHECKER, Docker
+from kuartui.containers.engine import GONE, Docker
 from kuartui.errors import ClusterError
+from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER
 from kuartui.game.level import DockerSetup
 
 if TYPE_CHECKING:

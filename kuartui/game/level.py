@@ -40,6 +40,7 @@ Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_lengt
 Text = Annotated[str, Meta(min_length=1, max_length=8000)]
 Title = Annotated[str, Meta(min_length=3, max_length=60)]
 FILE_PATH = re.compile(r"(\.?[A-Za-z0-9_][\w.-]*/)*\.?[A-Za-z0-9_][\w.-]*")  # within a folder: no part is . or ..
+#: what a level may need of a cluster beyond the API server and its controllers
 Need = Literal[
     "network",
     "metrics",

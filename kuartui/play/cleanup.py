@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable
 from typing import TypedDict
 
-from kuartui.cluster.base import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.fence import covers
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api, Obj
 from kuartui.errors import ApiError, ClusterError
+from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 from kuartui.progress.store import Made
 

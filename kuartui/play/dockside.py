@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kuartui.cluster.base import LABEL_ATTEMPT, Progress, Report
+from kuartui.cluster.base import Progress, Report
 from kuartui.containers import engine, traces
 from kuartui.containers.engine import Docker
 from kuartui.containers.traces import Stock
 from kuartui.errors import MissingError
+from kuartui.game.labels import LABEL_ATTEMPT
 from kuartui.game.level import BaseImage, DockerSetup, Level
 
 DOCKER = "docker"  # the capability

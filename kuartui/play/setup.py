@@ -15,12 +15,13 @@ from kuartui.catalog.manifests import load
 from kuartui.checks.objects import Objects
 from kuartui.checks.state import judge_expression, observe
 from kuartui.checks.world import PROBE_POD, World
-from kuartui.cluster.base import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE, Progress, Report
+from kuartui.cluster.base import Progress, Report
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api, Obj
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.guards import guards_of
+from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Level, Question, Ref, Settle, Stage
 from kuartui.game.spec import ResourceQuery
 from kuartui.progress.store import Made

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuartui.cluster.base import LABEL_ATTEMPT
 from kuartui.cluster.fence import Fence, parse
 from kuartui.errors import ClusterError
+from kuartui.game.labels import LABEL_ATTEMPT
 from kuartui.game.level import Right
 
 OURS = {"metadata": {"labels": {LABEL_ATTEMPT: "a1"}}}

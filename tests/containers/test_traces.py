@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from kuartui.containers import traces
-from kuartui.containers.engine import LABEL_ATTEMPT, Docker
+from kuartui.containers.engine import Docker
 from kuartui.errors import ClusterError
+from kuartui.game.labels import LABEL_ATTEMPT
 from kuartui.game.level import BaseImage, DockerSetup
 from tests.containers.standin import BASE
 

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import nullcontext
-
 import pytest
 
 from kuartui.catalog.catalog import Catalog
-from kuartui.cluster.select import choose
 from kuartui.play.proof import Report, prove
 from kuartui.play.report import text
-from tests.containers.standin import base_image, reason_to_skip
+from tests.containers.standin import reason_to_skip
+from tests.levels.shipped import each_level, on_docker, played
 
-NAMES = Catalog.default().names()
 SEEDS = (0, 1, 7)
 
 pytestmark = pytest.mark.e2e
 
 
-def on_docker(name: str) -> bool:
-    return "docker" in Catalog.default().level(name).needs
-
-
 @pytest.fixture(scope="module")
 def report(request: pytest.FixtureRequest) -> Report:
-    """All levels that were asked for in one go, so that every core has something to do all the time."""
-    catalog = Catalog.default()
-    here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
-    names = [name for name in NAMES if any(item.callspec.params["name"] == name for item in here)]
-    engine = not reason_to_skip() and any(on_docker(name) for name in names)
-    levels = [catalog.level(name, seed) for name in names for seed in SEEDS if engine or not on_docker(name)]
-    with base_image() if engine else nullcontext():
-        return asyncio.run(prove(levels, choose("embedded", "proofs")))
+    return played(request, SEEDS, prove)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.docker) if on_docker(name) else name for name in NAMES]
-)
+@each_level
 def test_a_level_is_sound(report: Report, name: str) -> None:
     if on_docker(name) and reason_to_skip():
         pytest.skip(reason_to_skip())

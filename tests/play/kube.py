@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import yaml
 from aiohttp import web
 
-from kuartui.cluster.base import CAPABILITIES, ClusterStatus, Report, silent
+from kuartui.cluster.base import ClusterStatus, Report, silent
 from kuartui.cluster.clock import Clock, RealClock
 from kuartui.cluster.resources import Resource, known, known_kinds
+from kuartui.game.level import Need
 from tests.cluster.server import serving
 
 Obj = dict[str, Any]
@@ -190,7 +191,7 @@ class MiniCluster:
     name = "mini"
     kind = "embedded"
     ref = "embedded"
-    capabilities = frozenset(CAPABILITIES)
+    capabilities = frozenset(get_args(Need)) - {"docker"}
 
     def __init__(self, kube: MiniKube, kubeconfig: Path, *, disposable: bool = True) -> None:
         self.kube, self.kubeconfig, self.disposable = kube, kubeconfig, disposable

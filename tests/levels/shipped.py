@@ -1,0 +1,41 @@
+"""What the tests over all levels share: which levels there are, and one run over those that were asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from kuartui.catalog.catalog import Catalog
+from kuartui.cluster.base import Cluster
+from kuartui.cluster.select import choose
+from kuartui.game.level import Level
+from kuartui.play.proof import Report
+from tests.containers.standin import base_image, reason_to_skip
+
+NAMES = Catalog.default().names()
+
+Play = Callable[[Sequence[Level], Cluster], Coroutine[Any, Any, Report]]
+
+
+def on_docker(name: str) -> bool:
+    return "docker" in Catalog.default().level(name).needs
+
+
+each_level = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.docker) if on_docker(name) else name for name in NAMES]
+)
+
+
+def played(request: pytest.FixtureRequest, seeds: Sequence[int], play: Play) -> Report:
+    """All levels that were asked for in one go, so that every core has something to do all the time."""
+    catalog = Catalog.default()
+    here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
+    names = [name for name in NAMES if any(item.callspec.params["name"] == name for item in here)]
+    engine = not reason_to_skip() and any(on_docker(name) for name in names)
+    levels = [catalog.level(name, seed) for name in names for seed in seeds if engine or not on_docker(name)]
+    with base_image() if engine else nullcontext():
+        return asyncio.run(play(levels, choose("embedded", "proofs")))
