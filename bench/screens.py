@@ -191,7 +191,8 @@ def main() -> None:
             bench = BENCHES[sys.argv[1]]
             asyncio.run(on_screen(bench)) if asyncio.iscoroutinefunction(bench) else bench()
         finally:
-            subprocess.run([*KUARTUI, "cluster", "down", "--all"], capture_output=True, check=False)
+            for command in (["level", "finish", "--abandon"], ["cluster", "down", "--all"]):
+                subprocess.run([*KUARTUI, *command], capture_output=True, check=False)
 
 
 if __name__ == "__main__":

@@ -190,10 +190,9 @@ class AttemptSession:
             self._write(ResetDone(at=self.elapsed()))
             await leader.lead()
             self._leader = leader
-        except KuartuiError:
-            await leader.stop()
-            raise
         finally:
+            if leader is not self._leader:
+                await leader.stop()
             self._enter("running")
         self._emit(view.WasReset(self._state.resets))
 
@@ -383,7 +382,8 @@ class AttemptSession:
             self._set_trouble("")
         except KuartuiError as error:
             self._set_trouble(error.message)
-            if leader is not None:
+        finally:  # also when the session is closed meanwhile
+            if leader is not None and leader is not self._leader:
                 await leader.stop()
 
     def _new_leader(self) -> Leader:

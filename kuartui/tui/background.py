@@ -41,7 +41,8 @@ class Background:
             await asyncio.wait(self._pending, timeout=GRACE)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
-            task.cancel()
+            if not task.cancelling():  # a second time would interrupt what it does to come to its end
+                task.cancel()
         if others:
             await asyncio.wait(others, timeout=GRACE)
         for function in self.at_end:

@@ -3,6 +3,7 @@ a widget."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -49,6 +50,7 @@ class Game:
             self._background.close()
             raise
         self._background.at_end.append(self.store.close)
+        self._held: set[AttemptSession] = set()
 
     def cluster(self) -> Cluster:
         return choose(self.kind, "kuartui")
@@ -102,12 +104,17 @@ class Game:
 
     async def begin(self, level: Level, post: Post) -> AttemptSession:
         """Start an attempt, telling the steps."""
-        return await start(level, cluster=self.cluster(), store=self.store, report=_told(post))
+        return self._hold(await start(level, cluster=self.cluster(), store=self.store, report=_told(post)))
 
     async def resume(self, record: AttemptRecord) -> AttemptSession:
         """Go on with an attempt."""
         level = level_of(record, self.language)
-        return await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=self.store)
+        return self._hold(await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=self.store))
+
+    def _hold(self, session: AttemptSession) -> AttemptSession:
+        """Know of a session, whatever becomes of the screen it was meant for."""
+        self._held.add(session)
+        return session
 
     def observer(self, session: AttemptSession) -> Observer | None:
         """Of the level's objects; None before there are credentials to look with."""
@@ -116,8 +123,6 @@ class Game:
 
     async def detail(self, session: AttemptSession, row: Row, view: View) -> AsyncIterator[str]:
         """What kubectl says about an object, line by line."""
-        import asyncio
-
         from kuartui.cluster import kubectl
 
         tool = await asyncio.to_thread(kubectl.find)
@@ -127,7 +132,14 @@ class Game:
 
     def let_go(self, session: AttemptSession) -> None:
         """Of an attempt, which goes on. Nobody waits: a cluster that does not answer would keep them."""
-        self._background.begin(session.close())
+        self._background.begin(self._release(session))
+
+    async def _release(self, session: AttemptSession) -> None:
+        self._held.discard(session)
+        await session.close()
+
+    async def _release_all(self) -> None:
+        await asyncio.gather(*(self._release(session) for session in list(self._held)), return_exceptions=True)
 
     def keep(self, name: str, value: str) -> None:
         """Remember a choice."""
@@ -138,7 +150,9 @@ class Game:
         self._background.begin(write())
 
     def close(self) -> bool:
-        """False when something that cannot be ended is still under way."""
+        """Let go of whatever a screen did not, also where the app ended by a bug. False when something that cannot be
+        ended is still under way."""
+        self._background.begin(self._release_all())
         return self._background.close()
 
 
