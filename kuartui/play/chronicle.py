@@ -6,6 +6,7 @@ nothing says, so a deletion counts as the player's unless a controller owns the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -121,7 +122,8 @@ def _walk(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _short(value: Any) -> str:
-    text = "none" if value is None else str(value).replace("\n", " ")
+    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = text.replace("\n", " ")
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

@@ -21,6 +21,17 @@ def test_a_write_of_the_player_says_what_differs() -> None:
     ]
 
 
+def test_values_are_written_as_in_a_manifest() -> None:
+    before = obj("Deployment", "kubectl-set", "1", spec={"paused": False})
+    after = obj("Deployment", "kubectl-set", "2", spec={"paused": True, "resources": {"cpu": "200m"}})
+    assert list(tell(Change("MODIFIED", after, before))) == [
+        (
+            "write",
+            'kubectl-set changed Deployment web: spec.paused: false → true, spec.resources: none → {"cpu": "200m"}',
+        )
+    ]
+
+
 def test_the_controllers_and_our_own_writes_are_not_the_players() -> None:
     for manager in ("kube-controller-manager", "kubelet", "kuartui"):
         before = obj("Deployment", "kubectl-create", "1", spec={"replicas": 1})
