@@ -74,7 +74,7 @@ def list_(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
 def page(rest: Rest, endpoint: Endpoint, request: Request) -> tuple[list[Stored], Obj]:
     """The selected objects (those of one page) and the list's metadata. Raises 400, 410, 504."""
     chosen = selection(request, endpoint)
-    limit = number(request, "limit")
+    limit = max(0, number(request, "limit"))  # a negative limit is none
     number(request, "timeoutSeconds")  # lists are never long in coming, but it must be a number
     token = request.param("continue")
     after: tuple[str, str] | None = None

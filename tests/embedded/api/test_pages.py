@@ -34,6 +34,14 @@ async def test_all_pages_together_are_the_list(server: Server, limit: int, path:
     assert seen == whole
 
 
+@pytest.mark.parametrize("limit", [0, -1, -500])
+async def test_a_limit_below_one_is_none(server: Server, limit: int) -> None:
+    whole = [item["metadata"]["uid"] for item in (await server.json("GET", "/api/v1/namespaces"))["items"]]
+    page = await server.json("GET", f"/api/v1/namespaces?limit={limit}")
+    assert [item["metadata"]["uid"] for item in page["items"]] == whole
+    assert not page["metadata"].keys() & {"continue", "remainingItemCount"}
+
+
 async def test_a_selection_does_not_say_how_many_are_left(server: Server) -> None:
     for name in "abc":
         await server.config_map(name, labels={"x": "y"})
