@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from kuartui.embedded.meta.quantity import parse, whole
 from kuartui.embedded.node import spec
@@ -42,6 +43,7 @@ class EvictionManager:
         self._workers = workers
         self._report = report
         self._last_short = 0.0
+        self._bounded: WeakKeyDictionary[PodWorker, bool] = WeakKeyDictionary()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -58,11 +60,17 @@ class EvictionManager:
         while True:
             await self._services.clock.sleep(PERIOD)
             alive = [worker for worker in self._workers() if not worker.state.ended and not worker.stopping]
-            for worker in alive:
+            for worker in filter(self._is_bounded, alive):
                 message = disk_excess(worker)
                 if message:
                     self._evict(worker, message)
             self._look_at_memory(alive)
+
+    def _is_bounded(self, worker: PodWorker) -> bool:
+        """Most pods have no limit of disk, and what says so cannot be changed: ask each pod once."""
+        if worker not in self._bounded:
+            self._bounded[worker] = has_disk_limit(worker.pod)
+        return self._bounded[worker]
 
     def _evict(self, worker: PodWorker, message: str) -> None:
         self._services.event(worker.pod, "Warning", "Evicted", message)
@@ -112,10 +120,20 @@ def _consumption(worker: PodWorker) -> str:
     return text
 
 
+def has_disk_limit(pod: Obj) -> bool:
+    """Whether a pod can use more of its node's disk than it may."""
+    empty = [volume["emptyDir"] for volume in pod["spec"].get("volumes") or () if volume.get("emptyDir")]
+    return _limits_disk(pod) or any(volume.get("sizeLimit") for volume in empty)
+
+
+def _limits_disk(pod: Obj) -> bool:
+    return any(STORAGE in ((one.get("resources") or {}).get("limits") or {}) for one in spec.containers(pod))
+
+
 def disk_excess(worker: PodWorker) -> str:
     """Why a pod uses too much of its node's disk; "" if it does not."""
     pod = worker.pod
-    limited = any(STORAGE in ((one.get("resources") or {}).get("limits") or {}) for one in spec.containers(pod))
+    limited = _limits_disk(pod)
     total = 0
     for volume in pod["spec"].get("volumes") or ():
         empty = volume.get("emptyDir")
