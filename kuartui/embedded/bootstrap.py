@@ -8,7 +8,7 @@ import orjson
 
 from kuartui.embedded import data
 from kuartui.embedded.client import Client
-from kuartui.embedded.crd import gateway
+from kuartui.embedded.crd import apiservices, gateway
 from kuartui.embedded.meta import random
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
@@ -61,6 +61,7 @@ async def bootstrap(client: Client, *, bare: bool) -> None:
         await _policy(client)
         made = (stored for resource in client.store.resources() for stored in client.store.list(resource))
         _made.extend(sorted(made, key=lambda stored: stored.rv))
+    apiservices.install(client)
     await _ensure(client, "services", _api_service())
     await _ensure(client, "endpointslices.discovery.k8s.io", _api_slice())
     await _ensure(client, "endpoints", _api_endpoints())

@@ -117,6 +117,7 @@ class Parts:
     def _controllers(self) -> list[Controller]:
         from kuartui.embedded.auth.secret_tokens import SecretTokens
         from kuartui.embedded.controllers import controllers
+        from kuartui.embedded.crd.apiservices import ApiServices
         from kuartui.embedded.crd.registrar import Registrar
 
         cluster = self.cluster
@@ -125,6 +126,7 @@ class Parts:
         return [
             SecretTokens(cluster.client, cluster.signer, authority.certificate),
             Registrar(cluster.client, cluster.resources, cluster.index),
+            ApiServices(cluster.client),
             *controllers(cluster.client, authority, usage),
         ]
 
