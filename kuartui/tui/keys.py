@@ -1,6 +1,7 @@
 """Every key of the app, in one table: the bindings, the footer, the help and the tests are made from it.
 
-With the shell focused only F-keys are ours: everything else belongs to the shell.
+With the shell focused only F-keys are ours, and the keys of place "shell" unless a program such as vim fills the
+terminal: everything else belongs to the shell.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ NAMES = {
     "space": "Space",
     "plus": "+",
     "minus": "-",
+    "shift+pageup": "Shift+PgUp",
+    "shift+pagedown": "Shift+PgDn",
 }
 
 
@@ -34,8 +37,8 @@ class Explains:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`place` is where it works: everywhere, home, play, pane (play, but not in the terminal), result. `footer` keys
-    are shown there."""
+    """`place` is where it works: everywhere, home, play, pane (play, but not in the terminal), shell (play, for the
+    terminal), result. `footer` keys are shown there; that of the shell when it does something and there is room."""
 
     keys: str
     action: str
@@ -84,6 +87,15 @@ KEYS: tuple[Key, ...] = (
     Key("c", "copy", "Copy", "Copy what is open, or the name of what is chosen", "pane"),
     Key("plus,equals_sign", "grow", "Larger", "Larger panes beside the terminal; or drag the bar", "pane"),
     Key("minus", "shrink", "Smaller", "Make them smaller", "pane"),
+    Key(
+        "shift+pageup,alt+pageup",
+        "earlier",
+        "Earlier",
+        "Show what scrolled off the terminal; typing returns to the end",
+        "shell",
+        footer=True,
+    ),
+    Key("shift+pagedown,alt+pagedown", "later", "Later", "Go on towards the end of the terminal", "shell"),
     Key("n", "next_level", "Next", "Play the next level", "result", footer=True),
     Key("t", "try_again", "Again", "Play it again with other names and numbers", "result", footer=True),
     Key("s", "solutions", "Solutions", "Show or hide the solutions", "result", footer=True),
@@ -109,11 +121,11 @@ def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str
         )
         for key in KEYS
         if (key.place == place and key.action != "back")
-        or (key.action == "back" and place not in ("everywhere", "pane"))
+        or (key.action == "back" and place not in ("everywhere", "pane", "shell"))
     ]
 
 
 def of(place: str) -> list[Key]:
     """The keys that work in a place, its own first."""
-    places = (place, "pane") if place == "play" else (place,)
+    places = (place, "pane", "shell") if place == "play" else (place,)
     return [key for key in KEYS if key.place in places] + [key for key in KEYS if key.place == "everywhere"]

@@ -211,10 +211,11 @@ def test_the_table_of_keys_is_sound() -> None:
             names = set(key.keys.split(","))
             assert not taken & names
             taken |= names
-            own = key.place in (place, "pane") or key.action == "back"
+            own = key.place in (place, "pane", "shell") or key.action == "back"
             target = owner if own else KuartuiApp
             assert hasattr(target, f"action_{key.action}")
-        assert sum(key.footer for key in keys.of(place)) <= 6
+        assert sum(key.footer for key in keys.of(place) if key.place != "shell") <= 6
+        assert sum(key.footer for key in keys.of(place)) <= 7
 
 
 def test_only_function_keys_are_ours_beside_a_shell() -> None:

@@ -88,10 +88,12 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("result", "solutions"): Effect(lambda app, screen: screen.query_one("#solutions").display, True),
     ("result", "copy_solution"): Effect(lambda app, _: app.clipboard.startswith("kubectl"), True),
 }
-PLACES = {"everywhere": ("home", "play", "result"), "pane": ("play",)}
+ELSEWHERE = {"shell"}  # in test_scrollback.py, with a terminal
+PLACES = {"everywhere": ("home", "play", "result"), "pane": ("play",), "shell": ("play",)}
 PRESSES = [
     pytest.param(place, key, name, id=f"{place}-{key.action}-{name}")
     for key in keys.KEYS
+    if key.place not in ELSEWHERE
     for place in PLACES.get(key.place, (key.place,))
     for name in key.keys.split(",")
 ]

@@ -22,6 +22,7 @@ from kuartui.tui.feed import follow, guarded, observe
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed
 from kuartui.tui.screens.arrangement import LAYOUTS, Arrangement
 from kuartui.tui.screens.dialogs import Confirm
+from kuartui.tui.text import plain
 from kuartui.tui.widgets import brief
 from kuartui.tui.widgets.coach import Coach
 from kuartui.tui.widgets.detail import Detail
@@ -33,6 +34,7 @@ from kuartui.tui.widgets.terminal import TerminalPane
 
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
+    from kuartui.tui.widgets.scrollback import ScrollingTerminal
 
 TICK = 0.5
 TITLES = {"task": later("Task"), "cluster": later("Cluster"), "timeline": later("Timeline")}
@@ -41,7 +43,7 @@ TITLES = {"task": later("Task"), "cluster": later("Cluster"), "timeline": later(
 class PlayScreen(Screen[None], keys.Explains):
     """One attempt."""
 
-    BINDINGS = [*keys.bindings("play"), *keys.bindings("pane")]
+    BINDINGS = [*keys.bindings("play"), *keys.bindings("pane"), *keys.bindings("shell")]
     CSS_PATH = "play.tcss"
     app: KuartuiApp
 
@@ -220,6 +222,21 @@ class PlayScreen(Screen[None], keys.Explains):
         if not self.terminal.enter():
             self._open_terminal()
 
+    def action_earlier(self) -> None:
+        """What scrolled off the terminal, a screenful less one line further back."""
+        if (shell := self.terminal.shell) is not None:
+            shell.look(max(1, shell.size.height - 1))
+
+    def action_later(self) -> None:
+        if (shell := self.terminal.shell) is not None:
+            shell.look(-max(1, shell.size.height - 1))
+
+    def on_scrolling_terminal_looked(self, message: ScrollingTerminal.Looked) -> None:
+        """Say in the border how far back the terminal shows."""
+        back, kept = message.back, message.kept
+        sign = tr("↑ {back} of {kept} lines back · Shift+PgDn", back=back, kept=kept) if back else ""
+        self.query_one("#terminal").border_subtitle = plain(sign, "$text-warning") if sign else ""
+
     def action_focus_next_pane(self) -> None:
         """Task, cluster, timeline, terminal, and around."""
         if self.detail.display:
@@ -256,9 +273,23 @@ class PlayScreen(Screen[None], keys.Explains):
             return tr("there is no search in something that is open; / begins one")
         if action in ("grow", "shrink") and not self.arrangement.sizable:
             return tr("there is one pane only; F4 changes the layout")
+        if action in ("earlier", "later"):
+            return self._why_not_look(action)
         if action == "hint" and self.session.snapshot().next_hint_cost is None:
             return tr("there are no more hints")
         return ""
+
+    def _why_not_look(self, action: str) -> str:
+        shell = self.terminal.shell
+        if shell is None or not shell.display:
+            return tr("there is no terminal in sight (F9)")
+        if shell.fills_screen:
+            return tr("a program fills the terminal; its own keys scroll it")
+        if action == "earlier" and not shell.kept:
+            return tr("nothing has scrolled off the terminal")
+        if action == "earlier" and shell.back == shell.kept:
+            return tr("that is the first line that the terminal has kept")
+        return tr("that is the end of the terminal") if action == "later" and not shell.back else ""
 
     def _row(self) -> object:
         """What is open, or else chosen in the cluster pane."""

@@ -1,4 +1,5 @@
-"""The footer: at most six keys that work here and now, from the table of keys. Each can be clicked."""
+"""The footer: at most six keys that work here and now, from the table of keys. Each can be clicked. A seventh, which
+shows what scrolled off the terminal, is there while it does something, where there is room."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from kuartui.tui.keys import Key
 from kuartui.tui.text import join, plain
 
 LOOK = 0.5  # seconds between two looks which keys do something
+ROOMY = 80  # columns
 
 
 class KeyCap(Static):
@@ -23,9 +25,13 @@ class KeyCap(Static):
         self.key = key
         self.tooltip = plain(tr(key.help))
 
+        self.display = key.place != "shell"
+
     def tell(self, reason: str) -> None:
         """Dimmed, with the reason, while the key does nothing here and now."""
         self.set_class(bool(reason), "-off")
+        if self.key.place == "shell":
+            self.display = not reason and self.app.size.width >= ROOMY
         self.tooltip = plain(reason or tr(self.key.help))
 
     async def on_click(self) -> None:
@@ -50,6 +56,6 @@ class KeyBar(Horizontal):
                 cap.tell(screen.why_not(cap.key.action))
 
     def compose(self) -> ComposeResult:
-        for key in keys.of(self._place):
-            if key.footer:
-                yield KeyCap(key)
+        shown = [key for key in keys.of(self._place) if key.footer]
+        for key in sorted(shown, key=lambda key: key.place == "shell"):
+            yield KeyCap(key)

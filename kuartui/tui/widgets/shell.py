@@ -1,7 +1,7 @@
 """The terminal pane: the player's own shell in a pseudo-terminal.
 
-All use of textual-tty and bittty (pre-alpha, pinned) is here. The subclass mends what the study of them found: a stale
-alternate screen, keys that crash or get lost, sizes with a border.
+All use of textual-tty and bittty (pre-alpha, pinned) is here and in scrollback.py. The subclass mends what the study of
+them found: a stale alternate screen, keys that crash or get lost.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import tempfile
 from pathlib import Path
 
 from textual import events
-from textual_tty import Terminal
+
+from kuartui.tui import keys
+from kuartui.tui.widgets.scrollback import LINES, ScrollingTerminal
 
 OURS = frozenset({"f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f12"})
+LOOKING = frozenset(name for key in keys.KEYS if key.place == "shell" for name in key.keys.split(","))
 _CONTROLS = {
     "ctrl+at": "\x00",
     "ctrl+space": "\x00",
@@ -79,12 +82,12 @@ def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where:
     return [*start, "/bin/sh", "-c", 'cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd; exec "$0" -i', shell]
 
 
-class Shell(Terminal):
-    """The player's shell. Keys in `OURS` are left to the app."""
+class Shell(ScrollingTerminal):
+    """The player's shell. Keys in `OURS` are left to the app; those in `LOOKING`, too, unless a program fills it."""
 
     def __init__(self, kubeconfig: Path, path: str, namespace: str, workspace: Path) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="kuartui-shell-")
-        super().__init__(command=command(kubeconfig, path, namespace, workspace, Path(self._files.name)), id="shell")
+        super().__init__(command=command(kubeconfig, path, namespace, workspace, Path(self._files.name)))
         self._was_alternate = False
 
     def feed(self, data: str) -> None:
@@ -95,16 +98,12 @@ class Shell(Terminal):
             if piece:
                 super().feed(piece)
 
-    def on_resize(self, event: events.Resize) -> None:
-        event.prevent_default()  # handlers of base classes run, too
-        if self.content_size.width and self.content_size.height:
-            self.board.resize(self.content_size.width, self.content_size.height)
-
     async def on_key(self, event: events.Key) -> None:
         event.prevent_default()
-        if event.key in OURS:
+        if event.key in OURS or (event.key in LOOKING and not self.fills_screen):
             return
         event.stop()
+        self.look(-LINES)
         key = event.key
         if key in _CONTROLS:
             self._send(_CONTROLS[key])

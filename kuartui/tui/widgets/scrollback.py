@@ -1,0 +1,205 @@
+"""A terminal that remembers what scrolled off its top. bittty keeps the screen only.
+
+The page of ordinary output hands over each line that leaves it at the top; the alternate screen (vim, less) has none,
+as in any terminal. Lines are kept as they were written: a wider or narrower pane does not wrap them anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from bittty.video import Video
+from rich.segment import Segment
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual_tty import Terminal
+from textual_tty.widget import TerminalChrome
+
+LINES = 2000  # as many are remembered: 1 MiB of ordinary output, some more where every word has its colour
+WHEEL = 3  # lines for one notch
+CLEAR_KEPT = 3  # of ED, which `clear` sends, too
+
+Line = tuple[tuple[Any, str], ...]  # runs: a style of bittty, and the text in it
+
+
+def runs(row: Sequence[tuple[Any, str]]) -> Line:
+    """A row of cells, without the blank ones at its end. The second cell of a wide character is empty text."""
+    end = len(row)
+    while end and row[end - 1][1] == " " and row[end - 1][0] == _PLAIN:
+        end -= 1
+    return tuple((style, "".join(text for _, text in cells)) for style, cells in groupby(row[:end], itemgetter(0)))
+
+
+_PLAIN = Video(1, 1).grid[0][0][0]
+
+
+class Page(Video):  # type: ignore[misc]
+    """Ordinary output. `gone` are the lines that left it at the top, the oldest first; `count`, how many ever did."""
+
+    def __init__(self, width: int, height: int, policy: Any) -> None:
+        super().__init__(width, height, policy)
+        self.gone: deque[Line] = deque(maxlen=LINES)
+        self.count = 0
+
+    def scroll_region_up(self, top: int, bottom: int, count: int) -> None:
+        self._keep(top, bottom, count)
+        super().scroll_region_up(top, bottom, count)
+
+    def scroll_rectangle_up(
+        self, top: int, bottom: int, count: int, *, left: int = 0, right: int | None = None, style_or_ansi: Any = None
+    ) -> None:
+        if left == 0 and right == self.width - 1:  # with None for right, it is a region, which comes by above
+            self._keep(top, bottom, count)
+        super().scroll_rectangle_up(top, bottom, count, left=left, right=right, style_or_ansi=style_or_ansi)
+
+    def _keep(self, top: int, bottom: int, count: int) -> None:
+        if top == 0 and bottom < self.height:
+            for row in self.grid[: min(count, bottom + 1)]:
+                self.gone.append(runs(row))
+                self.count += 1
+
+
+class Chrome(TerminalChrome):  # type: ignore[misc]
+    """bittty renamed this hook after textual-tty 0.4.0, which so never hears that a program takes the mouse."""
+
+    def on_mouse_capture(self, mode: str) -> None:
+        taken = self.board.modes.mouse_protocol.name != "OFF"  # else it is for the arrows that the wheel stands for
+        self.widget.mouse_mode = mode if taken else "off"
+
+
+class ScrollingTerminal(Terminal):  # type: ignore[misc]
+    """`look(lines)` goes back (or, below zero, forth) in what was; whatever is typed returns to the end."""
+
+    CHROME = Chrome
+
+    class Looked(Message):
+        """How many lines above the end it shows, and how many there are above."""
+
+        def __init__(self, back: int, kept: int) -> None:
+            super().__init__()
+            self.back, self.kept = back, kept
+
+    def __init__(self, command: list[str]) -> None:
+        super().__init__(command=command, id="shell")
+        blitter = self.board.blitter
+        self.page = Page(self.board.width, self.board.height, self.board.width_policy)
+        blitter.primary_buffer = blitter.current_buffer = self.page
+        self._clear_screen = blitter.clear_screen
+        blitter.clear_screen = self._clear
+        self._top: int | None = None  # the first line shown, by its number; None: whatever is the end
+        self._told = (0, 0)
+
+    def _clear(self, mode: int = 0) -> None:
+        if mode == CLEAR_KEPT:
+            self.page.gone.clear()
+        self._clear_screen(mode)
+
+    # Looking back
+
+    @property
+    def fills_screen(self) -> bool:
+        """Whether a program has the whole screen, where nothing scrolls off."""
+        return bool(self.board.blitter.in_alt_screen)
+
+    @property
+    def kept(self) -> int:
+        """Lines above the screen."""
+        return 0 if self.fills_screen else len(self.page.gone)
+
+    @property
+    def back(self) -> int:
+        """Lines between what is shown and the end. The same lines stay in sight while more output comes."""
+        return 0 if self._top is None else max(0, min(self.page.count - self._top, self.kept))
+
+    def look(self, lines: int) -> None:
+        """So many lines further back."""
+        back = max(0, min(self.back + lines, self.kept))
+        if back != self.back:
+            self._top = self.page.count - back if back else None
+            self.screen.clear_selection()  # it is of places on the screen, not of the text
+            self.refresh()
+            self._tell()
+
+    def _tell(self) -> None:
+        told = (self.back, self.kept if self.back else 0)
+        if told != self._told:
+            self._told = told
+            self.post_message(self.Looked(*told))
+
+    def _tick(self) -> None:
+        if self._top is not None:
+            if not self.back:
+                self._top = None  # a program took the screen, or what was kept is cleared
+            if self._dirty or self._top is None:
+                self.refresh()  # rows of the page are elsewhere, or were
+            self._tell()
+        super()._tick()
+
+    # What is shown
+
+    def _line(self, y: int) -> Line:
+        """Looking back: the line at this place."""
+        gone, index = self.page.gone, self.kept - self.back + y
+        if index < len(gone):
+            return gone[index]
+        grid = self.page.grid
+        return runs(grid[index - len(gone)]) if index - len(gone) < len(grid) else ()
+
+    def render_line(self, y: int) -> Strip:
+        if not self.back:
+            return super().render_line(y)  # type: ignore[no-any-return]
+        width = self.size.width
+        strip = Strip([Segment(text, self._to_rich(style)) for style, text in self._line(y)]).adjust_cell_length(width)
+        span = self.text_selection.get_span(y) if self.text_selection is not None else None
+        if span is None:
+            return strip
+        start, end = span[0], width if span[1] == -1 else span[1]
+        before, selected, after = strip.divide([start, end, width])
+        chosen = selected.apply_style(self.screen.get_component_rich_style("screen--selection"))
+        return Strip.join([before, chosen, after])
+
+    def get_selection(self, selection: Any) -> tuple[str, str] | None:
+        if not self.back:
+            return super().get_selection(selection)  # type: ignore[no-any-return]
+        texts = ("".join(text for _, text in self._line(y)).rstrip() for y in range(self.size.height))
+        return selection.extract("\n".join(texts)), "\n"
+
+    def _cursor_shown(self) -> bool:
+        return not self.back and super()._cursor_shown()
+
+    # What leads there and away
+
+    def _wheel(self, event: events.MouseEvent, button: int, arrow: str) -> None:
+        if self.mouse_mode == "off" and not self.fills_screen:
+            self.look(WHEEL if arrow == "up" else -WHEEL)
+            event.stop()
+        else:
+            super()._wheel(event, button, arrow)
+
+    def on_paste(self) -> None:  # the library's own handler runs after this one
+        self.look(-LINES)
+
+    def on_click(self, event: events.Click) -> None:
+        if self.back:
+            event.prevent_default()  # it would open a link of the line that is here at the end
+
+    def on_resize(self, event: events.Resize) -> None:
+        event.prevent_default()  # the base class's handler runs, too, and would count the border in
+        size = self.content_size
+        if size.width and size.height:
+            self._make_room(size.height)
+            self.board.resize(size.width, size.height)
+            self._dirty = True  # the pane was painted at its new size before its rows moved
+
+    def _make_room(self, height: int) -> None:
+        """Before the screen gets lower: scroll until the cursor's line still is on it, as xterm does. bittty would cut
+        off what is at the bottom, where the player is typing."""
+        excess = self.board.cursor.y - height + 1
+        if excess > 0 and not self.fills_screen:
+            self.page.scroll_region_up(0, self.page.height - 1, excess)
+            self.board.cursor.y -= excess

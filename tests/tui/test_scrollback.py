@@ -1,0 +1,213 @@
+"""What scrolled off the terminal can be looked at again, by keys and by the wheel, and typing returns to the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from textual import events
+from textual.app import App, ComposeResult
+
+from kuartui.tui import keys
+from kuartui.tui.app import KuartuiApp
+from kuartui.tui.screens.play import PlayScreen
+from kuartui.tui.widgets import shell as shells
+from kuartui.tui.widgets.scrollback import LINES, ScrollingTerminal
+from kuartui.tui.widgets.shell import Shell
+from tests.tui.golden import screen_text, until
+from tests.tui.test_play import playing
+
+ECHO = ["sh", "-c", "stty raw -echo; cat"]  # what is typed comes back as it is
+
+
+def numbers(first: int, last: int) -> str:
+    return "".join(f"\r\nline {number}." for number in range(first, last + 1))
+
+
+class Alone(App[None]):
+    """A terminal and nothing else."""
+
+    def compose(self) -> ComposeResult:
+        yield ScrollingTerminal(ECHO)
+
+
+@asynccontextmanager
+async def terminal(
+    width: int = 40, height: int = 10
+) -> AsyncIterator[tuple[ScrollingTerminal, Any, Callable[[], Any]]]:
+    app = Alone()
+    async with app.run_test(size=(width, height)) as pilot:
+        shown = app.query_one(ScrollingTerminal)
+        await until(pilot, lambda: (shown.board.width, shown.board.height) == (width, height))
+
+        async def rows() -> list[str]:
+            shown.look(0)
+            await pilot.pause(0.05)
+            return screen_text(app).splitlines()
+
+        yield shown, pilot, rows
+
+
+@asynccontextmanager
+async def play(
+    game: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> AsyncIterator[tuple[PlayScreen, Shell, Any]]:
+    monkeypatch.delenv("KUARTUI_SHELL")
+    monkeypatch.setattr(shells, "command", lambda *_: ECHO)
+    app = KuartuiApp(game)
+    async with app.run_test(size=size) as pilot:
+        screen = await playing(app, pilot)
+        shell = await until(pilot, lambda: screen.terminal.shell)
+        await until(pilot, lambda: shell.has_focus and shell.board.width == shell.content_size.width)
+        yield screen, shell, pilot
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+@pytest.mark.parametrize("which", [0, 1], ids=["shift", "alt"])
+async def test_keys_go_back_and_forth_and_the_border_says_how_far(
+    game: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], which: int
+) -> None:
+    names = {key.action: key.keys.split(",")[which] for key in keys.KEYS if key.place == "shell"}
+    async with play(game, monkeypatch, size) as (screen, shell, pilot):
+        height = shell.size.height
+        shell.feed(numbers(1, 500))
+        await until(pilot, lambda: "line 500." in screen_text(pilot.app))
+        kept, page = shell.kept, height - 1
+        await pilot.press(names["earlier"])
+        await until(pilot, lambda: f"line {500 - page}." in screen_text(pilot.app))
+        assert "line 500." not in screen_text(pilot.app)
+        assert f"{page} of {kept} lines back" in screen_text(pilot.app)
+        await pilot.press(names["earlier"])
+        await until(pilot, lambda: f"{2 * page} of {kept} lines back" in screen_text(pilot.app))
+        await pilot.press(names["later"], names["later"])
+        await until(pilot, lambda: "line 500." in screen_text(pilot.app) and "lines back" not in screen_text(pilot.app))
+        assert screen.why_not("later") == "that is the end of the terminal"
+
+
+async def test_typing_and_pasting_return_to_the_end(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(game, monkeypatch, (120, 40)) as (_, shell, pilot):
+        shell.feed(numbers(1, 100) + "\r\n")
+        for what in ("x", "paste"):
+            shell.look(50)
+            await until(pilot, lambda: "lines back" in screen_text(pilot.app))
+            if what == "x":
+                await pilot.press("x")
+            else:
+                shell.post_message(events.Paste("pasted"))
+            await until(pilot, lambda: "lines back" not in screen_text(pilot.app))
+            assert "line 100." in screen_text(pilot.app)
+        await until(pilot, lambda: "xpasted" in screen_text(pilot.app))
+
+
+async def test_the_footer_has_it_while_there_is_something(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(game, monkeypatch, (80, 24)) as (_, shell, pilot):
+        footer = lambda: screen_text(pilot.app).splitlines()[-1]  # noqa: E731
+        assert "Earlier" not in footer()
+        shell.feed(numbers(1, 100))
+        await until(pilot, lambda: "Shift+PgUp Earlier" in " ".join(footer().split()))
+        assert "Help" in footer()
+        shell.feed("\x1b[?1049h")
+        await until(pilot, lambda: "Earlier" not in footer())
+
+
+async def test_a_program_that_fills_the_terminal_gets_the_keys(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with play(game, monkeypatch, (120, 40)) as (_, shell, pilot):
+        sent: list[str] = []
+        monkeypatch.setattr(shell.board.host, "write", sent.append)
+        shell.feed(numbers(1, 100))
+        await pilot.press("shift+pageup")
+        await until(pilot, lambda: shell.back)
+        assert not sent
+        shell.feed("\x1b[?1049h")
+        await until(pilot, lambda: not shell.back)
+        await pilot.press("shift+pageup")
+        await until(pilot, lambda: sent)
+        assert (shell.kept, shell.back) == (0, 0)
+        shell.feed("\x1b[?1049l")
+        await until(pilot, lambda: shell.kept)
+
+
+async def test_the_wheel_scrolls_unless_the_program_takes_the_mouse() -> None:
+    async with terminal() as (shown, pilot, rows):
+        shown.feed(numbers(1, 100))
+        await pilot._post_mouse_events([events.MouseScrollUp], shown)
+        assert (await rows())[-1] == "line 97."
+        await pilot._post_mouse_events([events.MouseScrollDown], shown)
+        assert (await rows())[-1] == "line 100."
+        shown.feed("\x1b[?1000h\x1b[?1006h")
+        await pilot.pause(0.05)
+        await pilot._post_mouse_events([events.MouseScrollUp], shown)
+        await rows()
+        assert shown.back == 0
+
+
+async def test_the_same_lines_stay_in_sight_while_more_comes() -> None:
+    async with terminal() as (shown, _, rows):
+        shown.feed(numbers(1, 100))
+        shown.look(50)
+        before = await rows()
+        shown.feed(numbers(101, 200))
+        assert await rows() == before
+        assert shown.back == 150
+
+
+async def test_only_so_many_lines_are_kept() -> None:
+    async with terminal() as (shown, _, rows):
+        shown.feed(numbers(1, 2 * LINES))
+        shown.look(10 * LINES)
+        assert (await rows())[0] == f"line {2 * LINES - LINES - 9}."
+        assert shown.back == shown.kept == LINES
+        shown.feed(numbers(1, 20))
+        assert (await rows())[0] == f"line {2 * LINES - LINES - 9 + 20}.", "what is forgotten cannot stay in sight"
+
+
+@pytest.mark.parametrize("background", ["", "\x1b[44m"])
+async def test_colours_and_wide_characters_come_back(background: str) -> None:
+    async with terminal() as (shown, _, rows):
+        shown.feed(f"\r\n\x1b[31mred\x1b[0m 容器{background} ok" + numbers(1, 30))
+        shown.look(LINES)
+        shown.look(0)
+        assert any(row.rstrip() == "red 容器 ok" for row in await rows())
+        strip = next(strip for y in range(10) if "red" in (strip := shown.render_line(y)).text)
+        red = next(segment for segment in strip if segment.text == "red")
+        assert red.style is not None
+        assert red.style.color is not None
+        assert strip.cell_length == 40
+
+
+async def test_a_lower_screen_keeps_the_line_of_the_cursor() -> None:
+    async with terminal(40, 20) as (shown, pilot, rows):
+        shown.feed(numbers(1, 100) + "\r\n$ typed")
+        await pilot.resize_terminal(30, 8)
+        await until(pilot, lambda: (shown.board.width, shown.board.height) == (30, 8))
+        assert (await rows())[-1] == "$ typed"
+        shown.look(1)
+        assert (await rows())[-1] == "line 100."
+        shown.look(LINES)
+        assert "line 1." in await rows()
+
+
+async def test_clear_forgets_a_margin_does_not_hide() -> None:
+    async with terminal() as (shown, _, rows):
+        shown.feed(numbers(1, 100))
+        shown.look(20)
+        shown.feed("\x1b[H\x1b[2J\x1b[3J")
+        await rows()
+        assert (shown.kept, shown.back) == (0, 0)
+        shown.feed("\x1b[3;8r\x1b[8;1H" + "\r\n" * 5)
+        assert shown.kept == 0, "what scrolls in the middle of the screen never left it at the top"
+        shown.feed("\x1b[1;8r\x1b[8;1H" + "\r\n" * 5)
+        assert shown.kept == 5
+
+
+async def test_what_is_selected_further_back_is_what_is_copied() -> None:
+    async with terminal() as (shown, _, rows):
+        shown.feed(numbers(1, 100))
+        shown.look(50)
+        await rows()
+        shown.screen.text_select_all()
+        text = shown.screen.get_selected_text()
+        assert text is not None
+        assert text.splitlines() == [f"line {number}." for number in range(41, 51)]
