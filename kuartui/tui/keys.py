@@ -91,7 +91,7 @@ KEYS: tuple[Key, ...] = (
         "shift+pageup,alt+pageup",
         "earlier",
         "Earlier",
-        "Show what scrolled off the terminal; typing returns to the end",
+        "See what scrolled off the terminal; typing ends it",
         "shell",
         footer=True,
     ),
