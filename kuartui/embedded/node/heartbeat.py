@@ -33,6 +33,7 @@ class Heartbeat:
         self._task: asyncio.Task[None] | None = None
         self._reported = 0.0
         self._pressure = pressure
+        self._unschedulable = False  # as last told in an event
 
     async def register(self) -> None:
         """Create the Node, or bring back the one of a former life."""
@@ -83,8 +84,18 @@ class Heartbeat:
             await self._services.clock.sleep(RENEW_SECONDS)
             if not self._services.node():
                 continue
+            self._tell_of_cordon()
             if self._due():
                 await self.report()
+
+    def _tell_of_cordon(self) -> None:
+        """The kubelet notices a cordon when it looks at its Node, so up to ten seconds late; one of its start, too."""
+        unschedulable = bool(self._services.node()["spec"].get("unschedulable"))
+        if unschedulable == self._unschedulable:
+            return
+        self._unschedulable = unschedulable
+        reason = "NodeNotSchedulable" if unschedulable else "NodeSchedulable"
+        self._node_event(reason, f"Node {self._services.machine.name} status is now: {reason}")
 
     def _due(self) -> bool:
         if self._services.clock.monotonic() - self._reported >= REPORT_SECONDS:

@@ -227,6 +227,15 @@ async def test_a_claim_grows_when_a_pod_has_it(storage: Cluster) -> None:
     found = storage.get("persistentvolumeclaims", "data")
     assert found["status"]["capacity"] == {"storage": "5Gi"}
     assert "conditions" not in found["status"]
+    name = found["spec"]["volumeName"]
+    done = f'MountVolume.NodeExpandVolume succeeded for volume "{name}" n1'
+    assert storage.events(about="PersistentVolumeClaim/data")[-4:] == [
+        "waiting for an external controller to expand this PVC",
+        f"External resizer is resizing volume {name}",
+        "Require file system resize of volume on node",
+        done,
+    ]
+    assert storage.events("FileSystemResizeSuccessful", "Pod/user") == [done]
 
 
 async def test_ephemeral_volumes_bring_their_claim(storage: Cluster) -> None:

@@ -38,6 +38,19 @@ async def test_pulled_images_are_listed(cluster):
     assert [image["names"][1] for image in node["status"]["images"]] == ["docker.io/library/box:1"]
 
 
+async def test_a_kubelet_tells_once_that_its_node_is_cordoned_and_that_it_is_not(cluster):
+    told = ["Node one status is now: NodeNotSchedulable"]
+    await cluster.run(11)
+    assert cluster.events("NodeSchedulable", "one") == []
+    await cluster.client.patch("nodes", "", "one", {"spec": {"unschedulable": True}})
+    await cluster.run(35)
+    assert cluster.events("NodeNotSchedulable", "one") == told
+    await cluster.client.patch("nodes", "", "one", {"spec": {"unschedulable": None}})
+    await cluster.run(35)
+    assert cluster.events("NodeNotSchedulable", "one") == told
+    assert cluster.events("NodeSchedulable", "one") == ["Node one status is now: NodeSchedulable"]
+
+
 async def test_power_failure_and_return(cluster):
     await cluster.pod()
     await cluster.run()

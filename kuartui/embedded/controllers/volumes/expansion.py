@@ -53,35 +53,43 @@ class ExpansionController(Controller):
         volume = self.client.get(VOLUMES, "", claim["spec"]["volumeName"])
         if volume is None:
             return
-        if objects.annotations_of(volume).get(PROVISIONED_BY) != OURS:
+        wanted = claim["spec"]["resources"]["requests"]["storage"]
+        grown = matching.capacity(volume) >= parse(wanted)
+        ours = objects.annotations_of(volume).get(PROVISIONED_BY) == OURS
+        if not grown or not ours:  # Kubernetes itself only says who it leaves it to
             text = "waiting for an external controller to expand this PVC"
             self.client.record(claim, "Normal", "ExternalExpanding", text, self.component)
+        if not ours:
             return
-        wanted = claim["spec"]["resources"]["requests"]["storage"]
-        if matching.capacity(volume) < parse(wanted):
+        if not grown:
             text = f"External resizer is resizing volume {objects.name_of(volume)}"
             self.client.record(claim, "Normal", "Resizing", text, self.resizer)
             await self.client.patch(VOLUMES, "", objects.name_of(volume), {"spec": {"capacity": {"storage": wanted}}})
             text = "Require file system resize of volume on node"
             self.client.record(claim, "Normal", "FileSystemResizeRequired", text, self.resizer)
-        if self._mounted(claim):
-            await self._finish(claim, wanted)
+        users = self._users(claim)
+        if users:
+            await self._finish(claim, wanted, users)
         else:
             await self._wait(claim)
 
-    def _mounted(self, claim: Obj) -> bool:
+    def _users(self, claim: Obj) -> list[Obj]:
+        """Running pods that have it mounted."""
         name = objects.name_of(claim)
-        return any(
-            pods.phase(pod) == "Running" and any(used == name for used, _ in matching.claims_of(pod))
+        return [
+            pod
             for pod in self.client.list("pods", objects.namespace_of(claim))
-        )
+            if pods.phase(pod) == "Running" and any(used == name for used, _ in matching.claims_of(pod))
+        ]
 
-    async def _finish(self, claim: Obj, wanted: str) -> None:
+    async def _finish(self, claim: Obj, wanted: str, users: list[Obj]) -> None:
         status = {key: value for key, value in claim["status"].items() if key != "conditions"}
         status["capacity"] = {**(status.get("capacity") or {}), "storage": wanted}
         await self.client.update_status(CLAIMS, objects.with_status(claim, status))
-        text = f'MountVolume.NodeExpandVolume succeeded for volume "{claim["spec"]["volumeName"]}"'
-        self.client.record(claim, "Normal", "FileSystemResizeSuccessful", text, "kubelet")
+        node = users[0]["spec"].get("nodeName", "")
+        text = f'MountVolume.NodeExpandVolume succeeded for volume "{claim["spec"]["volumeName"]}" {node}'
+        for told in (users[0], claim):  # the kubelet says it of the pod, too
+            self.client.record(told, "Normal", "FileSystemResizeSuccessful", text, "kubelet", node)
 
     async def _wait(self, claim: Obj) -> None:
         if objects.condition(claim["status"].get("conditions"), "FileSystemResizePending"):
