@@ -20,17 +20,18 @@ from textual.strip import Strip
 from textual_tty import Terminal
 from textual_tty.widget import TerminalChrome
 
-LINES = 2000  # as many are remembered: 1 MiB of ordinary output, some more where every word has its colour
+LINES = 2000  # as many are remembered: 0.5 MiB of ordinary output, 11 MiB where each of 20 words a line has its colour
 WHEEL = 3  # lines for one notch
 CLEAR_KEPT = 3  # of ED, which `clear` sends, too
 
 Line = tuple[tuple[Any, str], ...]  # runs: a style of bittty, and the text in it
 
 
-def runs(row: Sequence[tuple[Any, str]]) -> Line:
-    """A row of cells, without the blank ones at its end. The second cell of a wide character is empty text."""
+def runs(row: Sequence[tuple[Any, str]], blank: object = None) -> Line:
+    """A row of cells without the blank ones at its end, most of which are `blank` itself. The second cell of a wide
+    character is empty text."""
     end = len(row)
-    while end and row[end - 1][1] == " " and row[end - 1][0] == _PLAIN:
+    while end and ((last := row[end - 1]) is blank or (last[1] == " " and last[0] == _PLAIN)):
         end -= 1
     return tuple((style, "".join(text for _, text in cells)) for style, cells in groupby(row[:end], itemgetter(0)))
 
@@ -60,7 +61,7 @@ class Page(Video):  # type: ignore[misc]
     def _keep(self, top: int, bottom: int, count: int) -> None:
         if top == 0 and bottom < self.height:
             for row in self.grid[: min(count, bottom + 1)]:
-                self.gone.append(runs(row))
+                self.gone.append(runs(row, self._empty_cell))
                 self.count += 1
 
 
