@@ -9,6 +9,7 @@ import typer
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.cluster.base import Cluster, Progress
@@ -63,7 +64,7 @@ def up(
         can = sorted(cluster.capabilities)
         output.data({"name": cluster.name, "kubeconfig": str(cluster.kubeconfig), "capabilities": can})
         return
-    output.line(f"cluster {cluster.name} is ready")
+    output.line(tr("cluster {name} is ready", name=cluster.name))
     if cluster.kind == "embedded":
         output.note(f"hint: kuartui kubectl -- get nodes, or export KUBECONFIG={cluster.kubeconfig}")
     else:
@@ -101,14 +102,14 @@ def down(
         from kuartui.cluster.embedded import stop_all
 
         stop_all()
-        output.line("all embedded clusters are stopped")
+        output.line(tr("all embedded clusters are stopped"))
         return
     cluster = choose(kind, name)
     wait(lambda: cluster.down(narrate))
     if cluster.kind == "context":
         output.line(f"what kuartui made on {cluster.name} is gone; the cluster stays")
     else:
-        output.line(f"cluster {name} is gone")
+        output.line(tr("cluster {name} is gone", name=name))
 
 
 @command(app, "status")
@@ -130,7 +131,7 @@ def status(name: Name = DEFAULT, kind: Kind = "embedded", out: Output = Format.t
             }
         )
     else:
-        output.line(f"{name}: {state.phase}" + (f" ({state.detail})" if state.detail else ""))
+        output.line(f"{name}: {tr(state.phase)}" + (f" ({state.detail})" if state.detail else ""))
         if state.phase == "ready":
             output.line(f"Kubernetes {state.version}, {state.nodes} node{'s'[: state.nodes != 1]}, {state.address}")
             for key, value in state.facts.items():
@@ -147,7 +148,7 @@ def reset(name: Name = DEFAULT, kind: Kind = "embedded") -> None:
     if cluster.kind == "context":
         output.line(f"what kuartui made on {cluster.name} is gone")
         return
-    output.line(f"cluster {name} is as new")
+    output.line(tr("cluster {name} is as new", name=name))
 
 
 @command(app, "kubeconfig")

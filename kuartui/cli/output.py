@@ -16,6 +16,7 @@ import typer
 
 from kuartui.errors import KuartuiError
 from kuartui.prose import cells, plain
+from kuartui.translate import tr
 
 
 class Format(StrEnum):
@@ -50,9 +51,9 @@ def fail(error: KuartuiError, as_json: bool = False) -> None:
     """Say what went wrong, and what to do about it."""
     if as_json:
         data({"error": {"message": error.message, "hint": error.hint, "exitCode": error.exit_code}})
-    note(f"error: {plain(error.message)}")
+    note(tr("error: {text}", text=plain(error.message)))
     if error.hint:
-        note(f"hint: {plain(error.hint)}")
+        note(tr("hint: {text}", text=plain(error.hint)))
 
 
 def mark(state: bool | None) -> str:

@@ -9,6 +9,7 @@ import typer
 from kuartui.cli import output, report
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command
+from kuartui.translate import tr
 
 app = typer.Typer(help="What you played and how it went.", no_args_is_help=True)
 
@@ -54,11 +55,11 @@ def show(
         )
         return
     if not attempts:
-        output.line("nothing played yet: kuartui level list")
+        output.line(tr("nothing played yet: kuartui level list"))
         return
     rows = [[b.level, b.score, b.medal or "-", report.span(b.elapsed), b.attempts] for b in best.values()]
     output.table(["LEVEL", "BEST", "MEDAL", "TIME", "ATTEMPTS"], rows)
-    output.line(f"total: {sum(record.score for record in best.values())} points")
+    output.line(tr("total: {points} points", points=sum(record.score for record in best.values())))
     output.line()
     output.table(
         ["BEGUN", "LEVEL", "SEED", "OUTCOME", "SCORE", "TIME"],
@@ -67,7 +68,7 @@ def show(
                 a.begun.astimezone().strftime("%Y-%m-%d %H:%M"),
                 a.level,
                 a.seed,
-                a.outcome or "in play",
+                a.outcome or tr("in play"),
                 a.score,
                 report.span(a.elapsed),
             ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kuartui.cli.output import mark
 from kuartui.prose import paragraphs, plain
+from kuartui.translate import later, tr
 
 if TYPE_CHECKING:
     from kuartui.game.level import Level, LevelCard
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 WORDS = {
-    "waiting": "waits for other checks",
-    "unknown": "not known",
-    "failing": "not yet",
-    "holding": "holding",
-    "passing": "passed",
+    "waiting": later("waits for others"),
+    "unknown": later("not known"),
+    "failing": later("not yet"),
+    "holding": later("holding"),
+    "passing": later("passed"),
 }
 
 
@@ -45,7 +46,8 @@ def briefing(level: Level) -> Iterator[str]:
     """Story, task and checks, as shown before and at the start."""
     yield plain(level.title)
     stars, par, limit = "*" * level.difficulty, span(level.par_time), span(level.time_limit)
-    yield f"{level.name}  {stars}  {level.points} points, par {par}, limit {limit}"
+    facts = tr("{points} points, par {par}, limit {limit}", points=level.points, par=par, limit=limit)
+    yield f"{level.name}  {stars}  {facts}"
     for text in (level.story, level.task):
         yield ""
         yield from paragraphs(plain(text), WIDTH)
@@ -54,7 +56,7 @@ def briefing(level: Level) -> Iterator[str]:
         yield f"  {check.weight:>3} %  {plain(check.title)}"
     if level.guards:
         yield ""
-        yield "Must stay as it is:"
+        yield tr("Must stay as it is:")
         for guard in level.guards:
             yield f"  - {plain(guard.title)}"
 
@@ -80,9 +82,9 @@ def checks(view: AttemptView) -> Iterator[str]:
 
 def check_line(check: CheckView) -> str:
     state = {"passing": True, "failing": False}.get(check.state)
-    word = WORDS[check.state]
+    word = tr(WORDS[check.state])
     if check.state == "holding" and check.hold:
-        word = f"holding, {span(check.hold_left)} left"
+        word = tr("holding, {time} left", time=span(check.hold_left))
     voided = f" [no points: {check.voided_by}]" if check.voided_by else ""
     return f"{mark(state)} {check.points:>3}p  {plain(check.title)}: {word}{voided}"
 
