@@ -107,7 +107,10 @@ def _container_statuses(pod: Obj, kind: str, state: PodState, old: list[Obj]) ->
 def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old: Obj | None, waiting: str) -> Obj:
     name = container["name"]
     runs = state.runs.get(name)
-    if runs:
+    if runs and len(runs) > 1 and runs[-1].phase is Phase.CREATED and old:
+        # while a pod's worker starts a container anew it reports nothing: what was told of the last run stands
+        status = {**old}
+    elif runs:
         status = _of_run(runs[-1])
         if len(runs) > 1:
             status["lastState"] = {"terminated": _terminated(runs[-2])}

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from kuartui.embedded.client import Obj
 from kuartui.embedded.images.registry import Registry
+from kuartui.embedded.store import Event
 
 
 def types(conditions: list[Obj]) -> dict[str, str]:
@@ -104,6 +105,24 @@ async def test_deletion_during_a_start(cluster):
     await cluster.client.delete("pods", "default", "p")
     await cluster.run(1)
     assert not cluster.exists()
+
+
+async def test_a_container_that_starts_anew_is_not_being_created(cluster):
+    told: list[str] = []
+
+    def hear(event: Event) -> None:
+        for status in (event.obj.data.get("status") or {}).get("containerStatuses") or ():
+            ((state, detail),) = status["state"].items()
+            word = detail.get("reason", state)
+            if told[-1:] != [word]:
+                told.append(word)
+
+    cluster.store.listen("pods", hear)
+    await cluster.pod(containers=[{"name": "c", "command": ["fail", "7"]}])
+    await cluster.run(15)
+    assert told[:2] == ["ContainerCreating", "running"]
+    assert told.count("ContainerCreating") == 1
+    assert told[-4:] == ["CrashLoopBackOff", "running", "Error", "CrashLoopBackOff"]
 
 
 async def test_crash_loop(cluster):
