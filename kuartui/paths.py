@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def runtime_dir() -> Path:
     if os.environ.get("XDG_RUNTIME_DIR") and HOME_VARIABLE not in os.environ:
         return Path(os.environ["XDG_RUNTIME_DIR"]) / APP
     return state_dir() / "run"
+
+
+def process(module: str) -> list[str]:
+    """How a process of ours is begun: with the code that is installed (-P), whatever lies in the working directory."""
+    return [sys.executable, "-P", "-m", module]
 
 
 def private_dir(path: Path) -> Path:

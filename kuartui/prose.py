@@ -1,4 +1,4 @@
-"""Paragraphs for a terminal, in scripts with spaces between words and in those without.
+"""Words and paragraphs for a terminal, in scripts with spaces between words and in those without.
 
 Chinese may break between any two characters, but no line begins with a full stop or ends with an opening bracket; a
 line break in the source is a space between Latin words and nothing between Chinese ones.
@@ -10,10 +10,25 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from kuartui.translate import later, tr
+
 CLOSING = "。，、；：？！）】》」』”"
 OPENING = "（【《「『“"
 #: a piece that must stay together: a Latin word, or one wide character with the punctuation that clings to it
 PIECE = re.compile(rf"\s+|[{OPENING}]*(?:[^\s{OPENING}{CLOSING}⺀-鿿豈-﫿＀-￯]+|[^\s])[{CLOSING}]*")
+
+CHECKS = {
+    "passing": later("passed"),
+    "failing": later("not yet"),
+    "holding": later("holding"),
+    "waiting": later("waits for others"),
+    "unknown": later("not known"),
+}
+
+
+def check_word(state: str) -> str:
+    """A check's state as a word, in the player's language."""
+    return tr(CHECKS[state])
 
 
 def plain(text: str) -> str:

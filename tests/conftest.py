@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("KUBECONFIG", "KUARTUI_KUBECTL", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     return place
+
+
+@pytest.fixture
+def undisturbed() -> Iterator[None]:
+    """For tests that parse code. No garbage is collected meanwhile: a report of what was found in it would parse code while code is parsed, which
+    Python 3.11 takes badly (https://github.com/python/cpython/issues/106905)."""
+    gc.disable()
+    yield
+    gc.enable()

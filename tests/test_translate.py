@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,15 +36,6 @@ def extractor() -> Any:
 def chinese() -> Any:
     with (ROOT / "kuartui/locale/zh_CN/LC_MESSAGES/kuartui.po").open("rb") as file:
         return read_po(file, locale="zh_CN")
-
-
-@pytest.fixture
-def undisturbed() -> Iterator[None]:
-    """No garbage is collected meanwhile: a report of what was found in it would parse code while code is parsed, which
-    Python 3.11 takes badly (https://github.com/python/cpython/issues/106905)."""
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.mark.usefixtures("undisturbed")

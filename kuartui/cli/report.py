@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kuartui.cli.output import mark
-from kuartui.prose import paragraphs, plain
-from kuartui.translate import later, tr
+from kuartui.prose import check_word, paragraphs, plain
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.game.level import Level, LevelCard
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from kuartui.play.view import AttemptView, CheckView, GuardView, Result
 
 WIDTH = 100
-WORDS = {
-    "waiting": later("waits for others"),
-    "unknown": later("not known"),
-    "failing": later("not yet"),
-    "holding": later("holding"),
-    "passing": later("passed"),
-}
 
 
 def asks() -> bool:
@@ -82,7 +75,7 @@ def checks(view: AttemptView) -> Iterator[str]:
 
 def check_line(check: CheckView) -> str:
     state = {"passing": True, "failing": False}.get(check.state)
-    word = tr(WORDS[check.state])
+    word = check_word(check.state)
     if check.state == "holding" and check.hold:
         word = tr("holding, {time} left", time=span(check.hold_left))
     voided = f" [no points: {check.voided_by}]" if check.voided_by else ""

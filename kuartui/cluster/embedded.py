@@ -15,7 +15,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -362,8 +361,8 @@ class EmbeddedCluster:
 
 
 def command(state: Path) -> list[str]:
-    """How the process is started: with the code that is installed (-P), whatever lies in the working directory."""
-    return [sys.executable, "-P", "-m", "kuartui.embedded.server", "--state-dir", str(state), "--release", release()]
+    """How the process is started."""
+    return [*paths.process("kuartui.embedded.server"), "--state-dir", str(state), "--release", release()]
 
 
 @cache

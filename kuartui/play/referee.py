@@ -24,7 +24,7 @@ def spawn(attempt_id: str) -> int:
     log = paths.private_dir(paths.state_dir()) / LOG_NAME
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kuartui.play.referee", attempt_id],
+            [*paths.process("kuartui.play.referee"), attempt_id],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,

@@ -9,16 +9,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from kuartui.translate import later, tr
-
 MARKS = {"passing": "✓", "failing": "✗", "holding": "…", "waiting": "·", "unknown": "?"}
-WORDS = {
-    "passing": later("passed"),
-    "failing": later("not yet"),
-    "holding": later("holding"),
-    "waiting": later("waits for others"),
-    "unknown": later("not known"),
-}
 STYLES = {"passing": "$text-success", "failing": "$text-error", "holding": "$text-warning"}
 
 
@@ -64,11 +55,6 @@ def fit(text: str, width: int) -> str:
 def right(text: str, width: int) -> str:
     """Filled with blanks on the left to `width` cells."""
     return " " * max(0, width - cell_len(text)) + text
-
-
-def word(state: str) -> str:
-    """A check's state as a word."""
-    return tr(WORDS[state])
 
 
 def span(seconds: float) -> str:

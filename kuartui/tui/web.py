@@ -13,11 +13,11 @@ import ipaddress
 import secrets
 import shlex
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from kuartui import paths
 from kuartui.errors import MissingError, UsageError
 
 try:
@@ -88,7 +88,7 @@ class Game(Server):
 def game(host: str, port: int, cluster: str) -> Game:
     """A server on a loopback address; port 0 takes a free one. UsageError for any other address."""
     address = loopback(host)
-    command = shlex.join([sys.executable, "-P", "-m", "kuartui", "--cluster", cluster])
+    command = shlex.join([*paths.process("kuartui"), "--cluster", cluster])
     return Game(command, address, port or free_port(address))
 
 

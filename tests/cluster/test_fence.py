@@ -111,6 +111,7 @@ async def test_no_path_leads_into_a_namespace_of_others(method: str, segments: l
         assert target.namespace in ("ours", "kuartui-system") or target.path not in LIVE or LIVE[target.path] is OURS
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_requests_leave_at_two_places_only() -> None:
     """`Api.stream` and `exec.run` ask the fence; nobody else in kuartui holds an HTTP client for a cluster."""
     root = Path(__file__).parents[2] / "kuartui"
@@ -131,6 +132,7 @@ def test_requests_leave_at_two_places_only() -> None:
 WRITING = {"create", "apply", "patch", "delete", "request"}
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_whoever_opens_a_client_fences_it_or_only_reads() -> None:
     """Our own cluster's clock (cluster/embedded.py) aside, which is no shared one."""
     root = Path(__file__).parents[2] / "kuartui"

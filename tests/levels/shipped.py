@@ -13,7 +13,8 @@ from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.base import Cluster
 from kuartui.cluster.select import choose
 from kuartui.game.level import Level
-from kuartui.play.proof import Report
+from kuartui.play.proof import Line, Report
+from kuartui.play.report import text
 from tests.containers.standin import base_image, reason_to_skip
 
 NAMES = Catalog.default().names()
@@ -39,3 +40,12 @@ def played(request: pytest.FixtureRequest, seeds: Sequence[int], play: Play) -> 
     levels = [catalog.level(name, seed) for name in names for seed in seeds if engine or not on_docker(name)]
     with base_image() if engine else nullcontext():
         return asyncio.run(play(levels, choose("embedded", "proofs")))
+
+
+def sound_lines(report: Report, name: str) -> list[Line]:
+    """What the report says of a level, no line of which may have failed. Skips where its engine is not there."""
+    if on_docker(name) and reason_to_skip():
+        pytest.skip(reason_to_skip())
+    lines = [line for line in report.lines if line.level == name]
+    assert [text(line) for line in lines if not line.ok] == []
+    return lines

@@ -6,9 +6,7 @@ import pytest
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.play.proof import Report, prove
-from kuartui.play.report import text
-from tests.containers.standin import reason_to_skip
-from tests.levels.shipped import each_level, on_docker, played
+from tests.levels.shipped import each_level, played, sound_lines
 
 SEEDS = (0, 1, 7)
 
@@ -22,10 +20,7 @@ def report(request: pytest.FixtureRequest) -> Report:
 
 @each_level
 def test_a_level_is_sound(report: Report, name: str) -> None:
-    if on_docker(name) and reason_to_skip():
-        pytest.skip(reason_to_skip())
-    lines = [line for line in report.lines if line.level == name]
-    assert [text(line) for line in lines if not line.ok] == []
+    lines = sound_lines(report, name)
     level = Catalog.default().level(name)
     for seed in SEEDS:
         runs = {(line.what, line.name) for line in lines if line.seed == seed}

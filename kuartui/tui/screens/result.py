@@ -17,11 +17,12 @@ from textual.widgets import Markdown, Static
 from kuartui.game.ghost import Split
 from kuartui.play.breakdown import parts
 from kuartui.play.view import Result
+from kuartui.prose import check_word
 from kuartui.translate import later, tr
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.screens.levels import MEDAL_STYLES
-from kuartui.tui.text import clean, fit, join, lines, mark, plain, right, span, word
+from kuartui.tui.text import clean, fit, join, lines, mark, plain, right, span
 from kuartui.tui.widgets.bar import axis
 from kuartui.tui.widgets.keybar import KeyBar
 
@@ -154,7 +155,7 @@ class ResultScreen(Screen[None], keys.Explains):
                 rows.append(plain(tr("  no points: {guard}", guard=check.voided_by), "$text-error"))
             elif not check.green and (check.problem or check.observed):
                 rows.append(
-                    plain(fit(f"  {word(check.state)}: {check.problem or check.observed}", width), "$text-muted")
+                    plain(fit(f"  {check_word(check.state)}: {check.problem or check.observed}", width), "$text-muted")
                 )
         return lines(*rows, "")
 

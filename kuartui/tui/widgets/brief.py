@@ -5,8 +5,9 @@ from __future__ import annotations
 from textual.content import Content
 
 from kuartui.play.view import AttemptView, CheckView, TimelineEntry
+from kuartui.prose import check_word
 from kuartui.translate import tr, trn
-from kuartui.tui.text import WORDS, join, lines, mark, paragraphs, plain, span
+from kuartui.tui.text import join, lines, mark, paragraphs, plain, span
 
 LAST_MINUTE = 60.0
 WIDE = 100  # columns from which the clock line says everything
@@ -94,7 +95,7 @@ def checks(view: AttemptView) -> Content:
 
 
 def _check(check: CheckView) -> list[Content | str]:
-    word = tr(WORDS[check.state])
+    word = check_word(check.state)
     if check.state == "holding":
         word = tr("holding, {time} left", time=span(check.hold_left))
     elif check.state == "waiting" and check.waits_for:
