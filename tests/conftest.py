@@ -44,8 +44,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def undisturbed() -> Iterator[None]:
-    """For tests that parse code. No garbage is collected meanwhile: a report of what was found in it would parse code while code is parsed, which
-    Python 3.11 takes badly (https://github.com/python/cpython/issues/106905)."""
+    """For tests that parse code. No garbage is collected meanwhile: a report of what was found in it would parse code
+    while code is parsed, which Python 3.11 takes badly (https://github.com/python/cpython/issues/106905)."""
     gc.disable()
     yield
     gc.enable()
