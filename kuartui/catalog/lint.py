@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kuartui import language
-from kuartui.catalog import curriculum, translation
+from kuartui.catalog import curriculum, debrief, hints, translation
 from kuartui.catalog.manifests import load, load_documents
-from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
+from kuartui.catalog.reader import DEBRIEF_FILE, LEVEL_FILE, LevelFolder
 from kuartui.catalog.suppose import names_nothing, true_of_manifests, true_of_nothing
 from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.variables import Filler
@@ -92,6 +92,7 @@ class _Linter:
         yield from self._manifests()
         yield from self._variables()
         yield from self._files()
+        yield from self._debriefs()
         yield from self._translations()
 
     def _complain(self, severity: Severity, text: str, *path: str | int) -> Complaint:
@@ -121,6 +122,12 @@ class _Linter:
             yield self._complain("error", "there is no debrief.md", "title")
         if len(level.hints) < 3:
             yield self._complain("warning", "three hints are usual: where to look, what to see, what to do", "hints")
+        if not level.coach:  # a guided level shows how the screen works, so it may say what to type
+            names = level.setup.docker.names if level.setup.docker else ()
+            for index, hint in enumerate(level.hints):
+                for command in hints.doing(hint.text, names):
+                    text = f"does the work ({command}): say where to look and what it means"
+                    yield self._complain("warning", text, "hints", index, "text")
         costs = [hint.cost for hint in level.hints]
         if costs != sorted(costs):
             yield self._complain("warning", "later hints tell more and should cost more", "hints")
@@ -254,6 +261,23 @@ class _Linter:
         for item in sorted(self.folder.path.iterdir()):
             if item.name not in tops and not translation.language_of(item.name) and not item.name.startswith("."):
                 yield Complaint("warning", str(item), 0, "", f"nothing in {LEVEL_FILE} uses this")
+
+    # --- debriefs -----------------------------------------------------------------------------------------------------
+
+    def _debriefs(self) -> Iterator[Complaint]:
+        """Whether English and other debriefs have the parts that the pack orders."""
+        level, folder = self.level, self.folder.path
+        parts = read_tracks(folder.resolve().parent.parent).debrief
+        if not parts or not level.debrief or level.coach:
+            return
+        for line, text in debrief.problems(level.debrief, parts):
+            yield Complaint("warning", str(folder / DEBRIEF_FILE), line, "", text)
+        for tag in translation.languages(folder):
+            file = translation.debrief_file(folder, tag)
+            if file.exists():
+                translated = translation.read(level, folder, tag)[0].debrief
+                for line, text in debrief.translation_problems(translated, level.debrief, parts, tag):
+                    yield Complaint("warning", str(file), line, "", text)
 
     # --- translations ------------------------------------------------------------------------------------------------
 

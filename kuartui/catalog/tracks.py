@@ -27,11 +27,23 @@ class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.titles.get(best(language, self.titles), self.title)
 
 
+class DebriefPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part that each debrief of the pack has, under one heading."""
+
+    heading: str
+    optional: bool = False
+    headings: dict[str, str] = {}  # in other languages, by tag
+
+
 class Tracks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file. In `languages` every level is there whole: lint takes a missing text for an error."""
+    """The file. In `languages` every level is there whole: lint takes a missing text for an error.
+
+    `debrief`: its parts, in their order; lint holds every level to them but the guided ones.
+    """
 
     tracks: tuple[Track, ...] = ()
     languages: tuple[str, ...] = ()
+    debrief: tuple[DebriefPart, ...] = ()
 
 
 def read_tracks(root: Path) -> Tracks:
