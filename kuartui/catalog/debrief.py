@@ -1,4 +1,4 @@
-"""The parts of a debrief, as `tracks.yaml` orders them for a whole pack: players find things where they found them last.
+"""The parts of a debrief, as `tracks.yaml` orders them for a pack: players find things where they found them last.
 
 English and translations are held to the same order. A part that the pack does not know may stand anywhere.
 """
