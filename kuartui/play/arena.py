@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from kuartui.checks import baseline
+from kuartui.checks.docker import CONTAINER, IMAGE
 from kuartui.checks.engine import Engine, Finding
+from kuartui.checks.evaluate import evaluate
+from kuartui.checks.evidence import NotThereError
 from kuartui.checks.objects import Objects
+from kuartui.checks.registry import kind_of
 from kuartui.checks.world import World
 from kuartui.cluster.base import Report, Sandbox, silent
 from kuartui.cluster.capabilities import missing
@@ -16,13 +20,16 @@ from kuartui.cluster.rest import Api
 from kuartui.containers.engine import Docker
 from kuartui.containers.traces import Stock
 from kuartui.errors import ClusterError, MissingError
-from kuartui.game.level import Level, Stage
+from kuartui.game.level import Guard, Level, Stage
 from kuartui.play import dockside, workspace
 from kuartui.play.cleanup import Before, Undo, take_stock
 from kuartui.play.setup import Setup
 from kuartui.progress.store import Made
 
 LONGEST_HEAD_START = 300.0  # seconds
+DOCKER_KINDS = (IMAGE.name, CONTAINER.name)
+DOCKER_SECONDS = 30.0  # for a level's containers to do what its guards ask of them
+DOCKER_POLL = 0.1
 
 
 class Arena:
@@ -94,7 +101,26 @@ class Arena:
         await self.sandbox.present()
         self.world.clock = self.sandbox.clock
         self.world.baseline = await baseline.capture(self.world)
+        if self.stock is not None:
+            await self._docker_settles()
         return self.world.baseline
+
+    async def _docker_settles(self) -> None:
+        """A container that was started has yet to begin: wait until what the level guards of the engine holds."""
+        guards = [item for item in self.level.guards if item.type in DOCKER_KINDS]
+        until = self.clock.monotonic() + DOCKER_SECONDS
+        while trouble := [why for item in guards if (why := await self._why_not(item))]:
+            if self.clock.monotonic() > until:
+                raise ClusterError(f"{self.level.name} did not settle within {DOCKER_SECONDS:g} s: {trouble[0]}")
+            await self.clock.sleep(DOCKER_POLL)
+
+    async def _why_not(self, guard: Guard) -> str:
+        try:
+            evidence = await kind_of(guard).observe(guard.spec, self.world, guard.name)
+        except NotThereError as error:
+            return str(error)
+        verdict = evaluate(guard, evidence)
+        return "" if verdict.holds else f"{guard.title} ({verdict.observed or verdict.problem})"
 
     async def change(self, stage: Stage) -> None:
         """Do a step of the level's own timeline, without waiting for what follows from it."""

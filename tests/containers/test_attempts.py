@@ -117,6 +117,29 @@ async def test_a_killed_start_is_cleaned_up_by_the_next(
     store.close()
 
 
+LATE = f"""\
+  guards:
+    - name: open
+      title: It is open
+      container: {{name: {NAME}, logs: true, cel: logs.contains("open")}}
+"""
+
+
+async def test_it_begins_when_its_containers_have_begun(
+    docker: Docker, stock: Stock, cluster: MiniCluster, tmp_path: Path
+) -> None:
+    (tmp_path / "jar").mkdir()
+    late = LEVEL.replace('CMD [\\"sleep\\", \\"600\\"]', "CMD sleep 1; echo open; sleep 600")
+    (tmp_path / "jar" / "level.yaml").write_text(late.replace("  solutions:", f"{LATE}  solutions:"))
+    store = Store(tmp_path / "progress.db")
+    session = await start(LevelFolder.open(tmp_path / "jar").level(0), cluster=cluster, store=store)
+    try:
+        assert "open" in await docker.logs(NAME)
+    finally:
+        await session.abandon()
+        store.close()
+
+
 async def test_an_engine_that_is_away_at_the_end_is_cleaned_up_later(
     docker: Docker, stock: Stock, jar: Level, cluster: MiniCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
