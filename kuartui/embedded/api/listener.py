@@ -6,6 +6,7 @@ kubectl before 1.31 asks for SPDY/3.1 instead of WebSockets when it forwards por
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from http import HTTPStatus
 from typing import Any
@@ -13,11 +14,11 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from kuartui.embedded.api.request import Response
+from kuartui.embedded.api.request import FINGERPRINT, Response
 from kuartui.embedded.api.streams.websocket import NORMAL, Disconnected
 
 PEER = "peer"
-"""Key in the ASGI scope's state: the client's certificate, as `ssl.SSLObject.getpeercert` gives it."""
+"""Key in the ASGI scope's state: the client's certificate, as `ssl.SSLObject.getpeercert` gives it, and its FINGERPRINT."""
 SPDY = "spdy"
 """Scope type of an upgrade to SPDY; the scope's "connection" is an `UpgradedConnection`."""
 
@@ -29,8 +30,9 @@ class PeerProtocol(HttpToolsProtocol):
         super().connection_made(CorkedTransport(transport, self.loop))  # type: ignore[arg-type]
         connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         certificate: Any = connection.getpeercert() if connection is not None else None
-        if certificate:
-            self.app_state = {**self.app_state, PEER: certificate}
+        if connection is not None and certificate:
+            fingerprint = hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest()
+            self.app_state = {**self.app_state, PEER: {**certificate, FINGERPRINT: fingerprint}}
 
     def _wants_spdy(self) -> bool:
         return (self._get_upgrade() or b"").startswith(b"spdy/")

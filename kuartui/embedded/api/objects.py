@@ -212,6 +212,8 @@ def context_of(user: Any, now: datetime, operation: str, subresource: str, dry_r
     return WriteContext(
         user=user.name,
         groups=tuple(user.groups),
+        uid=user.uid,
+        extra=user.extra,
         now=now,
         subresource=subresource,
         operation=operation,

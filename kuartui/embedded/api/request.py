@@ -35,6 +35,8 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
 
 
+FINGERPRINT = "sha256"
+"""Key in a request's certificate: the fingerprint in hex, next to what `ssl.SSLObject.getpeercert` tells."""
 SEVERAL = "\n"
 """Between the values of an impersonation header that was sent several times; no value has it."""
 
@@ -68,7 +70,7 @@ class Request:
     body: bytes = b""
     raw_query: str = ""
     certificate: Mapping[str, Any] | None = None
-    """The client's, verified by TLS."""
+    """The client's, verified by TLS: what `ssl.SSLObject.getpeercert` tells, and its FINGERPRINT."""
     user: User = ANONYMOUS
     info: Info = field(default_factory=lambda: Info("", ""))
     warnings: list[str] = field(default_factory=list)

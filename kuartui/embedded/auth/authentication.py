@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from kuartui.embedded.api.request import ANONYMOUS, SEVERAL, Request, User
+from kuartui.embedded.api.request import ANONYMOUS, FINGERPRINT, SEVERAL, Request, User
 from kuartui.embedded.auth.tokens import ISSUER, BadToken, TokenSigner
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.meta.errors import StatusError, unauthorized
@@ -20,6 +20,7 @@ Obj = dict[str, Any]
 
 AUTHENTICATED = "system:authenticated"
 SERVICE_ACCOUNTS = "system:serviceaccounts"
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
 EXTRA_HEADER = "impersonate-extra-"
 
 Authorize = Callable[[User, str, str, str, str], None]
@@ -69,7 +70,7 @@ class Authenticator:
         found = self._store.get("serviceaccounts", namespace, account["name"])
         if found is None or found.uid != account["uid"]:
             raise unauthorized()
-        extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
+        extra: dict[str, tuple[str, ...]] = {CREDENTIAL: (f"JTI={claims['jti']}",)}
         for kind in ("pod", "secret"):
             if kind in private:
                 bound = self._store.get(f"{kind}s", namespace, private[kind]["name"])
@@ -89,7 +90,8 @@ class Authenticator:
         names = [pair for part in certificate.get("subject", ()) for pair in part]
         name = next((value for key, value in names if key == "commonName"), "")
         groups = tuple(value for key, value in names if key == "organizationName")
-        return User(name, (*groups, AUTHENTICATED)) if name else None
+        extra = {CREDENTIAL: (f"X509SHA256={certificate[FINGERPRINT]}",)} if FINGERPRINT in certificate else {}
+        return User(name, (*groups, AUTHENTICATED), extra=extra) if name else None
 
 
 def account_user(namespace: str, name: str, uid: str = "", extra: Mapping[str, tuple[str, ...]] | None = None) -> User:

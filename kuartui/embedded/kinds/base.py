@@ -8,7 +8,7 @@ A resource without one of its own is served by the plain `Strategy`: stored, che
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -64,6 +64,10 @@ class WriteContext:
 
     user: str = ""
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    """The user's."""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What else is known of the user."""
     now: datetime | None = None
     subresource: str = ""
     operation: str = "CREATE"  # CREATE, UPDATE, DELETE, CONNECT

@@ -22,8 +22,12 @@ class CertificateSigningRequests(Strategy):
             spec.pop(field, None)
         if ctx.user:
             spec["username"] = ctx.user
+        if ctx.uid:
+            spec["uid"] = ctx.uid
         if ctx.groups:
             spec["groups"] = list(ctx.groups)
+        if ctx.extra:
+            spec["extra"] = {key: list(values) for key, values in ctx.extra.items()}
 
     def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         new["spec"] = old.get("spec") or {}

@@ -250,6 +250,9 @@ def _map_value(node: Node) -> Node:
 
 
 def _zero(node: Node) -> Any:
+    """What Go makes of `null` where an element or the value of a key stands."""
+    if node.name == schema.QUANTITY:
+        return "0"
     return {"string": "", "integer": 0, "boolean": False, "number": 0, "array": [], "object": {}}.get(node.type)
 
 

@@ -152,5 +152,33 @@ def test_a_certificate_names_user_and_groups() -> None:
 
     subject = ((("organizationName", "devs"),), (("organizationName", "ops"),), (("commonName", "bob"),))
     server = Server()
-    user = server.authenticator.authenticate(Request("GET", "/", {}, {}, certificate={"subject": subject}))
+    certificate = {"subject": subject, "sha256": "ab01"}
+    user = server.authenticator.authenticate(Request("GET", "/", {}, {}, certificate=certificate))
     assert (user.name, user.groups) == ("bob", ("devs", "ops", "system:authenticated"))
+    assert user.extra == {"authentication.kubernetes.io/credential-id": ("X509SHA256=ab01",)}
+
+
+async def test_a_signing_request_tells_all_that_is_known_of_its_sender(server: Server) -> None:
+    request = base64.b64encode(request_for("bob", "devs")).decode()
+    spec = {
+        "request": request,
+        "signerName": "kubernetes.io/kube-apiserver-client",
+        "usages": ["client auth"],
+        "uid": "made-up",
+    }
+    made = await server.json(
+        "POST",
+        "/apis/certificates.k8s.io/v1/certificatesigningrequests",
+        {"metadata": {"name": "foo"}, "spec": spec},
+        impersonate_user="ann",
+        impersonate_group="system:masters",
+        impersonate_uid="abc123",
+        **{"impersonate-extra-team": "blue"},
+    )
+    known = {key: made["spec"][key] for key in ("username", "uid", "groups", "extra")}
+    assert known == {
+        "username": "ann",
+        "uid": "abc123",
+        "groups": ["system:masters", "system:authenticated"],
+        "extra": {"team": ["blue"]},
+    }

@@ -80,6 +80,16 @@ def test_what_does_not_fit(obj: dict[str, Any], message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_null_as_the_value_of_a_key_is_the_zero_of_its_type() -> None:
+    assert DEPLOYMENT is not None
+    obj = container(resources={"limits": {"cpu": None}}, args=[None])
+    obj["metadata"] = {"labels": {"a": None}}
+    decoded = decode.Decoder().decode(obj, DEPLOYMENT, "Deployment")
+    inside = decoded["spec"]["template"]["spec"]["containers"][0]
+    assert (inside["resources"]["limits"], inside["args"]) == ({"cpu": "0"}, [""])
+    assert decoded["metadata"]["labels"] == {"a": ""}
+
+
 def test_unknown_fields_are_collected_with_their_place() -> None:
     assert DEPLOYMENT is not None
     decoder = decode.Decoder()
