@@ -1,6 +1,6 @@
 """OpenAPI v3, as far as clients need it: kubectl explain, apply, diff, edit; version 2 is made from it.
 
-Documents of version 3 are built when first asked for and kept as bytes. Descriptions are the API's own, shipped as data.
+Documents are built when first asked for and kept as bytes. Descriptions are the API's own, shipped as data.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from kuartui.embedded import data
-from kuartui.embedded.api import descriptions, openapi_v2
-from kuartui.embedded.api.request import Request, Response
+from kuartui.embedded.api import descriptions, openapi_v2, openapi_v2_protobuf
+from kuartui.embedded.api.request import JSON, Request, Response
 from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.meta.errors import page_not_found
 
@@ -68,11 +68,8 @@ class OpenApi:
         """Raises 404."""
         parts = request.path.strip("/").split("/")
         if parts == ["openapi", "v2"]:
-            if "proto" in request.headers.get("accept", ""):
-                return openapi_v2.empty(INFO)
-            groups = self._resources.groups().items()
-            built = (self._build(group, version) for group, versions in groups for version in versions)
-            return Response(200, orjson.dumps(openapi_v2.document(INFO, built)))
+            in_protobuf = "proto" in request.headers.get("accept", "")
+            return Response(200, self._version_2(in_protobuf), openapi_v2_protobuf.MEDIA_TYPE if in_protobuf else JSON)
         if parts[:2] != ["openapi", "v3"]:
             raise page_not_found()
         if len(parts) == 2:
@@ -100,6 +97,15 @@ class OpenApi:
         key = f"{group}/{version}"
         if key not in self._documents:
             self._documents[key] = orjson.dumps(self._build(group, version))
+        return self._documents[key]
+
+    def _version_2(self, in_protobuf: bool) -> bytes:
+        key = "v2 in protobuf" if in_protobuf else "v2"
+        if key not in self._documents:
+            groups = self._resources.groups().items()
+            built = (self._build(group, version) for group, versions in groups for version in versions)
+            document = openapi_v2.document(INFO, built)
+            self._documents[key] = openapi_v2_protobuf.encode(document) if in_protobuf else orjson.dumps(document)
         return self._documents[key]
 
     def _build(self, group: str, version: str) -> Obj:

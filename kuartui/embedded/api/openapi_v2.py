@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kuartui.embedded.api.request import Response
-
 Obj = dict[str, Any]
 
-PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _SCHEMAS, _DEFINITIONS = "#/components/schemas/", "#/definitions/"
 _JSON = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
 
@@ -28,18 +25,6 @@ def document(info: Obj, documents: Iterable[Obj]) -> Obj:
         for path, operations in one["paths"].items():
             paths[path] = _path(operations)
     return {"swagger": "2.0", "info": info, "paths": paths, "definitions": definitions}
-
-
-def empty(info: dict[str, str]) -> Response:
-    """In protobuf there is nothing: kubectl asks there for kinds that version 3 does not have, and takes a no."""
-    inner = b"".join(_text(number, text) for number, text in enumerate(info.values(), 1))
-    # openapi.v2.Document {swagger = 1, info = 2 {title = 1, version = 2}}
-    return Response(200, _text(1, "2.0") + b"\x12" + bytes((len(inner),)) + inner, PROTOBUF)
-
-
-def _text(number: int, text: str) -> bytes:
-    """A short string field in protobuf."""
-    return bytes((number << 3 | 2, len(text))) + text.encode()
 
 
 def _schema(value: Any) -> Any:

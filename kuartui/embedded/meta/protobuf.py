@@ -223,7 +223,7 @@ def _int_or_string(body: bytes) -> int | str:
 
 def encode_event(type_: str, obj: Obj) -> bytes:
     """One event of a watch: a meta.v1.WatchEvent after its length in four bytes. Raises StatusError 406."""
-    event = _tagged(1, type_.encode()) + _tagged(2, _tagged(1, encode(obj)))
+    event = tagged(1, type_.encode()) + tagged(2, tagged(1, encode(obj)))
     return struct.pack(">I", len(event)) + event
 
 
@@ -233,12 +233,13 @@ def encode(obj: Obj) -> bytes:
     message = _message_name(api_version, kind)
     if message is None:
         raise StatusError(406, "NotAcceptable", f"object {kind} does not implement the protobuf marshalling interface")
-    meta = _tagged(1, api_version.encode()) + _tagged(2, kind.encode())
+    meta = tagged(1, api_version.encode()) + tagged(2, kind.encode())
     raw = _encode({k: v for k, v in obj.items() if k not in ("apiVersion", "kind")}, message)
-    return MAGIC + _tagged(1, meta) + _tagged(2, raw) + _tagged(3, b"") + _tagged(4, b"")
+    return MAGIC + tagged(1, meta) + tagged(2, raw) + tagged(3, b"") + tagged(4, b"")
 
 
-def _write_varint(value: int) -> bytes:
+def write_varint(value: int) -> bytes:
+    """An integer on the wire, negative ones in ten bytes."""
     value &= (1 << 64) - 1
     out = bytearray()
     while value > 0x7F:
@@ -248,8 +249,9 @@ def _write_varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _tagged(number: int, body: bytes) -> bytes:
-    return _write_varint(number << 3 | 2) + _write_varint(len(body)) + body
+def tagged(number: int, body: bytes) -> bytes:
+    """A field of a length: text, bytes or a message."""
+    return write_varint(number << 3 | 2) + write_varint(len(body)) + body
 
 
 def _encode(obj: Obj, message: str) -> bytes:
@@ -257,14 +259,14 @@ def _encode(obj: Obj, message: str) -> bytes:
     for field, facts in sorted(data.protobuf().get(message, {}).items(), key=lambda item: item[1]["n"]):
         name, number = facts.get("json", field), facts["n"]
         if facts.get("inline"):
-            out += _tagged(number, _encode(obj, facts["t"]))
+            out += tagged(number, _encode(obj, facts["t"]))
             continue
         value = obj.get(name)
         if value is None:
             continue
         if facts.get("map"):
             for key, item in value.items():
-                out += _tagged(number, _tagged(1, key.encode()) + _encode_value(2, item, facts["t"]))
+                out += tagged(number, tagged(1, key.encode()) + _encode_value(2, item, facts["t"]))
         elif facts.get("repeated"):
             out += b"".join(_encode_value(number, item, facts["t"]) for item in value)
         else:
@@ -274,27 +276,27 @@ def _encode(obj: Obj, message: str) -> bytes:
 
 def _encode_value(number: int, value: Any, kind: str) -> bytes:
     if kind == "string":
-        return _tagged(number, value.encode())
+        return tagged(number, value.encode())
     if kind in ("int64", "int32", "bool"):
-        return _write_varint(number << 3) + _write_varint(int(value))
+        return write_varint(number << 3) + write_varint(int(value))
     if kind == "bytes":
-        return _tagged(number, base64.b64decode(value))
+        return tagged(number, base64.b64decode(value))
     if kind == "double":
-        return _write_varint(number << 3 | 1) + struct.pack("<d", value)
+        return write_varint(number << 3 | 1) + struct.pack("<d", value)
     if kind in (_TIME, _MICRO):
         moment = parse_time(value)
         nanos = moment.microsecond * 1000
-        body = _write_varint(1 << 3) + _write_varint(int(moment.timestamp()))
-        return _tagged(number, body + (_write_varint(2 << 3) + _write_varint(nanos) if nanos else b""))
+        body = write_varint(1 << 3) + write_varint(int(moment.timestamp()))
+        return tagged(number, body + (write_varint(2 << 3) + write_varint(nanos) if nanos else b""))
     if kind == _QUANTITY:
-        return _tagged(number, _tagged(1, str(value).encode()))
+        return tagged(number, tagged(1, str(value).encode()))
     if kind == _INT_OR_STRING:
         text = isinstance(value, str)
-        body = _write_varint(1 << 3) + _write_varint(int(text)) + _write_varint(2 << 3)
-        body += _write_varint(0 if text else value) + _tagged(3, value.encode() if text else b"")
-        return _tagged(number, body)
+        body = write_varint(1 << 3) + write_varint(int(text)) + write_varint(2 << 3)
+        body += write_varint(0 if text else value) + tagged(3, value.encode() if text else b"")
+        return tagged(number, body)
     if kind in _RAW:
-        return _tagged(number, _tagged(1, orjson.dumps(value)))
+        return tagged(number, tagged(1, orjson.dumps(value)))
     if kind.endswith("ExtraValue"):
-        return _tagged(number, b"".join(_tagged(1, item.encode()) for item in value))
-    return _tagged(number, _encode(value, kind))
+        return tagged(number, b"".join(tagged(1, item.encode()) for item in value))
+    return tagged(number, _encode(value, kind))

@@ -115,6 +115,53 @@ async def test_version_2_tells_the_same_as_version_3(server: Server) -> None:
     assert quantity["type"] == "string"
 
 
+def wire(body: bytes) -> list[tuple[int, bytes]]:
+    """The fields of a protobuf message that have a length."""
+    found, position = [], 0
+
+    def varint() -> int:
+        nonlocal position
+        value = shift = 0
+        while True:
+            byte = body[position]
+            position, value, shift = position + 1, value | (byte & 0x7F) << shift, shift + 7
+            if byte < 0x80:
+                return value
+
+    while position < len(body):
+        key = varint()
+        length = varint()  # or a flag
+        if key & 7 == 2:
+            found.append((key >> 3, body[position : position + length]))
+            position += length
+    return found
+
+
+def named(body: bytes, number: int = 1) -> dict[str, bytes]:
+    """A message with a list of {name = 1, value = 2}."""
+    pairs = (dict(wire(item)) for field, item in wire(body) if field == number)
+    return {pair[1].decode(): pair[2] for pair in pairs}
+
+
+async def test_version_2_tells_the_same_in_protobuf(server: Server) -> None:
+    told = await server.json("GET", "/openapi/v2")
+    answer = await server.ask("GET", "/openapi/v2", accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+    assert answer.content_type == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    document = dict(wire(answer.body))
+    assert document[1] == b"2.0"
+    assert named(document[8], 2).keys() == told["paths"].keys()
+    definitions = named(document[9])
+    assert definitions.keys() == told["definitions"].keys()
+    for name, schema in told["definitions"].items():
+        fields = dict(wire(definitions[name]))
+        assert fields.get(4, b"").decode() == schema.get("description", "")
+        assert named(fields.get(25, b"")).keys() == schema.get("properties", {}).keys()
+    kind = named(definitions["io.k8s.api.core.v1.Pod"], 31)["x-kubernetes-group-version-kind"]
+    assert dict(wire(kind))[2] == b'[{"group":"","kind":"Pod","version":"v1"}]'
+    spec = named(dict(wire(definitions["io.k8s.api.core.v1.Pod"]))[25])["spec"]
+    assert dict(wire(spec))[1] == b"#/definitions/io.k8s.api.core.v1.PodSpec"
+
+
 async def test_every_collection_has_a_schema_of_its_lists(server: Server) -> None:
     for path, document in await documents(server):
         for place, operations in document["paths"].items():
