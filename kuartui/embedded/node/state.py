@@ -36,6 +36,8 @@ class Run:
     sandbox: int = 0
     """Which sandbox of the pod it ran in; runs of an earlier one count for back-off and status only."""
     phase: Phase = Phase.CREATED
+    seen: bool = False
+    """Whether the kubelet has looked since it began to run; the status shows it as being created until then."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     finished: float = 0.0
@@ -61,6 +63,11 @@ class Run:
     @property
     def running(self) -> bool:
         return self.phase is Phase.RUNNING
+
+    @property
+    def fresh(self) -> bool:
+        """Begun, and the status does not show it yet."""
+        return self.phase is Phase.CREATED or (self.running and not self.seen)
 
     @property
     def exited(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from kuartui.embedded.meta import quantity
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.conditions import pod_conditions
-from kuartui.embedded.node.state import Phase, PodState, Run
+from kuartui.embedded.node.state import PodState, Run
 
 Obj = dict[str, Any]
 
@@ -107,7 +107,7 @@ def _container_statuses(pod: Obj, kind: str, state: PodState, old: list[Obj]) ->
 def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old: Obj | None, waiting: str) -> Obj:
     name = container["name"]
     runs = state.runs.get(name)
-    if runs and len(runs) > 1 and runs[-1].phase is Phase.CREATED and old:
+    if runs and len(runs) > 1 and runs[-1].fresh and old:
         # while a pod's worker starts a container anew it reports nothing: what was told of the last run stands
         status = {**old}
     elif runs:
@@ -160,12 +160,12 @@ def _of_run(run: Run) -> Obj:
         "restartCount": run.restarts,
         "lastState": {},
     }
-    if run.phase is Phase.RUNNING:
-        status["state"] = {"running": {"startedAt": timestamp(run.started_at) if run.started_at else None}}
-    elif run.phase is Phase.EXITED:
-        status["state"] = {"terminated": _terminated(run)}
-    else:
+    if run.fresh:
         status["state"] = {"waiting": {"reason": "ContainerCreating"}}
+    elif run.running:
+        status["state"] = {"running": {"startedAt": timestamp(run.started_at) if run.started_at else None}}
+    else:
+        status["state"] = {"terminated": _terminated(run)}
     return status
 
 

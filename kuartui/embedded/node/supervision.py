@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kuartui.embedded.node import spec
@@ -13,6 +13,7 @@ from kuartui.embedded.node.state import Phase, PodState, Run
 
 Obj = dict[str, Any]
 
+SIGHT_SECONDS = 0.1  # from a start until the kubelet has seen it; its relist comes once a second, we are in a hurry
 MESSAGE_BYTES = 4096  # of /dev/termination-log
 LOG_LINES, LOG_BYTES = 80, 2048  # of the log, where that stands in for it
 
@@ -38,13 +39,12 @@ class Supervisor:
 
     def began(self, run: Run) -> None:
         """A container's first process runs (its postStart hook does not yet)."""
-        task = asyncio.get_running_loop().create_task(self._watch(run))
-        self._watches.add(task)
-        task.add_done_callback(self._watches.discard)
+        self._follow(self._watch(run))
         self._changed()
 
-    def probe(self, run: Run, container: Obj) -> None:
-        """The container has started: begin to probe it."""
+    def started(self, run: Run, container: Obj) -> None:
+        """The container has started, its postStart hook is over: begin to probe it, and soon tell of it."""
+        self._follow(self._sight(run))
         pod = self._pod()
         found = spec.container(pod, run.name)
         path = spec.field_path(found[0], container) if found else ""
@@ -102,6 +102,18 @@ class Supervisor:
             for run in runs:
                 if run.container is not None:
                     run.container.remove()
+
+    def _follow(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
+
+    async def _sight(self, run: Run) -> None:
+        """What ends before the kubelet looks is only ever told of as ended."""
+        await self._node.clock.sleep(SIGHT_SECONDS)
+        run.seen = True
+        if run.running:
+            self._changed()
 
     async def _watch(self, run: Run) -> None:
         await run.living.wait()

@@ -33,7 +33,7 @@ Obj = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
-SANDBOX_SECONDS = 0.1  # what containerd and the CNI plugin take
+SANDBOX_SECONDS = 0.05  # what containerd and the CNI plugin take
 TEARDOWN_SECONDS = 0.3  # until the kubelet has seen the end of all containers and taken the sandbox down
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
@@ -276,7 +276,7 @@ class PodWorker:
             return min(AFTER_ERROR, failure.retry if failure.retry is not None else AFTER_ERROR)
         self.state.waiting.pop(name, None)
         if run.running:
-            self._supervisor.probe(run, container)
+            self._supervisor.started(run, container)
         self.reporter.changed()
         return None
 

@@ -136,8 +136,9 @@ async def stubborn(process: Process) -> int:
 
 
 async def fail(process: Process) -> int:
-    """Says something and exits with its first argument."""
+    """Says something and exits with its first argument, after as many seconds as the second one says."""
     await process.out("trying\n")
+    await process.clock.sleep(sum(map(float, process.argv[2:])))
     await process.err("oops\n")
     return int(process.argv[1])
 

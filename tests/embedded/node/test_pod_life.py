@@ -107,22 +107,35 @@ async def test_deletion_during_a_start(cluster):
     assert not cluster.exists()
 
 
-async def test_a_container_that_starts_anew_is_not_being_created(cluster):
+def hear(cluster) -> list[str]:
+    """The words for the state of pods' containers, as watchers come to know them."""
     told: list[str] = []
 
-    def hear(event: Event) -> None:
+    def listen(event: Event) -> None:
         for status in (event.obj.data.get("status") or {}).get("containerStatuses") or ():
             ((state, detail),) = status["state"].items()
             word = detail.get("reason", state)
             if told[-1:] != [word]:
                 told.append(word)
 
-    cluster.store.listen("pods", hear)
-    await cluster.pod(containers=[{"name": "c", "command": ["fail", "7"]}])
+    cluster.store.listen("pods", listen)
+    return told
+
+
+async def test_a_container_that_starts_anew_is_not_being_created(cluster):
+    told = hear(cluster)
+    await cluster.pod(containers=[{"name": "c", "command": ["fail", "7", "1"]}])
     await cluster.run(15)
     assert told[:2] == ["ContainerCreating", "running"]
     assert told.count("ContainerCreating") == 1
     assert told[-4:] == ["CrashLoopBackOff", "running", "Error", "CrashLoopBackOff"]
+
+
+async def test_what_ends_at_once_is_never_seen_to_run(cluster):
+    told = hear(cluster)
+    await cluster.pod(containers=[{"name": "c", "command": ["fail", "0"]}], restartPolicy="Never")
+    await cluster.run(5)
+    assert told == ["ContainerCreating", "Completed"]
 
 
 async def test_crash_loop(cluster):
