@@ -1,8 +1,9 @@
 """Ingress: which backend a request belongs to, and a proxy that sends it there.
 
-Hosts: the exact one, then a wildcard (one label), then rules without host. Paths: exact, then the longest prefix by
-path elements; ImplementationSpecific is taken as a prefix, as nginx and Contour do. Annotations are those of
-ingress-nginx (rewrite-target, use-regex, ssl-redirect) and the common ones.
+Hosts: the exact one, then a wildcard (one label), then rules without host. Paths: exact, then the longest prefix, by
+path elements; ImplementationSpecific by characters, as nginx and Contour do. A default backend serves hosts that no rule
+names; ingress-nginx takes one of an Ingress that has rules for what these rules' hosts leave over. Annotations are those
+of ingress-nginx (rewrite-target, use-regex, ssl-redirect) and the common ones.
 """
 
 from __future__ import annotations
@@ -90,16 +91,22 @@ class IngressProxy:
         host = host.lower()
         parent = "*." + host.partition(".")[2]
         for wanted in (host, parent, ""):
-            chosen = _best([route for route in routes if route.host == wanted], path)
+            mine = [route for route in routes if route.host == wanted]
+            chosen = _best(mine, path)
             if chosen is not None:
                 return chosen
-            if wanted and any(route.host == wanted for route in routes):
-                break  # the host is known: its own default backend or 404
-        for ingress in self.ingresses():
-            backend = ingress["spec"].get("defaultBackend")
-            if backend:
-                return Route(ingress, "", "/", "Prefix", backend)
-        return None
+            if wanted and mine:
+                return self._left_over(mine[0].ingress)
+        return next(filter(None, (self._catch_all(ingress) for ingress in self.ingresses())), None)
+
+    def _left_over(self, ingress: Obj) -> Route | None:
+        """What serves the paths of a known host that no rule has; `ingress` is the first with that host."""
+        return _default(ingress) if self._flavour == "nginx" else None
+
+    def _catch_all(self, ingress: Obj) -> Route | None:
+        if self._flavour == "nginx" and ingress["spec"].get("rules"):
+            return None
+        return _default(ingress)
 
     # --- requests ---
 
@@ -198,6 +205,11 @@ def secret_context(network: Network, namespace: str, name: str) -> ssl.SSLContex
     return context
 
 
+def _default(ingress: Obj) -> Route | None:
+    backend = ingress["spec"].get("defaultBackend")
+    return Route(ingress, "", "/", "Prefix", backend) if backend else None
+
+
 def _best(routes: Iterable[Route], path: str) -> Route | None:
     best: Route | None = None
     for route in routes:
@@ -207,9 +219,15 @@ def _best(routes: Iterable[Route], path: str) -> Route | None:
         elif route.annotation("use-regex") == "true":
             if re.match(route.path, path, re.IGNORECASE) and (best is None or len(route.path) > len(best.path)):
                 best = route
-        elif prefix_matches(route.path, path) and (best is None or len(route.path) > len(best.path)):
+        elif _covers(route, path) and (best is None or len(route.path) > len(best.path)):
             best = route
     return best
+
+
+def _covers(route: Route, path: str) -> bool:
+    if route.path_type == "ImplementationSpecific":
+        return path.startswith(route.path)
+    return prefix_matches(route.path, path)
 
 
 def prefix_matches(prefix: str, path: str) -> bool:

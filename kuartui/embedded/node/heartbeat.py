@@ -35,8 +35,8 @@ class Heartbeat:
         self._pressure = pressure
         self._unschedulable = False  # as last told in an event
 
-    async def register(self) -> None:
-        """Create the Node, or bring back the one of a former life."""
+    async def register(self, *, rebooted: bool = False) -> None:
+        """Create the Node, or bring back the one of a former life; `rebooted` if the machine was down meanwhile."""
         services = self._services
         if not services.node():
             try:
@@ -47,7 +47,7 @@ class Heartbeat:
         self._node_event("Starting", "Starting kubelet.")
         for condition in ("HasSufficientMemory", "HasNoDiskPressure", "HasSufficientPID"):
             self._node_event(f"Node{condition}", f"Node {services.machine.name} status is now: Node{condition}")
-        await self.report()
+        await self.report(rebooted=rebooted)
 
     def start(self) -> None:
         """Begin to renew."""
@@ -59,24 +59,35 @@ class Heartbeat:
             self._task.cancel()
             self._task = None
 
-    async def report(self) -> None:
-        """Write the node's status."""
+    async def report(self, *, rebooted: bool = False) -> None:
+        """Write the node's status, with a new boot id if it was `rebooted`."""
         services = self._services
         node = services.node()
         if not node:
             return
         old = node.get("status") or {}
+        if rebooted:
+            old = self._with_new_boot(old)
         now = services.clock.now()
         new = services.machine.status(old, {}, services.images.listed(), self._pressure, now)
         was_ready = _ready(old)
+        patch = {"status": difference(node.get("status") or {}, new)}
         try:
-            await services.client.patch("nodes", "", services.machine.name, {"status": difference(old, new)}, "status")
+            await services.client.patch("nodes", "", services.machine.name, patch, "status")
         except StatusError as error:
             log.warning("status of node %s not written: %s", services.machine.name, error)
             return
         self._reported = services.clock.monotonic()
         if not was_ready:
             self._node_event("NodeReady", f"Node {services.machine.name} status is now: NodeReady")
+
+    def _with_new_boot(self, status: Obj) -> Obj:
+        machine = self._services.machine
+        info = status.get("nodeInfo") or {}
+        boot_id = machine.boot_id(info.get("bootID", ""))
+        text = f"Node {machine.name} has been rebooted, boot id: {boot_id}"
+        self._node_event("Rebooted", text, "Warning")
+        return status | {"nodeInfo": info | {"bootID": boot_id}}
 
     async def _beat(self) -> None:
         while True:
@@ -133,11 +144,11 @@ class Heartbeat:
             "spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": stamp},
         }
 
-    def _node_event(self, reason: str, message: str) -> None:
+    def _node_event(self, reason: str, message: str, type_: str = "Normal") -> None:
         services = self._services
         node = services.node()
         if node:
-            services.client.record(node, "Normal", reason, message, "kubelet", services.machine.name)
+            services.client.record(node, type_, reason, message, "kubelet", services.machine.name)
 
 
 def _ready(status: Obj) -> bool:

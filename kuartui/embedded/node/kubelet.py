@@ -41,6 +41,8 @@ class Kubelet:
         self._pods: dict[str, Obj] = {}
         """Newest objects by uid: also what happens while the kubelet is not running."""
         self._refreshing: set[str] = set()
+        self._failed = False
+        """It has lost power before: what comes next is another boot."""
         self._report: asyncio.Task[None] | None = None
 
     # --- the machine ---
@@ -52,7 +54,7 @@ class Kubelet:
         machine = self.services.machine
         self.services.network.add_node(machine.name, machine.ip)
         self.powered = self.running = True
-        await self.heartbeat.register()
+        await self.heartbeat.register(rebooted=self._failed)
         self.heartbeat.start()
         self.eviction.start()
         for pod in list(self._pods.values()):
@@ -61,6 +63,7 @@ class Kubelet:
     def off(self) -> None:
         """Power failure: everything on the machine stops, nobody is told."""
         self.powered = self.running = False
+        self._failed = True
         self.heartbeat.stop()
         self.eviction.stop()
         for task in self._tasks.values():
@@ -173,7 +176,7 @@ class Kubelet:
                 admit(pod, self.services.node(), self.active(), self.eviction.pressure)
             except Rejected as rejected:
                 self._reject(worker, rejected)
-        elif restored and rebooted and not state.ended:
+        elif restored and rebooted and not (state.ended or pod["metadata"].get("deletionTimestamp")):
             message = "Pod sandbox changed, it will be killed and re-created."
             self.services.event(pod, "Normal", "SandboxChanged", message)
         self.workers[uid] = worker

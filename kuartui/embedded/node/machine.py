@@ -112,19 +112,23 @@ class Machine:
             "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
             "features": {"supplementalGroupsPolicy": False},
             "images": images[:IMAGES_REPORTED],
-            "nodeInfo": self.info(),
+            "nodeInfo": self.info((old.get("nodeInfo") or {}).get("bootID") or self.boot_id()),
             "runtimeHandlers": [
                 {"name": name, "features": {"recursiveReadOnlyMounts": True, "userNamespaces": True}}
                 for name in ("", "runc")
             ],
         }
 
-    def info(self) -> Obj:
-        """nodeInfo; the ids depend on the name only, so that they survive a restart."""
+    def boot_id(self, former: str = "") -> str:
+        """The id of a boot: of the first one, or of the one after `former`."""
+        return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"boot.{self.name}.{former}".rstrip(".")))
+
+    def info(self, boot_id: str) -> Obj:
+        """nodeInfo; the other ids depend on the name only, so that they survive a restart."""
         seed = hashlib.sha256(self.name.encode()).hexdigest()
         return {
             "architecture": "amd64",
-            "bootID": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"boot.{self.name}")),
+            "bootID": boot_id,
             "containerRuntimeVersion": RUNTIME_VERSION,
             "kernelVersion": KERNEL_VERSION,
             "kubeProxyVersion": "",

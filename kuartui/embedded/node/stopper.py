@@ -6,6 +6,7 @@ After `killContainer` and `killPodWithSyncResult` (pkg/kubelet/kuberuntime).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from kuartui.embedded.node import spec
@@ -25,8 +26,19 @@ class Stopper:
         self._node = node
         self._state = state
 
-    async def stop(self, pod: Obj, run: Run, message: str = "", probe: str = "", grace: float | None = None) -> None:
-        """Stop one run and wait for its end. `probe` names the probe whose own grace period may apply."""
+    async def stop(
+        self,
+        pod: Obj,
+        run: Run,
+        message: str = "",
+        probe: str = "",
+        grace: float | None = None,
+        after: Iterable[asyncio.Event] = (),
+    ) -> None:
+        """Stop one run and wait for its end. `probe` names the probe whose own grace period may apply.
+
+        `after`: what must have happened before it gets its signal; its preStop hook does not wait for that.
+        """
         if run.container is None or run.exited:
             return
         found = spec.container(pod, run.name)
@@ -38,21 +50,37 @@ class Stopper:
         hook = (container.get("lifecycle") or {}).get("preStop")
         if hook and left > 0 and run.running:
             left -= await self._pre_stop(pod, kind, container, run, hook, left)
+        if left > 0:
+            left -= await self._turn(after, left)
         await run.container.stop(max(left, SHORTEST_GRACE))
 
     async def stop_all(self, pod: Obj, grace: float | None = None) -> None:
-        """Stop every container: the regular ones together, then the sidecars, last one first."""
-        began = self._node.clock.monotonic()
+        """Stop every container: all are told at once; a sidecar's signal waits for those that started after it."""
         allowed = float(spec.grace_period(pod)) if grace is None else grace
         sidecars = [one["name"] for one in spec.containers(pod, spec.INIT) if spec.sidecar(spec.INIT, one)]
         alive = [runs[-1] for runs in self._state.runs.values() if runs and runs[-1].container and not runs[-1].exited]
-        ordinary = [run for run in alive if run.name not in sidecars]
-        await asyncio.gather(*(self.stop(pod, run, grace=allowed) for run in ordinary))
-        for name in reversed(sidecars):
-            for run in alive:
-                if run.name == name:
-                    left = max(0.0, allowed - (self._node.clock.monotonic() - began))
-                    await self.stop(pod, run, grace=left)
+        alive.sort(key=lambda run: sidecars.index(run.name) if run.name in sidecars else len(sidecars))
+        ended = [asyncio.Event() for _ in alive]
+
+        async def stop(number: int, run: Run) -> None:
+            later = ended[number + 1 :] if run.name in sidecars else ()
+            try:
+                await self.stop(pod, run, grace=allowed, after=later)
+            finally:
+                ended[number].set()
+
+        await asyncio.gather(*(stop(number, run) for number, run in reversed(list(enumerate(alive)))))
+
+    async def _turn(self, after: Iterable[asyncio.Event], grace: float) -> float:
+        """Wait for a container's turn, not longer than its grace period; the seconds that it took."""
+        began = self._node.clock.monotonic()
+        try:
+            async with self._node.clock.timeout(grace):
+                for event in after:
+                    await event.wait()
+        except TimeoutError:
+            pass
+        return self._node.clock.monotonic() - began
 
     async def _pre_stop(self, pod: Obj, kind: str, container: Obj, run: Run, hook: Obj, grace: float) -> float:
         """Run a preStop hook; the seconds that it took."""

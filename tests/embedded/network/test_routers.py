@@ -104,6 +104,28 @@ async def test_rules_without_host_and_the_default_backend(shop: World) -> None:
     assert (await get(shop, "any", "/else"))[1].startswith("web")
 
 
+@pytest.mark.parametrize(("flavour", "rest", "stranger"), [("nginx", "web", "404"), ("contour", "404", "web")])
+async def test_a_default_backend_beside_rules(shop: World, flavour: str, rest: str, stranger: str) -> None:
+    async def seen(host: str) -> str:
+        status, body = await get(shop, host, "/else", flavour=flavour)
+        return body.split()[0] if status == 200 else str(status)
+
+    default = {"service": {"name": "web", "port": {"number": 80}}}
+    ingress(shop, rule("shop.example", ("/api", "Prefix", "api")), defaultBackend=default)
+    assert [await seen("shop.example"), await seen("other.example")] == [rest, stranger]
+    default = {"service": {"name": "api", "port": {"number": 80}}}
+    spec = {"ingressClassName": "contour", "defaultBackend": default}
+    meta = {"name": "z", "namespace": "default"}
+    shop.network.apply("ingresses.networking.k8s.io", "ADDED", {"metadata": meta, "spec": spec})
+    assert [await seen("shop.example"), await seen("other.example")] == [rest, "api" if flavour == "nginx" else "web"]
+
+
+async def test_implementation_specific_paths_go_by_character(shop: World) -> None:
+    ingress(shop, rule("", ("/pre", "ImplementationSpecific", "web"), ("/", "Prefix", "api")))
+    assert (await get(shop, "x", "/prefix"))[1].startswith("web")
+    assert (await get(shop, "x", "/pr"))[1].startswith("api")
+
+
 async def test_other_classes_are_not_served(shop: World) -> None:
     ingress(shop, rule("", ("/", "Prefix", "web")), ingressClassName="nginx")
     assert (await get(shop, "x", "/"))[0] == 404

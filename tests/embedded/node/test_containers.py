@@ -77,6 +77,21 @@ async def test_sidecars_stop_last(cluster):
     assert not cluster.exists()
 
 
+async def test_all_are_told_to_stop_at_once_but_a_sidecar_gets_its_signal_last(cluster):
+    slow = {"preStop": {"sleep": {"seconds": 3}}}
+    first = {"name": "first", "restartPolicy": "Always", "lifecycle": slow}
+    second = {"name": "second", "restartPolicy": "Always"}
+    await cluster.pod(initContainers=[first, second], containers=[{"name": "c", "lifecycle": slow}])
+    await cluster.run(2)
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(1)
+    order = [path for _, _, reason, _, path in cluster.client.events if reason == "Killing"]
+    assert order == ["spec.containers{c}", "spec.initContainers{second}", "spec.initContainers{first}"]
+    assert "running" in cluster.status(container="second")["state"]
+    await cluster.run(4)  # both hooks ran side by side
+    assert not cluster.exists()
+
+
 async def test_ephemeral_container(cluster):
     await cluster.pod()
     await cluster.run()

@@ -71,6 +71,37 @@ async def test_power_failure_and_return(cluster):
     assert cluster.events("SandboxChanged") == ["Pod sandbox changed, it will be killed and re-created."]
 
 
+async def test_a_machine_that_comes_back_has_booted_anew(cluster):
+    def boot_id():
+        return cluster.client.get("nodes", "", "one")["status"]["nodeInfo"]["bootID"]
+
+    boots = [boot_id()]
+    for _ in range(2):
+        await cluster.fleet.fail("one")
+        await cluster.run(60)
+        await cluster.fleet.recover("one")
+        await cluster.run()
+        boots.append(boot_id())
+    assert len(set(boots)) == 3
+    told = [f"Node one has been rebooted, boot id: {boot}" for boot in boots[1:]]
+    assert cluster.events("Rebooted", "one") == told
+    await cluster.fleet.pause("one")
+    await cluster.fleet.pause("one", paused=False)
+    await cluster.run()
+    assert boot_id() == boots[-1]
+
+
+async def test_what_was_deleted_while_its_machine_was_down_goes_without_a_new_sandbox(cluster):
+    await cluster.pod()
+    await cluster.run()
+    await cluster.fleet.fail("one")
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.fleet.recover("one")
+    await cluster.run(5)
+    assert not cluster.exists()
+    assert cluster.events("SandboxChanged") == []
+
+
 async def test_a_stopped_kubelet_leaves_containers_running(cluster):
     await cluster.pod()
     await cluster.pod("doomed")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from kuartui.embedded.api import bodies
 from kuartui.embedded.api.binding import bind
@@ -60,7 +61,7 @@ class PodSubresources:
             raise errors.not_found("pods", request.info.name) from error
         except NodeUnreachable as error:
             where = f"containerLogs/{request.info.namespace}/{request.info.name}/{container}"
-            raise _unreachable(pod, where, error) from error
+            raise StatusError(500, "", f'Get "{_kubelet_url(pod, where)}": {error}') from error
         if options.follow:
             return Response(200, content_type=TEXT, stream=lines)
         return Response(200, b"".join([line async for line in lines]), TEXT)
@@ -155,7 +156,8 @@ class PodSubresources:
                     return 0
                 return await self._kubelets.exec(pod, container, argv, io)
             except NodeUnreachable as error:
-                raise remotecommand.CommandFailed(f"error sending request: {error}") from error
+                place = _stream_url(request, pod, container)
+                raise remotecommand.CommandFailed(f'error sending request: Post "{place}": {error}') from error
             except NoSuchContainer as error:
                 raise remotecommand.CommandFailed(f"unable to upgrade connection: {error}") from error
             except ExecError as error:
@@ -248,6 +250,16 @@ def _number(request: Request, name: str) -> int | None:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
-def _unreachable(pod: Obj, where: str, error: Exception) -> StatusError:
+def _kubelet_url(pod: Obj, where: str) -> str:
     host = pod.get("status", {}).get("hostIP", "") or pod["spec"].get("nodeName", "")
-    return StatusError(500, "", f'Get "https://{host}:{KUBELET_PORT}/{where}": {error}')
+    return f"https://{host}:{KUBELET_PORT}/{where}"
+
+
+def _stream_url(request: Request, pod: Obj, container: str) -> str:
+    """Where the API server's proxy asks a kubelet for a stream: the parameters in Go's order."""
+    streams = (("stderr", "error"), ("stdin", "input"), ("stdout", "output"), ("tty", "tty"))
+    asked = [("command", word) for word in request.query.get("command", [])]
+    asked += [(theirs, "1") for ours, theirs in streams if request.flag(ours)]
+    info = request.info
+    path = f"{info.subresource}/{info.namespace}/{info.name}/{container}"
+    return _kubelet_url(pod, f"{path}?{urlencode(asked)}" if asked else path)
