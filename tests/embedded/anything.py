@@ -30,6 +30,7 @@ SCALARS: dict[str, list[Any]] = {
     "FieldsV1": [{}],
     "JSON": [{}],
     "JSONSchemaProps": [{}],
+    "CustomResourceSubresourceStatus": [{}],
 }
 KNOWN = {  # values that open the way to further rules
     "operator": ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Equal", "x"],

@@ -6,13 +6,11 @@ lists at a resourceVersion, tables, metadata only.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 import orjson
 
-from kuartui.embedded.api import negotiate, objects, tables
+from kuartui.embedded.api import continuation, negotiate, objects, tables
 from kuartui.embedded.api.negotiate import Wanted
 from kuartui.embedded.api.request import YAML, Request, Response
 from kuartui.embedded.api.resources import Endpoint
@@ -83,7 +81,7 @@ def page(rest: Rest, endpoint: Endpoint, request: Request) -> tuple[list[Stored]
             check_version(rest, request)
         if request.param("resourceVersion") not in ("", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
-        version, after = _decode_continue(token)
+        version, after = continuation.decode(token)
     else:
         version = check_version(rest, request)
     found = _at(rest, endpoint, request.info.namespace, version, after, chosen)
@@ -96,7 +94,7 @@ def page(rest: Rest, endpoint: Endpoint, request: Request) -> tuple[list[Stored]
         rest_count = len(selected) - limit
         selected = selected[:limit]
         last = selected[-1].key
-        metadata["continue"] = _encode_continue(shown, last.namespace, last.name)
+        metadata["continue"] = continuation.encode(shown, last.namespace, last.name)
         if chosen.everything:
             metadata["remainingItemCount"] = rest_count
     return selected, metadata
@@ -174,21 +172,6 @@ def number(request: Request, name: str) -> int:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
-def _encode_continue(version: int, namespace: str, name: str) -> str:
-    start = f"{namespace}/{name}\0" if namespace else f"{name}\0"
-    raw = orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": start})
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _decode_continue(token: str) -> tuple[int, tuple[str, str]]:
-    try:
-        value = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        namespace, _, name = value["start"].removesuffix("\0").rpartition("/")
-        return int(value["rv"]), (namespace, name)
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise errors.bad_request("continue key is not valid: illegal base64 data at input byte 0") from error
-
-
 def _continue_expired(after: tuple[str, str]) -> StatusError:
     error = errors.expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new list "
@@ -196,5 +179,5 @@ def _continue_expired(after: tuple[str, str]) -> StatusError:
         "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
         "modified, or deleted between the time the first chunk was returned and now may show up in the list."
     )
-    error.list_metadata = {"continue": _encode_continue(-1, *after)}
+    error.list_metadata = {"continue": continuation.encode(-1, *after)}
     return error

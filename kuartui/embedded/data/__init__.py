@@ -83,4 +83,4 @@ def definitions() -> dict[tuple[str, str, str], str]:
 
 def message_name(definition: str) -> str:
     """The protobuf message of an OpenAPI definition: io.k8s.api.core.v1.Pod -> k8s.io.api.core.v1.Pod."""
-    return "k8s.io." + definition.removeprefix("io.k8s.")
+    return "k8s.io." + definition.removeprefix("io.k8s.").replace("-", "_")  # apiextensions-apiserver

@@ -26,7 +26,11 @@ _META = "k8s.io.apimachinery.pkg.apis.meta.v1."
 _TIME, _MICRO = _META + "Time", _META + "MicroTime"
 _QUANTITY = "k8s.io.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "k8s.io.apimachinery.pkg.util.intstr.IntOrString"
-_RAW = ("k8s.io.apimachinery.pkg.runtime.RawExtension", _META + "FieldsV1")
+_CRD = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1."
+_RAW = ("k8s.io.apimachinery.pkg.runtime.RawExtension", _META + "FieldsV1", _CRD + "JSON")
+_SCHEMA = _CRD + "JSONSchemaProps"
+_EITHER = {_SCHEMA + "OrBool": (2, 1), _SCHEMA + "OrArray": (1, 2), _SCHEMA + "OrStringArray": (1, 2)}
+"""A schema or something else, with their numbers: in JSON it is just the one or the other."""
 
 
 class _Malformed(ValueError):
@@ -189,10 +193,27 @@ def _scalar(wire: int, value: Any, kind: str, depth: int) -> Any:
             return orjson.loads(raw) if raw else None
         except orjson.JSONDecodeError as error:
             raise _Malformed("raw extension is no JSON") from error
+    if kind in _EITHER:
+        return _either(body, kind, depth)
     known = _by_number(kind)
     if list(known) == [1] and known[1][0] == "items" and known[1][1].get("repeated") and kind.endswith("ExtraValue"):
         return [bytes(v).decode() for n, w, v in _fields(body) if n == 1 and w == 2]
     return _decode(body, kind, depth + 1)
+
+
+def _either(body: bytes, kind: str, depth: int) -> Any:
+    schema, other = _EITHER[kind]
+    schemas: list[Any] = []
+    others: list[Any] = []
+    for number, wire, value in _fields(body):
+        if number == schema:
+            schemas.append(_decode(_bytes(wire, value), _SCHEMA, depth + 1))
+        elif number == other:
+            inner = {"OrBool": "bool", "OrArray": _SCHEMA, "OrStringArray": "string"}[kind.removeprefix(_SCHEMA)]
+            others.append(_scalar(wire, value, inner, depth))
+    if kind.endswith("OrBool"):
+        return schemas[-1] if schemas else bool(others and others[-1])
+    return others or (schemas[-1] if schemas else {})
 
 
 def _fail() -> Any:
@@ -297,6 +318,15 @@ def _encode_value(number: int, value: Any, kind: str) -> bytes:
         return tagged(number, body)
     if kind in _RAW:
         return tagged(number, tagged(1, orjson.dumps(value)))
+    if kind in _EITHER:
+        schema, other = _EITHER[kind]
+        if isinstance(value, dict):
+            allows = _encode_value(other, True, "bool") if kind.endswith("OrBool") else b""
+            return tagged(number, allows + _encode_value(schema, value, _SCHEMA))
+        if isinstance(value, bool):
+            return tagged(number, _encode_value(other, value, "bool"))
+        inner = _SCHEMA if kind.endswith("OrArray") else "string"
+        return tagged(number, b"".join(_encode_value(other, item, inner) for item in value))
     if kind.endswith("ExtraValue"):
         return tagged(number, b"".join(tagged(1, item.encode()) for item in value))
     return tagged(number, _encode(value, kind))
