@@ -43,9 +43,10 @@ def create(
         docker = Docker()
         try:
             wanted = await gather(docker, levels or [], out, ask_registries=not present)
-            left = [item.image for item in wanted if not item.there and (present or item.built)]
+            missing = [item for item in wanted if not item.there]
+            left = [item.image for item in missing if present]
             if not present:
-                await fetch(docker, [item for item in wanted if not item.there and not item.built], yes)
+                await fetch(docker, missing, yes)
             images = [item.image for item in wanted if item.image not in left]
             if not images:
                 raise MissingError(
@@ -70,10 +71,7 @@ def pull(levels: Levels = None, yes: Yes = False) -> None:
         docker = Docker()
         try:
             wanted = await gather(docker, levels or [], Format.text)
-            await fetch(docker, [item for item in wanted if not item.there and not item.built], yes)
-            built = [item.image for item in wanted if not item.there and item.built]
-            if built:
-                output.note(f"no registry has these, see manifests/images/README.md: {', '.join(built)}")
+            await fetch(docker, [item for item in wanted if not item.there], yes)
         finally:
             docker.close()
 
@@ -150,23 +148,30 @@ async def gather(docker: Docker, levels: list[str], out: Format, *, ask_registri
 
 
 async def fetch(docker: Docker, missing: list[Wanted], yes: bool) -> None:
-    """Pull what is missing, after the question."""
+    """Pull what is missing, or build it where it is kuartui's own, after the question."""
     from kuartui.cluster.engine import size_text
     from kuartui.play.bundling import pull as pull_one
 
     if not missing:
         return
-    total = sum(item.size or 0 for item in missing)
-    unknown = sum(item.size is None for item in missing)
+    pulled = [item for item in missing if not item.built]
+    total = sum(item.size or 0 for item in pulled)
+    unknown = sum(item.size is None for item in pulled)
     sizes = [size_text(total)] if total else []
     sizes += [f"{unknown} of unknown size"] if unknown else []
-    question = f"{len(missing)} images are to be pulled: {' and '.join(sizes)}"
+    parts = [f"{amount(len(pulled))} to be pulled: {' and '.join(sizes)}"] if pulled else []
+    parts += [f"{amount(len(missing) - len(pulled))} to be built"] if len(pulled) < len(missing) else []
+    question = "; ".join(parts)
     if not yes and not report.asks():
         raise UsageError(question, hint="say --yes, or --present to do with what is there")
     if not yes:
-        typer.confirm(f"{question}. Pull them?", abort=True, err=True)
+        typer.confirm(f"{question}. Go on?", abort=True, err=True)
     for item in missing:
         await pull_one(docker, item, narrate)
+
+
+def amount(images: int) -> str:
+    return "1 image is" if images == 1 else f"{images} images are"
 
 
 def images(levels: list[str]) -> list[Image]:

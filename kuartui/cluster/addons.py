@@ -46,12 +46,19 @@ def known() -> tuple[Addon, ...]:
     return msgspec.yaml.decode(manifest("addons/addons.yaml").read_bytes(), type=_Known).addons
 
 
-def manifest(path: str) -> Path:
+def find(path: str) -> Path | None:
     """A file or folder below `manifests/`, in the source tree or in the installed package."""
     package = Path(__file__).parents[1]
     for base in (package, package.parent):
         if (place := base / "manifests" / path).exists():
             return place
+    return None
+
+
+def manifest(path: str) -> Path:
+    """The same, of what has to be there. ClusterError when it is not."""
+    if place := find(path):
+        return place
     raise ClusterError(f"manifests/{path} is missing from this installation", hint="install kuartui anew")
 
 

@@ -1,6 +1,7 @@
-"""A container engine (Docker or Podman) through its command line: which images it has, how big others are, pulling.
+"""A container engine (Docker or Podman) through its command line: which images it has, how big others are, pulling,
+building kuartui's demo programs, writing archives.
 
-`kind load docker-image` takes images from the engine, so what is to be loaded has to be pulled there first.
+Nodes get their images from an archive of this engine's, so what is to be loaded has to be there first.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from kuartui.cluster import tool
+from kuartui.cluster.addons import find
 from kuartui.cluster.base import Progress, Report, silent
+from kuartui.cluster.versions import minor
 from kuartui.errors import ClusterError, KuartuiError, MissingError
+from kuartui.translate import tr
 
 INSTALL = {
     "docker": "install Docker: https://docs.docker.com/engine/install/",
     "podman": "install Podman: https://podman.io/docs/installation",
 }
 PULL_SECONDS = 900.0
+ONE_PLATFORM = (1, 48)  # the version of Docker's API from which on `docker save` takes a --platform
 LOCAL = "kuartui/"  # images that are built, not pulled
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 
@@ -39,8 +44,9 @@ class Engine:
 
     async def size(self, image: str) -> int | None:
         """Bytes of an image that the engine has; None when it has not. Raises when the engine cannot be asked."""
+        name = self._name(image)
         try:
-            said = await self._run("image", "inspect", "--format", "{{.Size}}", image, what=f"looking for {image}")
+            said = await self._run("image", "inspect", "--format", "{{.Size}}", name, what=f"looking for {image}")
         except MissingError:
             raise
         except ClusterError as error:
@@ -69,21 +75,63 @@ class Engine:
             return None
         return manifest_size(said, ARCHITECTURES.get(platform.machine(), platform.machine()))
 
-    async def pull(self, image: str, report: Report = silent) -> None:
-        """ClusterError when it does not come; MissingError for an image that is built rather than pulled."""
+    async def bring(self, image: str, report: Report = silent) -> None:
+        """Pull an image, or build it when it is one of kuartui's own. ClusterError when it does not come."""
         if image.startswith(LOCAL):
+            await self.build(image, report)
+            return
+        report(Progress(tr("pulling {image}", image=image)))
+        await self._run("pull", "--quiet", self._name(image), what=f"pulling {image}", timeout=PULL_SECONDS)
+
+    async def build(self, image: str, report: Report = silent) -> None:
+        """Build a demo program from its folder below `manifests/images/`. MissingError when there is none."""
+        folder = find(f"images/{image.removeprefix(LOCAL).partition(':')[0]}/Dockerfile")
+        if folder is None:
             raise MissingError(
                 f"image {image} is not there, and no registry has it: it is one of kuartui's demo programs",
                 hint="play this level with --cluster embedded, or build it after manifests/images/README.md",
             )
-        report(Progress(f"pulling {image}"))
-        await self._run("pull", "--quiet", image, what=f"pulling {image}", timeout=PULL_SECONDS)
+        report(Progress(tr("building {image}", image=image)))
+        where = ["--tag", self._name(image), str(folder.parent)]
+        await self._run("build", "--quiet", *where, what=f"building {image}", timeout=PULL_SECONDS)
 
-    async def save(self, images: list[str], archive: Path) -> None:
+    async def archives(self, images: list[str]) -> list[tuple[str, list[str]]]:
+        """How to save them: (platform, images) for each archive. The platform is "" where all go into one as they are.
+
+        With Docker's containerd image store `docker save` writes an index of all platforms, whose other parts were
+        never pulled, and no node takes that (kubernetes-sigs/kind issue 3795). Hence one platform at a time, that of
+        the image and not of the machine, which may emulate another."""
+        if not await self._knows_platforms():
+            return [("", images)]
+        groups: dict[str, list[str]] = {}
+        for image in images:
+            groups.setdefault(await self._platform(image), []).append(image)
+        return list(groups.items())
+
+    async def save(self, images: list[str], archive: Path, platform: str = "") -> None:
         """Write images that the engine has into one archive of Docker's format."""
-        several = ["--multi-image-archive", "--format", "docker-archive"] if self.program == "podman" else []
+        options = ["--multi-image-archive", "--format", "docker-archive"] if self.program == "podman" else []
+        options += ["--platform", platform] if platform else []
         what = f"writing {archive.name}"
-        await self._run("save", *several, "--output", str(archive), *images, what=what, timeout=PULL_SECONDS)
+        names = [self._name(image) for image in images]
+        await self._run("save", *options, "--output", str(archive), *names, what=what, timeout=PULL_SECONDS)
+
+    async def _knows_platforms(self) -> bool:
+        """Whether `docker save` can be told a platform, by the version that client and engine agreed upon."""
+        if self.program != "docker":
+            return False
+        said = await self._run("version", "--format", "{{.Client.APIVersion}}", what="asking docker for its version")
+        return (minor(said) or (0, 0)) >= ONE_PLATFORM
+
+    async def _platform(self, image: str) -> str:
+        """linux/amd64, say."""
+        shown = "{{.Os}}/{{.Architecture}}"
+        what = f"looking for {image}"
+        return (await self._run("image", "inspect", "--format", shown, image, what=what)).strip()
+
+    def _name(self, image: str) -> str:
+        """Podman wants the registry told, and would call what it builds localhost/…"""
+        return full_name(image) if self.program == "podman" else image
 
 
 def manifest_size(said: str, architecture: str) -> int | None:

@@ -17,7 +17,7 @@ from kuartui.cluster.clock import Clock
 from kuartui.cluster.engine import Engine
 from kuartui.cluster.local import Life, LocalCluster, version_of
 from kuartui.cluster.versions import KIND
-from kuartui.paths import write_private
+from kuartui.paths import private_dir, write_private
 from kuartui.translate import tr, trn
 
 INSTALL = "install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation"
@@ -143,21 +143,16 @@ class KindCluster(LocalCluster):
         )
 
     async def _load(self, images: list[str], report: Report) -> None:
-        """`kind load docker-image` asks docker, whatever the provider is; Podman's images go through an archive."""
+        """Through an archive of our engine's: `kind load docker-image` asks docker, whatever the provider is, and
+        hands on archives that nodes refuse."""
         report(Progress(trn("loading {n} image into the nodes", "loading {n} images into the nodes", len(images))))
-        if self.engine.program != "docker":
-            archive = self.folder / "images.tar"
-            try:
-                await self.engine.save(images, archive)
+        archive = private_dir(self.folder) / "images.tar"
+        try:
+            for platform, some in await self.engine.archives(images):
+                await self.engine.save(some, archive, platform)
                 await self.load(archive)
-            finally:
-                archive.unlink(missing_ok=True)
-            return
-        await self._kind(
-            *("load", "docker-image", *images, "--name", self.name),
-            what="loading images into kind",
-            timeout=LOAD_SECONDS,
-        )
+        finally:
+            archive.unlink(missing_ok=True)
 
     async def load(self, archive: Path, report: Report = silent) -> None:
         """Give all nodes the images of a `docker save` archive."""

@@ -16,7 +16,7 @@ from kuartui.cluster import addons, tool
 from kuartui.cluster.access import Access, read_access
 from kuartui.cluster.base import ClusterStatus, Progress, Report, silent
 from kuartui.cluster.clock import Clock
-from kuartui.cluster.engine import Engine, full_name, size_text
+from kuartui.cluster.engine import LOCAL, Engine, full_name, size_text
 from kuartui.cluster.rest import Api
 from kuartui.cluster.shared import SharedCluster
 from kuartui.errors import ApiError, ClusterError, KuartuiError
@@ -85,6 +85,10 @@ class LocalCluster(SharedCluster):
     async def enable(self, addon: addons.Addon, report: Report) -> None:
         """Put an add-on in. Here: our own pinned manifest."""
         await addons.install(addon, self.kubeconfig, self.context, report)
+
+    def images_of(self, addon: addons.Addon) -> tuple[str, ...]:
+        """What the nodes need for it."""
+        return addon.images
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -182,16 +186,16 @@ class LocalCluster(SharedCluster):
     # --- what a level needs -------------------------------------------------------------------------------------
 
     async def provide(self, needs: Iterable[str], images: Iterable[str], report: Report = silent) -> None:
-        """Put in the add-ons that give what is missing of `needs`, and load `images` that the nodes do not have."""
+        """Load `images` that the nodes do not have, and put in the add-ons that give what is missing of `needs`."""
         lacking = [need for need in needs if need not in self.capabilities]
         wanted = [addon for addon in addons.known() if {*addon.provides} & {*lacking}]
+        await self.preload([*images, *(image for addon in wanted for image in self.images_of(addon))], report)
         for addon in wanted:
             await self.enable(addon, report)
             await self._settled(addon)
         if wanted:
             self._capabilities = None
             await super().up(report)
-        await self.preload([*images, *(image for addon in wanted for image in addon.images)], report)
 
     async def _settled(self, addon: addons.Addon) -> None:
         """Wait until what it serves is there. ClusterError when it does not come."""
@@ -222,13 +226,14 @@ class LocalCluster(SharedCluster):
     async def _bring(self, images: list[str], report: Report) -> None:
         local = {image: await self.engine.size(image) for image in images}
         absent = [image for image, size in local.items() if size is None]
-        if absent:
-            sizes = await asyncio.gather(*(self.engine.remote_size(image) for image in absent))
-            told = [f"{image} ({size_text(size)})" for image, size in zip(absent, sizes, strict=True)]
+        pulled = [image for image in absent if not image.startswith(LOCAL)]
+        if pulled:
+            sizes = await asyncio.gather(*(self.engine.remote_size(image) for image in pulled))
+            told = [f"{image} ({size_text(size)})" for image, size in zip(pulled, sizes, strict=True)]
             total = sum(size or 0 for size in sizes)
             report(Progress(f"to be pulled: {', '.join(told)}; {size_text(total or None)} in all"))
         for image in absent:
-            await self.engine.pull(image, report)
+            await self.engine.bring(image, report)
         await self._load(images, report)
 
 

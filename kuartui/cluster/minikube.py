@@ -113,6 +113,10 @@ class MinikubeCluster(LocalCluster):
         what = f"enabling minikube's {addon.minikube}"
         await self._minikube("addons", "enable", addon.minikube, what=what, timeout=300.0)
 
+    def images_of(self, addon: addons.Addon) -> tuple[str, ...]:
+        """Minikube's own add-ons come with images of their own."""
+        return () if addon.minikube else addon.images
+
     async def _load(self, images: list[str], report: Report) -> None:
         report(Progress(trn("loading {n} image into the nodes", "loading {n} images into the nodes", len(images))))
         await self._minikube("image", "load", *images, what="loading images into minikube", timeout=600.0)

@@ -48,7 +48,7 @@ CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
         re.compile(r"content digest sha256:[0-9a-f]+: not found", re.I),
         "Docker has the image for another platform only in part",
-        "pull it for this machine alone: docker pull --platform linux/amd64 IMAGE (or linux/arm64)",
+        "update Docker: from 28 on it hands out an image for one platform",
     ),
     (
         re.compile(r"node\(s\) already exist for a cluster", re.I),

@@ -24,7 +24,7 @@ from typing import IO, Annotated, Any
 
 import msgspec
 
-from kuartui.containers.engine import Docker
+from kuartui.containers.engine import Docker, saved
 from kuartui.errors import ClusterError, MissingError, StorageError
 
 API_VERSION = "kuartui.dev/v1alpha1"
@@ -76,13 +76,14 @@ async def create(docker: Docker, images: Sequence[str], target: Path) -> Bundle:
         entries = []
         for number, (image, item) in enumerate(zip(images, described, strict=True), 1):
             name = f"images/{number:02}.tar"
-            size, digest = await _save(docker, image, work / f"{number:02}.tar")
+            platform = f"{item.get('Os', 'linux')}/{item.get('Architecture', '')}"
+            size, digest = await _save(docker, image, platform, work / f"{number:02}.tar")
             entries.append(
                 Entry(
                     image=image,
                     id=str(item["Id"]),
                     digests=tuple(sorted(str(digest) for digest in item.get("RepoDigests") or [])),
-                    platform=f"{item.get('Os', 'linux')}/{item.get('Architecture', '')}",
+                    platform=platform,
                     size=int(item["Size"]),
                     archive=name,
                     bytes=size,
@@ -161,13 +162,13 @@ async def _described(docker: Docker, image: str) -> dict[str, Any]:
     return found
 
 
-async def _save(docker: Docker, image: str, target: Path) -> tuple[int, str]:
+async def _save(docker: Docker, image: str, platform: str, target: Path) -> tuple[int, str]:
     """Size and SHA-256 of what was written."""
 
     def stream(client: Any) -> tuple[int, str]:
         digest, size = hashlib.sha256(), 0
         with _writing(target), target.open("wb") as file:
-            for chunk in client.api.get_image(image):
+            for chunk in saved(client, image, platform):
                 file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)

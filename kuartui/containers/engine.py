@@ -32,6 +32,8 @@ INSTALL_ENGINE = "https://docs.docker.com/engine/install/; on Debian: sudo apt i
 ASK_SECONDS = 30.0  # for one question to the engine
 RUN_SECONDS = 10.0  # for a command in a throw-away container
 RUN_MEMORY = 64 * 1024 * 1024
+ONE_PLATFORM = (1, 48)  # the version of the API from which on an image is handed out for one platform
+CHUNK = 1024 * 1024  # bytes
 MAX_OUTPUT = 4000  # characters
 MAX_BODY = 64 * 1024
 MAX_FILES_OF = 256 * 1024 * 1024  # bytes of an image of which the files are listed
@@ -309,6 +311,22 @@ def _run(client: DockerClient, image: str, command: tuple[str, ...]) -> Obj:
         except APIError as error:
             if error.status_code not in GONE:
                 raise
+
+
+def saved(client: DockerClient, image: str, platform: str) -> Iterator[bytes]:
+    """What `docker save --platform` writes of an image, `platform` being linux/amd64, say. An engine whose API is older
+    than that option is asked for the whole image: it holds one platform of each anyway."""
+    api = client.api
+    if tuple(int(part) for part in api.api_version.split(".")) < ONE_PLATFORM:
+        yield from api.get_image(image)
+        return
+    system, _, architecture = platform.partition("/")
+    one = json.dumps({"os": system, "architecture": architecture.partition("/")[0]})
+    place = f"{api.base_url}/v{api.api_version}/images/{image}/get"
+    with api.get(place, params={"platform": one}, stream=True, timeout=ASK_SECONDS) as response:
+        if not response.ok:
+            raise explain(response.text)
+        yield from response.iter_content(CHUNK)
 
 
 def _files(client: DockerClient, image: str) -> list[str]:

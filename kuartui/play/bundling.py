@@ -11,7 +11,7 @@ from kuartui.cluster.addons import manifest
 from kuartui.cluster.base import Progress, Report, silent
 from kuartui.cluster.engine import Engine
 from kuartui.containers.engine import Docker
-from kuartui.errors import ClusterError, MissingError
+from kuartui.errors import ClusterError
 from kuartui.game.level import BaseImage, Level
 from kuartui.play.setup import PROBE_IMAGE, needs_probe
 
@@ -66,12 +66,11 @@ async def look(docker: Docker, images: Sequence[Image], *, ask_registries: bool 
 
 
 async def pull(docker: Docker, wanted: Wanted, report: Report = silent) -> None:
-    """Pull an image, by its digest where one is known, and give it its name. ClusterError when it does not come."""
+    """Pull an image, by its digest where one is known, and give it its name; build one of kuartui's own. ClusterError
+    when it does not come."""
     if wanted.built:
-        raise MissingError(
-            f"image {wanted.image} is one of kuartui's demo programs, and no registry has it",
-            hint="build it after manifests/images/README.md",
-        )
+        await Engine().build(wanted.image, report)
+        return
     report(Progress(f"pulling {wanted.source}"))
     repository, _, tag = wanted.image.rpartition(":")
     if wanted.digest:

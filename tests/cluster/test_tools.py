@@ -68,8 +68,12 @@ case "$1 $2" in
 "image inspect")
   for image in "$@"; do :; done
   grep -qx "$image" "$FAKE/images" 2>/dev/null || { echo "Error response from daemon: No such image: $image" >&2; exit 1; }
-  case "$4" in *Size*) echo 4496132;; *) echo '["busybox@sha256:'"$(printf '%064d' 7)"'"]';; esac;;
+  case "$4" in *Size*) echo 4496132;; *Arch*) case $image in *amd64*) echo linux/amd64;; *) echo linux/arm64;; esac;; *) echo '["busybox@sha256:'"$(printf '%064d' 7)"'"]';; esac;;
 "manifest inspect") cat "$FAKE/manifest";;
+"version --format") cat "$FAKE/api" 2>/dev/null || echo 1.47;;
+"build --quiet") [ -f "$FAKE/build-fails" ] && { cat "$FAKE/build-fails" >&2; exit 1; }; echo "$4" >> "$FAKE/images";;
+save*) [ -f "$FAKE/save-fails" ] && { cat "$FAKE/save-fails" >&2; exit 1; };
+  while [ "$1" != --output ]; do shift; done; : > "$2";;
 "pull --quiet") [ -f "$FAKE/pull-fails" ] && { cat "$FAKE/pull-fails" >&2; exit 1; }
   echo "$3" >> "$FAKE/images"; echo "docker.io/library/$3";;
 esac
@@ -219,7 +223,7 @@ async def test_an_image_that_does_not_load(fake: Path) -> None:
         ClusterError, match="loading images into kind failed: Docker has the image for another"
     ) as caught:
         await KindCluster("kuartui")._bring(["busybox:1.36"], lambda _: None)
-    assert "--platform" in caught.value.hint
+    assert caught.value.hint.startswith("update Docker")
 
 
 MANIFEST = json.dumps(
@@ -247,7 +251,50 @@ async def test_images_are_told_of_pulled_and_loaded(fake: Path, monkeypatch: pyt
     assert told.endswith(" MB in all")
     assert said.index(told) < said.index("pulling busybox:1.36")
     assert asked(fake, "docker pull") == ["docker pull --quiet busybox:1.36"]
-    assert asked(fake, "load") == ["load docker-image busybox:1.36 redis:7-alpine --name kuartui []"]
+    archive = cluster.folder / "images.tar"
+    assert asked(fake, "docker save") == [f"docker save --output {archive} busybox:1.36 redis:7-alpine"]
+    assert asked(fake, "load") == [f"load image-archive {archive} --name kuartui []"]
+    assert not archive.exists()
+
+
+async def test_a_docker_of_many_platforms_hands_out_one_at_a_time(fake: Path) -> None:
+    """With the containerd image store, what `docker save` writes by itself is of no use to a node."""
+    (fake / "api").write_text("1.52\n")
+    images = ["busybox:1.36", "gcr.io/kuar-demo/kuard-amd64:blue", "redis:7-alpine"]
+    (fake / "images").write_text("\n".join(images))
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    await cluster._bring(images, lambda _: None)
+    assert [line.replace(f"--output {cluster.folder}/", "") for line in asked(fake, "docker save")] == [
+        "docker save --platform linux/arm64 images.tar busybox:1.36 redis:7-alpine",
+        "docker save --platform linux/amd64 images.tar gcr.io/kuar-demo/kuard-amd64:blue",
+    ]
+    assert len(asked(fake, "load image-archive")) == 2
+
+
+async def test_podman_is_told_whole_names(fake: Path) -> None:
+    (fake / "podman").write_text((fake / "docker").read_text().replace('"docker $*"', '"podman $*"'))
+    (fake / "podman").chmod(0o755)
+    (fake / "manifest").write_text("")
+    cluster = KindCluster("kuartui", provider="podman")
+    await cluster.up()
+    await cluster._bring(["curlimages/curl:8.14.1", "kuartui/loadgen:1"], lambda _: None)
+    assert asked(fake, "podman pull") == ["podman pull --quiet docker.io/curlimages/curl:8.14.1"]
+    assert [line.split()[:5] for line in asked(fake, "podman build")] == [
+        ["podman", "build", "--quiet", "--tag", "docker.io/kuartui/loadgen:1"]
+    ]
+    (saved,) = asked(fake, "podman save")
+    assert saved.endswith("images.tar docker.io/curlimages/curl:8.14.1 docker.io/kuartui/loadgen:1")
+
+
+async def test_no_room_for_an_archive(fake: Path) -> None:
+    (fake / "save-fails").write_text("write images.tar: no space left on device")
+    (fake / "images").write_text("busybox:1.36\n")
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    with pytest.raises(ClusterError, match=r"writing images.tar failed: the disk is full"):
+        await cluster._bring(["busybox:1.36"], lambda _: None)
+    assert not (cluster.folder / "images.tar").exists()
 
 
 async def test_an_image_that_cannot_be_pulled(fake: Path) -> None:
@@ -264,9 +311,25 @@ async def test_an_image_that_cannot_be_pulled(fake: Path) -> None:
 
 
 async def test_a_demo_image_is_built_not_pulled(fake: Path) -> None:
-    with pytest.raises(MissingError, match="kuartui/loadgen:1 is not there, and no registry has it"):
+    heard: list[Progress] = []
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    await cluster._bring(["kuartui/loadgen:1"], heard.append)
+    assert heard[0].text == "building kuartui/loadgen:1"
+    assert asked(fake, "docker pull") == asked(fake, "docker manifest") == []
+    (built,) = asked(fake, "docker build")
+    assert (Path(built.split()[-1]) / "Dockerfile").is_file()
+
+
+async def test_a_demo_image_that_cannot_be_built(fake: Path) -> None:
+    (fake / "build-fails").write_text("ERROR: failed to solve: lookup registry-1.docker.io: no such host")
+    with pytest.raises(
+        ClusterError, match=r"building kuartui/loadgen:1 failed: the registry or download site"
+    ) as caught:
         await KindCluster("kuartui")._bring(["kuartui/loadgen:1"], lambda _: None)
-    assert asked(fake, "docker pull") == []
+    assert caught.value.hint
+    with pytest.raises(MissingError, match="kuartui/seal:1 is not there, and no registry has it"):
+        await KindCluster("kuartui")._bring(["kuartui/seal:1"], lambda _: None)
 
 
 def test_sizes_and_names() -> None:

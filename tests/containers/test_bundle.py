@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from kuartui.containers import bundle
-from kuartui.containers.engine import Docker
+from kuartui.containers.engine import Docker, saved
 from kuartui.errors import ClusterError, MissingError, StorageError
+from tests.cluster.server import serving
 from tests.containers.standin import BASE, add
 
 
@@ -43,7 +46,7 @@ class Engine(Docker):
     def __init__(self, *names: str) -> None:
         super().__init__("unix:///nowhere")
         self.archives = {name: image_archive(name, content=name.encode() * 99) for name in names}
-        self.api = self
+        self.api, self.api_version = self, "1.41"
         self.fails_after: int | None = None
 
     async def ask(self, question: Callable[[Any], Any]) -> Any:
@@ -82,6 +85,30 @@ async def test_what_goes_in_comes_out(folder: Path) -> None:
     again = await bundle.create(source, [*source.archives], folder / "again.tar")
     assert (folder / "again.tar").read_bytes() == (folder / "w.tar").read_bytes()
     assert again.digest == made.digest
+
+
+async def test_an_engine_of_many_platforms_is_asked_for_one() -> None:
+    docker = pytest.importorskip("docker")
+    asked: list[tuple[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append((request.path, request.query.get("platform", "")))
+        if "gone" in request.path:
+            return web.json_response({"message": "no suitable export target found"}, status=404)
+        return web.Response(body=b"archive" * 1000)
+
+    def ask(url: str, image: str) -> bytes:
+        client = docker.DockerClient(base_url=url.replace("http", "tcp"), version="1.48")
+        try:
+            return b"".join(saved(client, image, "linux/arm64"))
+        finally:
+            client.close()
+
+    async with serving(answer) as access:
+        assert await asyncio.to_thread(ask, access.server, "busybox:1.36") == b"archive" * 1000
+        with pytest.raises(ClusterError, match="no suitable export target found"):
+            await asyncio.to_thread(ask, access.server, "gone:1")
+    assert asked[0] == ("/v1.48/images/busybox:1.36/get", '{"os": "linux", "architecture": "arm64"}')
 
 
 async def test_an_image_of_that_name_stays_as_it_is(folder: Path) -> None:
