@@ -100,7 +100,7 @@ class Rest:
         obj = objects.to_storage(endpoint, obj)
         named = obj.get("metadata", {}).get("name") or obj.get("metadata", {}).get("generateName", "")
         objects.prepare_metadata(endpoint, obj, namespace, self.clock.now())
-        if strategy.has_status:
+        if strategy.has_status and not strategy.created_with_status:
             obj.pop("status", None)
         _default(strategy, obj)
         if version:

@@ -127,8 +127,11 @@ def impersonate(request: Request, user: User, authorize: Authorize) -> User:
         authorize(user, "", "users", name, "")
     for group in groups if request.headers.get("impersonate-group") else ():
         authorize(user, "", "groups", group, "")
-    for key in extra:
-        authorize(user, "authentication.k8s.io", f"userextras/{key}", "", "")
+    for key, values in extra.items():
+        for value in values:
+            authorize(user, "authentication.k8s.io", f"userextras/{key}", value, "")
+    if uid:
+        authorize(user, "authentication.k8s.io", "uids", uid, "")
     if name != ANONYMOUS.name and AUTHENTICATED not in groups:
         groups = (*groups, AUTHENTICATED)
     return User(name, groups, uid, extra)

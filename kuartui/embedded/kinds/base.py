@@ -87,6 +87,8 @@ class Strategy:
 
     has_status = True
     """Whether status belongs to the status subresource: create drops it, an update of the object keeps the old one."""
+    created_with_status = False
+    """Whether a create takes status as it comes all the same: kubelets register their nodes with it."""
     generation = True
     """Whether metadata.generation counts changes of spec."""
     create_on_update = False

@@ -8,6 +8,7 @@ from typing import Any
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import cidr
+from kuartui.embedded.kinds.pod_resources import amount
 from kuartui.embedded.kinds.pod_scheduling import taints
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden
 
@@ -18,6 +19,7 @@ _ROLE_LABEL = "kubernetes.io/role"
 @register("nodes")
 class Nodes(Strategy):
     generation = False
+    created_with_status = True
 
     def default(self, obj: Obj) -> None:
         obj.setdefault("spec", {})
@@ -30,7 +32,7 @@ class Nodes(Strategy):
         errors = taints(spec.get("taints") or [], Path("metadata.taints"))  # the path is Kubernetes' own slip
         for index, value in enumerate(spec.get("podCIDRs") or []):
             errors += cidr(value, (path / "podCIDRs").index(index))
-        return errors
+        return errors + _amounts(obj)
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         spec, before, path = new.get("spec") or {}, old.get("spec") or {}, Path("spec")
@@ -41,7 +43,10 @@ class Nodes(Strategy):
         if before.get("providerID") and before["providerID"] != spec.get("providerID"):
             text = 'node updates may not change providerID except from "" to valid'
             errors.append(forbidden(path / "providerID", text))
-        return errors + taints(spec.get("taints") or [], Path("metadata.taints"))
+        return errors + taints(spec.get("taints") or [], Path("metadata.taints")) + _amounts(new)
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return _amounts(new)
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"spec.unschedulable": "true" if (obj.get("spec") or {}).get("unschedulable") else "false"}
@@ -72,6 +77,16 @@ def roles(node: Obj) -> list[str]:
         elif key == _ROLE_LABEL and value:
             found.add(value)
     return sorted(found)
+
+
+def _amounts(node: Obj) -> list[FieldError]:
+    status = node.get("status") or {}
+    return [
+        error
+        for field in ("capacity", "allocatable")
+        for name, text in (status.get(field) or {}).items()
+        for error in amount(name, text, Path("status") / field / name)
+    ]
 
 
 def _status(node: Obj) -> str:

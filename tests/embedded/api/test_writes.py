@@ -187,6 +187,14 @@ async def test_status_is_written_through_its_subresource_only(server: Server) ->
     assert kept["status"]["replicas"] == 2
 
 
+async def test_a_node_is_registered_with_its_status_but_a_writer_changes_none_of_it(server: Server) -> None:
+    node = {"metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}
+    made = await server.json("POST", "/api/v1/nodes", node)
+    assert made["status"]["capacity"] == made["status"]["allocatable"] == {"memory": "1Gi"}
+    made["status"]["capacity"] = {"memory": "2Gi"}
+    assert (await server.json("PUT", "/api/v1/nodes/n", made))["status"]["capacity"] == {"memory": "1Gi"}
+
+
 async def test_what_cannot_change_is_said_to_be_immutable(server: Server) -> None:
     await server.json("POST", DEPLOYMENTS, deployment())
     patch = {"spec": {"selector": {"matchLabels": {"app": "other"}}}}

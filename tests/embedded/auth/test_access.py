@@ -82,6 +82,27 @@ async def test_impersonation_needs_a_right_of_its_own(server: Server) -> None:
     assert 'User "bob" cannot impersonate resource "users" in API group ""' in response["message"]
 
 
+@pytest.mark.parametrize(
+    ("header", "value", "missing"),
+    [
+        ("impersonate-uid", "u1", 'uids.authentication.k8s.io "u1" is forbidden'),
+        ("impersonate-extra-team", "blue", 'userextras.authentication.k8s.io "blue" is forbidden'),
+    ],
+)
+async def test_each_attribute_of_who_is_impersonated_needs_its_right(
+    server: Server, header: str, value: str, missing: str
+) -> None:
+    server.authenticator.add_token("bob-token", User("bob"))
+    rule = {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}
+    await server.json("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "be-ann"}, "rules": [rule]})
+    reference = {"kind": "ClusterRole", "name": "be-ann", "apiGroup": "rbac.authorization.k8s.io"}
+    subject = {"kind": "User", "name": "bob", "apiGroup": "rbac.authorization.k8s.io"}
+    binding = {"metadata": {"name": "be-ann"}, "subjects": [subject], "roleRef": reference}
+    await server.json("POST", f"{RBAC}/clusterrolebindings", binding)
+    sent = {"authorization": "Bearer bob-token", "impersonate_user": "ann", header: value}
+    assert (await server.json("GET", MAPS, code=403, **sent))["message"].startswith(missing)
+
+
 async def test_wrong_credentials_are_unauthorized_and_none_are_anonymous(server: Server) -> None:
     assert (await server.ask("GET", MAPS, authorization="Bearer nonsense")).status == 401
     response = await server.json("GET", MAPS, code=403, authorization="")
