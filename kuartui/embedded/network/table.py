@@ -212,11 +212,14 @@ class Network:
         listener = host.listeners[port, protocol] = Listener(host, port, protocol, bind, handler)
         return listener
 
-    def listen_dns(self, ip: str, server: DnsServer, port: int = 53) -> Listener:
-        """A DNS server on UDP `port`."""
-        listener = self.listen(ip, port, None, "UDP")
-        listener.dns = server
-        return listener
+    def listen_dns(self, ip: str, server: DnsServer, port: int = 53) -> tuple[Listener, Listener]:
+        """A DNS server on `port`, UDP and TCP. Questions come by `query`; a bare connection is accepted, and closed
+        once something is sent, for the wire format is spoken by nobody here.
+        """
+        listeners = self.listen(ip, port, None, "UDP"), self.listen(ip, port, _hear_out)
+        for listener in listeners:
+            listener.dns = server
+        return listeners
 
     # --- names ---
 
@@ -244,14 +247,16 @@ class Network:
         except OSError:
             raise NameNotResolved(name, "TIMEOUT") from None
 
-    async def query(self, source: str | None, name: str, qtype: str = "A", server: str | None = None) -> Answer:
+    async def query(
+        self, source: str | None, name: str, qtype: str = "A", server: str | None = None, protocol: str = "UDP"
+    ) -> Answer:
         """One question for one absolute name. Raises TimeoutError or ConnectionRefusedError if no server answers."""
         servers = [server] if server else list(self._dns_of(source).nameservers)
         failure: OSError = refused()
         for _ in range(TRIES):
             for address in servers:
                 try:
-                    return await self._ask(source, address, name.rstrip(".").lower(), qtype)
+                    return await self._ask(source, address, name.rstrip(".").lower(), qtype, protocol)
                 except ConnectionRefusedError as error:
                     failure = error
                 except OSError as error:
@@ -358,12 +363,12 @@ class Network:
         host = self._hosts.get(source) if source else None
         return host.dns if host and host.dns.nameservers else DnsConfig((OUTSIDE_IP,))
 
-    async def _ask(self, source: str | None, server: str, name: str, qtype: str) -> Answer:
+    async def _ask(self, source: str | None, server: str, name: str, qtype: str, protocol: str = "UDP") -> Answer:
         if server == OUTSIDE_IP:
             return self._public(name, qtype)
         if server == self.dns_ip and self.objects.get(SERVICES, "kube-system", "kube-dns") is None:
             return await self._own_dns.answer(name, qtype, source or OUTSIDE_IP)
-        listener, _ = self.locate(source, server, 53, "UDP")
+        listener, _ = self.locate(source, server, 53, protocol)
         if listener.dns is None:
             raise timed_out()
         return await listener.dns.answer(name, qtype, source or OUTSIDE_IP)
@@ -387,6 +392,11 @@ class Network:
         if qtype != "A":
             return NODATA
         return Answer("NOERROR", tuple(Record(name, "A", ip, 300) for ip in addresses), authoritative=False)
+
+
+async def _hear_out(stream: Stream) -> None:
+    await stream.read()
+    stream.close()
 
 
 def _drop(host: Host) -> None:

@@ -202,12 +202,31 @@ async def test_without_ready_dns_pods_names_fail_at_once(dns: World) -> None:
     assert error.value.rcode == "TIMEOUT"
 
 
+async def test_dns_answers_over_tcp_where_a_policy_lets_tcp_through(dns: World) -> None:
+    await start_coredns(dns)
+    name = "api.shop.svc.cluster.local"
+    assert (await dns.network.query(POD, name, protocol="TCP")).addresses == ["10.96.0.7"]
+    (await dns.network.connect(POD, dns.network.dns_ip, 53)).close()
+    rule = {"ports": [{"port": 53, "protocol": "UDP"}]}
+    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]}
+    meta = {"name": "udp-only", "namespace": "shop"}
+    dns.network.apply("networkpolicies.networking.k8s.io", "ADDED", {"metadata": meta, "spec": spec})
+    assert (await dns.network.query(POD, name)).addresses == ["10.96.0.7"]
+    task = asyncio.ensure_future(dns.network.query(POD, name, protocol="TCP"))
+    await dns.clock.advance(60)
+    with pytest.raises(TimeoutError):
+        await task
+
+
 async def start_coredns(world: World, *, ready: bool = True) -> None:
     ip = "10.244.0.200"
     world.network.add_pod(ip, "kube-system", "coredns-1")
     world.network.listen_dns(ip, corefile(world, DEFAULT))
     labels = {"kubernetes.io/service-name": "kube-dns"}
-    ports = [{"name": "dns", "port": 53, "protocol": "UDP"}]
+    ports = [
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+        {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
+    ]
     spec = {"clusterIP": world.network.dns_ip, "ports": ports}
     meta = {"namespace": "kube-system", "name": "kube-dns"}
     world.network.apply("services", "ADDED", {"metadata": meta, "spec": spec})

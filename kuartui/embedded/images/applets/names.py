@@ -151,7 +151,7 @@ async def bind_nslookup(process: Process) -> int:
 
 
 async def dig(process: Process) -> int:
-    """dig [@server] name [type] [+short] [+search] [-x address]."""
+    """dig [@server] name [type] [+short] [+search] [+tcp] [-x address]."""
     name, qtype, server, flags = "", "A", "", set()
     words = process.argv[1:]
     while words:
@@ -169,12 +169,13 @@ async def dig(process: Process) -> int:
         elif not word.startswith("-"):
             name = word
     chosen = server or next(iter(_servers(process)), "127.0.0.1")
+    protocol = "TCP" if flags & {"tcp", "vc"} else "UDP"
     try:
         address = (await process.network.resolve(process.ip, chosen))[0]
         if "search" in flags:
             answer = await process.network.search(process.ip, name, qtype)
         else:
-            answer = await process.network.query(process.ip, name or ".", qtype, address)
+            answer = await process.network.query(process.ip, name or ".", qtype, address, protocol)
     except OSError:
         await process.out(
             f"\n; <<>> DiG 9.18 <<>> {' '.join(process.argv[1:])}\n;; global options: +cmd\n;; no servers could be reached\n"
@@ -203,7 +204,7 @@ async def dig(process: Process) -> int:
         dots = {"CNAME", "PTR", "SRV"}
         lines += [f"{r.name}.\t{r.ttl}\tIN\t{r.type}\t{r.data}{'.' if r.type in dots else ''}" for r in answer.records]
         lines.append("")
-    lines += [";; Query time: 0 msec", f";; SERVER: {address}#53({chosen}) (UDP)", ""]
+    lines += [";; Query time: 0 msec", f";; SERVER: {address}#53({chosen}) ({protocol})", ""]
     await process.out("\n".join(lines) + "\n")
     return 0
 

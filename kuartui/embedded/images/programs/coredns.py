@@ -24,7 +24,7 @@ async def coredns(process: Process) -> int:
     except CorefileError as error:
         await process.out(f"{error}\n")
         return 1
-    listener = process.network.listen_dns(process.ip, dns)
+    listeners = process.network.listen_dns(process.ip, dns)
     try:
         _serve_health(process)
         await process.out(f".:53\nCoreDNS-{VERSION}\nlinux/amd64, go1.25.2, 1db4568\n")
@@ -36,7 +36,8 @@ async def coredns(process: Process) -> int:
             await process.out(f"[INFO] plugin/health: Going into lameduck mode for {LAME_DUCK_SECONDS:.0f}s\n")
             await process.clock.sleep(LAME_DUCK_SECONDS)
     finally:
-        listener.close()
+        for listener in listeners:
+            listener.close()
     return 0
 
 
