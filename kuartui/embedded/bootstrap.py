@@ -61,7 +61,7 @@ async def bootstrap(client: Client, *, bare: bool) -> None:
         await _policy(client)
         made = (stored for resource in client.store.resources() for stored in client.store.list(resource))
         _made.extend(sorted(made, key=lambda stored: stored.rv))
-    apiservices.install(client)
+    apiservices.install(client, metrics=not bare)
     await _ensure(client, "services", _api_service())
     await _ensure(client, "endpointslices.discovery.k8s.io", _api_slice())
     await _ensure(client, "endpoints", _api_endpoints())

@@ -40,6 +40,7 @@ ZONES = ("eu-1a", "eu-1b", "eu-1c")
 PRELOADED = ("registry.k8s.io/pause:3.10.1", "registry.k8s.io/coredns/coredns:v1.13.1", "busybox:1.36")
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 EXPIRE_SECONDS = 300.0
+DISCOVERY_SECONDS = 5.0  # for an aggregated API server to answer
 
 
 class Parts:
@@ -119,6 +120,7 @@ class Parts:
         from kuartui.embedded.controllers import controllers
         from kuartui.embedded.crd.apiservices import ApiServices
         from kuartui.embedded.crd.registrar import Registrar
+        from kuartui.embedded.crd.remote_apiservices import RemoteApiServices
 
         cluster = self.cluster
         usage = None if cluster.spec.bare else self.fleet  # a bare cluster has no metrics API
@@ -127,8 +129,20 @@ class Parts:
             SecretTokens(cluster.client, cluster.signer, authority.certificate),
             Registrar(cluster.client, cluster.resources, cluster.index),
             ApiServices(cluster.client),
+            RemoteApiServices(cluster.client, self._ask_api_server),
             *controllers(cluster.client, authority, usage),
         ]
+
+    async def _ask_api_server(self, address: str, port: int, path: str) -> str:
+        """GET what an aggregated API server must answer; what went wrong, "" if nothing did."""
+        from kuartui.embedded.node.probes.http import RequestError, Target, get
+
+        target = Target("https", address, port, path)
+        try:
+            answer = await get(self.cluster.network, self.cluster.clock, API_ADDRESS, target, DISCOVERY_SECONDS)
+        except RequestError as error:
+            return f'Get "{target.url}": {error}'
+        return "" if 200 <= answer.status < 300 else f"bad status from {target.url}: {answer.status}"
 
     async def stop(self) -> None:
         for task in self._tasks:

@@ -47,20 +47,29 @@ GROUP_PRIORITIES = {
     "discovery.k8s.io": 16200,
     "flowcontrol.apiserver.k8s.io": 16100,
     "resource.k8s.io": 15900,
+    "metrics.k8s.io": 100,
 }
-VERSION_PRIORITIES = {("", "v1"): 1, ("autoscaling", "v2"): 30, ("flowcontrol.apiserver.k8s.io", "v1"): 21}
+METRICS = ("metrics.k8s.io", "v1beta1")
+VERSION_PRIORITIES = {
+    ("", "v1"): 1,
+    ("autoscaling", "v2"): 30,
+    ("flowcontrol.apiserver.k8s.io", "v1"): 21,
+    METRICS: 100,
+}
 """Those that are not 15."""
 CUSTOM_GROUP, CUSTOM_VERSION = 1000, 100
 """Priorities of what a CRD defines."""
 
 
-def install(client: Client) -> None:
-    """Put in those of the built-in group versions that are missing, as available ones.
+def install(client: Client, *, metrics: bool = False) -> None:
+    """Put in those of the built-in group versions that are missing, as available ones; with that of metrics.k8s.io if
+    the API server answers it, too.
 
     Straight into the store: nobody may have a say, and it happens at every start.
     """
     now = client.clock.now()
-    for group, version in ((one["group"], one["version"]) for one in data.discovery()):
+    served = [(one["group"], one["version"]) for one in data.discovery()] + ([METRICS] if metrics else [])
+    for group, version in served:
         name = f"{version}.{group}"
         if group == OWN_GROUP or client.get(API_SERVICES, "", name) is not None:
             continue
