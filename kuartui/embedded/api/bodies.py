@@ -89,7 +89,7 @@ def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node
     if not isinstance(given_kind, str) or not isinstance(given_version, str):
         raise errors.bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into string")
     if given_kind != kind or given_version != api_version:
-        raise _wrong_kind(given_version, given_kind, api_version, kind)
+        raise _wrong_kind(given_version, given_kind, api_version, kind, custom)
     version = endpoint.version
     body = request.body if content_type(request) in ("", JSON) else b""
     result = canonical(value, node, kind, version, validation(request), request.warnings, body, custom=custom)
@@ -104,20 +104,20 @@ def _unrecognized(kind: str, why: str, body: bytes) -> StatusError:
     return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({shown})")
 
 
-def _wrong_kind(given_version: str, given_kind: str, api_version: str, kind: str) -> StatusError:
+def _wrong_kind(given_version: str, given_kind: str, api_version: str, kind: str, custom: bool) -> StatusError:
+    """An object of another kind or version than the path's: the decoder's words for its Go types."""
     group, _, version = given_version.rpartition("/")
-    wanted_group, _, wanted_version = api_version.rpartition("/")
-    given = f"{group}/{version}, Kind={given_kind}"
-    wanted = f"{wanted_group}/{wanted_version}, Kind={kind}"
-    if given_kind != kind and for_kind(group, version, given_kind) is None:
-        return errors.bad_request(_unknown_kind(given_kind, given_version))
-    if given_kind == kind:
+    known = custom or for_kind(group, version, given_kind) is not None  # custom resources have no scheme to be in
+    if not known:
+        why = _unknown_kind(given_kind, given_version)
+    elif given_kind == kind:
         return errors.bad_request(
             f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
         )
-    return errors.bad_request(
-        f'{kind} in version "{wanted_version}" cannot be handled as a {given_kind}: converting ({given}) to ({wanted}): unknown conversion'
-    )
+    else:
+        package = api_version.rpartition("/")[0].partition(".")[0] or "core"
+        why = f"converting ({version}.{given_kind}) to ({package}.{kind}): unknown conversion"
+    return errors.bad_request(f'{given_kind} in version "{version}" cannot be handled as a {kind}: {why}')
 
 
 def _unknown_kind(kind: str, version: str) -> str:

@@ -122,14 +122,34 @@ async def test_a_dry_run_stores_nothing(server: Server) -> None:
     [
         (b"{bad", "couldn't get version/kind; json parse error: invalid character 'b'"),
         (b"[]", "json: cannot unmarshal array into Go value of type struct"),
-        (b'{"apiVersion":"v2","kind":"ConfigMap"}', "does not match the expected API version (v1)"),
-        (b'{"kind":"Foo"}', 'no kind "Foo" is registered for version "v1"'),
+        (
+            b'{"apiVersion":"v2","kind":"ConfigMap"}',
+            'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind',
+        ),
+        (
+            b'{"kind":"Foo"}',
+            'Foo in version "v1" cannot be handled as a ConfigMap: no kind "Foo" is registered for version',
+        ),
+        (
+            b'{"apiVersion":"apps/v1","kind":"Deployment"}',
+            'Deployment in version "v1" cannot be handled as a ConfigMap: '
+            "converting (v1.Deployment) to (core.ConfigMap): unknown conversion",
+        ),
         (b'{"metadata":{"name":5}}', "json: cannot unmarshal number"),
     ],
 )
 async def test_bodies_that_are_no_such_object_are_bad_requests(server: Server, body: bytes, words: str) -> None:
     answer = await server.json("POST", MAPS, body, code=400)
     assert words in answer["message"]
+
+
+async def test_another_version_of_the_kind_is_not_the_one_of_the_path(server: Server) -> None:
+    body = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}}
+    target = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+    answer = await server.json("POST", target, body, code=400)
+    assert answer["message"] == (
+        "the API version in the data (autoscaling/v1) does not match the expected API version (autoscaling/v2)"
+    )
 
 
 async def test_unknown_media_types_are_unsupported(server: Server) -> None:
