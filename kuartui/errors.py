@@ -19,12 +19,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from kuartui.message import Message, later
+
 BUG = 70
 INTERRUPTED = 130
 
 
 class KuartuiError(Exception):
-    """One clear sentence in `message`; what to do about it in `hint` (may be empty)."""
+    """One clear sentence in `message`; what to do about it in `hint` (may be empty). Both are English, and `later` ones
+    (`kuartui.message`), so that who shows them can say them in the player's language."""
 
     exit_code = 1
 
@@ -39,15 +42,16 @@ class UsageError(KuartuiError):
 
 
 class UnknownName(UsageError):
-    """`UnknownName("level", "broken-selecter", ["broken-selector"])` names what is there and guesses what was meant."""
+    """`UnknownName(later("level"), "broken-selecter", ["broken-selector"])` names what is there and guesses what was
+    meant."""
 
     def __init__(self, noun: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         self.noun, self.name, self.known = noun, name, sorted(known)
         guess = did_you_mean(name, self.known)
         if not hint and self.known and not guess:
             listed = ", ".join(self.known[:12]) + (", …" if len(self.known) > 12 else "")
-            hint = f"there are: {listed}"
-        super().__init__(f"no {noun} {name!r}{guess or ''}", hint=hint)
+            hint = later("there are: {names}", names=listed)
+        super().__init__(later("no {noun} {name!r}{guess}", noun=noun, name=name, guess=guess), hint=hint)
 
 
 class LevelError(KuartuiError):
@@ -58,7 +62,9 @@ class LevelError(KuartuiError):
     def __init__(self, problem: str, *, file: str = "", line: int = 0, field: str = "", hint: str = "") -> None:
         self.problem, self.file, self.line, self.field = problem, file, line, field
         where = f"{file}:{line}" if file and line else file
-        super().__init__(": ".join(part for part in (where, field, problem) if part), hint=hint)
+        parts = {"where": where, "field": field, "problem": problem}
+        template = ": ".join(f"{{{name}}}" for name, part in parts.items() if part)
+        super().__init__(Message(template, dict(parts)), hint=hint)
 
 
 class ClusterError(KuartuiError):
@@ -85,7 +91,30 @@ class AttemptError(KuartuiError):
     exit_code = 7
 
 
+#: what the system says most often of a file or a connection, for the translators
+SYSTEM_WORDS = (
+    later("permission denied"),
+    later("no space left on device"),
+    later("read-only file system"),
+    later("no such file or directory"),
+    later("not a directory"),
+    later("is a directory"),
+    later("file name too long"),
+    later("too many open files"),
+    later("address already in use"),
+    later("connection refused"),
+    later("connection reset by peer"),
+    later("no route to host"),
+    later("network is unreachable"),
+)
+
+
+def system_words(error: OSError) -> Message:
+    """What the system says of it, in lower case, to be put into a sentence."""
+    return Message((error.strerror or str(error)).lower(), {})
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """'; did you mean x?' when one of `known` is close, else ''."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    return later("; did you mean {name}?", name=close[0]) if close else ""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from kuartui.errors import UsageError
+from kuartui.message import later
 
 VARIABLE = "KUARTUI_LANG"
 VARIABLES = (VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG")
@@ -25,7 +26,9 @@ def chosen(option: str = "", environ: Mapping[str, str] = os.environ) -> str:
     if option:
         found = tag(option)
         if found is None:
-            raise UsageError(f"{option!r} is no language", hint="give a tag such as en or zh-CN")
+            raise UsageError(
+                later("{option!r} is no language", option=option), hint=later("give a tag such as en or zh-CN")
+            )
         return found
     name = next((value for variable in VARIABLES if (value := environ.get(variable))), "")
     return tag(name) or ""

@@ -12,7 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kuartui.errors import StorageError
+from kuartui.errors import StorageError, system_words
+from kuartui.message import later
 
 APP = "kuartui"
 HOME_VARIABLE = "KUARTUI_HOME"
@@ -82,10 +83,9 @@ def write_private(path: Path, data: bytes | str) -> Path:
 
 def unwritable(path: Path, error: OSError) -> StorageError:
     """The same sentence wherever a file of ours cannot be written."""
-    reason = (error.strerror or str(error)).lower()
     return StorageError(
-        f"cannot write {path}: {reason}",
-        hint=f"make it writable for you, or set {HOME_VARIABLE} to a directory that is",
+        later("cannot write {path}: {why}", path=path, why=system_words(error)),
+        hint=later("make it writable for you, or set {variable} to a directory that is", variable=HOME_VARIABLE),
     )
 
 

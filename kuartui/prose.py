@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from kuartui.translate import later, tr
+from kuartui.message import later
+from kuartui.translate import tr
 
 CLOSING = "。，、；：？！）】》」』”"
 OPENING = "（【《「『“"
@@ -24,6 +25,18 @@ CHECKS = {
     "waiting": later("waits for others"),
     "unknown": later("not known"),
 }
+
+OUTCOMES = {
+    "solved": later("solved"),
+    "finished": later("finished"),
+    "time-up": later("time is up"),
+    "abandoned": later("abandoned"),
+}
+
+
+def outcome_word(outcome: str) -> str:
+    """How an attempt ended as words, in the player's language."""
+    return tr(OUTCOMES[outcome])
 
 
 def check_word(state: str) -> str:
@@ -39,6 +52,11 @@ def plain(text: str) -> str:
 def cells(text: str) -> int:
     """Columns that a text takes in a terminal."""
     return sum(2 if _wide(letter) else 0 if unicodedata.combining(letter) else 1 for letter in text)
+
+
+def padded(text: str, width: int) -> str:
+    """The text in a column of so many cells, which `format` does not know how to count."""
+    return text + " " * (width - cells(text))
 
 
 def paragraphs(text: str, width: int) -> Iterator[str]:

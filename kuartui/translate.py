@@ -2,7 +2,7 @@
 
     tr("Leave kuartui?")                      # in the language of `kuartui.language.chosen()`
     trn("{n} node", "{n} nodes", 3)           # as many as the language has plurals; {n} is filled in
-    WORD = later("Quit")                      # to be found by the extractor now; tr(WORD) where it is shown
+    tr(later("no port {port}", port=80))      # made where it was found out, said where it is shown: kuartui.message
 
 English is the key and the fallback, text by text. `python docs/translate.py` keeps the catalogues up to date; the build
 compiles them (`hatch_build.py`). Texts of levels are data and have their own files (`level.zh-CN.yaml`).
@@ -15,25 +15,29 @@ from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
 from kuartui.language import best, chosen
+from kuartui.message import Message
 
 PLACE = Path(__file__).parent / "locale"
 DOMAIN = "kuartui"
 
 
 def tr(message: str, **values: object) -> str:
-    """The message in the player's language, `{names}` filled in."""
+    """The message in the player's language, `{names}` filled in; of a `later` one, with what it was made of."""
+    if isinstance(message, Message):
+        values = {**message.values, **values}
+        message = message.template
     found = catalogue(chosen()).gettext(message) if message else ""
-    return found.format(**values) if values else found
+    return found.format(**_said(values)) if values else found
 
 
 def trn(one: str, many: str, n: int, **values: object) -> str:
     """The form for `n` things, filled in."""
-    return catalogue(chosen()).ngettext(one, many, n).format(n=n, **values)
+    return catalogue(chosen()).ngettext(one, many, n).format(n=n, **_said(values))
 
 
-def later(message: str) -> str:
-    """A message that is translated where it is shown."""
-    return message
+def _said(values: dict[str, object]) -> dict[str, object]:
+    """The values, those that are `later` ones in the player's language."""
+    return {name: tr(value) if isinstance(value, Message) else value for name, value in values.items()}
 
 
 def available() -> list[str]:

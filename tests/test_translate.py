@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import importlib.util
+import pickle
 import re
 import subprocess
 import sys
@@ -13,7 +16,9 @@ from typing import Any
 import pytest
 from babel.messages.pofile import read_po
 
-from kuartui.translate import PLACE, available, later, tr, trn
+from kuartui.errors import KuartuiError, LevelError, UnknownName
+from kuartui.message import later
+from kuartui.translate import PLACE, available, tr, trn
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -89,3 +94,93 @@ def test_catalogues_are_compiled_as_they_are_written(chinese: Any, monkeypatch: 
     for message in chinese:
         if isinstance(message.id, str) and message.id:
             assert tr(message.id) == message.string
+
+
+def test_a_sentence_is_said_anew_with_what_it_was_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    cause = later("the disk is full")
+    sentence = later("{what} failed: {cause}", what=later("pulling {image}", image="web:1"), cause=cause)
+    assert sentence == "pulling web:1 failed: the disk is full"
+    monkeypatch.setenv("KUARTUI_LANG", "zh-CN")
+    assert tr(sentence) == tr(copy.deepcopy(sentence)) == tr(pickle.loads(pickle.dumps(sentence)))
+    assert tr(sentence) == "拉取 web:1失败：磁盘已满"
+    assert tr("error: {text}", text=cause) == "错误：磁盘已满"
+    assert type(tr(sentence)) is str, "what is stored is plain text"
+
+
+def test_errors_are_english_for_scripts_and_said_in_the_players_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = UnknownName(later("level"), "brokn", ["broken"])
+    broken = LevelError(later("no such file"), file="a.yaml", line=3, field="spec.setup")
+    monkeypatch.setenv("KUARTUI_LANG", "zh-CN")
+    assert str(unknown) == "no level 'brokn'; did you mean broken?"
+    assert tr(unknown.message) == "没有关卡 'brokn'；你是不是想说 broken？"
+    assert broken.message == "a.yaml:3: spec.setup: no such file"
+    assert tr(broken.message) == "a.yaml:3: spec.setup: 没有这个文件"
+    braces = LevelError(later("not YAML: {problem}", problem="{x}"), file="{y}.yaml")
+    assert tr(braces.message) == "{y}.yaml: 不是 YAML：{x}"
+
+
+# Every sentence goes through the catalogue: the ones that are shown, and the ones that errors and steps are made of.
+
+PACKAGE = ROOT / "kuartui"
+OWN_WORDS = (
+    "embedded",
+    "play/proof.py",
+    "play/mutants.py",
+    "play/report.py",
+)  # Kubernetes' words; a proof is for authors
+SHOWN = {"line", "note", "hint", "confirm", "prompt", "notify", "plain", "Static", "Button", "Label", "update"}
+WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? [A-Za-z]{2,}")
+COMMAND = re.compile(r"^\$|^ *(kuartui|kubectl|docker|export|pip) |^[A-Z]+=")
+
+
+def error_names() -> set[str]:
+    """The classes of the error tree, wherever they are."""
+    found, todo = set(), [KuartuiError]
+    while todo:
+        kind = todo.pop()
+        found.add(kind.__name__)
+        todo += kind.__subclasses__()
+    return found
+
+
+def sentences(tree: ast.AST, errors: set[str]) -> list[str]:
+    """What is handed, as a bare text, to something that shows it."""
+    found = []
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        texts = [item.value for item in call.keywords if item.arg == "hint"]
+        if name in errors | SHOWN | {"Progress", "Finding"}:
+            texts += call.args
+        for text in texts:
+            found += [bare for bare in literals(text) if WORDS.search(bare) and not COMMAND.search(bare)]
+    return found
+
+
+def literals(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.JoinedStr):
+        return ["{}".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))]
+    if isinstance(node, ast.IfExp):
+        return [*literals(node.body), *literals(node.orelse)]
+    if isinstance(node, ast.BinOp):
+        return [*literals(node.left), *literals(node.right)]
+    return []
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_no_sentence_passes_the_catalogue_by() -> None:
+    bare = []
+    errors = error_names()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if not place.startswith(OWN_WORDS):
+            bare += [f"{place}: {text}" for text in sentences(ast.parse(path.read_text()), errors)]
+    assert not bare, "wrap it in tr() where it is shown, in later() where it is found out"
+
+
+def test_a_bare_sentence_would_be_found() -> None:
+    bad = 'raise UsageError(f"no {x} there, sorry", hint="look again")\noutput.line("all is well" if ok else tr("no"))'
+    good = 'raise UsageError(later("no {x}", x=x), hint="kuartui level list")\noutput.line(f"{file}: {size}")'
+    assert sentences(ast.parse(bad), {"UsageError"}) == ["look again", "no {} there, sorry", "all is well"]
+    assert sentences(ast.parse(good), {"UsageError"}) == []

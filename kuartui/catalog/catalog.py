@@ -24,6 +24,7 @@ from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.catalog.tracks import TRACKS_FILE, Track, read_tracks
 from kuartui.errors import LevelError, MissingError, UnknownName
 from kuartui.game.level import Level, LevelCard
+from kuartui.message import later
 
 SHIPPED = "kuartui"
 
@@ -125,7 +126,7 @@ class Catalog:
     def folder(self, name: str) -> Path:
         """Where the level's files are."""
         if name not in self._folders:
-            raise UnknownName("level", name, self._folders, hint="" if self._folders else "kuartui level list")
+            raise UnknownName(later("level"), name, self._folders, hint="" if self._folders else "kuartui level list")
         return self._folders[name]
 
 
@@ -154,7 +155,7 @@ def shipped_levels() -> Path:
         if place.is_dir():
             return place
     raise MissingError(
-        "the levels that belong to kuartui are not installed", hint="pip install --force-reinstall kuartui"
+        later("the levels that belong to kuartui are not installed"), hint="pip install --force-reinstall kuartui"
     )
 
 
@@ -164,7 +165,7 @@ def find(path: Path) -> list[Path]:
         return [path.parent]
     found = sorted(file.parent for file in path.rglob(LEVEL_FILE)) if path.is_dir() else []
     if not found:
-        raise LevelError(f"no {LEVEL_FILE} there", file=str(path))
+        raise LevelError(later("no {level_file} there", level_file=LEVEL_FILE), file=str(path))
     return found
 
 
@@ -174,7 +175,9 @@ def _open_pack(root: Path, name: str) -> _Pack:
     order = [name for track in tracks for name in track.levels]
     for level in order:
         if level not in found:
-            raise LevelError(f"names level {level!r}, which is not in this pack", file=str(root / TRACKS_FILE))
+            raise LevelError(
+                later("names level {level!r}, which is not in this pack", level=level), file=str(root / TRACKS_FILE)
+            )
     named = {track.name for track in tracks}
     others = dict.fromkeys(folder.parent.name for folder in found.values() if folder.parent.name not in named)
     more = [Track(name=other, title=other.replace("-", " ").capitalize()) for other in others]

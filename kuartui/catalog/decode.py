@@ -17,6 +17,7 @@ from kuartui.game import level as level_types
 from kuartui.game import spec as spec_types
 from kuartui.game import translation as translation_types
 from kuartui.game.duration import Duration
+from kuartui.message import later
 
 API_VERSION = "kuartui.dev/v1alpha1"
 
@@ -30,7 +31,7 @@ def document_of(text: str, file: str, kind: str) -> tuple[Document, str]:
     """The same for a text; `file` is for messages."""
     documents = parse(text, file)
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise LevelError(f"expected one document of kind {kind}", file=file, line=1)
+        raise LevelError(later("expected one document of kind {kind}", kind=kind), file=file, line=1)
     return documents[0], _envelope(documents[0], kind)
 
 
@@ -42,24 +43,33 @@ def _envelope(document: Document, kind: str) -> str:
 
     value = document.value
     if value.get("apiVersion") != API_VERSION:
-        raise fail(f"expected {API_VERSION}, got {value.get('apiVersion')!r}", "apiVersion")
+        raise fail(
+            later("expected {api_version}, got {found!r}", api_version=API_VERSION, found=value.get("apiVersion")),
+            "apiVersion",
+        )
     if value.get("kind") != kind:
-        raise fail(f"expected {kind}, got {value.get('kind')!r}", "kind")
+        raise fail(later("expected {kind}, got {found!r}", kind=kind, found=value.get("kind")), "kind")
     for key in value:
         if key not in ("apiVersion", "kind", "metadata", "spec"):
-            raise fail(f"unknown field{did_you_mean(key, ('apiVersion', 'kind', 'metadata', 'spec'))}", key)
+            raise fail(
+                later("unknown field{guess}", guess=did_you_mean(key, ("apiVersion", "kind", "metadata", "spec"))), key
+            )
     for key in ("metadata", "spec"):
         if not isinstance(value.get(key), dict):
-            raise fail("missing or not a mapping", key)
+            raise fail(later("missing or not a mapping"), key)
     for key in value["metadata"]:
         if key not in ("name", "labels", "annotations"):
-            raise fail(f"unknown field{did_you_mean(key, ('name', 'labels', 'annotations'))}", "metadata", key)
+            raise fail(
+                later("unknown field{guess}", guess=did_you_mean(key, ("name", "labels", "annotations"))),
+                "metadata",
+                key,
+            )
     labels = value["metadata"].get("labels") or {}
     if not isinstance(labels, dict) or not all(isinstance(item, str) for item in labels.values()):
-        raise fail("labels must be text; put numbers in quotes", "metadata", "labels")
+        raise fail(later("labels must be text; put numbers in quotes"), "metadata", "labels")
     name = value["metadata"].get("name")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name):
-        raise fail("a name is lower case letters, digits and dashes", "metadata", "name")
+        raise fail(later("a name is lower case letters, digits and dashes"), "metadata", "name")
     return name
 
 
@@ -73,14 +83,17 @@ def decode_spec(document: Document, type_: type[msgspec.Struct]) -> tuple[dict[s
     for key in spec:
         if key not in known:
             path: FieldPath = ("spec", key)
-            problem = f"unknown field{did_you_mean(key, known)}"
+            problem = later("unknown field{guess}", guess=did_you_mean(key, known))
             problems.append(LevelError(problem, file=document.file, line=document.line(path), field=path_text(path)))
     for key, item in known.items():
         if key not in spec:
             if item.required:
                 problems.append(
                     LevelError(
-                        f"missing field {key!r}", file=document.file, line=document.line(("spec",)), field="spec"
+                        later("missing field {key!r}", key=key),
+                        file=document.file,
+                        line=document.line(("spec",)),
+                        field="spec",
                     )
                 )
             continue
@@ -138,11 +151,11 @@ def _special(type_: type, value: Any) -> Any:
 
 #: msgspec's words that say little to people who write YAML
 WORDS = {
-    "expected array, got str": "expected a list, as in [this, that]",
-    "expected array, got object": "expected a list: [this, that], or lines that begin with a dash",
-    "expected str, got object": "expected text; put a text with ': ' in it in quotes",
-    "expected object, got str": "expected fields, as in {name: value}",
-    "expected str, got int": "expected text; put the number in quotes",
+    "expected array, got str": later("expected a list, as in [this, that]"),
+    "expected array, got object": later("expected a list: [this, that], or lines that begin with a dash"),
+    "expected str, got object": later("expected text; put a text with ': ' in it in quotes"),
+    "expected object, got str": later("expected fields, as in {name: value}"),
+    "expected str, got int": later("expected text; put the number in quotes"),
 }
 _AT = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
@@ -161,9 +174,9 @@ def complaint(text: str, document: Document, base: FieldPath) -> LevelError:
     missing = re.match(r"Object missing required field `(.*)`", problem)
     if unknown:
         path = (*path, unknown[1])
-        problem = f"unknown field{did_you_mean(unknown[1], _field_names())}"
+        problem = later("unknown field{guess}", guess=did_you_mean(unknown[1], _field_names()))
     elif missing:
-        problem = f"missing field {missing[1]!r}"
+        problem = later("missing field {key!r}", key=missing[1])
     else:
         problem = (problem[:1].lower() + problem[1:]).replace("`", "")
         problem = WORDS.get(problem, problem)

@@ -10,6 +10,7 @@ from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, parse, read_text
 from kuartui.errors import LevelError
 from kuartui.game.level import Level
+from kuartui.message import later
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -36,16 +37,16 @@ def files(folder: Path, names: Sequence[str]) -> list[Path]:
     for name in names:
         path = (folder / name).resolve()
         if not path.is_relative_to(root):
-            raise LevelError(f"{name!r} leads out of the level's folder", file=str(folder))
+            raise LevelError(later("{name!r} leads out of the level's folder", name=name), file=str(folder))
         if path.is_dir():
             inside = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES)
             if not inside:
-                raise LevelError("no manifests in this folder", file=str(path))
+                raise LevelError(later("no manifests in this folder"), file=str(path))
             found += inside
         elif path.exists():
             found.append(path)
         else:
-            raise LevelError("no such manifest", file=str(path))
+            raise LevelError(later("no such manifest"), file=str(path))
     return found
 
 
@@ -56,10 +57,10 @@ def _objects(document: Document) -> Iterator[dict[str, Any]]:
         metadata = item.get("metadata") if isinstance(item, dict) else None
         if not isinstance(metadata, dict) or not all(isinstance(item.get(key), str) for key in ("apiVersion", "kind")):
             raise LevelError(
-                "not a Kubernetes object: needs apiVersion, kind and metadata",
+                later("not a Kubernetes object: needs apiVersion, kind and metadata"),
                 file=document.file,
                 line=document.line(()),
             )
         if not isinstance(metadata.get("name"), str):
-            raise LevelError("needs metadata.name", file=document.file, line=document.line(("metadata",)))
+            raise LevelError(later("needs metadata.name"), file=document.file, line=document.line(("metadata",)))
         yield item

@@ -27,9 +27,10 @@ import yaml
 from kuartui.catalog.decode import API_VERSION, decode_spec, document_of, open_document
 from kuartui.catalog.tracks import TRACKS_FILE
 from kuartui.catalog.yamlfile import MAX_BYTES
-from kuartui.errors import LevelError
+from kuartui.errors import LevelError, system_words
 from kuartui.game.level import Slug
 from kuartui.game.spec import Spec
+from kuartui.message import later
 
 KIND = "Pack"
 MANIFEST = "pack.yaml"
@@ -72,18 +73,20 @@ def read_archive(path: Path) -> Pack:
 def from_files(files: Mapping[str, bytes], where: str) -> Pack:
     """A pack out of its files. LevelError when they are not what its manifest says."""
     if MANIFEST not in files:
-        raise LevelError(f"is no pack: there is no {MANIFEST} in it", file=where)
+        raise LevelError(later("is no pack: there is no {manifest} in it", manifest=MANIFEST), file=where)
     name, spec = manifest(files[MANIFEST].decode("utf-8"), f"{where}:{MANIFEST}")
     content = {path: data for path, data in files.items() if path != MANIFEST}
     for path in spec.files.keys() - content.keys():
-        raise LevelError(f"{path!a} is in the manifest, but not in the pack", file=where)
+        raise LevelError(later("{path!a} is in the manifest, but not in the pack", path=path), file=where)
     for path, data in content.items():
         if path not in spec.files:
-            raise LevelError(f"{path} is in the pack, but not in its manifest", file=where)
+            raise LevelError(later("{path} is in the pack, but not in its manifest", path=path), file=where)
         if spec.files[path] != hashlib.sha256(data).hexdigest():
-            raise LevelError(f"{path} is not what the manifest says: it was changed or damaged", file=where)
+            raise LevelError(
+                later("{path} is not what the manifest says: it was changed or damaged", path=path), file=where
+            )
     if spec.digest != whole_digest(spec.files):
-        raise LevelError("the digest is not that of the files: the manifest was changed or damaged", file=where)
+        raise LevelError(later("the digest is not that of the files: the manifest was changed or damaged"), file=where)
     return Pack(name, spec, files)
 
 
@@ -108,7 +111,9 @@ def build(root: Path, *, name: str = "", version: str = "") -> Pack:
         name, spec = name or own, PackSpec(**fields)
     folders = sorted({file.parent for file in root.glob("*/*/level.yaml")})
     if not folders:
-        raise LevelError("no levels there: a pack is a folder of tracks, a track a folder of levels", file=str(root))
+        raise LevelError(
+            later("no levels there: a pack is a folder of tracks, a track a folder of levels"), file=str(root)
+        )
     places = [root / TRACKS_FILE, *(item for folder in folders for item in sorted(folder.rglob("*")))]
     files = {place.relative_to(root).as_posix(): _read(place) for place in places if _belongs(place, root)}
     check_files(files, str(root))
@@ -133,9 +138,9 @@ def _belongs(place: Path, root: Path) -> bool:
 
 def _read(file: Path) -> bytes:
     if file.is_symlink() or not file.is_file():
-        raise LevelError("is no plain file, and a pack holds only those", file=str(file))
+        raise LevelError(later("is no plain file, and a pack holds only those"), file=str(file))
     if file.stat().st_size > MAX_BYTES:
-        raise LevelError(f"larger than {MAX_BYTES // 1024} KiB", file=str(file))
+        raise LevelError(later("larger than {max_bytes} KiB", max_bytes=MAX_BYTES // 1024), file=str(file))
     return file.read_bytes()
 
 
@@ -160,23 +165,25 @@ def check_files(files: Mapping[str, bytes], where: str) -> None:
     """LevelError unless each path is harmless, no two are one on some file system, and each file is text."""
     seen: dict[str, str] = {}
     if len(files) > MAX_FILES:
-        raise LevelError(f"more than {MAX_FILES} files", file=where)
+        raise LevelError(later("more than {max_files} files", max_files=MAX_FILES), file=where)
     if sum(map(len, files.values())) > MAX_UNPACKED:
-        raise LevelError(f"more than {MAX_UNPACKED // 1024**2} MiB", file=where)
+        raise LevelError(later("more than {max_unpacked} MiB", max_unpacked=MAX_UNPACKED // 1024**2), file=where)
     for path, data in files.items():
         check_path(path, where)
         folded = path.lower()
         if folded in seen:
-            raise LevelError(f"{seen[folded]} and {path} differ only in upper and lower case", file=where)
+            raise LevelError(
+                later("{seen} and {path} differ only in upper and lower case", seen=seen[folded], path=path), file=where
+            )
         seen[folded] = path
         try:
             data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise LevelError(f"{path} is not UTF-8 text", file=where) from error
+            raise LevelError(later("{path} is not UTF-8 text", path=path), file=where) from error
     for path in files:
         for parent in Path(path).parents:
             if parent.as_posix().lower() in seen:
-                raise LevelError(f"{parent.as_posix()} is a file and a folder", file=where)
+                raise LevelError(later("{parent} is a file and a folder", parent=parent.as_posix()), file=where)
 
 
 def check_path(path: str, where: str) -> None:
@@ -184,12 +191,18 @@ def check_path(path: str, where: str) -> None:
     shown = ascii(path)
     parts = path.split("/")
     if path.startswith("/") or "\\" in path or ":" in path or ".." in parts:
-        raise LevelError(f"{shown} leads out of the pack", file=where)
+        raise LevelError(later("{shown} leads out of the pack", shown=shown), file=where)
     if len(parts) > MAX_DEPTH or not all(PART.fullmatch(part) for part in parts) or any(map(RESERVED.fullmatch, parts)):
-        text = "is no name for a file: letters, digits, dots and dashes, and folders no deeper than"
-        raise LevelError(f"{shown} {text} {MAX_DEPTH}", file=where)
+        text = later(
+            "{shown} is no name for a file: letters, digits, dots and dashes, and folders no deeper than {depth}",
+            shown=shown,
+            depth=MAX_DEPTH,
+        )
+        raise LevelError(text, file=where)
     if not path.endswith(SUFFIXES):
-        raise LevelError(f"{shown}: a pack holds only {', '.join(SUFFIXES)} files", file=where)
+        raise LevelError(
+            later("{shown}: a pack holds only {suffixes} files", shown=shown, suffixes=", ".join(SUFFIXES)), file=where
+        )
 
 
 def _manifest_text(name: str, spec: PackSpec) -> str:
@@ -205,7 +218,7 @@ def _unpack(path: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
         if path.stat().st_size > MAX_ARCHIVE:
-            raise LevelError(f"larger than {MAX_ARCHIVE // 1024**2} MiB", file=str(path))
+            raise LevelError(later("larger than {max_archive} MiB", max_archive=MAX_ARCHIVE // 1024**2), file=str(path))
         tar_bytes = _inflate(path.read_bytes(), str(path))
         with tarfile.open(fileobj=io.BytesIO(tar_bytes), mode="r:", errorlevel=2) as tar:
             for member in tar:
@@ -213,15 +226,15 @@ def _unpack(path: Path) -> dict[str, bytes]:
                     continue
                 _check_member(member, len(files), str(path))
                 if member.name in files:
-                    raise LevelError(f"{member.name} is there twice", file=str(path))
+                    raise LevelError(later("{name} is there twice", name=member.name), file=str(path))
                 content = tar.extractfile(member)
                 files[member.name] = content.read(MAX_BYTES + 1) if content is not None else b""
     except FileNotFoundError as error:
-        raise LevelError("no such file", file=str(path)) from error
+        raise LevelError(later("no such file"), file=str(path)) from error
     except OSError as error:  # tarfile's and gzip's own errors among them
-        raise LevelError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+        raise LevelError(later("cannot be read: {why}", why=system_words(error)), file=str(path)) from error
     except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
-        raise LevelError(f"is no .tar.gz, or a damaged one ({error})", file=str(path)) from error
+        raise LevelError(later("is no .tar.gz, or a damaged one ({error})", error=error), file=str(path)) from error
     check_files(files, str(path))
     return files
 
@@ -232,15 +245,19 @@ def _inflate(data: bytes, where: str) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
         found = stream.read(limit + 1)
     if len(found) > limit:
-        raise LevelError(f"unpacks to more than {MAX_UNPACKED // 1024**2} MiB", file=where)
+        raise LevelError(
+            later("unpacks to more than {max_unpacked} MiB", max_unpacked=MAX_UNPACKED // 1024**2), file=where
+        )
     return found
 
 
 def _check_member(member: tarfile.TarInfo, count: int, where: str) -> None:
     check_path(member.name, where)
     if not member.isreg() or member.issparse():
-        raise LevelError(f"{member.name} is no plain file, and a pack holds only those", file=where)
+        raise LevelError(later("{name} is no plain file, and a pack holds only those", name=member.name), file=where)
     if member.size > MAX_BYTES:
-        raise LevelError(f"{member.name} is larger than {MAX_BYTES // 1024} KiB", file=where)
+        raise LevelError(
+            later("{name} is larger than {max_bytes} KiB", name=member.name, max_bytes=MAX_BYTES // 1024), file=where
+        )
     if count >= MAX_FILES:
-        raise LevelError(f"more than {MAX_FILES} files", file=where)
+        raise LevelError(later("more than {max_files} files", max_files=MAX_FILES), file=where)

@@ -20,7 +20,8 @@ from kuartui.catalog.packfile import MANIFEST, Pack, PackSpec
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.yamlfile import read_text
-from kuartui.errors import LevelError, UnknownName
+from kuartui.errors import LevelError, UnknownName, system_words
+from kuartui.message import later
 
 RESERVED = ("kuartui", "levels")
 
@@ -57,7 +58,7 @@ def install(archive: Path, taken: Mapping[str, str]) -> Installed:
     already. LevelError when it is not sound; then nothing has changed."""
     pack = packfile.read_archive(archive)
     if pack.name in RESERVED:
-        raise LevelError(f"{pack.name} is no name for a pack: it is kuartui's own", file=str(archive))
+        raise LevelError(later("{name} is no name for a pack: it is kuartui's own", name=pack.name), file=str(archive))
     place = paths.private_dir(packs_dir())
     _sweep(place)
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=place))
@@ -68,7 +69,7 @@ def install(archive: Path, taken: Mapping[str, str]) -> Installed:
         for name in names:
             owner = taken.get(name, pack.name)
             if owner != pack.name:
-                raise LevelError(f"level {name} is in {owner} already", file=str(archive))
+                raise LevelError(later("level {name} is in {owner} already", name=name, owner=owner), file=str(archive))
         _swap(root, place / pack.name)
     except OSError as error:
         raise paths.unwritable(place, error) from error
@@ -81,7 +82,7 @@ def remove(name: str) -> None:
     """UnknownName for a pack that is not installed."""
     known = [pack.name for pack in installed()]
     if name not in known:
-        raise UnknownName("pack", name, known, hint="" if known else "no pack is installed")
+        raise UnknownName(later("pack"), name, known, hint="" if known else later("no pack is installed"))
     gone = Path(tempfile.mkdtemp(prefix=".old-", dir=packs_dir()))
     try:
         os.replace(packs_dir() / name, gone / name)  # out of sight at once, then file by file
@@ -96,14 +97,14 @@ def _look(root: Path) -> Installed:
     try:
         name, spec = packfile.manifest(read_text(root / MANIFEST), str(root / MANIFEST))
         if name != root.name:
-            raise LevelError(f"is of pack {name!r}", file=str(root / MANIFEST))
+            raise LevelError(later("is of pack {name!r}", name=name), file=str(root / MANIFEST))
         files = {file.relative_to(root).as_posix(): file.read_bytes() for file in root.rglob("*") if file.is_file()}
         packfile.from_files(files, str(root))
         return Installed(root.name, root, spec, tuple(_sound_levels(root, str(root))))
     except LevelError as error:
         return Installed(root.name, root, spec, broken=error.message)
     except OSError as error:
-        return Installed(root.name, root, spec, broken=f"cannot be read: {error.strerror or error}")
+        return Installed(root.name, root, spec, broken=later("cannot be read: {why}", why=system_words(error)))
 
 
 def _sound_levels(root: Path, where: str) -> list[str]:
@@ -111,10 +112,10 @@ def _sound_levels(root: Path, where: str) -> list[str]:
     folders = sorted(file.parent for file in root.glob(f"*/*/{LEVEL_FILE}"))
     names = [folder.name for folder in folders]
     if not names:
-        raise LevelError("there is no level in it", file=where)
+        raise LevelError(later("there is no level in it"), file=where)
     for name in names:
         if names.count(name) > 1:
-            raise LevelError(f"level {name} is in two tracks", file=where)
+            raise LevelError(later("level {name} is in two tracks", name=name), file=where)
     for folder in folders:
         opened = LevelFolder.open(folder)
         for language in ("", *opened.languages()):
@@ -122,7 +123,10 @@ def _sound_levels(root: Path, where: str) -> list[str]:
     for track in read_tracks(root).tracks:
         for name in track.levels:
             if name not in names:
-                raise LevelError(f"track {track.name} names level {name!r}, which is not in the pack", file=where)
+                raise LevelError(
+                    later("track {name} names level {level!r}, which is not in the pack", name=track.name, level=name),
+                    file=where,
+                )
     return names
 
 

@@ -20,6 +20,7 @@ from kuartui.catalog.yamlfile import Document, FieldPath, read_text
 from kuartui.errors import LevelError
 from kuartui.game.level import Level, LevelSpec, Value
 from kuartui.language import best
+from kuartui.message import later
 
 KIND = "Level"
 LEVEL_FILE = "level.yaml"
@@ -43,7 +44,11 @@ class LevelFolder:
         document, name = open_document(file, KIND)
         if name != folder.resolve().name:
             raise LevelError(
-                f"is {name!r}, but its folder is {folder.resolve().name!r}; they must be the same",
+                later(
+                    "is {name!r}, but its folder is {folder!r}; they must be the same",
+                    name=name,
+                    folder=folder.resolve().name,
+                ),
                 file=str(file),
                 line=document.line(("metadata", "name")),
                 field="metadata.name",
@@ -121,7 +126,7 @@ def _variables(document: Document) -> dict[str, list[Value]]:
     for name, values in found.items():
         if not values:
             raise LevelError(
-                "needs at least one value",
+                later("needs at least one value"),
                 file=document.file,
                 line=document.line((*path, name)),
                 field=f"spec.variables.{name}",

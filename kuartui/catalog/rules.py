@@ -12,6 +12,7 @@ from kuartui.game.cel import CelError, compile_cel, matches
 from kuartui.game.level import Level, Question
 from kuartui.game.questions import expressions, patterns
 from kuartui.game.spec import ContainerSpec, ImageSpec
+from kuartui.message import later
 
 
 def problems(level: Level, document: Document) -> Iterator[LevelError]:
@@ -22,46 +23,67 @@ def problems(level: Level, document: Document) -> Iterator[LevelError]:
         return LevelError(text, file=document.file, line=document.line(full), field=path_text(full))
 
     if level.par_time >= level.time_limit:
-        yield problem(f"par ({level.par_time}) must be below timeLimit ({level.time_limit})", "parTime")
+        yield problem(
+            later(
+                "par ({par_time}) must be below timeLimit ({time_limit})",
+                par_time=level.par_time,
+                time_limit=level.time_limit,
+            ),
+            "parTime",
+        )
     if not level.setup.all_stages() and not level.setup.files:
-        yield problem("nothing is set up: give manifests, stages or files", "setup")
+        yield problem(later("nothing is set up: give manifests, stages or files"), "setup")
     yield from _docker(level, problem)
     check_names = [check.name for check in level.checks]
     guard_names = [guard.name for guard in level.guards]
     for name, count in Counter(check_names + guard_names).items():
         if count > 1:
-            yield problem(f"the name {name!r} is taken twice among checks and guards", "checks")
+            yield problem(later("the name {name!r} is taken twice among checks and guards", name=name), "checks")
     for index, check in enumerate(level.checks):
         for name in _unknown(check.after, set(check_names) - {check.name}):
-            yield problem(f"no check {name!r}{did_you_mean(name, check_names)}", "checks", index, "after")
+            yield problem(
+                later("no check {name!r}{guess}", name=name, guess=did_you_mean(name, check_names)),
+                "checks",
+                index,
+                "after",
+            )
         yield from _question(check, problem, "checks", index)
     if _has_cycle({check.name: check.after for check in level.checks}):
-        yield problem("checks wait for each other (after)", "checks")
+        yield problem(later("checks wait for each other (after)"), "checks")
     for index, guard in enumerate(level.guards):
         for name in _unknown(guard.voids, check_names):
-            yield problem(f"no check {name!r}{did_you_mean(name, check_names)}", "guards", index, "voids")
+            yield problem(
+                later("no check {name!r}{guess}", name=name, guess=did_you_mean(name, check_names)),
+                "guards",
+                index,
+                "voids",
+            )
         if (guard.effect == "void") != bool(guard.voids):
-            yield problem("effect void and a list voids belong together", "guards", index, "effect")
+            yield problem(later("effect void and a list voids belong together"), "guards", index, "effect")
         if guard.name in guards.NAMES:
-            yield problem(f"{guard.name!r} is the name of a guard that every level has", "guards", index, "name")
+            yield problem(
+                later("{name!r} is the name of a guard that every level has", name=guard.name), "guards", index, "name"
+            )
         yield from _question(guard, problem, "guards", index)
     for index, name in enumerate(level.allow):
         if name not in guards.NAMES:
             known = ", ".join(guards.NAMES)
-            yield problem(f"no global guard {name!r}; there are {known}", "allow", index)
+            yield problem(later("no global guard {name!r}; there are {known}", name=name, known=known), "allow", index)
     catchers = {*check_names, *guard_names, *guards.NAMES}
     for index, cheat in enumerate(level.cheats):
         for name in _unknown(cheat.caught_by, catchers):
             guess = did_you_mean(name, catchers)
-            yield problem(f"no check or guard {name!r}{guess}", "cheats", index, "caughtBy")
+            yield problem(
+                later("no check or guard {name!r}{guess}", name=name, guess=guess), "cheats", index, "caughtBy"
+            )
     for kind, names in (
         ("solutions", [item.name for item in level.solutions]),
         ("cheats", [item.name for item in level.cheats]),
     ):
         if len(set(names)) < len(names):
-            yield problem("two have the same name", kind)
+            yield problem(later("two have the same name"), kind)
     if sum(hint.cost for hint in level.hints) > 100:
-        yield problem("all hints together cost more than the level is worth", "hints")
+        yield problem(later("all hints together cost more than the level is worth"), "hints")
 
 
 def _question(question: Question, problem, group: str, index: int) -> Iterator[LevelError]:  # type: ignore[no-untyped-def]
@@ -87,10 +109,10 @@ def _docker(level: Level, problem) -> Iterator[LevelError]:  # type: ignore[no-u
     ]
     setup = level.setup.docker
     if (setup is not None) != ("docker" in level.needs):
-        yield problem("needs: [docker] and setup.docker belong together", "needs")
+        yield problem(later("needs: [docker] and setup.docker belong together"), "needs")
     if setup is None:
         for group, index, _, kind in asked:
-            yield problem("only levels with setup.docker have images and containers", group, index, kind)
+            yield problem(later("only levels with setup.docker have images and containers"), group, index, kind)
         return
     known = {*setup.names}
     bases = {base.name for base in setup.bases}
@@ -98,14 +120,22 @@ def _docker(level: Level, problem) -> Iterator[LevelError]:  # type: ignore[no-u
     used += [("containers", index, item.name) for index, item in enumerate(setup.containers)]
     for group, index, name in used:
         if _repository(name) not in known:
-            yield problem(f"{name!r} is none of the level's names", "setup", "docker", group, index, "name")
+            yield problem(
+                later("{name!r} is none of the level's names", name=name), "setup", "docker", group, index, "name"
+            )
     for index, item in enumerate(setup.containers):
         if item.image not in bases | {build.name for build in setup.builds}:
-            text = f"{item.image!r} is neither a base nor built by the level"
+            text = later("{image!r} is neither a base nor built by the level", image=item.image)
             yield problem(text, "setup", "docker", "containers", index, "image")
     for group, index, name, kind in asked:
         if _repository(name) not in known:
-            yield problem(f"{name!r} is none of the level's names (setup.docker.names)", group, index, kind, "name")
+            yield problem(
+                later("{name!r} is none of the level's names (setup.docker.names)", name=name),
+                group,
+                index,
+                kind,
+                "name",
+            )
 
 
 def _repository(name: str) -> str:

@@ -7,7 +7,8 @@ from importlib import resources
 from pathlib import Path
 
 from kuartui.catalog import schema
-from kuartui.errors import StorageError, UsageError
+from kuartui.errors import StorageError, UsageError, system_words
+from kuartui.message import later
 
 SCHEMA_FILE = "level.schema.json"
 TRANSLATION_SCHEMA = "level-translation.schema.json"
@@ -19,15 +20,17 @@ def new_level(pack: Path, track: str, name: str) -> Path:
     """Make `pack/track/name`, and put the schemas for editors at the root of the pack. The level's folder.
 
     UsageError for a name that is none or is taken, StorageError where nothing can be written."""
-    for noun, word in (("level", name), ("track", track)):
+    for noun, word in ((later("level"), name), (later("track"), track)):
         if not NAME.fullmatch(word):
             raise UsageError(
-                f"{word!r} is no name for a {noun}",
-                hint="lower case letters, digits and dashes, as in shop-window",
+                later("{word!r} is no name for a {noun}", word=word, noun=noun),
+                hint=later("lower case letters, digits and dashes, as in shop-window"),
             )
     folder = pack / track / name
     if folder.exists():
-        raise UsageError(f"{folder} is there already", hint="choose another name, or remove that folder")
+        raise UsageError(
+            later("{folder} is there already", folder=folder), hint=later("choose another name, or remove that folder")
+        )
     template = resources.files("kuartui.catalog") / "template"
     try:
         for file in FILES:
@@ -38,5 +41,5 @@ def new_level(pack: Path, track: str, name: str) -> Path:
         (pack / SCHEMA_FILE).write_text(schema.text(), encoding="utf-8")
         (pack / TRANSLATION_SCHEMA).write_text(schema.text(schema.translation()), encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from error
+        raise StorageError(later("cannot write {path}: {why}", path=folder, why=system_words(error))) from error
     return folder

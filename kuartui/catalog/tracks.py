@@ -10,6 +10,7 @@ from kuartui.catalog.decode import complaint, convert
 from kuartui.catalog.yamlfile import parse, read_text
 from kuartui.errors import LevelError
 from kuartui.language import best
+from kuartui.message import later
 
 TRACKS_FILE = "tracks.yaml"
 
@@ -53,7 +54,7 @@ def read_tracks(root: Path) -> Tracks:
         return Tracks()
     documents = parse(read_text(file), str(file))
     if len(documents) != 1:
-        raise LevelError("expected one document with tracks", file=str(file), line=1)
+        raise LevelError(later("expected one document with tracks"), file=str(file), line=1)
     try:
         found: Tracks = convert(documents[0].value, Tracks)
     except msgspec.ValidationError as error:

@@ -19,6 +19,7 @@ from kuartui.game.cel import CelError, compile_cel
 from kuartui.game.level import Level, Question
 from kuartui.game.questions import expressions
 from kuartui.game.translation import TranslationSpec, translated
+from kuartui.message import later
 
 KIND = "LevelTranslation"
 FILE = re.compile(r"(?:level\.(?P<level>[A-Za-z0-9-]+)\.yaml|debrief\.(?P<debrief>[A-Za-z0-9-]+)\.md)")
@@ -109,7 +110,12 @@ def _spec(file: Path, level: Level, filler: Filler) -> tuple[TranslationSpec, li
     raw, name = open_document(file, KIND)
     if name != level.name:
         line = raw.line(("metadata", "name"))
-        raise LevelError(f"is of {name!r}, not of {level.name!r}", file=str(file), line=line, field="metadata.name")
+        raise LevelError(
+            later("is of {name!r}, not of {level!r}", name=name, level=level.name),
+            file=str(file),
+            line=line,
+            field="metadata.name",
+        )
     document = filler.fill(raw)
     fields, problems = decode_spec(document, TranslationSpec)
     if problems:
@@ -134,8 +140,12 @@ def _problems(level: Level, spec: TranslationSpec, document: Document) -> Iterat
     for group, names in known.items():
         for name in getattr(spec, group):
             if name not in names:
-                noun = {"after": "drill"}.get(group, group.removesuffix("s"))
-                yield problem(f"no {noun} {name!r}{did_you_mean(name, names)}", group, name)
+                noun = NOUNS[group]
+                yield problem(
+                    later("no {noun} {name!r}{guess}", noun=noun, name=name, guess=did_you_mean(name, names)),
+                    group,
+                    name,
+                )
     for field, count in (
         ("hints", len(level.hints)),
         ("events", len(level.setup.events)),
@@ -144,7 +154,7 @@ def _problems(level: Level, spec: TranslationSpec, document: Document) -> Iterat
     ):
         given = len(getattr(spec, field))
         if given and given != count:
-            yield problem(f"the level has {count}, here are {given}", field)
+            yield problem(later("the level has {count}, here are {given}", count=count, given=given), field)
     for group, questions in (("checks", level.checks), ("guards", level.guards)):
         for question in questions:
             own = getattr(spec, group).get(question.name)
@@ -154,9 +164,12 @@ def _problems(level: Level, spec: TranslationSpec, document: Document) -> Iterat
                     yield problem(wrong, group, question.name, "observe")
 
 
+NOUNS = {"checks": later("check"), "guards": later("guard"), "solutions": later("solution"), "after": later("drill")}
+
+
 def _expression_problem(question: Question, observe: str) -> str:
     if not hasattr(question.spec, "observe"):
-        return f"{question.type} says by itself what it saw"
+        return later("{type} says by itself what it saw", type=question.type)
     variables = next((names for _, _, names in expressions(question)), ())
     try:
         compile_cel(observe, variables)

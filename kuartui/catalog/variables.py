@@ -17,6 +17,7 @@ from typing import Any
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text
 from kuartui.errors import LevelError, did_you_mean
 from kuartui.game.level import Value
+from kuartui.message import later
 
 PLACE = re.compile(r"\{\{\s*([A-Za-z_]\w*(?:\.\w+)?)\s*(\|\s*string\s*)?\}\}")
 
@@ -83,6 +84,8 @@ class Filler:
     def _look_up(self, name: str, file: str, line: int, where: str) -> str | int:
         if name not in self.flat:
             guess = did_you_mean(name, self.flat)
-            raise LevelError(f"no variable {name!r}{guess}", file=file, line=line, field=where)
+            raise LevelError(
+                later("no variable {name!r}{guess}", name=name, guess=guess), file=file, line=line, field=where
+            )
         self.used.add(name.partition(".")[0])
         return self.flat[name]

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from kuartui.errors import LevelError
+from kuartui.errors import LevelError, system_words
+from kuartui.message import later
 
 MAX_BYTES = 512 * 1024
 MAX_NODES = 20_000
@@ -43,14 +44,14 @@ def read_text(path: Path) -> str:
     """A level's file as text. LevelError when it cannot be read or is absurdly large."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise LevelError(f"larger than {MAX_BYTES // 1024} KiB", file=str(path))
+            raise LevelError(later("larger than {max_bytes} KiB", max_bytes=MAX_BYTES // 1024), file=str(path))
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise LevelError("no such file", file=str(path)) from error
+        raise LevelError(later("no such file"), file=str(path)) from error
     except UnicodeDecodeError as error:
-        raise LevelError("not UTF-8 text", file=str(path)) from error
+        raise LevelError(later("not UTF-8 text"), file=str(path)) from error
     except OSError as error:
-        raise LevelError(f"cannot be read: {error.strerror}", file=str(path)) from error
+        raise LevelError(later("cannot be read: {why}", why=system_words(error)), file=str(path)) from error
 
 
 def parse(text: str, file: str) -> list[Document]:
@@ -61,25 +62,29 @@ def parse(text: str, file: str) -> list[Document]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
         problem = " ".join(part for part in (error.problem, error.context) if part)
-        raise LevelError(f"not YAML: {problem}{_advice(text, line, problem)}", file=file, line=line) from error
+        raise LevelError(
+            later("not YAML: {problem}{advice}", problem=problem, advice=_advice(text, line, problem)),
+            file=file,
+            line=line,
+        ) from error
     except yaml.YAMLError as error:  # characters that YAML does not allow
-        raise LevelError(f"not YAML: {str(error).splitlines()[0]}", file=file) from error
+        raise LevelError(later("not YAML: {problem}", problem=str(error).splitlines()[0]), file=file) from error
     return [_Builder(file).document(node) for node in nodes if node is not None and node.value != ""]
 
 
 BARE_PLACE = re.compile(r"""[:,\[{-]\s+[^"'\s,]*\{\{|^\s*\{\{""")  # a value that has a variable and no quotes
 COMMAND = re.compile(r"""^\s*- [^\s:'"{\[>|&*]+ .*: """)  # words of a list item, in which YAML finds a key
-QUOTE_PLACE = "put a value with {{…}} in quotes"
+QUOTE_PLACE = later("put a value with {{…}} in quotes")
 
 
 def _advice(text: str, line: int, problem: str) -> str:
     """What people who are new to YAML most often have to do."""
     around = text.splitlines()[max(0, line - 2) : line]
     if problem.startswith("mapping values are not allowed"):
-        return "; put a text with ': ' in it in quotes"
+        return later("; put a text with ': ' in it in quotes")
     if any(COMMAND.search(part) for part in around):
-        return "; put a command with ': ' in it on a line of its own, below '- >-'"
-    return f"; {QUOTE_PLACE}" if any(BARE_PLACE.search(part) for part in around) else ""
+        return later("; put a command with ': ' in it on a line of its own, below '- >-'")
+    return later("; {advice}", advice=QUOTE_PLACE) if any(BARE_PLACE.search(part) for part in around) else ""
 
 
 class _Builder:
@@ -98,7 +103,7 @@ class _Builder:
     def _value(self, node: yaml.Node, path: FieldPath) -> Any:
         self.made += 1
         if self.made > MAX_NODES or len(path) > MAX_DEPTH:
-            raise self._error("too large or too deep (aliases count in full)", node)
+            raise self._error(later("too large or too deep (aliases count in full)"), node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -112,7 +117,9 @@ class _Builder:
         try:
             return self.scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
-            raise self._error(f"cannot read {node.value!r} as {node.tag.rpartition(':')[2]}", node) from error
+            raise self._error(
+                later("cannot read {value!r} as {type}", value=node.value, type=node.tag.rpartition(":")[2]), node
+            ) from error
 
     def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
         try:
@@ -124,11 +131,11 @@ class _Builder:
         for key_node, value_node in node.value:
             key = self._value(key_node, path)
             if isinstance(key, dict):
-                raise self._error(f"a key must be text; {QUOTE_PLACE}", key_node)
+                raise self._error(later("a key must be text; {quote_place}", quote_place=QUOTE_PLACE), key_node)
             if not isinstance(key, str):
-                raise self._error(f"a key must be text; put {key_node.value!r} in quotes", key_node)
+                raise self._error(later("a key must be text; put {value!r} in quotes", value=key_node.value), key_node)
             if key in own:
-                raise self._error(f"{key!r} is there twice", key_node)
+                raise self._error(later("{key!r} is there twice", key=key), key_node)
             own.add(key)
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             found[key] = self._value(value_node, (*path, key))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict
 from kuartui.checks.kind import QuestionKind
 from kuartui.game.spec import AccessSpec, Action, Grant, ResourceQuery, Subject
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -105,9 +106,11 @@ def judge(spec: AccessSpec, evidence: Evidence) -> Verdict:
     extra = [rule for rule in evidence.get("rules", []) if not _covered(rule, spec.within or (), evidence["namespace"])]
     parts = []
     if reviews:
-        parts.append(f"{len(reviews) - len(wrong)} of {len(reviews)} permissions are as they should be")
+        parts.append(
+            tr("{n} of {all} permissions are as they should be", n=len(reviews) - len(wrong), all=len(reviews))
+        )
     if spec.within is not None:
-        parts.append(f"{len(extra)} of {len(evidence['rules'])} rules go beyond the order")
+        parts.append(tr("{n} of {all} rules go beyond the order", n=len(extra), all=len(evidence["rules"])))
     return Verdict(not wrong and not extra, "; ".join(parts))
 
 

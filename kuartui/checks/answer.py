@@ -9,6 +9,7 @@ from kuartui.checks.kind import QuestionKind
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.cel import matches
 from kuartui.game.spec import AdmissionSpec, AnswerSpec, ResourceQuery
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -30,10 +31,10 @@ async def observe(spec: AnswerSpec, world: World, _name: str) -> Evidence:
 def judge(spec: AnswerSpec, evidence: Evidence) -> Verdict:
     value = evidence["value"]
     if value is None:
-        return Verdict(False, f"no key {spec.key} in ConfigMap {spec.config_map}")
+        return Verdict(False, tr("no key {key} in ConfigMap {name}", key=spec.key, name=spec.config_map))
     given = str(value).strip()
     right = given == spec.equals if spec.equals is not None else matches(spec.matches or "", given)
-    return Verdict(right, f"{len(given)} characters in {spec.config_map}/{spec.key}")
+    return Verdict(right, tr("{n} characters in {where}", n=len(given), where=f"{spec.config_map}/{spec.key}"))
 
 
 def policies(_: AdmissionSpec) -> tuple[ResourceQuery, ...]:
@@ -62,7 +63,7 @@ async def observe_admission(spec: AdmissionSpec, world: World, _name: str) -> Ev
 
 
 def judge_admission(spec: AdmissionSpec, evidence: Evidence) -> Verdict:
-    seen = "admitted" if evidence["admitted"] else "denied"
+    seen = tr("admitted") if evidence["admitted"] else tr("denied")
     right = evidence["admitted"] == (spec.expect == "admitted")
     if right and spec.message is not None and not evidence["admitted"]:
         right = matches(spec.message, evidence["message"])

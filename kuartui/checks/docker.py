@@ -10,6 +10,7 @@ from kuartui.checks.state import judge_expression
 from kuartui.containers.engine import fetch
 from kuartui.game.questions import CONTAINER_VARIABLES, IMAGE_VARIABLES
 from kuartui.game.spec import ContainerSpec, ImageSpec
+from kuartui.message import later
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -20,7 +21,7 @@ KEPT = ("Id", "Name", "Image", "Created", "Config", "HostConfig", "State")  # of
 async def observe_image(spec: ImageSpec, world: World, _name: str) -> Evidence:
     image = await world.docker.image(spec.name)
     if image is None:
-        raise NotThereError(f"no image {spec.name}")
+        raise NotThereError(later("no image {name}", name=spec.name))
     return {
         "image": image,
         "history": await world.docker.history(spec.name),
@@ -36,7 +37,7 @@ def judge_image(spec: ImageSpec, evidence: Evidence) -> Verdict:
 async def observe_container(spec: ContainerSpec, world: World, name: str) -> Evidence:
     container = await world.docker.container(spec.name)
     if container is None:
-        raise NotThereError(f"no container {spec.name}")
+        raise NotThereError(later("no container {name}", name=spec.name))
     answer = await fetch(container, spec.get.port, spec.get.path) if spec.get else {"status": 0, "body": ""}
     return {
         "container": container,

@@ -23,6 +23,7 @@ from kuartui.errors import ClusterError, KuartuiError
 from kuartui.game.guards import GlobalGuard, guards_of
 from kuartui.game.level import Check, Guard
 from kuartui.game.spec import HistorySpec, ResourceQuery
+from kuartui.translate import tr
 
 #: waiting: other checks come first; unknown: not looked at yet, or it cannot be told
 State = Literal["waiting", "unknown", "failing", "holding", "passing"]
@@ -184,13 +185,14 @@ class Engine:
         try:
             evidence, verdict = await item.look()
         except NotThereError as absent:
-            evidence, verdict = {}, Verdict(False, str(absent))
+            evidence, verdict = {}, Verdict(False, tr(absent.args[0]))
         except KuartuiError as error:
-            evidence, verdict = {}, Verdict(None, problem=error.message)
+            evidence, verdict = {}, Verdict(None, problem=tr(error.message))
             if isinstance(error, ClusterError) and item.period is None:
                 self._again(item, 1.0)
         except (LookupError, TypeError, ValueError, AttributeError) as error:  # objects that are none
-            problem = f"the cluster's answer makes no sense ({type(error).__name__}: {error})"
+            what = f"{type(error).__name__}: {error}"
+            problem = tr("the cluster's answer makes no sense ({what})", what=what)
             evidence, verdict = {}, Verdict(None, problem=problem)
         self._judge(item, evidence, verdict)
 
@@ -275,7 +277,7 @@ class Engine:
             now = await kind.look(self.world)
             start = self.world.baseline.get(guard.name)
             if start is None:
-                return now, Verdict(None, problem="the state at the start is not known")
+                return now, Verdict(None, problem=tr("the state at the start is not known"))
             return {"start": start, "now": now}, kind.judge(start, now)
 
         return _Item(guard.name, look, kind.reads(self.world.level))

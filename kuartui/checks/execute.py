@@ -13,6 +13,7 @@ from kuartui.checks.kind import QuestionKind, every, pods
 from kuartui.checks.state import judge_expression
 from kuartui.game.cel import matches
 from kuartui.game.spec import DataSpec, ExecSpec
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -27,7 +28,7 @@ def judge(spec: ExecSpec, evidence: Evidence) -> Verdict:
     right = evidence["exit"] == spec.exit_code
     if right and spec.stdout is not None:
         right = matches(spec.stdout, evidence["stdout"])
-    return Verdict(right, f"exit code {evidence['exit']}")
+    return Verdict(right, tr("exit code {code}", code=evidence["exit"]))
 
 
 async def observe_data(spec: DataSpec, world: World, _name: str) -> Evidence:

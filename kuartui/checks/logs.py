@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from kuartui.checks.evidence import Evidence, NotThereError, Verdict
 from kuartui.checks.kind import QuestionKind, every, pods
-from kuartui.errors import ApiError, StorageError
+from kuartui.errors import ApiError, StorageError, system_words
 from kuartui.game.cel import matches
 from kuartui.game.spec import FileSpec, LogsSpec
+from kuartui.message import later
+from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -38,7 +40,7 @@ async def _lines(spec: LogsSpec, world: World, place: tuple[str, str, str]) -> l
             limit=MAX_BYTES,
         )
     except ApiError as error:
-        raise NotThereError(f"no log of pod {pod}") from error
+        raise NotThereError(later("no log of pod {pod}", pod=pod)) from error
     return text.splitlines()
 
 
@@ -46,11 +48,11 @@ def judge(spec: LogsSpec, evidence: Evidence) -> Verdict:
     right = (spec.contains is None or evidence["contains"] >= spec.times) and (
         spec.absent is None or evidence["absent"] == 0
     )
-    seen = f"{evidence['lines']} lines"
+    seen = trn("{n} line", "{n} lines", evidence["lines"])
     if spec.contains is not None:
-        seen += f", {evidence['contains']} of them as hoped for"
+        seen += ", " + tr("{n} of them as hoped for", n=evidence["contains"])
     if spec.absent is not None:
-        seen += f", {evidence['absent']} that should not be there"
+        seen += ", " + tr("{n} that should not be there", n=evidence["absent"])
     return Verdict(right, seen)
 
 
@@ -71,16 +73,16 @@ async def observe_file(spec: FileSpec, world: World, _name: str) -> Evidence:
         with path.open("rb") as file:
             return {"exists": True, "text": file.read(MAX_BYTES).decode(errors="replace")}
     except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        raise StorageError(later("cannot read {path}: {why}", path=path, why=system_words(error))) from error
 
 
 def judge_file(spec: FileSpec, evidence: Evidence) -> Verdict:
     if not evidence["exists"]:
-        return Verdict(False, f"no file {spec.path}")
+        return Verdict(False, tr("no file {path}", path=spec.path))
     right = (spec.contains is None or matches(spec.contains, evidence["text"])) and (
         spec.absent is None or not matches(spec.absent, evidence["text"])
     )
-    return Verdict(right, f"{spec.path}: {len(evidence['text'])} characters")
+    return Verdict(right, tr("{n} characters in {where}", n=len(evidence["text"]), where=spec.path))
 
 
 LOGS = QuestionKind("logs", pods, observe, judge, period=every)

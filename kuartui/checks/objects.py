@@ -12,6 +12,7 @@ from kuartui.cluster.watch import Change, Reflector
 from kuartui.errors import ClusterError
 from kuartui.game.selectors import field_selector, label_selector
 from kuartui.game.spec import ResourceQuery
+from kuartui.message import later
 
 Listener = Callable[[Change], None]
 SYNC_SECONDS = 10.0  # real time: how long to wait for a first list
@@ -40,7 +41,7 @@ class Objects:
                 for reflector in waiting:
                     await reflector.synced.wait()
         except TimeoutError as error:
-            problem = next((item.problem for item in waiting if item.problem), "the cluster does not answer")
+            problem = next((item.problem for item in waiting if item.problem), later("the cluster does not answer"))
             raise ClusterError(problem) from error
 
     def current(self, query: ResourceQuery) -> Obj | list[Obj] | None:

@@ -18,6 +18,8 @@ from kuartui.checks.kind import QuestionKind, every, network
 from kuartui.errors import ApiError, UsageError
 from kuartui.game.cel import matches
 from kuartui.game.spec import DnsSpec, ReachSpec, ResourceQuery
+from kuartui.message import later
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -47,7 +49,7 @@ async def observe(spec: ReachSpec, world: World, _name: str) -> Evidence:
     elif url.scheme in ("http", "https"):
         command, arguments = _wget(spec.url, seconds, spec.headers)
     else:
-        raise UsageError(f"cannot reach {spec.url}: the scheme must be http, https or tcp")
+        raise UsageError(later("cannot reach {url}: the scheme must be http, https or tcp", url=spec.url))
     script = _LOOP.format(times=spec.times, command=command)
     result = await world.run(spec.from_, ("sh", "-c", script, "probe", *arguments), spec.timeout * spec.times)
     return {"attempts": parse(result.stdout)}
@@ -111,12 +113,14 @@ async def _outside(spec: ReachSpec, world: World) -> dict[str, Any]:
 def judge(spec: ReachSpec, evidence: Evidence) -> Verdict:
     attempts = evidence["attempts"]
     if len(attempts) < spec.times:
-        return Verdict(None, problem=f"only {len(attempts)} of {spec.times} attempts gave a result")
+        return Verdict(None, problem=tr("only {n} of {all} attempts gave a result", n=len(attempts), all=spec.times))
     good = sum(_as_expected(spec, attempt) for attempt in attempts)
     seen = ", ".join(dict.fromkeys(_words(spec, attempt) for attempt in attempts))
     if spec.share is not None:
-        return Verdict(spec.share.least <= 100 * good / spec.times <= spec.share.most, f"{good} of {spec.times}")
-    prefix = f"{good} of {spec.times}: " if spec.times > 1 else ""
+        return Verdict(
+            spec.share.least <= 100 * good / spec.times <= spec.share.most, tr("{n} of {all}", n=good, all=spec.times)
+        )
+    prefix = f"{tr('{n} of {all}', n=good, all=spec.times)}: " if spec.times > 1 else ""
     return Verdict(good == spec.times, f"{prefix}{seen}")
 
 
@@ -139,7 +143,7 @@ def _words(spec: ReachSpec, attempt: dict[str, Any]) -> str:
         return f"HTTP {attempt['status']}" + (
             f": {page[:SHOWN]}" if about_page and page and spec.expect == "allow" else ""
         )
-    return "connected" if attempt["connected"] else "no connection"
+    return tr("connected") if attempt["connected"] else tr("no connection")
 
 
 async def observe_dns(spec: DnsSpec, world: World, _name: str) -> Evidence:
@@ -150,7 +154,7 @@ async def observe_dns(spec: DnsSpec, world: World, _name: str) -> Evidence:
 
 def judge_dns(spec: DnsSpec, evidence: Evidence) -> Verdict:
     addresses = evidence["addresses"] if evidence["exit"] == 0 else []
-    seen = ", ".join(addresses) or "no such name"
+    seen = ", ".join(addresses) or tr("no such name")
     if spec.expect == "nxdomain":
         return Verdict(not addresses, seen)
     return Verdict(bool(addresses) and (not spec.addresses or set(addresses) == set(spec.addresses)), seen)

@@ -8,6 +8,7 @@ from kuartui.checks.evidence import Evidence, Obj, Verdict, redact
 from kuartui.checks.kind import QuestionKind
 from kuartui.game.cel import CelError, compile_cel
 from kuartui.game.spec import HistorySpec, ResourceQuery, StateSpec
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -41,7 +42,7 @@ def judge_expression(cel: str, observed: str, variables: tuple[str, ...], eviden
         seen = compile_cel(observed, variables).text(evidence) if observed else ""
         return Verdict(compile_cel(cel, variables).test(evidence), seen)
     except CelError as error:
-        return Verdict(None, problem=f"the check's expression failed: {error}")
+        return Verdict(None, problem=tr("the check's expression failed: {error}", error=error))
 
 
 KIND = QuestionKind("state", reads, observe, judge)

@@ -22,6 +22,7 @@ from kuartui.errors import ApiError
 from kuartui.game.quantity import quantity
 from kuartui.game.questions import METRIC_VARIABLES, TRAFFIC_VARIABLES
 from kuartui.game.spec import MetricSpec, TrafficSpec
+from kuartui.message import later
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -34,7 +35,7 @@ async def observe(spec: TrafficSpec, world: World, _name: str) -> Evidence:
             namespace, pod, container=container, since=max(1, round(spec.window)), timestamps=True
         )
     except ApiError as error:
-        raise NotThereError(f"no measurements from pod {pod}") from error
+        raise NotThereError(later("no measurements from pod {pod}", pod=pod)) from error
     return measured(text, spec.window, world.clock.now())
 
 
@@ -53,7 +54,7 @@ def measured(log: str, window: float, now: datetime) -> Evidence:
         p50, p95 = p50 + good * float(report.get("p50_ms", 0)), p95 + good * float(report.get("p95_ms", 0))
         newest = _time(stamp) or newest
     if newest is None:
-        raise NotThereError("no measurements yet")
+        raise NotThereError(later("no measurements yet"))
     total = ok + failed
     return {
         "ok": ok,
@@ -96,7 +97,7 @@ async def observe_metric(spec: MetricSpec, world: World, _name: str) -> Evidence
         pods = await api.list(await api.resource("PodMetrics"), namespace, selector=spec.selector)
         nodes = await api.list(await api.resource("NodeMetrics"))
     except ApiError as error:
-        raise NotThereError("no metrics yet") from error
+        raise NotThereError(later("no metrics yet")) from error
     return {"pods": [_usage(item) for item in pods.items], "nodes": [_usage(item) for item in nodes.items]}
 
 

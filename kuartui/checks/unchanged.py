@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from kuartui.checks.evidence import Evidence, Obj, Verdict, redact
 from kuartui.checks.kind import QuestionKind
 from kuartui.game.spec import ResourceQuery, SameUidSpec, UnchangedSpec
+from kuartui.message import later
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -63,14 +65,14 @@ async def observe_values(spec: UnchangedSpec, world: World, name: str) -> Eviden
 def judge_values(spec: UnchangedSpec, evidence: Evidence) -> Verdict:
     start, now = evidence["start"], evidence["now"]
     if start is None:
-        return Verdict(None, problem="the state at the start is not known")
+        return Verdict(None, problem=tr("the state at the start is not known"))
     changed = [
-        f"{name}: {path}" if name in now else f"{name} is gone"
+        f"{name}: {path}" if name in now else tr("{name} is gone", name=name)
         for name, paths in start.items()
         for path, value in paths.items()
         if name not in now or now[name].get(path) != value
     ]
-    return Verdict(not changed, _list(spec.kind, changed, "changed"))
+    return Verdict(not changed, _list(changed, later("{kind} changed: {names}"), spec.kind))
 
 
 async def uids(spec: SameUidSpec, world: World) -> Evidence:
@@ -96,19 +98,19 @@ async def observe_uids(spec: SameUidSpec, world: World, name: str) -> Evidence:
 def judge_uids(spec: SameUidSpec, evidence: Evidence) -> Verdict:
     start, now = evidence["start"], evidence["now"]
     if start is None:
-        return Verdict(None, problem="the state at the start is not known")
+        return Verdict(None, problem=tr("the state at the start is not known"))
     other = [name for name, uid in start.items() if now.get(name) != uid]
-    return Verdict(not other, _list(spec.kind, other, "gone or made anew"))
+    return Verdict(not other, _list(other, later("{kind} gone or made anew: {names}"), spec.kind))
 
 
 def _name(obj: Obj) -> str:
     return str(obj["metadata"]["name"])
 
 
-def _list(kind: str, names: list[str], what: str) -> str:
+def _list(names: list[str], words: str, kind: str) -> str:
     if not names:
-        return "as at the start"
-    return f"{kind} {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+        return tr("as at the start")
+    return tr(words, kind=kind, names=", ".join(names[:3]) + (" …" if len(names) > 3 else ""))
 
 
 UNCHANGED = QuestionKind("unchanged", reads, observe_values, judge_values, capture=values)

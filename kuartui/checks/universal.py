@@ -15,6 +15,8 @@ from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict, digest
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Level
 from kuartui.game.spec import ResourceQuery
+from kuartui.message import later
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.checks.world import World
@@ -45,16 +47,16 @@ def _uid(obj: Obj) -> str:
     return str(obj["metadata"].get("uid", ""))
 
 
-def _verdict(found: list[str], what: str) -> Verdict:
-    return Verdict(not found, f"{what}: {', '.join(sorted(found)[:3])}" if found else "")
+def _verdict(found: list[str], words: str) -> Verdict:
+    return Verdict(not found, tr(words, names=", ".join(sorted(found)[:3])) if found else "")
 
 
 def _lost(start: Evidence, now: Evidence) -> Verdict:
-    return _verdict([key for key, uid in start.items() if now.get(key) != uid], "gone or made anew")
+    return _verdict([key for key, uid in start.items() if now.get(key) != uid], later("gone or made anew: {names}"))
 
 
 def _added(start: Evidence, now: Evidence) -> Verdict:
-    return _verdict([key for key, uid in now.items() if start.get(key) != uid], "new")
+    return _verdict([key for key, uid in now.items() if start.get(key) != uid], later("new: {names}"))
 
 
 # --- same-world ------------------------------------------------------------------------------------------------
@@ -100,7 +102,7 @@ def _judge_running(start: Evidence, now: Evidence) -> Verdict:
     found = [
         f"{key} {word}"
         for key, flags in now.items()
-        for flag, word in (("stopped", "scaled to zero"), ("paused", "paused"))
+        for flag, word in (("stopped", tr("scaled to zero")), ("paused", tr("paused")))
         if flags[flag] and not start.get(key, {}).get(flag)
     ]
     return Verdict(not found, ", ".join(found))
@@ -196,7 +198,7 @@ def _leader_lock(obj: Obj) -> bool:
 
 
 def _judge_system(start: Evidence, now: Evidence) -> Verdict:
-    return _verdict([key for key, content in start.items() if now.get(key) != content], "changed")
+    return _verdict([key for key, content in start.items() if now.get(key) != content], later("changed: {names}"))
 
 
 UNIVERSAL: dict[str, UniversalKind] = {

@@ -18,6 +18,7 @@ from kuartui.errors import ApiError
 from kuartui.game.labels import SYSTEM_NAMESPACE
 from kuartui.game.level import Level
 from kuartui.game.spec import Place, ResourceQuery
+from kuartui.message import later
 
 if TYPE_CHECKING:
     from kuartui.checks.access import Answers
@@ -57,7 +58,7 @@ class World:
         if ended:
             found += [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
         if not found:
-            raise NotThereError(f"no ready pod with {where.selector}")
+            raise NotThereError(later("no ready pod with {selector}", selector=where.selector))
         return [(namespace, str(pod["metadata"]["name"]), where.container) for pod in found]
 
     async def run(self, where: Place | Literal["pod"], command: tuple[str, ...], timeout: float) -> ExecResult:
@@ -70,7 +71,7 @@ class World:
         except ApiError as error:
             if where == "pod":
                 raise
-            raise NotThereError(f"cannot run commands in pod {pod}") from error
+            raise NotThereError(later("cannot run commands in pod {pod}", pod=pod)) from error
 
 
 def _is_ready(pod: Obj) -> bool:

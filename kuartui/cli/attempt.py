@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from kuartui.errors import AttemptError
+from kuartui.message import later
 
 if TYPE_CHECKING:
     from kuartui.play.session import AttemptSession
@@ -43,7 +44,7 @@ async def current_session(language: str = "", *, ended: bool = False) -> AsyncIt
         if record is None and ended:
             record = next(iter(store.attempts(limit=1)), None)
         if record is None:
-            raise AttemptError("no level is in play", hint=START)
+            raise AttemptError(later("no level is in play"), hint=START)
         level = level_of(record, language)
         session = await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=store)
         try:

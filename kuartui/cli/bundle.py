@@ -13,6 +13,9 @@ from kuartui.cli.cluster import narrate
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
 from kuartui.errors import MissingError, UsageError
+from kuartui.message import later
+from kuartui.prose import padded
+from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
     from kuartui.catalog.images import Image
@@ -50,7 +53,7 @@ def create(
             images = [item.image for item in wanted if item.image not in left]
             if not images:
                 raise MissingError(
-                    "there is nothing to put into a bundle", hint="kuartui bundle create without --present"
+                    later("there is nothing to put into a bundle"), hint="kuartui bundle create without --present"
                 )
             return await bundles.create(docker, images, file), left
         finally:
@@ -58,7 +61,7 @@ def create(
 
     made, left = wait(run)
     if left:
-        output.note(f"left out, the engine does not have them: {', '.join(left)}")
+        output.note(tr("left out, the engine does not have them: {names}", names=", ".join(left)))
     tell(made, file, out)
 
 
@@ -76,7 +79,7 @@ def pull(levels: Levels = None, yes: Yes = False) -> None:
             docker.close()
 
     wait(run)
-    output.line("the Docker engine has them")
+    output.line(tr("the Docker engine has them"))
 
 
 @command(app, "verify")
@@ -97,7 +100,9 @@ def load(
 
     places = [place.strip() for place in into.split(",")]
     if not places or any(place not in ("docker", "kind") for place in places):
-        raise UsageError(f"cannot load into {into!r}", hint="--into docker, kind, or docker,kind")
+        raise UsageError(
+            later("cannot load into {into!r}", into=into), hint=later("--into docker, kind, or docker,kind")
+        )
     checked = bundles.verify(file)
     if "docker" in places:
         wait(lambda: load_into_docker(file, checked.images))
@@ -114,7 +119,8 @@ async def load_into_docker(file: Path, images: tuple[Entry, ...]) -> None:
     try:
         for entry in images:
             loaded = await bundles.load(docker, file, entry)
-            output.line(f"{entry.image}: {'loaded' if loaded else 'Docker has an image of that name; it stays'}")
+            said = tr("loaded") if loaded else tr("Docker has an image of that name; it stays")
+            output.line(f"{entry.image}: {said}")
     finally:
         docker.close()
 
@@ -130,7 +136,7 @@ async def load_into_kind(file: Path, images: tuple[Entry, ...]) -> None:
             archive = Path(place) / "image.tar"
             bundles.extract(file, entry, archive)
             await cluster.load(archive, narrate)
-            output.line(f"{entry.image}: loaded into kind")
+            output.line(f"{entry.image}: {tr('loaded into kind')}")
 
 
 async def gather(docker: Docker, levels: list[str], out: Format, *, ask_registries: bool = True) -> list[Wanted]:
@@ -142,8 +148,8 @@ async def gather(docker: Docker, levels: list[str], out: Format, *, ask_registri
     wanted = await look(docker, images(levels), ask_registries=ask_registries)
     if out is Format.text:
         for item in wanted:
-            state = "there" if item.there else "to be built" if item.built else "not there"
-            output.line(f"{item.image:<60} {state:<13} {size_text(item.size)}")
+            state = tr("there") if item.there else tr("to be built") if item.built else tr("not there")
+            output.line(f"{padded(item.image, 60)} {padded(state, 13)} {size_text(item.size)}")
     return wanted
 
 
@@ -158,20 +164,20 @@ async def fetch(docker: Docker, missing: list[Wanted], yes: bool) -> None:
     total = sum(item.size or 0 for item in pulled)
     unknown = sum(item.size is None for item in pulled)
     sizes = [size_text(total)] if total else []
-    sizes += [f"{unknown} of unknown size"] if unknown else []
-    parts = [f"{amount(len(pulled))} to be pulled: {' and '.join(sizes)}"] if pulled else []
-    parts += [f"{amount(len(missing) - len(pulled))} to be built"] if len(pulled) < len(missing) else []
-    question = "; ".join(parts)
+    sizes += [trn("{n} of unknown size", "{n} of unknown size", unknown)] if unknown else []
+    built = len(missing) - len(pulled)
+    question = later(
+        "images to be pulled: {pulled}{sizes}; to be built: {built}",
+        pulled=len(pulled),
+        sizes=f" ({', '.join(sizes)})" if sizes else "",
+        built=built,
+    )
     if not yes and not report.asks():
-        raise UsageError(question, hint="say --yes, or --present to do with what is there")
+        raise UsageError(question, hint=later("say --yes, or --present to do with what is there"))
     if not yes:
-        typer.confirm(f"{question}. Go on?", abort=True, err=True)
+        typer.confirm(tr("{question}. Go on?", question=question), abort=True, err=True)
     for item in missing:
         await pull_one(docker, item, narrate)
-
-
-def amount(images: int) -> str:
-    return "1 image is" if images == 1 else f"{images} images are"
 
 
 def images(levels: list[str]) -> list[Image]:
@@ -194,7 +200,8 @@ def tell(bundle: Bundle, file: Path, out: Format) -> None:
         output.data({"file": str(file), "digest": bundle.digest, "images": listed})
         return
     output.table(
-        ["IMAGE", "PLATFORM", "SIZE", "SHA-256"],
+        [later("IMAGE"), later("PLATFORM"), later("SIZE"), "SHA-256"],
         ([item.image, item.platform, size_text(item.size), item.sha256[:16]] for item in bundle.images),
     )
-    output.line(f"{file}: {len(bundle.images)} images, {size_text(bundle.size)}, {bundle.digest}")
+    images = trn("{n} image", "{n} images", len(bundle.images))
+    output.line(f"{file}: {images}, {size_text(bundle.size)}, {bundle.digest}")

@@ -9,7 +9,8 @@ import typer
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
-from kuartui.translate import tr
+from kuartui.message import later
+from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
     from kuartui.cluster.base import Cluster, Progress
@@ -22,6 +23,7 @@ Kind = Annotated[
     str, typer.Option("--cluster", help="embedded, kind, minikube or context:NAME.", envvar="KUARTUI_CLUSTER")
 ]
 DEFAULT = "kuartui"
+FACTS = {"pid": later("process"), "state": later("state directory"), "log": later("log"), "context": later("context")}
 
 
 def choose(kind: str, name: str = DEFAULT, options: Options | None = None) -> Cluster:
@@ -33,7 +35,7 @@ def choose(kind: str, name: str = DEFAULT, options: Options | None = None) -> Cl
 def narrate(progress: Progress) -> None:
     """Progress of something slow, on standard error."""
     count = f"[{progress.step}/{progress.steps}] " if progress.steps else ""
-    output.note(f"{count}{progress.text}")
+    output.note(f"{count}{tr(progress.text)}")
 
 
 @command(app, "up")
@@ -66,10 +68,10 @@ def up(
         return
     output.line(tr("cluster {name} is ready", name=cluster.name))
     if cluster.kind == "embedded":
-        output.note(f"hint: kuartui kubectl -- get nodes, or export KUBECONFIG={cluster.kubeconfig}")
+        output.hint(later("kuartui kubectl -- get nodes, or export KUBECONFIG={path}", path=cluster.kubeconfig))
     else:
-        output.line(f"it can do: {', '.join(sorted(cluster.capabilities))}")
-        output.note(f"hint: kuartui level start LEVEL --cluster {cluster.ref}")
+        output.line(tr("it can do: {names}", names=", ".join(sorted(cluster.capabilities))))
+        output.hint(f"kuartui level start LEVEL --cluster {cluster.ref}")
 
 
 def confirm_remote(cluster: Cluster) -> None:
@@ -79,13 +81,22 @@ def confirm_remote(cluster: Cluster) -> None:
     from kuartui.errors import UsageError
 
     if not isinstance(cluster, ContextCluster):
-        raise UsageError("--allow-remote is for --cluster context:NAME")
+        raise UsageError(later("--allow-remote is for --cluster context:NAME"))
     named = cluster.named()
     if kubeconfigs.allowed(named):
         return
-    output.note(f"context {named.name} leads to {named.access.server}: levels are set up, and broken, there")
-    if typer.prompt("Type the name of the context to go on", err=True, default="", show_default=False) != named.name:
-        raise UsageError("that is not its name; nothing was done")
+    output.note(
+        tr(
+            "context {name} leads to {server}: levels are set up, and broken, there",
+            name=named.name,
+            server=named.access.server,
+        )
+    )
+    if (
+        typer.prompt(tr("Type the name of the context to go on"), err=True, default="", show_default=False)
+        != named.name
+    ):
+        raise UsageError(later("that is not its name; nothing was done"))
     kubeconfigs.remember(named, confirmed=True)
 
 
@@ -107,7 +118,7 @@ def down(
     cluster = choose(kind, name)
     wait(lambda: cluster.down(narrate))
     if cluster.kind == "context":
-        output.line(f"what kuartui made on {cluster.name} is gone; the cluster stays")
+        output.line(tr("what kuartui made on {name} is gone; the cluster stays", name=cluster.name))
     else:
         output.line(tr("cluster {name} is gone", name=name))
 
@@ -131,11 +142,11 @@ def status(name: Name = DEFAULT, kind: Kind = "embedded", out: Output = Format.t
             }
         )
     else:
-        output.line(f"{name}: {tr(state.phase)}" + (f" ({state.detail})" if state.detail else ""))
+        output.line(f"{name}: {tr(state.phase)}" + (f" ({tr(state.detail)})" if state.detail else ""))
         if state.phase == "ready":
-            output.line(f"Kubernetes {state.version}, {state.nodes} node{'s'[: state.nodes != 1]}, {state.address}")
+            output.line(f"Kubernetes {state.version}, {trn('{n} node', '{n} nodes', state.nodes)}, {state.address}")
             for key, value in state.facts.items():
-                output.line(f"{key}: {value}")
+                output.line(f"{tr(FACTS.get(key, key))}: {value}")
     if state.phase != "ready":
         raise typer.Exit(1)
 
@@ -146,7 +157,7 @@ def reset(name: Name = DEFAULT, kind: Kind = "embedded") -> None:
     cluster = choose(kind, name)
     wait(lambda: cluster.reset(narrate))
     if cluster.kind == "context":
-        output.line(f"what kuartui made on {cluster.name} is gone")
+        output.line(tr("what kuartui made on {name} is gone", name=cluster.name))
         return
     output.line(tr("cluster {name} is as new", name=name))
 
@@ -162,7 +173,7 @@ def kubeconfig(
 
     cluster = choose(kind, name)
     if not cluster.kubeconfig.is_file():
-        raise ClusterError(f"cluster {name} is not up", hint=f"kuartui cluster up --name {name}")
+        raise ClusterError(later("cluster {name} is not up", name=name), hint=f"kuartui cluster up --name {name}")
     output.line(str(cluster.kubeconfig) if path else cluster.kubeconfig.read_text().rstrip())
 
 

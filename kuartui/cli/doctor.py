@@ -10,19 +10,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
+from kuartui.message import Message, later
+from kuartui.prose import cells, padded
+from kuartui.translate import tr
+
+if TYPE_CHECKING:
+    from kuartui.cluster.base import ClusterStatus
 
 ENOUGH_DISK = 200 * 1024 * 1024  # bytes; a cluster with a day's play in it takes some ten MiB
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`ok` None: works, but something is worth knowing."""
+    """`ok` None: works, but something is worth knowing. The texts are `later` ones, or names and commands."""
 
     what: str
     ok: bool | None
@@ -40,11 +47,11 @@ def add_to(app: typer.Typer) -> None:
         if out is Format.json:
             output.data([asdict(finding) for finding in findings])
         else:
-            size = max(len(finding.what) for finding in findings)
+            width = max(cells(tr(finding.what)) for finding in findings)
             for finding in findings:
-                output.line(f"{output.mark(finding.ok)} {finding.what:<{size}}  {finding.found}")
+                output.line(f"{output.mark(finding.ok)} {padded(tr(finding.what), width)}  {tr(finding.found)}")
                 if finding.fix:
-                    output.line(f"  {'':<{size}}  → {finding.fix}")
+                    output.line(f"  {padded('', width)}  → {tr(finding.fix)}")
         if any(finding.ok is False for finding in findings):
             raise typer.Exit(1)
 
@@ -52,7 +59,7 @@ def add_to(app: typer.Typer) -> None:
 def look_at_python() -> Iterator[Finding]:
     version = platform.python_version()
     fine = sys.version_info >= (3, 11)
-    yield Finding("python", fine, version, "" if fine else "install Python 3.11 or newer")
+    yield Finding("python", fine, version, "" if fine else later("install Python 3.11 or newer"))
 
 
 def look_at_kubectl() -> Iterator[Finding]:
@@ -64,8 +71,18 @@ def look_at_kubectl() -> Iterator[Finding]:
     except MissingError as error:
         yield Finding("kubectl", False, error.message, error.hint)
         return
-    found = f"{tool.version or 'unknown version'} from {tool.path} ({tool.source})"
-    skew = f"supported is v1.{kubectl.SERVER_MINOR} give or take {kubectl.SKEW}: {kubectl.INSTALL}"
+    found = later(
+        "{version} from {path} ({source})",
+        version=tool.version or later("unknown version"),
+        path=tool.path,
+        source=tool.source,
+    )
+    skew = later(
+        "supported is v1.{minor} give or take {skew}: {install}",
+        minor=kubectl.SERVER_MINOR,
+        skew=kubectl.SKEW,
+        install=kubectl.INSTALL,
+    )
     yield Finding("kubectl", True if tool.supported else None, found, "" if tool.supported else skew)
 
 
@@ -73,18 +90,16 @@ def look_at_directories() -> Iterator[Finding]:
     from kuartui import paths
     from kuartui.errors import StorageError
 
-    for what, place in (("data", paths.data_dir()), ("state", paths.state_dir())):
+    for what, place in ((later("data directory"), paths.data_dir()), (later("state directory"), paths.state_dir())):
         try:
             paths.private_dir(place)
             paths.write_private(place / ".probe", b"").unlink()
         except StorageError as error:
-            yield Finding(f"{what} directory", False, error.message, error.hint)
+            yield Finding(what, False, error.message, error.hint)
             continue
         free = shutil.disk_usage(place).free
-        low = f"only {free // 2**20} MiB are free: make room"
-        yield Finding(
-            f"{what} directory", True if free > ENOUGH_DISK else None, str(place), "" if free > ENOUGH_DISK else low
-        )
+        low = later("only {n} MiB are free: make room", n=free // 2**20)
+        yield Finding(what, True if free > ENOUGH_DISK else None, str(place), "" if free > ENOUGH_DISK else low)
 
 
 def look_at_terminal() -> Iterator[Finding]:
@@ -92,19 +107,22 @@ def look_at_terminal() -> Iterator[Finding]:
     size = shutil.get_terminal_size()
     if not sys.stdout.isatty():
         yield Finding(
-            "terminal", None, "standard output is no terminal", "the screens need one; `kuartui level …` does not"
+            later("terminal"),
+            None,
+            later("standard output is no terminal"),
+            later("the screens need one; `kuartui level …` does not"),
         )
     elif term in ("", "dumb"):
-        yield Finding("terminal", None, f"TERM={term}", "the screens need a real terminal; `kuartui level …` does not")
+        fix = later("the screens need a real terminal; `kuartui level …` does not")
+        yield Finding(later("terminal"), None, f"TERM={term}", fix)
     else:
         room = size.columns >= 60 and size.lines >= 20
-        fix = "" if room else "make it at least 60x20; 80x24 is comfortable"
-        yield Finding("terminal", True if room else None, f"{term}, {size.columns}x{size.lines}", fix)
+        small = "" if room else later("make it at least 60x20; 80x24 is comfortable")
+        yield Finding(later("terminal"), True if room else None, f"{term}, {size.columns}x{size.lines}", small)
     shell = os.environ.get("SHELL", "")
     there = bool(shell) and Path(shell).exists()
-    yield Finding(
-        "shell", True if there else None, shell or "SHELL is not set", "" if there else "set SHELL; /bin/sh is used"
-    )
+    unset = "" if there else later("set SHELL; /bin/sh is used")
+    yield Finding(later("shell"), True if there else None, shell or later("SHELL is not set"), unset)
 
 
 def look_at_cluster() -> Iterator[Finding]:
@@ -115,16 +133,19 @@ def look_at_cluster() -> Iterator[Finding]:
     try:
         status = wait(choose("embedded", DEFAULT).status)
     except KuartuiError as error:
-        yield Finding("embedded cluster", False, error.message, error.hint)
+        yield Finding(later("embedded cluster"), False, error.message, error.hint)
         return
     fine = {"ready": True, "absent": True, "stopped": True}.get(status.phase, False)
-    words = {"absent": "not started; it starts when needed", "stopped": "stopped; it starts when needed"}
-    found = words.get(status.phase) or f"{status.phase} {status.detail}".strip()
+    words = {
+        "absent": later("not started; it starts when needed"),
+        "stopped": later("stopped; it starts when needed"),
+    }
+    found = words.get(status.phase) or _phase(status)
     process = EmbeddedHost().running()
     if process is not None and process.release != release():
-        yield Finding("embedded cluster", None, OTHER_CODE.partition(";")[0], "kuartui cluster down --all")
+        yield Finding(later("embedded cluster"), None, OTHER_CODE, "kuartui cluster down --all")
         return
-    yield Finding("embedded cluster", fine, found, "" if fine else "kuartui cluster reset")
+    yield Finding(later("embedded cluster"), fine, found, "" if fine else "kuartui cluster reset")
 
 
 def look_at_engines() -> Iterator[Finding]:
@@ -138,15 +159,15 @@ def look_at_engines() -> Iterator[Finding]:
         if program not in installed:
             spare = bool(installed)  # one engine is enough
             fix = "" if spare else INSTALL[program]
-            yield Finding(program, None, "not installed; --cluster embedded needs none", fix)
+            yield Finding(program, None, later("not installed; --cluster embedded needs none"), fix)
             continue
         command = [program, "info", "--format", ask]
         try:
-            version = wait(partial(tool.run, command, what=f"asking {program}", timeout=15))
+            version = wait(partial(tool.run, command, what=later("asking {program}", program=program), timeout=15))
         except KuartuiError as error:
             yield Finding(program, None, error.message, error.hint or f"{program} info")
             continue
-        yield Finding(program, True, version.strip() or "works")
+        yield Finding(program, True, version.strip() or later("works"))
 
 
 def look_at_docker_levels() -> Iterator[Finding]:
@@ -163,11 +184,16 @@ def look_at_docker_levels() -> Iterator[Finding]:
     try:
         version = wait(look)
     except KuartuiError as error:
-        yield Finding("levels on Docker", None, f"{error.message}; other levels need none", error.hint)
+        found = later("{why}; other levels need none", why=error.message)
+        yield Finding(later("levels on Docker"), None, found, error.hint)
         return
     finally:
         docker.close()
-    yield Finding("levels on Docker", True, f"engine {version} at {docker.address}")
+    yield Finding(
+        later("levels on Docker"),
+        True,
+        later("engine {version} at {address}", version=version, address=docker.address),
+    )
 
 
 def look_at_tools() -> Iterator[Finding]:
@@ -183,7 +209,9 @@ def look_at_tools() -> Iterator[Finding]:
     ):
         program = bounds.program
         if shutil.which(program) is None:
-            yield Finding(program, None, f"not installed; only --cluster {program} needs it", install)
+            yield Finding(
+                program, None, later("not installed; only --cluster {program} needs it", program=program), install
+            )
             continue
         try:
             version = wait(partial(version_of, program, arguments, install))
@@ -191,11 +219,21 @@ def look_at_tools() -> Iterator[Finding]:
         except KuartuiError as error:
             yield Finding(program, False, error.message, error.hint or install)
             continue
-        newer = (
-            f"; newer than {dotted(bounds.tested)}, which kuartui was held against" if bounds.untested(version) else ""
-        )
-        yield Finding(program, None if newer else True, (version or "works") + newer)
+        found = version or later("works")
+        newer = bounds.untested(version)
+        if newer:
+            found = later(
+                "{version}; newer than {tested}, which kuartui was held against",
+                version=version,
+                tested=dotted(bounds.tested),
+            )
+        yield Finding(program, None if newer else True, found)
         yield from _made_with(program)
+
+
+def _phase(status: ClusterStatus) -> str:
+    """What is wrong with a cluster, or else the word for how it is."""
+    return status.detail or Message(status.phase, {})
 
 
 def _made_with(program: str) -> Iterator[Finding]:
@@ -205,27 +243,32 @@ def _made_with(program: str) -> Iterator[Finding]:
     from kuartui.cluster.versions import dotted, minor
     from kuartui.errors import KuartuiError
 
-    what = f"{program} cluster"
+    what = later("{program} cluster", program=program)
     try:
         status = wait(choose(program, DEFAULT).status)
     except KuartuiError as error:
         yield Finding(what, False, error.message, error.hint or f"kuartui cluster reset --cluster {program}")
         return
     if status.phase == "absent":
-        yield Finding(what, True, "not there; made when it is asked for")
+        yield Finding(what, True, later("not there; made when it is asked for"))
     elif status.phase == "stopped":
         yield Finding(what, None, status.detail, f"kuartui cluster up --cluster {program}")
     elif status.phase != "ready":
-        yield Finding(what, False, status.detail or status.phase, f"kuartui cluster reset --cluster {program}")
+        yield Finding(what, False, _phase(status), f"kuartui cluster reset --cluster {program}")
     else:
-        found = f"ready: Kubernetes {status.version}, {status.nodes} node{'s'[: status.nodes != 1]}"
+        found = later("ready: Kubernetes {version}, nodes: {n}", version=status.version, n=status.nodes)
         server, client = minor(status.version), next(iter(kubectl.candidates()), None)
         if server and client and client.minor >= 0 and abs(server[1] - client.minor) > kubectl.SKEW:
-            skew = f"{found}; kubectl {client.version} is more than {kubectl.SKEW} minor version away from it"
-            fix = (
-                f"export {kubectl.VARIABLE}=/path/to/kubectl-{dotted(server)}: https://kubernetes.io/docs/tasks/tools/"
+            skew = later(
+                "{found}; kubectl {version} is more than {skew} minor version away from it",
+                found=found,
+                version=client.version,
+                skew=kubectl.SKEW,
             )
-            yield Finding(what, None, skew, fix)
+            place = f"/path/to/kubectl-{dotted(server)}"
+            yield Finding(
+                what, None, skew, f"export {kubectl.VARIABLE}={place}: https://kubernetes.io/docs/tasks/tools/"
+            )
         else:
             yield Finding(what, True, found)
 
@@ -242,11 +285,12 @@ def look_at_leftovers() -> Iterator[Finding]:
         finally:
             store.close()
     except KuartuiError as error:
-        yield Finding("progress", False, error.message, error.hint)
+        yield Finding(later("progress"), False, error.message, error.hint)
         return
     for place in sorted(places):
         fix = f"kuartui cluster reset --cluster {place}"
-        yield Finding("leftovers", None, f"an attempt on {place} was not cleaned up", fix)
+        found = later("an attempt on {place} was not cleaned up", place=place)
+        yield Finding(later("leftovers"), None, found, fix)
 
 
 LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (

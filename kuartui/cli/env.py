@@ -13,6 +13,8 @@ from kuartui.cli import output
 from kuartui.cli.cluster import DEFAULT, Name
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command
+from kuartui.message import later
+from kuartui.translate import tr
 
 WORKSPACE = "KUARTUI_WORKSPACE"
 
@@ -25,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
         """Open your shell with KUBECONFIG and kubectl set for the attempt in play (or a cluster)."""
         program = os.environ.get("SHELL") or "/bin/sh"
         environment = {**os.environ, **variables(name)}
-        output.note(f"KUBECONFIG={environment['KUBECONFIG']}; leave with exit")
+        output.note(tr("KUBECONFIG={path}; leave with exit", path=environment["KUBECONFIG"]))
         if WORKSPACE in environment and Path(environment[WORKSPACE]).is_dir():
             os.chdir(environment[WORKSPACE])
         os.execvpe(program, [program], environment)  # noqa: S606  the player's own shell
@@ -83,8 +85,10 @@ def kubeconfig(name: str) -> Path:
     cluster = choose("embedded", name or DEFAULT)
     if not cluster.kubeconfig.is_file():
         raise ClusterError(
-            f"cluster {cluster.name} is not up and no level is in play",
-            hint=f"kuartui cluster up{f' --name {name}' if name else ''}, or kuartui level start LEVEL",
+            later("cluster {name} is not up and no level is in play", name=cluster.name),
+            hint=later(
+                "{up}, or kuartui level start LEVEL", up=f"kuartui cluster up{f' --name {name}' if name else ''}"
+            ),
         )
     return cluster.kubeconfig
 

@@ -10,6 +10,8 @@ import typer
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
+from kuartui.message import later
+from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +39,7 @@ def list_images(out: Output = Format.text) -> None:
         )
         return
     output.table(
-        ["IMAGE", "ORIGIN", "LEVELS", "DIGEST"],
+        [later("IMAGE"), later("ORIGIN"), later("LEVELS"), later("DIGEST")],
         ([item.image, item.origin, used[item.image], item.digest or "-"] for item in lock.values()),
     )
 
@@ -58,28 +60,33 @@ def lock(
     place, entries = listed()
     unknown = sorted({image for images in by_level().values() for image in images} - entries.keys())
     if unknown:
-        raise ClusterError(f"{place.name} does not list {', '.join(unknown)}", hint="add it, with its origin")
+        raise ClusterError(
+            later("{name} does not list {unknown}", name=place.name, unknown=", ".join(unknown)),
+            hint=later("add it, with its origin"),
+        )
     asked = {name: wait(lambda item=item: digest_of(item, engine)) for name, item in entries.items()}  # type: ignore[misc]
     changed = {name: digest for name, digest in asked.items() if digest and digest != entries[name].digest}
     for name, digest in changed.items():
-        output.line(f"{name}: {entries[name].digest or 'no digest'} -> {digest}")
+        output.line(f"{name}: {entries[name].digest or tr('no digest')} -> {digest}")
     wanting = {name for name, item in entries.items() if item.origin == "registry" and not item.digest}
     open_ones = sorted(wanting - changed.keys())
     if open_ones:
-        output.note(f"no digest yet, {engine} does not have them: {', '.join(open_ones)}")
+        output.note(
+            tr("no digest yet, {engine} does not have them: {names}", engine=engine, names=", ".join(open_ones))
+        )
     if check:
         moved = [name for name in changed if entries[name].digest]
         if moved:
-            hint = "look at what changed, then kuartui image lock"
-            raise ClusterError(f"the tag was moved: {', '.join(moved)}", hint=hint)
-        output.line(f"{len(entries)} images are listed")
+            hint = later("look at what changed, then kuartui image lock")
+            raise ClusterError(later("the tag was moved: {moved}", moved=", ".join(moved)), hint=hint)
+        output.line(trn("{n} image is listed", "{n} images are listed", len(entries)))
         return
     now = [replace(item, digest=changed.get(name, item.digest)) for name, item in entries.items()]
     try:
         place.write_text(lock_text(now))
     except OSError as error:
         raise unwritable(place, error) from error
-    output.line(f"{len(changed)} digests were filled in")
+    output.line(trn("{n} digest was filled in", "{n} digests were filled in", len(changed)))
 
 
 def listed() -> tuple[Path, dict[str, Image]]:

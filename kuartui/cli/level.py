@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,9 @@ from kuartui.cli.cluster import Kind, choose, narrate
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
 from kuartui.language import speak
+from kuartui.message import later
 from kuartui.prose import plain
+from kuartui.translate import tr
 
 if TYPE_CHECKING:
     from kuartui.game.events import Mode
@@ -43,10 +44,10 @@ def list_levels(
     catalog = Catalog.default()
     cards = catalog.cards(speak(lang))
     for pack, reason in catalog.broken.items():
-        output.note(f"{pack} is left out: {plain(reason)}")
+        output.note(tr("{name} is left out: {problem}", name=pack, problem=plain(tr(reason))))
     tracks = {card.track for card in cards}
     if track and track not in tracks:
-        raise UnknownName("track", track, tracks)
+        raise UnknownName(later("track"), track, tracks)
     store = Store()
     best = store.best()
     store.close()
@@ -70,7 +71,18 @@ def list_levels(
             card.title,
         ]
 
-    output.table(["NAME", "TRACK", "DIFFICULTY", "PAR", "POINTS", "BEST", "TITLE"], map(row, cards))
+    output.table(
+        [
+            later("NAME"),
+            later("TRACK"),
+            later("DIFFICULTY"),
+            later("PAR"),
+            later("POINTS"),
+            later("BEST"),
+            later("TITLE"),
+        ],
+        map(row, cards),
+    )
 
 
 @command(app, "show")
@@ -119,12 +131,9 @@ def start(
         output.line(text)
     output.line()
     if view.mode == "practice" and not practice:
-        output.line(f"There is another level called {level.name}, so this one is practice: no points.")
-    output.line("In this terminal:  kuartui shell")
-    output.line('In any other:      eval "$(kuartui env)"')
-    if level.setup.files:
-        output.line(f"The files:         cd {shlex.quote(str(view.workspace))}")
-    output.line("Then:              kuartui level check | hint | finish")
+        output.line(tr("There is another level called {name}, so this one is practice: no points.", name=level.name))
+    for what, commands in report.ways(view):
+        output.line(f"{what}  {commands}")
 
 
 @command(app, "check")
@@ -176,14 +185,17 @@ def hint(
         async with current_session(speak(lang)) as session:
             view = session.snapshot()
             if view.next_hint_cost and not yes and out is Format.text and report.asks():
-                typer.confirm(f"The next hint costs {view.next_hint_cost} points. Take it?", abort=True, err=True)
+                typer.confirm(
+                    tr("The next hint costs {cost} points. Take it?", cost=view.next_hint_cost), abort=True, err=True
+                )
             return await session.hint()
 
     taken = wait(run)
     if out is Format.json:
         output.data({"index": taken.index, "cost": taken.cost, "text": taken.text})
     else:
-        output.line(f"Hint {taken.index + 1} (−{taken.cost} points): {taken.text.strip()}")
+        head = tr("Hint {number} (−{cost} points):", number=taken.index + 1, cost=taken.cost)
+        output.line(f"{head} {taken.text.strip()}")
 
 
 @command(app, "reset")
@@ -196,7 +208,7 @@ def reset() -> None:
             await session.reset(narrate)
 
     wait(run)
-    output.line("the level is as it was at the start; the clock ran on")
+    output.line(tr("the level is as it was at the start; the clock ran on"))
 
 
 @command(app, "finish")
@@ -219,7 +231,7 @@ def finish(
 
     result = wait(run)
     if result is None:
-        output.line("abandoned; everything is cleaned up")
+        output.line(tr("abandoned; everything is cleaned up"))
     elif out is Format.json:
         output.data(report.result(result))
     else:
@@ -270,7 +282,7 @@ def new(
     from kuartui.catalog.scaffold import new_level
 
     folder = new_level(pack, track, name)
-    output.line(f"{folder} is a level. Change it step by step, and after each step:")
+    output.line(tr("{folder} is a level. Change it step by step, and after each step:", folder=folder))
     output.line(f"  kuartui level lint {folder}")
     output.line(f"  kuartui level prove {folder}")
     output.line(f"  kuartui play {folder}")

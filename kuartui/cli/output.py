@@ -51,9 +51,14 @@ def fail(error: KuartuiError, as_json: bool = False) -> None:
     """Say what went wrong, and what to do about it."""
     if as_json:
         data({"error": {"message": error.message, "hint": error.hint, "exitCode": error.exit_code}})
-    note(tr("error: {text}", text=plain(error.message)))
+    note(tr("error: {text}", text=plain(tr(error.message))))
     if error.hint:
-        note(tr("hint: {text}", text=plain(error.hint)))
+        hint(error.hint)
+
+
+def hint(text: str) -> None:
+    """What to do next, or about an error, on standard error."""
+    note(tr("hint: {text}", text=plain(tr(text))))
 
 
 def mark(state: bool | None) -> str:
@@ -68,8 +73,8 @@ def colours() -> bool:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as kubectl prints them: upper case header, three blanks between."""
-    lines = [list(header), *[[str(cell) for cell in row] for row in rows]]
+    """Columns as kubectl prints them: upper case header (`later` texts), three blanks between."""
+    lines = [[tr(name) for name in header], *[[str(cell) for cell in row] for row in rows]]
     widths = [max(cells(row[column]) for row in lines) for column in range(len(header))]
     for row in lines:
         padded = (cell + " " * (size - cells(cell)) for cell, size in zip(row, widths, strict=True))

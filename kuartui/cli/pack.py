@@ -10,7 +10,9 @@ import typer
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command
+from kuartui.message import later
 from kuartui.prose import plain
+from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
     from kuartui.catalog.packs import Installed
@@ -33,20 +35,21 @@ def build(
     from kuartui.errors import LevelError, UsageError
 
     if not name and not (folder / packfile.MANIFEST).exists():
-        raise UsageError("the pack has no name", hint="kuartui pack build FOLDER --name NAME --version 1.0.0")
+        raise UsageError(later("the pack has no name"), hint="kuartui pack build FOLDER --name NAME --version 1.0.0")
     levels = find(folder)
     errors = [item for level in levels for item in lint(level) if item.severity == "error"]
     for item in errors:
         output.note(plain(str(item)))
     if errors:
-        raise LevelError("not built: levels have errors", hint=f"kuartui level lint {folder}")
+        raise LevelError(later("not built: levels have errors"), hint=f"kuartui level lint {folder}")
     pack = packfile.build(folder, name=name, version=version)
     file = to / f"{pack.name}-{pack.spec.version}.tar.gz"
     try:
         file.write_bytes(packfile.archive(pack))
     except OSError as error:
         raise paths.unwritable(file, error) from error
-    output.line(f"{file}: {len(levels)} levels, {len(pack.files)} files, {pack.spec.digest}")
+    counted = (trn("{n} level", "{n} levels", len(levels)), trn("{n} file", "{n} files", len(pack.files)))
+    output.line(f"{file}: {', '.join(counted)}, {pack.spec.digest}")
 
 
 @command(app, "install")
@@ -60,7 +63,14 @@ def install(
     _not_in_play(packs.installed())
     catalog = Catalog.default()
     pack = packs.install(archive, {level: catalog.owner(level) for level in catalog.names()})
-    output.line(f"{pack.name} {pack.spec.version} is installed: {', '.join(pack.levels)}")
+    output.line(
+        tr(
+            "{name} {version} is installed: {levels}",
+            name=pack.name,
+            version=pack.spec.version,
+            levels=", ".join(pack.levels),
+        )
+    )
 
 
 @command(app, "list")
@@ -91,11 +101,11 @@ def list_packs(out: Output = Format.text) -> None:
             pack.name,
             pack.spec.version,
             len(pack.levels),
-            f"broken: {pack.broken}" if pack.broken else plain(pack.spec.title),
+            tr("broken: {why}", why=pack.broken) if pack.broken else plain(pack.spec.title),
         ]
         for pack in found
     ]
-    output.table(["NAME", "VERSION", "LEVELS", "TITLE"], rows)
+    output.table([later("NAME"), later("VERSION"), later("LEVELS"), later("TITLE")], rows)
 
 
 @command(app, "remove")
@@ -105,7 +115,7 @@ def remove(name: Annotated[str, typer.Argument(help="Of the pack: kuartui pack l
 
     _not_in_play([pack for pack in packs.installed() if pack.name == name])
     packs.remove(name)
-    output.line(f"{name} is removed")
+    output.line(tr("{name} is removed", name=name))
 
 
 def _not_in_play(found: list[Installed]) -> None:
@@ -116,4 +126,7 @@ def _not_in_play(found: list[Installed]) -> None:
     record = current_record()
     for pack in found:
         if record is not None and Path(record.folder).is_relative_to(pack.path.resolve()):
-            raise UsageError(f"{record.level} of pack {pack.name} is in play", hint="kuartui level finish")
+            raise UsageError(
+                later("{level} of pack {name} is in play", level=record.level, name=pack.name),
+                hint="kuartui level finish",
+            )

@@ -11,6 +11,7 @@ import typer
 from kuartui.cli import output
 from kuartui.cli.cluster import Kind
 from kuartui.cli.run import command
+from kuartui.translate import tr
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,7 +42,7 @@ def _run(cluster: str, level: str | None, seed: int | None) -> None:
 
     check_kind(cluster)
     if not has_screen():
-        output.note("this is no terminal that can show the screens; playing without them works everywhere:")
+        output.note(tr("this is no terminal that can show the screens; playing without them works everywhere:"))
         output.note(f"  kuartui level {'start ' + level if level else 'list'}")
         raise typer.Exit(2)
     from kuartui.tui.app import run

@@ -9,6 +9,8 @@ import typer
 from kuartui.cli import output, report
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command
+from kuartui.message import later
+from kuartui.prose import outcome_word
 from kuartui.translate import tr
 
 app = typer.Typer(help="What you played and how it went.", no_args_is_help=True)
@@ -57,18 +59,20 @@ def show(
     if not attempts:
         output.line(tr("nothing played yet: kuartui level list"))
         return
-    rows = [[b.level, b.score, b.medal or "-", report.span(b.elapsed), b.attempts] for b in best.values()]
-    output.table(["LEVEL", "BEST", "MEDAL", "TIME", "ATTEMPTS"], rows)
+    rows = [
+        [b.level, b.score, tr(b.medal) if b.medal else "-", report.span(b.elapsed), b.attempts] for b in best.values()
+    ]
+    output.table([later("LEVEL"), later("BEST"), later("MEDAL"), later("TIME"), later("ATTEMPTS")], rows)
     output.line(tr("total: {points} points", points=sum(record.score for record in best.values())))
     output.line()
     output.table(
-        ["BEGUN", "LEVEL", "SEED", "OUTCOME", "SCORE", "TIME"],
+        [later("BEGUN"), later("LEVEL"), later("SEED"), later("OUTCOME"), later("SCORE"), later("TIME")],
         [
             [
                 a.begun.astimezone().strftime("%Y-%m-%d %H:%M"),
                 a.level,
                 a.seed,
-                a.outcome or tr("in play"),
+                outcome_word(a.outcome) if a.outcome else tr("in play"),
                 a.score,
                 report.span(a.elapsed),
             ]

@@ -12,7 +12,9 @@ from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
 from kuartui.cli.run import wait
 from kuartui.errors import KuartuiError, UsageError
+from kuartui.message import later
 from kuartui.prose import plain
+from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
     from kuartui.catalog.reader import LevelFolder
@@ -38,8 +40,14 @@ def folders(targets: list[str]) -> list[LevelFolder]:
             found.append(catalog.open(target))
         else:
             raise UsageError(
-                f"{target} is of pack {catalog.owner(target)}, and a proof runs its shell lines as you",
-                hint=f"read its solutions and cheats; then: kuartui level prove {catalog.folder(target)}",
+                later(
+                    "{target} is of pack {pack}, and a proof runs its shell lines as you",
+                    target=target,
+                    pack=catalog.owner(target),
+                ),
+                hint=later(
+                    "read its solutions and cheats; then: kuartui level prove {folder}", folder=catalog.folder(target)
+                ),
             )
     return found
 
@@ -57,7 +65,7 @@ async def provable(levels: list[Level]) -> list[Level]:
                     await require_engine(level, docker)
                 except KuartuiError as error:
                     why[level.name] = error.message
-                    output.note(f"left out: {error.message}")
+                    output.note(tr("left out: {why}", why=error.message))
     finally:
         docker.close()
     return [level for level in levels if level.name not in why]
@@ -68,7 +76,9 @@ def run_proofs(
 ) -> bool:
     """Prove (or try mutants), print the report; whether all holds."""
     if form not in FORMATS:
-        raise UsageError(f"no output format {form!r}", hint=f"there are {', '.join(FORMATS)}")
+        raise UsageError(
+            later("no output format {form!r}", form=form), hint=later("there are {formats}", formats=", ".join(FORMATS))
+        )
     from kuartui.play import mutants, report
     from kuartui.play.proof import prove
 
@@ -111,5 +121,10 @@ def run_lint(targets: list[str], out: Format) -> bool:
         return not errors
     for complaint in found:
         output.line(plain(str(complaint)))
-    output.line(f"{len(places)} level{'s'[: len(places) != 1]}, {errors} errors, {len(found) - errors} warnings")
+    counted = (
+        trn("{n} level", "{n} levels", len(places)),
+        trn("{n} error", "{n} errors", errors),
+        trn("{n} warning", "{n} warnings", len(found) - errors),
+    )
+    output.line(", ".join(counted))
     return not errors

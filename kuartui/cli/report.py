@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kuartui.cli.output import mark
-from kuartui.prose import check_word, paragraphs, plain
+from kuartui.play import breakdown
+from kuartui.prose import cells, check_word, outcome_word, padded, paragraphs, plain
 from kuartui.translate import tr
 
 if TYPE_CHECKING:
@@ -63,14 +65,16 @@ def checks(view: AttemptView) -> Iterator[str]:
             yield f"         {plain(seen)}"
     for guard in view.guards:
         if guard.broken:
-            yield f"{mark(False)} guard  {plain(guard.title)}: {plain(guard.why)}" + (
-                " (reset to mend)" if guard.sticky else ""
-            )
+            yield guard_line(guard) + (f" ({tr('reset to mend')})" if guard.sticky else "")
     if view.trouble:
-        yield f"{mark(None)} {plain(view.trouble)}"
-    clock = f"{span(view.elapsed)} of {span(view.level.time_limit)} (par {span(view.level.par_time)})"
-    state = f"over: {view.outcome}" if view.outcome else clock
-    yield f"{state}; {view.score.total} points now, {view.potential} within reach"
+        yield f"{mark(None)} {plain(tr(view.trouble))}"
+    if view.outcome:
+        state = tr("over: {outcome}", outcome=outcome_word(view.outcome))
+    else:
+        spans = {"elapsed": view.elapsed, "limit": view.level.time_limit, "par": view.level.par_time}
+        state = tr("{elapsed} of {limit} (par {par})", **{name: span(value) for name, value in spans.items()})
+    points = tr("{points} points now, {potential} within reach", points=view.score.total, potential=view.potential)
+    yield tr("{state}; {points}", state=state, points=points)
 
 
 def check_line(check: CheckView) -> str:
@@ -78,8 +82,23 @@ def check_line(check: CheckView) -> str:
     word = check_word(check.state)
     if check.state == "holding" and check.hold:
         word = tr("holding, {time} left", time=span(check.hold_left))
-    voided = f" [no points: {check.voided_by}]" if check.voided_by else ""
+    voided = f" [{tr('no points: {guard} is broken', guard=check.voided_by)}]" if check.voided_by else ""
     return f"{mark(state)} {check.points:>3}p  {plain(check.title)}: {word}{voided}"
+
+
+def guard_line(guard: GuardView) -> str:
+    """A guard that broke, and how."""
+    return f"{mark(False)} {tr('guard')}  {plain(guard.title)}: {plain(guard.why)}"
+
+
+def ways(view: AttemptView) -> list[tuple[str, str]]:
+    """Where to go on from here: what for, in a column, and the commands."""
+    found = [(tr("In this terminal:"), "kuartui shell"), (tr("In any other:"), 'eval "$(kuartui env)"')]
+    if view.level.setup.files:
+        found.append((tr("The files:"), f"cd {shlex.quote(str(view.workspace))}"))
+    found.append((tr("Then:"), "kuartui level check | hint | finish"))
+    width = max(cells(what) for what, _ in found)
+    return [(padded(what, width), commands) for what, commands in found]
 
 
 def signature(view: AttemptView) -> object:
@@ -90,17 +109,19 @@ def signature(view: AttemptView) -> object:
 
 def summary(result: Result) -> Iterator[str]:
     """The end: checks, score to the point, debrief."""
-    yield f"{result.level.name}: {result.outcome}"
+    yield f"{result.level.name}: {outcome_word(result.outcome)}"
     for check in result.checks:
         yield check_line(check)
-    for guard in result.guards:
-        if guard.broken:
-            yield f"{mark(False)} guard  {plain(guard.title)}: {plain(guard.why)}"
+    yield from (guard_line(guard) for guard in result.guards if guard.broken)
     yield ""
-    for what, amount in result.score.lines():
-        yield f"  {what:<22} {amount:>8}"
-    medal = f", {result.score.medal} medal" if result.score.medal else ""
-    yield f"  time {span(result.score.elapsed)}{medal}; best so far {result.best}"
+    parts = [(part.text, f"{part.points:+}") for part in breakdown.parts(result.score)]
+    for what, amount in [*parts, (tr("score"), str(result.score.total))]:
+        yield f"  {padded(what, 34)} {amount:>6}"
+    facts = [tr("time {time}", time=span(result.score.elapsed))]
+    if result.score.medal:
+        facts.append(tr("{medal} medal", medal=tr(result.score.medal)))
+    facts.append(tr("best so far {points}", points=result.best))
+    yield "  " + ", ".join(facts)
     if result.debrief:
         yield ""
         yield plain(result.debrief).strip()

@@ -15,6 +15,7 @@ import typer
 from kuartui import errors
 from kuartui.cli import output
 from kuartui.cli.output import Format
+from kuartui.translate import tr
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,7 +44,7 @@ def guard(action: Callable[[], None], as_json: bool = False) -> int:
         output.fail(error, as_json)
         return error.exit_code
     except KeyboardInterrupt:
-        output.note("interrupted")
+        output.note(tr("interrupted"))
         return errors.INTERRUPTED
     except typer.Exit as end:
         return end.exit_code
@@ -60,11 +61,12 @@ def bug(error: Exception) -> int:
     place = paths.state_dir() / "crash.log"
     try:
         paths.write_private(place, text)
-        where = f"the details are in {place}"
+        where = tr("the details are in {path}", path=place)
     except errors.StorageError:
         where = text
-    output.note(f"error: kuartui has a bug: {type(error).__name__}: {error}")
-    output.note(f"hint: nothing you played is lost; {where}")
+    said = tr("kuartui has a bug: {error}", error=f"{type(error).__name__}: {error}")
+    output.note(tr("error: {text}", text=said))
+    output.note(tr("hint: {text}", text=tr("nothing you played is lost; {where}", where=where)))
     if os.environ.get("KUARTUI_DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
     return errors.BUG

@@ -9,6 +9,7 @@ import typer
 from kuartui.cli import output
 from kuartui.cli.cluster import Kind
 from kuartui.cli.run import command
+from kuartui.message import later
 from kuartui.translate import tr
 
 
@@ -23,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
     ) -> None:
         """Play in a browser on this machine."""
         from kuartui.cluster.select import check_kind
-        from kuartui.errors import UsageError
+        from kuartui.errors import UsageError, system_words
         from kuartui.tui.web import game
 
         check_kind(cluster)
@@ -34,6 +35,6 @@ def add_to(app: typer.Typer) -> None:
             server.run()
         except OSError as error:
             raise UsageError(
-                tr("cannot listen on port {port}: {why}", port=server.port, why=error.strerror or str(error)),
+                later("cannot listen on port {port}: {why}", port=server.port, why=system_words(error)),
                 hint="kuartui serve --port 0",
             ) from error

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from kuartui.errors import ClusterError
+from kuartui.errors import ClusterError, system_words
+from kuartui.message import later
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, where PyYAML has it
 SOCKET_EXTENSION = "kuartui.dev/socket"
@@ -66,7 +67,9 @@ class Access:
                     file.flush()
                     context.load_cert_chain(file.name)
         except (ssl.SSLError, ValueError, OSError) as error:
-            raise ClusterError(f"unusable certificates for context {self.context}: {error}") from error
+            raise ClusterError(
+                later("unusable certificates for context {context}: {error}", context=self.context, error=error)
+            ) from error
         return context
 
 
@@ -75,18 +78,25 @@ def read_access(path: Path, context: str = "") -> Access:
     try:
         config = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506  a safe one
     except FileNotFoundError as error:
-        raise ClusterError(f"no kubeconfig at {path}", hint="kuartui cluster up") from error
+        raise ClusterError(later("no kubeconfig at {path}", path=path), hint="kuartui cluster up") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ClusterError(f"cannot read kubeconfig {path}: {error}") from error
+        raise ClusterError(later("cannot read kubeconfig {path}: {error}", path=path, error=error)) from error
     if not isinstance(config, dict):
-        raise ClusterError(f"{path} is not a kubeconfig")
+        raise ClusterError(later("{path} is not a kubeconfig", path=path))
     name = context or str(config.get("current-context") or "")
     chosen = _entry(config, "contexts", "context", name, path)
     cluster = _entry(config, "clusters", "cluster", str(chosen.get("cluster", "")), path)
     user = _entry(config, "users", "user", str(chosen.get("user", "")), path) if chosen.get("user") else {}
     server = str(cluster.get("server", "")).rstrip("/")
     if urlsplit(server).scheme not in ("http", "https"):
-        raise ClusterError(f"{path}: cluster of context {name!r} has no usable server address ({server!r})")
+        raise ClusterError(
+            later(
+                "{path}: cluster of context {name!r} has no usable server address ({server!r})",
+                path=path,
+                name=name,
+                server=server,
+            )
+        )
     token = str(user.get("token") or "")
     if not token and user.get("tokenFile"):
         token = _file(path, str(user["tokenFile"])).decode().strip()
@@ -123,7 +133,10 @@ def _entry(config: dict[str, Any], section: str, key: str, name: str, path: Path
             found: dict[str, Any] = item[key]
             return found
     known = ", ".join(str(item.get("name")) for item in config.get(section) or [] if isinstance(item, dict))
-    raise ClusterError(f"{path} has no {key} {name!r}", hint=f"it has: {known}" if known else "")
+    raise ClusterError(
+        later("{path} has no {key} {name!r}", path=path, key=key, name=name),
+        hint=later("it has: {known}", known=known) if known else "",
+    )
 
 
 def _pem(section: dict[str, Any], key: str, path: Path) -> bytes:
@@ -132,7 +145,7 @@ def _pem(section: dict[str, Any], key: str, path: Path) -> bytes:
         try:
             return base64.b64decode(data, validate=False)
         except (binascii.Error, TypeError, ValueError) as error:
-            raise ClusterError(f"{path}: {key}-data is not base64") from error
+            raise ClusterError(later("{path}: {key}-data is not base64", path=path, key=key)) from error
     return _file(path, str(section[key])) if section.get(key) else b""
 
 
@@ -150,4 +163,11 @@ def _file(kubeconfig: Path, name: str) -> bytes:
     try:
         return (kubeconfig.parent / name).read_bytes()  # relative to the kubeconfig, as kubectl does it
     except OSError as error:
-        raise ClusterError(f"{kubeconfig} names {name}, which cannot be read: {error.strerror}") from error
+        raise ClusterError(
+            later(
+                "{kubeconfig} names {name}, which cannot be read: {why}",
+                kubeconfig=kubeconfig,
+                name=name,
+                why=system_words(error),
+            )
+        ) from error

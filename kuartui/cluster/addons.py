@@ -14,6 +14,7 @@ import msgspec
 from kuartui.cluster import kubectl, tool
 from kuartui.cluster.base import Progress, Report
 from kuartui.errors import ClusterError
+from kuartui.message import later
 
 APPLY_SECONDS = 120.0
 READY_SECONDS = 240  # an image may have to be pulled
@@ -59,26 +60,28 @@ def manifest(path: str) -> Path:
     """The same, of what has to be there. ClusterError when it is not."""
     if place := find(path):
         return place
-    raise ClusterError(f"manifests/{path} is missing from this installation", hint="install kuartui anew")
+    raise ClusterError(
+        later("manifests/{path} is missing from this installation", path=path), hint=later("install kuartui anew")
+    )
 
 
 async def install(addon: Addon, kubeconfig: Path, context: str, report: Report) -> None:
     """Apply it and wait until it works. Applying it again changes nothing. ClusterError when it does not come up."""
     program = str(kubectl.find().path)
     where = ["--kubeconfig", str(kubeconfig), "--context", context]
-    report(Progress(f"installing {addon.name} {addon.version}"))
+    report(Progress(later("installing {name} {version}", name=addon.name, version=addon.version)))
     folder = str(manifest(f"addons/{addon.name}"))
     await tool.run(
         [program, *where, "apply", "--server-side", "--force-conflicts", "--field-manager=kuartui", "-k", folder],
-        what=f"installing {addon.name}",
+        what=later("installing {name}", name=addon.name),
         timeout=APPLY_SECONDS,
     )
     for place in addon.ready:
         namespace, _, name = place.partition("/")
-        report(Progress(f"waiting for {addon.name}"))
+        report(Progress(later("waiting for {name}", name=addon.name)))
         await tool.run(
             [program, *where, "--namespace", namespace, "rollout", "status", f"deployment/{name}"]
             + [f"--timeout={READY_SECONDS}s"],
-            what=f"waiting for {addon.name}",
+            what=later("waiting for {name}", name=addon.name),
             timeout=READY_SECONDS + 10.0,
         )

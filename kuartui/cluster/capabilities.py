@@ -16,7 +16,7 @@ from kuartui.cluster.clock import Clock
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
-from kuartui.translate import tr
+from kuartui.message import later
 
 Obj = dict[str, Any]
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -82,7 +82,7 @@ def missing(needs: Iterable[str], capabilities: frozenset[str]) -> list[str]:
 
 async def policies_hold(api: Api, clock: Clock, report: Report) -> bool:
     """Whether a NetworkPolicy stops a connection that works without one. Leaves nothing behind."""
-    report(Progress(tr("probing whether network policies are enforced")))
+    report(Progress(later("probing whether network policies are enforced")))
     name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
     namespaces, pods = await api.resource("Namespace"), await api.resource("Pod")
     label = {LABEL_ATTEMPT: "probe", LABEL_CHECKER: "true"}
@@ -111,7 +111,7 @@ async def classes_are_accepted(api: Api, clock: Clock, report: Report) -> bool:
     """Whether a controller accepts a GatewayClass such as levels make. Leaves nothing behind."""
     if await api.glimpse(CLASSES) is None:
         return False
-    report(Progress(tr("probing whether somebody serves the Gateway API")))
+    report(Progress(later("probing whether somebody serves the Gateway API")))
     name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
     labels = {LABEL_ATTEMPT: "probe", LABEL_CHECKER: "true"}
     body = {
@@ -152,7 +152,7 @@ async def _address(api: Api, clock: Clock, namespace: str) -> str:
         if len(found) == 2 and all(_ready(pod) for pod in found.values()):
             return str(found["server"]["status"]["podIP"])
         await clock.sleep(POLL)
-    raise ClusterError(f"the probe's pods did not start within {PROBE_SECONDS:g} s")
+    raise ClusterError(later("the probe's pods did not start within {probe_seconds:g} s", probe_seconds=PROBE_SECONDS))
 
 
 async def _connects(api: Api, namespace: str, address: str) -> bool:

@@ -8,6 +8,7 @@ from kuartui.cluster.base import Kind, Report, silent
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.shared import SharedCluster
 from kuartui.errors import UsageError
+from kuartui.message import later
 
 
 class ContextCluster(SharedCluster):
@@ -34,8 +35,14 @@ class ContextCluster(SharedCluster):
         named = self.named()
         if not kubeconfigs.allowed(named):
             raise UsageError(
-                f"context {self.name} leads to {named.access.server}, which is not on this machine",
-                hint=f"if you mean it: kuartui cluster up --cluster context:{self.name} --allow-remote",
+                later(
+                    "context {name} leads to {server}, which is not on this machine",
+                    name=self.name,
+                    server=named.access.server,
+                ),
+                hint=later(
+                    "if you mean it: kuartui cluster up --cluster context:{name} --allow-remote", name=self.name
+                ),
             )
         kubeconfigs.remember(named)
         return named.access

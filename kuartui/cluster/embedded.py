@@ -32,7 +32,7 @@ from kuartui.cluster.clock import Clock, RealClock, SteppedClock
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.level import Right
-from kuartui.translate import tr
+from kuartui.message import later
 
 Obj = dict[str, Any]
 
@@ -41,10 +41,8 @@ CAPABILITIES = frozenset(
     {"network", "metrics", "containers", "network-policy", "multi-node", "storage", "gateway", "own-cluster"}
 )
 ATTEMPT = "attempt-"  # what the clusters of attempts are called
-OTHER_CODE = (
-    "the embedded Kubernetes that runs is of another version of kuartui; it is replaced once no attempt is in play: "
-    "kuartui level finish, then kuartui cluster down --all"
-)
+OTHER_CODE = later("the embedded Kubernetes that runs is of another version of kuartui")
+REPLACED = later("it is replaced once no attempt is in play: kuartui level finish, then kuartui cluster down --all")
 START_SECONDS = 20.0
 CALL_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -98,7 +96,7 @@ class EmbeddedHost:
         found = self.running()
         if found and (found.release == release() or not self._replace(found, report)):
             return found
-        report(Progress(tr("starting the embedded Kubernetes"), 1, 2))
+        report(Progress(later("starting the embedded Kubernetes"), 1, 2))
         paths.private_dir(self.state)
         log = self.state / "host.log"
         try:
@@ -123,19 +121,25 @@ class EmbeddedHost:
                 return found
             code = process.poll()
             if code is not None and code != 3:  # 3: another process was quicker, and will answer soon
-                raise ClusterError(f"the embedded cluster did not start: {_last_line(log)}", hint=f"see {log}")
+                raise ClusterError(
+                    later("the embedded cluster did not start: {why}", why=_last_line(log)),
+                    hint=later("see {log}", log=log),
+                )
             time.sleep(0.02)
         process.kill()
-        raise ClusterError(f"the embedded cluster did not answer within {START_SECONDS:.0f} s", hint=f"see {log}")
+        raise ClusterError(
+            later("the embedded cluster did not answer within {start_seconds:.0f} s", start_seconds=START_SECONDS),
+            hint=later("see {log}", log=log),
+        )
 
     def _replace(self, found: _Process, report: Report) -> bool:
         """End a process with other code than ours; False when it is needed as it is. What it hosts comes back with the
         next one, but an attempt would lose the time that this takes, and every container's memory."""
         clusters = _call(found, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
         if any(cluster["name"].startswith(ATTEMPT) for cluster in clusters):
-            report(Progress(OTHER_CODE))
+            report(Progress(later("{what}; {then}", what=OTHER_CODE, then=REPLACED)))
             return False
-        report(Progress(tr("replacing the embedded Kubernetes by that of this version of kuartui")))
+        report(Progress(later("replacing the embedded Kubernetes by that of this version of kuartui")))
         self._end(found)
         return True
 
@@ -165,7 +169,8 @@ class EmbeddedHost:
             return _call(process, method, path, body, CALL_SECONDS)
         except OSError as error:
             raise ClusterError(
-                f"the embedded cluster process stopped answering: {error}", hint=f"see {self.state / 'host.log'}"
+                later("the embedded cluster process stopped answering: {error}", error=error),
+                hint=later("see {log}", log=self.state / "host.log"),
             ) from error
 
     def find(self, name: str) -> Obj | None:
@@ -225,7 +230,7 @@ class EmbeddedSandbox:
 
     async def reset(self, report: Report = silent, *, head: float = 0.0) -> None:
         """A new cluster on the same port; the kubeconfigs are made anew where they were."""
-        report(Progress(tr("making the cluster as new")))
+        report(Progress(later("making the cluster as new")))
         self._spec = {**self._spec, "head": head}
         namespace = _namespace(self._host.folder(self._name) / "player.kubeconfig")
         await asyncio.to_thread(self._host.call, "DELETE", f"/clusters/{self._name}")
@@ -263,7 +268,7 @@ class EmbeddedSandbox:
             path = f"/kuartui.dev/clock/{verb}"
             answer = await self._api.request("POST", path, body={"seconds": seconds}, timeout=CALL_SECONDS)
         except ApiError as error:
-            raise ClusterError(f"time does not pass on the cluster: {error.message}") from error
+            raise ClusterError(later("time does not pass on the cluster: {why}", why=error.message)) from error
         return datetime.fromisoformat(str(answer["now"]))
 
     async def _let_go(self) -> None:
@@ -290,7 +295,7 @@ class EmbeddedCluster:
 
     async def up(self, report: Report = silent) -> None:
         await asyncio.to_thread(self._host.start, report)
-        report(Progress(tr("starting cluster {name}", name=self.name), 2, 2))
+        report(Progress(later("starting cluster {name}", name=self.name), 2, 2))
         await asyncio.to_thread(self._host.call, "POST", "/clusters", self._spec, report)
 
     async def down(self, report: Report = silent) -> None:
@@ -309,10 +314,12 @@ class EmbeddedCluster:
         if process is None:
             hung = self._host.told()
             if hung is not None and _alive(hung.pid):
-                return ClusterStatus("broken", f"its process {hung.pid} does not answer", facts={"pid": str(hung.pid)})
+                return ClusterStatus(
+                    "broken", later("its process {pid} does not answer", pid=hung.pid), facts={"pid": str(hung.pid)}
+                )
             if not (folder / "cluster.json").is_file():
                 return ClusterStatus("absent")
-            return ClusterStatus("stopped", "its process is not running; kuartui cluster up brings it back")
+            return ClusterStatus("stopped", later("its process is not running; kuartui cluster up brings it back"))
         found = await asyncio.to_thread(self._host.find, self.name)
         facts = {"pid": str(process.pid), "state": str(self._host.state), "log": str(self._host.state / "host.log")}
         if found is None:
@@ -334,7 +341,7 @@ class EmbeddedCluster:
         self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
     ) -> EmbeddedSandbox:
         spec = {"name": sandbox_id, "nodes": 3, "fast": fast, "head": head, "durable": not fast}
-        report(Progress(tr("starting a cluster for this attempt")))
+        report(Progress(later("starting a cluster for this attempt")))
         made = await asyncio.to_thread(self._host.call, "POST", "/clusters", spec, report)
         return EmbeddedSandbox(self._host, sandbox_id, spec, made["url"])
 

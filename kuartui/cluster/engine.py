@@ -16,11 +16,11 @@ from kuartui.cluster.addons import find
 from kuartui.cluster.base import Progress, Report, silent
 from kuartui.cluster.versions import minor
 from kuartui.errors import ClusterError, KuartuiError, MissingError
-from kuartui.translate import tr
+from kuartui.message import later
 
 INSTALL = {
-    "docker": "install Docker: https://docs.docker.com/engine/install/",
-    "podman": "install Podman: https://podman.io/docs/installation",
+    "docker": later("install Docker: https://docs.docker.com/engine/install/"),
+    "podman": later("install Podman: https://podman.io/docs/installation"),
 }
 PULL_SECONDS = 900.0
 ONE_PLATFORM = (1, 48)  # the version of Docker's API from which on `docker save` takes a --platform
@@ -35,7 +35,7 @@ class Engine:
         self.program = program
 
     async def _run(self, *arguments: str, what: str, timeout: float = 60.0, report: Report = silent) -> str:
-        program = tool.need(self.program, INSTALL.get(self.program, f"install {self.program}"))
+        program = tool.need(self.program, INSTALL.get(self.program, later("install {program}", program=self.program)))
 
         def tell(line: str) -> None:
             report(Progress(tool.plain(line)))
@@ -46,7 +46,9 @@ class Engine:
         """Bytes of an image that the engine has; None when it has not. Raises when the engine cannot be asked."""
         name = self._name(image)
         try:
-            said = await self._run("image", "inspect", "--format", "{{.Size}}", name, what=f"looking for {image}")
+            said = await self._run(
+                "image", "inspect", "--format", "{{.Size}}", name, what=later("looking for {image}", image=image)
+            )
         except MissingError:
             raise
         except ClusterError as error:
@@ -57,7 +59,7 @@ class Engine:
 
     async def digest(self, image: str) -> str:
         """`sha256:…` under which the registry knows an image that the engine has; "" when it does not say."""
-        what = f"asking {self.program} for the digest of {image}"
+        what = later("asking {program} for the digest of {image}", program=self.program, image=image)
         said = await self._run("image", "inspect", "--format", "{{json .RepoDigests}}", image, what=what)
         listed = json.loads(said or "[]") or []
         repository = full_name(image).rpartition(":")[0]
@@ -70,7 +72,9 @@ class Engine:
     async def remote_size(self, image: str) -> int | None:
         """Compressed bytes to pull, by the registry's manifest; None when it does not tell."""
         try:
-            said = await self._run("manifest", "inspect", "--verbose", image, what=f"asking for the size of {image}")
+            said = await self._run(
+                "manifest", "inspect", "--verbose", image, what=later("asking for the size of {image}", image=image)
+            )
         except KuartuiError:
             return None
         return manifest_size(said, ARCHITECTURES.get(platform.machine(), platform.machine()))
@@ -80,20 +84,25 @@ class Engine:
         if image.startswith(LOCAL):
             await self.build(image, report)
             return
-        report(Progress(tr("pulling {image}", image=image)))
-        await self._run("pull", "--quiet", self._name(image), what=f"pulling {image}", timeout=PULL_SECONDS)
+        report(Progress(later("pulling {image}", image=image)))
+        await self._run(
+            "pull", "--quiet", self._name(image), what=later("pulling {image}", image=image), timeout=PULL_SECONDS
+        )
 
     async def build(self, image: str, report: Report = silent) -> None:
         """Build a demo program from its folder below `manifests/images/`. MissingError when there is none."""
         folder = find(f"images/{image.removeprefix(LOCAL).partition(':')[0]}/Dockerfile")
         if folder is None:
             raise MissingError(
-                f"image {image} is not there, and no registry has it: it is one of kuartui's demo programs",
-                hint="play this level with --cluster embedded, or build it after manifests/images/README.md",
+                later(
+                    "image {image} is not there, and no registry has it: it is one of kuartui's demo programs",
+                    image=image,
+                ),
+                hint=later("play this level with --cluster embedded, or build it after manifests/images/README.md"),
             )
-        report(Progress(tr("building {image}", image=image)))
+        report(Progress(later("building {image}", image=image)))
         where = ["--tag", self._name(image), str(folder.parent)]
-        await self._run("build", "--quiet", *where, what=f"building {image}", timeout=PULL_SECONDS)
+        await self._run("build", "--quiet", *where, what=later("building {image}", image=image), timeout=PULL_SECONDS)
 
     async def archives(self, images: list[str]) -> list[tuple[str, list[str]]]:
         """How to save them: (platform, images) for each archive. The platform is "" where all go into one as they are.
@@ -112,7 +121,7 @@ class Engine:
         """Write images that the engine has into one archive of Docker's format."""
         options = ["--multi-image-archive", "--format", "docker-archive"] if self.program == "podman" else []
         options += ["--platform", platform] if platform else []
-        what = f"writing {archive.name}"
+        what = later("writing {name}", name=archive.name)
         names = [self._name(image) for image in images]
         await self._run("save", *options, "--output", str(archive), *names, what=what, timeout=PULL_SECONDS)
 
@@ -120,13 +129,15 @@ class Engine:
         """Whether `docker save` can be told a platform, by the version that client and engine agreed upon."""
         if self.program != "docker":
             return False
-        said = await self._run("version", "--format", "{{.Client.APIVersion}}", what="asking docker for its version")
+        said = await self._run(
+            "version", "--format", "{{.Client.APIVersion}}", what=later("asking docker for its version")
+        )
         return (minor(said) or (0, 0)) >= ONE_PLATFORM
 
     async def _platform(self, image: str) -> str:
         """linux/amd64, say."""
         shown = "{{.Os}}/{{.Architecture}}"
-        what = f"looking for {image}"
+        what = later("looking for {image}", image=image)
         return (await self._run("image", "inspect", "--format", shown, image, what=what)).strip()
 
     def _name(self, image: str) -> str:

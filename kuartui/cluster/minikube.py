@@ -15,10 +15,11 @@ from kuartui.cluster.clock import Clock
 from kuartui.cluster.local import Life, LocalCluster, version_of
 from kuartui.cluster.versions import MINIKUBE
 from kuartui.errors import ClusterError
+from kuartui.message import later
 from kuartui.paths import private_dir
-from kuartui.translate import tr, trn
+from kuartui.translate import trn
 
-INSTALL = "install minikube: https://minikube.sigs.k8s.io/docs/start/"
+INSTALL = later("install minikube: https://minikube.sigs.k8s.io/docs/start/")
 START_SECONDS = 900.0
 STEP = "io.k8s.sigs.minikube.step"
 ERROR = "io.k8s.sigs.minikube.error"
@@ -69,11 +70,13 @@ class MinikubeCluster(LocalCluster):
     async def life(self) -> tuple[Life, str]:
         """By the status that `minikube profile list` shows: Running, OK, Paused, Stopped, Degraded, Unknown …"""
         program = tool.need("minikube", INSTALL)
-        listed = await tool.run([program, "profile", "list", "--output=json"], what="listing the minikube profiles")
+        listed = await tool.run(
+            [program, "profile", "list", "--output=json"], what=later("listing the minikube profiles")
+        )
         try:
             found = json.loads(listed[listed.index("{") :])
         except ValueError as error:
-            raise ClusterError("minikube profile list answered something that is not JSON") from error
+            raise ClusterError(later("minikube profile list answered something that is not JSON")) from error
         for item in [*(found.get("valid") or []), *(found.get("invalid") or [])]:
             if item.get("Name") == self.name:
                 status = str(item.get("Status") or "broken")
@@ -89,7 +92,7 @@ class MinikubeCluster(LocalCluster):
     async def _wake(self, report: Report) -> None:
         _, status = await self.life()
         if status == "Paused":
-            await self._minikube("unpause", what="waking the paused minikube profile")
+            await self._minikube("unpause", what=later("waking the paused minikube profile"))
         else:
             await self._start(report)
 
@@ -98,19 +101,19 @@ class MinikubeCluster(LocalCluster):
         await self._start(silent)
 
     async def _start(self, report: Report, *options: str) -> None:
-        what = "starting the minikube profile"
+        what = later("starting the minikube profile")
         await self._minikube("start", "--output=json", *options, what=what, report=report, timeout=START_SECONDS)
 
     async def _remove(self) -> None:
-        await self._minikube("delete", what="deleting the minikube profile", timeout=180.0)
+        await self._minikube("delete", what=later("deleting the minikube profile"), timeout=180.0)
 
     async def enable(self, addon: addons.Addon, report: Report) -> None:
         """Minikube's own add-on where it has one."""
         if not addon.minikube:
             await super().enable(addon, report)
             return
-        report(Progress(tr("enabling minikube's {addon}", addon=addon.minikube)))
-        what = f"enabling minikube's {addon.minikube}"
+        report(Progress(later("enabling minikube's {addon}", addon=addon.minikube)))
+        what = later("enabling minikube's {addon}", addon=addon.minikube)
         await self._minikube("addons", "enable", addon.minikube, what=what, timeout=300.0)
 
     def images_of(self, addon: addons.Addon) -> tuple[str, ...]:
@@ -119,7 +122,7 @@ class MinikubeCluster(LocalCluster):
 
     async def _load(self, images: list[str], report: Report) -> None:
         report(Progress(trn("loading {n} image into the nodes", "loading {n} images into the nodes", len(images))))
-        await self._minikube("image", "load", *images, what="loading images into minikube", timeout=600.0)
+        await self._minikube("image", "load", *images, what=later("loading images into minikube"), timeout=600.0)
 
 
 def event_of(line: str) -> dict[str, Any]:

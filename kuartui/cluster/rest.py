@@ -20,6 +20,7 @@ import orjson
 from kuartui.cluster.access import Access, plugin_command, read_access
 from kuartui.cluster.resources import Resource, from_discovery, known
 from kuartui.errors import ApiError, ClusterError
+from kuartui.message import Message, later
 
 if TYPE_CHECKING:
     import aiohttp
@@ -163,7 +164,9 @@ class Api:
                 async with self.stream(method, path, params=params, body=body, content_type=content_type) as response:
                     return await response.read()
         except TimeoutError as error:
-            raise ClusterError(f"{self.access.server} did not answer within {timeout:g} s") from error
+            raise ClusterError(
+                later("{server} did not answer within {timeout:g} s", server=self.access.server, timeout=timeout)
+            ) from error
 
     async def glimpse(self, path: str, **params: str) -> Obj | None:
         """An object by its path; None when there is none."""
@@ -178,7 +181,9 @@ class Api:
         """GET any path; the answer must be a JSON object."""
         answer = await self.request("GET", path, params=params)
         if not isinstance(answer, dict):
-            raise ClusterError(f"{self.access.server}{path} answered something that is not JSON")
+            raise ClusterError(
+                later("{server}{path} answered something that is not JSON", server=self.access.server, path=path)
+            )
         return answer
 
     # --- kinds --------------------------------------------------------------------------------------------------
@@ -192,8 +197,8 @@ class Api:
             self._discovered = await self._discover()
         found = self._discovered.get((kind, api_version))
         if found is None:
-            where = f" in {api_version}" if api_version else ""
-            raise ClusterError(f"this cluster has no kind {kind}{where}")
+            name = f"{kind} ({api_version})" if api_version else kind
+            raise ClusterError(later("this cluster has no kind {name}", name=name))
         return found
 
     def forget_kinds(self) -> None:
@@ -360,25 +365,38 @@ class Api:
             )
             output, complaint = await asyncio.wait_for(process.communicate(), TIMEOUT)
         except (OSError, TimeoutError, ValueError) as error:
-            raise ClusterError(f"the credential plugin {command[0]} of context {self.access.context} failed") from error
+            raise ClusterError(
+                later(
+                    "the credential plugin {command} of context {context} failed",
+                    command=command[0],
+                    context=self.access.context,
+                )
+            ) from error
         try:
             return str(orjson.loads(output)["status"]["token"])
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             said = complaint.decode(errors="replace").strip().splitlines()
             raise ClusterError(
-                f"the credential plugin {command[0]} gave no token: {said[-1] if said else ''}"
+                later(
+                    "the credential plugin {command} gave no token: {said}",
+                    command=command[0],
+                    said=said[-1] if said else "",
+                )
             ) from error
 
 
 def unreachable(access: Access, error: BaseException) -> ClusterError:
     """The one sentence for a server that cannot be talked to."""
     if isinstance(error, TimeoutError):
-        why = "it does not answer"
+        why = later("it does not answer")
     else:
         os_error = getattr(error, "os_error", error)
         number = getattr(os_error, "errno", None)
-        why = (os.strerror(number) if number else str(error) or type(error).__name__).lower()
-    return ClusterError(f"cannot reach the cluster at {access.server}: {why}", hint="kuartui cluster status")
+        why = Message((os.strerror(number) if number else str(error) or type(error).__name__).lower(), {})
+    return ClusterError(
+        later("cannot reach the cluster at {server}: {why}", server=access.server, why=why),
+        hint="kuartui cluster status",
+    )
 
 
 def _failure(code: int, body: bytes) -> ApiError:

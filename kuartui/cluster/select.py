@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kuartui.cluster.base import Cluster
 from kuartui.errors import UnknownName, UsageError
+from kuartui.message import later
 
 KINDS = ("embedded", "kind", "minikube", "context:NAME")
 CONTEXT = "context:"
@@ -15,11 +16,11 @@ def check_kind(ref: str) -> None:
     """Raises UnknownName for a kind of cluster that there is not, UsageError for a context without a name."""
     if ref == CONTEXT.rstrip(":") or ref == CONTEXT:
         raise UsageError(
-            "which context? The current one is never taken by itself",
-            hint="--cluster context:NAME; kubectl config get-contexts lists yours",
+            later("which context? The current one is never taken by itself"),
+            hint=later("--cluster context:NAME; kubectl config get-contexts lists yours"),
         )
     if ref not in KINDS[:-1] and not ref.startswith(CONTEXT):
-        raise UnknownName("cluster kind", ref, KINDS)
+        raise UnknownName(later("cluster kind"), ref, KINDS)
 
 
 @dataclass(frozen=True, slots=True)

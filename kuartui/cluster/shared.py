@@ -31,7 +31,7 @@ from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
-from kuartui.translate import tr
+from kuartui.message import later
 
 POLL = 0.2
 RETRIES = 300
@@ -142,7 +142,7 @@ class SharedCluster:
             return
         async with self.admin() as api:
             await self._must_administrate(api)
-            report(Progress(tr("looking at what {name} can do", name=self.name)))
+            report(Progress(later("looking at what {name} can do", name=self.name)))
             self._capabilities = await detect(api, self.clock, report)
 
     async def _must_administrate(self, api: Api) -> None:
@@ -155,8 +155,11 @@ class SharedCluster:
         answer = await api.request("POST", path, body=review)
         if not answer.get("status", {}).get("allowed"):
             raise ClusterError(
-                f"you may not administrate {self.name}, and kuartui needs it: it makes namespaces and accounts",
-                hint="use a context with cluster-admin, or play with --cluster embedded",
+                later(
+                    "you may not administrate {name}, and kuartui needs it: it makes namespaces and accounts",
+                    name=self.name,
+                ),
+                hint=later("use a context with cluster-admin, or play with --cluster embedded"),
             )
 
     async def down(self, report: Report = silent) -> None:
@@ -164,7 +167,7 @@ class SharedCluster:
 
     async def reset(self, report: Report = silent) -> None:
         """Remove everything that carries our label, whichever attempt it is of, and nothing else."""
-        report(Progress(tr("removing what kuartui made on {name}", name=self.name)))
+        report(Progress(later("removing what kuartui made on {name}", name=self.name)))
         async with self.admin() as api:
             await gone(api, self.clock, await _labelled(api, ""))
             await gone(api, self.clock, [("", "Namespace", SYSTEM_NAMESPACE, "", "")])
@@ -189,8 +192,10 @@ class SharedCluster:
         self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
     ) -> SharedSandbox:
         if fast:
-            raise ClusterError("time is real on this cluster", hint="--cluster embedded can make it pass faster")
-        report(Progress(tr("making an account for this attempt")))
+            raise ClusterError(
+                later("time is real on this cluster"), hint=later("--cluster embedded can make it pass faster")
+            )
+        report(Progress(later("making an account for this attempt")))
         sandbox = SharedSandbox(self, sandbox_id)
         await sandbox.open()
         return sandbox
@@ -238,7 +243,10 @@ async def gone(api: Api, clock: Clock, objects: Iterable[Left]) -> None:
     while waiting:
         left = [item for item in waiting if await api.read(await api.resource(item[1], item[0]), item[3], item[2])]
         if left and clock.monotonic() > until:
-            raise ClusterError(f"{left[0][1]} {left[0][2]} does not go away", hint=f"kubectl describe {left[0][1]}")
+            raise ClusterError(
+                later("{kind} {name} does not go away", kind=left[0][1], name=left[0][2]),
+                hint=f"kubectl describe {left[0][1]}",
+            )
         waiting = left
         if waiting:
             await clock.sleep(POLL)

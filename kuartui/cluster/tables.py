@@ -17,6 +17,7 @@ from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import TIMEOUT, Api, Obj
 from kuartui.cluster.watch import Reflector, What
 from kuartui.errors import ApiError, ClusterError
+from kuartui.message import later
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 MOST = 1000  # rows kept per kind; a level has a few dozen
@@ -43,9 +44,15 @@ class TableReflector(Reflector):
             async with asyncio.timeout(TIMEOUT), self.api.stream("GET", path, accept=TABLE) as response:
                 table = orjson.loads(await response.read())
         except TimeoutError as error:
-            raise ClusterError(f"{self.api.access.server} did not answer within {TIMEOUT:g} s") from error
+            raise ClusterError(
+                later("{server} did not answer within {timeout:g} s", server=self.api.access.server, timeout=TIMEOUT)
+            ) from error
         except orjson.JSONDecodeError as error:
-            raise ClusterError(f"listing {self.resource.group_resource}: the answer makes no sense") from error
+            raise ClusterError(
+                later(
+                    "listing {group_resource}: the answer makes no sense", group_resource=self.resource.group_resource
+                )
+            ) from error
         self._define(table)
         found = {}
         for row in self._rows(table):
@@ -70,7 +77,11 @@ class TableReflector(Reflector):
             version = str((table.get("metadata") or {}).get("resourceVersion") or "")
             self._version = rows[-1]["metadata"].get("resourceVersion", version) if rows else version or self._version
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-            raise ClusterError(f"watching {self.resource.group_resource}: the answer makes no sense") from error
+            raise ClusterError(
+                later(
+                    "watching {group_resource}: the answer makes no sense", group_resource=self.resource.group_resource
+                )
+            ) from error
         if what != "BOOKMARK":
             for row in rows:
                 self._apply(what, row)

@@ -14,71 +14,76 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from kuartui.errors import ClusterError, KuartuiError, MissingError
+from kuartui.errors import ClusterError, KuartuiError, MissingError, system_words
+from kuartui.message import later
 
 #: words in a tool's output -> what is the matter, what to do. The first that matches counts.
 CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
         re.compile(r"permission denied.*docker(\.sock| daemon)|dial unix .*docker.sock.*permission denied", re.I),
-        "you may not talk to Docker",
-        "sudo usermod -aG docker $USER, then log in again",
+        later("you may not talk to Docker"),
+        later("sudo usermod -aG docker $USER, then log in again"),
     ),
     (
         re.compile(
             r"cannot connect to the docker daemon|is the docker daemon running|docker.sock: connect: no such", re.I
         ),
-        "Docker is not running",
-        "sudo systemctl start docker, or start Docker Desktop",
+        later("Docker is not running"),
+        later("sudo systemctl start docker, or start Docker Desktop"),
     ),
     (
         re.compile(r"unable to connect to podman|podman.*connection refused", re.I),
-        "Podman is not running",
-        "systemctl --user start podman.socket, or podman machine start",
+        later("Podman is not running"),
+        later("systemctl --user start podman.socket, or podman machine start"),
     ),
     (
         re.compile(r'exec: "(docker|podman|nerdctl)": executable file not found', re.I),
-        "there is no container engine",
-        "install Docker (https://docs.docker.com/engine/install/) or Podman",
+        later("there is no container engine"),
+        later("install Docker (https://docs.docker.com/engine/install/) or Podman"),
     ),
     (
         re.compile(r"rootless provider requires", re.I),
-        "containers without root need cgroup v2 and delegation",
-        "see https://kind.sigs.k8s.io/docs/user/rootless/",
+        later("containers without root need cgroup v2 and delegation"),
+        later("see https://kind.sigs.k8s.io/docs/user/rootless/"),
     ),
     (
         re.compile(r"content digest sha256:[0-9a-f]+: not found", re.I),
-        "Docker has the image for another platform only in part",
-        "update Docker: from 28 on it hands out an image for one platform",
+        later("Docker has the image for another platform only in part"),
+        later("update Docker: from 28 on it hands out an image for one platform"),
     ),
     (
         re.compile(r"node\(s\) already exist for a cluster", re.I),
-        "a cluster of that name is there already",
+        later("a cluster of that name is there already"),
         "kuartui cluster reset --cluster kind",
     ),
-    (re.compile(r"no space left on device", re.I), "the disk is full", "docker system df shows what takes the room"),
+    (
+        re.compile(r"no space left on device", re.I),
+        later("the disk is full"),
+        later("docker system df shows what takes the room"),
+    ),
     (
         re.compile(r"manifest unknown|manifest for .* not found|not found: manifest", re.I),
-        "there is no such image",
-        "check the tag, or leave --image and --kubernetes-version out",
+        later("there is no such image"),
+        later("check the tag, or leave --image and --kubernetes-version out"),
     ),
     (
         re.compile(r"toomanyrequests|rate limit", re.I),
-        "the registry limits how often one may pull",
-        "docker login raises the limit; or try again later",
+        later("the registry limits how often one may pull"),
+        later("docker login raises the limit; or try again later"),
     ),
     (
         re.compile(r"no such host|temporary failure in name resolution|i/o timeout|network is unreachable", re.I),
-        "the registry or download site cannot be reached",
-        "check the network and the proxy",
+        later("the registry or download site cannot be reached"),
+        later("check the network and the proxy"),
     ),
     (
         re.compile(r"too many open files|inotify", re.I),
-        "the limit of open files is too low",
-        "sudo sysctl fs.inotify.max_user_instances=512",
+        later("the limit of open files is too low"),
+        later("sudo sysctl fs.inotify.max_user_instances=512"),
     ),
     (
         re.compile(r"port is already allocated|address already in use", re.I),
-        "a port that it needs is taken",
+        later("a port that it needs is taken"),
         "docker ps shows by what",
     ),
 )
@@ -88,7 +93,7 @@ def need(program: str, hint: str) -> str:
     """The path of a program. MissingError when it is not installed."""
     found = shutil.which(program)
     if not found:
-        raise MissingError(f"{program} is not installed", hint=hint)
+        raise MissingError(later("{program} is not installed", program=program), hint=hint)
     return found
 
 
@@ -113,7 +118,9 @@ async def run(
             start_new_session=True,
         )
     except OSError as error:
-        raise ClusterError(f"{what} failed: cannot run {command[0]}: {error.strerror}") from error
+        raise ClusterError(
+            later("{what} failed: cannot run {command}: {why}", what=what, command=command[0], why=system_words(error))
+        ) from error
     assert process.stdin
     assert process.stdout
     assert process.stderr
@@ -135,7 +142,7 @@ async def run(
             await asyncio.gather(_read(process.stdout, hear_output), _read(process.stderr, hear))
             code = await process.wait()
     except TimeoutError as error:
-        raise ClusterError(f"{what} did not end within {timeout:g} s") from error
+        raise ClusterError(later("{what} did not end within {timeout:g} s", what=what, timeout=timeout)) from error
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -151,12 +158,12 @@ def explain(what: str, said: list[str], code: int) -> KuartuiError:
     text = "\n".join(said)
     for words, cause, hint in CAUSES:
         if words.search(text):
-            return ClusterError(f"{what} failed: {cause}", hint=hint)
+            return ClusterError(later("{what} failed: {cause}", what=what, cause=cause), hint=hint)
     if code < 0:
-        return ClusterError(f"{what} was interrupted by signal {-code}")
+        return ClusterError(later("{what} was interrupted by signal {number}", what=what, number=-code))
     errors = [line for line in said if re.match(r"\s*(ERROR|X Exiting|❌|error)", line)]
     last = next((line for line in reversed(errors or said) if line.strip()), f"exit code {code}")
-    return ClusterError(f"{what} failed: {plain(last).removeprefix('ERROR: ')}")
+    return ClusterError(later("{what} failed: {why}", what=what, why=plain(last).removeprefix("ERROR: ")))
 
 
 def plain(line: str) -> str:

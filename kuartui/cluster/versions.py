@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from kuartui.errors import MissingError
+from kuartui.message import later
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,13 @@ class Bounds:
         """MissingError when it is too old."""
         if self.too_old(version):
             raise MissingError(
-                f"{self.program} {version} is too old: {dotted(self.least)} or newer is needed, {self.why}",
+                later(
+                    "{program} {version} is too old: {least} or newer is needed, {why}",
+                    program=self.program,
+                    version=version,
+                    least=dotted(self.least),
+                    why=self.why,
+                ),
                 hint=self.install,
             )
 
@@ -41,15 +48,15 @@ KIND = Bounds(
     "kind",
     (0, 24),
     (0, 31),
-    "whose network plugin enforces network policies",
-    "install a newer kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
+    later("whose network plugin enforces network policies"),
+    later("install a newer kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation"),
 )
 MINIKUBE = Bounds(
     "minikube",
     (1, 32),
     (1, 38),
-    "which knows --cni=calico for several nodes and today's Kubernetes",
-    "install a newer minikube: https://minikube.sigs.k8s.io/docs/start/",
+    later("which knows --cni=calico for several nodes and today's Kubernetes"),
+    later("install a newer minikube: https://minikube.sigs.k8s.io/docs/start/"),
 )
 
 

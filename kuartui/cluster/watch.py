@@ -16,6 +16,7 @@ import orjson
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api, Obj
 from kuartui.errors import ApiError, ClusterError, KuartuiError
+from kuartui.message import later
 
 Key = tuple[str, str]
 What = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -107,7 +108,12 @@ class Reflector:
                         self._event(line)
                         seen = True
                 if len(buffer) > LONGEST_LINE:
-                    raise ClusterError(f"watching {self.resource.group_resource}: a line without an end")
+                    raise ClusterError(
+                        later(
+                            "watching {group_resource}: a line without an end",
+                            group_resource=self.resource.group_resource,
+                        )
+                    )
             return seen
 
     def _event(self, line: bytes) -> None:
@@ -118,7 +124,11 @@ class Reflector:
                 raise ApiError(str(obj.get("message")), code=int(obj.get("code", 0)), reason=str(obj.get("reason", "")))
             version = str(obj["metadata"]["resourceVersion"])
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ClusterError(f"watching {self.resource.group_resource}: the answer makes no sense") from error
+            raise ClusterError(
+                later(
+                    "watching {group_resource}: the answer makes no sense", group_resource=self.resource.group_resource
+                )
+            ) from error
         self._version = version
         if what != "BOOKMARK":
             self._apply(what, obj)

@@ -25,7 +25,8 @@ from typing import IO, Annotated, Any
 import msgspec
 
 from kuartui.containers.engine import Docker, saved
-from kuartui.errors import ClusterError, MissingError, StorageError
+from kuartui.errors import ClusterError, MissingError, StorageError, system_words
+from kuartui.message import later
 
 API_VERSION = "kuartui.dev/v1alpha1"
 KIND = "Bundle"
@@ -109,16 +110,16 @@ def verify(path: Path) -> Bundle:
         bundle = _manifest(archive, path)
         wanted = {entry.archive: entry for entry in bundle.images}
         if len(wanted) < len(bundle.images):
-            raise damaged(path, "two images have the same archive")
+            raise damaged(path, later("two images have the same archive"))
         found = {member.name: member for member in archive}
         for name, member in found.items():
             if name != MANIFEST and (name not in wanted or not member.isreg()):
-                raise damaged(path, f"{name!a} does not belong there")
+                raise damaged(path, later("{name!a} does not belong there", name=name))
         if len(archive.getmembers()) > len(found):
-            raise damaged(path, "a file is in it twice")
+            raise damaged(path, later("a file is in it twice"))
         for name, entry in wanted.items():
             if name not in found:
-                raise damaged(path, f"the archive of {entry.image} is not in it")
+                raise damaged(path, later("the archive of {image} is not in it", image=entry.image))
             _check(archive, found[name], entry, path)
     return bundle
 
@@ -129,7 +130,7 @@ def archive_of(path: Path, entry: Entry) -> Iterator[IO[bytes]]:
     with _opened(path) as archive:
         inside = archive.extractfile(entry.archive)
         if inside is None:
-            raise damaged(path, f"the archive of {entry.image} is not in it")
+            raise damaged(path, later("the archive of {image} is not in it", image=entry.image))
         yield inside
 
 
@@ -146,19 +147,22 @@ async def load(docker: Docker, path: Path, entry: Entry) -> bool:
     with archive_of(path, entry) as source:
         await docker.ask(lambda client: list(client.api.load_image(source) or []))
     if await docker.image(entry.image) is None:
-        raise ClusterError(f"Docker took the archive of {entry.image}, but has no such image now")
+        raise ClusterError(later("Docker took the archive of {image}, but has no such image now", image=entry.image))
     return True
 
 
 def damaged(path: Path, why: str) -> StorageError:
     """The same sentence for whatever is not as it should be."""
-    return StorageError(f"{path} is no whole bundle: {why}", hint="copy it again, or kuartui bundle create")
+    return StorageError(
+        later("{path} is no whole bundle: {why}", path=path, why=why),
+        hint=later("copy it again, or kuartui bundle create"),
+    )
 
 
 async def _described(docker: Docker, image: str) -> dict[str, Any]:
     found = await docker.image(image)
     if found is None:
-        raise MissingError(f"your Docker engine has no image {image}", hint=f"docker pull {image}")
+        raise MissingError(later("your Docker engine has no image {image}", image=image), hint=f"docker pull {image}")
     return found
 
 
@@ -197,7 +201,15 @@ def _pack(bundle: Bundle, work: Path) -> None:
 
 def _check(archive: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, path: Path) -> None:
     if member.size != entry.bytes:
-        raise damaged(path, f"the archive of {entry.image} has {member.size} bytes, not {entry.bytes}")
+        raise damaged(
+            path,
+            later(
+                "the archive of {image} has {found} bytes, not {wanted}",
+                image=entry.image,
+                found=member.size,
+                wanted=entry.bytes,
+            ),
+        )
     inside = archive.extractfile(member)
     assert inside is not None
     digest = hashlib.sha256()
@@ -207,10 +219,13 @@ def _check(archive: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, path
     except (tarfile.TarError, OSError) as error:
         raise damaged(path, str(error)) from error
     if digest.hexdigest() != entry.sha256:
-        raise damaged(path, f"the archive of {entry.image} is not what the list says: it was changed or damaged")
+        raise damaged(
+            path,
+            later("the archive of {image} is not what the list says: it was changed or damaged", image=entry.image),
+        )
     inside.seek(0)
     if _brings(inside) != [entry.image]:
-        raise damaged(path, f"the archive of {entry.image} brings something else")
+        raise damaged(path, later("the archive of {image} brings something else", image=entry.image))
 
 
 def _brings(archive: IO[bytes]) -> list[str]:
@@ -227,7 +242,7 @@ def _brings(archive: IO[bytes]) -> list[str]:
 def _manifest(archive: tarfile.TarFile, path: Path) -> Bundle:
     first = archive.next()
     if first is None or first.name != MANIFEST or not first.isreg() or first.size > MAX_MANIFEST:
-        raise damaged(path, f"it does not begin with {MANIFEST}")
+        raise damaged(path, later("it does not begin with {name}", name=MANIFEST))
     file = archive.extractfile(first)
     assert file is not None
     try:
@@ -235,7 +250,15 @@ def _manifest(archive: tarfile.TarFile, path: Path) -> Bundle:
     except (msgspec.DecodeError, tarfile.TarError, OSError) as error:
         raise damaged(path, f"{MANIFEST}: {error}") from error
     if (bundle.api_version, bundle.kind) != (API_VERSION, KIND):
-        raise damaged(path, f"{MANIFEST} is {bundle.api_version} {bundle.kind}, not {API_VERSION} {KIND}")
+        raise damaged(
+            path,
+            later(
+                "{name} is {found}, not {wanted}",
+                name=MANIFEST,
+                found=f"{bundle.api_version} {bundle.kind}",
+                wanted=f"{API_VERSION} {KIND}",
+            ),
+        )
     return bundle
 
 
@@ -251,9 +274,9 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     except tarfile.TarError as error:
         raise damaged(path, str(error)) from error
     except FileNotFoundError as error:
-        raise StorageError(f"there is no file {path}") from error
+        raise StorageError(later("there is no file {path}", path=path)) from error
     except OSError as error:
-        raise StorageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+        raise StorageError(later("cannot read {path}: {why}", path=path, why=system_words(error))) from error
 
 
 @contextmanager
@@ -276,7 +299,8 @@ def _writing(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            f"cannot write {target}: {(error.strerror or str(error)).lower()}", hint="make room, or write it elsewhere"
+            later("cannot write {path}: {why}", path=target, why=system_words(error)),
+            hint=later("make room, or write it elsewhere"),
         ) from error
 
 
@@ -285,8 +309,12 @@ def _make_room(target: Path, size: int) -> None:
     with _writing(target):
         free = shutil.disk_usage(target.parent).free
     if free < size * 2:
-        needed = f"the bundle needs up to {size * 2 // 10**6} MB while it is made"
         raise StorageError(
-            f"{target.parent} has {free // 10**6} MB free, {needed}",
-            hint="make room, or write it elsewhere",
+            later(
+                "{folder} has {free} MB free, the bundle needs up to {needed} MB while it is made",
+                folder=target.parent,
+                free=free // 10**6,
+                needed=size * 2 // 10**6,
+            ),
+            hint=later("make room, or write it elsewhere"),
         )

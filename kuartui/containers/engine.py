@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from kuartui.errors import ClusterError, KuartuiError, MissingError
 from kuartui.game.labels import LABEL_CHECKER
+from kuartui.message import later
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Obj = dict[str, Any]
 INSTALL_SDK = "pip install 'kuartui[docker]'"
-INSTALL_ENGINE = "https://docs.docker.com/engine/install/; on Debian: sudo apt install docker.io"
+INSTALL_ENGINE = later("https://docs.docker.com/engine/install/; on Debian: sudo apt install docker.io")
 ASK_SECONDS = 30.0  # for one question to the engine
 RUN_SECONDS = 10.0  # for a command in a throw-away container
 RUN_MEMORY = 64 * 1024 * 1024
@@ -43,36 +44,40 @@ GONE = (404, 409)  # not there, or going already: what is to be removed is
 CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
         re.compile(r"manifest unknown|repository does not exist|manifest for .* not found", re.I),
-        "the registry has no such image",
+        later("the registry has no such image"),
         "docker pull shows its own words",
     ),
     (
         re.compile(r"dial tcp|no such host|TLS handshake|Client\.Timeout", re.I),
-        "the registry cannot be reached",
-        "check the network and the proxy; without Internet: kuartui bundle load FILE",
+        later("the registry cannot be reached"),
+        later("check the network and the proxy; without Internet: kuartui bundle load FILE"),
     ),
     (
         re.compile(r"toomanyrequests|rate limit", re.I),
-        "the registry limits how often one may pull",
-        "docker login raises the limit; or try again later",
+        later("the registry limits how often one may pull"),
+        later("docker login raises the limit; or try again later"),
     ),
     (
         re.compile(r"PermissionError|permission denied", re.I),
-        "you may not talk to Docker",
-        "sudo usermod -aG docker $USER, then log in again",
+        later("you may not talk to Docker"),
+        later("sudo usermod -aG docker $USER, then log in again"),
     ),
     (
         re.compile(r"FileNotFoundError|ConnectionRefused|Connection refused|CreateFile", re.I),
-        "Docker is not running",
-        "sudo systemctl start docker, or start Docker Desktop",
+        later("Docker is not running"),
+        later("sudo systemctl start docker, or start Docker Desktop"),
     ),
-    (re.compile(r"no space left", re.I), "the disk is full", "docker system df shows what takes the room"),
+    (
+        re.compile(r"no space left", re.I),
+        later("the disk is full"),
+        later("docker system df shows what takes the room"),
+    ),
     (
         re.compile(r"port is already allocated|address already in use", re.I),
-        "a port that the level needs is taken",
+        later("a port that the level needs is taken"),
         "docker ps shows by what",
     ),
-    (re.compile(r"timed? ?out", re.I), "Docker does not answer", "docker info"),
+    (re.compile(r"timed? ?out", re.I), later("Docker does not answer"), "docker info"),
 )
 
 
@@ -93,8 +98,10 @@ class Docker:
             self._address = address()
         if not is_local(self._address):
             raise MissingError(
-                f"the Docker engine at {self._address} is on another machine",
-                hint="levels on Docker need one on this machine: docker context use default, or unset DOCKER_HOST",
+                later("the Docker engine at {address} is on another machine", address=self._address),
+                hint=later(
+                    "levels on Docker need one on this machine: docker context use default, or unset DOCKER_HOST"
+                ),
             )
         return self._address
 
@@ -148,7 +155,7 @@ class Docker:
         """The paths in all layers of an image, also of what a later layer deletes. ClusterError for a very big one."""
         identity = str(image["Id"])
         if int(image.get("Size", 0)) > MAX_FILES_OF:
-            raise ClusterError(f"the image is too big to look into: {int(image['Size']) // 2**20} MiB")
+            raise ClusterError(later("the image is too big to look into: {size} MiB", size=int(image["Size"]) // 2**20))
         if identity not in self._files:
             self._files[identity] = await self.ask(lambda client: _files(client, identity))
         return self._files[identity]
@@ -194,7 +201,7 @@ def address() -> str:
     try:
         from docker.context import ContextAPI
     except ImportError as error:
-        raise MissingError("the Docker SDK for Python is not installed", hint=INSTALL_SDK) from error
+        raise MissingError(later("the Docker SDK for Python is not installed"), hint=INSTALL_SDK) from error
     with _translated():
         return str(ContextAPI.get_current_context().Host)
 
@@ -208,7 +215,10 @@ def is_local(where: str) -> bool:
 async def ready(docker: Docker) -> None:
     """MissingError, with what provides it, when a level on Docker cannot be played here."""
     if shutil.which("docker") is None:
-        raise MissingError("the docker command is not installed", hint=f"install Docker: {INSTALL_ENGINE}")
+        raise MissingError(
+            later("the docker command is not installed"),
+            hint=later("install Docker: {install_engine}", install_engine=INSTALL_ENGINE),
+        )
     await docker.version()
 
 
@@ -236,14 +246,16 @@ def _connect(where: str) -> DockerClient:
     try:
         import docker
     except ImportError as error:
-        raise MissingError("the Docker SDK for Python is not installed", hint=INSTALL_SDK) from error
+        raise MissingError(later("the Docker SDK for Python is not installed"), hint=INSTALL_SDK) from error
     try:
         if os.environ.get("DOCKER_HOST") == where:
             return docker.from_env(timeout=int(ASK_SECONDS))  # with the certificates that go with it
         return docker.DockerClient(base_url=where, timeout=int(ASK_SECONDS))
     except docker.errors.DockerException as error:
         cause = explain(str(error))
-        raise MissingError(f"no Docker engine at {where}: {cause.message}", hint=cause.hint) from error
+        raise MissingError(
+            later("no Docker engine at {where}: {message}", where=where, message=cause.message), hint=cause.hint
+        ) from error
 
 
 def explain(text: str) -> ClusterError:
@@ -252,7 +264,7 @@ def explain(text: str) -> ClusterError:
         if words.search(text):
             return ClusterError(cause, hint=hint)
     last = (text.strip().splitlines() or ["no reason given"])[-1]
-    return ClusterError(f"Docker says: {last[:300]}")
+    return ClusterError(later("Docker says: {last}", last=last[:300]))
 
 
 class _translated:  # noqa: N801  a context manager
@@ -268,7 +280,7 @@ class _translated:  # noqa: N801  a context manager
         from requests.exceptions import RequestException
 
         if isinstance(error, BuildError):
-            raise ClusterError(f"an image of the level could not be built: {error.msg}") from error
+            raise ClusterError(later("an image of the level could not be built: {why}", why=error.msg)) from error
         if isinstance(error, APIError):
             raise explain(str(error.explanation or error)) from error
         if isinstance(error, (DockerException, RequestException, OSError)):

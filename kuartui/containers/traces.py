@@ -20,6 +20,7 @@ from kuartui.containers.engine import GONE, Docker
 from kuartui.errors import ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER
 from kuartui.game.level import DockerSetup
+from kuartui.message import later
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -43,8 +44,11 @@ async def take_stock(docker: Docker, setup: DockerSetup) -> Stock:
     taken = await docker.ask(lambda client: _named(client, setup.names))
     if taken:
         raise ClusterError(
-            f"the level needs the name of something that is on your Docker engine: {', '.join(taken[:3])}",
-            hint="rename it (docker rename, docker tag) or remove it, then start the level again",
+            later(
+                "the level needs the name of something that is on your Docker engine: {taken}",
+                taken=", ".join(taken[:3]),
+            ),
+            hint=later("rename it (docker rename, docker tag) or remove it, then start the level again"),
         )
     return stock
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kuartui.game.level import Guard, Level
+from kuartui.message import later
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,14 @@ class GlobalGuard:
 
 
 GLOBAL = (
-    GlobalGuard("same-world", "The namespaces of the level and the nodes are the ones it started with"),
-    GlobalGuard("same-objects", "Protected objects were neither deleted nor made anew"),
-    GlobalGuard("keep-running", "Protected workloads were not scaled to zero or paused"),
-    GlobalGuard("no-master-key", "Nobody was given cluster-admin, or every verb on everything"),
-    GlobalGuard("no-host-access", "No new pod is privileged or uses the host"),
-    GlobalGuard("honest-status", "Nobody wrote the status of an object by hand"),
-    GlobalGuard("own-business", "kuartui's own objects were left alone"),
-    GlobalGuard("system-as-was", "kube-system is as it was", effect="half", sticky=False),
+    GlobalGuard("same-world", later("The namespaces of the level and the nodes are the ones it started with")),
+    GlobalGuard("same-objects", later("Protected objects were neither deleted nor made anew")),
+    GlobalGuard("keep-running", later("Protected workloads were not scaled to zero or paused")),
+    GlobalGuard("no-master-key", later("Nobody was given cluster-admin, or every verb on everything")),
+    GlobalGuard("no-host-access", later("No new pod is privileged or uses the host")),
+    GlobalGuard("honest-status", later("Nobody wrote the status of an object by hand")),
+    GlobalGuard("own-business", later("kuartui's own objects were left alone")),
+    GlobalGuard("system-as-was", later("kube-system is as it was"), effect="half", sticky=False),
 )
 NAMES = tuple(guard.name for guard in GLOBAL)
 

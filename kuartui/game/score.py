@@ -36,19 +36,6 @@ class Score:
     ranked: bool
     medal: Medal | None
 
-    def lines(self) -> list[tuple[str, str]]:
-        """(what, how much) in the order of the arithmetic."""
-        rows = [("points of the level", str(self.base)), ("checks passed", f"x {self.share:.0%}")]
-        if self.guard_factor < 1:
-            rows.append(("guards broken", f"x {self.guard_factor:.0%}"))
-        rows.append(("time", f"x {self.time_factor:.0%}"))
-        if self.hint_cost:
-            rows.append(("hints", f"- {self.hint_cost}"))
-        if not self.ranked:
-            rows.append(("practice", "x 0"))
-        rows.append(("score", str(self.total)))
-        return rows
-
 
 def time_factor(level: Level, elapsed: float) -> float:
     """1 at par or faster, 0.5 at the limit or slower, evenly in between."""

@@ -21,6 +21,7 @@ from kuartui.containers.engine import Docker
 from kuartui.containers.traces import Stock
 from kuartui.errors import ClusterError, MissingError
 from kuartui.game.level import Guard, Level, Stage
+from kuartui.message import later
 from kuartui.play import dockside, workspace
 from kuartui.play.cleanup import Before, Undo, take_stock
 from kuartui.play.setup import Setup
@@ -111,7 +112,14 @@ class Arena:
         until = self.clock.monotonic() + DOCKER_SECONDS
         while trouble := [why for item in guards if (why := await self._why_not(item))]:
             if self.clock.monotonic() > until:
-                raise ClusterError(f"{self.level.name} did not settle within {DOCKER_SECONDS:g} s: {trouble[0]}")
+                raise ClusterError(
+                    later(
+                        "{name} did not settle within {timeout:g} s: {problem}",
+                        name=self.level.name,
+                        timeout=DOCKER_SECONDS,
+                        problem=trouble[0],
+                    )
+                )
             await self.clock.sleep(DOCKER_POLL)
 
     async def _why_not(self, guard: Guard) -> str:
@@ -148,7 +156,10 @@ class Arena:
         await self._stop()
         left = await self.clear_docker()
         if left:
-            raise ClusterError(f"could not remove {', '.join(left[:3])}", hint="remove it, then reset the level again")
+            raise ClusterError(
+                later("could not remove {left}", left=", ".join(left[:3])),
+                hint=later("remove it, then reset the level again"),
+            )
         if self.sandbox.disposable:
             await self.sandbox.reset(report, head=head_start(self.level))
             await self.api.close()
@@ -201,6 +212,11 @@ def require(level: Level, capabilities: frozenset[str], cluster: str) -> None:
     lacking = missing(level.needs, capabilities | {dockside.DOCKER})
     if lacking:
         raise MissingError(
-            f"{level.name} needs what cluster {cluster} does not have: {', '.join(lacking)}",
-            hint="play it with --cluster embedded",
+            later(
+                "{name} needs what cluster {cluster} does not have: {lacking}",
+                name=level.name,
+                cluster=cluster,
+                lacking=", ".join(lacking),
+            ),
+            hint=later("play it with --cluster embedded"),
         )

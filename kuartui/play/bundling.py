@@ -13,6 +13,7 @@ from kuartui.cluster.engine import Engine
 from kuartui.containers.engine import Docker
 from kuartui.errors import ClusterError
 from kuartui.game.level import BaseImage, Level
+from kuartui.message import later
 from kuartui.play.setup import PROBE_IMAGE, needs_probe
 
 
@@ -71,7 +72,7 @@ async def pull(docker: Docker, wanted: Wanted, report: Report = silent) -> None:
     if wanted.built:
         await Engine().build(wanted.image, report)
         return
-    report(Progress(f"pulling {wanted.source}"))
+    report(Progress(later("pulling {source}", source=wanted.source)))
     repository, _, tag = wanted.image.rpartition(":")
     if wanted.digest:
         await docker.ask(lambda client: client.api.pull(wanted.source))
@@ -79,4 +80,6 @@ async def pull(docker: Docker, wanted: Wanted, report: Report = silent) -> None:
     else:
         await docker.ask(lambda client: client.api.pull(repository, tag=tag))
     if await docker.image(wanted.image) is None:
-        raise ClusterError(f"{wanted.source} was pulled, but the engine has no {wanted.image} now")
+        raise ClusterError(
+            later("{source} was pulled, but the engine has no {image} now", source=wanted.source, image=wanted.image)
+        )

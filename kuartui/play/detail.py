@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
-from kuartui.errors import ClusterError
+from kuartui.errors import ClusterError, system_words
+from kuartui.message import later
 from kuartui.play.observe import Row
 
 View = Literal["describe", "yaml", "logs"]
@@ -32,7 +33,7 @@ def command(kubectl: Path, row: Row, view: View) -> list[str]:
     if view == "yaml":
         return [str(kubectl), "get", what, *place, "--output=yaml"]
     if row.kind not in WITH_LOGS:
-        raise ClusterError(f"a {row.kind} has no logs; its pods have")
+        raise ClusterError(later("a {kind} has no logs; its pods have", kind=row.kind))
     return [str(kubectl), "logs", what, *place, "--all-containers", f"--tail={TAIL}", "--follow", "--ignore-errors"]
 
 
@@ -49,7 +50,7 @@ async def read(kubectl: Path, kubeconfig: Path, row: Row, view: View) -> AsyncIt
             limit=LONGEST_LINE,
         )
     except OSError as error:
-        raise ClusterError(f"cannot run {kubectl}: {error.strerror}") from error
+        raise ClusterError(later("cannot run {kubectl}: {why}", kubectl=kubectl, why=system_words(error))) from error
     assert process.stdout is not None
     try:
         while True:

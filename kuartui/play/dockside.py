@@ -11,6 +11,7 @@ from kuartui.containers.traces import Stock
 from kuartui.errors import MissingError
 from kuartui.game.labels import LABEL_ATTEMPT
 from kuartui.game.level import BaseImage, DockerSetup, Level
+from kuartui.message import later
 
 DOCKER = "docker"  # the capability
 
@@ -22,13 +23,17 @@ async def require_engine(level: Level, docker: Docker) -> None:
     try:
         await engine.ready(docker)
     except MissingError as error:
-        raise MissingError(f"{level.name} needs docker: {error.message}", hint=error.hint) from error
+        raise MissingError(
+            later("{name} needs docker: {why}", name=level.name, why=error.message), hint=error.hint
+        ) from error
     lacking = await missing_bases(level, docker)
     if lacking:
         names = ", ".join(base.name for base in lacking)
         raise MissingError(
-            f"{level.name} needs an image that your Docker engine does not have: {names}",
-            hint=f"kuartui bundle pull {level.name}, which asks before it pulls; or kuartui bundle load FILE",
+            later("{name} needs an image that your Docker engine does not have: {names}", name=level.name, names=names),
+            hint=later(
+                "kuartui bundle pull {name}, which asks before it pulls; or kuartui bundle load FILE", name=level.name
+            ),
         )
 
 
@@ -47,10 +52,10 @@ async def set_up(setup: DockerSetup, docker: Docker, workspace: Path, attempt_id
     """Build and start what is there when the player comes."""
     labels = {LABEL_ATTEMPT: attempt_id}
     for build in setup.builds:
-        report(Progress(f"building image {build.name}"))
+        report(Progress(later("building image {name}", name=build.name)))
         await docker.build(workspace / build.folder, build.name, labels)
     for item in setup.containers:
-        report(Progress(f"starting container {item.name}"))
+        report(Progress(later("starting container {name}", name=item.name)))
         await docker.start(
             item.name,
             item.image,

@@ -26,12 +26,14 @@ from kuartui.game.events import (
 from kuartui.game.guards import sticky_names
 from kuartui.game.level import Level
 from kuartui.game.score import potential, score
+from kuartui.message import later
 from kuartui.play import present, timer, view, workspace
 from kuartui.play.leading import Leader, seen
 from kuartui.play.present import Seen
 from kuartui.play.takedown import alone, take_down
 from kuartui.play.view import AttemptView, HintView, Phase, PlayEvent, Result
 from kuartui.progress.store import AttemptRecord, Store
+from kuartui.prose import outcome_word
 
 POLL = 0.1  # seconds between two looks into the store for what other processes wrote
 REVIVE_EVERY = 3.0  # seconds of trouble between two tries to bring the cluster up again
@@ -144,7 +146,7 @@ class AttemptSession:
     def result(self) -> Result:
         """AttemptError while it is not over."""
         if self._result is None:
-            raise AttemptError("the attempt is not over", hint="kuartui level finish")
+            raise AttemptError(later("the attempt is not over"), hint="kuartui level finish")
         return self._result
 
     # --- what a player does ------------------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ class AttemptSession:
         self._must_run()
         index = present.next_hint(self.level, self._state)
         if index is None:
-            raise AttemptError("there are no more hints")
+            raise AttemptError(later("there are no more hints"))
         self._write(HintTaken(at=self.elapsed(), index=index))
         return present.hint(self.level, index)
 
@@ -167,7 +169,9 @@ class AttemptSession:
         """Stop the clock. AttemptError when the mode does not allow it."""
         self._must_run()
         if self.record.mode != "practice":
-            raise AttemptError("the clock can be paused in practice only", hint="kuartui level start --practice LEVEL")
+            raise AttemptError(
+                later("the clock can be paused in practice only"), hint="kuartui level start --practice LEVEL"
+            )
         self._set_clock(ticking=False)
         self._write(Paused(at=self.elapsed()))
 
@@ -301,7 +305,7 @@ class AttemptSession:
             best=max(final.total, before or 0),
             best_before=before,
         )
-        self._emit(view.PhaseChanged("over", present.ENDINGS[outcome]))
+        self._emit(view.PhaseChanged("over", outcome_word(outcome)))
         self._emit(view.Finished(self._result))
         for queue in self._listeners:
             queue.put_nowait(None)
@@ -388,7 +392,7 @@ class AttemptSession:
 
     def _new_leader(self) -> Leader:
         if self.sandbox is None:
-            raise AttemptError("the cluster of this attempt is gone", hint="kuartui level finish --abandon")
+            raise AttemptError(later("the cluster of this attempt is gone"), hint="kuartui level finish --abandon")
         return Leader(
             self.level,
             self.record.id,
@@ -408,7 +412,7 @@ class AttemptSession:
             if current is not None and current.sandbox:  # else it was taken down meanwhile
                 self.sandbox = await self.cluster.find(current.sandbox) or self.sandbox
         if self.sandbox is None:
-            raise AttemptError("the cluster of this attempt is gone", hint="kuartui level finish --abandon")
+            raise AttemptError(later("the cluster of this attempt is gone"), hint="kuartui level finish --abandon")
         self.clock = self.sandbox.clock
 
     async def _drop_lead(self, *, release: bool = True) -> None:
@@ -444,4 +448,4 @@ class AttemptSession:
     def _must_run(self) -> None:
         self._sync()
         if self._state.over:
-            raise AttemptError("the attempt is over", hint="kuartui level start LEVEL")
+            raise AttemptError(later("the attempt is over"), hint="kuartui level start LEVEL")

@@ -28,14 +28,8 @@ from kuartui.game.events import (
 from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Level
 from kuartui.play.view import CheckView, GuardView, HintView, TimelineEntry
-from kuartui.translate import later, tr
-
-ENDINGS = {
-    "solved": later("solved"),
-    "finished": later("finished"),
-    "time-up": later("time is up"),
-    "abandoned": later("abandoned"),
-}
+from kuartui.prose import outcome_word
+from kuartui.translate import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,7 @@ def guards(level: Level, state: AttemptState) -> tuple[GuardView, ...]:
     return tuple(
         GuardView(
             name=guard.name,
-            title=guard.title,
+            title=tr(guard.title),
             effect=guard.effect,
             broken=guard.name in state.broken,
             why=state.why.get(guard.name, "") if guard.name in state.broken else "",
@@ -155,7 +149,7 @@ def line(level: Level, event: AttemptEvent) -> TimelineEntry | None:
         case Resumed():
             kind, text = "resumed", tr("resumed")
         case Finished():
-            kind, text = "over", tr(ENDINGS[event.outcome])
+            kind, text = "over", outcome_word(event.outcome)
         case Violated():
             return None
     return TimelineEntry(event.at, kind, text) if text else None

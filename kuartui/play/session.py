@@ -26,6 +26,7 @@ from kuartui.game.attempt import AttemptState
 from kuartui.game.events import Finished, Mode, Started
 from kuartui.game.level import Level
 from kuartui.game.score import score
+from kuartui.message import later
 from kuartui.play import timer
 from kuartui.play.arena import head_start, require
 from kuartui.play.dockside import require_engine
@@ -103,7 +104,9 @@ async def resume(record: AttemptRecord, level: Level, *, cluster: Cluster, store
     """A session of an attempt that began earlier, here or in another process. Trouble with its cluster is shown in the
     session, which then can still be reset, finished or abandoned."""
     if not store.events(record.id):
-        raise AttemptError(f"setting {record.level} up was interrupted", hint=f"kuartui level start {record.level}")
+        raise AttemptError(
+            later("setting {level} up was interrupted", level=record.level), hint=f"kuartui level start {record.level}"
+        )
     session = AttemptSession(record, level, cluster, store, None)
     await session.run()
     return session
@@ -121,7 +124,8 @@ async def _make_way(cluster: Cluster, store: Store) -> None:
     running = store.running()
     if running is not None and store.events(running.id):
         raise AttemptError(
-            f"{running.level} is still in play", hint="kuartui level finish, or kuartui level finish --abandon"
+            later("{level} is still in play", level=running.level),
+            hint=later("kuartui level finish, or kuartui level finish --abandon"),
         )
     for record in [*([running] if running else []), *store.leftovers()]:
         try:

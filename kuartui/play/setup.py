@@ -24,8 +24,8 @@ from kuartui.game.guards import guards_of
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Level, Question, Ref, Settle, Stage
 from kuartui.game.spec import ResourceQuery
+from kuartui.message import later
 from kuartui.progress.store import Made
-from kuartui.translate import tr
 
 PROBE_IMAGE = "busybox:1.36"
 POLL = 0.1  # seconds on the cluster's clock
@@ -62,14 +62,14 @@ class Setup:
         """Do every stage. ClusterError when the level does not come up as it should."""
         stages = self.level.setup.all_stages()
         total = len(stages) + 1
-        self._report(Progress(tr("making room"), 0, total))
+        self._report(Progress(later("making room"), 0, total))
         await self._namespace(self.level.namespace)
         if needs_probe(self.level):
             await self._probe()
         for index, stage in enumerate(stages, 1):
-            self._report(Progress(tr("setting the level up"), index, total))
+            self._report(Progress(later("setting the level up"), index, total))
             await self.stage(stage)
-        self._report(Progress(tr("ready"), total, total))
+        self._report(Progress(later("ready"), total, total))
 
     async def stage(self, stage: Stage) -> None:
         """Apply, delete, settle."""
@@ -109,8 +109,8 @@ class Setup:
             if name in COMMON:
                 return
             raise ClusterError(
-                f"namespace {name} is there already and not ours",
-                hint="play on the embedded cluster, or remove the namespace",
+                later("namespace {name} is there already and not ours", name=name),
+                hint=later("play on the embedded cluster, or remove the namespace"),
             )
         obj = manifest or {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         await self._create(resource, _labelled(obj, LABEL_ATTEMPT, self.attempt_id))
@@ -181,7 +181,14 @@ class Setup:
             if problem:
                 calm_since = None
                 if now - begun > timeout:
-                    raise ClusterError(f"{self.level.name} did not settle within {timeout:g} s: {problem}")
+                    raise ClusterError(
+                        later(
+                            "{name} did not settle within {timeout:g} s: {problem}",
+                            name=self.level.name,
+                            timeout=timeout,
+                            problem=problem,
+                        )
+                    )
             else:
                 calm_since = now if calm_since is None else calm_since
                 if now - calm_since >= quiet - 1e-6:
@@ -235,7 +242,7 @@ def _labelled(obj: Obj, label: str, value: str) -> Obj:
 
 def _blame(obj: Obj, error: ApiError) -> ClusterError:
     name = f"{obj['kind']} {obj['metadata']['name']}"
-    return ClusterError(f"the cluster did not take {name} of this level: {error.message}")
+    return ClusterError(later("the cluster did not take {name} of this level: {why}", name=name, why=error.message))
 
 
 def _allowed(obj: Obj, settle: Settle) -> bool:

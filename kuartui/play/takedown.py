@@ -13,6 +13,7 @@ from kuartui.cluster.rest import Api
 from kuartui.containers.engine import Docker
 from kuartui.errors import KuartuiError, MissingError
 from kuartui.game.level import Level
+from kuartui.message import later
 from kuartui.play import dockside, workspace
 from kuartui.play.cleanup import Undo
 from kuartui.play.leading import INVENTORY, STOCK
@@ -49,7 +50,10 @@ async def _take_down(record: AttemptRecord, level: Level | None, cluster: Cluste
                 undo = Undo(api, sandbox.clock, record.id, made=made, before=before, rights=rights, alone=False)
                 left = await undo.run()
             if left:
-                raise KuartuiError(f"could not remove {', '.join(left[:5])}", hint="kubectl delete it, then try again")
+                raise KuartuiError(
+                    later("could not remove {left}", left=", ".join(left[:5])),
+                    hint=later("kubectl delete it, then try again"),
+                )
         await sandbox.close()
     workspace.clear_away(record.id)
     if not await _clear_docker(record, store):
@@ -72,5 +76,8 @@ async def _clear_docker(record: AttemptRecord, store: Store) -> bool:
     finally:
         docker.close()
     if left:
-        raise KuartuiError(f"could not remove {', '.join(left[:3])}", hint="docker rm, docker rmi; then try again")
+        raise KuartuiError(
+            later("could not remove {left}", left=", ".join(left[:3])),
+            hint=later("docker rm, docker rmi; then try again"),
+        )
     return True

@@ -21,6 +21,7 @@ from kuartui import paths
 from kuartui.errors import StorageError
 from kuartui.game.events import AttemptEvent, Mode, Outcome, decode, encode
 from kuartui.game.score import Score
+from kuartui.message import later
 from kuartui.progress.schema import VERSION, migrate
 
 FILE = "progress.sqlite3"
@@ -96,7 +97,9 @@ class Store:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
             if migrate(self._db) > VERSION:
-                raise StorageError(f"{self.path} was written by a newer kuartui", hint="upgrade kuartui")
+                raise StorageError(
+                    later("{path} was written by a newer kuartui", path=self.path), hint=later("upgrade kuartui")
+                )
         with self._guard():
             self.path.chmod(0o600)
 
@@ -326,10 +329,15 @@ class Store:
         try:
             yield
         except sqlite3.OperationalError as error:
-            hint = f"is it writable, and is there space? {paths.HOME_VARIABLE} names another place"
-            raise StorageError(f"cannot use {self.path}: {error}", hint=hint) from error
+            hint = later(
+                "is it writable, and is there space? {variable} names another place", variable=paths.HOME_VARIABLE
+            )
+            raise StorageError(later("cannot use {path}: {error}", path=self.path, error=error), hint=hint) from error
         except sqlite3.DatabaseError as error:
-            raise StorageError(f"{self.path} is damaged: {error}", hint="move the file away to start afresh") from error
+            raise StorageError(
+                later("{path} is damaged: {error}", path=self.path, error=error),
+                hint=later("move the file away to start afresh"),
+            ) from error
         except OSError as error:
             raise paths.unwritable(self.path, error) from error
 

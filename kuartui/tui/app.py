@@ -17,10 +17,11 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from kuartui.errors import BUG
+from kuartui.message import later
 from kuartui.play.session import AttemptSession
 from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord
-from kuartui.translate import later, tr
+from kuartui.translate import tr
 from kuartui.tui import choices, failure, keys, themes
 from kuartui.tui.failure import Failure, FailureApp
 from kuartui.tui.feed import Game, guarded
@@ -121,7 +122,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
 
     def trouble(self, text: str, hint: str = "") -> None:
         """Tell of something that went wrong."""
-        self.push_screen(Trouble(clean(text), clean(hint)))
+        self.push_screen(Trouble(clean(tr(text)), clean(tr(hint))))
 
     def failed(self, message: Failed) -> None:
         """Tell what a worker could not do."""

@@ -64,7 +64,7 @@ def _saved() -> tuple[str, tuple[str, ...]]:
         finally:
             store.close()
     except KuartuiError as error:
-        return "", (error.message, error.hint)
+        return "", (tr(error.message), tr(error.hint))
     told = [trn("{n} attempt that is over is saved.", "{n} attempts that are over are saved.", over)]
     if running is not None and events:
         told.append(tr("{level} is saved as far as you came, and goes on; so does its clock.", level=running.level))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from textual.theme import Theme
 
-from kuartui.translate import later
+from kuartui.message import later
 
 DARK = Theme(
     name="kuartui-dark",

@@ -19,11 +19,14 @@ from aiohttp import web
 
 from kuartui import paths
 from kuartui.errors import MissingError, UsageError
+from kuartui.message import later
 
 try:
     from textual_serve.server import Server
 except ImportError as error:
-    raise MissingError("playing in a browser needs textual-serve", hint="pip install 'kuartui[web]'") from error
+    raise MissingError(
+        later("playing in a browser needs textual-serve"), hint=later("pip install 'kuartui[web]'")
+    ) from error
 
 COOKIE = "kuartui"
 POLICY = (
@@ -101,8 +104,10 @@ def loopback(host: str) -> str:
     except ValueError:
         pass
     raise UsageError(
-        f"kuartui serves on this machine only, not on {host}: who reaches the page gets a shell as you",
-        hint="leave --host out; from elsewhere: ssh -L 8000:127.0.0.1:8000 THIS-MACHINE",
+        later(
+            "kuartui serves on this machine only, not on {host}: who reaches the page gets a shell as you", host=host
+        ),
+        hint=later("leave --host out; from elsewhere: ssh -L 8000:127.0.0.1:8000 THIS-MACHINE"),
     )
 
 

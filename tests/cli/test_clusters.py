@@ -129,7 +129,7 @@ def test_doctor_holds_kubectl_against_the_cluster(home: Path, tmp_path: Path, mo
         },
     )
     assert found["kind cluster"]["ok"] is None
-    assert "ready: Kubernetes v1.29.4, 3 nodes; kubectl v1.36.1 is more than 1 minor" in found["kind cluster"]["found"]
+    assert "ready: Kubernetes v1.29.4, nodes: 3; kubectl v1.36.1 is more than 1 minor" in found["kind cluster"]["found"]
     assert "KUARTUI_KUBECTL" in found["kind cluster"]["fix"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from textual.screen import Screen
 
-from kuartui.translate import later
+from kuartui.message import later
 
 LAYOUTS = {
     "side": later("side by side"),

@@ -19,7 +19,8 @@ from textual.widgets.option_list import Option
 
 from kuartui.cluster.base import Progress
 from kuartui.game.level import LevelCard
-from kuartui.translate import later, tr, trn
+from kuartui.message import later
+from kuartui.translate import tr, trn
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import ClusterSeen, Failed, StepTaken
@@ -97,8 +98,8 @@ class HomeScreen(Screen[None], keys.Explains):
 
     def _cannot_read(self, message: Failed) -> None:
         """Of the records, say: what was read before stays."""
-        hint = f" ({message.hint})" if message.hint else ""
-        self._note(plain(f"✗ {message.text}{hint}", "$text-error"))
+        hint = f" ({tr(message.hint)})" if message.hint else ""
+        self._note(plain(f"✗ {tr(message.text)}{hint}", "$text-error"))
 
     def _tell_broken(self) -> None:
         """Packs and levels that could not be read, and why."""
@@ -234,7 +235,7 @@ class HomeScreen(Screen[None], keys.Explains):
     def on_failed(self, message: Failed) -> None:
         message.stop()
         self._step = Progress("")
-        hint = f" ({message.hint})" if message.hint else ""
+        hint = f" ({tr(message.hint)})" if message.hint else ""
         self._say(plain(tr("✗ cluster: {what}", what=message.text) + hint, "$text-error"))
 
     # Actions

@@ -12,8 +12,9 @@ from textual.content import Content
 
 from kuartui.game.level import Level, LevelCard
 from kuartui.game.review import Review, Try, due, recommended
+from kuartui.message import later
 from kuartui.progress.store import AttemptRecord, Best
-from kuartui.translate import later, tr, trn
+from kuartui.translate import tr, trn
 from kuartui.tui.text import fit, join, plain, span
 from kuartui.tui.widgets.prose import Block
 

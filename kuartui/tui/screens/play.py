@@ -13,10 +13,11 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from kuartui.message import later
 from kuartui.play.detail import View
 from kuartui.play.observe import Observer, Row
 from kuartui.play.session import AttemptSession
-from kuartui.translate import later, tr
+from kuartui.translate import tr
 from kuartui.tui import choices, keys
 from kuartui.tui.feed import follow, guarded, observe
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed

@@ -15,10 +15,11 @@ from textual.screen import Screen
 from textual.widgets import Markdown, Static
 
 from kuartui.game.ghost import Split
+from kuartui.message import later
 from kuartui.play.breakdown import parts
 from kuartui.play.view import Result
 from kuartui.prose import check_word
-from kuartui.translate import later, tr
+from kuartui.translate import tr
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.screens.levels import MEDAL_STYLES

@@ -77,7 +77,7 @@ class SetupScreen(Screen[None]):
         step = self._step
         seconds = f"{monotonic() - self._begun:.0f} s"
         done = bar(max(0, step.step - 1) / step.steps, BAR) if step.steps else bar(0, BAR)
-        text = f"{step.text} … {seconds}" if step.text else seconds
+        text = f"{tr(step.text)} … {seconds}" if step.text else seconds
         self.query_one("#step", Static).update(lines("", done, plain(text, "$text-muted")))
 
     def on_failed(self, message: Failed) -> None:

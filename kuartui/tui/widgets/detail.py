@@ -71,7 +71,7 @@ class Detail(Vertical):
                     del lines[:-MOST_LINES]
                     fresh.set()
             except KuartuiError as error:
-                lines.append(error.message)
+                lines.append(tr(error.message))
             finally:
                 ended = True
                 fresh.set()

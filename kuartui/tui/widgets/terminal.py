@@ -56,7 +56,7 @@ class TerminalPane(Vertical):
             path = await asyncio.to_thread(_path)
             from kuartui.tui.widgets.shell import Shell
         except KuartuiError as error:
-            self._say(error.message, error.hint)
+            self._say(tr(error.message), tr(error.hint))
             return False
         except ImportError as error:
             self._say(tr("there is no terminal here: {problem}", problem=str(error)))

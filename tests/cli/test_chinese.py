@@ -1,0 +1,157 @@
+"""The command line in Chinese: no sentence is left in English, and what scripts read stays as it is."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kuartui.catalog.catalog import Catalog
+from kuartui.cli import output, report
+from kuartui.cli.app import app
+from kuartui.cluster import kubectl
+from kuartui.cluster.access import Access
+from kuartui.cluster.rest import unreachable
+from kuartui.cluster.tool import explain
+from kuartui.errors import KuartuiError
+from kuartui.game.attempt import AttemptState
+from kuartui.game.score import score
+from kuartui.paths import unwritable
+from kuartui.play import present
+from kuartui.play.view import AttemptView
+from kuartui.play.view import Result as Played
+
+COMMANDS = re.compile(r"`[^`]*`|\b(?:kuartui|kubectl|docker|pip|sudo|systemctl|podman)(?: [\w./:=|$'\[\]-]+)*")
+SENTENCE = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
+
+
+@pytest.fixture(autouse=True)
+def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUARTUI_LANG", "zh-CN")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def is_chinese(text: str) -> None:
+    left = SENTENCE.findall(COMMANDS.sub("", text))
+    assert not left, text
+    assert re.search(r"[一-鿿]", text), text
+
+
+def said(error: KuartuiError, capsys: pytest.CaptureFixture[str]) -> str:
+    output.fail(error)
+    text = capsys.readouterr().err
+    is_chinese(text)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["level", "show", "broken-selecter"], 2, "没有关卡 'broken-selecter'；你是不是想说 broken-selector？"),
+        (["level", "show", "zzz"], 2, "有这些："),
+        (["level", "check"], 7, "没有正在进行的关卡"),
+        (["level", "list", "--track", "zzz"], 2, "没有主题 'zzz'"),
+        (["level", "start", "first-steps", "--cluster", "kinda"], 2, "没有集群种类 'kinda'；你是不是想说 kind？"),
+        (["level", "start", "first-steps", "--cluster", "context"], 2, "当前上下文不会被自动采用"),
+        (["cluster", "up", "--allow-remote"], 2, "--allow-remote 只用于 --cluster context:NAME"),
+        (["cluster", "kubeconfig"], 4, "集群 kuartui 没有运行"),
+        (["kubectl", "--", "get", "pods"], 4, "也没有正在进行的关卡"),
+        (["bundle", "verify", "nothing.tar"], 6, "没有文件 nothing.tar"),
+        (["bundle", "load", "x.tar", "--into", "moon"], 2, "无法载入到 'moon'"),
+        (["pack", "remove", "zzz"], 2, "没有安装任何关卡包"),
+        (["pack", "install", "nothing.tar.gz"], 3, "没有这个文件"),
+        (["level", "prove", "first-steps", "--output", "xml"], 2, "没有输出格式 'xml'"),
+        (["progress", "show"], 0, "还没有"),
+        (["cluster", "status"], 1, "不存在"),
+        (["doctor"], None, "数据目录"),
+        (["level", "list"], 0, "标准用时"),
+        (["image", "list"], 0, "来源"),
+        (["pack", "list"], 0, "版本"),
+    ],
+)
+def test_what_commands_say(arguments: list[str], code: int | None, words: str) -> None:
+    done = run(*arguments)
+    assert code is None or done.exit_code == code, done.output
+    assert words in done.output
+    is_chinese(done.output)
+
+
+def test_a_broken_level_is_named_with_its_place(tmp_path: Path) -> None:
+    run("level", "new", "shop", "--pack", str(tmp_path))
+    file = tmp_path / "drafts" / "shop" / "level.yaml"
+    file.write_text(file.read_text().replace("difficulty:", "dificulty:"))
+    done = run("level", "show", str(file.parent))
+    assert done.exit_code == 3
+    assert f"{file}:" in done.stderr
+    assert "spec.dificulty: 未知字段；你是不是想说 difficulty？" in done.stderr
+
+
+def test_what_goes_wrong_on_a_players_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert "无法写入 /x：设备上没有剩余空间" in said(unwritable(Path("/x"), full), capsys)
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+    assert "集群：连接被拒绝" in said(unreachable(Access(server="https://127.0.0.1:1"), refused), capsys)
+    assert "没有回答" in said(unreachable(Access(server="https://127.0.0.1:1"), TimeoutError()), capsys)
+    docker = explain("creating", ["Cannot connect to the Docker daemon at unix:///x"], 1)
+    assert "Docker 没有运行" in said(docker, capsys)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(kubectl, "candidates", lambda: iter(()))
+    with pytest.raises(KuartuiError) as missing:
+        kubectl.find()
+    assert "PATH 中找不到 kubectl" in said(missing.value, capsys)
+
+
+def test_scripts_read_the_same_in_every_language() -> None:
+    done = run("level", "show", "zzz", "--output", "json")
+    assert json.loads(done.stdout)["error"]["message"] == "no level 'zzz'"
+    found = json.loads(run("doctor", "--output", "json").stdout)
+    assert "data directory" in [item["what"] for item in found]
+    assert json.loads(run("cluster", "status", "--output", "json").stdout)["phase"] == "absent"
+
+
+def test_checks_guards_and_the_score() -> None:
+    level = Catalog.default().level("broken-selector", 0, "zh-CN")
+    state = AttemptState(broken=frozenset({"same-objects"}), why={"same-objects": "Deployment/web"})
+    points = score(level, state, 300.0)
+    checks, guards = present.checks(level, state, {}, 300.0), present.guards(level, state)
+    view = AttemptView(
+        "a",
+        level,
+        "ranked",
+        "embedded",
+        None,
+        Path("/x"),
+        "playing",
+        300.0,
+        False,
+        checks,
+        guards,
+        (),
+        5,
+        3,
+        points,
+        40,
+        (),
+    )
+    shown = "\n".join(report.checks(view))
+    is_chinese(shown)
+    assert "守则  受保护的对象既没有被删除也没有被重建: Deployment/web (重置才能恢复)" in shown
+    assert shown.endswith("5m00s，时限 12m00s（标准用时 4m00s）；目前 0 分，最多还能得到 40 分")
+    ended = "\n".join(report.summary(Played("a", level, "time-up", points, checks, guards, (), "", (), 90)))
+    is_chinese(ended)
+    assert ended.startswith("broken-selector: 时间到")
+    assert re.search(r"  违反守则：剩余 0% +-?\+?0\n", ended)
+    assert "用时 5m00s, 历史最佳 90" in ended
+    columns = {output.cells(line) for line in ended.splitlines() if re.search(r"[+-]\d+$", line)}
+    assert len(columns) == 1, "amounts stand below each other"
