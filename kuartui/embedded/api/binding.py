@@ -33,6 +33,7 @@ async def bind(rest: Rest, namespace: str, name: str, binding: Obj, write: Write
         if annotations:
             pod["metadata"]["annotations"] = {**pod["metadata"].get("annotations", {}), **annotations}
         _scheduled(pod, format_time(rest.clock.now()))
+        pod["status"].pop("nominatedNodeName", None)  # it was a promise; ClearingNominatedNodeNameAfterBinding
         return pod
 
     await rest.update(endpoint, namespace, name, change, replace(write, manager=""))  # nobody manages where a pod is

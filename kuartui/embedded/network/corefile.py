@@ -163,12 +163,16 @@ class CoreDns:
         """Take up another Corefile. Raises CorefileError and keeps the old one."""
         self.blocks = parse(text)
 
+    def find(self, plugin: str) -> Directive | None:
+        """The first directive of a plugin in any server block."""
+        return next(filter(None, (block.find(plugin) for block in self.blocks)), None)
+
     async def answer(self, name: str, qtype: str, source_ip: str) -> Answer:
         """Answer one question, following CNAMEs."""
         return await self._ask(name, qtype, 0)
 
     async def _ask(self, name: str, qtype: str, depth: int) -> Answer:
-        block = self._block_for(name)
+        block = self.block_for(name)
         if block is None:
             return REFUSED
         asked = name
@@ -188,7 +192,8 @@ class CoreDns:
             return Answer("NOERROR" if rest.rcode == "NXDOMAIN" else rest.rcode, (*answer.records, *rest.records))
         return answer
 
-    def _block_for(self, name: str) -> ServerBlock | None:
+    def block_for(self, name: str) -> ServerBlock | None:
+        """The server block with the longest zone around a name."""
         best: tuple[int, ServerBlock] | None = None
         for block in self.blocks:
             for zone, _ in block.zones:

@@ -1,7 +1,8 @@
 """DNS between programs: questions and answers, and the stub resolver that every pod's C library brings.
 
-The wire format is left out (nothing here would read it), everything else is as on a cluster: a question travels to the
-name server of the pod's resolv.conf, through kube-proxy and NetworkPolicy, to a DNS program that listens there.
+Between programs the wire format is left out (`dns_wire` has it for who connects with TCP), everything else is as on a
+cluster: a question travels to the name server of the pod's resolv.conf, through kube-proxy and NetworkPolicy, to a DNS
+program that listens there.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from kuartui.embedded.network.dns import (
     Record,
     search,
 )
+from kuartui.embedded.network.dns_wire import over_tcp
 from kuartui.embedded.network.errors import NameNotResolved, Unreachable, refused, timed_out
 from kuartui.embedded.network.objects import PODS, SERVICES, Obj, ObjectTable
 from kuartui.embedded.network.policy import Party, PolicyTable
@@ -212,13 +213,13 @@ class Network:
         listener = host.listeners[port, protocol] = Listener(host, port, protocol, bind, handler)
         return listener
 
-    def listen_dns(self, ip: str, server: DnsServer, port: int = 53) -> tuple[Listener, Listener]:
-        """A DNS server on `port`, UDP and TCP. Questions come by `query`; a bare connection is accepted, and closed
-        once something is sent, for the wire format is spoken by nobody here.
-        """
-        listeners = self.listen(ip, port, None, "UDP"), self.listen(ip, port, _hear_out)
-        for listener in listeners:
-            listener.dns = server
+    def listen_dns(
+        self, ip: str, server: DnsServer, port: int = 53, *, tcp: DnsServer | None = None
+    ) -> tuple[Listener, Listener]:
+        """A DNS server on `port`, UDP and TCP, or one for each. Programs ask by `query`; TCP is open to bytes as well."""
+        for_tcp = tcp or server
+        listeners = self.listen(ip, port, None, "UDP"), self.listen(ip, port, over_tcp(for_tcp))
+        listeners[0].dns, listeners[1].dns = server, for_tcp
         return listeners
 
     # --- names ---
@@ -392,11 +393,6 @@ class Network:
         if qtype != "A":
             return NODATA
         return Answer("NOERROR", tuple(Record(name, "A", ip, 300) for ip in addresses), authoritative=False)
-
-
-async def _hear_out(stream: Stream) -> None:
-    await stream.read()
-    stream.close()
 
 
 def _drop(host: Host) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 
@@ -34,3 +35,8 @@ def expand(text: str, *variables: Mapping[str, str]) -> str:
         out.append(next((known[name] for known in variables if name in known), f"$({name})"))
         position = close + 1
     return "".join(out)
+
+
+def variables_in(text: str) -> set[str]:
+    """The names that `text` refers to."""
+    return set(re.findall(r"\$\(([^)]*)\)", text.replace("$$", "")))

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from kuartui.embedded.api.binding import bind
+from kuartui.embedded.api.rest import Write
 from tests.embedded.api.server import Server
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -428,3 +430,14 @@ async def test_duplicate_fields_of_a_patch_are_told(server: Server) -> None:
 @pytest.mark.parametrize(("method", "target"), [("POST", f"{MAPS}/a"), ("PUT", MAPS), ("PATCH", MAPS)])
 async def test_objects_are_created_in_collections_and_changed_by_name(server: Server, method: str, target: str) -> None:
     assert (await server.ask(method, target, {}, content_type=MERGE)).status == 405
+
+
+async def test_a_pod_that_got_its_node_is_promised_none(server: Server) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    await server.json("POST", pods, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    promise = {"status": {"nominatedNodeName": "n1"}}
+    await server.json("PATCH", f"{pods}/p/status", promise, content_type=MERGE)
+    await bind(server.rest, "default", "p", {"target": {"name": "n2"}}, Write())
+    pod = await server.json("GET", f"{pods}/p")
+    assert pod["spec"]["nodeName"] == "n2"
+    assert "nominatedNodeName" not in pod["status"]

@@ -114,6 +114,15 @@ async def test_what_cannot_be_configured(cluster, container, message):
     assert cluster.get()["status"]["phase"] == "Pending"
 
 
+async def test_a_sub_path_of_an_unknown_variable(cluster):
+    mounts = [{"name": "v", "mountPath": "/v", "subPathExpr": "$(B)/$$(C)/$(A)$(D)"}]
+    container = {"name": "c", "volumeMounts": mounts, "env": [{"name": "D", "value": "d"}]}
+    await cluster.pod(containers=[container], volumes=[{"name": "v", "emptyDir": {}}])
+    await cluster.run()
+    waiting = {"reason": "CreateContainerConfigError", "message": "missing value for A, B"}
+    assert cluster.status()["state"]["waiting"] == waiting
+
+
 async def test_a_missing_config_map_may_come_later(cluster):
     await cluster.pod(containers=[{"name": "c", "envFrom": [{"configMapRef": {"name": "late"}}]}])
     await cluster.run()

@@ -12,7 +12,7 @@ from typing import Any
 from kuartui.embedded.network import Network
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.env import ConfigError
-from kuartui.embedded.node.expansion import expand
+from kuartui.embedded.node.expansion import expand, variables_in
 from kuartui.embedded.node.runtime import Mount, Volume
 from kuartui.embedded.node.volumes.content import MountError, Sources, common_user, files, references
 from kuartui.embedded.node.volumes.disks import Disks, absolute, nfs_key, persistent_key
@@ -116,7 +116,10 @@ class PodVolumes:
             mounted = self.mounted.get(mount["name"])
             if mounted is None:
                 raise ConfigError(f'cannot find volume "{mount["name"]}" to mount into container "{container["name"]}"')
-            sub_path = mount.get("subPath") or expand(mount.get("subPathExpr") or "", env)
+            expression = mount.get("subPathExpr") or ""
+            if missing := sorted(name for name in variables_in(expression) if not env.get(name)):
+                raise ConfigError(f"missing value for {', '.join(missing)}")
+            sub_path = mount.get("subPath") or expand(expression, env)
             if sub_path.startswith("/") or ".." in sub_path.split("/"):
                 raise ConfigError(f'subPath "{sub_path}" must be a relative path without ".."')
             inner = posixpath.join(mounted.sub_path, sub_path) if sub_path else mounted.sub_path
