@@ -20,6 +20,8 @@ from kuartui.message import later
 
 Obj = dict[str, Any]
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"  # a label, and a taint
+LOCAL_PATH = "rancher.io/local-path"  # what levels name in their StorageClasses
 PROBE_IMAGE = "busybox:1.36"
 PROBE_SECONDS = 90.0  # for two pods to start: an image may have to be pulled
 POLICY_SECONDS = 15.0  # for a policy to reach the nodes
@@ -42,8 +44,10 @@ PROVIDERS = {
     "containers": "a cluster with nodes that are ready",
     "metrics": "metrics-server; on minikube: minikube addons enable metrics-server",
     "network-policy": "a network plugin that enforces policies (Calico, Cilium, kindnet of kind 0.24 or newer)",
-    "multi-node": "two nodes or more; kuartui's own kind cluster has three",
+    "multi-node": "two nodes or more beside the control plane; kuartui's own kind cluster has them",
+    "control-plane-taint": "a control plane with the taint that kubeadm gives it; kind's has it, minikube's has not",
     "storage": "a default StorageClass",
+    "local-path": f"the provisioner {LOCAL_PATH}; kind and k3s have it",
     "ingress": "an ingress controller with its IngressClass; on minikube: minikube addons enable ingress",
     "gateway": f"the Gateway API's CRDs and a controller that accepts classes of {GATEWAY_CONTROLLER}",
     "own-cluster": "a cluster that holds nothing of anybody else's: the level disturbs all of it",
@@ -57,11 +61,15 @@ async def detect(api: Api, clock: Clock, report: Report) -> frozenset[str]:
     nodes = [node for node in await _list(api, "Node") if _ready(node)]
     if nodes:
         found |= {"network", "containers"}
-    if len(nodes) > 1:
+    if sum(CONTROL_PLANE not in (node["metadata"].get("labels") or {}) for node in nodes) > 1:
         found.add("multi-node")
+    if any(_set_aside(node) for node in nodes):
+        found.add("control-plane-taint")
     classes = await _list(api, "StorageClass")
     if any((item["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true" for item in classes):
         found.add("storage")
+    if any(item.get("provisioner") == LOCAL_PATH for item in classes):
+        found.add("local-path")
     if await _list(api, "IngressClass"):
         found.add("ingress")
     if await classes_are_accepted(api, clock, report):
@@ -189,6 +197,12 @@ async def _nobody_else(api: Api) -> bool:
             return False
     pods = await api.resource("Pod")
     return not (await api.list(pods, "default", limit=1)).items
+
+
+def _set_aside(node: Obj) -> bool:
+    """Whether it is a control plane that ordinary pods keep off."""
+    taints = (node.get("spec") or {}).get("taints") or []
+    return any(item["key"] == CONTROL_PLANE and item["effect"] == "NoSchedule" for item in taints)
 
 
 def _ready(obj: Obj) -> bool:

@@ -38,7 +38,10 @@ Obj = dict[str, Any]
 
 #: what a fresh one can do. It has no ingress controller: levels about Ingress bring theirs
 CAPABILITIES = frozenset(
-    {"network", "metrics", "containers", "network-policy", "multi-node", "storage", "gateway", "own-cluster"}
+    {
+        *("network", "metrics", "containers", "network-policy", "multi-node", "control-plane-taint"),
+        *("storage", "local-path", "gateway", "own-cluster"),
+    }
 )
 ATTEMPT = "attempt-"  # what the clusters of attempts are called
 OTHER_CODE = later("the embedded Kubernetes that runs is of another version of kuartui")

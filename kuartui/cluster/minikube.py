@@ -33,7 +33,7 @@ class MinikubeCluster(LocalCluster):
     noun = "minikube profile"
 
     def __init__(
-        self, name: str, *, driver: str = "", version: str = "", nodes: int = 2, clock: Clock | None = None
+        self, name: str, *, driver: str = "", version: str = "", nodes: int = 3, clock: Clock | None = None
     ) -> None:
         super().__init__(name, engine="podman" if driver == "podman" else "docker", clock=clock)
         self._driver, self._version, self._nodes = driver, version, nodes

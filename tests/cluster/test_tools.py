@@ -428,7 +428,7 @@ async def test_a_minikube_profile_is_made_and_deleted(fake: Path) -> None:
     await cluster.up(heard.append)
     await MinikubeCluster("kuartui").up()
     (line,) = asked(fake, "start")
-    assert line == "start --output=json --nodes=2 --cni=calico --driver=docker --profile kuartui"
+    assert line == "start --output=json --nodes=3 --cni=calico --driver=docker --profile kuartui"
     assert [(item.step, item.steps) for item in heard] == [(0, 19), (1, 19), (19, 19)]
     await cluster.down()
     assert (await cluster.status()).phase == "absent"
