@@ -62,13 +62,12 @@ async def bootstrap(client: Client, *, bare: bool) -> None:
         made = (stored for resource in client.store.resources() for stored in client.store.list(resource))
         _made.extend(sorted(made, key=lambda stored: stored.rv))
     apiservices.install(client, metrics=not bare)
-    await _ensure(client, "services", _api_service())
-    await _ensure(client, "endpointslices.discovery.k8s.io", _api_slice())
-    await _ensure(client, "endpoints", _api_endpoints())
+    for resource, obj in kept():
+        await ensure(client, resource, obj)
     if not bare:
-        await _ensure(client, "storageclasses.storage.k8s.io", _storage_class())
+        await ensure(client, "storageclasses.storage.k8s.io", _storage_class())
         for resource, obj in _dns():
-            await _ensure(client, resource, obj)
+            await ensure(client, resource, obj)
         gateway.install(client)
 
 
@@ -79,10 +78,10 @@ there is nobody yet whose policies or webhooks could have a say."""
 
 async def _policy(client: Client) -> None:
     for name in NAMESPACES:
-        await _ensure(client, "namespaces", {"metadata": {"name": name}})
+        await ensure(client, "namespaces", {"metadata": {"name": name}})
     for plural, objects in data.bootstrap().items():
         for obj in objects:
-            await _ensure(client, GROUPS[plural], orjson.loads(orjson.dumps(obj)))
+            await ensure(client, GROUPS[plural], orjson.loads(orjson.dumps(obj)))
 
 
 def _plant(client: Client) -> None:
@@ -94,7 +93,18 @@ def _plant(client: Client) -> None:
         client.store.create(*made.key, {**made.data, "metadata": metadata})
 
 
-async def _ensure(client: Client, resource: str, obj: Obj) -> None:
+def kept() -> list[tuple[str, Obj]]:
+    """What the API server keeps in being as long as it runs: resources and objects, namespaces first."""
+    return [
+        *(("namespaces", {"metadata": {"name": name}}) for name in NAMESPACES),
+        ("services", _api_service()),
+        ("endpointslices.discovery.k8s.io", _api_slice()),
+        ("endpoints", _api_endpoints()),
+    ]
+
+
+async def ensure(client: Client, resource: str, obj: Obj) -> None:
+    """Create an object unless there is one of its name."""
     metadata = obj["metadata"]
     if client.get(resource, metadata.get("namespace", ""), metadata["name"]) is not None:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kuartui.embedded.auth.pki import KeyPair
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.aggregation import ClusterRoleAggregation
+from kuartui.embedded.controllers.apiserver import ApiServerController
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.cronjob import CronJobController
 from kuartui.embedded.controllers.csr import CertificateSigner
@@ -33,6 +34,7 @@ from kuartui.embedded.controllers.volumes.provisioner import LocalPathProvisione
 from kuartui.embedded.metrics.usage import Usage, UsageSource
 
 PLAIN: tuple[type[Controller], ...] = (
+    ApiServerController,
     NamespaceController,
     ServiceAccountsController,
     GarbageCollector,
