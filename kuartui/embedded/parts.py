@@ -129,7 +129,7 @@ class Parts:
             SecretTokens(cluster.client, cluster.signer, authority.certificate),
             Registrar(cluster.client, cluster.resources, cluster.index),
             ApiServices(cluster.client),
-            RemoteApiServices(cluster.client, self._ask_api_server),
+            RemoteApiServices(cluster.client, cluster.resources, self._ask_api_server),
             *controllers(cluster.client, authority, usage),
         ]
 

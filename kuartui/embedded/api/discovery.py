@@ -54,7 +54,7 @@ class Discovery:
                 return self._aggregated(core=False) if aggregated else self._json("apis", self._groups)
             case ["api", "v1"]:
                 return self._json("api/v1", lambda: self._list("", "v1"))
-            case ["apis", group] if group in self._resources.groups() and group:
+            case ["apis", group] if group in self._resources.announced() and group:
                 return self._json(
                     f"apis/{group}", lambda: {"kind": "APIGroup", "apiVersion": "v1", **self._group(group)}
                 )
@@ -70,7 +70,7 @@ class Discovery:
     def _aggregated(self, core: bool) -> Response:
         key = f"aggregated-{core}"
         if key not in self._cache:
-            groups = [g for g in self._resources.groups() if (g == "") == core]
+            groups = [g for g in self._resources.announced() if (g == "") == core]
             items = [self._aggregated_group(group) for group in groups]
             document = {
                 "kind": "APIGroupDiscoveryList",
@@ -83,12 +83,14 @@ class Discovery:
 
     def _aggregated_group(self, group: str) -> Obj:
         versions = [
-            {
+            {"version": version, "freshness": "Stale"}
+            if self._resources.is_remote(group, version)
+            else {
                 "version": version,
                 "resources": [self._aggregated_resource(e) for e in self._resources.of(group, version)],
                 "freshness": "Current",
             }
-            for version in self._resources.groups()[group]
+            for version in self._resources.announced()[group]
         ]
         return {
             "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
@@ -112,12 +114,12 @@ class Discovery:
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses}
 
     def _groups(self) -> Obj:
-        groups = [self._group(group) for group in self._resources.groups() if group]
+        groups = [self._group(group) for group in self._resources.announced() if group]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
     def _group(self, group: str) -> Obj:
         versions = [
-            {"groupVersion": f"{group}/{version}", "version": version} for version in self._resources.groups()[group]
+            {"groupVersion": f"{group}/{version}", "version": version} for version in self._resources.announced()[group]
         ]
         return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 

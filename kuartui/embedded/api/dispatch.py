@@ -67,6 +67,10 @@ class Dispatcher:
     async def _answered(self, request: Request) -> Response:
         self.admit(request)
         info = request.info
+        parts = request.path.strip("/").split("/")
+        if parts[0] == "apis" and len(parts) > 2 and self.rest.resources.is_remote(parts[1], parts[2]):
+            # what kube-aggregator says for a server that does not answer; none does on this network
+            return Response(503, b"service unavailable\n", "text/plain; charset=utf-8")
         if not info.is_resource:
             return await self._path(request)
         endpoint = self.endpoint(info)

@@ -52,6 +52,7 @@ class Resources:
     def __init__(self) -> None:
         self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self._groups: dict[str, list[str]] = {}
+        self._remote: dict[str, list[str]] = {}
         self._listeners: list[Callable[[], None]] = []
         versions: dict[tuple[str, str], list[str]] = {}
         for document in data.discovery():
@@ -131,6 +132,23 @@ class Resources:
     def groups(self) -> dict[str, list[str]]:
         """Versions by group, the preferred one first."""
         return self._groups
+
+    def set_remote(self, groups: dict[str, list[str]]) -> None:
+        """Which versions, by group, other API servers are said to answer; what is served here stays here."""
+        if groups != self._remote:
+            self._remote = groups
+            self._changed()
+
+    def is_remote(self, group: str, version: str) -> bool:
+        """Whether that is another API server's."""
+        return version in self._remote.get(group, ()) and version not in self._groups.get(group, ())
+
+    def announced(self) -> dict[str, list[str]]:
+        """Versions by group as discovery tells them, other API servers' included."""
+        found = {group: list(versions) for group, versions in self._groups.items()}
+        for group, versions in self._remote.items():
+            found.setdefault(group, []).extend(one for one in versions if self.is_remote(group, one))
+        return found
 
     def __iter__(self) -> Iterator[Endpoint]:
         return iter(self._endpoints.values())

@@ -18,6 +18,7 @@ from kuartui.embedded.store import Event, EventType
 Obj = dict[str, Any]
 
 FINALIZER = "kubernetes"
+API_SERVICES = "apiservices.apiregistration.k8s.io"
 FINE = (
     ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
     ("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions", "All legacy kube types successfully parsed"),
@@ -42,6 +43,7 @@ class NamespaceController(Controller):
 
     def setup(self) -> None:
         self.watch("namespaces", self._namespace_changed)
+        self.watch(API_SERVICES, self._api_service_changed)
         self._stops.append(self.client.store.listen(None, self._something_changed))
 
     def _namespace_changed(self, event: Event) -> None:
@@ -50,6 +52,11 @@ class NamespaceController(Controller):
             self._terminating.discard(name)
         elif objects.being_deleted(event.obj.data):
             self._terminating.add(name)
+            self.enqueue("", name)
+
+    def _api_service_changed(self, event: Event) -> None:
+        """A server that was missed may be back, or not be asked any more."""
+        for name in self._terminating:
             self.enqueue("", name)
 
     def _something_changed(self, event: Event) -> None:
@@ -72,9 +79,18 @@ class NamespaceController(Controller):
         current = self.client.get("namespaces", "", name)
         if current is None:
             return
-        current = await self._tell(current, remaining, failures)
-        if not remaining and not failures:
+        unknown = self._undiscovered()
+        current = await self._tell(current, remaining, failures, unknown)
+        if not remaining and not failures and not unknown:
             await self._finalize(current)
+
+    def _undiscovered(self) -> list[str]:
+        """Group versions of API servers that do not answer: who knows what they have in the namespace."""
+        return sorted(
+            f"{one['spec'].get('group', '')}/{one['spec']['version']}"
+            for one in self.client.list(API_SERVICES)
+            if one["spec"].get("service") and not objects.condition_true(one, "Available")
+        )
 
     async def _delete_all(self, resource: str, namespace: str) -> list[str]:
         """Ask for the deletion of everything of a resource; messages of what failed."""
@@ -89,10 +105,19 @@ class NamespaceController(Controller):
                     failures.append(str(error))
         return failures
 
-    async def _tell(self, namespace: Obj, remaining: dict[str, list[Obj]], failures: list[str]) -> Obj:
+    async def _tell(
+        self, namespace: Obj, remaining: dict[str, list[Obj]], failures: list[str], unknown: list[str]
+    ) -> Obj:
         """Write what keeps the namespace."""
         now = self.clock.now()
         troubles: dict[str, tuple[str, str]] = {}
+        if unknown:
+            each = ", ".join(f"{one}: stale GroupVersion discovery: {one}" for one in unknown)
+            message = (
+                f"Discovery failed for some groups, {len(unknown)} failing: "
+                f"unable to retrieve the complete list of server APIs: {each}"
+            )
+            troubles["NamespaceDeletionDiscoveryFailure"] = "DiscoveryFailed", message
         if failures:
             message = f"Failed to delete all resource types, {len(failures)} remaining: {', '.join(sorted(failures))}"
             troubles["NamespaceDeletionContentFailure"] = "ContentDeletionFailed", message

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from kuartui.embedded.api.resources import Resources
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.conditions import new_condition, without
@@ -30,8 +31,9 @@ class RemoteApiServices(Controller):
 
     name = "apiservice-status-remote-available-controller"
 
-    def __init__(self, client: Client, ask: Ask) -> None:
+    def __init__(self, client: Client, resources: Resources, ask: Ask) -> None:
         super().__init__(client)
+        self._resources = resources
         self.client = client.as_user("system:apiserver", "system:masters", manager="kube-apiserver")
         self._ask = ask
 
@@ -41,6 +43,11 @@ class RemoteApiServices(Controller):
         self.watch(SLICES, self._slice_changed)
 
     def _changed(self, event: Event) -> None:
+        groups: dict[str, list[str]] = {}
+        for one in self.client.list(API_SERVICES):
+            if one["spec"].get("service"):
+                groups.setdefault(one["spec"].get("group", ""), []).append(one["spec"]["version"])
+        self._resources.set_remote(groups)
         if event.obj.data["spec"].get("service"):
             self.enqueue_object(event)
 

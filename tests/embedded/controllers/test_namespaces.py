@@ -49,6 +49,25 @@ async def test_deletion_takes_pods_first_and_everything_in_the_end(cluster: Clus
     assert not [one for resource in cluster.store.resources() for one in cluster.client.list(resource, "team")]
 
 
+async def test_an_api_server_that_does_not_answer_keeps_it(cluster: Cluster) -> None:
+    await namespace(cluster)
+    spec = {"group": "a.b", "version": "v1", "service": {"namespace": "default", "name": "gone"}}
+    body = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "spec": spec}
+    await cluster.create("apiservices.apiregistration.k8s.io", "v1.a.b", **body)
+    await cluster.delete("namespaces", "team")
+    await cluster.run()
+    found = {one["type"]: one for one in cluster.get("namespaces", "team")["status"]["conditions"]}
+    failure = found["NamespaceDeletionDiscoveryFailure"]
+    assert (failure["status"], failure["reason"]) == ("True", "DiscoveryFailed")
+    assert failure["message"] == (
+        "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: "
+        "a.b/v1: stale GroupVersion discovery: a.b/v1"
+    )
+    await cluster.delete("apiservices.apiregistration.k8s.io", "v1.a.b")
+    await cluster.run()
+    assert cluster.gone("namespaces", "team")
+
+
 async def test_a_finalizer_keeps_it_and_the_conditions_say_so(cluster: Cluster) -> None:
     await namespace(cluster)
     await cluster.create("configmaps", "stuck", "team", metadata={"finalizers": ["example.com/hold"]})

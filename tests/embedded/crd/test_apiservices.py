@@ -14,6 +14,7 @@ from tests.embedded.crd.world import CRDS, NAME, World, version
 
 PATH = "/apis/apiregistration.k8s.io/v1/apiservices"
 MANAGED = "kube-aggregator.kubernetes.io/automanaged"
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 MERGE = {"content_type": "application/merge-patch+json"}
 
 
@@ -135,7 +136,7 @@ async def test_one_with_a_service_is_as_available_as_that(world: World) -> None:
         await world.settle()
         return available(await world.json("GET", f"{PATH}/v1.a.b"))
 
-    controllers = apiservices.ApiServices(world.client), RemoteApiServices(world.client, ask)
+    controllers = apiservices.ApiServices(world.client), RemoteApiServices(world.client, world.resources, ask)
     tasks = [asyncio.create_task(controller.run()) for controller in controllers]
     made = await world.json("POST", PATH, api_service("v1.a.b", **REMOTE))
     assert made["spec"]["service"]["port"] == 443
@@ -166,6 +167,30 @@ async def test_one_with_a_service_is_as_available_as_that(world: World) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_discovery_names_what_another_server_should_answer_and_nobody_does(world: World) -> None:
+    async def ask(address: str, port: int, path: str) -> str:
+        return "nobody is there"
+
+    task = asyncio.create_task(RemoteApiServices(world.client, world.resources, ask).run())
+    await world.json("POST", PATH, api_service("v1.a.b", **REMOTE))
+    await world.settle()
+    groups = {group["name"]: group for group in (await world.json("GET", "/apis"))["groups"]}
+    assert groups["a.b"]["preferredVersion"] == {"groupVersion": "a.b/v1", "version": "v1"}
+    aggregated = await world.json("GET", "/apis", accept=AGGREGATED)
+    (told,) = (group["versions"] for group in aggregated["items"] if group["metadata"]["name"] == "a.b")
+    assert told == [{"version": "v1", "freshness": "Stale"}]
+    for path in ("/apis/a.b/v1", "/apis/a.b/v1/namespaces/default/things"):
+        answer = await world.ask("GET", path)
+        assert (answer.status, answer.body) == (503, b"service unavailable\n")
+
+    await world.json("DELETE", f"{PATH}/v1.a.b")
+    await world.settle()
+    assert "a.b" not in {group["name"] for group in (await world.json("GET", "/apis"))["groups"]}
+    assert (await world.ask("GET", "/apis/a.b/v1")).status == 404
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_the_metrics_that_the_api_server_answers_have_one(aggregator: World) -> None:
