@@ -437,7 +437,7 @@ async def test_a_pod_that_got_its_node_is_promised_none(server: Server) -> None:
     await server.json("POST", pods, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
     promise = {"status": {"nominatedNodeName": "n1"}}
     await server.json("PATCH", f"{pods}/p/status", promise, content_type=MERGE)
-    await bind(server.rest, "default", "p", {"target": {"name": "n2"}}, Write(ADMIN))
+    await bind(server.rest, "default", "p", {"target": {"name": "n2"}}, Write(ADMIN, subresource="binding"))
     pod = await server.json("GET", f"{pods}/p")
     assert pod["spec"]["nodeName"] == "n2"
     assert "nominatedNodeName" not in pod["status"]
