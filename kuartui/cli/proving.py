@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuartui.cli import output
+from kuartui.cli.bar import bar
 from kuartui.cli.cluster import choose
 from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
@@ -80,21 +82,32 @@ def run_proofs(
             later("no output format {form!r}", form=form), hint=later("there are {formats}", formats=", ".join(FORMATS))
         )
     from kuartui.play import mutants, report
-    from kuartui.play.proof import prove
+    from kuartui.play.proof import cut_short, prove
 
     levels = [folder.level(seed) for folder in folders(targets) for seed in range(seeds)]
     if not targets:
         levels = wait(lambda: provable(levels))
 
-    def show(line: Line) -> None:
-        output.line(report.text(line))
-        sys.stdout.flush()
+    lines: list[Line] = []
 
-    on_line = show if form == "text" else lambda _: None
-    if mutate:
-        done = wait(lambda: mutants.mutate(levels, choose(kind), jobs=jobs, on_line=on_line))
-    else:
-        done = wait(lambda: prove(levels, choose(kind), jobs=jobs, thorough=thorough, on_line=on_line))
+    def hear(line: Line) -> None:
+        lines.append(line)
+        if form == "text":
+            output.line(report.text(line))
+            sys.stdout.flush()
+
+    begun = time.monotonic()
+    try:
+        with bar(form == "text") as step:
+            if mutate:
+                done = wait(lambda: mutants.mutate(levels, choose(kind), jobs=jobs, on_line=hear, report=step))
+            else:
+                cluster = choose(kind)
+                done = wait(lambda: prove(levels, cluster, jobs=jobs, thorough=thorough, on_line=hear, report=step))
+    except KeyboardInterrupt:
+        if form == "text":
+            output.line(cut_short(lines, levels, time.monotonic() - begun).closing())
+        raise
     if form == "json":
         output.data(report.as_json(done))
     elif form == "junit":

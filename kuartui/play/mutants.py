@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kuartui.checks.engine import Engine
-from kuartui.cluster.base import Cluster, Sandbox
+from kuartui.cluster.base import Cluster, Sandbox, silent
+from kuartui.cluster.base import Report as Reporter
 from kuartui.cluster.kubectl import find
 from kuartui.game.level import Cheat, Check, Level
 from kuartui.play.dockside import DOCKER
 from kuartui.play.pace import Pace
-from kuartui.play.proof import Line, Report, Run
+from kuartui.play.proof import Line, Report, Run, Tally, end
 from kuartui.play.shell import remembering
 
 MISSED = re.compile(r"not caught by ([^;]+)")
@@ -40,9 +41,14 @@ class Mutant(Run):
 
 
 async def mutate(
-    levels: Sequence[Level], cluster: Cluster, *, jobs: int = 0, on_line: Callable[[Line], None] = lambda _: None
+    levels: Sequence[Level],
+    cluster: Cluster,
+    *,
+    jobs: int = 0,
+    on_line: Callable[[Line], None] = lambda _: None,
+    report: Reporter = silent,
 ) -> Report:
-    """A line for each check of each level: ok when forcing it makes a proof fail."""
+    """A line for each check of each level: ok when forcing it makes a proof fail. `report` hears of each."""
     begun = time.monotonic()
     fast = cluster.kind == "embedded"
     wanted = max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1
@@ -73,11 +79,18 @@ async def mutate(
     async with contextlib.AsyncExitStack() as stack:
         memory = stack.enter_context(remembering())
         pairs = [(level, check) for level in levels for check in level.checks]
+        tally = Tally(report, len(pairs), len({level.name for level in levels}))
         for _ in range(min(wanted, len(pairs))):
             places.put_nowait(await stack.enter_async_context(cluster.apart()))
-        for task in [asyncio.ensure_future(one(level, check)) for level, check in pairs]:
-            lines.append(await task)
+        tasks = [asyncio.ensure_future(one(level, check)) for level, check in pairs]
+        stack.push_async_callback(end, tasks)
+        for index, ((level, _), task) in enumerate(zip(pairs, tasks, strict=True)):
+            await asyncio.wait([task])
+            lines.append(task.result())
             on_line(lines[-1])
+            tally.run()
+            if all(other.name != level.name for other, _ in pairs[index + 1 :]):
+                tally.level()
     return Report(tuple(lines), time.monotonic() - begun)
 
 

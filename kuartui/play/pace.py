@@ -7,7 +7,8 @@ needs no time: an API call in flight, a kubectl process, a probe that is being a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from kuartui.cluster.clock import Clock, SteppedClock
@@ -74,14 +75,14 @@ class Pace:
         """Run work of ours that sleeps on the cluster's clock; time passes only while it does."""
         if not isinstance(self.clock, SteppedClock):
             return await work
-        task = asyncio.ensure_future(work)
-        while not task.done():
-            if self.clock.waited_for:
-                await self.clock.advance(STEP)
-                await _turns()
-            else:
-                await asyncio.wait([task], timeout=0.002)
-        return await task
+        async with _under_way(work) as task:
+            while not task.done():
+                if self.clock.waited_for:
+                    await self.clock.advance(STEP)
+                    await _turns()
+                else:
+                    await asyncio.wait([task], timeout=0.002)
+            return await task
 
     async def beside(self, work: Awaitable[T], look: Callable[[], Glance | None]) -> T:
         """Run work outside of our control (a kubectl that waits for a rollout); time passes while it waits.
@@ -91,17 +92,17 @@ class Pace:
         """
         if not isinstance(self.clock, SteppedClock):
             return await work
-        task = asyncio.ensure_future(work)
         steps = 0
-        while not task.done():
-            await self._until_it_waits(task, look)
-            if task.done():
-                break
-            await self.step()
-            steps += 1
-            if steps > FREE_STEPS:
-                await asyncio.wait([task], timeout=COMMAND_TICK)
-        return await task
+        async with _under_way(work) as task:
+            while not task.done():
+                await self._until_it_waits(task, look)
+                if task.done():
+                    break
+                await self.step()
+                steps += 1
+                if steps > FREE_STEPS:
+                    await asyncio.wait([task], timeout=COMMAND_TICK)
+            return await task
 
     async def _until_it_waits(self, task: asyncio.Future[T], look: Callable[[], Glance | None]) -> None:
         loop = asyncio.get_running_loop()
@@ -116,6 +117,18 @@ class Pace:
                 if look() == before:
                     return
             await asyncio.wait([task], timeout=GLANCE)
+
+
+@asynccontextmanager
+async def _under_way(work: Awaitable[T]) -> AsyncIterator[asyncio.Future[T]]:
+    """The work as a task that ends with us: one that is cancelled has cleaned up when this is left."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
 
 
 async def _turns() -> None:

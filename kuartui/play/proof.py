@@ -19,13 +19,14 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kuartui.checks.engine import Engine
-from kuartui.cluster.base import Cluster, Sandbox
+from kuartui.cluster.base import Cluster, Progress, Sandbox, silent
+from kuartui.cluster.base import Report as Reporter
 from kuartui.cluster.kubectl import find
 from kuartui.containers.engine import Docker
 from kuartui.errors import KuartuiError
@@ -34,6 +35,7 @@ from kuartui.game.duration import clock_text
 from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Cheat, Level, Solution, Stage
 from kuartui.game.par import par_of
+from kuartui.message import later
 from kuartui.play import workspace
 from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.dockside import DOCKER, left, require_engine
@@ -69,8 +71,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """`left` counts the levels that a proof did not come to, or not to the end of, because it was interrupted."""
+
     lines: tuple[Line, ...]
     seconds: float
+    left: int = 0
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -83,7 +88,16 @@ class Report:
 
     def closing(self) -> str:
         """4 passed, 0 failed"""
-        return f"{len(self.passed)} passed, {len(self.failed)} failed"
+        left = f", {self.left} not proven" if self.left else ""
+        return f"{len(self.passed)} passed, {len(self.failed)} failed{left}"
+
+
+def cut_short(lines: Sequence[Line], levels: Sequence[Level], seconds: float) -> Report:
+    """What a proof says that was interrupted after these lines. They came level by level, so that only the last one
+    may lack some; whatever failed has failed."""
+    last = lines[-1].level if lines and lines[-1].what != "par" else ""
+    whole = tuple(line for line in lines if line.level != last or not line.ok)
+    return Report(whole, seconds, len({level.name for level in levels} - {line.level for line in whole}))
 
 
 class ProofError(KuartuiError):
@@ -97,8 +111,10 @@ async def prove(
     jobs: int = 0,
     thorough: bool = False,
     on_line: Callable[[Line], None] = lambda _: None,
+    report: Reporter = silent,
 ) -> Report:
-    """Prove levels (already filled in for their seeds), several runs side by side where the cluster allows it.
+    """Prove levels (already filled in for their seeds), several runs side by side where the cluster allows it; `report`
+    hears of each run that is over.
 
     The first solution of a level is played with each of its seeds. Its other solutions and its cheats take turns: each
     is played with one of the seeds, or with all of them if the proof is to be `thorough`.
@@ -130,12 +146,15 @@ async def prove(
                 Run(level, item, kubectl, memory, fast=fast, first=item is level.solutions[0], patience=patience)
                 for item in attempts
             ]
-            for found in await asyncio.gather(*(in_turn(run) for run in runs)):
+            played = [asyncio.ensure_future(in_turn(run)) for run in runs]
+            running.extend(played)
+            for found in await asyncio.gather(*played):
                 lines += found
             slowest = max((line.played for line in lines if line.what == "solution"), default=0.0)
             patience = slowest * 1.25 + CHEAT_SECONDS
         return lines
 
+    running: list[asyncio.Task[list[Line]]] = []
     closing: set[asyncio.Task[None]] = set()
 
     async def close(sandbox: Sandbox) -> None:
@@ -155,25 +174,61 @@ async def prove(
                 return await run.lines(place, close)
             finally:
                 places.put_nowait(place)
+                tally.run()
 
     gathered: list[Line] = []
     async with contextlib.AsyncExitStack() as stack:
         memory = stack.enter_context(remembering())
         plan = [Share(level, level.solutions, level.cheats) for level in levels] if thorough else list(in_turns(levels))
-        for _ in range(min(wanted, sum(len(share.solutions) + len(share.cheats) for share in plan))):
+        runs = sum(len(share.solutions) + len(share.cheats) for share in plan)
+        tally = Tally(report, runs, len({level.name for level in levels}))
+        for _ in range(min(wanted, runs)):
             places.put_nowait(await stack.enter_async_context(cluster.apart()))
         tasks = [(share.level, asyncio.ensure_future(one(share))) for share in plan]
+        stack.push_async_callback(end, [task for _, task in tasks], running, closing)
         for position, (level, task) in enumerate(tasks):
-            lines = await task
-            if all(later.name != level.name for later, _ in tasks[position + 1 :]):
+            await asyncio.wait([task])  # to be cancelled is for all of them at once, in end()
+            lines = task.result()
+            if all(other.name != level.name for other, _ in tasks[position + 1 :]):
                 first = next(item for item, _ in tasks if item.name == level.name)
                 played = [line for line in gathered if line.level == level.name]
                 lines = [*lines, *_conclusions(first, [*played, *lines])]
+                tally.level()
             for line in lines:
                 gathered.append(line)
                 on_line(line)
         await asyncio.gather(*closing)
     return Report(tuple(gathered), time.monotonic() - begun)
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]], *theirs: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel what is still running, and wait until it and what it has begun are through with cleaning up: where they
+    play is about to go away. Who waits for tasks of `theirs` hands the cancelling on to them, once."""
+    for task in tasks:
+        task.cancel()
+    for group in (tasks, *theirs):
+        await asyncio.gather(*group, return_exceptions=True)
+
+
+class Tally:
+    """Counts the runs and the levels that are over, and reports each."""
+
+    def __init__(self, report: Reporter, runs: int, levels: int) -> None:
+        self._report, self._runs, self._levels = report, runs, levels
+        self._runs_over = self._levels_over = 0
+        self._tell()
+
+    def run(self) -> None:
+        self._runs_over += 1
+        self._tell()
+
+    def level(self) -> None:
+        self._levels_over += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        text = later("{done} of {all} levels", done=self._levels_over, all=self._levels)
+        self._report(Progress(text, self._runs_over, self._runs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,9 +11,10 @@ import msgspec
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
+from kuartui.cluster.base import Progress
 from kuartui.game.level import Level, Ref, TimelineEvent
 from kuartui.play import proof, report
-from kuartui.play.proof import Line, in_turns, prove
+from kuartui.play.proof import Line, cut_short, in_turns, prove
 from tests.play.kube import mini
 from tests.play.test_session import LEVEL
 
@@ -184,3 +186,60 @@ async def test_reports(tmp_path: Path) -> None:
     suite = tree[0]
     assert (suite.get("name"), suite.get("failures")) == ("words", str(sum(not line.ok for line in heard)))
     assert report.text(heard[0]).startswith("ok    words  level start:")
+
+
+async def test_how_far_it_is(tmp_path: Path) -> None:
+    heard: list[Progress] = []
+    async with mini(tmp_path) as cluster:
+        await prove([sound(tmp_path)], cluster, jobs=1, report=heard.append)
+    steps = [(step.text, step.step, step.steps) for step in heard]
+    assert steps == [
+        ("0 of 1 levels", 0, 2),
+        ("0 of 1 levels", 1, 2),
+        ("0 of 1 levels", 2, 2),
+        ("1 of 1 levels", 2, 2),
+    ]
+
+
+async def test_one_that_is_cancelled_cleans_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every place that was opened is closed, and by then nothing plays there any more."""
+    level = sound(tmp_path)
+    levels = [msgspec.structs.replace(level, name=name) for name in ("words", "others", "last")]
+    opened, closed = asyncio.Event(), []
+    async with mini(tmp_path) as cluster:
+        make = cluster.sandbox
+
+        async def sandbox(*arguments: object, **options: object) -> object:
+            made = await make(*arguments, **options)
+            close = made.close
+
+            async def closing() -> None:
+                closed.append(made.id)
+                await close()
+
+            monkeypatch.setattr(made, "close", closing)
+            opened.set()
+            return made
+
+        monkeypatch.setattr(cluster, "sandbox", sandbox)
+        before = asyncio.all_tasks()
+        task = asyncio.ensure_future(prove(levels, cluster, jobs=1))
+        await opened.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(closed) == 1
+        left = [item for item in asyncio.all_tasks() - before if "play" in str(item.get_coro())]
+        assert not left
+
+
+def test_what_an_interrupted_proof_says(tmp_path: Path) -> None:
+    level = sound(tmp_path)
+    levels = [msgspec.structs.replace(level, name=name) for name in "abcd"]
+    good = [Line("a", 0, "solution", "it", True, ""), Line("a", 0, "par", "par", True, "")]
+    half = [*good, Line("b", 0, "level", "start", True, "")]
+    assert cut_short([], levels, 1).closing() == "0 passed, 0 failed, 4 not proven"
+    assert cut_short(good, levels, 1).closing() == "1 passed, 0 failed, 3 not proven"
+    assert cut_short(half, levels, 1).closing() == "1 passed, 0 failed, 3 not proven"
+    bad = [*half, Line("b", 0, "solution", "it", False, "")]
+    assert cut_short(bad, levels, 1).closing() == "1 passed, 1 failed, 2 not proven"
