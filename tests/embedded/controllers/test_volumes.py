@@ -220,13 +220,16 @@ async def test_a_claim_grows_when_a_pod_has_it(storage: Cluster) -> None:
     found = storage.get("persistentvolumeclaims", "data")
     assert found["status"]["capacity"] == {"storage": "1Gi"}
     assert found["status"]["conditions"][0]["type"] == "FileSystemResizePending"
+    assert found["status"]["allocatedResources"] == {"storage": "5Gi"}
+    assert found["status"]["allocatedResourceStatuses"] == {"storage": "NodeResizePending"}
     assert storage.get("persistentvolumes", found["spec"]["volumeName"])["spec"]["capacity"] == {"storage": "5Gi"}
     volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
     await storage.create("pods", "user", spec={"nodeName": "n1", "containers": [{}], "volumes": volumes})
     await storage.run()
     found = storage.get("persistentvolumeclaims", "data")
     assert found["status"]["capacity"] == {"storage": "5Gi"}
-    assert "conditions" not in found["status"]
+    assert not {"conditions", "allocatedResourceStatuses"} & found["status"].keys()
+    assert found["status"]["allocatedResources"] == {"storage": "5Gi"}
     name = found["spec"]["volumeName"]
     done = f'MountVolume.NodeExpandVolume succeeded for volume "{name}" n1'
     assert storage.events(about="PersistentVolumeClaim/data")[-4:] == [

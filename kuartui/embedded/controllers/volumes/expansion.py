@@ -71,7 +71,7 @@ class ExpansionController(Controller):
         if users:
             await self._finish(claim, wanted, users)
         else:
-            await self._wait(claim)
+            await self._wait(claim, wanted)
 
     def _users(self, claim: Obj) -> list[Obj]:
         """Running pods that have it mounted."""
@@ -83,20 +83,27 @@ class ExpansionController(Controller):
         ]
 
     async def _finish(self, claim: Obj, wanted: str, users: list[Obj]) -> None:
-        status = {key: value for key, value in claim["status"].items() if key != "conditions"}
+        status = {k: v for k, v in claim["status"].items() if k not in ("conditions", "allocatedResourceStatuses")}
         status["capacity"] = {**(status.get("capacity") or {}), "storage": wanted}
+        status["allocatedResources"] = {"storage": wanted}
         await self.client.update_status(CLAIMS, objects.with_status(claim, status))
         node = users[0]["spec"].get("nodeName", "")
         text = f'MountVolume.NodeExpandVolume succeeded for volume "{claim["spec"]["volumeName"]}" {node}'
         for told in (users[0], claim):  # the kubelet says it of the pod, too
             self.client.record(told, "Normal", "FileSystemResizeSuccessful", text, "kubelet", node)
 
-    async def _wait(self, claim: Obj) -> None:
-        if objects.condition(claim["status"].get("conditions"), "FileSystemResizePending"):
+    async def _wait(self, claim: Obj, wanted: str) -> None:
+        allocated = {"storage": wanted}
+        if claim["status"].get("allocatedResources") == allocated:
             return
         condition = new_condition("FileSystemResizePending", "True", "", PENDING, self.clock.now())
         condition["lastProbeTime"] = None
-        status = {**claim["status"], "conditions": [condition]}
+        status = {
+            **claim["status"],
+            "allocatedResources": allocated,
+            "allocatedResourceStatuses": {"storage": "NodeResizePending"},
+            "conditions": [condition],
+        }
         await self.client.update_status(CLAIMS, objects.with_status(claim, status))
 
 
