@@ -20,6 +20,8 @@ class Stream:
         self._peer: Stream = self
         self.local: tuple[str, int] = ("", 0)
         self.remote: tuple[str, int] = ("", 0)
+        self.certificate = b""  # the server's, in DER, and how it is spoken to, where TLS is spoken underneath
+        self.cipher = ""
         self._closed = False
         self._on_close: list[Callable[[Stream], object]] = []
 

@@ -51,6 +51,23 @@ def load_pem(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
         context.load_cert_chain(file.name)
 
 
+def described(certificate: bytes) -> dict[str, str]:
+    """What clients tell of a certificate in DER: subject, start date, expire date, issuer; in curl's form."""
+    from cryptography import x509
+
+    def name(found: x509.Name) -> str:
+        return "; ".join(f"{part.rfc4514_attribute_name}={part.value!s}" for part in found)
+
+    read = x509.load_der_x509_certificate(certificate)
+    form = "%b %d %H:%M:%S %Y GMT"
+    return {
+        "subject": name(read.subject),
+        "start date": read.not_valid_before_utc.strftime(form),
+        "expire date": read.not_valid_after_utc.strftime(form),
+        "issuer": name(read.issuer),
+    }
+
+
 def self_signed(*names: str) -> tuple[bytes, bytes]:
     """A certificate that nobody trusts, and its key: what routers show for names they do not know."""
     from cryptography import x509
@@ -93,6 +110,8 @@ async def _wrap(
     await _flush(outgoing, stream)
     plain, inner = pipe()
     plain.local, plain.remote = stream.local, stream.remote
+    plain.certificate = tls.getpeercert(binary_form=True) or b""
+    plain.cipher = f"{tls.version()} / {(tls.cipher() or ('',))[0]}"
     pumps = asyncio.ensure_future(_pump(stream, inner, tls, incoming, outgoing))
     _PUMPS.add(pumps)
     pumps.add_done_callback(_PUMPS.discard)

@@ -112,8 +112,11 @@ async def test_an_ingress_shows_its_controllers_address(cluster: Cluster) -> Non
     await cluster.create(
         "pods", "c", "ingress-nginx", spec={"nodeName": "n1", "containers": [{"name": "c", "image": image}]}
     )
+    await cluster.create(INGRESSES, "early", spec={"ingressClassName": "nginx"}, status={"loadBalancer": {}})
+    assert cluster.events("Sync", "Ingress/early") == []
     await cluster.run()
     cluster.set_status("ingress-nginx", "c", "Running", ready=True, hostIP="172.18.0.4")
+    assert cluster.events("Sync", "Ingress/early") == ["Scheduled for sync"]
     for name, class_name in (("mine", "nginx"), ("other", "contour")):
         await cluster.create(INGRESSES, name, spec={"ingressClassName": class_name}, status={"loadBalancer": {}})
     await cluster.run()

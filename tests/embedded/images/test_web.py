@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 
 import pytest
 
-from kuartui.embedded.network.tls import self_signed
+from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.network.tls import load_pem, self_signed, tls_handler
 from kuartui.embedded.node.runtime import Container, Credentials, Mount, Projected, Volume
 from tests.embedded.containers import World
 
@@ -280,6 +282,23 @@ async def test_python_serves_files_and_eats_memory(world: World) -> None:
     assert 150 << 20 <= hog.usage().memory_bytes <= 170 << 20
     exit_, log = await world.run("python:3.12-alpine", "python", "-c", "import os\nos.fork()")
     assert (exit_.code, log) == (1, "python: this image runs only simple programs, not os.fork()\n")
+
+
+async def test_curl_goes_elsewhere_and_shows_the_certificate_it_met(world: World) -> None:
+    world.network.add_pod("10.244.0.200", "default", "door")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_pem(context, *self_signed("Nobody", "shop.example"))
+
+    async def page(request: Request) -> Response:
+        return reply(200, f"this is {request.host}\n")
+
+    world.network.listen("10.244.0.200", 8443, tls_handler(context, server(page, scheme="https")))
+    for detour in ("shop.example:443:10.244.0.200:8443", "::10.244.0.200:8443"):
+        seen = await get(world, "https://shop.example/", "-kv", "--connect-to", detour)
+        assert seen.startswith("this is shop.example\n")
+        assert "*  subject: CN=Nobody\n*  start date: Jan 01 00:00:00 2020 GMT\n" in seen
+    seen = await get(world, "https://shop.example/", "-k", "--connect-to", "other.example:443:10.244.0.200:8443")
+    assert seen == "curl: (6) Could not resolve host: shop.example\n"
 
 
 async def test_clients_say_what_went_wrong(world: World) -> None:

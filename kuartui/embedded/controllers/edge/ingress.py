@@ -42,21 +42,29 @@ class IngressStatusController(Controller):
         if event.type is EventType.DELETED:
             return
         if event.old is None or event.old.data["spec"] != event.obj.data["spec"]:
-            source = self._event_source(event.obj.data)
-            if source:
-                self.client.record(event.obj.data, "Normal", "Sync", "Scheduled for sync", source)
+            self._tell(event.obj.data)
         self.enqueue_object(event)
+
+    def _tell(self, ingress: Obj) -> None:
+        source = self._event_source(ingress)
+        if source:
+            self.client.record(ingress, "Normal", "Sync", "Scheduled for sync", source)
 
     def _all(self, event: Event) -> None:
         for stored in self.client.store.list(INGRESSES):
             self.enqueue(*stored.key[1:])
 
     def _pod_changed(self, event: Event) -> None:
-        if _product(event.obj.data) is None:
+        product = _product(event.obj.data)
+        if product is None:
             return
         old = event.old.data if event.old else None
         if old is None or event.type is EventType.DELETED or pods.ready(old) != pods.ready(event.obj.data):
             self._all(event)
+        if event.type is EventType.MODIFIED and pods.ready(event.obj.data) and not (old and pods.ready(old)):
+            for ingress in self.client.list(INGRESSES):  # it has just started, and looks at what there is
+                if self._controller_of(ingress) == product:
+                    self._tell(ingress)
 
     def _service_changed(self, event: Event) -> None:
         old = event.old.data.get("status") if event.old else None

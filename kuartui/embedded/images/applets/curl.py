@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urljoin, urlsplit
 
 from kuartui.embedded.images.applets.web import Fetch, Url, open_client, parse_url, send
-from kuartui.embedded.network import NameNotResolved
+from kuartui.embedded.network import NameNotResolved, Stream
 from kuartui.embedded.network.http import ProtocolError, Response
+from kuartui.embedded.network.tls import described
 from kuartui.embedded.node.runtime.process import Process
 
 VERSION = "8.14.1"
@@ -50,6 +51,7 @@ class Options:
     headers: list[tuple[str, str]] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
     resolves: dict[tuple[str, int], str] = field(default_factory=dict)
+    detours: list[list[str]] = field(default_factory=list)  # host, port, and host and port to connect to instead
     urls: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
 
@@ -101,6 +103,8 @@ def _parse(process: Process) -> Options:
             case "resolve":
                 host, port, address = value.split(":", 2)
                 options.resolves[host.lower(), int(port)] = address.strip("[]")
+            case "connect-to":
+                options.detours.append((value + ":::").split(":")[:4])
             case "url":
                 options.urls.append(value)
             case "output":
@@ -214,6 +218,10 @@ def _fetch(process: Process, options: Options, url: Url) -> Fetch:
         except OSError:
             raise Failed(77, f"error setting certificate file: {options.values['cacert']}") from None
     fetch.connect_to = options.resolves.get((url.host.lower(), url.port), "")
+    for host, port, other, other_port in options.detours:
+        if host.lower() in ("", url.host.lower()) and port in ("", str(url.port)):
+            fetch.connect_to, fetch.connect_port = other or fetch.connect_to, int(other_port or 0)
+            break
     fetch.connect_seconds = float(options.values.get("connect-timeout", 0)) or 135.0
     return fetch
 
@@ -227,7 +235,7 @@ async def _ask(process: Process, options: Options, fetch: Fetch, start: float) -
     except NameNotResolved as error:
         if error.rcode == "TIMEOUT" and process.clock.monotonic() - began >= fetch.connect_seconds:
             raise Failed(28, f"Resolving timed out after {round(fetch.connect_seconds * 1000)} milliseconds") from None
-        raise Failed(6, f"Could not resolve host: {url.host}") from None
+        raise Failed(6, f"Could not resolve host: {fetch.connect_to or url.host}") from None
     except ssl.SSLCertVerificationError as error:
         why = error.verify_message
         if "Hostname mismatch" in why or "IP address mismatch" in why:
@@ -253,6 +261,8 @@ async def _ask(process: Process, options: Options, fetch: Fetch, start: float) -
         await process.err(
             f"* Host {url.host}:{url.port} was resolved.\n* Connected to {url.host} ({client.stream.remote[0]}) port {url.port}\n"
         )
+        if client.stream.certificate:
+            await process.err(_handshake(client.stream, verified=fetch.verify))
         await process.err(f"> {fetch.method} {url.target} HTTP/1.1\n> Host: {url.authority}\n")
         await process.err("".join(f"> {name}: {value}\n" for name, value in fetch.headers if value) + "> \n")
     try:
@@ -267,6 +277,13 @@ async def _ask(process: Process, options: Options, fetch: Fetch, start: float) -
         await process.err(f"< HTTP/1.1 {response.status} {response.reason}\n")
         await process.err("".join(f"< {name}: {value}\n" for name, value in response.headers) + "< \n")
     return response
+
+
+def _handshake(stream: Stream, *, verified: bool) -> str:
+    lines = [f"SSL connection using {stream.cipher}", "Server certificate:"]
+    lines += [f" {name}: {value}" for name, value in described(stream.certificate).items()]
+    lines.append(" SSL certificate verify ok." if verified else " SSL certificate verification is disabled.")
+    return "".join(f"* {line}\n" for line in lines)
 
 
 async def _deliver(process: Process, options: Options, url: Url, response: Response, body: bytes, number: int) -> None:

@@ -57,7 +57,8 @@ class Fetch:
     verify: bool = True
     ca: bytes = b""
     certificate: tuple[str, str] | None = None
-    connect_to: str = ""  # another address than the URL's host (curl --resolve)
+    connect_to: str = ""  # another address than the URL's host (curl --resolve, --connect-to)
+    connect_port: int = 0  # and another port than its own
     connect_seconds: float = 127.0
 
 
@@ -80,7 +81,9 @@ def _context(ca: bytes, verify: bool) -> ssl.SSLContext:
 async def open_client(process: Process, fetch: Fetch) -> Client:
     """Connect. Raises OSError or ssl.SSLError."""
     url = fetch.url
-    stream = await process.connect(fetch.connect_to or url.host, url.port, seconds=fetch.connect_seconds)
+    stream = await process.connect(
+        fetch.connect_to or url.host, fetch.connect_port or url.port, seconds=fetch.connect_seconds
+    )
     if url.scheme == "https":
         stream = await connect_tls(stream, tls_context(fetch), url.host)
     return Client(stream)
