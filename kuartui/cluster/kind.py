@@ -18,7 +18,7 @@ from kuartui.cluster.engine import Engine
 from kuartui.cluster.local import Life, LocalCluster, version_of
 from kuartui.cluster.versions import KIND
 from kuartui.message import later
-from kuartui.paths import private_dir, write_private
+from kuartui.paths import private_dir
 from kuartui.translate import trn
 
 INSTALL = later("install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation")
@@ -52,20 +52,11 @@ class KindCluster(LocalCluster):
         self, name: str, *, image: str = "", version: str = "", provider: str = "", clock: Clock | None = None
     ) -> None:
         super().__init__(name, clock=clock)
-        self._image = image or (f"{NODE_IMAGE}:v{version.removeprefix('v')}" if version else "")
-        self._provider = provider or self._remembered()
+        made = self.made_with()
+        self._image = image or (f"{NODE_IMAGE}:v{version.removeprefix('v')}" if version else made.get("image", ""))
+        # kind would look for the cluster with its own choice of an engine only
+        self._provider = provider or made.get("provider", "")
         self.engine = Engine(self._provider or ("docker" if shutil.which("docker") else "podman"))
-
-    def _remembered(self) -> str:
-        """With which engine the cluster was made: kind would look for it with its own choice only."""
-        try:
-            return self._memory.read_text().strip()
-        except OSError:
-            return ""
-
-    @property
-    def _memory(self) -> Path:
-        return self.folder / f"{self.name}.provider"
 
     @property
     def context(self) -> str:
@@ -77,10 +68,18 @@ class KindCluster(LocalCluster):
 
     async def _kind(self, *arguments: str, what: str, report: Report = silent, timeout: float = 60.0) -> str:
         program = tool.need("kind", INSTALL)
+        told: list[Progress] = []
+
+        def hear(line: str) -> None:  # each step has a line when it begins and one when it is over
+            progress = step_of(line)
+            if progress is not None and progress not in told:
+                told.append(progress)
+                report(progress)
+
         return await tool.run(
             [program, *arguments],
             what=what,
-            on_line=lambda line: _tell(line, report),
+            on_line=hear,
             environment={"KIND_EXPERIMENTAL_PROVIDER": self._provider} if self._provider else {},
             timeout=timeout,
         )
@@ -122,7 +121,7 @@ class KindCluster(LocalCluster):
                 await tool.run([program, verb, *chosen], what=what, timeout=DELETE_SECONDS)
 
     async def _make(self, report: Report) -> None:
-        write_private(self._memory, self._provider)
+        self.remember(image=self._image, provider=self._provider)
         place = ["--config", str(manifest("kind/cluster.yaml")), "--kubeconfig", str(self.kubeconfig), "--wait", READY]
         await self._kind(
             *("create", "cluster", "--name", self.name, *place, *(["--image", self._image] if self._image else [])),
@@ -180,9 +179,3 @@ def step_of(line: str) -> Progress | None:
         if text.startswith(words):
             return Progress(text.rstrip(" .").replace("\u2026", ""), number, len(STEPS))
     return None
-
-
-def _tell(line: str, report: Report) -> None:
-    progress = step_of(line)
-    if progress is not None:
-        report(progress)

@@ -7,6 +7,7 @@ also when kuartui itself was killed meanwhile: a mark is left before it is made,
 from __future__ import annotations
 
 import asyncio
+import json
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Literal
 from kuartui.cluster import addons, tool
 from kuartui.cluster.access import Access, read_access
 from kuartui.cluster.base import ClusterStatus, Progress, Report, silent
-from kuartui.cluster.clock import Clock
 from kuartui.cluster.engine import LOCAL, Engine, full_name, size_text
 from kuartui.cluster.rest import Api
 from kuartui.cluster.shared import SharedCluster
@@ -25,6 +25,8 @@ from kuartui.paths import private_dir, write_private
 
 Life = Literal["absent", "stopped", "running"]
 SETTLE_SECONDS = 120.0  # for an add-on to serve: metrics-server has to look twice at each node
+LINGER_SECONDS = 1.0  # an engine may still be at work for a command that was killed
+DISCARDS = 3  # so often what is left is removed
 AWAKE_SECONDS = 120.0  # for the API to answer after a cluster was woken
 
 
@@ -32,14 +34,27 @@ class LocalCluster(SharedCluster):
     """Subclasses know the commands. `noun` is what the tool calls such a cluster."""
 
     noun: str
-
-    def __init__(self, name: str, *, engine: str = "docker", clock: Clock | None = None) -> None:
-        super().__init__(name, clock=clock)
-        self.engine = Engine(engine)
+    engine: Engine
 
     @property
     def kubeconfig(self) -> Path:
         return self.folder / f"{self.name}.kubeconfig"
+
+    @property
+    def _memory(self) -> Path:
+        return self.folder / f"{self.name}.json"
+
+    def made_with(self) -> dict[str, str]:
+        """The choices that the present cluster was made with; none when there is no cluster of ours."""
+        try:
+            found = json.loads(self._memory.read_text())
+        except (OSError, ValueError):
+            return {}
+        return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+    def remember(self, **choices: str) -> None:
+        """Keep what the cluster is made with: a reset makes it anew with the same."""
+        write_private(self._memory, json.dumps(choices))
 
     @property
     def _mark(self) -> Path:
@@ -146,12 +161,16 @@ class LocalCluster(SharedCluster):
     async def _discard(self) -> None:
         """Remove what is there of it; what went wrong before is what the player has to know."""
         try:
-            await self._remove()
+            for _ in range(DISCARDS):
+                await self.clock.sleep(LINGER_SECONDS)
+                await self._remove()
+                if (await self.life())[0] == "absent":
+                    self._mark.unlink(missing_ok=True)
+                    return
         except KuartuiError:
             return  # the mark stays: the next `up` tries again
         finally:
             self.kubeconfig.unlink(missing_ok=True)
-        self._mark.unlink(missing_ok=True)
 
     async def down(self, report: Report = silent) -> None:
         """Delete the cluster. ClusterError when it is still there afterwards."""
@@ -166,6 +185,7 @@ class LocalCluster(SharedCluster):
                     later("{noun} {name} is still there", noun=self.noun, name=self.name), hint=self.delete_command
                 )
         self._mark.unlink(missing_ok=True)
+        self._memory.unlink(missing_ok=True)
         self._capabilities = None
 
     @property
@@ -252,7 +272,9 @@ class LocalCluster(SharedCluster):
             total = sum(size or 0 for size in sizes)
             report(
                 Progress(
-                    later("to be pulled: {told}; {size} in all", told=", ".join(told), size=size_text(total or None))
+                    later("to be pulled: {told}; {size} in all", told=", ".join(told), size=size_text(total))
+                    if total
+                    else later("to be pulled: {told}", told=", ".join(told))
                 )
             )
         for image in absent:

@@ -12,6 +12,7 @@ from typing import Any
 from kuartui.cluster import addons, tool
 from kuartui.cluster.base import Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock
+from kuartui.cluster.engine import Engine
 from kuartui.cluster.local import Life, LocalCluster, version_of
 from kuartui.cluster.versions import MINIKUBE
 from kuartui.errors import ClusterError
@@ -35,8 +36,11 @@ class MinikubeCluster(LocalCluster):
     def __init__(
         self, name: str, *, driver: str = "", version: str = "", nodes: int = 3, clock: Clock | None = None
     ) -> None:
-        super().__init__(name, engine="podman" if driver == "podman" else "docker", clock=clock)
-        self._driver, self._version, self._nodes = driver, version, nodes
+        super().__init__(name, clock=clock)
+        made = self.made_with()
+        self._driver, self._version = driver or made.get("driver", ""), version or made.get("version", "")
+        self._nodes = nodes
+        self.engine = Engine("podman" if self._driver == "podman" else "docker")
 
     @property
     def delete_command(self) -> str:
@@ -87,6 +91,7 @@ class MinikubeCluster(LocalCluster):
         options = [f"--nodes={self._nodes}", "--cni=calico"]
         options += [f"--driver={self._driver}"] if self._driver else []
         options += [f"--kubernetes-version={self._version}"] if self._version else []
+        self.remember(driver=self._driver, version=self._version)
         await self._start(report, *options)
 
     async def _wake(self, report: Report) -> None:

@@ -387,12 +387,21 @@ class Api:
 
 def unreachable(access: Access, error: BaseException) -> ClusterError:
     """The one sentence for a server that cannot be talked to."""
-    if isinstance(error, TimeoutError):
+    import ssl  # at start-up nobody needs it
+
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    number = getattr(cause, "errno", None)
+    if isinstance(cause, TimeoutError):
         why = later("it does not answer")
+    elif isinstance(cause, ssl.SSLError):
+        said = getattr(cause, "verify_message", "") or (cause.reason or "TLS").replace("_", " ").lower()
+        why = later("no secure connection: {said}", said=said)
+    elif number:
+        why = Message(os.strerror(number).lower(), {})
+    elif hasattr(error, "os_error"):
+        why = later("the connection was closed at once")
     else:
-        os_error = getattr(error, "os_error", error)
-        number = getattr(os_error, "errno", None)
-        why = Message((os.strerror(number) if number else str(error) or type(error).__name__).lower(), {})
+        why = Message((str(error) or type(error).__name__).lower(), {})
     return ClusterError(
         later("cannot reach the cluster at {server}: {why}", server=access.server, why=why),
         hint="kuartui cluster status",

@@ -89,6 +89,9 @@ CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
 )
 
 
+COMMAND_FAILED = re.compile(r'command ".*" failed with error: exit status \d+\s*$')  # kind, of a command of its own
+
+
 def need(program: str, hint: str) -> str:
     """The path of a program. MissingError when it is not installed."""
     found = shutil.which(program)
@@ -144,7 +147,7 @@ async def run(
     except TimeoutError as error:
         raise ClusterError(later("{what} did not end within {timeout:g} s", what=what, timeout=timeout)) from error
     finally:
-        if process.returncode is None:
+        if process.returncode is None or process.returncode < 0:  # then those that it started may go on
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
@@ -163,13 +166,16 @@ def explain(what: str, said: list[str], code: int) -> KuartuiError:
         return ClusterError(later("{what} was interrupted by signal {number}", what=what, number=-code))
     errors = [line for line in said if re.match(r"\s*(ERROR|X Exiting|❌|error)", line)]
     last = next((line for line in reversed(errors or said) if line.strip()), f"exit code {code}")
+    if COMMAND_FAILED.search(last):  # what that command said comes after it
+        after = said[len(said) - said[::-1].index(last) :]
+        last = next((line for line in reversed(after) if re.search("error", line, re.I)), last)
     return ClusterError(later("{what} failed: {why}", what=what, why=plain(last).removeprefix("ERROR: ")))
 
 
 def plain(line: str) -> str:
     """A line without colours, marks and pictures."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
-    return re.sub(r"[^\x20-\x7e\u00a0-\u024f\u2018-\u201d\u2026]", "", text).strip()
+    return re.sub(r"[^\x20-\x7e\u00a0-\u024f\u2018-\u201d\u2026\u2264]", "", text).strip()
 
 
 async def _read(stream: asyncio.StreamReader, hear: Callable[[str], None]) -> None:

@@ -47,7 +47,7 @@ class Bounds:
 KIND = Bounds(
     "kind",
     (0, 24),
-    (0, 31),
+    (0, 33),
     later("whose network plugin enforces network policies"),
     later("install a newer kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation"),
 )

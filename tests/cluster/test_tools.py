@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kuartui.cluster import shared
+from kuartui.cluster import local, shared
 from kuartui.cluster.addons import known, manifest
 from kuartui.cluster.base import ClusterStatus, Progress
 from kuartui.cluster.engine import full_name, manifest_size
@@ -41,6 +41,7 @@ case "$1 $2" in
   echo kuartui > "$FAKE/clusters"
   {
     echo 'Creating cluster "kuartui" ...'
+    printf ' • Ensuring node image (kindest/node:v1.34.0) 🖼️  ...\n'
     printf ' \033[32m✓\033[0m Ensuring node image (kindest/node:v1.34.0) 🖼\n'
     if [ -f "$FAKE/fails" ]; then
       printf ' \033[31m✗\033[0m Preparing nodes 📦 📦 📦 \n'
@@ -123,6 +124,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def status(self: shared.SharedCluster) -> ClusterStatus:
         return ClusterStatus("ready")
 
+    monkeypatch.setattr(local, "LINGER_SECONDS", 0.0)
     monkeypatch.setattr(shared.SharedCluster, "up", up)
     monkeypatch.setattr(shared.SharedCluster, "status", status)
     (place / "config").write_text(CONFIG.replace("NAME", "kuartui"))
@@ -149,11 +151,14 @@ async def test_a_kind_cluster_is_made_used_again_and_deleted(fake: Path) -> None
     assert "--image kindest/node:v1.36.2 [podman]" in line
     steps = [(item.step, item.text) for item in heard]
     assert steps[:2] == [(1, "Ensuring node image (kindest/node:v1.34.0)"), (2, "Preparing nodes")]
-    assert steps[-1][0] == 8
+    assert steps[-1] == (8, "Waiting ≤ 3m0s for control-plane = Ready")
     assert all(line.endswith("[podman]") for line in asked(fake, "get clusters"))  # later ones remember the engine
+    await KindCluster("kuartui").reset()
+    assert asked(fake, "create")[1] == line  # with what it was made with
     await cluster.down()
     assert (await cluster.status()).phase == "absent"
     assert not cluster.kubeconfig.exists()
+    assert KindCluster("kuartui").made_with() == {}
 
 
 async def test_a_cluster_whose_kubeconfig_is_lost(fake: Path) -> None:
@@ -186,6 +191,12 @@ FAILURES = [
         "there is no such image",
     ),
     ("ERROR: failed to create cluster: something new", "failed to create cluster: something new"),
+    (
+        'ERROR: failed to create cluster: command "docker run --name kuartui-worker" failed with error: exit status 125\n\n'
+        "Command Output: 3c75dddb6bfc\ndocker: Error response from daemon: unable to apply caps: operation not permitted\n\n"
+        "Run 'docker run --help' for more information",
+        "docker: Error response from daemon: unable to apply caps: operation not permitted",
+    ),
 ]
 
 
@@ -306,7 +317,7 @@ async def test_an_image_that_cannot_be_pulled(fake: Path) -> None:
     with pytest.raises(ClusterError, match=r"pulling nginx:1.27-alpine failed: the registry limits") as caught:
         await KindCluster("kuartui")._bring(["nginx:1.27-alpine"], heard.append)
     assert caught.value.hint
-    assert heard[0].text == "to be pulled: nginx:1.27-alpine (size unknown); size unknown in all"
+    assert heard[0].text == "to be pulled: nginx:1.27-alpine (size unknown)"
     assert asked(fake, "load") == []
 
 
