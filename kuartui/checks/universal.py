@@ -74,7 +74,7 @@ def _judge_world(start: Evidence, now: Evidence) -> Verdict:
     return _lost(start, now)
 
 
-# --- same-objects, keep-running ----------------------------------------------------------------------------------
+# --- same-objects, keep-running, not-paused -----------------------------------------------------------------------
 
 
 def _protected(level: Level) -> tuple[ResourceQuery, ...]:
@@ -92,20 +92,31 @@ async def _protected_uids(world: World) -> Evidence:
 async def _running(world: World) -> Evidence:
     queries = [query for query in _protected(world.level) if query.kind in SCALABLE]
     found = [obj for query in queries for obj in await world.objects.all(query)]
-    return {
-        _key(obj): {"stopped": obj["spec"].get("replicas", 1) == 0, "paused": bool(obj["spec"].get("paused"))}
-        for obj in found
-    }
+    return {_key(obj): {"stopped": obj["spec"].get("replicas", 1) == 0, "serving": _serving(obj)} for obj in found}
+
+
+def _serving(obj: Obj) -> bool:
+    return bool((obj.get("status") or {}).get("readyReplicas"))
 
 
 def _judge_running(start: Evidence, now: Evidence) -> Verdict:
+    """Who serves nobody at the start may be stopped while it is mended."""
     found = [
-        f"{key} {word}"
+        f"{key} {tr('scaled to zero')}"
         for key, flags in now.items()
-        for flag, word in (("stopped", tr("scaled to zero")), ("paused", tr("paused")))
-        if flags[flag] and not start.get(key, {}).get(flag)
+        if flags["stopped"] and not start.get(key, {}).get("stopped") and start.get(key, {}).get("serving", True)
     ]
     return Verdict(not found, ", ".join(found))
+
+
+async def _pauses(world: World) -> Evidence:
+    queries = [query for query in _protected(world.level) if query.kind == "Deployment"]
+    found = [obj for query in queries for obj in await world.objects.all(query)]
+    return {_key(obj): _uid(obj) for obj in found if obj["spec"].get("paused")}
+
+
+def _judge_pauses(start: Evidence, now: Evidence) -> Verdict:
+    return _verdict([key for key in now if key not in start], tr("paused"))
 
 
 # --- no-master-key -----------------------------------------------------------------------------------------------
@@ -205,6 +216,7 @@ UNIVERSAL: dict[str, UniversalKind] = {
     "same-world": UniversalKind(lambda _: _everywhere("Namespace", "Node"), _world, _judge_world),
     "same-objects": UniversalKind(_protected, _protected_uids, _lost),
     "keep-running": UniversalKind(_protected, _running, _judge_running),
+    "not-paused": UniversalKind(_protected, _pauses, _judge_pauses),
     "no-master-key": UniversalKind(
         lambda _: _everywhere("RoleBinding", "ClusterRoleBinding", "Role", "ClusterRole"), _master_keys, _added
     ),

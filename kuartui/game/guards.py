@@ -27,7 +27,8 @@ class GlobalGuard:
 GLOBAL = (
     GlobalGuard("same-world", later("The namespaces of the level and the nodes are the ones it started with")),
     GlobalGuard("same-objects", later("Protected objects were neither deleted nor made anew")),
-    GlobalGuard("keep-running", later("Protected workloads were not scaled to zero or paused")),
+    GlobalGuard("keep-running", later("Protected workloads that served were not scaled to zero")),
+    GlobalGuard("not-paused", later("Protected workloads are not left paused"), sticky=False),
     GlobalGuard("no-master-key", later("Nobody was given cluster-admin, or every verb on everything")),
     GlobalGuard("no-host-access", later("No new pod is privileged or uses the host")),
     GlobalGuard("honest-status", later("Nobody wrote the status of an object by hand")),

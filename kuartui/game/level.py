@@ -332,7 +332,7 @@ class LevelSpec(Spec, frozen=True, kw_only=True):
     rights: tuple[Right, ...] = ()
     variables: dict[str, tuple[Value, ...]] = {}
     guards: tuple[Guard, ...] = ()
-    protected: tuple[Ref, ...] = ()  # must not be deleted, recreated, scaled to zero or paused
+    protected: tuple[Ref, ...] = ()  # must not be deleted, recreated, scaled to zero or left paused
     allow: tuple[str, ...] = ()  # names of global guards that this level does without
     after: tuple[Drill, ...] = ()
     hints: tuple[Hint, ...] = ()

@@ -202,7 +202,7 @@ async def broken(objects_change: object, *, before: object = None) -> set[str]:
     deployment = Ref(kind="Deployment", name="web")
     of = level(check("one", 99), universal=True, protected=(deployment,))
     place, objects, _ = world(of)
-    objects.put("Deployment", "web", spec={"replicas": 2})
+    objects.put("Deployment", "web", spec={"replicas": 2}, status={"readyReplicas": 2})
     objects.put("Namespace", "here")
     objects.found["Namespace"]["here"]["metadata"]["labels"] = {"kuartui.dev/attempt": "a"}
     objects.put("ClusterRoleBinding", "admins", roleRef={"name": "cluster-admin"})
@@ -229,7 +229,7 @@ async def test_what_breaks_which_guard() -> None:
         objects.put("Pod", "q", spec={})
 
     assert await broken(lambda o: o.put("Deployment", "web", spec={"replicas": 0})) == {"keep-running"}
-    assert await broken(lambda o: o.put("Deployment", "web", spec={"paused": True})) == {"keep-running"}
+    assert await broken(lambda o: o.put("Deployment", "web", spec={"paused": True})) == {"not-paused"}
     assert await broken(lambda o: o.remove("Deployment", "web")) == {"same-objects"}
     assert await broken(lambda o: o.remove("Namespace", "here")) == {"same-world"}
     assert await broken(lambda o: o.put("ClusterRoleBinding", "me", roleRef={"name": "cluster-admin"})) == {
@@ -241,6 +241,13 @@ async def test_what_breaks_which_guard() -> None:
     assert await broken(forge) == {"honest-status"}
     assert await broken(lambda o: o.put("Role", "some", rules=[{"verbs": ["get"], "resources": ["*"]}])) == set()
     assert await broken(lambda o: o.put("Pod", "p", spec={"containers": [{}]})) == set()
+
+
+async def test_who_serves_nobody_may_be_stopped_while_it_is_mended() -> None:
+    def down(objects: FakeObjects) -> None:
+        objects.put("Deployment", "web", spec={"replicas": 2})
+
+    assert await broken(lambda o: o.put("Deployment", "web", spec={"replicas": 0}), before=down) == set()
 
 
 async def test_our_own_pod_must_stay() -> None:
