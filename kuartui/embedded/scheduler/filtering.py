@@ -29,6 +29,7 @@ PLUGINS: tuple[Plugin, ...] = (
     PodTopologySpread(),
     InterPodAffinity(),
 )
+BY_NAME = {plugin.name: plugin for plugin in PLUGINS}
 WAKES = {plugin.name: plugin.wakes for plugin in PLUGINS}
 
 Nominated = dict[str, list[PodOnNode]]

@@ -63,6 +63,13 @@ class Plugin:
         """Whether the pod may run on a node."""
         return None
 
+    def helped_by(self, client: Client, pod: Obj, before: Obj | None, after: Obj | None) -> bool:
+        """Whether another pod's change may let in a pod that this plugin refused: its queueing hint.
+
+        `before` is None for a pod that got its node, `after` for one that is gone.
+        """
+        return True
+
     def refuse(self, *reasons: str, final: bool = False) -> Refusal:
         """A refusal in this plugin's name."""
         return Refusal(reasons, self.name, final)

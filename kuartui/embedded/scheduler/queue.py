@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,8 @@ from kuartui.embedded.scheduler.filtering import WAKES
 
 Obj = dict[str, Any]
 Name = tuple[str, str]  # namespace, name
+Hint = Callable[[Name, str], bool]
+"""Whether a change may help a waiting pod past a plugin that refused it."""
 
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 10.0
 FORGOTTEN_AFTER = 300.0  # seconds until a refused pod is tried again whatever happened
@@ -100,16 +103,19 @@ class Queue:
         waiting.failures += 1
         self._later(waiting, min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** (waiting.failures - 1)))
 
-    def wake(self, change: str) -> None:
-        """Something changed: give those another try whom it may help."""
+    def wake(self, change: str, hint: Hint | None = None) -> None:
+        """Something changed: give those another try whom it may help. `hint` is asked where a plugin cares at all."""
         for waiting in self._pods.values():
             if waiting.in_flight:
                 waiting.missed.add(change)
-            elif waiting.name not in self._ready and not waiting.failures and self._helps(waiting, change):
+            elif waiting.name not in self._ready and not waiting.failures and self._helps(waiting, change, hint):
                 self._activate(waiting)
 
-    def _helps(self, waiting: Waiting, change: str) -> bool:
-        return not waiting.plugins or any(change in WAKES.get(plugin, {change}) for plugin in waiting.plugins)
+    def _helps(self, waiting: Waiting, change: str, hint: Hint | None = None) -> bool:
+        if not waiting.plugins:
+            return True
+        caring = [plugin for plugin in waiting.plugins if change in WAKES.get(plugin, {change})]
+        return any(hint is None or hint(waiting.name, plugin) for plugin in caring)
 
     def _activate(self, waiting: Waiting) -> None:
         if waiting.in_flight:

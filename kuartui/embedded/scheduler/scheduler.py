@@ -19,7 +19,7 @@ from kuartui.embedded.scheduler import filtering, preemption
 from kuartui.embedded.scheduler.framework import Diagnosis, Trial
 from kuartui.embedded.scheduler.nodes import Nodes, PodOnNode
 from kuartui.embedded.scheduler.plugins.volumes import VolumeBinding, placements
-from kuartui.embedded.scheduler.queue import Name, Queue
+from kuartui.embedded.scheduler.queue import Hint, Name, Queue
 from kuartui.embedded.scheduler.scores import best_node
 from kuartui.embedded.scheduler.volumes import BindingFailed, VolumeBinder
 from kuartui.embedded.store import Event, EventType
@@ -83,7 +83,7 @@ class Scheduler:
         name = (event.obj.key.namespace, event.obj.key.name)
         if event.type is EventType.DELETED:
             self._forget(name, event.obj.uid)
-            self.queue.wake("pod-gone")
+            self.queue.wake("pod-gone", self._hint(pod, None))
             return
         if pod["spec"].get("nodeName"):
             self._forget(name, event.obj.uid)
@@ -101,13 +101,22 @@ class Scheduler:
     def _assigned_changed(self, pod: Obj, old: Obj | None) -> None:
         finished = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
         if old is None or not old["spec"].get("nodeName"):
-            self.queue.wake("pod-placed")
+            self.queue.wake("pod-placed", self._hint(None, pod))
         elif finished and old.get("status", {}).get("phase") != pod["status"]["phase"]:
-            self.queue.wake("pod-gone")
+            self.queue.wake("pod-gone", self._hint(pod, None))
         elif objects.labels_of(old) != objects.labels_of(pod) or objects.being_deleted(old) != objects.being_deleted(
             pod
         ):
-            self.queue.wake("pod-labels")
+            self.queue.wake("pod-labels", self._hint(old, pod))
+
+    def _hint(self, before: Obj | None, after: Obj | None) -> Hint:
+        """The plugins' queueing hints on another pod's change."""
+
+        def hint(name: Name, plugin: str) -> bool:
+            waiting, known = self.client.get("pods", *name), filtering.BY_NAME.get(plugin)
+            return waiting is None or known is None or known.helped_by(self.client, waiting, before, after)
+
+        return hint
 
     def _forget(self, name: Name, uid: str) -> None:
         self.queue.remove(name)

@@ -83,6 +83,32 @@ async def test_affinity_to_nobody(three: Scheduled) -> None:
     assert three.place("web") == three.place("db") != ""
 
 
+async def test_pods_that_mean_nothing_to_it_are_no_reason_to_try_again(three: Scheduled) -> None:
+    def term(app: str) -> dict[str, Any]:
+        return {"topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": {"app": app}}}
+
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    spread = {"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+    for node in ("n1", "n3"):
+        await three.pod(f"foe-{node}", labels={"app": "foe"}, nodeSelector={"kubernetes.io/hostname": node})
+    await three.run()
+    await three.pod("near", affinity={"podAffinity": {required: [term("friend")]}})
+    await three.pod("far", affinity={"podAntiAffinity": {required: [term("foe")]}})
+    await three.pod("even", topologySpreadConstraints=[spread | {"labelSelector": {"matchLabels": {"app": "even"}}}])
+    await three.run()
+    waiting = ("near", "far", "even")
+    assert [len(three.events("FailedScheduling", f"Pod/{name}")) for name in waiting] == [1, 1, 1]
+    for name in ("a", "b", "c"):
+        await three.pod(name, labels={"app": "nobody"})
+        await three.run()
+        await three.delete("pods", name, grace=0)
+        await three.run()
+    assert [len(three.events("FailedScheduling", f"Pod/{name}")) for name in waiting] == [1, 1, 1]
+    await three.delete("pods", "foe-n3", grace=0)
+    await three.run()
+    assert three.place("far") == "n3"
+
+
 async def test_the_first_of_a_group_may_start_anywhere(three: Scheduled) -> None:
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "db"}}}
     near = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}

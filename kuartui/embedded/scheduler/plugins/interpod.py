@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from kuartui.embedded.client import Client
 from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial
 from kuartui.embedded.scheduler.matching import AffinityTerm, affinity_terms
 from kuartui.embedded.scheduler.nodes import NodeInfo
 
+Obj = dict[str, Any]
 Domain = tuple[str, str]  # topology key and value
 
 
@@ -41,6 +44,22 @@ class InterPodAffinity(Plugin):
         if any(labels.get(key) == value for key, value in counts.enemies):
             return self.refuse("node(s) didn't satisfy existing pods anti-affinity rules")
         return None
+
+    def helped_by(self, client: Client, pod: Obj, before: Obj | None, after: Obj | None) -> bool:
+        """A friend came, or somebody who was in the way went; without friends the pod may be the first of its group."""
+        near, far = affinity_terms(pod, "podAffinity"), affinity_terms(pod, "podAntiAffinity")
+
+        def among(terms: list[AffinityTerm], other: Obj | None) -> bool:
+            return other is not None and bool(terms) and all(term.matches(other, client) for term in terms)
+
+        if among(near, before) != among(near, after):
+            return True
+        if before is None:
+            return False
+        gone = [term for term in far if term.matches(before, client)]
+        if any(after is None or not term.matches(after, client) for term in gone):
+            return True
+        return after is None and any(term.matches(pod, client) for term in affinity_terms(before, "podAntiAffinity"))
 
     def _with_friends(self, trial: Trial, counts: _Counts, labels: dict[str, str]) -> bool:
         if any(term.topology_key not in labels for term in counts.near):

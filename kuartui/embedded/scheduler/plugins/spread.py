@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kuartui.embedded.client import Client
 from kuartui.embedded.meta.labels import Selector
 from kuartui.embedded.scheduler import matching
 from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial
@@ -62,6 +63,16 @@ class PodTopologySpread(Plugin):
 
     name = "PodTopologySpread"
     wakes = frozenset({"pod-gone", "pod-placed", "pod-labels", "node"})
+
+    def helped_by(self, client: Client, pod: Obj, before: Obj | None, after: Obj | None) -> bool:
+        """Only pods that some constraint counts matter."""
+        changed = [one for one in (before, after) if one is not None]
+        if all(one["metadata"]["namespace"] != pod["metadata"]["namespace"] for one in changed):
+            return False
+        known = constraints(pod, "DoNotSchedule")
+        return any(
+            constraint.selector.matches(one["metadata"].get("labels")) for constraint in known for one in changed
+        )
 
     def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
         known: list[Constraint] | None = trial.notes.get(self.name)
