@@ -77,7 +77,7 @@ class Machine:
         }
 
     def node(self, now: datetime) -> Obj:
-        """The object that the kubelet creates when it first registers."""
+        """The object that the kubelet creates when it first registers. That it is ready is for its first report to say."""
         node_spec: Obj = {
             "podCIDR": self.pod_cidr,
             "podCIDRs": [self.pod_cidr],
@@ -85,6 +85,8 @@ class Machine:
         }
         if self.taints:
             node_spec["taints"] = list(self.taints)
+        status = self.status({}, {}, [], set(), now)
+        del status["conditions"]
         return {
             "apiVersion": "v1",
             "kind": "Node",
@@ -97,7 +99,7 @@ class Machine:
                 },
             },
             "spec": node_spec,
-            "status": self.status({}, {}, [], set(), now),
+            "status": status,
         }
 
     def status(self, old: Obj, extended: dict[str, str], images: list[Obj], pressure: set[str], now: datetime) -> Obj:

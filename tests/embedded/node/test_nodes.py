@@ -20,6 +20,7 @@ def condition(node, type_):
 async def test_a_node_registers_and_renews_its_lease(cluster):
     node = cluster.client.get("nodes", "", "one")
     assert condition(node, "Ready")["reason"] == "KubeletReady"
+    assert cluster.events("NodeReady", "one") == ["Node one status is now: NodeReady"]
     assert condition(node, "MemoryPressure")["message"] == "kubelet has sufficient memory available"
     assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.36.2"
     assert node["status"]["allocatable"]["cpu"] == "4"
