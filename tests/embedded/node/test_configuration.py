@@ -307,6 +307,16 @@ async def test_host_path_is_the_nodes(cluster):
     assert await cluster.exec("show", "/d/f", name="b") == (0, "x\n")
 
 
+async def test_a_nodes_root_tells_what_runs_there(cluster):
+    mounts = [{"name": "host", "mountPath": "/host"}]
+    await cluster.pod(
+        volumes=[{"name": "host", "hostPath": {"path": "/"}}], containers=[{"name": "c", "volumeMounts": mounts}]
+    )
+    await cluster.run()
+    image = cluster.client.get("nodes", "", "one")["status"]["nodeInfo"]["osImage"]
+    assert (await cluster.exec("show", "/host/etc/os-release"))[1].startswith(f'PRETTY_NAME="{image}"')
+
+
 async def test_hosts_and_resolv_conf(cluster):
     aliases = [{"ip": "1.2.3.4", "hostnames": ["foo.local"]}]
     await cluster.pod(hostname="web", subdomain="sub", hostAliases=aliases, dnsPolicy="ClusterFirst")

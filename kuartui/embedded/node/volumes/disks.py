@@ -11,12 +11,20 @@ import posixpath
 from pathlib import Path
 from typing import Any
 
+from kuartui.embedded.node.machine import OS_IMAGE
 from kuartui.embedded.node.runtime import Volume
 from kuartui.embedded.node.runtime.volumes import walk
 
 Obj = dict[str, Any]
 
 NODE_DIRECTORIES = ["/etc", "/home", "/mnt", "/opt", "/root", "/srv", "/tmp", "/usr", "/var/lib", "/var/log"]
+OS_RELEASE = f'''PRETTY_NAME="{OS_IMAGE}"
+NAME="Debian GNU/Linux"
+VERSION_ID="13"
+VERSION="13 (trixie)"
+VERSION_CODENAME=trixie
+ID=debian
+'''
 
 
 class Disks:
@@ -36,6 +44,7 @@ class Disks:
             for path in NODE_DIRECTORIES:
                 root.fs.mkdir(path, recursive=True)
             root.fs.write_file("/etc/hostname", f"{name}\n".encode())
+            root.fs.write_file("/etc/os-release", OS_RELEASE.encode())
         return root
 
     def volume(self, key: str, *, mode: int = 0o755, kind: str = "csi") -> Volume:
