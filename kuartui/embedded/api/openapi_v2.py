@@ -11,6 +11,8 @@ from typing import Any
 Obj = dict[str, Any]
 
 _SCHEMAS, _DEFINITIONS = "#/components/schemas/", "#/definitions/"
+PRESERVE, GVK = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-group-version-kind"
+_NOT_IN_VERSION_2 = ("allOf", "anyOf", "not", "nullable", "oneOf")
 _JSON = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
 
 
@@ -28,21 +30,46 @@ def document(info: Obj, documents: Iterable[Obj]) -> Obj:
 
 
 def _schema(value: Any) -> Any:
-    """What version 2 lacks is told as it can: one of several types is a string, a reference stands alone."""
-    if isinstance(value, list):
-        return [_schema(item) for item in value]
+    """What version 2 lacks is told as it can: one of several types is a string, a reference stands alone.
+
+    Custom resources as apiextensions-apiserver tells them (pkg/controller/openapi/v2/conversion.go), so that kubectl
+    minds no field that is allowed.
+    """
     if not isinstance(value, dict):
         return value
     if len(value.get("allOf", ())) == 1 and "$ref" in value["allOf"][0]:
-        value = {
-            **{key: inside for key, inside in value.items() if key not in ("allOf", "default")},
-            **value["allOf"][0],
-        }
-    if "oneOf" in value and "type" not in value:
-        value = {**{key: inside for key, inside in value.items() if key != "oneOf"}, "type": "string"}
-    result = {key: _schema(inside) for key, inside in value.items() if key not in ("nullable", "anyOf", "not")}
-    if isinstance(result.get("$ref"), str):
-        result["$ref"] = result["$ref"].replace(_SCHEMAS, _DEFINITIONS)
+        value = {**{key: inside for key, inside in value.items() if key != "default"}, **value["allOf"][0]}
+    if "oneOf" in value and "type" not in value and not value.get(PRESERVE):
+        value = {**value, "type": "string"}
+    result: Obj = {}
+    for key, inside in value.items():
+        if key == "$ref":
+            result[key] = inside.replace(_SCHEMAS, _DEFINITIONS)
+        elif key == "properties":
+            result[key] = {name: _schema(one) for name, one in inside.items()}
+        elif key in ("items", "additionalProperties"):
+            result[key] = _schema(inside)
+        elif key not in _NOT_IN_VERSION_2:
+            result[key] = inside
+    return _loose(result, value)
+
+
+def _loose(result: Obj, value: Obj) -> Obj:
+    """Without a type where anything goes, or null."""
+    open_, nullable = value.get(PRESERVE), value.get("nullable")
+    if open_ and GVK in value:
+        return {"type": "object", GVK: value[GVK]}
+    if open_ or nullable:
+        result = {key: inside for key, inside in result.items() if key not in ("items", "properties")}
+    if (
+        nullable
+        or (open_ and result.get("type") == "object")
+        or ("items" not in result and value.get("type") == "array")
+    ):
+        result.pop("type", None)
+    without = {name for name, one in value.get("properties", {}).items() if one.get("nullable")}
+    if without & set(result.get("required", ())):
+        result["required"] = [name for name in result["required"] if name not in without]
     return result
 
 

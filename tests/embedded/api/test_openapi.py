@@ -162,6 +162,13 @@ async def test_version_2_tells_the_same_in_protobuf(server: Server) -> None:
     assert dict(wire(spec))[1] == b"#/definitions/io.k8s.api.core.v1.PodSpec"
 
 
+async def test_version_2_has_all_properties_whatever_they_are_called(server: Server) -> None:
+    old = (await server.json("GET", "/openapi/v2"))["definitions"]
+    new = await server.json("GET", "/openapi/v3/apis/apiextensions.k8s.io/v1")
+    for name, schema in new["components"]["schemas"].items():
+        assert old[name].get("properties", {}).keys() == schema.get("properties", {}).keys(), name
+
+
 async def test_every_collection_has_a_schema_of_its_lists(server: Server) -> None:
     for path, document in await documents(server):
         for place, operations in document["paths"].items():

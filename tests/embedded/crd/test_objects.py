@@ -271,6 +271,30 @@ async def test_explanations(world: World) -> None:
     assert schema["x-kubernetes-group-version-kind"][0]["kind"] == "Gadget"
 
 
+async def test_version_2_of_openapi_lets_pass_what_a_schema_leaves_open(world: World) -> None:
+    spec = fields(
+        "maybe",
+        "size",
+        size=WHOLE,
+        maybe={"type": "string", "nullable": True},
+        open={**KEEP, "properties": {"known": TEXT}},
+        list={"type": "array", "items": TEXT, "x-kubernetes-preserve-unknown-fields": True},
+    )
+    await world.define(None, version("v1", spec, storage=True), version("v1beta1", whole=KEEP))
+    old = (await world.json("GET", "/openapi/v2"))["definitions"]
+    found = old["com.example.shop.v1.Gadget"]["properties"]["spec"]
+    assert found["required"] == ["size"]
+    assert {name: one.get("type") for name, one in found["properties"].items()} == {
+        "size": "integer",
+        "maybe": None,
+        "open": None,
+        "list": None,
+    }
+    assert "properties" not in found["properties"]["open"]
+    whole = old["com.example.shop.v1beta1.Gadget"]
+    assert (whole["type"], whole.keys()) == ("object", {"type", "x-kubernetes-group-version-kind"})
+
+
 async def test_discovery(world: World) -> None:
     await world.define(None, version("v1beta1"), version("v1", storage=True, subresources={"status": {}}))
     group = await world.json("GET", "/apis/shop.example.com")
