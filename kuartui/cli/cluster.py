@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +31,25 @@ def choose(kind: str, name: str = DEFAULT, options: Options | None = None) -> Cl
     from kuartui.cluster.select import Options, choose
 
     return choose(kind, name, options or Options())
+
+
+def kubeconfig_of(kind: str, name: str) -> Path:
+    """Where a cluster's kubeconfig is. ClusterError if it is not up, UsageError if it is in the player's own."""
+    from kuartui.errors import ClusterError, UsageError
+
+    cluster = choose(kind, name)
+    if cluster.kind == "context":
+        raise UsageError(
+            later("context {name} is in your own kubeconfig", name=cluster.name),
+            hint=f"kubectl --context {cluster.name}",
+        )
+    if not cluster.kubeconfig.is_file():
+        chosen = f"{f' --name {name}' if name != DEFAULT else ''}{f' --cluster {kind}' if kind != 'embedded' else ''}"
+        raise ClusterError(
+            later("cluster {name} is not up", name=name),
+            hint=later("{up}, or kuartui level start LEVEL", up=f"kuartui cluster up{chosen}"),
+        )
+    return cluster.kubeconfig
 
 
 def narrate(progress: Progress) -> None:
@@ -169,12 +189,8 @@ def kubeconfig(
     path: Annotated[bool, typer.Option("--path", help="Print where the file is, not what is in it.")] = False,
 ) -> None:
     """Print a cluster's kubeconfig."""
-    from kuartui.errors import ClusterError
-
-    cluster = choose(kind, name)
-    if not cluster.kubeconfig.is_file():
-        raise ClusterError(later("cluster {name} is not up", name=name), hint=f"kuartui cluster up --name {name}")
-    output.line(str(cluster.kubeconfig) if path else cluster.kubeconfig.read_text().rstrip())
+    found = kubeconfig_of(kind, name)
+    output.line(str(found) if path else found.read_text().rstrip())
 
 
 @command(app, "serve")

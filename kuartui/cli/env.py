@@ -13,29 +13,29 @@ from kuartui.cli import output
 from kuartui.cli.cluster import DEFAULT, Name
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command
-from kuartui.message import later
 from kuartui.translate import tr
 
 WORKSPACE = "KUARTUI_WORKSPACE"
+Where = Annotated[str, typer.Option("--cluster", help="embedded, kind, minikube or context:NAME.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands on the root."""
 
     @command(app, "shell")
-    def shell(name: Name = "") -> None:
+    def shell(name: Name = "", where: Where = "") -> None:
         """Open your shell with KUBECONFIG and kubectl set for the attempt in play (or a cluster)."""
         program = os.environ.get("SHELL") or "/bin/sh"
-        environment = {**os.environ, **variables(name)}
+        environment = {**os.environ, **variables(name, where)}
         output.note(tr("KUBECONFIG={path}; leave with exit", path=environment["KUBECONFIG"]))
         if WORKSPACE in environment and Path(environment[WORKSPACE]).is_dir():
             os.chdir(environment[WORKSPACE])
         os.execvpe(program, [program], environment)  # noqa: S606  the player's own shell
 
     @command(app, "env")
-    def env(name: Name = "", out: Output = Format.text) -> None:
+    def env(name: Name = "", where: Where = "", out: Output = Format.text) -> None:
         """Print the variables to set in a terminal of your own: eval "$(kuartui env)"."""
-        values = variables(name)
+        values = variables(name, where)
         if out is Format.json:
             output.data(values)
             return
@@ -46,18 +46,19 @@ def add_to(app: typer.Typer) -> None:
     def kubectl(
         arguments: Annotated[list[str] | None, typer.Argument(help="Arguments for kubectl, after --.")] = None,
         name: Name = "",
+        where: Where = "",
     ) -> None:
         """Run kubectl on the attempt in play (or a cluster): kuartui kubectl -- get pods."""
         from kuartui.cluster import kubectl as tools
 
         program = str(tools.find().path)
-        environment = {**os.environ, **variables(name)}
+        environment = {**os.environ, **variables(name, where)}
         os.execve(program, ["kubectl", *(arguments or [])], environment)  # noqa: S606
 
 
-def variables(name: str) -> dict[str, str]:
+def variables(name: str, where: str) -> dict[str, str]:
     """KUBECONFIG, PATH with the kubectl to use first, and KUARTUI_WORKSPACE, the folder of the attempt in play. `name`
-    names a cluster; "": the attempt in play, if any."""
+    and `where` name a cluster; without both: the attempt in play, if any."""
     from kuartui.cli.cluster import narrate
     from kuartui.cluster import kubectl as tools
     from kuartui.cluster.embedded import wake
@@ -67,30 +68,21 @@ def variables(name: str) -> dict[str, str]:
     first = str(program.parent)
     if tools.first_on_path() != program:
         path = f"{first}{os.pathsep}{path}"
-    found = kubeconfig(name)
+    found = kubeconfig(name, where)
     wake(found, narrate)
-    place = None if name else attempt_workspace()
+    place = None if name or where else attempt_workspace()
     return {"KUBECONFIG": str(found), "PATH": path, **({WORKSPACE: str(place)} if place else {})}
 
 
-def kubeconfig(name: str) -> Path:
-    """The kubeconfig meant by `name`. Raises ClusterError if that cluster is not up."""
-    from kuartui.cli.cluster import choose
-    from kuartui.errors import ClusterError
+def kubeconfig(name: str, where: str) -> Path:
+    """The kubeconfig meant by `name` and `where`. Raises what `kubeconfig_of` does."""
+    from kuartui.cli.cluster import kubeconfig_of
 
-    if not name:
+    if not name and not where:
         playing = attempt_kubeconfig()
         if playing:
             return playing
-    cluster = choose("embedded", name or DEFAULT)
-    if not cluster.kubeconfig.is_file():
-        raise ClusterError(
-            later("cluster {name} is not up and no level is in play", name=cluster.name),
-            hint=later(
-                "{up}, or kuartui level start LEVEL", up=f"kuartui cluster up{f' --name {name}' if name else ''}"
-            ),
-        )
-    return cluster.kubeconfig
+    return kubeconfig_of(where or os.environ.get("KUARTUI_CLUSTER") or "embedded", name or DEFAULT)
 
 
 def attempt_workspace() -> Path | None:

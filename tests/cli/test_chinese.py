@@ -64,7 +64,7 @@ def said(error: KuartuiError, capsys: pytest.CaptureFixture[str]) -> str:
         (["level", "start", "first-steps", "--cluster", "context"], 2, "当前上下文不会被自动采用"),
         (["cluster", "up", "--allow-remote"], 2, "--allow-remote 只用于 --cluster context:NAME"),
         (["cluster", "kubeconfig"], 4, "集群 kuartui 没有运行"),
-        (["kubectl", "--", "get", "pods"], 4, "也没有正在进行的关卡"),
+        (["kubectl", "--", "get", "pods"], 4, "集群 kuartui 没有运行"),
         (["bundle", "verify", "nothing.tar"], 6, "没有文件 nothing.tar"),
         (["bundle", "load", "x.tar", "--into", "moon"], 2, "无法载入到 'moon'"),
         (["pack", "remove", "zzz"], 2, "没有安装任何关卡包"),

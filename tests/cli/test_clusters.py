@@ -45,6 +45,26 @@ def test_the_name_has_to_be_typed_again(remote: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        ([], "cluster kuartui is not up", "kuartui cluster up, or"),
+        (["--name", "two"], "cluster two is not up", "kuartui cluster up --name two, or"),
+        (["--cluster", "kind"], "cluster kuartui is not up", "kuartui cluster up --cluster kind, or"),
+        (["--cluster", "context:work"], "context work is in your own kubeconfig", "kubectl --context work"),
+    ],
+)
+@pytest.mark.parametrize("asked", [["kubectl"], ["env"], ["cluster", "kubeconfig"]])
+@pytest.mark.usefixtures("remote")
+def test_asking_for_the_kubeconfig_of_what_is_not_there(
+    asked: list[str], words: list[str], said: str, hint: str
+) -> None:
+    done = RUN.invoke(app, [*asked, *words])
+    assert done.exit_code
+    assert f"error: {said}" in done.stderr
+    assert f"hint: {hint}" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         ("context", "which context?"),
