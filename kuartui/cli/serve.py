@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Annotated
 
 import typer
@@ -29,12 +30,21 @@ def add_to(app: typer.Typer) -> None:
 
         check_kind(cluster)
         server = game(host, port, cluster)
-        output.line(server.url)
-        output.note(tr("open it in a browser; Ctrl-C ends it, and levels in play can be continued"))
         try:
+            _try_port(host, server.port)
+            output.line(server.url)
+            output.note(tr("open it in a browser; Ctrl-C ends it, and levels in play can be continued"))
             server.run()
         except OSError as error:
             raise UsageError(
                 later("cannot listen on port {port}: {why}", port=server.port, why=system_words(error)),
                 hint="kuartui serve --port 0",
             ) from error
+
+
+def _try_port(host: str, port: int) -> None:
+    """OSError when somebody listens there, before the address is told to anybody."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)

@@ -30,7 +30,7 @@ from kuartui import paths
 from kuartui.cluster.base import ClusterStatus, Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock, RealClock, SteppedClock
 from kuartui.cluster.rest import Api
-from kuartui.errors import ApiError, ClusterError
+from kuartui.errors import ApiError, ClusterError, StorageError
 from kuartui.game.level import Right
 from kuartui.message import later
 
@@ -431,6 +431,9 @@ def _call(process: _Process, method: str, path: str, body: Obj | None, timeout: 
         connection.close()
     if answer.status == 401:
         raise ConnectionRefusedError("another program listens there")
+    if answer.status == 507:
+        hint = later("make room, or set {variable} to a directory that has some", variable=paths.HOME_VARIABLE)
+        raise StorageError(later("the disk is full"), hint=hint)
     if answer.status >= 400:
         raise ClusterError(str(value.get("error", f"HTTP {answer.status}")))
     return dict(value)

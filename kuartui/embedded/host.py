@@ -18,12 +18,15 @@ durable ones come back with the process, after a kill -9, too.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
 import logging
 import re
 import secrets
 import shutil
 import socket
+import sqlite3
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -70,7 +73,7 @@ class Host:
                 continue
             try:
                 await self._start(spec)
-            except OSError as error:
+            except (OSError, sqlite3.Error) as error:
                 log.warning("cluster %s does not come back: %s", spec.name, error)
 
     async def create(self, spec: Spec) -> Cluster:
@@ -85,19 +88,30 @@ class Host:
                 return running
             try:
                 return await self._start(spec)
-            except OSError as error:
-                raise HostError(f"cluster {spec.name} cannot start: {error.strerror or error}", 500) from error
+            except (OSError, sqlite3.Error) as error:
+                if _is_full(error):
+                    raise HostError("the disk is full", 507) from error
+                why = getattr(error, "strerror", "") or error
+                raise HostError(f"cluster {spec.name} cannot start: {why}", 500) from error
 
     async def _start(self, spec: Spec) -> Cluster:
+        """All of it or, where that fails, nothing: what was there before stays."""
         folder = self.state / "clusters" / spec.name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keys = identity(folder)
-        listener = listen(spec.port)
-        spec = replace(spec, port=listener.getsockname()[1])
-        (folder / "cluster.json").write_text(json.dumps(asdict(replace(spec, head=0.0))))
-        cluster = Cluster(spec, folder, keys, listener)
-        await cluster.start()
-        write_private(folder / "kubeconfig", cluster.kubeconfig())
+        known = (folder / "cluster.json").exists()
+        async with contextlib.AsyncExitStack() as failed:
+            if not known:
+                failed.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            keys = identity(folder)
+            listener = listen(spec.port)
+            failed.callback(listener.close)
+            spec = replace(spec, port=listener.getsockname()[1])
+            (folder / "cluster.json").write_text(json.dumps(asdict(replace(spec, head=0.0))))
+            cluster = Cluster(spec, folder, keys, listener)
+            failed.push_async_callback(_give_up, cluster)
+            await cluster.start()
+            write_private(folder / "kubeconfig", cluster.kubeconfig())
+            failed.pop_all()
         self.clusters[spec.name] = cluster
         return cluster
 
@@ -134,6 +148,18 @@ class Host:
         for cluster in list(self.clusters.values()):
             await cluster.stop()
         self.clusters.clear()
+
+
+async def _give_up(cluster: Cluster) -> None:
+    """Stop one that did not come up: any part of it may be missing."""
+    with suppress(Exception):
+        await cluster.stop()
+    with suppress(Exception):
+        cluster.store.close()
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "errno", 0) == errno.ENOSPC or "disk is full" in str(error)
 
 
 def listen(port: int) -> socket.socket:

@@ -49,8 +49,10 @@ def _limit_threads() -> None:
     os.environ.setdefault("TOKIO_WORKER_THREADS", "2")
 
 
-def _fail(code: int, message: str) -> int:
+def _fail(code: int, message: str, *, hint: str = "") -> int:
     print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)  # noqa: T201
     return code
 
 
@@ -68,7 +70,8 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool) -> int:
         if port and listener.getsockname()[1] != port:
             raise OSError(98, "Address already in use")
     except OSError as error:
-        return _fail(4, f"cannot listen on 127.0.0.1:{port}: {(error.strerror or str(error)).lower()}")
+        why = (error.strerror or str(error)).lower()
+        return _fail(4, f"cannot listen on 127.0.0.1:{port}: {why}", hint="--port 0 takes any that is free")
     host = Host(state)
     await host.restore()
     token = secrets.token_urlsafe(32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,8 @@ from kuartui.cluster.access import read_access
 from kuartui.cluster.base import Progress
 from kuartui.cluster.embedded import EmbeddedCluster, EmbeddedHost
 from kuartui.cluster.rest import Api
+from kuartui.embedded.cluster import Cluster, Spec
+from kuartui.embedded.host import Host, HostError
 from kuartui.errors import ApiError
 
 
@@ -96,3 +99,25 @@ def test_the_release_tells_of_changed_code(tmp_path: Path, monkeypatch: pytest.M
     assert embedded.release.__wrapped__() == first
     (tmp_path / "embedded" / "a.py").write_text("22")
     assert embedded.release.__wrapped__() != first
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_cluster_that_finds_no_room_leaves_nothing_but_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    async def full(_: Cluster) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    folder = tmp_path / "clusters" / "c"
+    if known:
+        folder.mkdir(parents=True)
+        (folder / "cluster.json").write_text("{}")
+    monkeypatch.setattr(Cluster, "start", full)
+    host = Host(tmp_path)
+    with pytest.raises(HostError) as caught:
+        await host.create(Spec(name="c"))
+    assert (str(caught.value), caught.value.code) == ("the disk is full", 507)
+    assert host.clusters == {}
+    assert (folder / "cluster.json").exists() is known
+    await host.restore()  # no reason for the process to end
+    assert host.clusters == {}
