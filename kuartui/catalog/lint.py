@@ -37,7 +37,7 @@ COMMANDS = re.compile(r"\bkubectl\s+(set|patch|edit|scale|delete|create|apply|la
 COMMENT = re.compile(r"^\s*#|\s#\s")
 PINNED = re.compile(r"(@sha256:[0-9a-f]{64}|:[\w.-]+)$")
 INSIDE = re.compile(r"""\bkubectl\b[^|;&]*? -- (?:'[^']*'|"[^"]*"|[^|;&'"])*""")  # what runs in a container
-DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker|rm\s+-rf\s+[/~])\b")
+DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker(?![.])|rm\s+-rf\s+[/~])\b")
 SEEDS = range(1, 12)
 NOT_TRANSLATED = "not translated"
 

@@ -59,6 +59,8 @@ def test_what_spoils_a_level(tmp_path: Path, old: str, new: str, text: str) -> N
     [
         ("kubectl exec pod/figs -- sh -c 'curl -s localhost; ls'", True),
         ("kubectl exec pod/figs -- curl -s localhost | grep figs", True),
+        ("kubectl set image deployment/figs figs=docker.io/library/nginx:1.29", True),
+        ("docker ps", False),
         ("curl -s localhost", False),
         ("kubectl exec pod/figs -- date; wget -qO- localhost", False),
     ],
