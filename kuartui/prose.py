@@ -84,9 +84,13 @@ def joined(paragraph: str) -> str:
     """Its lines as one."""
     first, *rest = [line.strip() for line in paragraph.strip().splitlines()] or [""]
     for line in rest:
-        tight = first and line and _wide(first[-1]) and (_wide(line[0]) or first[-1] in CLOSING)
-        first += line if tight else f" {line}"
+        first += line if tight(first, line) else f" {line}"
     return first
+
+
+def tight(before: str, after: str) -> bool:
+    """Whether a line break between two lines stands for nothing rather than for a blank."""
+    return bool(before and after) and _wide(before[-1]) and (_wide(after[0]) or before[-1] in CLOSING)
 
 
 def _wide(letter: str) -> bool:

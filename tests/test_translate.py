@@ -151,6 +151,8 @@ def sentences(tree: ast.AST, errors: set[str]) -> list[str]:
         texts = [item.value for item in call.keywords if item.arg == "hint"]
         if name in errors | SHOWN | {"Progress", "Finding"}:
             texts += call.args
+        if name == "Binding" and len(call.args) > 2:
+            found += literals(call.args[2])  # a single word is shown there, too
         for text in texts:
             found += [bare for bare in literals(text) if WORDS.search(bare) and not COMMAND.search(bare)]
     return found

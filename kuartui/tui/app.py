@@ -10,6 +10,7 @@ from typing import Any
 from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.events import Resize
@@ -149,6 +150,11 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self.theme = names[(index + 1) % len(names)]
         self.game.keep("theme", self.theme)
         self.notify(tr("theme: {name}", name=tr(themes.NAMES[self.theme])), markup=False, timeout=2)
+
+    def action_command_palette(self) -> None:
+        """Textual's, with its one sentence in the player's language."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=tr("Search for commands…"), id="--command-palette"))
 
     def action_leave(self) -> None:
         playing = isinstance(self.screen, PlayScreen)

@@ -76,7 +76,7 @@ class FailureApp(App[str], inherit_bindings=False):
 
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS = [Binding("escape,f10,ctrl+c", "leave", "Leave"), Binding("left,right", "focus_next", show=False)]
+    BINDINGS = [Binding("escape,f10,ctrl+c", "leave", tr("Leave")), Binding("left,right", "focus_next", show=False)]
 
     def __init__(self, failure: Failure) -> None:
         super().__init__()

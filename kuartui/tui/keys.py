@@ -38,7 +38,8 @@ class Explains:
 @dataclass(frozen=True, slots=True)
 class Key:
     """`place` is where it works: everywhere, home, play, pane (play, but not in the terminal), shell (play, for the
-    terminal), result. `footer` keys are shown there; that of the shell when it does something and there is room."""
+    terminal), result. `footer` keys are shown there; that of the shell when it does something and there is room;
+    `spare` ones where the place leaves room."""
 
     keys: str
     action: str
@@ -46,6 +47,7 @@ class Key:
     help: str
     place: str = "everywhere"
     footer: bool = False
+    spare: bool = False
 
     @property
     def shown(self) -> str:
@@ -56,9 +58,9 @@ class Key:
 
 KEYS: tuple[Key, ...] = (
     Key("f1,question_mark", "help", "Help", "Show all keys", footer=True),
-    Key("f2", "command_palette", "Commands", "Find and run any command"),
+    Key("f2", "command_palette", "Commands", "Find and run any command", spare=True),
     Key("f7", "next_theme", "Theme", "Next theme: dark, light, high contrast, terminal colours"),
-    Key("f10", "leave", "Quit", "Leave kuartui; a level in play goes on and can be continued"),
+    Key("f10", "leave", "Quit", "Leave kuartui; a level in play goes on and can be continued", spare=True),
     Key("escape", "back", "Back", "One step back; never quits, never ends a level"),
     Key("enter", "choose", "Play", "Play the selected level, or continue it", "home", footer=True),
     Key("slash", "search", "Search", "Filter the levels", "home", footer=True),

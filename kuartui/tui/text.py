@@ -9,6 +9,8 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
+from kuartui.prose import joined
+
 MARKS = {"passing": "✓", "failing": "✗", "holding": "…", "waiting": "·", "unknown": "?"}
 STYLES = {"passing": "$text-success", "failing": "$text-error", "holding": "$text-warning"}
 
@@ -27,7 +29,7 @@ def plain(text: str, style: str = "") -> Content:
 def paragraphs(text: str) -> str:
     """Running text: single line breaks of a level file are not meant for the screen's width."""
     blocks = [block.strip("\n") for block in clean(text).strip().split("\n\n")]
-    return "\n\n".join(block if is_listing(block) else " ".join(block.split()) for block in blocks)
+    return "\n\n".join(block if is_listing(block) else " ".join(joined(block).split()) for block in blocks)
 
 
 def is_listing(block: str) -> bool:

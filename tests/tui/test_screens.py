@@ -14,9 +14,11 @@ from textual.command import CommandPalette
 from kuartui.cluster.base import Progress
 from kuartui.game.ghost import Split
 from kuartui.game.review import Try
+from kuartui.message import later
 from kuartui.play.present import Seen
 from kuartui.play.view import TimelineEntry
 from kuartui.progress.store import Best
+from kuartui.translate import tr
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.messages import StepTaken
 from kuartui.tui.screens import setup
@@ -124,14 +126,15 @@ async def listed(app: KuartuiApp, pilot: Any) -> None:
 async def setting_up(app: KuartuiApp, pilot: Any) -> None:
     """A level whose cluster takes its time."""
     await home(app, pilot)
+    step = later("starting a cluster for this attempt")
 
     async def never(level: Any, post: Any) -> Any:
-        post(StepTaken(Progress("starting a cluster for this attempt", 2, 4)))
+        post(StepTaken(Progress(step, 2, 4)))
         await asyncio.Event().wait()
 
     app.game.begin = never  # type: ignore[method-assign]
     app.play_level("broken-selector", 1)
-    await until(pilot, lambda: "starting a cluster" in screen_text(app))
+    await until(pilot, lambda: tr(step) in screen_text(app))
 
 
 def asking(key: str) -> Way:

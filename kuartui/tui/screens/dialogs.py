@@ -18,7 +18,7 @@ from kuartui.tui.text import join, lines, plain
 class Confirm(ModalScreen[bool]):
     """Asks before something that cannot be taken back."""
 
-    BINDINGS = [Binding("escape", "dismiss(False)", "Cancel"), Binding("left,right", "app.focus_next", show=False)]
+    BINDINGS = [Binding("escape", "dismiss(False)", tr("Cancel")), Binding("left,right", "app.focus_next", show=False)]
 
     def __init__(self, question: str, yes: str) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Confirm(ModalScreen[bool]):
 class Help(ModalScreen[None]):
     """All keys that work here."""
 
-    BINDINGS = [Binding("escape,f1,question_mark,q", "dismiss(None)", "Close")]
+    BINDINGS = [Binding("escape,f1,question_mark,q", "dismiss(None)", tr("Close"))]
 
     def __init__(self, title: str, keys: Sequence[Key], about: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Help(ModalScreen[None]):
 class Trouble(ModalScreen[None]):
     """Something went wrong that the player should know: one sentence and what to do."""
 
-    BINDINGS = [Binding("escape,enter", "dismiss(None)", "Close")]
+    BINDINGS = [Binding("escape,enter", "dismiss(None)", tr("Close"))]
 
     def __init__(self, text: str, hint: str) -> None:
         super().__init__()

@@ -226,7 +226,7 @@ class HomeScreen(Screen[None], keys.Explains):
         if status.phase == "ready":
             nodes = trn("{n} node", "{n} nodes", status.nodes)
             text = tr("● cluster ready: {kind}, Kubernetes {version}", kind=self.app.game.kind, version=status.version)
-            self._say(plain(f"{text}, {nodes}", "$text-success"))
+            self._say(plain(tr("{one}, {other}", one=text, other=nodes), "$text-success"))
         else:
             detail = status.detail or tr("trying to bring it up")
             text = tr("✗ cluster {phase}: {detail}", phase=tr(PHASES[status.phase]), detail=detail)

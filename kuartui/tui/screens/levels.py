@@ -154,7 +154,11 @@ def about(shelf: Shelf, card: LevelCard, level: Level) -> list[Block]:
     facts = [
         f"{STAR * card.difficulty}  " + tr("{points} points", points=card.points),
         tr("par {par}, limit {limit}", par=span(card.par_time), limit=span(card.time_limit)),
-        trn("{n} check", "{n} checks", card.checks) + ", " + trn("{n} hint", "{n} hints", card.hints),
+        tr(
+            "{one}, {other}",
+            one=trn("{n} check", "{n} checks", card.checks),
+            other=trn("{n} hint", "{n} hints", card.hints),
+        ),
         track,
     ]
     exams = ", ".join(f"{domain.exam} {domain.domain}" for domain in card.exams)

@@ -20,7 +20,7 @@ from kuartui.play.breakdown import parts
 from kuartui.play.view import Result
 from kuartui.prose import check_word
 from kuartui.translate import tr
-from kuartui.tui import keys
+from kuartui.tui import keys, markdown
 from kuartui.tui.feed import guarded
 from kuartui.tui.screens.levels import MEDAL_STYLES
 from kuartui.tui.text import clean, fit, join, lines, mark, plain, right, span
@@ -67,7 +67,7 @@ class ResultScreen(Screen[None], keys.Explains):
     def __init__(self, result: Result) -> None:
         super().__init__()
         self.result = result
-        self._splits: list[Split] = []
+        self._splits: list[Split] | None = None  # until they are read
 
     def compose(self) -> ComposeResult:
         yield Static(self._title(), id="head")
@@ -79,7 +79,7 @@ class ResultScreen(Screen[None], keys.Explains):
                     yield Static(id="timeline")
             yield Static(self._damage(), id="damage")
             yield Static(self._solutions(), id="solutions")
-            yield Markdown(clean(self.result.debrief), id="debrief", open_links=False)
+            yield Markdown(clean(self.result.debrief), id="debrief", parser_factory=markdown.parser, open_links=False)
             yield Static(self._reading(), id="reading")
         yield KeyBar("result")
 
@@ -140,14 +140,15 @@ class ResultScreen(Screen[None], keys.Explains):
 
     def _checks(self, width: int) -> Content:
         """Each check with its points and when it turned green, beside the best attempt's time."""
-        ghost = any(split.best is not None for split in self._splits)
-        times = {split.check: split for split in self._splits}
+        splits = self._splits or []
+        ghost = any(split.best is not None for split in splits)
+        times = {split.check: split for split in splits}
         tail = 28 if ghost else 13
         head = fit(tr("Checks"), width - tail - 1) + right(tr("points"), 7) + right(tr("time"), 7)
         rows = [plain(head + (right(tr("best"), 7) + right(tr("lead"), 8) if ghost else ""), "bold")]
         for check in self.result.checks:
             split = times.get(check.name)
-            at = span(split.at) if split and split.at is not None else tr("never")
+            at = span(split.at) if split and split.at is not None else "" if self._splits is None else tr("never")
             text = plain(
                 fit(check.title, width - tail - 3) + f" {check.points if check.green else 0:>5}" + right(at, 7)
             )

@@ -31,7 +31,7 @@ BAR = 44  # cells
 class SetupScreen(Screen[None]):
     """Starts or resumes an attempt, then gives way to the play screen."""
 
-    BINDINGS = [Binding("escape", "back", "Cancel", show=True)]
+    BINDINGS = [Binding("escape", "back", tr("Cancel"), key_display="Esc")]
     app: KuartuiApp
 
     def __init__(self, name: str, seed: int, record: AttemptRecord | None) -> None:

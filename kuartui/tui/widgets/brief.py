@@ -90,7 +90,7 @@ def checks(view: AttemptView) -> Content:
     if view.next_hint_cost is not None:
         offer = trn("{n} hint left", "{n} hints left", view.hints_left)
         cost = tr("the next costs {cost} points (F3)", cost=view.next_hint_cost)
-        rows.append(plain(f"  {offer}, {cost}", "$text-muted"))
+        rows.append(plain("  " + tr("{one}, {other}", one=offer, other=cost), "$text-muted"))
     return lines(*rows, "")
 
 

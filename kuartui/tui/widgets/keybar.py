@@ -1,5 +1,6 @@
 """The footer: at most six keys that work here and now, from the table of keys. Each can be clicked. A seventh, which
-shows what scrolled off the terminal, is there while it does something, where there is room."""
+shows what scrolled off the terminal, is there while it does something, where there is room; and where a place has few
+keys of its own, the way to all commands and the way out."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from kuartui.tui.text import join, plain
 
 LOOK = 0.5  # seconds between two looks which keys do something
 ROOMY = 80  # columns
+MOST = 6  # keys
 
 
 class KeyCap(Static):
@@ -25,12 +27,12 @@ class KeyCap(Static):
         self.key = key
         self.tooltip = plain(tr(key.help))
 
-        self.display = key.place != "shell"
+        self.display = key.place != "shell" and not key.spare
 
     def tell(self, reason: str) -> None:
         """Dimmed, with the reason, while the key does nothing here and now."""
         self.set_class(bool(reason), "-off")
-        if self.key.place == "shell":
+        if self.key.place == "shell" or self.key.spare:
             self.display = not reason and self.app.size.width >= ROOMY
         self.tooltip = plain(reason or tr(self.key.help))
 
@@ -48,6 +50,10 @@ class KeyBar(Horizontal):
 
     def on_mount(self) -> None:
         self.set_interval(LOOK, self._look)
+        self._look()
+
+    def on_resize(self) -> None:
+        self._look()
 
     def _look(self) -> None:
         screen = self.screen
@@ -57,5 +63,7 @@ class KeyBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         shown = [key for key in keys.of(self._place) if key.footer]
+        own = sum(key.place != "shell" for key in shown)
+        shown += [key for key in keys.of(self._place) if key.spare][: max(0, MOST - own)]
         for key in sorted(shown, key=lambda key: key.place == "shell"):
             yield KeyCap(key)
