@@ -46,6 +46,9 @@ def guard(action: Callable[[], None], as_json: bool = False) -> int:
     except KeyboardInterrupt:
         output.note(tr("interrupted"))
         return errors.INTERRUPTED
+    except typer.Abort:  # a question was answered with no, or there was nobody to answer it
+        output.note(tr("nothing was done"))
+        return errors.INTERRUPTED
     except typer.Exit as end:
         return end.exit_code
     except Exception as error:  # noqa: BLE001  the edge: a bug must not show a traceback to a player

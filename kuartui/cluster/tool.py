@@ -163,7 +163,8 @@ def explain(what: str, said: list[str], code: int) -> KuartuiError:
         if words.search(text):
             return ClusterError(later("{what} failed: {cause}", what=what, cause=cause), hint=hint)
     if code < 0:
-        return ClusterError(later("{what} was interrupted by signal {number}", what=what, number=-code))
+        interrupted = later("{what} was interrupted by signal {number}", what=what, number=-code)
+        return ClusterError(interrupted, hint=later("try again"))
     errors = [line for line in said if re.match(r"\s*(ERROR|X Exiting|❌|error)", line)]
     last = next((line for line in reversed(errors or said) if line.strip()), f"exit code {code}")
     if COMMAND_FAILED.search(last):  # what that command said comes after it

@@ -40,6 +40,9 @@ def test_the_name_has_to_be_typed_again(remote: Path) -> None:
     done = RUN.invoke(app, ["cluster", "up", "--cluster", "context:work", "--allow-remote"], input="yes\n")
     assert done.exit_code == 2
     assert "nothing was done" in done.stderr
+    nobody = RUN.invoke(app, ["cluster", "up", "--cluster", "context:work", "--allow-remote"], input="")
+    assert nobody.exit_code == 130
+    assert nobody.stderr.endswith("nothing was done\n")
     again = RUN.invoke(app, ["level", "start", "broken-selector", "--cluster", "context:work"])
     assert "not on this machine" in again.stderr
 
