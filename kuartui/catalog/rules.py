@@ -33,6 +33,8 @@ def problems(level: Level, document: Document) -> Iterator[LevelError]:
         )
     if not level.setup.all_stages() and not level.setup.files:
         yield problem(later("nothing is set up: give manifests, stages or files"), "setup")
+    if level.switches_nodes != ("node-power" in level.needs):
+        yield problem(later("needs: [node-power] and what is done to nodes belong together"), "needs")
     yield from _docker(level, problem)
     check_names = [check.name for check in level.checks]
     guard_names = [guard.name for guard in level.guards]

@@ -40,7 +40,7 @@ Obj = dict[str, Any]
 CAPABILITIES = frozenset(
     {
         *("network", "metrics", "containers", "network-policy", "multi-node", "control-plane-taint"),
-        *("storage", "local-path", "gateway", "own-cluster"),
+        *("storage", "local-path", "gateway", "own-cluster", "node-power"),
     }
 )
 ATTEMPT = "attempt-"  # what the clusters of attempts are called

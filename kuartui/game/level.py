@@ -53,6 +53,7 @@ Need = Literal[
     "ingress",
     "gateway",
     "own-cluster",
+    "node-power",
     "docker",
 ]
 
@@ -183,11 +184,28 @@ class Settle(Spec, frozen=True, kw_only=True):
     until: StateSpec | None = None  # and, if given, this must hold
 
 
+class ResourceSelector(Spec, frozen=True, kw_only=True):
+    selector: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+class NodeSwitch(Spec, frozen=True, kw_only=True):
+    """A machine loses its power or gets it back (`fail`, `recover`), or its kubelet alone stops or starts (`pause`,
+    `resume`). Which nodes: all that have these labels and, if given, run such a pod."""
+
+    action: Literal["fail", "recover", "pause", "resume"]
+    selector: Annotated[str, Meta(min_length=1)] = "!node-role.kubernetes.io/control-plane"
+    running: ResourceSelector | None = None
+
+
 class Stage(Spec, frozen=True, kw_only=True):
-    """One step of setting a level up: apply these manifests (files or folders), delete these objects, settle."""
+    """One step of setting a level up: apply these manifests (files or folders), delete these objects, switch nodes,
+    settle."""
 
     apply: tuple[str, ...] = ()
     delete: tuple[Ref, ...] = ()
+    nodes: tuple[NodeSwitch, ...] = ()
     settle: Settle = field(default_factory=Settle)
 
 
@@ -197,7 +215,13 @@ class TimelineEvent(Spec, frozen=True, kw_only=True):
     at: Duration
     apply: tuple[str, ...] = ()
     delete: tuple[Ref, ...] = ()
+    nodes: tuple[NodeSwitch, ...] = ()
     message: str = ""
+
+    @property
+    def stage(self) -> Stage:
+        """What is done then."""
+        return Stage(apply=self.apply, delete=self.delete, nodes=self.nodes)
 
 
 class BaseImage(Spec, frozen=True, kw_only=True):
@@ -277,6 +301,7 @@ class Drill(Spec, frozen=True, kw_only=True):
     delete_pod: ResourceSelector | None = None
     restart: Ref | None = None
     apply: tuple[str, ...] = ()
+    nodes: tuple[NodeSwitch, ...] = ()
     settle: Duration = lasting(60)
 
 
@@ -288,12 +313,6 @@ class Right(Spec, frozen=True, kw_only=True):
     resources: Annotated[tuple[Name, ...], Meta(min_length=1)]  # nodes, pods/eviction, deployments.apps/scale
     names: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()  # the whole cluster when empty
-
-
-class ResourceSelector(Spec, frozen=True, kw_only=True):
-    selector: str = ""
-    name: str = ""
-    namespace: str = ""
 
 
 class ExamDomain(Spec, frozen=True, kw_only=True):
@@ -339,6 +358,12 @@ class LevelSpec(Spec, frozen=True, kw_only=True):
     cheats: tuple[Cheat, ...] = ()
     coach: tuple[CoachStep, ...] = ()  # for a guided level: said one after the other while it is played
     references: tuple[Reference, ...] = ()
+
+    @property
+    def switches_nodes(self) -> bool:
+        """Whether machines fail or come back at some time."""
+        timeline = (*self.setup.all_stages(), *(event.stage for event in self.setup.events))
+        return any(stage.nodes for stage in timeline) or any(drill.nodes for drill in self.after)
 
 
 class Level(LevelSpec, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from kuartui.checks.world import World
 from kuartui.cluster.rest import STRATEGIC_PATCH
 from kuartui.game.level import Drill
 from kuartui.game.spec import ResourceQuery
+from kuartui.play.switches import switch
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
@@ -33,3 +34,5 @@ async def perform(drill: Drill, world: World) -> None:
         resource = await api.resource(obj["kind"], obj["apiVersion"])
         metadata = {"namespace": level.namespace, **obj["metadata"]}
         await api.apply(resource, {**obj, "metadata": metadata})
+    for action in drill.nodes:
+        await switch(action, world)

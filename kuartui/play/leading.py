@@ -19,7 +19,7 @@ from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear
 from kuartui.game.events import DrillPassed, DrillStarted, Finished, TimelineFired, Violated
 from kuartui.game.guards import sticky_names
-from kuartui.game.level import Drill, Level, Stage
+from kuartui.game.level import Drill, Level
 from kuartui.game.spec import ResourceQuery
 from kuartui.play.arena import Arena
 from kuartui.play.chronicle import Chronicle
@@ -270,8 +270,7 @@ class Leader:
         try:
             world = self.arena.world
             setup = Setup(world, self.attempt_id, note=self._note, report=silent, patient=True)
-            stage = Stage(apply=event.apply, delete=event.delete)
-            await setup.change(stage)
+            await setup.change(event.stage)
         except KuartuiError as error:
             self._trouble(error.message)
             return

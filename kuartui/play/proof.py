@@ -33,7 +33,7 @@ from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear, step
 from kuartui.game.duration import clock_text
 from kuartui.game.guards import guards_of, sticky_names
-from kuartui.game.level import Cheat, Level, Solution, Stage
+from kuartui.game.level import Cheat, Level, Solution
 from kuartui.game.par import par_of
 from kuartui.message import later
 from kuartui.play import workspace
@@ -413,7 +413,7 @@ class Run:
             if event.at > arena.clock.monotonic() - begun:
                 break
             self.happened += 1
-            await pace.through(arena.change(Stage(apply=event.apply, delete=event.delete)))
+            await pace.through(arena.change(event.stage))
 
     async def _until_green(
         self, engine: Engine, pace: Pace, begun: float, limit: float, happen: Callable[[], Awaitable[None]]

@@ -25,6 +25,7 @@ from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Level, Question, Ref, Settle, Stage
 from kuartui.game.spec import ResourceQuery
 from kuartui.message import later
+from kuartui.play.switches import switch
 from kuartui.progress.store import Made
 
 PROBE_IMAGE = "busybox:1.36"
@@ -77,10 +78,12 @@ class Setup:
         await self.settle(stage.settle)
 
     async def change(self, stage: Stage) -> None:
-        """Apply and delete, without waiting."""
+        """Apply, delete and switch nodes, without waiting."""
         await self.apply(load(Path(self.level.folder), stage.apply, self.level))
         for ref in stage.delete:
             await self.delete(ref)
+        for action in stage.nodes:
+            await switch(action, self.world)
 
     async def apply(self, objects: Iterable[Obj]) -> None:
         """Create or replace objects, namespaces first, else in the order given."""

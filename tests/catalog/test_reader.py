@@ -40,6 +40,11 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
         ("  story: N", "  stroy: N", "level.yaml:8: spec.stroy: unknown field; did you mean story?"),
         ("parTime: 2m", "parTime: soon", "spec.parTime: expected a duration such as 30s or 1m30s, got 'soon'"),
         ("parTime: 2m", "parTime: 9m", "level.yaml:11: spec.parTime: par (9m) must be below timeLimit (5m)"),
+        (
+            "parTime: 2m",
+            "needs: [node-power]\n  parTime: 2m",
+            "spec.needs: needs: [node-power] and what is done to nodes belong together",
+        ),
         ("difficulty: 1", "difficulty: 6", "level.yaml:10: spec.difficulty: expected int <= 5"),
         ("kind: Level", "kind: Lvel", "level.yaml:2: kind: expected Level, got 'Lvel'"),
         ("v1alpha1", "v9", "level.yaml:1: apiVersion: expected kuartui.dev/v1alpha1"),
