@@ -23,6 +23,12 @@ from kuartui.tui.feed import Game
 from tests.tui.golden import Golden, screen_text
 
 
+@pytest.fixture(autouse=True)
+def rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Players who look before they press a key."""
+    monkeypatch.setattr("kuartui.tui.screens.result.REST_SECONDS", -1.0)
+
+
 class Mailbox:
     """A queue that one thread writes and another one reads, as the screens and the background do."""
 

@@ -127,6 +127,24 @@ async def test_finishing_shows_the_result_and_solutions_on_demand(game: Any, tex
         assert isinstance(app.screen, HomeScreen)
 
 
+async def test_a_command_that_is_still_typed_starts_nothing(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuartui.tui.screens.result.REST_SECONDS", 1.0)
+    time = 50.0
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        session = await game.begin(game.level("broken-selector", 1), app.post_message)
+        screen = ResultScreen(session.result(), now=lambda: time)
+        app.push_screen(screen)
+        await pilot.pause(0.1)
+        for letter in "rollout status next":
+            time += 0.3
+            await pilot.press("space" if letter == " " else letter)
+        assert app.screen is screen
+        time += 1.1
+        await pilot.press("t")
+        await until(pilot, lambda: app.screen is not screen)
+
+
 async def test_nothing_ends_by_escape_or_control_c(game: Any) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(100, 30)) as pilot:

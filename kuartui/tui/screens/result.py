@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.css.query import NoMatches
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.screen import Screen
 from textual.widgets import Markdown, Static
 
@@ -56,18 +58,21 @@ SIGNS = {
 #: kinds that are in the list, but not on the line, where they would cover what counts
 BENEATH = ("started", "write", "reaction", "warning")
 SCORE_WIDTH = 34
+REST_SECONDS = 1.0  # without a key: then the player has seen that this is no longer the shell
 
 
 class ResultScreen(Screen[None], keys.Explains):
-    """How it went."""
+    """How it went. It comes by itself, often in the middle of a command: what is still typed then does nothing here."""
 
     BINDINGS = keys.bindings("result")
     app: KuartuiApp
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._now = now
         self.result = result
         self._splits: list[Split] | None = None  # until they are read
+        self._typed: float | None = now()  # when the last key came; None once the player has rested
 
     def compose(self) -> ComposeResult:
         yield Static(self._title(), id="head")
@@ -226,6 +231,23 @@ class ResultScreen(Screen[None], keys.Explains):
 
     # Actions
 
+    def on_key(self, event: Key) -> None:
+        """A key that means nothing here."""
+        if self._types():
+            self._typed = self._now()
+
+    def _types(self) -> bool:
+        """Whether the player still types what was meant for the shell."""
+        if self._typed is not None and self._now() - self._typed > REST_SECONDS:
+            self._typed = None
+        return self._typed is not None
+
+    def _leave_for(self, go: Callable[[], None]) -> None:
+        if self._types():
+            self.notify(tr("The level is over. Keys work here once you have stopped typing."), markup=False, timeout=4)
+        else:
+            go()
+
     def why_not(self, action: str) -> str:
         """Why a key does nothing here."""
         if action in ("solutions", "copy_solution") and not self.result.solutions:
@@ -251,12 +273,12 @@ class ResultScreen(Screen[None], keys.Explains):
         names = self.app.game.catalog.names()
         here = names.index(self.result.level.name) if self.result.level.name in names else -1
         if here + 1 < len(names):
-            self.app.play_level(names[here + 1], None)
+            self._leave_for(lambda: self.app.play_level(names[here + 1], None))
         else:
-            self.app.go_home()
+            self._leave_for(self.app.go_home)
 
     def action_try_again(self) -> None:
-        self.app.play_level(self.result.level.name, None)
+        self._leave_for(lambda: self.app.play_level(self.result.level.name, None))
 
     def action_back(self) -> None:
         self.app.go_home()
