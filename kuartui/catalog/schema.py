@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -55,19 +56,22 @@ def _document(type_: type[Struct], kind: str, title: str, name: str) -> dict[str
             },
             "spec": spec,
         },
-        "$defs": _or_variable(components),
+        "$defs": _published(components),
     }
 
 
-def _or_variable(node: Any) -> Any:
-    """The same schema, in which a number may also be written as a variable that is one: "{{copies}}"."""
+def _published(node: Any) -> Any:
+    """The same schema, in which a number may also be written as a variable that is one: "{{copies}}". Descriptions are
+    docstrings, which not every msgspec takes the indentation off."""
     if isinstance(node, list):
-        return [_or_variable(item) for item in node]
+        return [_published(item) for item in node]
     if not isinstance(node, dict):
         return node
     if node.get("type") in ("integer", "number"):
         return {"anyOf": [node, {"type": "string", "pattern": VARIABLE}]}
-    return {key: _or_variable(value) for key, value in node.items()}
+    if isinstance(node.get("description"), str):
+        node = {**node, "description": cleandoc(node["description"])}
+    return {key: _published(value) for key, value in node.items()}
 
 
 def text(found: dict[str, Any] | None = None) -> str:

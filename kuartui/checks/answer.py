@@ -49,7 +49,7 @@ async def observe_admission(spec: AdmissionSpec, world: World, _name: str) -> Ev
         raise
     except ClusterError as error:  # a kind that the player is to define, and has not yet
         world.api.forget_kinds()
-        return {"admitted": False, "message": error.message}
+        return {"admitted": False, "message": str(error.message)}  # evidence is plain data
     metadata = dict(obj.get("metadata") or {})
     if resource.namespaced:
         metadata.setdefault("namespace", world.level.namespace)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kuartui.cli import output
 from kuartui.cli.bar import bar
-from kuartui.cli.cluster import choose
+from kuartui.cli.cluster import choose, narrate
 from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
 from kuartui.cli.run import wait
@@ -20,6 +20,7 @@ from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
     from kuartui.catalog.reader import LevelFolder
+    from kuartui.cluster.base import Cluster
     from kuartui.game.level import Level
     from kuartui.play.proof import Line
 
@@ -54,16 +55,20 @@ def folders(targets: list[str]) -> list[LevelFolder]:
     return found
 
 
-async def provable(levels: list[Level]) -> list[Level]:
-    """Without those on Docker where there is no engine for them; it is said that they are left out."""
+async def provable(levels: list[Level], cluster: Cluster) -> list[Level]:
+    """Without those that this cluster or this machine's Docker engine cannot do; it is said that they are left out."""
     from kuartui.containers.engine import Docker
-    from kuartui.play.dockside import DOCKER, require_engine
+    from kuartui.play.arena import require
+    from kuartui.play.dockside import require_engine
 
+    if cluster.kind != "embedded":  # what a real one can do is known once it is looked at
+        await cluster.up(narrate)
     docker, why = Docker(), {}
     try:
         for level in levels:
-            if DOCKER in level.needs and level.name not in why:
+            if level.name not in why:
                 try:
+                    require(level, cluster.within_reach, cluster.name)
                     await require_engine(level, docker)
                 except KuartuiError as error:
                     why[level.name] = error.message
@@ -85,8 +90,9 @@ def run_proofs(
     from kuartui.play.proof import cut_short, prove
 
     levels = [folder.level(seed) for folder in folders(targets) for seed in range(seeds)]
+    cluster = choose(kind)
     if not targets:
-        levels = wait(lambda: provable(levels))
+        levels = wait(lambda: provable(levels, cluster))
 
     lines: list[Line] = []
 
@@ -100,9 +106,8 @@ def run_proofs(
     try:
         with bar(form == "text") as step:
             if mutate:
-                done = wait(lambda: mutants.mutate(levels, choose(kind), jobs=jobs, on_line=hear, report=step))
+                done = wait(lambda: mutants.mutate(levels, cluster, jobs=jobs, on_line=hear, report=step))
             else:
-                cluster = choose(kind)
                 done = wait(lambda: prove(levels, cluster, jobs=jobs, thorough=thorough, on_line=hear, report=step))
     except KeyboardInterrupt:
         if form == "text":

@@ -118,6 +118,11 @@ class Cluster(Protocol):
     @property
     def capabilities(self) -> frozenset[str]: ...
 
+    @property
+    def within_reach(self) -> frozenset[str]:
+        """The capabilities, and those that add-ons would bring."""
+        ...
+
     async def up(self, report: Report = silent) -> None:
         """Make it and wait until it serves. Nothing to do when it already does."""
         ...

@@ -285,7 +285,7 @@ class EmbeddedCluster:
 
     kind: Kind = "embedded"
     ref = "embedded"
-    capabilities = CAPABILITIES
+    capabilities = within_reach = CAPABILITIES
 
     def __init__(self, name: str, *, nodes: int = 3, bare: bool = False, host: EmbeddedHost | None = None) -> None:
         self.name = name

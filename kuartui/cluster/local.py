@@ -222,6 +222,10 @@ class LocalCluster(SharedCluster):
 
     # --- what a level needs -------------------------------------------------------------------------------------
 
+    @property
+    def within_reach(self) -> frozenset[str]:
+        return self.capabilities.union(*(addon.provides for addon in addons.known()))
+
     async def provide(self, needs: Iterable[str], images: Iterable[str], report: Report = silent) -> None:
         """Load `images` that the nodes do not have, and put in the add-ons that give what is missing of `needs`."""
         lacking = [need for need in needs if need not in self.capabilities]

@@ -136,6 +136,10 @@ class SharedCluster:
         """As detected by `up`."""
         return self._capabilities or frozenset()
 
+    @property
+    def within_reach(self) -> frozenset[str]:
+        return self.capabilities
+
     async def up(self, report: Report = silent) -> None:
         """See that it answers, that we may do what we must, and what it can do."""
         if self._capabilities is not None:

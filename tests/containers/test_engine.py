@@ -9,6 +9,9 @@ import pytest
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.cli.proving import provable
+from kuartui.cluster.base import Report
+from kuartui.cluster.embedded import CAPABILITIES, EmbeddedCluster
+from kuartui.cluster.kind import KindCluster
 from kuartui.containers import engine
 from kuartui.containers.engine import Docker
 from kuartui.errors import MissingError
@@ -97,9 +100,19 @@ async def test_a_proof_of_all_levels_leaves_out_those_that_cannot_be_played_here
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.7:2376")
-    levels = [Catalog.default().level(name, seed) for name in ("broken-selector", "first-image") for seed in (0, 1)]
-    assert [level.name for level in await provable(levels)] == ["broken-selector"] * 2
+    names = ("broken-selector", "first-image", "lights-out")
+    levels = [Catalog.default().level(name, seed) for name in names for seed in (0, 1)]
+    assert [level.name for level in await provable(levels, EmbeddedCluster("x"))] == [names[0]] * 2 + [names[2]] * 2
     assert capsys.readouterr().err.count("left out: first-image needs docker") == 1
+
+    async def up(self: KindCluster, report: Report) -> None:
+        self._capabilities = CAPABILITIES - {"node-power", "gateway"}  # the latter, an add-on brings
+
+    monkeypatch.setattr(KindCluster, "up", up)
+    levels.append(Catalog.default().level("ingress-to-gateway", 0))
+    kept = [level.name for level in await provable(levels, KindCluster("x"))]
+    assert kept == ["broken-selector", "broken-selector", "ingress-to-gateway"]
+    assert "left out: lights-out needs what cluster x does not have: node-power" in capsys.readouterr().err
 
 
 # --- with an engine ---------------------------------------------------------------------------------------------------
