@@ -333,7 +333,7 @@ async def test_a_demo_image_is_built_not_pulled(fake: Path) -> None:
 
 
 async def test_a_demo_image_that_cannot_be_built(fake: Path) -> None:
-    (fake / "build-fails").write_text("ERROR: failed to solve: lookup registry-1.docker.io: no such host")
+    (fake / "build-fails").write_text("ERROR: failed to solve: lookup registry.example.com: no such host")
     with pytest.raises(
         ClusterError, match=r"building kuartui/loadgen:1 failed: the registry or download site"
     ) as caught:
