@@ -165,7 +165,7 @@ class LocalCluster(SharedCluster):
                 await self.clock.sleep(LINGER_SECONDS)
                 await self._remove()
                 if (await self.life())[0] == "absent":
-                    self._mark.unlink(missing_ok=True)
+                    self._forget()
                     return
         except KuartuiError:
             return  # the mark stays: the next `up` tries again
@@ -184,9 +184,13 @@ class LocalCluster(SharedCluster):
                 raise ClusterError(
                     later("{noun} {name} is still there", noun=self.noun, name=self.name), hint=self.delete_command
                 )
+        self._forget()
+        self._capabilities = None
+
+    def _forget(self) -> None:
+        """There is no cluster any more, nor the choices that it was made with."""
         self._mark.unlink(missing_ok=True)
         self._memory.unlink(missing_ok=True)
-        self._capabilities = None
 
     @property
     @abstractmethod

@@ -208,6 +208,7 @@ async def test_a_failure_is_one_sentence_and_nothing_is_left(fake: Path, said: s
         await cluster.up()
     assert caught.value.message == f"creating the kind cluster failed: {cause}"
     assert "\n" not in caught.value.message
+    assert KindCluster("kuartui").made_with() == {}  # a wrong --image is not tried again by itself
     assert (await cluster.status()).phase == "absent"
     assert not cluster.kubeconfig.exists()
 
