@@ -14,7 +14,7 @@ from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.conditions import new_condition, without
 from kuartui.embedded.controllers.objects import condition
 from kuartui.embedded.crd.apiservices import API_SERVICES
-from kuartui.embedded.store import Event
+from kuartui.embedded.store import Event, EventType
 
 Obj = dict[str, Any]
 
@@ -36,6 +36,8 @@ class RemoteApiServices(Controller):
         self._resources = resources
         self.client = client.as_user("system:apiserver", "system:masters", manager="kube-apiserver")
         self._ask = ask
+        self._behind: dict[str, tuple[str, str]] = {}
+        """Namespace and name of the Service behind each APIService that has one; most clusters have none."""
 
     def setup(self) -> None:
         self.watch(API_SERVICES, self._changed)
@@ -43,12 +45,19 @@ class RemoteApiServices(Controller):
         self.watch(SLICES, self._slice_changed)
 
     def _changed(self, event: Event) -> None:
+        name, service = event.obj.key.name, event.obj.data["spec"].get("service")
+        if not service and name not in self._behind:
+            return
+        if service and event.type is not EventType.DELETED:
+            self._behind[name] = service.get("namespace", ""), service.get("name", "")
+        else:
+            self._behind.pop(name, None)
         groups: dict[str, list[str]] = {}
         for one in self.client.list(API_SERVICES):
             if one["spec"].get("service"):
                 groups.setdefault(one["spec"].get("group", ""), []).append(one["spec"]["version"])
         self._resources.set_remote(groups)
-        if event.obj.data["spec"].get("service"):
+        if service:
             self.enqueue_object(event)
 
     def _slice_changed(self, event: Event) -> None:
@@ -56,10 +65,9 @@ class RemoteApiServices(Controller):
         self._of_service(event.obj.key.namespace, labels.get(SERVICE_NAME, ""))
 
     def _of_service(self, namespace: str, name: str) -> None:
-        for one in self.client.list(API_SERVICES):
-            service = one["spec"].get("service") or {}
-            if (service.get("namespace"), service.get("name")) == (namespace, name):
-                self.enqueue("", one["metadata"]["name"])
+        for one, service in self._behind.items():
+            if service == (namespace, name):
+                self.enqueue("", one)
 
     async def reconcile(self, namespace: str, name: str) -> None:
         found = self.client.get(API_SERVICES, "", name)
