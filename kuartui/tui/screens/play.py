@@ -138,7 +138,8 @@ class PlayScreen(Screen[None], keys.Explains):
             return
         search = self.query_one("#find", Input).value
         pane.border_subtitle = f"/{search}" if search else ""
-        pane.offer(table(self._observer.sections(search), problem=self._observer.problem, search=search))
+        sections, room = self._observer.sections(search), pane.scrollable_content_region.width
+        pane.offer(table(sections, problem=self._observer.problem, search=search, room=room))
 
     # What happens
 
