@@ -16,7 +16,6 @@ from kuartui.embedded.store import Stored
 
 Obj = dict[str, Any]
 
-SERVICE_CIDR = "10.96.0.0/12"
 API_IP = "10.96.0.1"
 DNS_IP = "10.96.0.10"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -125,7 +124,7 @@ def _api_service() -> Obj:
         "spec": {
             "type": "ClusterIP",
             "clusterIP": API_IP,
-            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_PORT}],
             "sessionAffinity": "None",
         },
     }
@@ -140,7 +139,7 @@ def _api_slice() -> Obj:
         },
         "addressType": "IPv4",
         "endpoints": [{"addresses": [API_ADDRESS], "conditions": {"ready": True}}],
-        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
+        "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}],
     }
 
 
@@ -152,11 +151,12 @@ def _api_endpoints() -> Obj:
             "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
         },
         "subsets": [
-            {"addresses": [{"ip": API_ADDRESS}], "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]}
+            {"addresses": [{"ip": API_ADDRESS}], "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}]}
         ],
     }
 
 
+API_PORT = 6443
 API_ADDRESS = "172.18.0.2"
 """Where the API server is on the cluster's network: the first node's address."""
 

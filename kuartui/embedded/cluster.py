@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from kuartui.embedded import control_plane
 from kuartui.embedded.admission.base import Chain
 from kuartui.embedded.api.dispatch import Dispatcher
 from kuartui.embedded.api.events import EventRecorder
@@ -29,7 +30,7 @@ from kuartui.embedded.auth.authentication import AUTHENTICATED, Authenticator
 from kuartui.embedded.auth.rbac import MASTERS, Authorizer
 from kuartui.embedded.auth.reviews import Reviews
 from kuartui.embedded.auth.tokens import TokenSigner
-from kuartui.embedded.bootstrap import API_ADDRESS, API_IP, bootstrap
+from kuartui.embedded.bootstrap import API_ADDRESS, API_IP, API_PORT, bootstrap
 from kuartui.embedded.clock import Clock, FastClock, HeadStartClock, RealClock
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.time import format_micro
@@ -42,6 +43,7 @@ Obj = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
+API_ENDPOINT = f"{API_ADDRESS}:{API_PORT}"
 LOCAL_SOCKET = "api.sock"
 IDLE_SECONDS = 90  # as upstream; clients let go sooner, so none writes into a connection that we just closed
 LONGEST_SOCKET = 104  # bytes, sun_path of the narrowest system; see unix(7)
@@ -113,6 +115,7 @@ class Cluster:
         self.admission.add(*self.parts.admission())
         self._feed_network()
         await bootstrap(self.client, bare=self.spec.bare)
+        control_plane.install(self.client, self.spec.name, self.identity, API_ENDPOINT, kubeadm=not self.spec.bare)
         if isinstance(self.clock, FastClock):
             self.dispatcher.paths["/kuartui.dev/clock"] = self._clock
             self.dispatcher.paths["/kuartui.dev/clock/advance"] = self._advance
@@ -256,6 +259,8 @@ class Identity:
     """Keys and the administrator's token of a cluster, kept in its state directory."""
 
     authority: pki.KeyPair
+    front_proxy: pki.KeyPair
+    """Vouches for the API server towards aggregated ones."""
     signing_key: bytes
     token: str
 
@@ -280,7 +285,15 @@ def identity(state: Path, names: Sequence[str] = ()) -> Identity:
         pki.write_pair(pki.server_certificate(authority, alternatives), state / "server.crt", state / "server.key")
         _write_private(sa_key, pki.new_key())
         _write_private(token, secrets.token_urlsafe(32).encode())  # last: its presence says that all is there
-    return Identity(pki.KeyPair(ca.read_bytes(), ca_key.read_bytes()), sa_key.read_bytes(), token.read_text().strip())
+    proxy, proxy_key = state / "front-proxy-ca.crt", state / "front-proxy-ca.key"
+    if not proxy_key.is_file():
+        pki.write_pair(pki.new_authority("front-proxy-ca"), proxy, proxy_key)
+    return Identity(
+        pki.KeyPair(ca.read_bytes(), ca_key.read_bytes()),
+        pki.KeyPair(proxy.read_bytes(), proxy_key.read_bytes()),
+        sa_key.read_bytes(),
+        token.read_text().strip(),
+    )
 
 
 def _write_private(path: Path, content: bytes) -> None:

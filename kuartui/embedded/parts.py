@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kuartui.embedded import control_plane
 from kuartui.embedded.admission.base import Plugin
 from kuartui.embedded.api.http import Receive, Scope, Send, failure
 from kuartui.embedded.api.request import Request, Response, json_response, parse_query
 from kuartui.embedded.api.resources import Endpoint
-from kuartui.embedded.bootstrap import API_ADDRESS
+from kuartui.embedded.bootstrap import API_ADDRESS, API_PORT
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.images.library import catalogue
 from kuartui.embedded.images.registry import IMAGES_LABEL
@@ -40,6 +41,7 @@ ZONES = ("eu-1a", "eu-1b", "eu-1c")
 PRELOADED = ("registry.k8s.io/pause:3.10.1", "registry.k8s.io/coredns/coredns:v1.13.1", "busybox:1.36")
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 EXPIRE_SECONDS = 300.0
+RENEW_SECONDS = 10.0  # of kube-apiserver's lease; the leaders' are good for 15 seconds
 DISCOVERY_SECONDS = 5.0  # for an aggregated API server to answer
 
 
@@ -89,6 +91,7 @@ class Parts:
         self._tasks.append(asyncio.create_task(Scheduler(self.cluster.client).run(), name="scheduler"))
         await self.fleet.start()
         self._tasks.append(asyncio.create_task(self._expire_events()))
+        self._tasks.append(asyncio.create_task(self._renew_leases()))
         for node in self.fleet.kubelets:
             for action in SWITCHES:
                 self.cluster.dispatcher.paths[f"/kuartui.dev/nodes/{node}/{action}"] = partial(
@@ -155,6 +158,11 @@ class Parts:
             await self.cluster.clock.sleep(EXPIRE_SECONDS)
             self.cluster.client.expire_events()
 
+    async def _renew_leases(self) -> None:
+        while True:
+            await self.cluster.clock.sleep(RENEW_SECONDS)
+            control_plane.renew(self.cluster.client, self.cluster.spec.name)
+
     # Ways in
 
     async def answer(self, request: Request, endpoint: Endpoint) -> Response | None:
@@ -176,7 +184,7 @@ class Parts:
         context.load_cert_chain(cluster.state / "server.crt", cluster.state / "server.key")
         cluster.network.add_node("", API_ADDRESS)
         handler = network_http.server(self._from_inside, scheme="https")
-        cluster.network.listen(API_ADDRESS, 6443, tls_handler(context, handler))
+        cluster.network.listen(API_ADDRESS, API_PORT, tls_handler(context, handler))
 
     async def _from_inside(self, asked: network_http.Request) -> network_http.Response:
         path, _, raw_query = asked.target.partition("?")

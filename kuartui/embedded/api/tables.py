@@ -53,6 +53,9 @@ def table(
     """A Table as JSON. `include` is None, Metadata or Object: what each row carries of its object."""
     head: Obj = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
     head["columnDefinitions"] = columns(endpoint) if headers else []
+    order = endpoint.strategy.row_order
+    if order is not None:
+        items = sorted(items, key=lambda item: order(item.data))
     rows = b",".join(row(endpoint, item, now, version, include) for item in items)
     return orjson.dumps(head)[:-1] + b',"rows":[' + rows + b"]}"
 

@@ -15,6 +15,7 @@ from kuartui.embedded.controllers.disruption import DisruptionController
 from kuartui.embedded.controllers.edge.gateway import GatewayController
 from kuartui.embedded.controllers.edge.ingress import IngressStatusController
 from kuartui.embedded.controllers.endpoints import EndpointsController, EndpointSliceController, MirroringController
+from kuartui.embedded.controllers.flowcontrol import FlowControl
 from kuartui.embedded.controllers.garbage_collector import GarbageCollector
 from kuartui.embedded.controllers.hpa import HorizontalController
 from kuartui.embedded.controllers.job import JobController
@@ -25,6 +26,7 @@ from kuartui.embedded.controllers.nodes.pod_gc import PodGarbageCollector
 from kuartui.embedded.controllers.quota import ResourceQuotaController
 from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
 from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
+from kuartui.embedded.controllers.service_addresses import ServiceAddresses, ServiceCidrs
 from kuartui.embedded.controllers.statefulset import StatefulSetController
 from kuartui.embedded.controllers.ttl import TTLController
 from kuartui.embedded.controllers.volumes.binder import BinderController
@@ -63,6 +65,9 @@ PLAIN: tuple[type[Controller], ...] = (
     ClusterRoleAggregation,
     IngressStatusController,
     GatewayController,
+    ServiceAddresses,
+    ServiceCidrs,
+    FlowControl,
 )
 
 

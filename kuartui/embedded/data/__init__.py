@@ -52,6 +52,13 @@ def bootstrap() -> dict[str, list[dict[str, Any]]]:
 
 
 @functools.cache
+def flow_control() -> dict[str, list[dict[str, Any]]]:
+    """Name and spec of the mandatory and suggested FlowSchemas and PriorityLevelConfigurations, by plural."""
+    found: dict[str, list[dict[str, Any]]] = _load("flowcontrol")
+    return found
+
+
+@functools.cache
 def gateway() -> dict[str, Any]:
     """The Gateway API: group, annotations, and per resource what its CRD says."""
     found: dict[str, Any] = _load("gateway")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Obj = dict[str, Any]
 
+SERVICE_CIDR = "10.96.0.0/16"
+"""Where cluster IPs come from unless ServiceCIDRs say otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -78,7 +81,7 @@ class WriteContext:
     """Added to the answer as Warning headers."""
     objects: Callable[[str], Iterable[Obj]] = field(default=lambda _: ())
     """What is stored of a resource, in all namespaces; read-only. For kinds that allocate (cluster IPs, node ports)."""
-    service_cidr: str = "10.96.0.0/16"
+    service_cidr: str = SERVICE_CIDR
     node_ports: tuple[int, int] = (30000, 32767)
 
 
@@ -101,6 +104,8 @@ class Strategy:
     """Whether a deletion answers with the object instead of a Status."""
     scale_paths: tuple[str, str, str] = ("spec.replicas", "status.replicas", "spec.selector")
     """Where the scale subresource finds the wanted and the current number, and the selector ("" for none)."""
+    row_order: Callable[[Obj], Any] | None = None
+    """What the rows of a table are sorted by, where that is not the name."""
     deprecated: str = ""
     """A `Warning:` on each request, reads too, where the API itself is deprecated."""
     parts: dict[str, tuple[str, ...]] = {}

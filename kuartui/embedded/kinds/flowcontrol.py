@@ -14,6 +14,8 @@ GROUP = "flowcontrol.apiserver.k8s.io"
 
 @register(f"flowschemas.{GROUP}")
 class FlowSchemas(Strategy):
+    row_order = staticmethod(lambda obj: (obj["spec"].get("matchingPrecedence", 0), obj["metadata"]["name"]))
+
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         if not spec.get("matchingPrecedence"):

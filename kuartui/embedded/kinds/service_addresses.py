@@ -7,12 +7,28 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import cidr, immutable
+from kuartui.embedded.meta import names
+from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 
 
 @register("ipaddresses.networking.k8s.io")
 class IpAddresses(Strategy):
     has_status = False
     generation = False
+
+    def validate_name(self, name: str, prefix: bool) -> list[str]:
+        return names.ip_address(name)
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        ref, path = (obj.get("spec") or {}).get("parentRef"), Path("spec").child("parentRef")
+        if ref is None:
+            return [required(path)]
+        return [required(path.child(field)) for field in ("resource", "name") if not ref.get(field)]
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        path = Path("spec").child("parentRef")
+        return immutable(new["spec"].get("parentRef"), old["spec"].get("parentRef"), path)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         ref = (obj.get("spec") or {}).get("parentRef") or {}
@@ -24,6 +40,26 @@ class IpAddresses(Strategy):
 @register("servicecidrs.networking.k8s.io")
 class ServiceCidrs(Strategy):
     generation = False
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        cidrs, path = (obj.get("spec") or {}).get("cidrs") or [], Path("spec").child("cidrs")
+        if not cidrs:
+            return [required(path, "at least one CIDR required")]
+        if len(cidrs) > 2:
+            return [invalid(path, obj["spec"], "may only hold up to 2 values")]
+        if len(cidrs) == 2 and len({":" in one for one in cidrs}) != 2:
+            text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+            return [invalid(path, obj["spec"], text)]
+        return [error for index, one in enumerate(cidrs) for error in cidr(one, path.index(index))]
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        """A second family may come and go."""
+        after, before = new["spec"].get("cidrs") or [], old["spec"].get("cidrs") or []
+        return [
+            error
+            for index, (one, was) in enumerate(zip(after, before, strict=False))
+            for error in immutable(one, was, Path("spec").child("cidrs").index(index))
+        ]
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [cells.name(obj), ",".join((obj.get("spec") or {}).get("cidrs") or []), cells.age(obj, now)]

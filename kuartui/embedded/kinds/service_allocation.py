@@ -17,6 +17,11 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, internal, invalid
 
 Obj = dict[str, Any]
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+CIDRS, ADDRESSES = "servicecidrs.networking.k8s.io", "ipaddresses.networking.k8s.io"
+MANAGED_BY, ALLOCATOR = "ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io"
+
 _TRIES = 64
 _T = TypeVar("_T")
 
@@ -39,7 +44,7 @@ def _cluster_ip(spec: Obj, old: Obj, ctx: WriteContext) -> list[FieldError]:
         return []
     if (old.get("clusterIPs") or [""])[0] not in ("", wanted) and old.get("type") != "ExternalName":
         return []  # validation refuses the change
-    network = ipaddress.ip_network(ctx.service_cidr)
+    networks = _ranges(ctx)
     path = Path("spec").child("clusterIPs")
     if wanted:
         try:
@@ -47,7 +52,7 @@ def _cluster_ip(spec: Obj, old: Obj, ctx: WriteContext) -> list[FieldError]:
         except ValueError:
             return []  # validation words it
         why = ""
-        if address not in network or address in (network.network_address, network.broadcast_address):
+        if not any(_within(address, network) for network in networks):
             why = "the provided network does not match the current range"
         elif wanted in _used_addresses(ctx):
             why = "provided IP is already allocated"
@@ -55,13 +60,35 @@ def _cluster_ip(spec: Obj, old: Obj, ctx: WriteContext) -> list[FieldError]:
             return [invalid(path, spec.get("clusterIPs") or [wanted], f"failed to allocate IP {wanted}: {why}")]
         chosen = wanted
     else:
-        found = _free_address(network, _used_addresses(ctx))
+        used = _used_addresses(ctx)
+        found = next(filter(None, (_free_address(network, used) for network in networks)), None)
         if found is None:
             return [internal(path, "failed to allocate a serviceIP: range is full")]
         chosen = found
     spec["clusterIP"] = chosen
     spec["clusterIPs"] = [chosen]
     return []
+
+
+def ready(cidr: Obj) -> bool:
+    """Whether addresses may be taken from a ServiceCIDR."""
+    conditions = (cidr.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _ranges(ctx: WriteContext) -> list[Network]:
+    """Those of the ServiceCIDRs that are ready and stay, in the order of their names."""
+    found = [
+        ipaddress.ip_network(cidr)
+        for one in ctx.objects(CIDRS)
+        if ready(one) and not one["metadata"].get("deletionTimestamp")
+        for cidr in one["spec"].get("cidrs") or ()
+    ]
+    return [one for one in found if one.version == 4] or [ipaddress.ip_network(ctx.service_cidr)]
+
+
+def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: Network) -> bool:
+    return address in network and address not in (network.network_address, network.broadcast_address)
 
 
 def _families(spec: Obj) -> None:
@@ -72,10 +99,14 @@ def _families(spec: Obj) -> None:
 
 
 def _used_addresses(ctx: WriteContext) -> set[str]:
-    return {ip for service in ctx.objects("services") for ip in (service.get("spec") or {}).get("clusterIPs") or []}
+    used = {ip for service in ctx.objects("services") for ip in (service.get("spec") or {}).get("clusterIPs") or []}
+    for one in ctx.objects(ADDRESSES):  # those that somebody reserved; the others only follow Services
+        if (one["metadata"].get("labels") or {}).get(MANAGED_BY) != ALLOCATOR:
+            used.add(one["metadata"]["name"])
+    return used
 
 
-def _free_address(network: ipaddress.IPv4Network | ipaddress.IPv6Network, used: set[str]) -> str | None:
+def _free_address(network: Network, used: set[str]) -> str | None:
     size = network.num_addresses - 2
     static = min(max(16, size // 16), 256)  # the band that people choose from
 

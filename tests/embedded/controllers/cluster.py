@@ -26,6 +26,13 @@ KINDS = {
     "gateways.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1", "Gateway"),
     "httproutes.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     "referencegrants.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant"),
+    "flowschemas.flowcontrol.apiserver.k8s.io": ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema"),
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (
+        "flowcontrol.apiserver.k8s.io/v1",
+        "PriorityLevelConfiguration",
+    ),
+    "ipaddresses.networking.k8s.io": ("networking.k8s.io/v1", "IPAddress"),
+    "servicecidrs.networking.k8s.io": ("networking.k8s.io/v1", "ServiceCIDR"),
     "controllerrevisions.apps": ("apps/v1", "ControllerRevision"),
     "endpoints": ("v1", "Endpoints"),
     "endpointslices.discovery.k8s.io": ("discovery.k8s.io/v1", "EndpointSlice"),
@@ -55,6 +62,10 @@ KINDS = {
     "certificatesigningrequests.certificates.k8s.io": ("certificates.k8s.io/v1", "CertificateSigningRequest"),
 }
 CLUSTER_SCOPED = {
+    "flowschemas.flowcontrol.apiserver.k8s.io",
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+    "ipaddresses.networking.k8s.io",
+    "servicecidrs.networking.k8s.io",
     "ingressclasses.networking.k8s.io",
     "gatewayclasses.gateway.networking.k8s.io",
     "namespaces",

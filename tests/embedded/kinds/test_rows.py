@@ -294,3 +294,10 @@ def test_a_bare_object_has_a_cell_for_each_column(resource: str) -> None:
         assert [column["name"] for column in columns] == ["Name", "Created At"]
     else:
         assert len(row) == len(columns)
+
+
+def test_flow_schemas_are_shown_in_the_order_in_which_they_are_tried() -> None:
+    order = strategy("flowschemas.flowcontrol.apiserver.k8s.io").row_order
+    assert order is not None
+    every = [{"metadata": {"name": n}, "spec": {"matchingPrecedence": p}} for n, p in (("a", 9), ("c", 1), ("b", 1))]
+    assert [one["metadata"]["name"] for one in sorted(every, key=order)] == ["b", "c", "a"]
