@@ -121,7 +121,7 @@ def until(terminal: int, end: float) -> Iterator[str]:
 
 
 def main() -> None:
-    from kuartui.cluster.embedded import stop_all
+    from kuartui.cluster.host import stop_all
 
     IMAGES.mkdir(exist_ok=True)
     try:

@@ -130,7 +130,7 @@ def down(
 ) -> None:
     """Stop a cluster and remove it. With context:NAME: remove what kuartui made there, and nothing else."""
     if everything:
-        from kuartui.cluster.embedded import stop_all
+        from kuartui.cluster.host import stop_all
 
         stop_all()
         output.line(tr("all embedded clusters are stopped"))
@@ -198,6 +198,6 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Loopback port of the management API; 0: any.")] = 0,
 ) -> None:
     """Run the process that hosts the embedded clusters in the foreground, until Ctrl-C."""
-    from kuartui.cluster.embedded import serve_foreground
+    from kuartui.cluster.host import serve_foreground
 
     raise typer.Exit(serve_foreground(port))

@@ -127,7 +127,7 @@ def look_at_terminal() -> Iterator[Finding]:
 
 def look_at_cluster() -> Iterator[Finding]:
     from kuartui.cli.cluster import DEFAULT, choose
-    from kuartui.cluster.embedded import OTHER_CODE, EmbeddedHost, release
+    from kuartui.cluster.host import OTHER_CODE, EmbeddedHost, release
     from kuartui.errors import KuartuiError
 
     try:

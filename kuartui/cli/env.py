@@ -61,7 +61,7 @@ def variables(name: str, where: str) -> dict[str, str]:
     and `where` name a cluster; without both: the attempt in play, if any."""
     from kuartui.cli.cluster import narrate
     from kuartui.cluster import kubectl as tools
-    from kuartui.cluster.embedded import wake
+    from kuartui.cluster.host import wake
 
     program = tools.find().path
     path = os.environ.get("PATH", "")

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from kuartui.cluster.clock import Clock
-
 if TYPE_CHECKING:
+    from kuartui.cluster.clock import Clock
     from kuartui.cluster.fence import Fence
     from kuartui.game.level import Right
 

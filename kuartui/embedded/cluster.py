@@ -142,7 +142,7 @@ class Cluster:
         config = uvicorn.Config(
             App(self.dispatcher.handle, self.parts.connect),
             http=PeerProtocol,
-            ws="wsproto",
+            ws=_websocket,  # type: ignore[arg-type]  # called to make a protocol, as the class is
             loop="asyncio",
             lifespan="off",
             log_config=None,
@@ -237,6 +237,13 @@ class Cluster:
         return kubeconfig(
             self.spec.name, self.url, authority, token or self.identity.token, user, namespace, self.local
         )
+
+
+def _websocket(**arguments: Any) -> Any:
+    """uvicorn's protocol for a WebSocket, loaded when the first one comes: that takes a while."""
+    from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+
+    return WSProtocol(**arguments)
 
 
 async def _tick(server: Any) -> None:

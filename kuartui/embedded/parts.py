@@ -10,12 +10,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kuartui.embedded import control_plane
+from kuartui.embedded.admission import plugins
 from kuartui.embedded.admission.base import Plugin
 from kuartui.embedded.api.http import Receive, Scope, Send, failure
 from kuartui.embedded.api.request import Request, Response, json_response, parse_query
 from kuartui.embedded.api.resources import Endpoint
+from kuartui.embedded.api.subresources import Subresources
+from kuartui.embedded.auth.secret_tokens import SecretTokens
 from kuartui.embedded.bootstrap import API_ADDRESS, API_PORT
 from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.controllers.indexes import add_indexes
+from kuartui.embedded.controllers.registry import controllers
+from kuartui.embedded.crd.apiservices import ApiServices
+from kuartui.embedded.crd.registrar import Registrar
+from kuartui.embedded.crd.remote_apiservices import RemoteApiServices
+from kuartui.embedded.images.described import load_config_map
 from kuartui.embedded.images.library import catalogue
 from kuartui.embedded.images.registry import IMAGES_LABEL
 from kuartui.embedded.meta.errors import StatusError
@@ -27,7 +36,9 @@ from kuartui.embedded.network.edge import GatewayEdge
 from kuartui.embedded.network.tls import tls_handler
 from kuartui.embedded.node.fleet import SWITCHES, Fleet
 from kuartui.embedded.node.machine import Machine
+from kuartui.embedded.node.probes.http import RequestError, Target, get
 from kuartui.embedded.node.volumes.disks import Disks
+from kuartui.embedded.scheduler.scheduler import Scheduler
 from kuartui.embedded.store import Event, EventType
 
 if TYPE_CHECKING:
@@ -63,15 +74,11 @@ class Parts:
             PRELOADED,
         )
         self._tasks: list[asyncio.Task[Any]] = []
-        from kuartui.embedded.api.subresources import Subresources
-
         self.subresources = Subresources(cluster, self.fleet)
         self._metrics = metrics.MetricsEndpoint(MetricsApi(cluster.client, Usage(self.fleet, cluster.clock)))
 
     def admission(self) -> Sequence[Plugin]:
         """The plugins, in kube-apiserver's order."""
-        from kuartui.embedded.admission import plugins
-
         return plugins(self.cluster)
 
     # Life
@@ -82,9 +89,6 @@ class Parts:
         self.cluster.client.listen("configmaps", self._publish)
         if not self.cluster.spec.bare:
             metrics.add_endpoints(self.cluster.resources)
-        from kuartui.embedded.controllers import add_indexes
-        from kuartui.embedded.scheduler import Scheduler
-
         add_indexes(self.cluster.store)
         for controller in self._controllers():
             self._tasks.append(asyncio.create_task(controller.run(), name=controller.name))
@@ -104,8 +108,6 @@ class Parts:
             IMAGES_LABEL
         ) != "true" or event.type is EventType.DELETED:
             return
-        from kuartui.embedded.images.described import load_config_map
-
         for complaint in load_config_map(self.catalogue, event.obj.data):
             log.warning("images of configmap %s: %s", event.obj.key.name, complaint)
 
@@ -119,12 +121,6 @@ class Parts:
         return json_response({"node": node, "action": action})
 
     def _controllers(self) -> list[Controller]:
-        from kuartui.embedded.auth.secret_tokens import SecretTokens
-        from kuartui.embedded.controllers import controllers
-        from kuartui.embedded.crd.apiservices import ApiServices
-        from kuartui.embedded.crd.registrar import Registrar
-        from kuartui.embedded.crd.remote_apiservices import RemoteApiServices
-
         cluster = self.cluster
         usage = None if cluster.spec.bare else self.fleet  # a bare cluster has no metrics API
         authority = cluster.identity.authority
@@ -138,8 +134,6 @@ class Parts:
 
     async def _ask_api_server(self, address: str, port: int, path: str) -> str:
         """GET what an aggregated API server must answer; what went wrong, "" if nothing did."""
-        from kuartui.embedded.node.probes.http import RequestError, Target, get
-
         target = Target("https", address, port, path)
         try:
             answer = await get(self.cluster.network, self.cluster.clock, API_ADDRESS, target, DISCOVERY_SECONDS)

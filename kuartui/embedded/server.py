@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -25,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kuartui.embedded.server", description="Host embedded Kubernetes clusters.")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0, help="loopback port of the management API; 0: any")
+    parser.add_argument(
+        "--ready-fd", type=int, default=-1, help="an inherited pipe to write to once requests are answered"
+    )
     parser.add_argument("--tied", action="store_true", help="end when standard input does: with whoever started it")
     parser.add_argument("--release", default="", help="what to say of the version, to whoever finds the process")
     parser.add_argument("--log-level", default="WARNING")
@@ -39,9 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return _fail(3, f"another process hosts the clusters in {state}")
+    gc.disable()  # until all is loaded: nothing of that is garbage
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _limit_threads()
-    return asyncio.run(_serve(state, options.port, options.release, tied=options.tied))
+    return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=options.ready_fd))
 
 
 def _limit_threads() -> None:
@@ -56,15 +61,13 @@ def _fail(code: int, message: str, *, hint: str = "") -> int:
     return code
 
 
-async def _serve(state: Path, port: int, release: str, *, tied: bool) -> int:
-    import gc
-
+async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int) -> int:
     import uvicorn
 
+    import kuartui.embedded.parts  # noqa: F401  for the first cluster
     from kuartui.embedded.host import Host, listen, write_private
     from kuartui.embedded.management import Management
 
-    gc.freeze()  # what is loaded by now lives as long as the process
     try:
         listener = listen(port)
         if port and listener.getsockname()[1] != port:
@@ -73,6 +76,8 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool) -> int:
         why = (error.strerror or str(error)).lower()
         return _fail(4, f"cannot listen on 127.0.0.1:{port}: {why}", hint="--port 0 takes any that is free")
     host = Host(state)
+    gc.freeze()  # what is loaded by now lives as long as the process
+    gc.enable()
     await host.restore()
     token = secrets.token_urlsafe(32)
     config: Any = uvicorn.Config(
@@ -92,6 +97,9 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool) -> int:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     found = {"pid": os.getpid(), "url": url, "token": token, "release": release}
     write_private(state / "host.json", json.dumps(found))
+    if ready >= 0:
+        os.write(ready, b"\n")
+        os.close(ready)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, host.stopping.set)

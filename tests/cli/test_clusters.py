@@ -157,9 +157,9 @@ def test_doctor_holds_kubectl_against_the_cluster(home: Path, tmp_path: Path, mo
 
 
 def test_doctor_knows_a_process_of_another_version(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kuartui.cluster.embedded import EmbeddedHost, _Process
+    from kuartui.cluster.host import EmbeddedHost, Process
 
-    monkeypatch.setattr(EmbeddedHost, "running", lambda self: _Process(1, "http://127.0.0.1:1", "t", "0.0.9+0"))
+    monkeypatch.setattr(EmbeddedHost, "running", lambda self: Process(1, "http://127.0.0.1:1", "t", "0.0.9+0"))
     monkeypatch.setattr(EmbeddedHost, "find", lambda self, name: None)
     _, found = look(tmp_path, monkeypatch, {})
     assert found["embedded cluster"]["ok"] is None

@@ -10,7 +10,8 @@ import yaml
 
 from kuartui.cluster import addons, capabilities, kubectl, tool
 from kuartui.cluster.clock import RealClock, SteppedClock
-from kuartui.cluster.embedded import CAPABILITIES, EmbeddedHost, EmbeddedSandbox
+from kuartui.cluster.embedded import CAPABILITIES, EmbeddedSandbox
+from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.rest import Api
 from kuartui.errors import ClusterError
 

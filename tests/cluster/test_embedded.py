@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from kuartui.cluster import embedded
+from kuartui.cluster import host as host_module
 from kuartui.cluster.access import read_access
 from kuartui.cluster.base import Progress
-from kuartui.cluster.embedded import EmbeddedCluster, EmbeddedHost
+from kuartui.cluster.embedded import EmbeddedCluster
+from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.rest import Api
 from kuartui.embedded.cluster import Cluster, Spec
 from kuartui.embedded.host import Host, HostError
@@ -54,7 +55,7 @@ async def test_our_own_clients_come_in_by_a_socket_and_need_their_token_there_to
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedHost]:
     """A process of another version of kuartui."""
     with monkeypatch.context() as earlier:
-        earlier.setattr(embedded, "release", lambda: "0.0.9+000000000000")
+        earlier.setattr(host_module, "release", lambda: "0.0.9+000000000000")
         host = EmbeddedHost(tmp_path / "host", tied=True)
         host.start()
     yield host
@@ -67,11 +68,11 @@ def test_a_process_of_another_version_is_replaced(host: EmbeddedHost) -> None:
     assert old is not None
     assert old.release == "0.0.9+000000000000"
     with pytest.MonkeyPatch.context() as earlier:
-        earlier.setattr(embedded, "release", lambda: old.release)
+        earlier.setattr(host_module, "release", lambda: old.release)
         host.call("POST", "/clusters", {"name": "mine", "nodes": 1, "bare": True})
     heard: list[Progress] = []
     new = host.start(heard.append)
-    assert (new.release, new.pid != old.pid) == (embedded.release(), True)
+    assert (new.release, new.pid != old.pid) == (host_module.release(), True)
     assert "replacing" in heard[0].text
     assert host.find("mine") is not None  # it came back with its state
     assert host.start() == new
@@ -82,7 +83,7 @@ def test_a_process_in_which_an_attempt_is_played_is_left_alone(host: EmbeddedHos
     old = host.running()
     assert old is not None
     with pytest.MonkeyPatch.context() as earlier:
-        earlier.setattr(embedded, "release", lambda: old.release)
+        earlier.setattr(host_module, "release", lambda: old.release)
         host.call("POST", "/clusters", {"name": "attempt-1", "nodes": 1, "bare": True})
     heard: list[Progress] = []
     assert host.start(heard.append) == old
@@ -95,10 +96,10 @@ def test_the_release_tells_of_changed_code(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "embedded").mkdir()
     (tmp_path / "embedded" / "a.py").write_text("1")
     monkeypatch.setattr("kuartui.__file__", str(tmp_path / "__init__.py"))
-    first = embedded.release.__wrapped__()
-    assert embedded.release.__wrapped__() == first
+    first = host_module.release.__wrapped__()
+    assert host_module.release.__wrapped__() == first
     (tmp_path / "embedded" / "a.py").write_text("22")
-    assert embedded.release.__wrapped__() != first
+    assert host_module.release.__wrapped__() != first
 
 
 @pytest.mark.parametrize("known", [False, True])

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kuartui.cluster.embedded import EmbeddedHost
+from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.rest import Api
 from kuartui.play.cleanup import NOISE
 from tests.e2e.conftest import Kuartui

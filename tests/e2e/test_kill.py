@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from kuartui.cluster.embedded import EmbeddedHost
+from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.rest import Api
 from tests.e2e.conftest import COMMAND, Kuartui
 from tests.play.dumps import differences, dump

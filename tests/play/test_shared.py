@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.context import ContextCluster
-from kuartui.cluster.embedded import EmbeddedHost, EmbeddedSandbox
+from kuartui.cluster.embedded import EmbeddedSandbox
 from kuartui.cluster.fence import covers
+from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from kuartui.cluster.embedded import stop_all
+from kuartui.cluster.host import stop_all
 from kuartui.errors import UsageError
 from kuartui.tui.web import Game, game, loopback
 

@@ -1,0 +1,283 @@
+"""The process that hosts the embedded clusters, seen from outside: started on demand, found again, asked, ended.
+
+`python -m kuartui.embedded.server` hosts all embedded clusters of a player. It says where it listens in `host.json`;
+what it answers is described in `kuartui/embedded/host.py`. Nothing here needs an event loop, and a command that only
+looks whether the process is there loads none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import kuartui
+from kuartui import paths
+from kuartui.cluster.base import Progress, Report, silent
+from kuartui.errors import ClusterError, StorageError
+from kuartui.message import later
+
+Obj = dict[str, Any]
+
+ATTEMPT = "attempt-"  # what the clusters of attempts are called
+OTHER_CODE = later("the embedded Kubernetes that runs is of another version of kuartui")
+REPLACED = later("it is replaced once no attempt is in play: kuartui level finish, then kuartui cluster down --all")
+START_SECONDS = 20.0
+CALL_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running host, as its `host.json` tells."""
+
+    pid: int
+    url: str
+    token: str
+    release: str = ""  # of the kuartui that started it; older ones did not say
+
+
+class EmbeddedHost:
+    """The process that hosts the clusters, seen from outside. Without `state` it is the player's; one that is `tied`
+    ends with us, whatever ends us."""
+
+    def __init__(self, state: Path | None = None, *, tied: bool = False) -> None:
+        self.state = state or paths.state_dir() / "embedded"
+        self._tied = tied
+        self._child: subprocess.Popen[bytes] | None = None
+        self._met: Process | None = None  # that answered us, and was the right one
+
+    # Life
+
+    def told(self) -> Process | None:
+        """The process as it said when it started; it may be gone."""
+        try:
+            said = json.loads((self.state / "host.json").read_bytes())
+            return Process(said["pid"], said["url"], said["token"], str(said.get("release", "")))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def running(self) -> Process | None:
+        """The process, if it is there and answers."""
+        process = self.told()
+        if process is None:
+            return None
+        try:
+            _call(process, "GET", "/clusters", None, 5.0)
+        except OSError:
+            return None
+        return process
+
+    def start(self, report: Report = silent, port: int = 0) -> Process:
+        """Start the process unless it runs. One that an older or newer kuartui left behind is replaced, unless an
+        attempt is played in it. Raises ClusterError, StorageError."""
+        found = self.running()
+        if found and (found.release == release() or not self._replace(found, report)):
+            self._met = found
+            return found
+        report(Progress(later("starting the embedded Kubernetes"), 1, 2))
+        paths.private_dir(self.state)
+        log = self.state / "host.log"
+        told, tell = os.pipe()
+        try:
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    [
+                        *command(self.state),
+                        *("--port", str(port), "--ready-fd", str(tell)),
+                        *(["--tied"] if self._tied else []),
+                    ],
+                    stdin=subprocess.PIPE if self._tied else subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,  # it outlives a crashed screen and a closed terminal
+                    pass_fds=[tell],
+                )
+        except OSError as error:
+            os.close(told)
+            raise paths.unwritable(log, error) from error
+        finally:
+            os.close(tell)
+        self._child = process
+        try:
+            self._met = self._wait(process, log, told)
+        finally:
+            os.close(told)
+        return self._met
+
+    def _wait(self, process: subprocess.Popen[bytes], log: Path, told: int) -> Process:
+        """Until it serves. It writes to the pipe then, which ends with the process."""
+        import http.client  # noqa: F401  what asks it: time to load it is now, while it starts
+
+        deadline = time.monotonic() + START_SECONDS
+        with selectors.DefaultSelector() as pipe:
+            pipe.register(told, selectors.EVENT_READ)
+            pipe.select(START_SECONDS)
+        while time.monotonic() < deadline:
+            found = self.running()
+            if found:
+                return found
+            code = process.poll()
+            if code is not None and code != 3:  # 3: another process was quicker, and will answer soon
+                raise ClusterError(
+                    later("the embedded cluster did not start: {why}", why=_last_line(log)),
+                    hint=later("see {log}", log=log),
+                )
+            time.sleep(0.02)
+        process.kill()
+        raise ClusterError(
+            later("the embedded cluster did not answer within {start_seconds:.0f} s", start_seconds=START_SECONDS),
+            hint=later("see {log}", log=log),
+        )
+
+    def _replace(self, found: Process, report: Report) -> bool:
+        """End a process with other code than ours; False when it is needed as it is. What it hosts comes back with the
+        next one, but an attempt would lose the time that this takes, and every container's memory."""
+        clusters = _call(found, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
+        if any(cluster["name"].startswith(ATTEMPT) for cluster in clusters):
+            report(Progress(later("{what}; {then}", what=OTHER_CODE, then=REPLACED)))
+            return False
+        report(Progress(later("replacing the embedded Kubernetes by that of this version of kuartui")))
+        self._end(found)
+        return True
+
+    def stop(self) -> None:
+        """End the process, gently first."""
+        process = self.running()
+        if process is not None:
+            self._end(process)
+
+    def _end(self, process: Process) -> None:
+        self._met = None
+        _call(process, "POST", "/shutdown", {}, STOP_SECONDS)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:
+            if self._child is not None:
+                self._child.poll()  # a child that ended is there until somebody asks
+            if not alive(process.pid):
+                return
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+
+    # Clusters
+
+    def call(self, method: str, path: str, body: Obj | None = None, report: Report = silent) -> Obj:
+        """Ask the process, starting it first if need be. Raises ClusterError."""
+        try:
+            if self._met is not None:
+                with suppress(ConnectionRefusedError):  # it ended, or ended and came back elsewhere
+                    return _call(self._met, method, path, body, CALL_SECONDS)
+            return _call(self.start(report), method, path, body, CALL_SECONDS)
+        except OSError as error:
+            raise ClusterError(
+                later("the embedded cluster process stopped answering: {error}", error=error),
+                hint=later("see {log}", log=self.state / "host.log"),
+            ) from error
+
+    def find(self, name: str) -> Obj | None:
+        """A running cluster; None if there is none, or no process."""
+        process = self.running()
+        if process is None:
+            return None
+        clusters = _call(process, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
+        return next((found for found in clusters if found["name"] == name), None)
+
+    def folder(self, name: str) -> Path:
+        return self.state / "clusters" / name
+
+
+def command(state: Path) -> list[str]:
+    """How the process is started."""
+    return [*paths.process("kuartui.embedded.server"), "--state-dir", str(state), "--release", release()]
+
+
+@cache
+def release() -> str:
+    """Of the embedded cluster's code as it is installed: kuartui's version, and a digest of what files there are, their
+    sizes and times, so that an upgrade from a checkout shows, too."""
+    import hashlib
+
+    package = Path(kuartui.__file__).parent
+    known = hashlib.sha256()
+    for folder, inner, names in os.walk(package / "embedded"):
+        inner.sort()
+        for name in sorted(names):
+            if name.endswith((".py", ".json", ".gz")):
+                status = os.stat(os.path.join(folder, name))
+                known.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return f"{kuartui.__version__}+{known.hexdigest()[:12]}"
+
+
+def serve_foreground(port: int) -> int:
+    """Run the process here, until Ctrl-C; its exit code."""
+    host = EmbeddedHost()
+    paths.private_dir(host.state)
+    process = subprocess.Popen([*command(host.state), "--port", str(port)])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+
+
+def wake(kubeconfig: Path, report: Report = silent) -> None:
+    """Start the process again if that is a kubeconfig of a cluster of its and it ended; it brings its clusters back."""
+    host = EmbeddedHost()
+    if host.state in kubeconfig.parents:
+        host.start(report)
+
+
+def stop_all() -> None:
+    """End the process and with it every cluster; durable ones come back when they are asked for."""
+    EmbeddedHost().stop()
+
+
+def _call(process: Process, method: str, path: str, body: Obj | None, timeout: float) -> Obj:
+    """One request. Raises OSError if nobody answers, ClusterError if the answer is no."""
+    import http.client
+
+    address = urlsplit(process.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout)
+    try:
+        headers = {"Authorization": f"Bearer {process.token}", "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        value = json.loads(answer.read() or b"{}")
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(str(error)) from error
+    finally:
+        connection.close()
+    if answer.status == 401:
+        raise ConnectionRefusedError("another program listens there")
+    if answer.status == 507:
+        hint = later("make room, or set {variable} to a directory that has some", variable=paths.HOME_VARIABLE)
+        raise StorageError(later("the disk is full"), hint=hint)
+    if answer.status >= 400:
+        raise ClusterError(str(value.get("error", f"HTTP {answer.status}")))
+    return dict(value)
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process, of whoever."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "it left no word"
+    return lines[-1].removeprefix("error: ") if lines else "it left no word"
