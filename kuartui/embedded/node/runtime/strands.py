@@ -4,7 +4,7 @@ A shell holds `clock.busy()` while bashkit's threads may be doing something, and
 one of our commands, or for somebody to take its output. A command that begins does not mean that the script waits:
 other parts of it, or its output, may still be on their way. So the threads themselves are asked, and time may pass when
 they have been seen asleep twice with nothing happening in between. (Where the system cannot tell, a short quiet time
-has to do.) With a real clock none of this costs anything.
+has to do.) With a real clock none of this costs anything. In either case `lull` gets to know what goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from kuartui.embedded.clock import Clock
+from kuartui.embedded.node.runtime.lull import LULL
 
 THREAD_NAME = "tokio-rt-worker"
 LOOK_SECONDS = 0.0001
@@ -52,6 +53,7 @@ class Strands:
     def finish(self) -> None:
         """The shell ended."""
         self._alive = self._ending = False
+        LULL.forget(self)
         self._release()
         if self._look is not None:
             self._look.cancel()
@@ -85,6 +87,7 @@ class Strands:
         self._activity += 1
         if not self._alive:
             return
+        LULL.stir(self, self._clock, waits=self._waiting > 0 and not self._ending)
         if self._waiting <= 0 and self._watchdog is None:
             self._watchdog = asyncio.get_running_loop().call_later(STUCK_SECONDS, self._fire, self._activity)
         if not self._clock.stepped:
