@@ -16,7 +16,6 @@ edge that calls the library.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from kuartui.message import Message, later
@@ -116,5 +115,7 @@ def system_words(error: OSError) -> Message:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """'; did you mean x?' when one of `known` is close, else ''."""
+    import difflib  # only a mistake needs it
+
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return later("; did you mean {name}?", name=close[0]) if close else ""

@@ -23,6 +23,20 @@ def test_the_command_line_loads_nothing_heavy() -> None:
     assert not [name for name in HEAVY if name in loaded]
 
 
+def test_who_only_asks_where_a_cluster_is_loads_no_client() -> None:
+    """`kuartui kubectl` runs before each kubectl of a player."""
+    code = """if True:
+        import kuartui.cli.app, kuartui.cli.env, kuartui.cluster.kubectl
+        from kuartui.cluster.host import EmbeddedHost
+        from kuartui.cluster.select import choose
+        choose("embedded", "x").kubeconfig
+        EmbeddedHost().running()
+    """
+    heavy = ("asyncio", "yaml", "aiohttp", "ssl", "sqlite3", "msgspec", "pydantic", "typer", "kuartui.play")
+    loaded = loaded_by(code)
+    assert not [name for name in heavy if name in loaded]
+
+
 @pytest.mark.parametrize("core", ["kuartui.game", "kuartui.play", "kuartui.checks", "kuartui.catalog"])
 def test_the_core_has_no_screen(core: str) -> None:
     assert "textual" not in loaded_by(f"import {core}")

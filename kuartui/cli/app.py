@@ -4,63 +4,92 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from importlib import import_module
 
-import typer
+import click
 
 import kuartui
-from kuartui.cli import bundle, cluster, doctor, env, image, level, output, pack, play, progress, serve
+from kuartui.cli import output
 from kuartui.cli.run import guard
-from kuartui.language import speak
 
-app = typer.Typer(
+VERBS = {"play": "play", "serve": "serve", "shell": "env", "env": "env", "kubectl": "env", "doctor": "doctor"}
+NOUNS = ("level", "pack", "cluster", "bundle", "image", "progress")
+COMPLETION = "_KUARTUI_COMPLETE"  # the variable in which click's scripts for shells ask
+
+
+class Root(click.Group):
+    """All commands. The module of one is loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in the order of the help."""
+        return [*VERBS, *NOUNS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by name; None if there is none."""
+        if cmd_name in VERBS and cmd_name not in self.commands:
+            import_module(f"kuartui.cli.{VERBS[cmd_name]}").add_to(self)
+        elif cmd_name in NOUNS and cmd_name not in self.commands:
+            self.add_command(import_module(f"kuartui.cli.{cmd_name}").app, cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _completion(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
+    if shell is None:
+        return
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is not None:
+        output.line(kind(app, {}, "kuartui", COMPLETION).source())
+    context.exit()
+
+
+@click.group(
+    cls=Root,
     name="kuartui",
     help="Get good at Kubernetes without leaving the terminal. Without a command: the home screen.",
-    no_args_is_help=False,
-    add_completion=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(level.app, name="level")
-app.add_typer(pack.app, name="pack")
-app.add_typer(cluster.app, name="cluster")
-app.add_typer(bundle.app, name="bundle")
-app.add_typer(image.app, name="image")
-app.add_typer(progress.app, name="progress")
-play.add_to(app)
-serve.add_to(app)
-env.add_to(app)
-doctor.add_to(app)
+@click.option(
+    "--cluster",
+    default="embedded",
+    envvar="KUARTUI_CLUSTER",
+    show_default=True,
+    show_envvar=True,
+    help="Where to play.",
+)
+@click.option("--lang", default="", help="The language: en, zh-CN; default: $KUARTUI_LANG, your locale's.")
+@click.version_option(kuartui.__version__, message="kuartui %(version)s")
+@click.option(
+    "--show-completion",
+    type=click.Choice(["bash", "zsh", "fish"]),
+    expose_value=False,
+    is_eager=True,
+    callback=_completion,
+    help="Print what completes kuartui's commands in a shell: source <(kuartui --show-completion bash).",
+)
+@click.pass_context
+def app(context: click.Context, cluster: str, lang: str) -> None:
+    """The command line."""
+    if lang and (code := guard(lambda: _speak(lang))):
+        raise click.exceptions.Exit(code)
+    if context.invoked_subcommand is None:
+        from kuartui.cli import play
 
-
-def _version(asked: bool) -> None:
-    if asked:
-        output.line(f"kuartui {kuartui.__version__}")
-        raise typer.Exit
+        raise click.exceptions.Exit(guard(lambda: play.home(cluster)))
 
 
 def _speak(lang: str) -> None:
+    from kuartui.language import speak
+
     speak(lang)
-
-
-@app.callback(invoke_without_command=True)
-def root(
-    context: typer.Context,
-    cluster: Annotated[str, typer.Option(help="Where to play.", envvar="KUARTUI_CLUSTER")] = "embedded",
-    lang: Annotated[str, typer.Option(help="The language: en, zh-CN; default: $KUARTUI_LANG, your locale's.")] = "",
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
-) -> None:
-    if lang and (code := guard(lambda: _speak(lang))):
-        raise typer.Exit(code)
-    if context.invoked_subcommand is None:
-        raise typer.Exit(guard(lambda: play.home(cluster)))
 
 
 def main() -> None:
     """Entry point of the `kuartui` command."""
     try:
-        app()
+        app(prog_name="kuartui", complete_var=COMPLETION)
     except BrokenPipeError:  # the reader of our output went away, as in `kuartui level list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from kuartui.cli import output, report
 from kuartui.cli.cluster import narrate
 from kuartui.cli.output import Format, Output
-from kuartui.cli.run import command, wait
+from kuartui.cli.parameters import Argument, Option
+from kuartui.cli.run import Noun, command, wait
 from kuartui.errors import MissingError, UsageError
 from kuartui.message import later
 from kuartui.prose import padded
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from kuartui.containers.engine import Docker
     from kuartui.play.bundling import Wanted
 
-app = typer.Typer(help="The images that levels use: pull them, or carry them in one file.", no_args_is_help=True)
+app = Noun(help="The images that levels use: pull them, or carry them in one file.")
 SEEDS = 12  # as many as the longest list of alternatives in a level
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The bundle, such as workshop.tar.")]
-Levels = Annotated[list[str] | None, typer.Argument(metavar="[LEVEL]...", help="Only what these levels use.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is pulled.")]
+File = Annotated[Path, Argument(metavar="FILE", help="The bundle, such as workshop.tar.")]
+Levels = Annotated[list[str] | None, Argument(metavar="[LEVEL]...", help="Only what these levels use.")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask before something is pulled.")]
 
 
 @command(app, "create")
@@ -35,7 +36,7 @@ def create(
     file: File,
     levels: Levels = None,
     yes: Yes = False,
-    present: Annotated[bool, typer.Option("--present", help="Pull nothing; leave out what the engine lacks.")] = False,
+    present: Annotated[bool, Option("--present", help="Pull nothing; leave out what the engine lacks.")] = False,
     out: Output = Format.text,
 ) -> None:
     """Write a bundle of all images that levels use."""
@@ -93,7 +94,7 @@ def verify(file: File, out: Output = Format.text) -> None:
 @command(app, "load")
 def load(
     file: File,
-    into: Annotated[str, typer.Option("--into", help="docker, kind, or both: docker,kind.")] = "docker",
+    into: Annotated[str, Option("--into", help="docker, kind, or both: docker,kind.")] = "docker",
 ) -> None:
     """Check a bundle, then give its images to Docker or to kuartui's kind cluster."""
     from kuartui.containers import bundle as bundles
@@ -175,7 +176,7 @@ async def fetch(docker: Docker, missing: list[Wanted], yes: bool) -> None:
     if not yes and not report.asks():
         raise UsageError(question, hint=later("say --yes, or --present to do with what is there"))
     if not yes:
-        typer.confirm(tr("{question}. Go on?", question=question), abort=True, err=True)
+        click.confirm(tr("{question}. Go on?", question=question), abort=True, err=True)
     for item in missing:
         await pull_one(docker, item, narrate)
 

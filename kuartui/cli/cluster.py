@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
-from kuartui.cli.run import command, wait
+from kuartui.cli.parameters import Option
+from kuartui.cli.run import Noun, command, wait
 from kuartui.message import later
 from kuartui.translate import tr, trn
 
@@ -17,12 +18,10 @@ if TYPE_CHECKING:
     from kuartui.cluster.base import Cluster, Progress
     from kuartui.cluster.select import Options
 
-app = typer.Typer(help="Bring up, inspect and take down clusters.", no_args_is_help=True)
+app = Noun(help="Bring up, inspect and take down clusters.")
 
-Name = Annotated[str, typer.Option("--name", help="Which cluster; several may run side by side.")]
-Kind = Annotated[
-    str, typer.Option("--cluster", help="embedded, kind, minikube or context:NAME.", envvar="KUARTUI_CLUSTER")
-]
+Name = Annotated[str, Option("--name", help="Which cluster; several may run side by side.")]
+Kind = Annotated[str, Option("--cluster", help="embedded, kind, minikube or context:NAME.", envvar="KUARTUI_CLUSTER")]
 DEFAULT = "kuartui"
 FACTS = {"pid": later("process"), "state": later("state directory"), "log": later("log"), "context": later("context")}
 
@@ -61,16 +60,16 @@ def narrate(progress: Progress) -> None:
 @command(app, "up")
 def up(
     name: Name = DEFAULT,
-    nodes: Annotated[int, typer.Option(min=1, max=20, help="How many nodes (embedded).")] = 3,
+    nodes: Annotated[int, Option(min=1, max=20, help="How many nodes (embedded).")] = 3,
     bare: Annotated[
-        bool, typer.Option("--bare", help="One untainted node, no StorageClass, no metrics, no add-ons (embedded).")
+        bool, Option("--bare", help="One untainted node, no StorageClass, no metrics, no add-ons (embedded).")
     ] = False,
     kind: Kind = "embedded",
-    image: Annotated[str, typer.Option(help="The node image (kind).")] = "",
-    kubernetes_version: Annotated[str, typer.Option(help="Which Kubernetes, as 1.36.2 (kind, minikube).")] = "",
-    provider: Annotated[str, typer.Option(help="docker or podman (kind); a driver (minikube).")] = "",
+    image: Annotated[str, Option(help="The node image (kind).")] = "",
+    kubernetes_version: Annotated[str, Option(help="Which Kubernetes, as 1.36.2 (kind, minikube).")] = "",
+    provider: Annotated[str, Option(help="docker or podman (kind); a driver (minikube).")] = "",
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Use a context that leads to another machine; asks for its name.")
+        bool, Option("--allow-remote", help="Use a context that leads to another machine; asks for its name.")
     ] = False,
     out: Output = Format.text,
 ) -> None:
@@ -113,7 +112,7 @@ def confirm_remote(cluster: Cluster) -> None:
         )
     )
     if (
-        typer.prompt(tr("Type the name of the context to go on"), err=True, default="", show_default=False)
+        click.prompt(tr("Type the name of the context to go on"), err=True, default="", show_default=False)
         != named.name
     ):
         raise UsageError(later("that is not its name; nothing was done"))
@@ -124,9 +123,7 @@ def confirm_remote(cluster: Cluster) -> None:
 def down(
     name: Name = DEFAULT,
     kind: Kind = "embedded",
-    everything: Annotated[
-        bool, typer.Option("--all", help="End the process that hosts all embedded clusters.")
-    ] = False,
+    everything: Annotated[bool, Option("--all", help="End the process that hosts all embedded clusters.")] = False,
 ) -> None:
     """Stop a cluster and remove it. With context:NAME: remove what kuartui made there, and nothing else."""
     if everything:
@@ -168,7 +165,7 @@ def status(name: Name = DEFAULT, kind: Kind = "embedded", out: Output = Format.t
             for key, value in state.facts.items():
                 output.line(f"{tr(FACTS.get(key, key))}: {value}")
     if state.phase != "ready":
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 @command(app, "reset")
@@ -186,7 +183,7 @@ def reset(name: Name = DEFAULT, kind: Kind = "embedded") -> None:
 def kubeconfig(
     name: Name = DEFAULT,
     kind: Kind = "embedded",
-    path: Annotated[bool, typer.Option("--path", help="Print where the file is, not what is in it.")] = False,
+    path: Annotated[bool, Option("--path", help="Print where the file is, not what is in it.")] = False,
 ) -> None:
     """Print a cluster's kubeconfig."""
     found = kubeconfig_of(kind, name)
@@ -195,9 +192,9 @@ def kubeconfig(
 
 @command(app, "serve")
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Loopback port of the management API; 0: any.")] = 0,
+    port: Annotated[int, Option(min=0, max=65535, help="Loopback port of the management API; 0: any.")] = 0,
 ) -> None:
     """Run the process that hosts the embedded clusters in the foreground, until Ctrl-C."""
     from kuartui.cluster.host import serve_foreground
 
-    raise typer.Exit(serve_foreground(port))
+    raise click.exceptions.Exit(serve_foreground(port))

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
@@ -37,7 +37,7 @@ class Finding:
     fix: str = ""
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: click.Group) -> None:
     """Register the command on the root."""
 
     @command(app, "doctor")
@@ -53,7 +53,7 @@ def add_to(app: typer.Typer) -> None:
                 if finding.fix:
                     output.line(f"  {padded('', width)}  → {tr(finding.fix)}")
         if any(finding.ok is False for finding in findings):
-            raise typer.Exit(1)
+            raise click.exceptions.Exit(1)
 
 
 def look_at_python() -> Iterator[Finding]:

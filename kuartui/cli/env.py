@@ -7,19 +7,20 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from kuartui.cli import output
 from kuartui.cli.cluster import DEFAULT, Name
 from kuartui.cli.output import Format, Output
+from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import command
 from kuartui.translate import tr
 
 WORKSPACE = "KUARTUI_WORKSPACE"
-Where = Annotated[str, typer.Option("--cluster", help="embedded, kind, minikube or context:NAME.")]
+Where = Annotated[str, Option("--cluster", help="embedded, kind, minikube or context:NAME.")]
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: click.Group) -> None:
     """Register the commands on the root."""
 
     @command(app, "shell")
@@ -44,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
 
     @command(app, "kubectl", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
     def kubectl(
-        arguments: Annotated[list[str] | None, typer.Argument(help="Arguments for kubectl, after --.")] = None,
+        arguments: Annotated[list[str] | None, Argument(help="Arguments for kubectl, after --.")] = None,
         name: Name = "",
         where: Where = "",
     ) -> None:

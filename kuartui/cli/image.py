@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
-from kuartui.cli.run import command, wait
+from kuartui.cli.parameters import Option
+from kuartui.cli.run import Noun, command, wait
 from kuartui.message import later
 from kuartui.translate import tr, trn
 
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
     from kuartui.catalog.images import Image
 
-app = typer.Typer(help="The container images that levels run on real clusters.", no_args_is_help=True)
+app = Noun(help="The container images that levels run on real clusters.")
 SEEDS = 12  # as many as the longest list of alternatives in a level
-Engine = Annotated[str, typer.Option("--engine", help="docker or podman.")]
+Engine = Annotated[str, Option("--engine", help="docker or podman.")]
 
 
 @command(app, "list")
@@ -47,7 +46,7 @@ def list_images(out: Output = Format.text) -> None:
 @command(app, "lock")
 def lock(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail when the list is not as it should be.")
+        bool, Option("--check", help="Change nothing; fail when the list is not as it should be.")
     ] = False,
     engine: Engine = "docker",
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from kuartui.cli import output, report
 from kuartui.cli.cluster import Kind, choose, narrate
 from kuartui.cli.output import Format, Output
-from kuartui.cli.run import command, wait
+from kuartui.cli.parameters import Argument, Option
+from kuartui.cli.run import Noun, command, wait
 from kuartui.language import speak
 from kuartui.message import later
 from kuartui.prose import plain
@@ -21,18 +22,16 @@ if TYPE_CHECKING:
     from kuartui.game.level import Level, LevelCard
     from kuartui.play.view import AttemptView, HintView, Result
 
-app = typer.Typer(help="Play levels without the screens, prove and lint them.", no_args_is_help=True)
+app = Noun(help="Play levels without the screens, prove and lint them.")
 
-LevelName = Annotated[
-    str, typer.Argument(metavar="LEVEL|PATH", help="A level's name (kuartui level list), or its folder.")
-]
-Lang = Annotated[str, typer.Option("--lang", help="The language of the level: en, zh-CN; default: your locale's.")]
-Seed = Annotated[int | None, typer.Option(help="Vary names and numbers; the same seed gives the same level.")]
+LevelName = Annotated[str, Argument(metavar="LEVEL|PATH", help="A level's name (kuartui level list), or its folder.")]
+Lang = Annotated[str, Option("--lang", help="The language of the level: en, zh-CN; default: your locale's.")]
+Seed = Annotated[int | None, Option(help="Vary names and numbers; the same seed gives the same level.")]
 
 
 @command(app, "list")
 def list_levels(
-    track: Annotated[str, typer.Option(help="Only the levels of this track.")] = "",
+    track: Annotated[str, Option(help="Only the levels of this track.")] = "",
     lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
@@ -101,7 +100,7 @@ def start(
     name: LevelName,
     seed: Seed = None,
     cluster: Kind = "embedded",
-    practice: Annotated[bool, typer.Option("--practice", help="No points; the clock may be paused.")] = False,
+    practice: Annotated[bool, Option("--practice", help="No points; the clock may be paused.")] = False,
     lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
@@ -139,7 +138,7 @@ def start(
 @command(app, "check")
 def check(
     out: Output = Format.text,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until the attempt is over.")] = False,
+    watch: Annotated[bool, Option("--watch", "-w", help="Go on until the attempt is over.")] = False,
     lang: Lang = "",
 ) -> None:
     """Look at every check now; exit code 1 while one is red."""
@@ -161,7 +160,7 @@ def check(
     if not watch:
         print_view(view, out)
     if not view.solved:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def print_view(view: AttemptView, out: Format) -> None:
@@ -174,7 +173,7 @@ def print_view(view: AttemptView, out: Format) -> None:
 
 @command(app, "hint")
 def hint(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before points are spent.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask before points are spent.")] = False,
     lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
@@ -185,7 +184,7 @@ def hint(
         async with current_session(speak(lang)) as session:
             view = session.snapshot()
             if view.next_hint_cost and not yes and out is Format.text and report.asks():
-                typer.confirm(
+                click.confirm(
                     tr("The next hint costs {cost} points. Take it?", cost=view.next_hint_cost), abort=True, err=True
                 )
             return await session.hint()
@@ -213,7 +212,7 @@ def reset() -> None:
 
 @command(app, "finish")
 def finish(
-    abandon: Annotated[bool, typer.Option("--abandon", help="Give up: no score, clean up.")] = False,
+    abandon: Annotated[bool, Option("--abandon", help="Give up: no score, clean up.")] = False,
     lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
@@ -241,42 +240,42 @@ def finish(
 
 @command(app, "prove")
 def prove(
-    targets: Annotated[list[str] | None, typer.Argument(metavar="[LEVEL|PATH]...", help="Default: all levels.")] = None,
+    targets: Annotated[list[str] | None, Argument(metavar="[LEVEL|PATH]...", help="Default: all levels.")] = None,
     cluster: Kind = "embedded",
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds of each level.")] = 1,
-    jobs: Annotated[int, typer.Option(min=0, help="How many proofs side by side; 0: as many as there are cores.")] = 0,
+    seeds: Annotated[int, Option(min=1, max=100, help="How many seeds of each level.")] = 1,
+    jobs: Annotated[int, Option(min=0, help="How many proofs side by side; 0: as many as there are cores.")] = 0,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Every solution and cheat with every seed, not in turns.")
+        bool, Option("--thorough", help="Every solution and cheat with every seed, not in turns.")
     ] = False,
     mutate: Annotated[
-        bool, typer.Option("--mutate", help="Instead, force one check green at a time: a proof must fail.")
+        bool, Option("--mutate", help="Instead, force one check green at a time: a proof must fail.")
     ] = False,
-    out: Annotated[str, typer.Option("--output", "-o", help="text, json or junit.")] = "text",
+    out: Annotated[str, Option("--output", "-o", help="text, json or junit.")] = "text",
 ) -> None:
     """Prove levels: red at the start, solved by each solution, not by a cheat, nothing left behind."""
     from kuartui.cli.proving import run_proofs
 
     if not run_proofs(targets or [], cluster, seeds, jobs, out, thorough=thorough, mutate=mutate):
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 @command(app, "lint")
 def lint(
-    targets: Annotated[list[str] | None, typer.Argument(metavar="[LEVEL|PATH]...", help="Default: all levels.")] = None,
+    targets: Annotated[list[str] | None, Argument(metavar="[LEVEL|PATH]...", help="Default: all levels.")] = None,
     out: Output = Format.text,
 ) -> None:
     """Look for spoilers, unpinned images, unused variables, checks that cannot fail."""
     from kuartui.cli.proving import run_lint
 
     if not run_lint(targets or [], out):
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 @command(app, "new")
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the level: lower case letters, digits and dashes.")],
-    track: Annotated[str, typer.Option(help="The folder, and the track, that it goes to.")] = "drafts",
-    pack: Annotated[Path, typer.Option(help="The folder of your tracks.")] = Path(),
+    name: Annotated[str, Argument(metavar="NAME", help="Of the level: lower case letters, digits and dashes.")],
+    track: Annotated[str, Option(help="The folder, and the track, that it goes to.")] = "drafts",
+    pack: Annotated[Path, Option(help="The folder of your tracks.")] = Path(),
 ) -> None:
     """Write a small level that is sound already, for you to change."""
     from kuartui.catalog.scaffold import new_level
@@ -290,7 +289,7 @@ def new(
 
 @command(app, "schema")
 def show_schema(
-    translation: Annotated[bool, typer.Option("--translation", help="That of level.LANGUAGE.yaml.")] = False,
+    translation: Annotated[bool, Option("--translation", help="That of level.LANGUAGE.yaml.")] = False,
 ) -> None:
     """Print the JSON Schema of level.yaml, for editors."""
     from kuartui.catalog import schema

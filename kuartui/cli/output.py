@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
-import typer
-
+from kuartui.cli.parameters import Option
 from kuartui.errors import KuartuiError
 from kuartui.prose import cells, plain
 from kuartui.translate import tr
@@ -24,7 +23,7 @@ class Format(StrEnum):
     json = "json"
 
 
-Output = Annotated[Format, typer.Option("--output", "-o", help="text for people, json for scripts.")]
+Output = Annotated[Format, Option("--output", "-o", help="text for people, json for scripts.")]
 
 MARKS = {True: ("32", "✓"), False: ("31", "✗"), None: ("33", "…")}
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from kuartui.cli import output
 from kuartui.cli.output import Format, Output
-from kuartui.cli.run import command
+from kuartui.cli.parameters import Argument, Option
+from kuartui.cli.run import Noun, command
 from kuartui.message import later
 from kuartui.prose import plain
 from kuartui.translate import tr, trn
@@ -17,15 +16,15 @@ from kuartui.translate import tr, trn
 if TYPE_CHECKING:
     from kuartui.catalog.packs import Installed
 
-app = typer.Typer(help="Build, install and remove packs of levels.", no_args_is_help=True)
+app = Noun(help="Build, install and remove packs of levels.")
 
 
 @command(app, "build")
 def build(
-    folder: Annotated[Path, typer.Argument(help="A folder of tracks, each a folder of levels.")] = Path(),
-    name: Annotated[str, typer.Option(help="Of the pack; default: what its pack.yaml says.")] = "",
-    version: Annotated[str, typer.Option(help="Such as 1.2.0; default: what its pack.yaml says.")] = "",
-    to: Annotated[Path, typer.Option(help="The folder to write the archive to.")] = Path(),
+    folder: Annotated[Path, Argument(help="A folder of tracks, each a folder of levels.")] = Path(),
+    name: Annotated[str, Option(help="Of the pack; default: what its pack.yaml says.")] = "",
+    version: Annotated[str, Option(help="Such as 1.2.0; default: what its pack.yaml says.")] = "",
+    to: Annotated[Path, Option(help="The folder to write the archive to.")] = Path(),
 ) -> None:
     """Write NAME-VERSION.tar.gz, with a manifest and digests. Every level must be without lint errors."""
     from kuartui import paths
@@ -54,7 +53,7 @@ def build(
 
 @command(app, "install")
 def install(
-    archive: Annotated[Path, typer.Argument(help="NAME-VERSION.tar.gz, from somebody you trust to teach.")],
+    archive: Annotated[Path, Argument(help="NAME-VERSION.tar.gz, from somebody you trust to teach.")],
 ) -> None:
     """Install a pack, or another version of it. It cannot replace a level of kuartui or of another pack."""
     from kuartui.catalog import packs
@@ -109,7 +108,7 @@ def list_packs(out: Output = Format.text) -> None:
 
 
 @command(app, "remove")
-def remove(name: Annotated[str, typer.Argument(help="Of the pack: kuartui pack list")]) -> None:
+def remove(name: Annotated[str, Argument(help="Of the pack: kuartui pack list")]) -> None:
     """Remove a pack. Your results in its levels stay."""
     from kuartui.catalog import packs
 

@@ -6,23 +6,24 @@ import os
 import sys
 from typing import Annotated
 
-import typer
+import click
 
 from kuartui.cli import output
 from kuartui.cli.cluster import Kind
+from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import command
 from kuartui.translate import tr
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: click.Group) -> None:
     """Register the command on the root."""
 
     @command(app, "play")
     def play(
         level: Annotated[
-            str, typer.Argument(metavar="LEVEL|PATH", help="A level's name (kuartui level list), or its folder.")
+            str, Argument(metavar="LEVEL|PATH", help="A level's name (kuartui level list), or its folder.")
         ],
-        seed: Annotated[int | None, typer.Option(help="The same seed gives the same level.")] = None,
+        seed: Annotated[int | None, Option(help="The same seed gives the same level.")] = None,
         cluster: Kind = "embedded",
     ) -> None:
         """Play a level on the screen."""
@@ -44,10 +45,10 @@ def _run(cluster: str, level: str | None, seed: int | None) -> None:
     if not has_screen():
         output.note(tr("this is no terminal that can show the screens; playing without them works everywhere:"))
         output.note(f"  kuartui level {'start ' + level if level else 'list'}")
-        raise typer.Exit(2)
+        raise click.exceptions.Exit(2)
     from kuartui.tui.app import run
 
-    raise typer.Exit(run(cluster, level=level, seed=seed))
+    raise click.exceptions.Exit(run(cluster, level=level, seed=seed))
 
 
 def has_screen() -> bool:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from kuartui.cli import output, report
 from kuartui.cli.output import Format, Output
-from kuartui.cli.run import command
+from kuartui.cli.parameters import Option
+from kuartui.cli.run import Noun, command
 from kuartui.message import later
 from kuartui.prose import outcome_word
 from kuartui.translate import tr
 
-app = typer.Typer(help="What you played and how it went.", no_args_is_help=True)
+app = Noun(help="What you played and how it went.")
 
 
 @command(app, "show")
 def show(
-    level: Annotated[str, typer.Option(help="Only attempts at this level.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many attempts at most.")] = 20,
+    level: Annotated[str, Option(help="Only attempts at this level.")] = "",
+    limit: Annotated[int, Option(min=1, help="How many attempts at most.")] = 20,
     out: Output = Format.text,
 ) -> None:
     """Show best scores and the latest attempts."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kuartui.cli.output import mark
-from kuartui.play import breakdown
 from kuartui.prose import cells, check_word, outcome_word, padded, paragraphs, plain
 from kuartui.translate import tr
 
@@ -114,6 +113,8 @@ def summary(result: Result) -> Iterator[str]:
         yield check_line(check)
     yield from (guard_line(guard) for guard in result.guards if guard.broken)
     yield ""
+    from kuartui.play import breakdown
+
     parts = [(part.text, f"{part.points:+}") for part in breakdown.parts(result.score)]
     for what, amount in [*parts, (tr("score"), str(result.score.total))]:
         yield f"  {padded(what, 34)} {amount:>6}"

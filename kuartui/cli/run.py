@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 
-import typer
+import click
 
 from kuartui import errors
 from kuartui.cli import output
 from kuartui.cli.output import Format
+from kuartui.cli.parameters import parameters
 from kuartui.translate import tr
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def command(app: typer.Typer, name: str, **options: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """`@command(app, "up")`: a Typer command whose errors end as they should."""
+class Noun(click.Group):
+    """The commands about one thing, listed as they are written."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands]
+
+
+def command(app: click.Group, name: str, **options: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """`@command(app, "up")`: a command whose errors end as they should; its `parameters` are those of the function."""
 
     def add(function: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
             as_json = kwargs.get("out") is Format.json
-            raise typer.Exit(guard(lambda: function(*args, **kwargs), as_json))
+            raise click.exceptions.Exit(guard(lambda: function(*args, **kwargs), as_json))
 
-        app.command(name, **options)(guarded)
+        made = click.Command(name, callback=guarded, params=parameters(function), help=function.__doc__, **options)
+        app.add_command(made)
         return guarded
 
     return add
@@ -46,10 +53,10 @@ def guard(action: Callable[[], None], as_json: bool = False) -> int:
     except KeyboardInterrupt:
         output.note(tr("interrupted"))
         return errors.INTERRUPTED
-    except typer.Abort:  # a question was answered with no, or there was nobody to answer it
+    except click.Abort:  # a question was answered with no, or there was nobody to answer it
         output.note(tr("nothing was done"))
         return errors.INTERRUPTED
-    except typer.Exit as end:
+    except click.exceptions.Exit as end:
         return end.exit_code
     except Exception as error:  # noqa: BLE001  the edge: a bug must not show a traceback to a player
         return bug(error)
@@ -58,6 +65,8 @@ def guard(action: Callable[[], None], as_json: bool = False) -> int:
 
 def bug(error: Exception) -> int:
     """Keep the traceback in a file, say where."""
+    import traceback
+
     from kuartui import paths
 
     text = "".join(traceback.format_exception(error))
@@ -80,6 +89,8 @@ def wait(coroutine: Callable[[], Awaitable[T]]) -> T:
     import asyncio
 
     if os.environ.get("KUARTUI_DEBUG"):
+        import logging
+
         logging.basicConfig(level=logging.DEBUG)
 
     async def main() -> T:

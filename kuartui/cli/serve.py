@@ -5,22 +5,23 @@ from __future__ import annotations
 import socket
 from typing import Annotated
 
-import typer
+import click
 
 from kuartui.cli import output
 from kuartui.cli.cluster import Kind
+from kuartui.cli.parameters import Option
 from kuartui.cli.run import command
 from kuartui.message import later
 from kuartui.translate import tr
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: click.Group) -> None:
     """Register the command on the root."""
 
     @command(app, "serve")
     def serve(
-        port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
-        host: Annotated[str, typer.Option(help="A loopback address; others are refused.")] = "127.0.0.1",
+        port: Annotated[int, Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+        host: Annotated[str, Option(help="A loopback address; others are refused.")] = "127.0.0.1",
         cluster: Kind = "embedded",
     ) -> None:
         """Play in a browser on this machine."""

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,20 +56,24 @@ def find() -> Kubectl:
                 hint=later("${variable} must name an executable; unset it or fix it", variable=VARIABLE),
             )
         return Kubectl(Path(path), version_of(Path(path)), VARIABLE)
-    found = list(candidates())
+    found: list[Kubectl] = []
+    for kubectl in candidates():
+        if kubectl.supported:
+            return kubectl
+        found.append(kubectl)
     if not found:
         raise MissingError(later("no kubectl found on PATH"), hint=INSTALL)
-    return next((kubectl for kubectl in found if kubectl.supported), found[0])
+    return found[0]
 
 
-def candidates() -> list[Kubectl]:
-    """What is installed, the one on PATH first."""
-    places = [(shutil.which("kubectl"), "PATH"), (_bundled(), "bundled")]
-    found: list[Kubectl] = []
-    for place, source in places:
-        if place and not any(os.path.samefile(place, other.path) for other in found):
-            found.append(Kubectl(Path(place), version_of(Path(place)), source))
-    return found
+def candidates() -> Iterator[Kubectl]:
+    """What is installed, the one on PATH first; the next is looked for when it is asked for."""
+    first = shutil.which("kubectl")
+    if first:
+        yield Kubectl(Path(first), version_of(Path(first)), "PATH")
+    bundled = _bundled()
+    if bundled and not (first and os.path.samefile(bundled, first)):
+        yield Kubectl(Path(bundled), version_of(Path(bundled)), "bundled")
 
 
 def first_on_path() -> Path | None:
