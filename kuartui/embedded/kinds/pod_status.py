@@ -33,20 +33,28 @@ def update_errors(new: Obj, old: Obj) -> list[FieldError]:
     return errors + _addresses(status, path)
 
 
+def _restarts(container: Obj, policy: str, exit_code: int) -> bool:
+    """podutil.ContainerShouldRestart: the first rule that knows the exit code, else the policy."""
+    for rule in container.get("restartPolicyRules") or []:
+        codes = rule.get("exitCodes") or {}
+        if (exit_code in (codes.get("values") or [])) == (codes.get("operator") == "In"):
+            return rule.get("action") in ("Restart", "RestartAllContainers")
+    policy = container.get("restartPolicy") or policy
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
 def _revived(
     new: list[Obj], old: list[Obj], path: Path, policy: str, spec: Obj, sidecars: set[str | None]
 ) -> list[FieldError]:
     """Terminated containers that run again although they must not."""
     if policy == "Always":
         return []
-    own = {c.get("name"): c.get("restartPolicy") for c in spec.get("containers") or []}
+    own = {c.get("name"): c for c in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]}
     errors = []
     now = {status.get("name"): status.get("state") or {} for status in new}
     for index, status in enumerate(old):
         name, ended = status.get("name"), (status.get("state") or {}).get("terminated")
-        if ended is None or name in sidecars or own.get(name) in ("Always", "OnFailure"):
-            continue
-        if ended.get("exitCode", 0) and policy == "OnFailure":
+        if ended is None or name in sidecars or _restarts(own.get(name) or {}, policy, ended.get("exitCode", 0)):
             continue
         if name in now and now[name].get("terminated") is None:
             text = "may not be transitioned to non-terminated state"

@@ -33,6 +33,9 @@ class UsageSource(Protocol):
     def runs(self, node: str | None = None) -> Iterable[tuple[Obj, Any]]:
         """Of one node, or of all that answer."""
 
+    def answers(self, node: str) -> bool:
+        """Whether a node's kubelet can be asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -79,12 +82,13 @@ class Usage:
 
     def node(self, name: str) -> Use | None:
         """What a node's containers and system use together; None if it does not answer."""
-        cpu, memory, answered = SYSTEM_CPU, SYSTEM_MEMORY, False
+        if not self._source.answers(name):
+            return None
+        cpu, memory = SYSTEM_CPU, SYSTEM_MEMORY
         for _, run in self._source.runs(name):
-            answered = True
             try:
                 sample = run.living.usage()
             except LookupError:
                 continue
             cpu, memory = cpu + sample.cpu_nanocores, memory + sample.memory_bytes
-        return Use(cpu, memory) if answered else None
+        return Use(cpu, memory)

@@ -168,15 +168,19 @@ class Fleet:
 
     # --- the way to a container ---
 
-    def worker(self, pod: Obj) -> PodWorker:
-        """The worker of a pod. Raises NodeUnreachable, NoSuchContainer."""
-        node = pod["spec"].get("nodeName", "")
+    def reach(self, node: str) -> Kubelet:
+        """A node's kubelet. Raises NodeUnreachable."""
         kubelet = self.kubelets.get(node)
         if kubelet is None:
             raise NodeUnreachable(f"dial tcp: lookup {node}: no such host")
         if not kubelet.running:
             reason = "connect: connection refused" if kubelet.powered else "connect: no route to host"
             raise NodeUnreachable(f"dial tcp {kubelet.services.machine.ip}:{KUBELET_PORT}: {reason}")
+        return kubelet
+
+    def worker(self, pod: Obj) -> PodWorker:
+        """The worker of a pod. Raises NodeUnreachable, NoSuchContainer."""
+        kubelet = self.reach(pod["spec"].get("nodeName", ""))
         worker = kubelet.workers.get(pod["metadata"]["uid"])
         if worker is None:
             raise NoSuchContainer("pod does not exist")
@@ -229,6 +233,11 @@ class Fleet:
             for worker in kubelet.workers.values():
                 for run in worker.state.active():
                     yield worker.pod, run
+
+    def answers(self, node: str) -> bool:
+        """Whether a node's kubelet can be asked."""
+        kubelet = self.kubelets.get(node)
+        return kubelet is not None and kubelet.running
 
 
 def _status(pod: Obj, container: str) -> Obj | None:

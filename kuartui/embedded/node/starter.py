@@ -20,7 +20,7 @@ from kuartui.embedded.node.runtime import Container, ContainerSpec, CreateError,
 from kuartui.embedded.node.security import credentials, effective, verify_non_root
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.state import Phase, PodState, Run
-from kuartui.embedded.node.volumes.mounter import PodVolumes
+from kuartui.embedded.node.volumes.mounter import PodVolumes, image_volumes
 from kuartui.embedded.node.wording import go_duration, pod_ref
 
 Obj = dict[str, Any]
@@ -54,7 +54,12 @@ class Starter:
         if since is not None:
             self._back_off(pod, container, since, event)
         try:
-            image = await self._node.images.ensure(pod, container, pull_credentials(self._node.client, pod), event)
+            logins = pull_credentials(self._node.client, pod)
+            image = await self._node.images.ensure(pod, container, logins, event)
+            for volume in image_volumes(pod, container):
+                source = volume["image"]
+                wanted = {"image": source.get("reference", ""), "imagePullPolicy": source.get("pullPolicy", "")}
+                self._volumes.hold_image(volume["name"], await self._node.images.ensure(pod, wanted, logins, event))
         except StartFailure as failure:
             event("Warning", "Failed", f"Error: {failure.reason}")
             if failure.retry is None:

@@ -84,6 +84,9 @@ def _tell_pod_resources(pod: Obj, status: Obj) -> None:
             resources[kind] = {name: str(amount) for name, amount in sorted(total.items())}
     if "limits" in resources and not all("memory" in (one.get("limits") or {}) for one in given):
         resources["limits"]["memory"] = UNLIMITED
+    for kind, amounts in (pod["spec"].get("resources") or {}).items():  # those of the pod go first
+        if kind in ("limits", "requests"):
+            resources[kind] = {**resources.get(kind, {}), **amounts}
     if "requests" in resources:
         status["allocatedResources"] = resources["requests"]
     status["resources"] = resources

@@ -34,6 +34,9 @@ class Load:
             living = SimpleNamespace(usage=lambda use=use: use)
             yield pod, SimpleNamespace(name="c", started_at=self.started, living=living)
 
+    def answers(self, node: str) -> bool:
+        return True
+
 
 @pytest.fixture
 def load(cluster: Cluster) -> Load:

@@ -290,3 +290,19 @@ def test_a_mebibyte_is_the_most(resource: str, field: str, place: str) -> None:
     rules.default(obj)
     rules.prepare_create(obj, WriteContext())
     assert [str(error) for error in rules.validate(obj)] == [f"{place}: Too long: may not be more than 1048576 bytes"]
+
+
+@pytest.mark.parametrize(("code", "allowed"), [(42, True), (1, False)])
+def test_a_container_leaves_its_end_behind_where_a_rule_says_so(code: int, allowed: bool) -> None:
+    rule = {"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}
+    container = {"name": "c", "image": "i", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+
+    def pod(state: Obj) -> Obj:
+        status = {"phase": "Running", "containerStatuses": [{"name": "c", "state": state}]}
+        meta = {"name": "p", "namespace": "d"}
+        return {"metadata": meta, "spec": {"restartPolicy": "Never", "containers": [container]}, "status": status}
+
+    found = strategy("pods").validate_status_update(
+        pod({"waiting": {"reason": "CrashLoopBackOff"}}), pod({"terminated": {"exitCode": code}})
+    )
+    assert [error.detail for error in found] == ([] if allowed else ["may not be transitioned to non-terminated state"])

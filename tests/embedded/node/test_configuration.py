@@ -378,3 +378,21 @@ async def test_host_port(cluster, programs, monkeypatch):
     await cluster.run()
     with pytest.raises(ConnectionRefusedError):
         await cluster.network.connect(None, "172.18.0.2", 8080)
+
+
+async def test_an_image_volume_shows_the_files_of_the_image_and_takes_none(cluster):
+    volume = {"name": "v", "image": {"reference": "nobody:1", "pullPolicy": "IfNotPresent"}}
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    await cluster.pod(volumes=[volume], containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run(10)
+    assert (await cluster.exec("show", "/v/etc/passwd"))[1].startswith("root:x:0:0")
+    assert await cluster.exec("touch", "/v/f", "x") == (1, "touch: /v/f: Read-only file system\n")
+
+
+async def test_a_container_waits_for_the_image_of_its_volume(cluster):
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    volume = {"name": "v", "image": {"reference": "absent:1"}}
+    await cluster.pod(volumes=[volume], containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run(5)
+    assert cluster.waiting() in ("ErrImagePull", "ImagePullBackOff")
+    assert cluster.events("Pulling")[-1] == 'Pulling image "absent:1"'

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
+from kuartui.embedded.metrics.kubelet import KubeletPages
+from kuartui.embedded.metrics.usage import SYSTEM_MEMORY, Usage
 from kuartui.embedded.node.fleet import NodeUnreachable
 from kuartui.embedded.node.logs import NoLog
 from kuartui.embedded.node.machine import Machine
@@ -268,3 +271,45 @@ async def test_port_forward(cluster):
     await cluster.run()
     with pytest.raises(ConnectionRefusedError, match="failed to connect to localhost:81 inside namespace"):
         await cluster.fleet.port_forward(cluster.get(), 81)
+
+
+def page(cluster, path):
+    node = cluster.client.get("nodes", "", "one")
+    pods = cluster.client.list("pods")
+    found = KubeletPages(cluster.fleet, cluster.clock).page(node, path, pods)
+    assert found is not None, f"there is no {path}"
+    return found[1].decode()
+
+
+async def test_a_kubelet_sums_up_what_its_containers_use(cluster):
+    await cluster.pod("p", containers=[{"name": "c", "command": ["hog", "64"]}])
+    await cluster.run(20)
+    summary = json.loads(page(cluster, "stats/summary"))
+    (pod,) = summary["pods"]
+    assert pod["podRef"] == {"name": "p", "namespace": "default", "uid": cluster.get()["metadata"]["uid"]}
+    assert pod["containers"][0]["memory"]["workingSetBytes"] >= 64 << 20
+    assert summary["node"]["memory"]["workingSetBytes"] > pod["memory"]["workingSetBytes"]
+    metrics = page(cluster, "metrics/resource")
+    assert 'container_memory_working_set_bytes{container="c",namespace="default",pod="p"} ' in metrics
+
+
+async def test_a_kubelet_shows_its_configuration_and_no_more_than_it_has(cluster):
+    node = cluster.client.get("nodes", "", "one")
+    told = json.loads(page(cluster, "configz"))["kubeletconfig"]
+    assert str(told["maxPods"]) == node["status"]["capacity"]["pods"]
+    assert KubeletPages(cluster.fleet, cluster.clock).page(node, "nonesuch", []) is None
+
+
+async def test_a_node_without_pods_has_metrics_unless_it_does_not_answer(cluster):
+    usage = Usage(cluster.fleet, cluster.clock)
+    assert usage.node("one").memory == SYSTEM_MEMORY
+    await cluster.fleet.fail("one")
+    assert usage.node("one") is None
+
+
+async def test_what_a_pod_may_use_as_a_whole_goes_before_the_sum_of_its_containers(cluster):
+    resources = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+    await cluster.pod(containers=[{"name": "c", "resources": {"limits": {"cpu": "2"}}}], resources=resources)
+    await cluster.run()
+    status = cluster.get()["status"]
+    assert status["resources"] == {"limits": {"cpu": "2", "memory": "2Gi"}, "requests": resources["requests"]}

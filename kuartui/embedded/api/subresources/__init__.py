@@ -22,6 +22,7 @@ from kuartui.embedded.auth.tokens import TokenSigner
 from kuartui.embedded.bootstrap import API_ADDRESS
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.metrics.usage import UsageSource
 from kuartui.embedded.network import Network, Stream
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 
 
-class KubeletApi(Protocol):
+class KubeletApi(UsageSource, Protocol):
     """The way from the API server to containers; `node.fleet.Fleet` is one.
 
     Raises `node.fleet.NodeUnreachable` and `node.fleet.NoSuchContainer`.
     """
+
+    def reach(self, node: str) -> object: ...
 
     async def logs(self, pod: Obj, container: str, options: LogOptions) -> AsyncIterator[bytes]: ...
 
@@ -68,7 +71,7 @@ class Subresources:
         self._dispatcher = cluster.dispatcher
         self._pods = pods = PodSubresources(rest, kubelets, write)
         self._scales = Scales(rest, write)
-        proxies = Proxies(rest, cluster.network, API_ADDRESS)
+        proxies = Proxies(rest, cluster.network, API_ADDRESS, kubelets)
         self._routes: dict[tuple[str, str], Serve] = {
             ("pods", "log"): pods.log,
             ("pods", "exec"): pods.needs_upgrade,

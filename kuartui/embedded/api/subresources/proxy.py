@@ -6,13 +6,15 @@ kubernetes/pkg/registry/core/{pod,service,node}: a name may be `scheme:name:port
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from typing import Any, Protocol
 
-from kuartui.embedded.api.request import Request, Response, json_response, text_response
+from kuartui.embedded.api.request import Request, Response, text_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.metrics.kubelet import KubeletPages
+from kuartui.embedded.metrics.usage import UsageSource
 from kuartui.embedded.network import NameNotResolved, Network
 from kuartui.embedded.network import http as network_http
 from kuartui.embedded.network.tls import connect_tls
@@ -24,11 +26,19 @@ _DROPPED = ("host", "connection", "authorization", "content-length", "accept-enc
 _NOT_COPIED = ("content-length", "transfer-encoding", "connection", "content-type", "keep-alive")
 
 
+class Kubelets(UsageSource, Protocol):
+    """The kubelets; `node.fleet.Fleet`."""
+
+    def reach(self, node: str) -> object:
+        """Raises NodeUnreachable."""
+
+
 class Proxies:
     """Serves the proxy subresources. `source` is the address from which the API server connects."""
 
-    def __init__(self, rest: Rest, network: Network, source: str) -> None:
+    def __init__(self, rest: Rest, network: Network, source: str, kubelets: Kubelets) -> None:
         self._rest, self._network, self._source = rest, network, source
+        self._kubelets, self._pages = kubelets, KubeletPages(kubelets, rest.clock)
 
     async def pod(self, request: Request, endpoint: Endpoint) -> Response:
         """To a port of a pod, its first one unless named."""
@@ -63,14 +73,18 @@ class Proxies:
     async def node(self, request: Request, endpoint: Endpoint) -> Response:
         """The kubelet's own pages, as far as people look at them."""
         _, name, _ = split_name(request.info.name)
-        self._rest.get(endpoint, "", name)
-        match "/".join(request.info.parts):
-            case "healthz":
-                return text_response("ok")
-            case "pods" | "runningpods/":
-                pods = [s.data for s in self._rest.store.list("pods") if s.data["spec"].get("nodeName") == name]
-                return json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods})
-        return text_response("404 page not found\n", 404)
+        from kuartui.embedded.node.fleet import NodeUnreachable
+
+        node = self._rest.get(endpoint, "", name).data
+        try:
+            self._kubelets.reach(name)
+        except NodeUnreachable as error:
+            raise StatusError(503, "ServiceUnavailable", f"error trying to reach service: {error}") from error
+        pods = (s.data for s in self._rest.store.list("pods") if s.data["spec"].get("nodeName") == name)
+        page = self._pages.page(node, "/".join(request.info.parts), pods)
+        if page is None:
+            return text_response("404 page not found\n", 404)
+        return Response(200, page[1], page[0])
 
     async def _forward(self, request: Request, scheme: str, address: str, port: int) -> Response:
         target = "/" + "/".join(request.info.parts)

@@ -75,6 +75,14 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
     return files
 
 
+def image_tree(image: Image) -> Volume:
+    """All of an image's files, for a volume that shows them; nobody writes there."""
+    volume = Volume(mode=0o755, kind="image")
+    _image_files(volume, image)
+    _stubs(volume, sorted(image.executables))
+    return volume
+
+
 def _image_files(root: Volume, image: Image) -> None:
     for path, entry in image.files.items():
         parent = posixpath.dirname(path)

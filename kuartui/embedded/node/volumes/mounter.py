@@ -9,11 +9,13 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any
 
+from kuartui.embedded.images.model import Image
 from kuartui.embedded.network import Network
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.env import ConfigError
 from kuartui.embedded.node.expansion import expand, variables_in
 from kuartui.embedded.node.runtime import Mount, Volume
+from kuartui.embedded.node.runtime.rootfs import image_tree
 from kuartui.embedded.node.volumes.content import MountError, Sources, common_user, files, references
 from kuartui.embedded.node.volumes.disks import Disks, absolute, nfs_key, persistent_key
 
@@ -92,6 +94,11 @@ class PodVolumes:
                 failures.append(Failure(str(error)))
                 self._postpone(state, now)
         return failures
+
+    def hold_image(self, name: str, image: Image) -> None:
+        """Have an image's files as a volume, once it was pulled."""
+        if name not in self.mounted:
+            self.mounted[name] = Mounted(image_tree(image), read_only=True)
 
     def next_retry(self) -> float:
         """Monotonic time at which `set_up` has something to try."""
@@ -246,13 +253,19 @@ class PodVolumes:
 
 
 def used_volumes(pod: Obj) -> list[Obj]:
-    """The volumes that some container mounts; the kubelet leaves the others alone."""
+    """The volumes that some container mounts; the kubelet leaves the others alone, and images to the runtime."""
     names = {
         mount["name"]
         for _, container in spec.all_containers(pod)
         for mount in [*(container.get("volumeMounts") or ()), *(container.get("volumeDevices") or ())]
     }
-    return [volume for volume in pod["spec"].get("volumes") or () if volume["name"] in names]
+    return [volume for volume in pod["spec"].get("volumes") or () if volume["name"] in names and "image" not in volume]
+
+
+def image_volumes(pod: Obj, container: Obj) -> list[Obj]:
+    """The volumes of a container that are images."""
+    names = {mount["name"] for mount in container.get("volumeMounts") or ()}
+    return [volume for volume in pod["spec"].get("volumes") or () if "image" in volume and volume["name"] in names]
 
 
 def shown_objects(pod: Obj) -> set[tuple[str, str]]:
