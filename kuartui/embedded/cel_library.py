@@ -59,6 +59,12 @@ def functions() -> list[Any]:
         # regex
         function("find", ((text, text), text, lambda value, pattern: (re.search(pattern, value) or [""])[0])),
         function("findAll", ((text, text), many, lambda value, pattern: [m[0] for m in re.finditer(pattern, value)])),
+        # JSON pointers
+        function(
+            "jsonpatch.escapeKey",
+            ((text,), text, lambda key: key.replace("~", "~0").replace("/", "~1")),
+            member=False,
+        ),
         # quantities
         function("quantity", ((text,), number, _number), member=False),
         function("isQuantity", ((text,), truth, _is_quantity), member=False),

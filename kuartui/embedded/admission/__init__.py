@@ -15,6 +15,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
     from kuartui.embedded.admission.default_tolerations import DefaultTolerations
     from kuartui.embedded.admission.escalation import Escalation
     from kuartui.embedded.admission.limit_ranger import LimitRanger
+    from kuartui.embedded.admission.mutating_policies import MutatingPolicies
     from kuartui.embedded.admission.namespace_lifecycle import NamespaceLifecycle
     from kuartui.embedded.admission.pod_security import PodSecurity
     from kuartui.embedded.admission.policies import ValidatingPolicies
@@ -35,6 +36,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         DefaultStorageClass(store),
         StorageProtection(),
         Escalation(cluster.authorizer),
+        MutatingPolicies(store, cluster.resources, cluster.authorizer),
         MutatingWebhooks(cluster.rest, cluster.network),
         ValidatingPolicies(store, cluster.resources, cluster.authorizer),
         ValidatingWebhooks(cluster.rest, cluster.network),

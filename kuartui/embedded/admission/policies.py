@@ -39,36 +39,15 @@ class _Denial:
         return f"ValidatingAdmissionPolicy '{self.policy}' with binding '{self.binding}' denied request: {self.message}"
 
 
-class _Failure(Exception):
-    """A policy that could not be asked."""
+class PolicyFailure(Exception):
+    """A policy that could not be asked; the text says why."""
 
 
-class ValidatingPolicies(Plugin):
-    """Asks every bound policy."""
+class BoundPolicies(Plugin):
+    """What both kinds of policies share: whom they concern, what they are given."""
 
     def __init__(self, store: Store, resources: Resources, authorizer: Authorizer) -> None:
         self._store, self._resources, self._authorizer = store, resources, authorizer
-
-    async def validate(self, attributes: Attributes) -> None:
-        bindings = self._store.list(BINDINGS)
-        if not bindings or exempt(attributes):
-            return
-        denials: list[_Denial] = []
-        for stored in bindings:
-            policy = self._store.get(POLICIES, "", stored.data["spec"].get("policyName", ""))
-            if policy is None or not self._concerns(policy.data, stored.data, attributes):
-                continue
-            actions = stored.data["spec"].get("validationActions") or ()
-            for denial in self._ask(policy.data, stored.data, attributes):
-                if "Deny" in actions:
-                    denials.append(denial)
-                elif "Warn" in actions:
-                    attributes.warnings.append(
-                        f"Validation failed for ValidatingAdmissionPolicy '{denial.policy}' with binding "
-                        f"'{denial.binding}': {denial.message}"
-                    )
-        if denials:
-            raise _refusal(attributes, denials[0])
 
     def _concerns(self, policy: Obj, binding: Obj, attributes: Attributes) -> bool:
         constraints = policy["spec"].get("matchConstraints") or {}
@@ -77,43 +56,16 @@ class ValidatingPolicies(Plugin):
             bound, attributes, self._store, "resourceRules"
         )
 
-    def _ask(self, policy: Obj, binding: Obj, attributes: Attributes) -> list[_Denial]:
-        name, bound = policy["metadata"]["name"], binding["metadata"]["name"]
-        fails = policy["spec"].get("failurePolicy", "Fail") == "Fail"
-        found: list[_Denial] = []
-        token = AUTHORIZE.set(lambda asked: self._allows(asked, attributes))
-        try:
-            for params in self._params(policy, binding, attributes):
-                found += [
-                    _Denial(name, bound, message, reason)
-                    for message, reason, failed in self._judge(policy["spec"], attributes, params)
-                    if fails or not failed
-                ]
-        except _Failure as failure:
-            if fails:
-                found.append(_Denial(name, bound, str(failure), "Invalid"))
-        finally:
-            AUTHORIZE.reset(token)
-        return found
-
-    def _judge(self, spec: Obj, attributes: Attributes, params: Obj | None) -> Iterator[tuple[str, str, bool]]:
-        """(message, reason, whether it could not be told) of each validation that does not hold."""
-        values = self._values(attributes, params)
+    def _wanted(self, spec: Obj, values: Obj) -> bool:
+        """matchConditions: all must be true. Raises PolicyFailure."""
         for condition in spec.get("matchConditions") or ():
             try:
                 if compile_cel(condition["expression"], VARIABLES).evaluate(values) is not True:
-                    return
+                    return False
             except CelError as error:
-                raise _Failure(f"matchCondition '{condition.get('name', '')}' resulted in error: {error}") from error
-        for validation in spec.get("validations") or ():
-            expression = validation["expression"]
-            try:
-                holds = _evaluate(expression, spec, values)
-            except CelError as error:
-                yield f"expression '{expression}' resulted in error: {error}", "Invalid", True
-                continue
-            if holds is not True:
-                yield _message(validation, spec, values), validation.get("reason") or "Invalid", False
+                text = f"matchCondition '{condition.get('name', '')}' resulted in error: {error}"
+                raise PolicyFailure(text) from error
+        return True
 
     def _values(self, attributes: Attributes, params: Obj | None) -> Obj:
         endpoint = attributes.endpoint
@@ -157,7 +109,7 @@ class ValidatingPolicies(Plugin):
             return [None]
         endpoint = self._resources.by_kind(kind["apiVersion"], kind["kind"])
         if endpoint is None:
-            raise _Failure(
+            raise PolicyFailure(
                 f"failed to configure binding: failed to find resource referenced by paramKind: "
                 f"'{kind['apiVersion']}, Kind={kind['kind']}'"
             )
@@ -165,7 +117,7 @@ class ValidatingPolicies(Plugin):
         if endpoint.resource.namespaced:
             namespace = reference.get("namespace") or attributes.namespace
             if not namespace:
-                raise _Failure(
+                raise PolicyFailure(
                     "failed to configure binding: cannot use namespaced paramRef in policy binding that matches "
                     "cluster-scoped resources"
                 )
@@ -183,14 +135,73 @@ class ValidatingPolicies(Plugin):
         if not found:
             if reference.get("parameterNotFoundAction") == "Allow":
                 return []
-            raise _Failure(
+            raise PolicyFailure(
                 "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"
             )
         return found
 
 
-def _evaluate(expression: str, spec: Obj, values: Obj) -> Any:
-    """Evaluate with the variables that the expression, or one that it uses, names."""
+class ValidatingPolicies(BoundPolicies):
+    """Asks every bound policy."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        bindings = self._store.list(BINDINGS)
+        if not bindings or exempt(attributes):
+            return
+        denials: list[_Denial] = []
+        for stored in bindings:
+            policy = self._store.get(POLICIES, "", stored.data["spec"].get("policyName", ""))
+            if policy is None or not self._concerns(policy.data, stored.data, attributes):
+                continue
+            actions = stored.data["spec"].get("validationActions") or ()
+            for denial in self._ask(policy.data, stored.data, attributes):
+                if "Deny" in actions:
+                    denials.append(denial)
+                elif "Warn" in actions:
+                    attributes.warnings.append(
+                        f"Validation failed for ValidatingAdmissionPolicy '{denial.policy}' with binding "
+                        f"'{denial.binding}': {denial.message}"
+                    )
+        if denials:
+            raise refusal(attributes, denials[0].text(), denials[0].reason)
+
+    def _ask(self, policy: Obj, binding: Obj, attributes: Attributes) -> list[_Denial]:
+        name, bound = policy["metadata"]["name"], binding["metadata"]["name"]
+        fails = policy["spec"].get("failurePolicy", "Fail") == "Fail"
+        found: list[_Denial] = []
+        token = AUTHORIZE.set(lambda asked: self._allows(asked, attributes))
+        try:
+            for params in self._params(policy, binding, attributes):
+                found += [
+                    _Denial(name, bound, message, reason)
+                    for message, reason, failed in self._judge(policy["spec"], attributes, params)
+                    if fails or not failed
+                ]
+        except PolicyFailure as failure:
+            if fails:
+                found.append(_Denial(name, bound, str(failure), "Invalid"))
+        finally:
+            AUTHORIZE.reset(token)
+        return found
+
+    def _judge(self, spec: Obj, attributes: Attributes, params: Obj | None) -> Iterator[tuple[str, str, bool]]:
+        """(message, reason, whether it could not be told) of each validation that does not hold."""
+        values = self._values(attributes, params)
+        if not self._wanted(spec, values):
+            return
+        for validation in spec.get("validations") or ():
+            expression = validation["expression"]
+            try:
+                holds = evaluate(expression, spec, values)
+            except CelError as error:
+                yield f"expression '{expression}' resulted in error: {error}", "Invalid", True
+                continue
+            if holds is not True:
+                yield _message(validation, spec, values), validation.get("reason") or "Invalid", False
+
+
+def evaluate(expression: str, spec: Obj, values: Obj) -> Any:
+    """Evaluate an expression with the variables that the expression, or one that it uses, names."""
     needed = _variables(expression, spec)
     composed: Obj = {}
     for variable in spec.get("variables") or ():
@@ -216,7 +227,7 @@ def _message(validation: Obj, spec: Obj, values: Obj) -> str:
     expression = validation.get("messageExpression")
     if expression:
         try:
-            text = _evaluate(expression, spec, values)
+            text = evaluate(expression, spec, values)
         except CelError:
             text = ""
         if isinstance(text, str) and text.strip() and "\n" not in text.strip():
@@ -224,8 +235,9 @@ def _message(validation: Obj, spec: Obj, values: Obj) -> str:
     return str(validation.get("message") or "").strip() or f"failed expression: {validation['expression'].strip()}"
 
 
-def _refusal(attributes: Attributes, denial: _Denial) -> errors.StatusError:
-    error = errors.forbidden(attributes.resource, attributes.name, denial.text())
-    error.code, error.reason = _CODES.get(denial.reason, 422), denial.reason
-    error.details["causes"] = [{"message": denial.text()}]
+def refusal(attributes: Attributes, text: str, reason: str = "Invalid") -> errors.StatusError:
+    """The answer to a request that a policy denies."""
+    error = errors.forbidden(attributes.resource, attributes.name, text)
+    error.code, error.reason = _CODES.get(reason, 422), reason
+    error.details["causes"] = [{"message": text}]
     return error

@@ -48,6 +48,9 @@ class MutatingAdmissionPolicies(_Policies):
     has_status = False
     counted = "mutations"
 
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return admissionpolicy_rules.mutating_policy_errors(obj.get("spec") or {}, Path("spec"))
+
 
 class _Bindings(Strategy):
     has_status = False
@@ -72,4 +75,7 @@ class ValidatingAdmissionPolicyBindings(_Bindings):
         return admissionpolicy_rules.binding_errors(obj.get("spec") or {}, Path("spec"))
 
 
-register(f"mutatingadmissionpolicybindings.{GROUP}")(_Bindings)
+@register(f"mutatingadmissionpolicybindings.{GROUP}")
+class MutatingAdmissionPolicyBindings(_Bindings):
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return admissionpolicy_rules.mutating_binding_errors(obj.get("spec") or {}, Path("spec"))

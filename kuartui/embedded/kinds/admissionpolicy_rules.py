@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from kuartui.embedded.cel_structs import with_maps
 from kuartui.embedded.kinds.checks import dns_subdomain, errors_of, label_selector, one_of
 from kuartui.embedded.kinds.webhook_rules import compiles, match_conditions, rule_errors
 from kuartui.embedded.meta import names
@@ -31,6 +32,56 @@ _ACTIONS = ("Audit", "Deny", "Warn")
 
 def policy_errors(name: str, spec: Obj, path: Path) -> list[FieldError]:
     """The spec of a ValidatingAdmissionPolicy of this name."""
+    errors, scope = _common(spec, path)
+    validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
+    if not validations and not annotations:
+        text = "validations or auditAnnotations must contain at least one item"
+        errors += [required(path / field, text) for field in ("validations", "auditAnnotations")]
+    for index, validation in enumerate(validations):
+        errors += _validation(validation, scope, (path / "validations").index(index))
+    return errors + _annotations(name, annotations, scope, path / "auditAnnotations")
+
+
+def mutating_policy_errors(spec: Obj, path: Path) -> list[FieldError]:
+    """The spec of a MutatingAdmissionPolicy."""
+    errors, scope = _common(spec, path, mutates=True)
+    policy = spec.get("reinvocationPolicy")
+    if policy:
+        errors += one_of(policy, path / "reinvocationPolicy", ("IfNeeded", "Never"))
+    else:
+        errors.append(required(path / "reinvocationPolicy"))
+    mutations = spec.get("mutations") or []
+    if not mutations:
+        errors.append(required(path / "mutations", "mutations must contain at least one item"))
+    for index, mutation in enumerate(mutations):
+        errors += _mutation(mutation, scope, (path / "mutations").index(index))
+    return errors
+
+
+def _mutation(mutation: Obj, scope: _Scope, path: Path) -> list[FieldError]:
+    kind = mutation.get("patchType", "")
+    fields = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+    if not kind:
+        return [required(path / "patchType")]
+    if kind not in fields:
+        return [not_supported(path / "patchType", kind, fields)]
+    errors: list[FieldError] = []
+    for other, field_ in fields.items():
+        given, at = mutation.get(field_), path / field_
+        if other != kind:
+            if given is not None:
+                errors.append(forbidden(at, f"{field_} may not be set when patchType is {kind}"))
+        elif given is None:
+            errors.append(required(at, f"must be specified when patchType is {kind}"))
+        elif not given.get("expression", "").strip():
+            errors.append(required(at / "expression", "expression is not specified"))
+        else:
+            errors += scope.compiles(given["expression"], at / "expression", ())
+    return errors
+
+
+def _common(spec: Obj, path: Path, *, mutates: bool = False) -> tuple[list[FieldError], _Scope]:
+    """What policies of both kinds have: whom they concern, parameters, variables."""
     errors = one_of(spec.get("failurePolicy"), path / "failurePolicy", ("Fail", "Ignore"))
     kind = spec.get("paramKind")
     if kind is not None:
@@ -42,17 +93,11 @@ def policy_errors(name: str, spec: Obj, path: Path) -> list[FieldError]:
         errors += _match(constraints, path / "matchConstraints")
         if not constraints.get("resourceRules"):
             errors.append(required(path / "matchConstraints" / "resourceRules"))
-    scope = _Scope(kind is not None, bool(spec.get("variables")))
+    scope = _Scope(kind is not None, bool(spec.get("variables")), mutates)
     errors += match_conditions(spec.get("matchConditions") or [], path / "matchConditions", scope.names("variables"))
     for index, variable in enumerate(spec.get("variables") or []):
         errors += _variable(variable, scope, (path / "variables").index(index))
-    validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
-    if not validations and not annotations:
-        text = "validations or auditAnnotations must contain at least one item"
-        errors += [required(path / field, text) for field in ("validations", "auditAnnotations")]
-    for index, validation in enumerate(validations):
-        errors += _validation(validation, scope, (path / "validations").index(index))
-    return errors + _annotations(name, annotations, scope, path / "auditAnnotations")
+    return errors, scope
 
 
 @dataclass
@@ -61,6 +106,7 @@ class _Scope:
 
     params: bool
     composes: bool
+    mutates: bool = False
     composed: list[str] = field(default_factory=list)
 
     def names(self, *without: str) -> list[str]:
@@ -68,7 +114,8 @@ class _Scope:
         return [name for name in VARIABLES if name not in hidden]
 
     def compiles(self, source: str, path: Path, wanted: tuple[str, ...], *without: str) -> list[FieldError]:
-        errors = compiles(source, path, wanted, self.names(*without))
+        errors = compiles(with_maps(source) if self.mutates else source, path, wanted, self.names(*without))
+        errors = [invalid(path, source, error.detail) for error in errors]
         if errors or not self.composes:
             return errors
         for found in _COMPOSED.finditer(_TEXTS.sub(lambda text: " " * len(text[0]), source)):
@@ -183,13 +230,7 @@ def _validation(validation: Obj, scope: _Scope, path: Path) -> list[FieldError]:
 
 def binding_errors(spec: Obj, path: Path) -> list[FieldError]:
     """A ValidatingAdmissionPolicyBindingSpec."""
-    name = spec.get("policyName", "")
-    errors = dns_subdomain(name, path / "policyName") if name else [required(path / "policyName")]
-    ref = spec.get("paramRef")
-    if ref is not None:
-        errors += _param_ref(ref, path / "paramRef")
-    if spec.get("matchResources") is not None:
-        errors += _match(spec["matchResources"], path / "matchResources")
+    errors = mutating_binding_errors(spec, path)
     actions = spec.get("validationActions") or []
     for index, action in enumerate(actions):
         at = (path / "validationActions").index(index)
@@ -205,6 +246,18 @@ def binding_errors(spec: Obj, path: Path) -> list[FieldError]:
         errors.append(invalid(path / "validationActions", actions, text))
     if not actions:
         errors.append(required(path / "validationActions", "at least one validation action is required"))
+    return errors
+
+
+def mutating_binding_errors(spec: Obj, path: Path) -> list[FieldError]:
+    """A MutatingAdmissionPolicyBindingSpec."""
+    name = spec.get("policyName", "")
+    errors = dns_subdomain(name, path / "policyName") if name else [required(path / "policyName")]
+    ref = spec.get("paramRef")
+    if ref is not None:
+        errors += _param_ref(ref, path / "paramRef")
+    if spec.get("matchResources") is not None:
+        errors += _match(spec["matchResources"], path / "matchResources")
     return errors
 
 

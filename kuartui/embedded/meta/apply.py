@@ -270,6 +270,12 @@ def _without(obj: Obj, reset: Iterable[Path]) -> Obj:
     return result
 
 
+def merge(live: Obj, patch: Obj, node: Node) -> Obj:
+    """What applying `patch` makes of `live`, without a look at who manages what; neither is changed."""
+    merged: Obj = _merge(live, patch, node)
+    return merged
+
+
 def _merge(old: Any, new: Any, node: Node) -> Any:
     """`new` laid over `old`; neither is changed."""
     if isinstance(new, dict) and isinstance(old, dict) and not node.atomic_map:
