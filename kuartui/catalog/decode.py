@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -17,7 +17,7 @@ from kuartui.game import level as level_types
 from kuartui.game import spec as spec_types
 from kuartui.game import translation as translation_types
 from kuartui.game.duration import Duration
-from kuartui.message import later
+from kuartui.message import Message, later
 
 API_VERSION = "kuartui.dev/v1alpha1"
 
@@ -172,23 +172,86 @@ def complaint(text: str, document: Document, base: FieldPath) -> LevelError:
         path = (*path, name or int(index))
     unknown = re.match(r"Object contains unknown field `(.*)`", problem)
     missing = re.match(r"Object missing required field `(.*)`", problem)
+    choice = re.match(r"Invalid enum value '(.*)'", problem)
     if unknown:
         path = (*path, unknown[1])
-        problem = later("unknown field{guess}", guess=did_you_mean(unknown[1], _field_names()))
+        problem = later("unknown field{guess}", guess=_meant(unknown[1], path))
     elif missing:
         problem = later("missing field {key!r}", key=missing[1])
+    elif choice:
+        problem = later("{value!r} is none of these: {names}", value=choice[1], names=", ".join(_choices(path)))
     else:
         problem = (problem[:1].lower() + problem[1:]).replace("`", "")
         problem = WORDS.get(problem, problem)
     return LevelError(problem, file=document.file, line=document.line(path), field=path_text(path))
 
 
-@lru_cache(maxsize=1)
-def _field_names() -> frozenset[str]:
-    structs = [
-        item
-        for module in (level_types, spec_types, translation_types)
-        for item in vars(module).values()
-        if isinstance(item, type) and issubclass(item, msgspec.Struct)
+def _meant(name: str, path: FieldPath) -> Message | str:
+    """Which field was meant by one that is not known there: one that is spelt like it, or one that it belongs into;
+    else which fields there are."""
+    parent = next((step for step in reversed(path[:-1]) if isinstance(step, str)), "")
+    here = _fields_below().get(parent, {})
+    guess = did_you_mean(name, here)
+    if guess:
+        return guess
+    deeper = [field for field, structs in here.items() if any(name in _fields_of(struct) for struct in structs)]
+    if deeper:
+        fields = " / ".join(deeper)
+        return later(
+            "; it belongs into {fields}, as in {field}: {{{name}: …}}", fields=fields, field=deeper[0], name=name
+        )
+    return later("; there are: {names}", names=", ".join(here)) if here else ""
+
+
+def _choices(path: FieldPath) -> list[str]:
+    """The words that may stand in the field at the end of a path."""
+    names = [step for step in path if isinstance(step, str)]
+    structs = [struct for struct in _all_structs() if names[-1] in _fields_of(struct)]
+    below = _fields_below().get(names[-2], {}) if len(names) > 1 else {}
+    beside = [struct for struct in structs if below and _fields_of(struct).keys() <= below.keys()]
+    types = [
+        item.type
+        for struct in beside or structs
+        for item in msgspec.structs.fields(struct)
+        if item.encode_name == names[-1]
     ]
-    return frozenset(found.encode_name for struct in structs for found in msgspec.structs.fields(struct))
+    return list(dict.fromkeys(word for type_ in types for word in _words_in(type_)))
+
+
+def _words_in(type_: Any) -> Iterator[str]:
+    if get_origin(type_) is Literal:
+        yield from get_args(type_)
+        return
+    for inner in get_args(type_):
+        yield from _words_in(inner)
+
+
+def _all_structs() -> Iterator[type[msgspec.Struct]]:
+    for module in (level_types, spec_types, translation_types):
+        for item in vars(module).values():
+            if isinstance(item, type) and issubclass(item, msgspec.Struct):
+                yield item
+
+
+@lru_cache(maxsize=1)
+def _fields_below() -> dict[str, dict[str, tuple[type[msgspec.Struct], ...]]]:
+    """By the name of a field: the fields of what may stand there, each with the structs that may stand in it."""
+    found: dict[str, dict[str, tuple[type[msgspec.Struct], ...]]] = {}
+    for struct in _all_structs():
+        for name, structs in _fields_of(struct).items():
+            below = found.setdefault(name, {})
+            for inner in structs:
+                below.update(_fields_of(inner))
+    return found
+
+
+def _fields_of(struct: type[msgspec.Struct]) -> dict[str, tuple[type[msgspec.Struct], ...]]:
+    return {item.encode_name: tuple(_structs_in(item.type)) for item in msgspec.structs.fields(struct)}
+
+
+def _structs_in(type_: Any) -> Iterator[type[msgspec.Struct]]:
+    """The structs of an annotation: those of a union, of the items of a list, of the values of a mapping."""
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        yield type_
+    for inner in get_args(type_):
+        yield from _structs_in(inner)

@@ -16,7 +16,7 @@ from kuartui import language
 from kuartui.catalog import curriculum, debrief, hints, translation
 from kuartui.catalog.manifests import load, load_documents
 from kuartui.catalog.reader import DEBRIEF_FILE, LEVEL_FILE, LevelFolder
-from kuartui.catalog.suppose import names_nothing, true_of_manifests, true_of_nothing
+from kuartui.catalog.suppose import elsewhere, names_nothing, true_of_manifests, true_of_nothing
 from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
@@ -155,8 +155,8 @@ class _Linter:
         if (
             not par.fits(level.par_time) and not level.setup.events
         ):  # what must be waited for then, only a proof can tell
-            text = f"reading {par.reading:.0f} s, finding {par.finding:.0f} s, typing {par.typing:.0f} s and waiting"
-            text += f" {par.waiting:.0f} s come to {par.rounded}"
+            text = f"is {level.par_time}, but reading {par.reading:.0f} s, finding {par.finding:.0f} s,"
+            text += f" typing {par.typing:.0f} s and waiting {par.waiting:.0f} s come to {par.rounded}"
             yield self._complain("warning", text, "parTime")
         runs = [("solutions", index, item.run) for index, item in enumerate(level.solutions)]
         runs += [("cheats", index, item.run) for index, item in enumerate(level.cheats)]
@@ -177,7 +177,10 @@ class _Linter:
 
     def _nothing(self, ref: Ref | UnchangedSpec | SameUidSpec, *path: str | int) -> Iterator[Complaint]:
         if names_nothing(self.level, ref.kind, ref.name, ref.namespace, self._stages):
-            yield self._complain("error", f"the manifests make no {ref.kind} {ref.name!r}", *path)
+            place = elsewhere(self.level, ref.kind, ref.name, self._stages)
+            text = f"the manifests make no {ref.kind} {ref.name!r} in {ref.namespace or self.level.namespace}"
+            text += f"; they make it in {place}: take its `namespace:` out, or name that one here" if place else ""
+            yield self._complain("error", text, *path)
 
     def _question(self, group: str, index: int, question: Question) -> Iterator[Complaint]:
         for where, source, variables in expressions(question):

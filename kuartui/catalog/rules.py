@@ -93,7 +93,10 @@ def _question(question: Question, problem, group: str, index: int) -> Iterator[L
         try:
             compile_cel(source, variables)
         except CelError as error:
-            yield problem(str(error), group, index, question.type, where)
+            text: str = str(error)
+            if where == "observe" and '"' not in source:
+                text = later("{error}; write a text as '\"like this\"'", error=error)
+            yield problem(text, group, index, question.type, where)
     for where, pattern in patterns(question):
         try:
             matches(pattern, "")

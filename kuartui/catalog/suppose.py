@@ -49,6 +49,12 @@ def names_nothing(level: Level, kind: str, name: str, namespace: str, stages: St
     return bool(alike and name and not there)
 
 
+def elsewhere(level: Level, kind: str, name: str, stages: Stages) -> str:
+    """The namespace into which the manifests put an object of this kind and name; "" when they make none."""
+    found = [obj for obj in _applied(level, stages) if (obj["kind"], obj["metadata"]["name"]) == (kind, name)]
+    return _namespace(level, found[0]) if found else ""
+
+
 def _holds(spec: StateSpec, values: dict[str, Any]) -> bool:
     try:
         return compile_cel(spec.cel, tuple(spec.resources)).test(values)

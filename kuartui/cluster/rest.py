@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from kuartui.cluster.access import Access, plugin_command, read_access
-from kuartui.cluster.resources import Resource, from_discovery, known
-from kuartui.errors import ApiError, ClusterError
+from kuartui.cluster.resources import Resource, from_discovery, known, known_kinds
+from kuartui.errors import ApiError, ClusterError, did_you_mean
 from kuartui.message import Message, later
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ Obj = dict[str, Any]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
 MANAGER = "kuartui"
+STRICT = {"fieldValidation": "Strict"}  # a field that the kind does not have is an error, as for kubectl apply
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
@@ -197,8 +198,8 @@ class Api:
             self._discovered = await self._discover()
         found = self._discovered.get((kind, api_version))
         if found is None:
-            name = f"{kind} ({api_version})" if api_version else kind
-            raise ClusterError(later("this cluster has no kind {name}", name=name))
+            guess = did_you_mean(kind, {*known_kinds(), *(other for other, _ in self._discovered)} - {kind})
+            raise no_kind(kind, api_version, guess)
         return found
 
     def forget_kinds(self) -> None:
@@ -259,9 +260,12 @@ class Api:
                 return Listing(items, str(metadata.get("resourceVersion", "")))
             params["continue"] = metadata["continue"]
 
-    async def create(self, resource: Resource, obj: Obj, *, namespace: str = "", dry_run: bool = False) -> Obj:
+    async def create(
+        self, resource: Resource, obj: Obj, *, namespace: str = "", dry_run: bool = False, strict: bool = False
+    ) -> Obj:
+        """Create it; ApiError when the server refuses, and if `strict` also for a field that its kind does not have."""
         place = namespace or obj.get("metadata", {}).get("namespace", "")
-        params = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        params = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {}), **(STRICT if strict else {})}
         answer: Obj = await self.request("POST", resource.path(place), params=params, body=obj)
         return answer
 
@@ -406,6 +410,12 @@ def unreachable(access: Access, error: BaseException) -> ClusterError:
         later("cannot reach the cluster at {server}: {why}", server=access.server, why=why),
         hint="kuartui cluster status",
     )
+
+
+def no_kind(kind: str, api_version: str = "", guess: str = "") -> ClusterError:
+    """That a cluster does not serve this kind, in this version if one is given."""
+    name = f"{kind} ({api_version})" if api_version else kind
+    return ClusterError(later("this cluster has no kind {name}{guess}", name=name, guess=guess))
 
 
 def _failure(code: int, body: bytes) -> ApiError:

@@ -150,6 +150,8 @@ async def prove(
             running.extend(played)
             for found in await asyncio.gather(*played):
                 lines += found
+            if faults := [line for line in lines if line.what == "level" and not line.ok]:
+                return faults[:1]  # what does not start cannot be played either, whatever is tried
             slowest = max((line.played for line in lines if line.what == "solution"), default=0.0)
             patience = slowest * 1.25 + CHEAT_SECONDS
         return lines
@@ -287,6 +289,7 @@ class Run:
         self.happened = 0  # steps of the level's own timeline
         self._sticky = sticky_names(level)
         self._refused = False
+        self._failed: list[str] = []  # commands that did not end well, and what they said
 
     async def lines(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> list[Line]:
         """Play it there; what there is to report. `close` takes the place where it was played."""
@@ -354,7 +357,18 @@ class Run:
         if wrong:
             raise KuartuiError("; ".join(part.strip() for part in wrong))
         if self.first:
-            self._line("level", "start", True, f"{len(self.level.checks)} checks red, every guard whole")
+            words = f"{len(self.level.checks)} checks red, every guard whole"
+            self._line("level", "start", True, "; ".join([words, *self._silent(engine)]))
+
+    def _silent(self, engine: Engine) -> list[str]:
+        """The checks whose `observe` asks for what is not there at the start, so that the player is told nothing."""
+        return [
+            f"check {check.name} does not say what it sees: its observe asks for what is not there; try x.?y.orValue(0)"
+            for check in self.level.checks
+            if getattr(check.spec, "observe", "")
+            and not engine.findings[check.name].observed
+            and engine.findings[check.name].state == "failing"
+        ]
 
     async def _check_undo(self, arena: Arena, pace: Pace) -> None:
         found = await pace.through(arena.undo())
@@ -376,10 +390,12 @@ class Run:
                 shell.environment["DOCKER_HOST"] = arena.docker.address
             for line in self.attempt.run:
                 code, said = await self._line_of(line, shell, pace)
+                if code:
+                    self._failed.append(f"`{' '.join(line.split())}` ended with exit code {code}: {said}")
                 await self._happen(arena, pace, begun)
                 self._absorb(engine)
                 if code and isinstance(self.attempt, Solution):
-                    raise ProofError(f"`{line}` ended with exit code {code}: {said}")
+                    raise ProofError(self._failed[-1])
         finally:
             await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         await pace.calm()
@@ -389,7 +405,7 @@ class Run:
 
         if isinstance(self.attempt, Cheat):
             self._refused = shell.refused and not arena.sandbox.disposable
-            return await self._expect_caught(self.attempt, engine, pace, happen, said, code)
+            return await self._expect_caught(self.attempt, engine, pace, happen)
         limit = self.attempt.settle or self.level.par_time
         await self._until_green(engine, pace, begun, limit, happen)
         for drill in self.level.after:
@@ -434,7 +450,7 @@ class Run:
             await pace.stride(engine.findings)
 
     async def _expect_caught(
-        self, cheat: Cheat, engine: Engine, pace: Pace, happen: Callable[[], Awaitable[None]], said: str, code: int
+        self, cheat: Cheat, engine: Engine, pace: Pace, happen: Callable[[], Awaitable[None]]
     ) -> str:
         begun = quiet_since = pace.clock.monotonic()
         before = self.state
@@ -455,9 +471,12 @@ class Run:
         if missing and self._refused:
             return "refused: on this cluster the player's account may not do it"
         if missing:
-            note = f" (its last command ended with exit code {code}: {said})" if code else ""
-            raise ProofError(f"not caught by {', '.join(missing)}; it is: {self._words(engine)}{note}")
-        return f"caught by {', '.join(cheat.caught_by)}"
+            raise ProofError(f"not caught by {', '.join(missing)}; it is: {self._words(engine)}{self._note()}")
+        return f"caught by {', '.join(cheat.caught_by)}{self._note()}"
+
+    def _note(self) -> str:
+        """The commands of a cheat that failed. That may be the point (the cluster refuses), or a slip of the author."""
+        return f" ({'; '.join(self._failed)})" if self._failed else ""
 
     def _missed(self, cheat: Cheat) -> list[str]:
         """What should have caught it, and has not (yet)."""

@@ -18,7 +18,7 @@ from kuartui.checks.world import PROBE_POD, World
 from kuartui.cluster.base import Progress, Report
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.resources import Resource
-from kuartui.cluster.rest import Api, Obj
+from kuartui.cluster.rest import MANAGER, STRICT, Api, Obj, no_kind
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.guards import guards_of
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
@@ -130,6 +130,8 @@ class Setup:
         try:
             await self._create(resource, obj)
         except ApiError as error:
+            if error.code == 404 and not error.reason:  # no such path: the group is served, this version of it is not
+                raise no_kind(obj["kind"], obj["apiVersion"]) from error
             if error.reason != "AlreadyExists":
                 raise _blame(obj, error) from error
             await self._replace(resource, obj)
@@ -137,7 +139,7 @@ class Setup:
     async def _create(self, resource: Resource, obj: Obj) -> None:
         metadata = obj["metadata"]
         self._note([Made(resource.kind, resource.api_version, metadata.get("namespace", ""), metadata["name"])])
-        await self.api.create(resource, obj)
+        await self.api.create(resource, obj, strict=True)
 
     async def _replace(self, resource: Resource, obj: Obj) -> None:
         metadata = obj["metadata"]
@@ -146,7 +148,7 @@ class Setup:
         path = resource.path(metadata.get("namespace", ""), metadata["name"])
         body = {**obj, "metadata": {**metadata, "resourceVersion": version}}
         try:
-            await self.api.request("PUT", path, params={"fieldManager": "kuartui"}, body=body)
+            await self.api.request("PUT", path, params={"fieldManager": MANAGER, **STRICT}, body=body)
         except ApiError as error:
             raise _blame(obj, error) from error
 

@@ -10,8 +10,11 @@ import msgspec
 import pytest
 import yaml
 
+from kuartui.catalog.curriculum import curriculum
 from kuartui.catalog.reader import LevelFolder
 from kuartui.catalog.scaffold import new_level
+from kuartui.embedded.images.described import load_config_map
+from kuartui.embedded.images.registry import ImageCatalogue
 from kuartui.game.guards import GLOBAL
 from kuartui.game.level import QUESTIONS, LevelSpec
 from kuartui.game.translation import TranslationSpec
@@ -62,4 +65,42 @@ def test_each_recipe_is_a_check(tmp_path: Path, recipe: str) -> None:
 
 
 def test_there_are_recipes() -> None:
-    assert len(recipes()) == 7
+    assert len(recipes()) == 9
+
+
+def test_the_described_image_is_one() -> None:
+    section = GUIDE[GUIDE.index("## Images") :]
+    block = textwrap.dedent(re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)[0])
+    catalogue = ImageCatalogue(lambda _: None)
+    assert load_config_map(catalogue, yaml.safe_load(block)) == []
+    image = catalogue.pull("ghcr.io/acme/shop:2")
+    assert image.config.user == "1000"
+    assert "/app/serve" in image.programs
+    assert "/app/motto" in image.files
+
+
+def test_every_domain_and_chapter_is_named() -> None:
+    section = GUIDE[GUIDE.index("## Exams and chapters") : GUIDE.index("## Packs")]
+    for exam in curriculum().exams:
+        row = next(line for line in section.splitlines() if line.startswith(f"| `{exam.name}`"))
+        assert re.findall(r"`([a-z-]+)`", row) == [domain.name for domain in exam.domains]
+    numbers = {int(number) for number in re.findall(r"(?:Chapters:|,)\s+(\d+) ", section)}
+    assert numbers == {chapter.number for chapter in curriculum().chapters if chapter.playable}
+
+
+def examples() -> list[str]:
+    """What the guide shows of `setup` and of traffic."""
+    section = GUIDE[GUIDE.index("## Setting up in stages") : GUIDE.index("## Traffic")]
+    return [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n?)+", section, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("example", examples())
+def test_stages_are_as_shown(tmp_path: Path, example: str) -> None:
+    folder = new_level(tmp_path, "basics", "shop-window")
+    document = yaml.safe_load((folder / "level.yaml").read_text())
+    document["spec"] |= yaml.safe_load(example)
+    (folder / "level.yaml").write_text(yaml.safe_dump(document))
+    level, problems = LevelFolder.open(folder).read()
+    assert [str(item) for item in problems] == []
+    assert level is not None
+    assert [len(stage.apply) for stage in level.setup.all_stages()] == [1, 1]

@@ -43,6 +43,7 @@ def test_the_shipped_levels_are_clean() -> None:
         ("track: first", "track: second", "says track 'second', but lies in 'first'"),
         ("caughtBy: [same]", "caughtBy: [up]", "no cheat shows that this guard can break"),
         ("caughtBy: [up, reached]", "caughtBy: [up]", "no cheat is caught by this check"),
+        ("parTime: 2m", "parTime: 4m", "is 4m, but reading"),
         ("parTime: 2m", "parTime: 4m", "come to 1m30s"),
         ("{cost: 20,", "{cost: 1,", "should cost more"),
         ('    - {name: two, run: ["kubectl get pods -A"]}\n', "", "is there really no other way"),
@@ -83,6 +84,14 @@ def test_only_what_runs_on_the_players_machine_must_be_portable(tmp_path: Path, 
 def test_what_spoils_a_manifest(tmp_path: Path, old: str, new: str, text: str) -> None:
     found = complaints(write(tmp_path, manifest=MANIFEST.replace(old, new, 1)))
     assert any(text in item for item in found), found
+
+
+def test_an_object_that_is_made_elsewhere(tmp_path: Path) -> None:
+    level = LEVEL.replace("  hints:", '  protected: [{kind: Pod, name: "{{shop.name}}"}]\n  hints:', 1)
+    manifest = MANIFEST.replace("metadata: {", "metadata: {namespace: attic, ", 1)
+    found = complaints(write(tmp_path, level=level, manifest=manifest))
+    assert any("make it in attic: take its `namespace:` out" in item for item in found), found
+    assert not any("protected" in item for item in complaints(write(tmp_path / "again", level=level)))
 
 
 def test_a_file_that_nothing_uses(tmp_path: Path) -> None:

@@ -34,6 +34,20 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
     ("old", "new", "complaint"),
     [
         ("weight: 60", "wieght: 60", "level.yaml:22: spec.checks[0].wieght: unknown field; did you mean weight?"),
+        (
+            "reach: {",
+            "reach: {selector: a=b, ",
+            "spec.checks[1].reach.selector: unknown field; it belongs into via / from, as in via: {selector: …}",
+        ),
+        (
+            "reach: {",
+            "logs: {selector: a=b, contains: x, ",
+            "spec.checks[1].logs.selector: unknown field; it belongs into from, as in from: {selector: …}",
+        ),
+        ("weight: 60", "zzz: 60", "spec.checks[0].zzz: unknown field; there are: name, title"),
+        ("status: 200", "status: 200, expect: alow", "'alow' is none of these: allow, deny"),
+        ("parTime: 2m", "needs: [networks]\n  parTime: 2m", "'networks' is none of these: network, metrics"),
+        ('observe: "string(pods.size())"', "observe: some pods", """write a text as '"like this"'"""),
         ("weight: 60", "weight: heavy", "level.yaml:22: spec.checks[0].weight: expected int, got str"),
         ("weight: 60", "weight: 0", "level.yaml:22: spec.checks[0].weight: expected int >= 1"),
         ("      weight: 60\n", "", "level.yaml:20: spec.checks[0]: missing field 'weight'"),

@@ -125,6 +125,20 @@ async def test_a_solution_whose_command_fails(tmp_path: Path) -> None:
     assert "ended with exit code 3: oh dear" in line.detail
 
 
+async def test_what_does_not_start_is_said_once(tmp_path: Path) -> None:
+    level = sound(tmp_path)
+    (Path(level.folder) / "setup" / "lock.yaml").write_text("kind: ConfigMap\n")
+    lines = await proven(level, tmp_path)
+    assert list(lines) == ["level start"]
+    assert "not a Kubernetes object" in lines["level start"].detail
+
+
+async def test_the_commands_of_a_cheat_that_fail_are_named(tmp_path: Path) -> None:
+    line = (await proven(sound(tmp_path, cheat="echo oh dear; exit 3"), tmp_path))["cheat lazy"]
+    assert line.ok
+    assert line.detail == "caught by word, twice (`echo oh dear; exit 3` ended with exit code 3: oh dear)"
+
+
 async def test_a_cheat_that_works(tmp_path: Path) -> None:
     line = (await proven(sound(tmp_path, cheat=SOLVE), tmp_path))["cheat lazy"]
     assert (line.ok, line.detail) == (False, "it counts as a solution: all green, every guard whole")
