@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from kuartui.embedded import control_plane
 from kuartui.embedded.admission import plugins
 from kuartui.embedded.admission.base import Plugin
+from kuartui.embedded.api.aggregation import Aggregator
 from kuartui.embedded.api.http import Receive, Scope, Send, failure
 from kuartui.embedded.api.request import Request, Response, json_response, parse_query
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.subresources import Subresources
+from kuartui.embedded.auth.pki import KeyPair, client_certificate
 from kuartui.embedded.auth.secret_tokens import SecretTokens
 from kuartui.embedded.bootstrap import API_ADDRESS, API_PORT
 from kuartui.embedded.controllers.base import Controller
@@ -75,7 +77,13 @@ class Parts:
         )
         self._tasks: list[asyncio.Task[Any]] = []
         self.subresources = Subresources(cluster, self.fleet)
+        self._aggregator = Aggregator(cluster.store, cluster.network, API_ADDRESS, self._front_proxy)
+        cluster.dispatcher.aggregate = self._aggregator.forward
         self._metrics = metrics.MetricsEndpoint(MetricsApi(cluster.client, Usage(self.fleet, cluster.clock)))
+
+    def _front_proxy(self) -> KeyPair:
+        """What the API server shows to aggregated ones."""
+        return client_certificate(self.cluster.identity.front_proxy, "front-proxy-client", ())
 
     def admission(self) -> Sequence[Plugin]:
         """The plugins, in kube-apiserver's order."""
@@ -128,7 +136,7 @@ class Parts:
             SecretTokens(cluster.client, cluster.signer, authority.certificate),
             Registrar(cluster.client, cluster.resources, cluster.index),
             ApiServices(cluster.client),
-            RemoteApiServices(cluster.client, cluster.resources, self._ask_api_server),
+            RemoteApiServices(cluster.client, cluster.resources, self._ask_api_server, self._aggregator.resources),
             *controllers(cluster.client, authority, usage),
         ]
 

@@ -83,7 +83,7 @@ class Discovery:
 
     def _aggregated_group(self, group: str) -> Obj:
         versions = [
-            {"version": version, "freshness": "Stale"}
+            self._of_another(group, version)
             if self._resources.is_remote(group, version)
             else {
                 "version": version,
@@ -96,6 +96,12 @@ class Discovery:
             "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
             "versions": versions,
         }
+
+    def _of_another(self, group: str, version: str) -> Obj:
+        """A version that another API server answers."""
+        entries, current = self._resources.discovered(group, version)
+        found = {"resources": entries} if entries else {}
+        return {"version": version, **found, "freshness": "Current" if current else "Stale"}
 
     def _aggregated_resource(self, endpoint: Endpoint) -> Obj:
         def kind_of(response: Obj) -> Obj:

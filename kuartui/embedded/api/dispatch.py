@@ -50,6 +50,8 @@ class Dispatcher:
         self._measures = Measures(rest.store)
         self.paths: dict[str, Callable[[Request], Awaitable[Response]]] = {"/metrics": self._measures.page}
         """Further non-resource paths: whole ones, served after authorisation."""
+        self.aggregate: Callable[[Request, str, str], Awaitable[Response]] | None = None
+        """Serves what is another API server's, by group and version."""
 
     async def handle(self, request: Request) -> Response:
         """The answer. Raises StatusError for everything that is no success."""
@@ -69,7 +71,8 @@ class Dispatcher:
         info = request.info
         parts = request.path.strip("/").split("/")
         if parts[0] == "apis" and len(parts) > 2 and self.rest.resources.is_remote(parts[1], parts[2]):
-            # what kube-aggregator says for a server that does not answer; none does on this network
+            if self.aggregate is not None:
+                return await self.aggregate(request, parts[1], parts[2])
             return Response(503, b"service unavailable\n", "text/plain; charset=utf-8")
         if not info.is_resource:
             return await self._path(request)

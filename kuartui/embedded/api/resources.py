@@ -53,6 +53,7 @@ class Resources:
         self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self._groups: dict[str, list[str]] = {}
         self._remote: dict[str, list[str]] = {}
+        self._discovered: dict[tuple[str, str], tuple[list[dict[str, Any]], bool]] = {}
         self._listeners: list[Callable[[], None]] = []
         versions: dict[tuple[str, str], list[str]] = {}
         for document in data.discovery():
@@ -138,6 +139,17 @@ class Resources:
         if groups != self._remote:
             self._remote = groups
             self._changed()
+
+    def set_discovered(self, group: str, version: str, entries: list[dict[str, Any]], *, current: bool) -> None:
+        """What another API server last said that it has in a group version, and whether it answers now."""
+        told = entries, current
+        if told != self._discovered.get((group, version)):
+            self._discovered[group, version] = told
+            self._changed()
+
+    def discovered(self, group: str, version: str) -> tuple[list[dict[str, Any]], bool]:
+        """The same; nothing, and not current, if it never said."""
+        return self._discovered.get((group, version), ([], False))
 
     def is_remote(self, group: str, version: str) -> bool:
         """Whether that is another API server's."""

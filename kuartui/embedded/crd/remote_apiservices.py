@@ -24,6 +24,8 @@ RESYNC = 30.0  # seconds
 
 Ask = Callable[[str, int, str], Awaitable[str]]
 """(address, port, path): GET over TLS; what went wrong, "" for an answer of 2xx."""
+Discover = Callable[[str, str], Awaitable[list[Obj]]]
+"""(group, version): the resources that the server there says it has."""
 
 
 class RemoteApiServices(Controller):
@@ -31,11 +33,11 @@ class RemoteApiServices(Controller):
 
     name = "apiservice-status-remote-available-controller"
 
-    def __init__(self, client: Client, resources: Resources, ask: Ask) -> None:
+    def __init__(self, client: Client, resources: Resources, ask: Ask, discover: Discover) -> None:
         super().__init__(client)
         self._resources = resources
         self.client = client.as_user("system:apiserver", "system:masters", manager="kube-apiserver")
-        self._ask = ask
+        self._ask, self._discover = ask, discover
         self._behind: dict[str, tuple[str, str]] = {}
         """Namespace and name of the Service behind each APIService that has one; most clusters have none."""
 
@@ -74,7 +76,12 @@ class RemoteApiServices(Controller):
         reference = (found or {}).get("spec", {}).get("service")
         if found is None or reference is None:
             return
+        group, version = found["spec"].get("group", ""), found["spec"]["version"]
         status, reason, message = self._state(reference) or await self._discovery(found["spec"], reference)
+        entries, _ = self._resources.discovered(group, version)
+        if status == "True":
+            entries = await self._discover(group, version) or entries
+        self._resources.set_discovered(group, version, entries, current=status == "True")
         old = (found.get("status") or {}).get("conditions") or []
         new = new_condition("Available", status, reason, message, self.clock.now())
         known = condition(old, "Available")
@@ -84,7 +91,7 @@ class RemoteApiServices(Controller):
             conditions = [*without(old, "Available"), new]
             changed = {**found, "status": {**(found.get("status") or {}), "conditions": conditions}}
             await self.client.update_status(API_SERVICES, changed)
-        if reason == "FailedDiscoveryCheck":
+        if reason in ("FailedDiscoveryCheck", "Passed"):
             self.enqueue_after("", name, RESYNC)
 
     def _state(self, reference: Obj) -> tuple[str, str, str] | None:

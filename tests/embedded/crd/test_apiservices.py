@@ -124,6 +124,10 @@ async def test_what_is_wrong_with_one_is_told(world: World, name: str, spec: dic
     assert wrong in answer["message"]
 
 
+async def nothing(group: str, version: str) -> list[dict[str, Any]]:
+    return []
+
+
 async def test_one_with_a_service_is_as_available_as_that(world: World) -> None:
     problem = "bad status from https://10.96.1.1:443/apis/a.b/v1: 404"
     asked: list[tuple[str, int, str]] = []
@@ -136,7 +140,7 @@ async def test_one_with_a_service_is_as_available_as_that(world: World) -> None:
         await world.settle()
         return available(await world.json("GET", f"{PATH}/v1.a.b"))
 
-    controllers = apiservices.ApiServices(world.client), RemoteApiServices(world.client, world.resources, ask)
+    controllers = apiservices.ApiServices(world.client), RemoteApiServices(world.client, world.resources, ask, nothing)
     tasks = [asyncio.create_task(controller.run()) for controller in controllers]
     made = await world.json("POST", PATH, api_service("v1.a.b", **REMOTE))
     assert made["spec"]["service"]["port"] == 443
@@ -173,7 +177,7 @@ async def test_discovery_names_what_another_server_should_answer_and_nobody_does
     async def ask(address: str, port: int, path: str) -> str:
         return "nobody is there"
 
-    task = asyncio.create_task(RemoteApiServices(world.client, world.resources, ask).run())
+    task = asyncio.create_task(RemoteApiServices(world.client, world.resources, ask, nothing).run())
     await world.json("POST", PATH, api_service("v1.a.b", **REMOTE))
     await world.settle()
     groups = {group["name"]: group for group in (await world.json("GET", "/apis"))["groups"]}
