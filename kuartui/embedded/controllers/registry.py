@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kuartui.embedded.auth.pki import KeyPair
 from kuartui.embedded.client import Client
+from kuartui.embedded.controllers.admission_policies import PolicyStatus
 from kuartui.embedded.controllers.aggregation import ClusterRoleAggregation
 from kuartui.embedded.controllers.apiserver import ApiServerController
 from kuartui.embedded.controllers.base import Controller
@@ -68,6 +69,7 @@ PLAIN: tuple[type[Controller], ...] = (
     ServiceAddresses,
     ServiceCidrs,
     FlowControl,
+    PolicyStatus,
 )
 
 

@@ -26,6 +26,10 @@ KINDS = {
     "gateways.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1", "Gateway"),
     "httproutes.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     "referencegrants.gateway.networking.k8s.io": ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant"),
+    "validatingadmissionpolicies.admissionregistration.k8s.io": (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicy",
+    ),
     "flowschemas.flowcontrol.apiserver.k8s.io": ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema"),
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (
         "flowcontrol.apiserver.k8s.io/v1",
@@ -62,6 +66,7 @@ KINDS = {
     "certificatesigningrequests.certificates.k8s.io": ("certificates.k8s.io/v1", "CertificateSigningRequest"),
 }
 CLUSTER_SCOPED = {
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
     "flowschemas.flowcontrol.apiserver.k8s.io",
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
     "ipaddresses.networking.k8s.io",
