@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from kuartui.embedded import data
 from kuartui.embedded.client import Client
 from kuartui.embedded.crd import apiservices, gateway
 from kuartui.embedded.meta import random
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
-from kuartui.embedded.store import Stored
 
 Obj = dict[str, Any]
 
@@ -52,14 +49,9 @@ COREFILE = """.:53 {
 
 async def bootstrap(client: Client, *, bare: bool) -> None:
     """Create what is missing; safe to run at every start."""
-    if client.store.resources():
-        await _policy(client)
-    elif _made:
-        _plant(client)
-    else:
-        await _policy(client)
-        made = (stored for resource in client.store.resources() for stored in client.store.list(resource))
-        _made.extend(sorted(made, key=lambda stored: stored.rv))
+    for name in NAMESPACES:
+        await ensure(client, "namespaces", {"metadata": {"name": name}})
+    _policy(client)
     apiservices.install(client, metrics=not bare)
     for resource, obj in kept():
         await ensure(client, resource, obj)
@@ -70,26 +62,19 @@ async def bootstrap(client: Client, *, bare: bool) -> None:
         gateway.install(client)
 
 
-_made: list[Stored] = []
-"""What `_policy` made of the first empty cluster in this process. In the next one it is the same, but for a few stamps:
-there is nobody yet whose policies or webhooks could have a say."""
-
-
-async def _policy(client: Client) -> None:
-    for name in NAMESPACES:
-        await ensure(client, "namespaces", {"metadata": {"name": name}})
+def _policy(client: Client) -> None:
+    """The default policy. It is kept as the registry would make it, but for a few stamps, and goes straight into the store:
+    there is nobody yet whose policies or webhooks could have a say."""
+    now = format_time(client.clock.now())
     for plural, objects in data.bootstrap().items():
         for obj in objects:
-            await ensure(client, GROUPS[plural], orjson.loads(orjson.dumps(obj)))
-
-
-def _plant(client: Client) -> None:
-    now = format_time(client.clock.now())
-    for made in _made:
-        metadata = {**made.data["metadata"], "uid": random.uid(), "creationTimestamp": now}
-        if "managedFields" in metadata:
-            metadata["managedFields"] = [{**entry, "time": now} for entry in metadata["managedFields"]]
-        client.store.create(*made.key, {**made.data, "metadata": metadata})
+            place = GROUPS[plural], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+            if client.store.get(*place) is not None:
+                continue
+            metadata = {**obj["metadata"], "uid": random.uid(), "creationTimestamp": now}
+            if "managedFields" in metadata:
+                metadata["managedFields"] = [{**entry, "time": now} for entry in metadata["managedFields"]]
+            client.store.create(*place, {**obj, "metadata": metadata})
 
 
 def kept() -> list[tuple[str, Obj]]:

@@ -7,7 +7,8 @@ they are compiled. https://kubernetes.io/docs/reference/access-authn-authz/mutat
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _TOKEN = re.compile(
     r"""
@@ -25,8 +26,7 @@ _ESCAPED = re.compile(r"__(\w+?)__")
 _SIGNS = {"underscores": "__", "dot": ".", "dash": "-", "slash": "/"}
 
 
-@dataclass(slots=True)
-class _Brace:
+class _Brace(Struct):
     struct: bool
     named: bool = False
     """Whether the field of this element has its name already."""

@@ -10,11 +10,11 @@ import secrets
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from kuartui.embedded import control_plane
 from kuartui.embedded.admission.base import Chain
@@ -51,8 +51,7 @@ SOCKET_EXTENSION = "kuartui.dev/socket"  # read by kuartui/cluster/access.py
 ADMIN = User("kubernetes-admin", (MASTERS, "kubeadm:cluster-admins", AUTHENTICATED))
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """What a cluster is like; kept in its state directory."""
 
     name: str
@@ -114,8 +113,9 @@ class Cluster:
         self.parts = Parts(self)
         self.admission.add(*self.parts.admission())
         self._feed_network()
-        await bootstrap(self.client, bare=self.spec.bare)
-        control_plane.install(self.client, self.spec.name, self.identity, API_ENDPOINT, kubeadm=not self.spec.bare)
+        with self.store.batch():
+            await bootstrap(self.client, bare=self.spec.bare)
+            control_plane.install(self.client, self.spec.name, self.identity, API_ENDPOINT, kubeadm=not self.spec.bare)
         if isinstance(self.clock, FastClock):
             self.dispatcher.paths["/kuartui.dev/clock"] = self._clock
             self.dispatcher.paths["/kuartui.dev/clock/advance"] = self._advance
@@ -261,8 +261,7 @@ def clock_of(spec: Spec) -> Clock:
     return HeadStartClock(spec.head) if spec.head else RealClock()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Keys and the administrator's token of a cluster, kept in its state directory."""
 
     authority: pki.KeyPair

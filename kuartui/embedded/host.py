@@ -28,9 +28,10 @@ import shutil
 import socket
 import sqlite3
 from contextlib import suppress
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from kuartui.embedded.api.request import User
 from kuartui.embedded.cluster import Cluster, Spec, identity

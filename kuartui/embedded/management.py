@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -66,7 +65,7 @@ class Management:
 
 
 def _spec(body: Obj) -> Spec:
-    known = {field.name for field in fields(Spec)} - {"port"}
+    known = set(Spec.__struct_fields__) - {"port"}
     unknown = set(body) - known
     if unknown or not isinstance(body.get("name"), str):
         raise HostError(f"a cluster is described by {', '.join(sorted(known))}")

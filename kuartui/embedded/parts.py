@@ -26,7 +26,6 @@ from kuartui.embedded.controllers.registry import controllers
 from kuartui.embedded.crd.apiservices import ApiServices
 from kuartui.embedded.crd.registrar import Registrar
 from kuartui.embedded.crd.remote_apiservices import RemoteApiServices
-from kuartui.embedded.images.described import load_config_map
 from kuartui.embedded.images.library import catalogue
 from kuartui.embedded.images.registry import IMAGES_LABEL
 from kuartui.embedded.meta.errors import StatusError
@@ -116,6 +115,8 @@ class Parts:
             IMAGES_LABEL
         ) != "true" or event.type is EventType.DELETED:
             return
+        from kuartui.embedded.images.described import load_config_map  # with YAML, which nothing else here reads
+
         for complaint in load_config_map(self.catalogue, event.obj.data):
             log.warning("images of configmap %s: %s", event.obj.key.name, complaint)
 

@@ -7,8 +7,9 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/. 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from kuartui.embedded.api.request import User
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Attributes:
+class Attributes(Struct):
     """One write on its way in. `obj` is None for deletions, `old` for creations."""
 
     endpoint: Endpoint

@@ -7,8 +7,9 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 Obj = dict[str, Any]
 
@@ -64,8 +65,7 @@ RESTRICTED_VOLUMES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """`reason` names the rule, `detail` where it is broken; together "reason (detail)"."""
 
     reason: str
@@ -416,8 +416,7 @@ def _windows(spec: Obj) -> bool:
     return (spec.get("os") or {}).get("name") == "windows"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """`overridden`: at the restricted level a stricter check of the same thing runs instead."""
 
     id: str

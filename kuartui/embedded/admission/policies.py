@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.admission.base import Attributes, Plugin
 from kuartui.embedded.admission.matching import GROUP, exempt, matches, request_of
@@ -28,8 +29,7 @@ POLICIES, BINDINGS = f"validatingadmissionpolicies.{GROUP}", f"validatingadmissi
 _CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
 
 
-@dataclass(frozen=True, slots=True)
-class _Denial:
+class _Denial(Struct, frozen=True):
     policy: str
     binding: str
     message: str

@@ -5,8 +5,9 @@ kubernetes/pkg/registry/core/pod/storage/storage.go (BindingREST).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from kuartui.embedded.api.rest import Rest, Write
 from kuartui.embedded.meta import errors

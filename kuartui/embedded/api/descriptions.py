@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded import data
 
@@ -59,8 +60,7 @@ PARAMETERS: dict[str, tuple[str, str]] = {
 """Type and meaning of the parameters that requests take in their query."""
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(Struct, frozen=True):
     """What the documentation says of a definition and of its fields."""
 
     about: str = ""

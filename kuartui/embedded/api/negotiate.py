@@ -7,10 +7,10 @@ metadata only. Who takes nothing but protobuf gets the object in that.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Request, Response
 from kuartui.embedded.meta import errors, protobuf
@@ -20,8 +20,7 @@ from kuartui.embedded.store import encode
 ACCEPTED = (JSON, YAML, PROTOBUF)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What the answer should be."""
 
     media: str = JSON

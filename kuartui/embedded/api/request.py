@@ -6,11 +6,11 @@ k8s.io/apiserver/pkg/endpoints/request/requestinfo.go.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import orjson
+from msgspec import Struct, field
 
 Obj = dict[str, Any]
 
@@ -21,8 +21,7 @@ SPECIAL_VERBS = ("proxy", "watch")
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """Who asks."""
 
     name: str
@@ -41,8 +40,7 @@ SEVERAL = "\n"
 """Between the values of an impersonation header that was sent several times; no value has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(Struct, frozen=True):
     """What a request is about. Without a resource it is about `path` itself (/healthz, /version)."""
 
     verb: str
@@ -61,8 +59,7 @@ class Info:
         return bool(self.resource)
 
 
-@dataclass(slots=True)
-class Request:
+class Request(Struct):
     method: str
     path: str
     query: dict[str, list[str]]
@@ -85,8 +82,7 @@ class Request:
         return found is not None and found[0] not in ("0", "false", "False", "FALSE", "f", "F")
 
 
-@dataclass(slots=True)
-class Response:
+class Response(Struct):
     """`stream`, if given, is sent chunk by chunk instead of `body`."""
 
     status: int = 200

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from kuartui.embedded import data
 from kuartui.embedded.kinds.base import Resource, Strategy, strategy
@@ -16,17 +18,25 @@ Obj = dict[str, Any]
 TWINS = {"events.events.k8s.io": "events"}
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """A resource in one version: what a URL path names."""
 
     resource: Resource
     version: str
     entry: Obj
     """Its entry in aggregated discovery."""
-    node: schema.Node = field(repr=False)
-    strategy: Strategy = field(repr=False)
+    node: schema.Node
+    own: Strategy | None = None
+    """Its strategy, where that is not one of `kinds/`."""
     custom: bool = False
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.resource.name}, {self.version})"
+
+    @property
+    def strategy(self) -> Strategy:
+        """How its kind behaves. The module that knows is loaded with the first request for the kind."""
+        return self.own or strategy(self.resource.name)
 
     @property
     def api_version(self) -> str:
@@ -83,7 +93,7 @@ class Resources:
             stored_as=TWINS.get(f"{entry['resource']}.{group}", ""),
         )
         node = schema.for_kind(group, version, kind) or schema.Node({"type": "object"})
-        endpoint = Endpoint(resource, version, entry, node, strategy(resource.name))
+        endpoint = Endpoint(resource, version, entry, node)
         self._endpoints[group, version, entry["resource"]] = endpoint
 
     def add_custom(self, endpoint: Endpoint) -> None:

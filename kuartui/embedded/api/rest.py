@@ -7,11 +7,11 @@ and kubelets in the process. It never names a kind; what is special about one is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import orjson
+from msgspec import Struct, field
 
 from kuartui.embedded.admission.base import Attributes, Chain
 from kuartui.embedded.api import objects
@@ -31,8 +31,7 @@ GENERATE_TRIES = 8
 RETRIES = 5  # of an unconditional write that loses a race
 
 
-@dataclass(slots=True)
-class Write:
+class Write(Struct):
     """How to write: options of the request."""
 
     user: User

@@ -5,7 +5,7 @@ k8s.io/apiserver/pkg/endpoints/handlers/get.go and the kinds' field label conver
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from kuartui.embedded.api.request import Request
 from kuartui.embedded.api.resources import Endpoint
@@ -17,8 +17,7 @@ from kuartui.embedded.store import Stored
 _ALWAYS = ("metadata.name", "metadata.namespace")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """A label selector and a field selector, together."""
 
     labels: labels.Selector

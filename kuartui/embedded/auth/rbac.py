@@ -6,8 +6,9 @@ https://kubernetes.io/docs/reference/access-authn-authz/rbac/ and kubernetes/plu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.api.request import User
 from kuartui.embedded.store import Store
@@ -21,8 +22,7 @@ MASTERS = "system:masters"
 KNOWN_USERS = 256  # and namespaces, whose rules are remembered until a role or a binding changes
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """What somebody wants to do: to a resource, or (with `path`) to a non-resource URL."""
 
     verb: str

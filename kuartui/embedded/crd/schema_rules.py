@@ -6,8 +6,10 @@ k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from kuartui.embedded.crd import rules
 from kuartui.embedded.crd.rule_rules import rule_errors
@@ -35,8 +37,7 @@ _AT_ROOT_KEYS = {name[0].lower() + name[1:] for name in _AT_ROOT} | {
 }
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """What holds for a part of a schema because of where it is."""
 
     no_defaults: str = ""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from kuartui.embedded.node.runtime.process import Process
@@ -21,8 +22,7 @@ Program = Callable[["Process"], Awaitable[int]]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """The OCI image config, as far as a kubelet uses it."""
 
     entrypoint: tuple[str, ...] = ()
@@ -35,8 +35,7 @@ class ImageConfig:
     volumes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFile:
+class ImageFile(Struct, frozen=True):
     """A file (`data`), a link (`target`) or a directory (neither) of an image."""
 
     data: bytes | None = None
@@ -46,8 +45,7 @@ class ImageFile:
     target: str = ""
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(Struct, frozen=True, dict=True):
     """One image. What can be run is by absolute path.
 
     `programs` replace a command of the sandboxed shell with the same name, `direct` ones run only when a container or
@@ -57,7 +55,7 @@ class Image:
 
     repository: str  # docker.io/library/busybox
     tag: str
-    config: ImageConfig = ImageConfig()
+    config: ImageConfig = field(default_factory=ImageConfig)
     files: Mapping[str, ImageFile] = field(default_factory=dict)
     programs: Mapping[str, Program] = field(default_factory=dict)
     direct: Mapping[str, Program] = field(default_factory=dict)

@@ -6,7 +6,8 @@ The texts are containerd's (core/remotes/docker) behind the CRI's `rpc error`, b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.images.reference import Reference, parse
@@ -42,16 +43,14 @@ Finder = Callable[[Reference], Image | None]
 """Gives the image for a reference to its repository, or None if it has no such tag."""
 
 
-@dataclass
-class Registry:
+class Registry(Struct):
     """A registry that somebody runs. With `accounts` (user to password) it wants to be asked politely."""
 
     host: str
     accounts: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(Struct, frozen=True):
     """What an imagePullSecret offers for a server."""
 
     server: str

@@ -6,8 +6,9 @@ CEL expressions are compiled by the admission plugin's evaluator; what it says i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.cel_structs import with_maps
 from kuartui.embedded.kinds.checks import dns_subdomain, errors_of, label_selector, one_of
@@ -100,8 +101,7 @@ def _common(spec: Obj, path: Path, *, mutates: bool = False) -> tuple[list[Field
     return errors, scope
 
 
-@dataclass
-class _Scope:
+class _Scope(Struct):
     """What expressions of one policy may name: `params` if it has some, and the variables said so far."""
 
     params: bool

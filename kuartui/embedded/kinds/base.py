@@ -9,10 +9,11 @@ A resource without one of its own is served by the plain `Strategy`: stored, che
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.kinds.index import MODULES
 
@@ -25,8 +26,7 @@ SERVICE_CIDR = "10.96.0.0/16"
 """Where cluster IPs come from unless ServiceCIDRs say otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """One resource of one group, as discovery tells it. `versions` has the preferred one first."""
 
     group: str
@@ -61,8 +61,7 @@ class Resource:
         return f"{self.group}/{self.storage}" if self.group else self.storage
 
 
-@dataclass(slots=True)
-class WriteContext:
+class WriteContext(Struct):
     """Who writes what, and how: given to strategies and admission."""
 
     user: str = ""

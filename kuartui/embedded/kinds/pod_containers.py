@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.kinds import pod_mounts, pod_resources
 from kuartui.embedded.kinds.checks import PROTOCOLS, dns_label, errors_of, one_of, port_number
@@ -31,8 +32,7 @@ _FORBIDDEN_IN_EPHEMERAL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PodFacts:
+class PodFacts(Struct, frozen=True):
     """What containers must know of their pod."""
 
     volumes: dict[str, Obj]

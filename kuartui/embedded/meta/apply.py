@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from kuartui.embedded.meta import fieldset
 from kuartui.embedded.meta.errors import StatusError, apply_conflict
@@ -29,8 +30,7 @@ KUBECTL = "kubectl"
 MAX_ANNOTATIONS = 256 * 1024  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Manager:
+class Manager(Struct, frozen=True):
     """Identity of an entry in managedFields."""
 
     name: str

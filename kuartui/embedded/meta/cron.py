@@ -7,8 +7,9 @@ them is `*` or `?`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from kuartui.embedded.meta.time import parse_duration
 
@@ -34,8 +35,7 @@ _DESCRIPTORS = {
 _FARTHEST = 5  # years to look ahead for a day that never comes, such as 30 February
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When to run. `every` is set for `@every`, in seconds; else the sets are."""
 
     minutes: frozenset[int] = frozenset()

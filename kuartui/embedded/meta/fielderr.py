@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.meta.gofmt import go_float, go_json
 from kuartui.embedded.meta.gofmt import quote as quote  # field errors quote, and so do those who word them
@@ -52,8 +53,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(Struct, frozen=True):
     """`type` as printed ("Invalid value"), `value` as printed or "" where the type shows none."""
 
     type: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.meta import fielderr, names
 
@@ -27,8 +28,7 @@ class SelectorError(ValueError):
     """Not a selector; the text is Go's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """`operator` is =, !=, in, notin, exists, ! (does not exist), gt or lt."""
 
     key: str
@@ -62,8 +62,7 @@ class Requirement:
                 return self.key + {"gt": ">", "lt": "<"}.get(self.operator, self.operator) + self.values[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(Struct, frozen=True):
     """All requirements must hold; none at all matches everything."""
 
     requirements: tuple[Requirement, ...] = ()

@@ -9,8 +9,9 @@ the process too, which are not decoded. Which fields those are is known from the
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded import data
 
@@ -38,8 +39,7 @@ _SCALARS: dict[str, Any] = {
 }
 
 
-@dataclass(slots=True)
-class _Plan:
+class _Plan(Struct):
     """What to do with objects of one message."""
 
     zeros: list[tuple[str, Any]] = field(default_factory=list)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from kuartui.embedded.clock import Clock
 
@@ -37,16 +38,14 @@ class UsageSource(Protocol):
         """Whether a node's kubelet can be asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """CPU in nanocores, memory in bytes."""
 
     cpu: int
     memory: int
 
 
-@dataclass(frozen=True, slots=True)
-class PodUse:
+class PodUse(Struct, frozen=True):
     """A pod's containers."""
 
     pod: Obj

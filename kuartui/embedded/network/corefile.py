@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from kuartui.embedded.network.dns import NXDOMAIN, REFUSED, SERVFAIL, Answer, Record
 from kuartui.embedded.network.objects import ObjectTable
@@ -55,8 +56,7 @@ class CorefileError(ValueError):
     """The text that CoreDNS prints before it exits."""
 
 
-@dataclass
-class Directive:
+class Directive(Struct):
     """A plugin line and its block."""
 
     name: str
@@ -69,8 +69,7 @@ class Directive:
         return next((words[1:] for words in self.block if words[0] == name), None)
 
 
-@dataclass
-class ServerBlock:
+class ServerBlock(Struct):
     """The zones of a server block, and its plugins."""
 
     zones: list[tuple[str, int]]

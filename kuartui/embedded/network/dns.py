@@ -8,16 +8,16 @@ program that listens there.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 CLUSTER_DOMAIN = "cluster.local"
 TRY_SECONDS = 5.0  # resolv.conf(5): options timeout
 TRIES = 2  # resolv.conf(5): options attempts
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A resource record. `data` is the text form: an address, a name without final dot, "0 100 80 host" for SRV."""
 
     name: str
@@ -26,8 +26,7 @@ class Record:
     ttl: int = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a server said: rcode NOERROR, NXDOMAIN, SERVFAIL or REFUSED, and the records (CNAMEs first)."""
 
     rcode: str
@@ -54,8 +53,7 @@ class DnsServer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class DnsConfig:
+class DnsConfig(Struct, frozen=True):
     """What a pod's resolv.conf says."""
 
     nameservers: tuple[str, ...]

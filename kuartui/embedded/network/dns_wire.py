@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuartui.embedded.network.dns import Answer, DnsServer, Record
 from kuartui.embedded.network.stream import Handler, Stream
@@ -22,8 +23,7 @@ class MalformedError(ValueError):
     """Bytes that are no DNS question."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """The first question of a message; `qtype` is its name, or TYPE and a number for what has none here."""
 
     id: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from kuartui.embedded.network.http import Client, Header, Headers, ProtocolError, Request, Response, reply
 from kuartui.embedded.network.objects import SERVICES, Obj
@@ -24,8 +24,7 @@ class NoBackend(Exception):
         self.status = status
 
 
-@dataclass
-class Forward:
+class Forward(Struct):
     """A request on its way: where to, and what is changed."""
 
     path: str

@@ -11,7 +11,9 @@ import random
 import re
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from kuartui.embedded.network.forward import Forward, NoBackend, backend_endpoint, forward
 from kuartui.embedded.network.http import Request, Response, reply
@@ -23,8 +25,7 @@ from kuartui.embedded.network.table import Network
 GROUP = "gateway.networking.k8s.io"
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(Struct, frozen=True):
     """A rule that a request may take, with what decides between several."""
 
     route: Obj

@@ -7,14 +7,20 @@ names are kept as written and compared without case.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import h11
+from msgspec import Struct, field
 
+from kuartui.embedded.late import late
 from kuartui.embedded.network import plain_http
 from kuartui.embedded.network.stream import Handler, Stream
+
+if TYPE_CHECKING:
+    import h11
+else:
+    h11 = late("h11")
 
 Header = tuple[str, str]
 MAX_HEADERS = 64 << 10
@@ -41,8 +47,7 @@ class Headers(list[Header]):
             self.append((name, value))
 
 
-@dataclass
-class Request:
+class Request(Struct):
     """A request as a server sees it."""
 
     method: str
@@ -75,8 +80,7 @@ class Request:
         return value.rpartition(":")[0] if value.rpartition(":")[2].isdigit() and ":" in value else value
 
 
-@dataclass
-class Response:
+class Response(Struct):
     """A response. A streamed body is sent in chunks as it comes."""
 
     status: int = 200

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuartui.embedded.network.forward import Forward, NoBackend, backend_endpoint, forward
 from kuartui.embedded.network.http import Request, Response, reply
@@ -24,8 +25,7 @@ DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 NGINX = "nginx.ingress.kubernetes.io/"
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     """One path of one Ingress."""
 
     ingress: Obj

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 Header = tuple[str, str]
 
@@ -28,8 +29,7 @@ BODILESS = (204, 304)
 CLOSE = ("Connection", "close")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A request or a response. `first` and `second` are method and target, or status and reason."""
 
     first: str

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from kuartui.embedded.network.objects import NAMESPACES, POLICIES, Obj, ObjectTable
 from kuartui.embedded.network.selectors import matches
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(Struct, frozen=True):
     """One end of a flow, as a policy sees it."""
 
     ip: str

@@ -11,7 +11,8 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network.errors import refused, timed_out
@@ -21,8 +22,7 @@ MANY_CLIENTS, MANY_ENDPOINTS = 1000, 400  # remembered before the old ones are f
 AFFINITY_SECONDS = 10800  # the API's default for sessionAffinityConfig.clientIP.timeoutSeconds
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One address and port behind a Service."""
 
     ip: str

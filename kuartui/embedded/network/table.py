@@ -11,8 +11,9 @@ import asyncio
 import ipaddress
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
+
+from msgspec import Struct, field
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network.corefile import DEFAULT as DEFAULT_COREFILE
@@ -41,8 +42,7 @@ ARP_SECONDS = 3.0  # until the kernel says "No route to host"
 OUTSIDE_IP = "172.18.0.1"  # the host that a kind cluster runs on
 
 
-@dataclass
-class Host:
+class Host(Struct):
     """Whoever holds an address: a pod's network namespace, a node, or a machine outside."""
 
     ip: str

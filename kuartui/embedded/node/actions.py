@@ -6,8 +6,9 @@ function of the spec and the state; back-off is the business of whoever starts t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.state import PodState, Run
@@ -15,8 +16,7 @@ from kuartui.embedded.node.state import PodState, Run
 Obj = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Kill:
+class Kill(Struct):
     """A run to stop, why (for the Killing event), and the probe whose grace period applies."""
 
     run: Run
@@ -26,8 +26,7 @@ class Kill:
     probe: str = ""
 
 
-@dataclass(slots=True)
-class Actions:
+class Actions(Struct):
     """Steps in the order in which the kubelet takes them."""
 
     end: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.node.expansion import expand
@@ -18,8 +19,7 @@ class ConfigError(Exception):
     """A container cannot be configured: CreateContainerConfigError, with this message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a container's variables and files may tell of where the pod runs."""
 
     ips: list[str]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network import Network
@@ -21,8 +22,7 @@ class HookFailed(Exception):
     """A hook failed; the text tells the details."""
 
 
-@dataclass(frozen=True, slots=True)
-class HookRunner:
+class HookRunner(Struct, frozen=True):
     """Runs hooks from one node."""
 
     clock: Clock

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.node.runtime import ContainerLog, Entry
 from kuartui.embedded.node.state import PodState, Run
@@ -18,8 +19,7 @@ class NoLog(Exception):
     """There is no log to show; the API answers 400 with this text."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(Struct, frozen=True):
     """PodLogOptions."""
 
     previous: bool = False

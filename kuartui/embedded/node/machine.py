@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.node.status import timestamp
 
@@ -31,8 +32,7 @@ PRESSED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """A node before it joins. Quantities are as in the API ("4", "8Gi")."""
 
     name: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from kuartui.embedded.network import DnsConfig, Listener, Network, Stream, cluster_first
 from kuartui.embedded.network.dns import CLUSTER_DOMAIN

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.clock import Clock
@@ -22,8 +23,7 @@ from kuartui.embedded.node.volumes.disks import Disks
 Obj = dict[str, Any]
 
 
-@dataclass
-class NodeServices:
+class NodeServices(Struct):
     """Everything that a pod worker needs of its node and cluster."""
 
     client: Client

@@ -5,10 +5,11 @@ The API's pod status is always computed from this (`status.py`), never kept besi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.node.runtime import Container
 
@@ -23,8 +24,7 @@ class Phase(StrEnum):
     EXITED = "exited"
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One run of one container; a restart is a new one."""
 
     name: str
@@ -79,16 +79,14 @@ class Run:
         return self.exit_code if self.exited else None
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(Struct):
     """Why a container could not be started, as its waiting state tells it."""
 
     reason: str
     message: str = ""
 
 
-@dataclass(slots=True)
-class PodState:
+class PodState(Struct):
     """A pod on its node."""
 
     runs: dict[str, list[Run]] = field(default_factory=dict)

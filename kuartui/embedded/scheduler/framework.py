@@ -6,8 +6,9 @@ After pkg/scheduler/framework. A plugin that refuses says why in the words that 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.scheduler.nodes import NodeInfo, PodOnNode
@@ -15,8 +16,7 @@ from kuartui.embedded.scheduler.nodes import NodeInfo, PodOnNode
 Obj = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a pod can't run somewhere."""
 
     reasons: tuple[str, ...]
@@ -40,8 +40,7 @@ class Trial:
         return Trial(self.client, self.pod, [*(one for name, one in self.nodes.items() if name != info.name), info])
 
 
-@dataclass(frozen=True, slots=True)
-class OnlyNodes:
+class OnlyNodes(Struct, frozen=True):
     """`prepare` knows that only these nodes can do."""
 
     names: frozenset[str]
@@ -75,8 +74,7 @@ class Plugin:
         return Refusal(reasons, self.name, final)
 
 
-@dataclass(slots=True)
-class Diagnosis:
+class Diagnosis(Struct):
     """Why no node would do (framework.FitError)."""
 
     total: int

@@ -5,8 +5,9 @@ After pkg/scheduler/framework/preemption and plugins/defaultpreemption.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
@@ -25,8 +26,7 @@ NO_VICTIMS = "No preemption victims found for incoming pod"
 BUDGETS = "poddisruptionbudgets.policy"
 
 
-@dataclass(slots=True)
-class Candidate:
+class Candidate(Struct):
     """A node and the pods that would have to go from it, most important first."""
 
     node: str
@@ -35,8 +35,7 @@ class Candidate:
     """How many of them a disruption budget protects."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What came of it: a candidate, or why there is none."""
 
     candidate: Candidate | None = None

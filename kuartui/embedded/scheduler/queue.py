@@ -10,8 +10,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.clock import Clock, Timer
 from kuartui.embedded.scheduler.filtering import WAKES
@@ -25,8 +26,7 @@ FIRST_BACKOFF, LAST_BACKOFF = 1.0, 10.0
 FORGOTTEN_AFTER = 300.0  # seconds until a refused pod is tried again whatever happened
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(Struct):
     """A pod in the queue."""
 
     name: Name

@@ -10,11 +10,12 @@ import asyncio
 import builtins
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 import orjson
+from msgspec import Struct
 
 Obj = dict[str, Any]
 
@@ -97,8 +98,7 @@ class Stored:
         return uid
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One change. For DELETED, `obj` is the last state, with the revision of the deletion."""
 
     type: EventType
@@ -120,6 +120,10 @@ class Journal(Protocol):
     def put(self, key: Key, rv: int, raw: bytes) -> None: ...
 
     def remove(self, key: Key, rv: int) -> None: ...
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Within it, changes are durable together, when it ends."""
+        ...
 
     def close(self) -> None: ...
 
@@ -258,6 +262,10 @@ class Store:
         return [found[key] for key in sorted(found)]
 
     # Writing
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Many writes at once: they are durable when it ends, all or none. For a start, while nobody is answered yet."""
+        return self._journal.batch() if self._journal else nullcontext()
 
     def create(self, resource: str, namespace: str, name: str, data: Obj) -> Stored:
         """Store a new object; its metadata.resourceVersion is set here. Raises AlreadyExists."""

@@ -7,7 +7,8 @@ moment; a practice cluster needs no more, and FULL costs ten times as much per w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kuartui.embedded.store.mvcc import Key
@@ -43,13 +44,20 @@ class SqliteJournal:
         self._db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", (*key, rv, raw))
 
     def remove(self, key: Key, rv: int) -> None:
-        with self._transaction():
+        with self.batch():
             self._db.execute("DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?", key)
             self._db.execute("UPDATE revision SET rv = ?", (rv,))
 
-    def _transaction(self) -> sqlite3.Connection:
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """All changes within are one transaction: all are there after a crash, or none. One inside of another is part of
+        that."""
+        if self._db.in_transaction:
+            yield
+            return
         self._db.execute("BEGIN")
-        return self._db  # as a context manager: commit, or roll back on an error
+        with self._db:  # commits, or rolls back on an error
+            yield
 
     def close(self) -> None:
         self._db.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kuartui.embedded.client import Obj
 from kuartui.embedded.images.registry import Registry

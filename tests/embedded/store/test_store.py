@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,31 @@ def test_a_journal_brings_everything_back(tmp_path: Path) -> None:
     with pytest.raises(Compacted):
         again.watch("things", None, last - 1)
     again.close()
+
+
+def test_a_batch_is_all_or_nothing(tmp_path: Path) -> None:
+    store = Store(SqliteJournal(tmp_path / "db"))
+    store.create("things", "ns", "before", obj("before"))
+    with store.batch():
+        store.create("things", "ns", "a", obj("a"))
+        store.delete("things", "ns", "before")
+        assert _names(tmp_path / "db") == ["before"]  # nobody else sees it yet
+    assert _names(tmp_path / "db") == ["a"]
+    with pytest.raises(RuntimeError), store.batch():
+        store.create("things", "ns", "b", obj("b"))
+        raise RuntimeError
+    assert _names(tmp_path / "db") == ["a"]
+    store.create("things", "ns", "c", obj("c"))
+    assert _names(tmp_path / "db") == ["a", "c"]
+    store.close()
+    with Store().batch():  # one that keeps nothing has nothing to do
+        pass
+
+
+def _names(path: Path) -> list[str]:
+    """What another process would find in the file."""
+    with closing(sqlite3.connect(path)) as database:
+        return [name for (name,) in database.execute("SELECT name FROM objects ORDER BY name")]
 
 
 WRITER = """

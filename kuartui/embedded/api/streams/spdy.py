@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 VERSION = 3
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = 1, 2, 3, 4, 6, 7, 8, 9
@@ -90,8 +91,7 @@ class SpdyError(ValueError):
     """The peer does not speak SPDY/3."""
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Struct, frozen=True):
     """Bytes on a stream; `fin` half-closes it."""
 
     stream: int
@@ -99,8 +99,7 @@ class Data:
     fin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """A control frame. `headers` for SYN_STREAM, SYN_REPLY and HEADERS; `value` is a ping's id or a reset's status."""
 
     kind: int

@@ -99,7 +99,7 @@ class Evictions:
 
 
 def _body(request: Request, endpoint: Endpoint, node: schema.Node) -> Obj:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     resource = replace(endpoint.resource, group="policy")
     return bodies.read_object(request, replace(endpoint, resource=resource), "Eviction", node)

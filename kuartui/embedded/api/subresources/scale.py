@@ -6,10 +6,10 @@ kubernetes/pkg/registry/apps/deployment/storage/storage.go (ScaleREST); custom r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from kuartui.embedded.api import bodies, negotiate, objects, tables
 from kuartui.embedded.api.request import Request, Response
@@ -81,7 +81,7 @@ class Scales:
         """An endpoint for bodies that are Scales."""
         resource = replace(endpoint.resource, group=GROUP, kind=KIND, storage=VERSION, versions=(VERSION,))
         node = schema.for_kind(GROUP, VERSION, KIND) or endpoint.node
-        return replace(endpoint, resource=resource, version=VERSION, node=node, strategy=Strategy(), custom=False)
+        return replace(endpoint, resource=resource, version=VERSION, node=node, own=Strategy(), custom=False)
 
     def _put(self, request: Request, view: Endpoint) -> Callable[[Obj], Obj]:
         raw = orjson.dumps(bodies.read_object(request, view))

@@ -6,9 +6,10 @@ kubernetes/pkg/registry/core/serviceaccount/storage/token.go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from kuartui.embedded.api import bodies
 from kuartui.embedded.api.request import Request, Response, json_response

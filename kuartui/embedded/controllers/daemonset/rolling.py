@@ -6,8 +6,9 @@ After rollingUpdate of pkg/controller/daemon/update.go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.daemonset.placement import HASH
@@ -17,8 +18,7 @@ Obj = dict[str, Any]
 Available = Callable[[Obj], bool]
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Struct):
     """Pods to delete and nodes to get a new pod beside their old one."""
 
     delete: list[Obj] = field(default_factory=list)

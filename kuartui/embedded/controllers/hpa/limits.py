@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 Obj = dict[str, Any]
 
@@ -45,8 +46,7 @@ HELD_DOWN = (
 Reason = tuple[str, str]
 
 
-@dataclass(slots=True)
-class History:
+class History(Struct):
     """Recent recommendations and scalings: (monotonic time, number)."""
 
     recommendations: list[tuple[float, int]] = field(default_factory=list)
@@ -63,8 +63,7 @@ class History:
         events[:] = [event for event in events if event[0] > now - longest]
 
 
-@dataclass(frozen=True, slots=True)
-class Limited:
+class Limited(Struct, frozen=True):
     """What may be done, and the reasons for the conditions AbleToScale and ScalingLimited."""
 
     replicas: int

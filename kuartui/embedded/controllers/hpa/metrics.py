@@ -6,9 +6,10 @@ external metrics API, and says so as Kubernetes does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.hpa.replicas import TOLERANCE, MetricError, Question, Tolerances
@@ -26,8 +27,7 @@ NO_CUSTOM_API = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """What metrics are judged against."""
 
     hpa: Obj
@@ -45,8 +45,7 @@ class Scene:
         return Tolerances(up, down)
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """A metric that says something."""
 
     replicas: int
@@ -54,8 +53,7 @@ class Measured:
     status: Obj
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """One that does not: the condition's reason and the text."""
 
     reason: str

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.meta.quantity import parse
@@ -27,8 +28,7 @@ class MetricError(Exception):
     """No replica count can be worked out; the text is for the condition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerances:
+class Tolerances(Struct, frozen=True):
     """How far from the target is still on target."""
 
     up: float = TOLERANCE
@@ -38,8 +38,7 @@ class Tolerances:
         return 1.0 - self.down <= ratio <= 1.0 + self.up
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """A number of replicas and what it comes from. `utilization` is a percentage; `average` in thousandths."""
 
     replicas: int
@@ -47,8 +46,7 @@ class Proposal:
     utilization: int | None = None
 
 
-@dataclass(slots=True)
-class _Pods:
+class _Pods(Struct):
     """Pods by what can be said of them."""
 
     ready: int
@@ -57,8 +55,7 @@ class _Pods:
     ignored: set[str]
 
 
-@dataclass(slots=True)
-class Question:
+class Question(Struct):
     """What is asked: how many replicas should there be for a resource, given these pods and their usage."""
 
     resource: str

@@ -5,14 +5,14 @@ After pkg/controller/job/backoff_utils.go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 FIRST, LAST = 10.0, 600.0
 
 
-@dataclass(slots=True)
-class Backoff:
+class Backoff(Struct):
     """The failures of one job since its last success."""
 
     failures: int = 0

@@ -5,9 +5,10 @@ After the middle of syncJob in pkg/controller/job/job_controller.go. Pure functi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.controllers import objects, pods
 from kuartui.embedded.controllers.conditions import new_condition
@@ -24,8 +25,7 @@ FAILED_INDEXES = "FailedIndexes", "Job has failed indexes"
 REACHED = "CompletionsReached", "Reached expected number of succeeded pods"
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """A job's end: `success` or not, reason and message."""
 
     success: bool
@@ -33,8 +33,7 @@ class End:
     message: str
 
 
-@dataclass(slots=True)
-class Count:
+class Count(Struct):
     """Where a job stands, what is not written to its status yet included."""
 
     succeeded: int

@@ -5,9 +5,10 @@ After getNewFinishedPods, isPodFailed and newPodTemplate of pkg/controller/job/j
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.controllers import objects, pods
 from kuartui.embedded.controllers.job import indexes, policy
@@ -18,8 +19,7 @@ Obj = dict[str, Any]
 FINALIZER = "batch.kubernetes.io/job-tracking"
 
 
-@dataclass(slots=True)
-class PodSets:
+class PodSets(Struct):
     """`fresh` means ended and not counted yet: it still has the finalizer and the status does not list it."""
 
     every: list[Obj]

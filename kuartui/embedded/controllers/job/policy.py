@@ -6,8 +6,9 @@ After pkg/controller/job/{pod_failure_policy,success_policy}.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.job import indexes
@@ -15,8 +16,7 @@ from kuartui.embedded.controllers.job import indexes
 Obj = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a rule says of a failed pod. `message` is set for FailJob."""
 
     action: str = "Count"

@@ -6,8 +6,9 @@ import base64
 import getopt
 import posixpath
 import ssl
-from dataclasses import dataclass, field
 from urllib.parse import quote, urljoin, urlsplit
+
+from msgspec import Struct, field
 
 from kuartui.embedded.images.applets.web import Fetch, Url, open_client, parse_url, send
 from kuartui.embedded.network import NameNotResolved, Stream
@@ -42,8 +43,7 @@ class Failed(Exception):
         self.code = code
 
 
-@dataclass
-class Options:
+class Options(Struct):
     """Parsed command line."""
 
     flags: set[str] = field(default_factory=set)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from kuartui.embedded.network.http import Client, Header, Response
 from kuartui.embedded.network.tls import connect_tls
 from kuartui.embedded.node.runtime.process import Process
 
 
-@dataclass(frozen=True)
-class Url:
+class Url(Struct, frozen=True):
     """A URL as clients take it; the scheme may be missing."""
 
     scheme: str
@@ -46,8 +46,7 @@ def parse_url(text: str) -> Url:
     return Url(parts.scheme.lower(), parts.hostname, port, target.replace(" ", "%20"), userinfo)
 
 
-@dataclass
-class Fetch:
+class Fetch(Struct):
     """One request to make."""
 
     url: Url

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kuartui.embedded.images.applets import names
 from kuartui.embedded.images.library.bases import accounts, directory, text, userland

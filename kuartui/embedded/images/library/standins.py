@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuartui.embedded.images.library.alpine import base_files
 from kuartui.embedded.images.library.bases import curl_programs, userland
@@ -15,8 +16,7 @@ from kuartui.embedded.images.reference import Reference
 TAG = re.compile(r"^(latest|stable|alpine|v?\d+(\.\d+){0,3}(-[a-z0-9.-]+)?)$")
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Struct, frozen=True):
     """What is known of a server."""
 
     started: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.images.applets.web import Fetch, Url, open_client, send
 from kuartui.embedded.network.http import Client, ProtocolError
@@ -15,8 +16,7 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the API server said; `status` 0 means that it did not."""
 
     status: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.network.ingress import IngressProxy
@@ -11,8 +12,7 @@ from kuartui.embedded.network.tls import tls_handler
 from kuartui.embedded.node.runtime.process import Process
 
 
-@dataclass(frozen=True)
-class Controller:
+class Controller(Struct, frozen=True):
     """What a product calls itself and where it listens."""
 
     name: str  # IngressClass.spec.controller

@@ -9,8 +9,9 @@ import asyncio
 import html
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from kuartui.embedded.images.programs.kuard_memq import Broker
 from kuartui.embedded.images.programs.kuard_work import KeyGen, KeyGenConfig
@@ -23,8 +24,7 @@ LIVENESS, READINESS = "liveness", "readiness"
 VERSIONS = {"blue": "v0.10.0-blue", "green": "v0.10.0-green", "purple": "v0.10.0-purple"}
 
 
-@dataclass
-class Probe:
+class Probe(Struct):
     """/healthy or /ready, with a counter of failures to come: -1 fails forever."""
 
     fail_next: int = 0

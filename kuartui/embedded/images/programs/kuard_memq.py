@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network.http import Request, Response, reply
 
 
-@dataclass
-class Queue:
+class Queue(Struct):
     """One named queue."""
 
     name: str

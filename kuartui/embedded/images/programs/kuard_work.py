@@ -7,9 +7,10 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from kuartui.embedded.network import NameNotResolved
 from kuartui.embedded.network.http import ProtocolError, exchange
@@ -29,8 +30,7 @@ FLAGS = {
 }
 
 
-@dataclass(frozen=True)
-class KeyGenConfig:
+class KeyGenConfig(Struct, frozen=True):
     """What to generate, and what to do when done."""
 
     enable: bool = False

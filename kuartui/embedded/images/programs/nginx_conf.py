@@ -5,8 +5,9 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 MAIN, EVENTS, HTTP, SERVER, LOCATION, UPSTREAM, IF, OTHER = (
     "main",
@@ -65,8 +66,7 @@ class ConfigError(Exception):
     """`[emerg] …`"""
 
 
-@dataclass
-class Directive:
+class Directive(Struct):
     """A directive, with its block if it has one."""
 
     name: str
@@ -81,8 +81,7 @@ class Directive:
         return f"{self.file}:{self.line}"
 
 
-@dataclass
-class Block:
+class Block(Struct):
     """A parsed configuration level, easy to ask."""
 
     directives: list[Directive] = field(default_factory=list)

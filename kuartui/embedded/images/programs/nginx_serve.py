@@ -7,8 +7,9 @@ import itertools
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from kuartui.embedded.images.programs.files_server import inside, media_type
 from kuartui.embedded.images.programs.nginx_conf import Block, Directive
@@ -21,8 +22,7 @@ INHERITED = ("root", "index", "access_log", "error_log", "autoindex", "default_t
 HOPS = 10
 
 
-@dataclass
-class Location:
+class Location(Struct):
     """One location block, or a server's own level."""
 
     modifier: str
@@ -31,8 +31,7 @@ class Location:
     children: list[Location] = field(default_factory=list)
 
 
-@dataclass
-class Server:
+class Server(Struct):
     """A virtual server."""
 
     names: list[str]
@@ -40,8 +39,7 @@ class Server:
     top: Location
 
 
-@dataclass
-class Exchange:
+class Exchange(Struct):
     """A request on its way through nginx."""
 
     request: Request

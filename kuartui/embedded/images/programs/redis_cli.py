@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct, field
 
 from kuartui.embedded.images.programs.redis_files import command_bytes
 from kuartui.embedded.network import NameNotResolved, Stream
@@ -23,8 +24,7 @@ class ErrorReply(str):
     """`-ERR …`"""
 
 
-@dataclass
-class Options:
+class Options(Struct):
     """The command line."""
 
     values: dict[str, str] = field(default_factory=dict)

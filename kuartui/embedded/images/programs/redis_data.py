@@ -5,8 +5,9 @@ from __future__ import annotations
 import fnmatch
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 KEY_OVERHEAD = 90  # bytes per key beside key and value, about what Redis needs
 ELEMENT_OVERHEAD = 24
@@ -45,8 +46,7 @@ class Filler:
 Value = bytes | Filler | list[bytes] | set[bytes] | dict[bytes, bytes] | dict[bytes, float]
 
 
-@dataclass
-class Entry:
+class Entry(Struct):
     """A value with what Redis keeps beside it."""
 
     value: Any
@@ -55,8 +55,7 @@ class Entry:
     used: int = 0
 
 
-@dataclass
-class Database:
+class Database(Struct):
     """One numbered database."""
 
     now: Callable[[], float]

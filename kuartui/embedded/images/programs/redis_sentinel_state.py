@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 HELLO = "__sentinel__:hello"
 PLAIN = frozenset(["port", "bind", "dir", "protected-mode", "daemonize", "logfile", "loglevel", "pidfile", "requirepass",
@@ -25,8 +26,7 @@ class SentinelConfigError(ValueError):
         self.line, self.text, self.why = line, text, why
 
 
-@dataclass
-class Instance:
+class Instance(Struct):
     """A Redis server or another sentinel. Times are on the process' monotonic clock."""
 
     host: str
@@ -57,8 +57,7 @@ class Instance:
         self.replicas = [(one[1], int(one[2])) for one in found if one]
 
 
-@dataclass
-class Master:
+class Master(Struct):
     """A name that clients ask for, and who it is now."""
 
     name: str
@@ -105,8 +104,7 @@ class Master:
                 raise KeyError(option)
 
 
-@dataclass
-class Monitor:
+class Monitor(Struct):
     """`sentinel monitor NAME HOST PORT QUORUM` with its options."""
 
     name: str
@@ -120,8 +118,7 @@ class Monitor:
     sentinels: list[tuple[str, int, str]] = field(default_factory=list)
 
 
-@dataclass
-class Settings:
+class Settings(Struct):
     """A sentinel's configuration file."""
 
     path: str

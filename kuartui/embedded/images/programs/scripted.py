@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.node.runtime.process import Process
@@ -30,8 +31,7 @@ def seconds(value: Any, where: str) -> float:
     return float(found[1]) * UNITS[found[2] or "s"]
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     """How one path answers. `fail_after` answers later requests with 500; 0 never."""
 
     path: str
@@ -61,8 +61,7 @@ class Route:
         )
 
 
-@dataclass(frozen=True)
-class Behaviour:
+class Behaviour(Struct, frozen=True):
     """Everything that a scripted program does."""
 
     path: str

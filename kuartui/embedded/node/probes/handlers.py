@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urljoin, urlsplit
+
+from msgspec import Struct
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network import NameNotResolved, Network, Unreachable
@@ -28,16 +29,14 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """Result and the text for the event."""
 
     result: Result
     output: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Prober:
+class Prober(Struct, frozen=True):
     """Probes from one node."""
 
     clock: Clock

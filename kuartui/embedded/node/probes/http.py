@@ -6,8 +6,9 @@ The words of failures are Go's net/http's, because they end up in events.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network import NameNotResolved, Network, Stream, Unreachable
@@ -23,8 +24,7 @@ class RequestError(Exception):
     """No answer came; the text is Go's, without the URL in front."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where a request goes."""
 
     scheme: str
@@ -51,8 +51,7 @@ class Target:
         return [(name, value) for name, value in own if name.lower() not in given] + list(self.headers)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Status code, body and where it redirects to."""
 
     status: int

@@ -10,10 +10,10 @@ import errno
 import os
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from bashkit import FileSystem
+from msgspec import Struct
 
 from kuartui.embedded.node.runtime.capabilities import DEFAULT
 from kuartui.embedded.node.runtime.volumes import Volume
@@ -22,8 +22,7 @@ READ, WRITE, EXECUTE = 4, 2, 1
 MAX_LINKS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """Who a process is."""
 
     uid: int = 0
@@ -43,8 +42,7 @@ class User:
         return not {"DAC_OVERRIDE", "FOWNER", "CHOWN"} <= self.capabilities if self.uid == 0 else True
 
 
-@dataclass(frozen=True, slots=True)
-class MountPoint:
+class MountPoint(Struct, frozen=True):
     """A volume in a container's tree."""
 
     path: str
@@ -53,8 +51,7 @@ class MountPoint:
     visible: bool = True  # listed by `mount` and `df`
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(Struct, frozen=True):
     """lstat(2), as far as anyone asks."""
 
     kind: str  # file | directory | symlink

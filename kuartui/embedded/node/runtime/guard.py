@@ -12,11 +12,11 @@ import errno
 import posixpath
 from collections.abc import Callable
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from bashkit import FileSystem
+from msgspec import Struct
 
 from kuartui.embedded.node.runtime.files import Files, Stat, User
 
@@ -116,8 +116,7 @@ class _Handle(ctypes.Structure):
     )
 
 
-@dataclass
-class _Guard:
+class _Guard(Struct):
     """A tree and who looks at it; `held` is how often bashkit holds it."""
 
     files: Files

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from kuartui.embedded.clock import Clock
 
@@ -14,8 +15,7 @@ MAX_LINE = 16 << 10  # containerd splits longer lines into partial entries (tag 
 MAX_BYTES = 10 << 20  # kubelet's containerLogMaxSize
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One entry of the log file. `partial` lines have no newline of their own."""
 
     number: int

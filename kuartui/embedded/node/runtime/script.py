@@ -6,8 +6,9 @@ None of this has to be complete: it decides what gets registered up front and ho
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 WORD = re.compile(r"[A-Za-z0-9_.\-/\[]+")
@@ -16,8 +17,7 @@ FOREVER = re.compile(r"^\s*while\s+(?:true|:|\[\s*1\s*\])\s*;?\s*do\s*(?:true|:)
 RESERVED = frozenset(["done", "fi", "esac", "}", ")", "do", "then", "else", "in"])
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(Struct, frozen=True, dict=True):
     """A shell script's text and what it shows."""
 
     text: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.node.runtime.capabilities import DEFAULT
@@ -36,8 +37,7 @@ class ExecError(RuntimeFailure):
     """An exec that could not start; what CRI reports after `failed to exec in container: `."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A volume at a path. A `sub_path` that names a file is copied once, at start, as the kubelet's bind mount is."""
 
     path: str
@@ -46,8 +46,7 @@ class Mount:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """Ids from the security context; None leaves what the image says."""
 
     uid: int | None = None
@@ -57,16 +56,14 @@ class Credentials:
     no_new_privileges: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """Cores and bytes; None is no limit."""
 
     cpu_limit: float | None = None
     memory_limit: int | None = None
 
 
-@dataclass(slots=True)
-class Sandbox:
+class Sandbox(Struct):
     """What the containers of a pod share: the network namespace, host name and name resolution files."""
 
     namespace: str
@@ -83,8 +80,7 @@ class Sandbox:
     share_processes: bool = False  # shareProcessNamespace
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
+class ContainerSpec(Struct, frozen=True):
     """One container to be."""
 
     name: str
@@ -112,8 +108,7 @@ class ContainerSpec:
         return config.entrypoint + (self.args or config.cmd)
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a container ended. `reason` is the kubelet's: Completed, Error, OOMKilled or StartError."""
 
     code: int
@@ -128,8 +123,7 @@ class Exit:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What a container uses: cumulative CPU, its rate over the last window, and working set."""
 
     cpu_seconds: float
@@ -137,8 +131,7 @@ class Usage:
     memory_bytes: int
 
 
-@dataclass(slots=True)
-class ExecIO:
+class ExecIO(Struct):
     """The streams of an exec or attach. With tty everything goes to `stdout`."""
 
     stdout: Sink

@@ -6,7 +6,8 @@ Each shell has its own words for the same failures, players search for them, and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from kuartui.embedded.node.runtime.files import Files
 
@@ -32,8 +33,7 @@ GNU = (
 )
 
 
-@dataclass(frozen=True)
-class Voice:
+class Voice(Struct, frozen=True):
     """A shell's way of speaking. `name` is $0, `script` whether it runs a file rather than -c or a prompt."""
 
     flavour: str

@@ -6,8 +6,9 @@ After pkg/volume/{configmap,secret,downwardapi,projected}.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.node.env import Surroundings
@@ -32,8 +33,7 @@ class TokenSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Where content comes from, for one pod."""
 
     client: Client

@@ -6,8 +6,9 @@ After pkg/kubelet/volumemanager and the volume plug-ins; the words of failures a
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.network import Network
@@ -37,23 +38,20 @@ class UnprocessedError(MountError):
     """A claim that the kubelet cannot even look behind; reported for the pod, not for one mount operation."""
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(Struct):
     """A volume that is not mounted yet."""
 
     failures: int = 0
     retry_at: float = 0.0
 
 
-@dataclass(slots=True)
-class Failure:
+class Failure(Struct):
     """One failed attempt, for an event."""
 
     message: str
 
 
-@dataclass(slots=True)
-class Mounted:
+class Mounted(Struct):
     """A volume in place. `sub_path` is below the storage's top: a hostPath is a part of its node's disk."""
 
     volume: Volume
@@ -62,8 +60,7 @@ class Mounted:
     api: bool = False
 
 
-@dataclass(slots=True)
-class PodVolumes:
+class PodVolumes(Struct):
     """Mounted volumes by name."""
 
     disks: Disks

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial
@@ -14,8 +15,7 @@ Obj = dict[str, Any]
 Domain = tuple[str, str]  # topology key and value
 
 
-@dataclass(slots=True)
-class _Counts:
+class _Counts(Struct):
     """Matching pods per topology domain."""
 
     near: list[AffinityTerm]

@@ -5,8 +5,9 @@ After plugins/{volumebinding,volumezone,volumerestrictions,nodevolumelimits}.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.volumes import matching
@@ -91,8 +92,7 @@ def _csi_volumes(trial: Trial, pods: list[Obj]) -> dict[str, set[str]]:
     return found
 
 
-@dataclass(slots=True)
-class Claims:
+class Claims(Struct):
     """The claims of a pod by what is to be done with them."""
 
     bound: list[Obj] = field(default_factory=list)
