@@ -14,12 +14,15 @@ from typing import Any, Literal
 
 from kuartui import language
 from kuartui.catalog import curriculum, debrief, hints, translation
+from kuartui.catalog.images import bases_of, described_by, images_of
 from kuartui.catalog.manifests import load, load_documents
 from kuartui.catalog.reader import DEBRIEF_FILE, LEVEL_FILE, LevelFolder
 from kuartui.catalog.suppose import elsewhere, names_nothing, true_of_manifests, true_of_nothing
 from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
+from kuartui.cluster.addons import manifest
+from kuartui.cluster.pins import read_lock, unpinned
 from kuartui.errors import LevelError
 from kuartui.game.cel import CelError, compile_cel, matches
 from kuartui.game.level import Level, Question, Ref
@@ -90,6 +93,7 @@ class _Linter:
         yield from self._proofs()
         yield from self._questions()
         yield from self._manifests()
+        yield from self._pins()
         yield from self._variables()
         yield from self._files()
         yield from self._debriefs()
@@ -242,6 +246,22 @@ class _Linter:
                 yield from _comments(file)
             for document, obj in loaded:
                 yield from _images(document, obj)
+
+    def _pins(self) -> Iterator[Complaint]:
+        """Whether the list of images holds each image to a digest. Those that the level describes are its author's."""
+        lock = read_lock(manifest("images.yaml"))
+        try:
+            own = described_by(self.level)
+            images = [name for name in images_of(self.level) if name.rpartition(":")[0] not in own]
+        except LevelError:  # told by `_manifests`
+            return
+        for image in unpinned([*images, *bases_of(self.level)], lock):
+            text = "has no digest in manifests/images.yaml" if image in lock else "is not in manifests/images.yaml"
+            yield self._complain("warning", f"{image} {text}: what nodes get by that tag may change", "setup")
+        for index, base in enumerate(self.level.setup.docker.bases if self.level.setup.docker else ()):
+            if base.name in lock and lock[base.name].digest != base.digest:
+                text = f"{base.name} has another digest than in manifests/images.yaml"
+                yield self._complain("error", text, "setup", "docker", "bases", index, "digest")
 
     def _variables(self) -> Iterator[Complaint]:
         text = str(self.document.value["spec"]) + str(self.document.value["metadata"])

@@ -19,7 +19,7 @@ from kuartui.prose import padded
 from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
-    from kuartui.catalog.images import Image
+    from kuartui.cluster.pins import Image
     from kuartui.containers.bundle import Bundle, Entry
     from kuartui.containers.engine import Docker
     from kuartui.play.bundling import Wanted
@@ -42,11 +42,13 @@ def create(
     """Write a bundle of all images that levels use."""
     from kuartui.containers import bundle as bundles
     from kuartui.containers.engine import Docker
+    from kuartui.play.bundling import insist
 
     async def run() -> tuple[Bundle, list[str]]:
         docker = Docker()
         try:
             wanted = await gather(docker, levels or [], out, ask_registries=not present)
+            insist(wanted)
             missing = [item for item in wanted if not item.there]
             left = [item.image for item in missing if present]
             if not present:
@@ -70,11 +72,13 @@ def create(
 def pull(levels: Levels = None, yes: Yes = False) -> None:
     """Pull the images that levels use; their sizes are shown, and you are asked, before anything is pulled."""
     from kuartui.containers.engine import Docker
+    from kuartui.play.bundling import insist
 
     async def run() -> None:
         docker = Docker()
         try:
             wanted = await gather(docker, levels or [], Format.text)
+            insist(wanted)
             await fetch(docker, [item for item in wanted if not item.there], yes)
         finally:
             docker.close()
@@ -149,9 +153,15 @@ async def gather(docker: Docker, levels: list[str], out: Format, *, ask_registri
     wanted = await look(docker, images(levels), ask_registries=ask_registries)
     if out is Format.text:
         for item in wanted:
-            state = tr("there") if item.there else tr("to be built") if item.built else tr("not there")
-            output.line(f"{padded(item.image, 60)} {padded(state, 13)} {size_text(item.size)}")
+            output.line(f"{padded(item.image, 60)} {padded(state_of(item), 13)} {size_text(item.size)}")
     return wanted
+
+
+def state_of(item: Wanted) -> str:
+    """In two words."""
+    if item.moved:
+        return tr("another one")
+    return tr("there") if item.there else tr("to be built") if item.built else tr("not there")
 
 
 async def fetch(docker: Docker, missing: list[Wanted], yes: bool) -> None:

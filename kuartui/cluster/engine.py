@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import platform
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from kuartui.cluster import tool
 from kuartui.cluster.addons import find
 from kuartui.cluster.base import Progress, Report, silent
+from kuartui.cluster.pins import Image, digests_of, full_name, pins, short
 from kuartui.cluster.versions import minor
 from kuartui.errors import ClusterError, KuartuiError, MissingError
 from kuartui.message import later
@@ -25,6 +28,11 @@ INSTALL = {
 PULL_SECONDS = 900.0
 ONE_PLATFORM = (1, 48)  # the version of Docker's API from which on `docker save` takes a --platform
 LOCAL = "kuartui/"  # images that are built, not pulled
+BASE = "python:3.12-alpine"  # what they are built on
+
+#: words of an engine that asked a registry for a digest which it has not, or has no longer (docker, podman; docker with
+#: the containerd image store)
+GONE = re.compile(r"manifest unknown|sha256:[0-9a-f]{64}: not found", re.IGNORECASE)
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 
 
@@ -34,13 +42,20 @@ class Engine:
     def __init__(self, program: str = "docker") -> None:
         self.program = program
 
-    async def _run(self, *arguments: str, what: str, timeout: float = 60.0, report: Report = silent) -> str:
+    async def _run(
+        self,
+        *arguments: str,
+        what: str,
+        timeout: float = 60.0,
+        report: Report = silent,
+        causes: tool.Causes = (),
+    ) -> str:
         program = tool.need(self.program, INSTALL.get(self.program, later("install {program}", program=self.program)))
 
         def tell(line: str) -> None:
             report(Progress(tool.plain(line)))
 
-        return await tool.run([program, *arguments], what=what, timeout=timeout, on_line=tell)
+        return await tool.run([program, *arguments], what=what, timeout=timeout, on_line=tell, causes=causes)
 
     async def size(self, image: str) -> int | None:
         """Bytes of an image that the engine has; None when it has not. Raises when the engine cannot be asked."""
@@ -57,17 +72,21 @@ class Engine:
             raise
         return int(said.strip()) if said.strip().isdigit() else None
 
-    async def digest(self, image: str) -> str:
-        """`sha256:…` under which the registry knows an image that the engine has; "" when it does not say."""
+    async def digests(self, image: str) -> list[str]:
+        """The names with digests (busybox@sha256:…) of an image that the engine has; none of what was loaded."""
         what = later("asking {program} for the digest of {image}", program=self.program, image=image)
-        said = await self._run("image", "inspect", "--format", "{{json .RepoDigests}}", image, what=what)
-        listed = json.loads(said or "[]") or []
-        repository = full_name(image).rpartition(":")[0]
-        for entry in listed:
-            name, _, digest = str(entry).partition("@")
-            if full_name(name).rpartition(":")[0] == repository:
-                return digest
-        return ""
+        name = self._name(image)
+        said = await self._run("image", "inspect", "--format", "{{json .RepoDigests}}", name, what=what)
+        return [str(entry) for entry in json.loads(said or "[]") or []]
+
+    async def has(self, image: Image) -> bool:
+        """Whether the engine has it. ClusterError when what it has by that name is another one than is pinned."""
+        if await self.size(image.image) is None:
+            return False
+        names = await self.digests(image.image) if image.digest else []
+        if image.held(names) == "moved":
+            raise another(image, digests_of(image.image, names), self.program)
+        return True
 
     async def remote_size(self, image: str) -> int | None:
         """Compressed bytes to pull, by the registry's manifest; None when it does not tell."""
@@ -79,18 +98,23 @@ class Engine:
             return None
         return manifest_size(said, ARCHITECTURES.get(platform.machine(), platform.machine()))
 
-    async def bring(self, image: str, report: Report = silent) -> None:
-        """Pull an image, or build it when it is one of kuartui's own. ClusterError when it does not come."""
-        if image.startswith(LOCAL):
-            await self.build(image, report)
+    async def bring(self, image: Image, report: Report = silent) -> None:
+        """Pull an image by its digest and give it its tag, or build it when it is one of kuartui's own. ClusterError
+        when it does not come: a digest that the registry has no longer is never replaced by what the tag is now."""
+        if image.image.startswith(LOCAL):
+            await self.build(image.image, report)
             return
-        report(Progress(later("pulling {image}", image=image)))
-        await self._run(
-            "pull", "--quiet", self._name(image), what=later("pulling {image}", image=image), timeout=PULL_SECONDS
-        )
+        what = later("pulling {image}", image=image.image)
+        report(Progress(what))
+        source = self._name(image.source)
+        causes = ((GONE, gone(image), accept_hint(image, self.program)),) if source != self._name(image.image) else ()
+        await self._run("pull", "--quiet", source, what=what, timeout=PULL_SECONDS, causes=causes)
+        if causes:
+            await self._run("tag", source, self._name(image.image), what=later("naming {image}", image=image.image))
 
     async def build(self, image: str, report: Report = silent) -> None:
-        """Build a demo program from its folder below `manifests/images/`. MissingError when there is none."""
+        """Build a demo program from its folder below `manifests/images/`, on a base that is brought first. MissingError
+        when there is no such folder."""
         folder = find(f"images/{image.removeprefix(LOCAL).partition(':')[0]}/Dockerfile")
         if folder is None:
             raise MissingError(
@@ -100,8 +124,11 @@ class Engine:
                 ),
                 hint=later("play this level with --cluster embedded, or build it after manifests/images/README.md"),
             )
+        (base,) = pins([BASE])
+        if not await self.has(base):
+            await self.bring(base, report)
         report(Progress(later("building {image}", image=image)))
-        where = ["--tag", self._name(image), str(folder.parent)]
+        where = ["--tag", self._name(image), "--build-arg", f"BASE={self._name(BASE)}", str(folder.parent)]
         await self._run("build", "--quiet", *where, what=later("building {image}", image=image), timeout=PULL_SECONDS)
 
     async def archives(self, images: list[str]) -> list[tuple[str, list[str]]]:
@@ -164,17 +191,36 @@ def manifest_size(said: str, architecture: str) -> int | None:
     return None
 
 
-def full_name(image: str) -> str:
-    """`busybox:1.36` -> `docker.io/library/busybox:1.36`, as nodes list it; a digest stays what it is."""
-    name, at, digest = image.partition("@")
-    first, slash, _ = name.partition("/")
-    if not slash:
-        name = f"docker.io/library/{name}"
-    elif not ("." in first or ":" in first or first == "localhost"):
-        name = f"docker.io/{name}"
-    if not at and ":" not in name.rpartition("/")[2]:
-        name += ":latest"
-    return name + at + digest
+def another(image: Image, found: Iterable[str], place: str) -> ClusterError:
+    """What is there by that tag is not what is pinned, nor what the player accepted."""
+    there = ", ".join(short(digest) for digest in sorted(found))
+    return ClusterError(
+        later(
+            "{image} of your {place} is {found}, not {digest} as pinned: the tag was moved",
+            image=image.image,
+            place=place,
+            found=there,
+            digest=short(image.digest),
+        ),
+        hint=later(
+            "kuartui image pull {image} gives the tag to the pinned one; kuartui image accept {image} takes yours",
+            image=image.image,
+        ),
+    )
+
+
+def gone(image: Image) -> str:
+    """The cause, when a registry does not know the digest."""
+    return later("the registry does not have {source}", source=image.source)
+
+
+def accept_hint(image: Image, program: str) -> str:
+    """What to do then; that it is another image is for the player to decide."""
+    return later(
+        "{program} pull {image}, then kuartui image accept {image}: it is not the image that levels were proven with",
+        program=program,
+        image=image.image,
+    )
 
 
 def size_text(size: int | None) -> str:

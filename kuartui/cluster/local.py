@@ -11,12 +11,14 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kuartui.cluster import addons, tool
 from kuartui.cluster.access import Access, read_access
 from kuartui.cluster.base import ClusterStatus, Progress, Report, silent
-from kuartui.cluster.engine import LOCAL, Engine, full_name, size_text
+from kuartui.cluster.capabilities import PROBE_IMAGE
+from kuartui.cluster.engine import LOCAL, Engine, size_text
+from kuartui.cluster.pins import Image, full_name, known_images, pins
 from kuartui.cluster.rest import Api
 from kuartui.cluster.shared import SharedCluster
 from kuartui.errors import ApiError, ClusterError, KuartuiError
@@ -256,27 +258,40 @@ class LocalCluster(SharedCluster):
                     )
                 await self.clock.sleep(1.0)
 
+    async def prepare_probe(self, report: Report) -> None:
+        """The pods that try network policies run the pinned image, too. Without it the nodes have to find one."""
+        try:
+            await self.preload([PROBE_IMAGE], report)
+        except KuartuiError as error:
+            report(Progress(later("{image} could not be brought: {why}", image=PROBE_IMAGE, why=error.message)))
+
     async def preload(self, images: Iterable[str], report: Report = silent) -> None:
-        """Load what no node has yet; what has to be pulled first is told with its size before it is."""
+        """Load what not every node has as it is pinned; what has to be pulled first is told with its size before."""
         async with self.admin() as api:
             nodes = (await api.list(await api.resource("Node"))).items
-        there = {
-            full_name(name)
-            for node in nodes
-            for image in (node.get("status") or {}).get("images") or []
-            for name in image.get("names") or []
-        }
-        lacking = [image for image in dict.fromkeys(images) if full_name(image) not in there]
+        lacking = [item for item in pins(images) if not all(has(node, item) for node in nodes)]
+        for item in lacking:
+            strangers = {platform_of(node) for node in nodes} - {*item.platforms} if item.platforms else set()
+            if strangers:
+                report(
+                    Progress(
+                        later(
+                            "{image} is for {platforms} only: nodes of {others} have to emulate it",
+                            image=item.image,
+                            platforms=", ".join(item.platforms),
+                            others=", ".join(sorted(strangers)),
+                        )
+                    )
+                )
         if lacking:
             await self._bring(lacking, report)
 
-    async def _bring(self, images: list[str], report: Report) -> None:
-        local = {image: await self.engine.size(image) for image in images}
-        absent = [image for image, size in local.items() if size is None]
-        pulled = [image for image in absent if not image.startswith(LOCAL)]
+    async def _bring(self, images: list[Image], report: Report) -> None:
+        absent = [item for item in images if not await self.engine.has(item)]
+        pulled = [item for item in absent if not item.image.startswith(LOCAL)]
         if pulled:
-            sizes = await asyncio.gather(*(self.engine.remote_size(image) for image in pulled))
-            told = [f"{image} ({size_text(size)})" for image, size in zip(pulled, sizes, strict=True)]
+            sizes = await asyncio.gather(*(self.engine.remote_size(item.source) for item in pulled))
+            told = [f"{item.image} ({size_text(size)})" for item, size in zip(pulled, sizes, strict=True)]
             total = sum(size or 0 for size in sizes)
             report(
                 Progress(
@@ -285,9 +300,23 @@ class LocalCluster(SharedCluster):
                     else later("to be pulled: {told}", told=", ".join(told))
                 )
             )
-        for image in absent:
-            await self.engine.bring(image, report)
-        await self._load(images, report)
+        for item in absent:
+            await self.engine.bring(item, report)
+        await self._load([item.image for item in images], report)
+
+
+def has(node: dict[str, Any], wanted: Image) -> bool:
+    """Whether a node has an image by its tag, and does not know it by another digest: that one it pulled by itself."""
+    for names in known_images(node):
+        if full_name(wanted.image) in {full_name(name) for name in names}:
+            return wanted.held(names) != "moved"
+    return False
+
+
+def platform_of(node: dict[str, Any]) -> str:
+    """linux/arm64, say."""
+    info = (node.get("status") or {}).get("nodeInfo") or {}
+    return f"{info.get('operatingSystem', 'linux')}/{info.get('architecture', '')}"
 
 
 async def _lists(api: Api, path: str) -> bool:

@@ -27,6 +27,7 @@ from kuartui.cluster.capabilities import detect
 from kuartui.cluster.clock import Clock, RealClock
 from kuartui.cluster.fence import Fence
 from kuartui.cluster.kubeconfigs import slug
+from kuartui.cluster.pins import Held, Image, full_name, known_images
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
@@ -146,8 +147,13 @@ class SharedCluster:
             return
         async with self.admin() as api:
             await self._must_administrate(api)
+        await self.prepare_probe(report)
+        async with self.admin() as api:
             report(Progress(later("looking at what {name} can do", name=self.name)))
             self._capabilities = await detect(api, self.clock, report)
+
+    async def prepare_probe(self, report: Report) -> None:
+        """Before it is tried what the cluster can do. One that is not ours brings its own images."""
 
     async def _must_administrate(self, api: Api) -> None:
         review = {
@@ -177,6 +183,19 @@ class SharedCluster:
             await gone(api, self.clock, [("", "Namespace", SYSTEM_NAMESPACE, "", "")])
             await identity.remove_checker(api)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def images(self, wanted: Iterable[Image]) -> list[tuple[str, str, Held]]:
+        """Node, image and what it is there, for each of these that a node has by its tag."""
+        async with self.admin() as api:
+            nodes = (await api.list(await api.resource("Node"))).items
+        items = [*wanted]
+        return [
+            (str(node["metadata"]["name"]), item.image, item.held(names))
+            for node in nodes
+            for names in known_images(node)
+            for item in items
+            if full_name(item.image) in {full_name(name) for name in names}
+        ]
 
     async def provide(self, needs: Iterable[str], images: Iterable[str], report: Report = silent) -> None:
         """A cluster that is not ours stays as it is."""

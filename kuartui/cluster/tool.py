@@ -17,8 +17,10 @@ from contextlib import suppress
 from kuartui.errors import ClusterError, KuartuiError, MissingError, system_words
 from kuartui.message import later
 
+Causes = tuple[tuple[re.Pattern[str], str, str], ...]
+
 #: words in a tool's output -> what is the matter, what to do. The first that matches counts.
-CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
+CAUSES: Causes = (
     (
         re.compile(r"permission denied.*docker(\.sock| daemon)|dial unix .*docker.sock.*permission denied", re.I),
         later("you may not talk to Docker"),
@@ -60,6 +62,11 @@ CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
         re.compile(r"no space left on device", re.I),
         later("the disk is full"),
         later("docker system df shows what takes the room"),
+    ),
+    (
+        re.compile(r"no matching manifest for|no match for platform in manifest|no image found in image index", re.I),
+        later("there is no such image for the platform of this machine"),
+        later("play it with --cluster embedded"),
     ),
     (
         re.compile(r"manifest unknown|manifest for .* not found|not found: manifest", re.I),
@@ -108,9 +115,11 @@ async def run(
     environment: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     timeout: float = 60.0,
+    causes: Causes = (),
 ) -> str:
     """Standard output of a command that worked. `what` says in an error what was being done; `on_line` hears both
-    streams as they come. A command that is cancelled, or takes longer than `timeout` seconds, ends with us."""
+    streams as they come; `causes` are looked for before those that all tools have. A command that is cancelled, or
+    takes longer than `timeout` seconds, ends with us."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -152,14 +161,14 @@ async def run(
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     if code:
-        raise explain(what, said, code)
+        raise explain(what, said, code, causes)
     return "\n".join(output)
 
 
-def explain(what: str, said: list[str], code: int) -> KuartuiError:
+def explain(what: str, said: list[str], code: int, causes: Causes = ()) -> KuartuiError:
     """One sentence for a screenful."""
     text = "\n".join(said)
-    for words, cause, hint in CAUSES:
+    for words, cause, hint in (*causes, *CAUSES):
         if words.search(text):
             return ClusterError(later("{what} failed: {cause}", what=what, cause=cause), hint=hint)
     if code < 0:

@@ -43,6 +43,11 @@ GONE = (404, 409)  # not there, or going already: what is to be removed is
 #: words in an error -> what is the matter, what to do
 CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
+        re.compile(r"no matching manifest for|no match for platform in manifest|no image found in image index", re.I),
+        later("there is no such image for the platform of this machine"),
+        later("play it with --cluster embedded"),
+    ),
+    (
         re.compile(r"manifest unknown|repository does not exist|manifest for .* not found", re.I),
         later("the registry has no such image"),
         "docker pull shows its own words",
@@ -161,6 +166,11 @@ class Docker:
         return self._files[identity]
 
     # --- making ---------------------------------------------------------------------------------------------------
+
+    async def pull(self, source: str) -> None:
+        """Pull an image by its tag or its digest. ClusterError when it does not come; what the engine said is its
+        cause."""
+        await self.ask(lambda client: _pull(client, source))
 
     async def build(self, folder: Path, name: str, labels: dict[str, str]) -> None:
         """Build an image from the Dockerfile in a folder, pulling nothing. ClusterError with the builder's words."""
@@ -285,6 +295,15 @@ class _translated:  # noqa: N801  a context manager
             raise explain(str(error.explanation or error)) from error
         if isinstance(error, (DockerException, RequestException, OSError)):
             raise explain(str(error)) from error
+
+
+def _pull(client: DockerClient, source: str) -> None:
+    """What fails once layers come, the engine tells within the answer, and the SDK does not look there."""
+    from docker.errors import DockerException
+
+    for line in client.api.pull(source, stream=True, decode=True):
+        if line.get("error"):
+            raise DockerException(str(line["error"]))
 
 
 def _or_none(question: Callable[[], T]) -> T | None:

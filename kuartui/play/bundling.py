@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kuartui.catalog.images import Image, images_of, read_lock, to_bring
+from kuartui.catalog.images import bases_of, images_of, to_bring
 from kuartui.cluster.addons import manifest
 from kuartui.cluster.base import Progress, Report, silent
-from kuartui.cluster.engine import Engine
+from kuartui.cluster.engine import GONE, Engine, accept_hint, another, gone
+from kuartui.cluster.pins import Image, accepted, digests_of, read_lock, with_accepted
 from kuartui.containers.engine import Docker
 from kuartui.errors import ClusterError
-from kuartui.game.level import BaseImage, Level
+from kuartui.game.level import Level
 from kuartui.message import later
 from kuartui.play.setup import PROBE_IMAGE, needs_probe
 
@@ -20,34 +21,41 @@ from kuartui.play.setup import PROBE_IMAGE, needs_probe
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """An image that levels use. `size` in bytes: of the image where it is there, else what is to be pulled, None when
-    nobody says."""
+    nobody says. `names` are those with digests that the engine knows it by."""
 
-    image: str
-    digest: str  # "sha256:…" by which it is pulled; "" when only its tag is known
+    item: Image
     there: bool
     size: int | None
-    built: bool = False  # no registry has it
+    names: tuple[str, ...] = ()
 
     @property
-    def source(self) -> str:
-        """What to pull: by digest where one is known."""
-        return f"{self.image.rpartition(':')[0]}@{self.digest}" if self.digest else self.image
+    def image(self) -> str:
+        """By its tag."""
+        return self.item.image
+
+    @property
+    def built(self) -> bool:
+        """No registry has it."""
+        return self.item.origin == "built"
+
+    @property
+    def moved(self) -> bool:
+        """What is there by that tag is another image than is pinned."""
+        return self.there and self.item.held(self.names) == "moved"
 
 
 def images_for(levels: Iterable[Level], *, everything: bool = False) -> list[Image]:
     """The images of these levels, whatever plays them: a real cluster or a Docker engine. With `everything` also those
     of add-ons, and all that the list names."""
-    lock = read_lock(manifest("images.yaml"))
+    lock, taken = read_lock(manifest("images.yaml")), accepted()
     named: set[str] = {*lock} if everything else set()
-    bases: dict[str, BaseImage] = {}
     for level in levels:
-        named |= images_of(level)
+        named |= images_of(level) | bases_of(level)
         if needs_probe(level):
             named.add(PROBE_IMAGE)
-        bases |= {base.name: base for base in (level.setup.docker.bases if level.setup.docker else ())}
-    found = {name: lock[name] for name in to_bring(named, lock)}
-    found |= {name: Image(name, "registry", base.digest) for name, base in bases.items()}
-    return [found[name] for name in sorted(found)]
+        for base in level.setup.docker.bases if level.setup.docker else ():
+            lock.setdefault(base.name, Image(base.name, "registry", base.digest))  # of a pack
+    return [with_accepted(lock[name], taken) for name in to_bring(named, lock)]
 
 
 async def look(docker: Docker, images: Sequence[Image], *, ask_registries: bool = True) -> list[Wanted]:
@@ -56,14 +64,19 @@ async def look(docker: Docker, images: Sequence[Image], *, ask_registries: bool 
 
     async def one(item: Image) -> Wanted:
         there = await docker.image(item.image)
-        built = item.origin == "built"
         if there is not None:
-            return Wanted(item.image, item.digest, True, int(there["Size"]), built)
-        missing = Wanted(item.image, item.digest, False, None, built)
-        size = None if built or not ask_registries else await registry.remote_size(missing.source)
-        return Wanted(item.image, item.digest, False, size, built)
+            return Wanted(item, True, int(there["Size"]), tuple(there.get("RepoDigests") or ()))
+        ask = ask_registries and item.origin != "built"
+        return Wanted(item, False, await registry.remote_size(item.source) if ask else None)
 
     return await asyncio.gather(*(one(item) for item in images))
+
+
+def insist(wanted: Iterable[Wanted]) -> None:
+    """ClusterError when the engine has another image by the tag of one that is pinned."""
+    for one in wanted:
+        if one.moved:
+            raise another(one.item, digests_of(one.image, one.names), "docker")
 
 
 async def pull(docker: Docker, wanted: Wanted, report: Report = silent) -> None:
@@ -72,14 +85,16 @@ async def pull(docker: Docker, wanted: Wanted, report: Report = silent) -> None:
     if wanted.built:
         await Engine().build(wanted.image, report)
         return
-    report(Progress(later("pulling {source}", source=wanted.source)))
-    repository, _, tag = wanted.image.rpartition(":")
-    if wanted.digest:
-        await docker.ask(lambda client: client.api.pull(wanted.source))
-        await docker.ask(lambda client: client.api.tag(wanted.source, repository, tag))
-    else:
-        await docker.ask(lambda client: client.api.pull(repository, tag=tag))
-    if await docker.image(wanted.image) is None:
-        raise ClusterError(
-            later("{source} was pulled, but the engine has no {image} now", source=wanted.source, image=wanted.image)
-        )
+    item = wanted.item
+    report(Progress(later("pulling {source}", source=item.source)))
+    try:
+        await docker.pull(item.source)
+    except ClusterError as error:
+        if GONE.search(str(error.__cause__ or "")) and item.source != item.image:
+            what = later("pulling {image}", image=item.image)
+            cause = later("{what} failed: {cause}", what=what, cause=gone(item))
+            raise ClusterError(cause, hint=accept_hint(item, "docker")) from error
+        raise
+    if item.source != item.image:
+        repository, _, tag = item.image.rpartition(":")
+        await docker.ask(lambda client: client.api.tag(item.source, repository, tag))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from kuartui.catalog.images import images_of, read_lock, to_bring
+from kuartui.catalog.images import images_of, to_bring
 from kuartui.cluster.addons import manifest
 from kuartui.cluster.base import Cluster, Report, silent
+from kuartui.cluster.pins import read_lock
 from kuartui.game.level import Level
 from kuartui.play.setup import PROBE_IMAGE, needs_probe
 

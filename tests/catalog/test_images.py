@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from kuartui.catalog.catalog import Catalog
-from kuartui.catalog.images import Image, images_of, lock_text, read_lock, to_bring
+from kuartui.catalog.images import bases_of, images_of, to_bring
 from kuartui.cluster.addons import known, manifest
+from kuartui.cluster.engine import BASE
+from kuartui.cluster.pins import Image, lock_text, read_lock, unpinned
 
 LOCK = manifest("images.yaml")
 SEEDS = 12
@@ -18,11 +21,16 @@ SEEDS = 12
 def test_every_image_of_every_level_is_listed_and_none_besides() -> None:
     catalog = Catalog.default()
     used = {
-        image for name in catalog.names() for seed in range(SEEDS) for image in images_of(catalog.level(name, seed))
+        image
+        for name in catalog.names()
+        for seed in range(SEEDS)
+        for image in images_of(catalog.level(name, seed)) | bases_of(catalog.level(name, seed))
     }
     assert {"busybox:1.36", "kuartui/loadgen:1"} <= used
     addons = {image for addon in known() for image in addon.images}
-    assert {*read_lock(LOCK)} == used | addons, "add it to manifests/images.yaml, with its origin, or take it out there"
+    assert {*read_lock(LOCK)} == used | addons | {BASE}, (
+        "add it to manifests/images.yaml, with its origin, or take it out there"
+    )
 
 
 def test_what_a_level_wants_missing_and_what_nobody_knows_is_not_brought() -> None:
@@ -34,9 +42,30 @@ def test_what_a_level_wants_missing_and_what_nobody_knows_is_not_brought() -> No
 @pytest.mark.parametrize("digest", ["", "sha256:" + "0" * 64])
 def test_the_list_is_written_as_it_is_read(tmp_path: Path, digest: str) -> None:
     place = tmp_path / "images.yaml"
-    place.write_text(lock_text([Image("b:1", "registry", digest), Image("a:1", "built")]))
-    assert [*read_lock(place).values()] == [Image("a:1", "built"), Image("b:1", "registry", digest)]
+    image = Image("b:1", "registry", digest, ("linux/amd64", "linux/arm64"), 'somebody\'s "list", 2026')
+    place.write_text(lock_text([image, Image("a:1", "built")]))
+    assert [*read_lock(place).values()] == [Image("a:1", "built"), image]
     assert read_lock(place)["b:1"].pinned == (f"b:1@{digest}" if digest else "b:1")
+
+
+def test_every_image_of_a_registry_has_a_digest_and_says_where_it_was_seen() -> None:
+    lock = read_lock(LOCK)
+    assert unpinned(lock, lock) == []
+    for name, item in lock.items():
+        assert bool(item.digest) == bool(item.seen) == (item.origin == "registry"), name
+        assert all(re.fullmatch(r"linux/[a-z0-9]+", platform) for platform in item.platforms), name
+    whole = re.compile(r"sha256:[0-9a-f]{64}")
+    assert all(whole.fullmatch(item.digest) for item in lock.values() if item.digest)
+
+
+def test_what_is_not_held_to_a_digest() -> None:
+    lock = {
+        "a:1": Image("a:1", "registry", "sha256:" + "1" * 64),
+        "b:1": Image("b:1", "registry"),
+        "c:1": Image("c:1", "registry", "sha256:123"),
+        "d:1": Image("d:1", "built"),
+    }
+    assert unpinned([*lock, "e:1"], lock) == ["b:1", "c:1", "e:1"]
 
 
 def test_the_list_is_as_the_command_would_write_it() -> None:

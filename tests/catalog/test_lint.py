@@ -55,6 +55,16 @@ def test_what_spoils_a_level(tmp_path: Path, old: str, new: str, text: str) -> N
     assert any(text in item for item in found), found
 
 
+def test_images_that_a_level_describes_are_its_own(tmp_path: Path) -> None:
+    own = MANIFEST.replace("image: busybox:1.36", "image: ghcr.io/acme/shop:1")
+    assert own != MANIFEST
+    assert any("ghcr.io/acme/shop:1 is not in" in item for item in complaints(write(tmp_path / "bare", manifest=own)))
+    labels = '{name: images, labels: {kuartui.dev/images: "true"}}'
+    shop = "data:\n  shop: |\n    kind: Image\n    spec:\n      repository: ghcr.io/acme/shop\n"
+    described = f"{own}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {labels}\n{shop}"
+    assert complaints(write(tmp_path / "described", manifest=described)) == []
+
+
 @pytest.mark.parametrize(
     ("line", "fine"),
     [
@@ -78,6 +88,7 @@ def test_only_what_runs_on_the_players_machine_must_be_portable(tmp_path: Path, 
     [
         ("image: busybox:1.36", "image: busybox", "setup/pod.yaml:7: error"),
         ("image: busybox:1.36", "image: busybox:latest", "is not pinned"),
+        ("image: busybox:1.36", "image: busybox:1.30", "busybox:1.30 is not in manifests/images.yaml"),
         ("    - name: main", "    # the port is off by one\n    - name: main", "a comment in a manifest"),
     ],
 )

@@ -13,14 +13,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from kuartui.cluster import local, shared
 from kuartui.cluster.addons import known, manifest
 from kuartui.cluster.base import ClusterStatus, Progress
-from kuartui.cluster.engine import full_name, manifest_size
+from kuartui.cluster.engine import manifest_size
 from kuartui.cluster.kind import KindCluster, step_of
 from kuartui.cluster.minikube import MinikubeCluster
+from kuartui.cluster.pins import accept, full_name, pins
 from kuartui.errors import ClusterError, KuartuiError, MissingError
+from tests.cluster.server import serving
+
+(BUSYBOX,) = (item.digest for item in pins(["busybox:1.36"]))
+MOVED = "sha256:" + "5" * 64
 
 CONFIG = """\
 apiVersion: v1
@@ -69,14 +75,15 @@ case "$1 $2" in
 "image inspect")
   for image in "$@"; do :; done
   grep -qx "$image" "$FAKE/images" 2>/dev/null || { echo "Error response from daemon: No such image: $image" >&2; exit 1; }
-  case "$4" in *Size*) echo 4496132;; *Arch*) case $image in *amd64*) echo linux/amd64;; *) echo linux/arm64;; esac;; *) echo '["busybox@sha256:'"$(printf '%064d' 7)"'"]';; esac;;
+  case "$4" in *Size*) echo 4496132;; *Arch*) case $image in *amd64*) echo linux/amd64;; *) echo linux/arm64;; esac;; *) cat "$FAKE/digests" 2>/dev/null || echo '[]';; esac;;
 "manifest inspect") cat "$FAKE/manifest";;
 "version --format") cat "$FAKE/api" 2>/dev/null || echo 1.47;;
 "build --quiet") [ -f "$FAKE/build-fails" ] && { cat "$FAKE/build-fails" >&2; exit 1; }; echo "$4" >> "$FAKE/images";;
 save*) [ -f "$FAKE/save-fails" ] && { cat "$FAKE/save-fails" >&2; exit 1; };
   while [ "$1" != --output ]; do shift; done; : > "$2";;
 "pull --quiet") [ -f "$FAKE/pull-fails" ] && { cat "$FAKE/pull-fails" >&2; exit 1; }
-  echo "$3" >> "$FAKE/images"; echo "docker.io/library/$3";;
+  echo "docker.io/library/$3";;
+tag*) echo "$3" >> "$FAKE/images";;
 esac
 """
 
@@ -234,7 +241,7 @@ async def test_an_image_that_does_not_load(fake: Path) -> None:
     with pytest.raises(
         ClusterError, match="loading images into kind failed: Docker has the image for another"
     ) as caught:
-        await KindCluster("kuartui")._bring(["busybox:1.36"], lambda _: None)
+        await KindCluster("kuartui")._bring(pins(["busybox:1.36"]), lambda _: None)
     assert caught.value.hint.startswith("update Docker")
 
 
@@ -256,17 +263,128 @@ async def test_images_are_told_of_pulled_and_loaded(fake: Path, monkeypatch: pyt
     heard: list[Progress] = []
     cluster = KindCluster("kuartui")
     await cluster.up()
-    await cluster._bring(["busybox:1.36", "redis:7-alpine"], heard.append)
+    await cluster._bring(pins(["busybox:1.36", "redis:7-alpine"]), heard.append)
     said = [item.text for item in heard]
     (told,) = [text for text in said if text.startswith("to be pulled")]
     assert told.startswith("to be pulled: busybox:1.36 (")
     assert told.endswith(" MB in all")
     assert said.index(told) < said.index("pulling busybox:1.36")
-    assert asked(fake, "docker pull") == ["docker pull --quiet busybox:1.36"]
+    assert asked(fake, "docker pull") == [f"docker pull --quiet busybox@{BUSYBOX}"]
+    assert asked(fake, "docker tag") == [f"docker tag busybox@{BUSYBOX} busybox:1.36"]
+    (asked_for,) = asked(fake, "docker manifest")
+    assert asked_for == f"docker manifest inspect --verbose busybox@{BUSYBOX}"
     archive = cluster.folder / "images.tar"
     assert asked(fake, "docker save") == [f"docker save --output {archive} busybox:1.36 redis:7-alpine"]
     assert asked(fake, "load") == [f"load image-archive {archive} --name kuartui []"]
     assert not archive.exists()
+
+
+def _has(fake: Path, image: str, digest: str) -> None:
+    """The engine has it by this digest."""
+    (fake / "images").write_text(f"{image}\n")
+    (fake / "digests").write_text(json.dumps([f"{image.rpartition(':')[0]}@{digest}"]))
+
+
+async def test_what_the_engine_has_by_a_tag_that_was_moved_is_not_used(fake: Path) -> None:
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    _has(fake, "busybox:1.36", MOVED)
+    with pytest.raises(ClusterError) as caught:
+        await cluster._bring(pins(["busybox:1.36"]), lambda _: None)
+    assert caught.value.message == (
+        "busybox:1.36 of your docker is sha256:555555555555…, not sha256:73aaf090f3d8… as pinned: the tag was moved"
+    )
+    assert "kuartui image accept busybox:1.36" in caught.value.hint
+    assert asked(fake, "docker save") == asked(fake, "docker pull") == []
+
+    accept("busybox:1.36", MOVED)
+    await cluster._bring(pins(["busybox:1.36"]), lambda _: None)
+    assert len(asked(fake, "docker save")) == 1
+
+    accept("busybox:1.36", "")
+    _has(fake, "busybox:1.36", BUSYBOX)
+    await cluster._bring(pins(["busybox:1.36"]), lambda _: None)
+    assert len(asked(fake, "docker save")) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error response from daemon: manifest for busybox@DIGEST not found: manifest unknown: manifest unknown",
+        'Error response from daemon: failed to resolve reference "docker.io/library/busybox@DIGEST": '
+        "docker.io/library/busybox@DIGEST: not found",
+        "Error: initializing source docker://busybox@DIGEST: reading manifest DIGEST in docker.io/library/busybox: "
+        "manifest unknown",
+    ],
+    ids=["docker", "containerd", "podman"],
+)
+async def test_a_digest_that_the_registry_does_not_have_is_not_replaced_by_the_tag(fake: Path, said: str) -> None:
+    (fake / "pull-fails").write_text(said.replace("DIGEST", BUSYBOX))
+    (fake / "manifest").write_text("")
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    with pytest.raises(ClusterError) as caught:
+        await cluster._bring(pins(["busybox:1.36"]), lambda _: None)
+    assert caught.value.message == (f"pulling busybox:1.36 failed: the registry does not have busybox@{BUSYBOX}")
+    assert caught.value.hint.startswith("docker pull busybox:1.36, then kuartui image accept busybox:1.36")
+    assert len(asked(fake, "docker pull")) == 1
+    assert asked(fake, "docker save") == []
+
+
+def node(*images: list[str], architecture: str = "amd64") -> dict[str, object]:
+    info = {"operatingSystem": "linux", "architecture": architecture}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n"},
+        "status": {"images": [{"names": names} for names in images], "nodeInfo": info},
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        (["docker.io/library/busybox:1.36"], True),  # loaded
+        (["docker.io/library/busybox:1.36", f"docker.io/library/busybox@{BUSYBOX}"], True),  # pulled, as pinned
+        (["docker.io/library/busybox:1.36", f"docker.io/library/busybox@{MOVED}"], False),  # pulled, of today
+        (["docker.io/library/busybox:1.36", f"docker.io/library/import-2026@{MOVED}"], True),  # as kind loads
+        ([f"docker.io/library/busybox@{BUSYBOX}"], False),  # without its tag
+        (["docker.io/library/busybox:1.37"], False),
+    ],
+)
+def test_what_a_node_has(names: list[str], there: bool) -> None:
+    (wanted,) = pins(["busybox:1.36"])
+    assert local.has(node(["docker.io/kindest/kindnetd:v1"], names), wanted) is there
+
+
+async def test_what_one_node_lacks_is_loaded_and_what_must_be_emulated_is_told(
+    fake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kuard = "gcr.io/kuar-demo/kuard-amd64:blue"
+    nodes = [node([kuard], ["docker.io/library/busybox:1.36"], architecture="arm64"), node([kuard])]
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/api/v1":
+            kinds = [{"name": "nodes", "singularName": "node", "namespaced": False, "kind": "Node", "verbs": ["list"]}]
+            return web.json_response({"kind": "APIResourceList", "groupVersion": "v1", "resources": kinds})
+        if request.path == "/api/v1/nodes":
+            return web.json_response({"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": nodes})
+        return web.json_response({}, status=404)
+
+    cluster = KindCluster("kuartui")
+    await cluster.up()
+    (fake / "images").write_text(f"busybox:1.36\n{kuard}\n")
+    heard: list[Progress] = []
+    async with serving(answer) as access:
+        monkeypatch.setattr(cluster, "access", lambda: access)
+        await cluster.preload(["busybox:1.36", kuard], heard.append)
+        assert [line.split()[-1] for line in asked(fake, "docker save")] == ["busybox:1.36"]
+        nodes.append(node())
+        await cluster.preload([kuard], heard.append)
+        found = await cluster.images(pins(["busybox:1.36", kuard]))
+    (told,) = [item.text for item in heard if "emulate" in item.text]
+    assert told == f"{kuard} is for linux/amd64 only: nodes of linux/arm64 have to emulate it"
+    assert found == [("n", kuard, "unknown"), ("n", "busybox:1.36", "unknown"), ("n", kuard, "unknown")]
 
 
 async def test_a_docker_of_many_platforms_hands_out_one_at_a_time(fake: Path) -> None:
@@ -276,7 +394,7 @@ async def test_a_docker_of_many_platforms_hands_out_one_at_a_time(fake: Path) ->
     (fake / "images").write_text("\n".join(images))
     cluster = KindCluster("kuartui")
     await cluster.up()
-    await cluster._bring(images, lambda _: None)
+    await cluster._bring(pins(images), lambda _: None)
     assert [line.replace(f"--output {cluster.folder}/", "") for line in asked(fake, "docker save")] == [
         "docker save --platform linux/arm64 images.tar busybox:1.36 redis:7-alpine",
         "docker save --platform linux/amd64 images.tar gcr.io/kuar-demo/kuard-amd64:blue",
@@ -290,8 +408,15 @@ async def test_podman_is_told_whole_names(fake: Path) -> None:
     (fake / "manifest").write_text("")
     cluster = KindCluster("kuartui", provider="podman")
     await cluster.up()
-    await cluster._bring(["curlimages/curl:8.14.1", "kuartui/loadgen:1"], lambda _: None)
-    assert asked(fake, "podman pull") == ["podman pull --quiet docker.io/curlimages/curl:8.14.1"]
+    await cluster._bring(pins(["curlimages/curl:8.14.1", "kuartui/loadgen:1"]), lambda _: None)
+    curl, python = pins(["curlimages/curl:8.14.1", "python:3.12-alpine"])
+    assert asked(fake, "podman pull") == [
+        f"podman pull --quiet docker.io/curlimages/curl@{curl.digest}",
+        f"podman pull --quiet docker.io/library/python@{python.digest}",
+    ]
+    assert asked(fake, "podman tag")[0] == (
+        f"podman tag docker.io/curlimages/curl@{curl.digest} docker.io/curlimages/curl:8.14.1"
+    )
     assert [line.split()[:5] for line in asked(fake, "podman build")] == [
         ["podman", "build", "--quiet", "--tag", "docker.io/kuartui/loadgen:1"]
     ]
@@ -305,7 +430,7 @@ async def test_no_room_for_an_archive(fake: Path) -> None:
     cluster = KindCluster("kuartui")
     await cluster.up()
     with pytest.raises(ClusterError, match=r"writing images.tar failed: the disk is full"):
-        await cluster._bring(["busybox:1.36"], lambda _: None)
+        await cluster._bring(pins(["busybox:1.36"]), lambda _: None)
     assert not (cluster.folder / "images.tar").exists()
 
 
@@ -316,7 +441,7 @@ async def test_an_image_that_cannot_be_pulled(fake: Path) -> None:
     (fake / "manifest").write_text("unauthorized")
     heard: list[Progress] = []
     with pytest.raises(ClusterError, match=r"pulling nginx:1.27-alpine failed: the registry limits") as caught:
-        await KindCluster("kuartui")._bring(["nginx:1.27-alpine"], heard.append)
+        await KindCluster("kuartui")._bring(pins(["nginx:1.27-alpine"]), heard.append)
     assert caught.value.hint
     assert heard[0].text == "to be pulled: nginx:1.27-alpine (size unknown)"
     assert asked(fake, "load") == []
@@ -326,10 +451,13 @@ async def test_a_demo_image_is_built_not_pulled(fake: Path) -> None:
     heard: list[Progress] = []
     cluster = KindCluster("kuartui")
     await cluster.up()
-    await cluster._bring(["kuartui/loadgen:1"], heard.append)
-    assert heard[0].text == "building kuartui/loadgen:1"
-    assert asked(fake, "docker pull") == asked(fake, "docker manifest") == []
+    await cluster._bring(pins(["kuartui/loadgen:1"]), heard.append)
+    assert [item.text for item in heard][:2] == ["pulling python:3.12-alpine", "building kuartui/loadgen:1"]
+    assert asked(fake, "docker manifest") == []
+    (python,) = pins(["python:3.12-alpine"])
+    assert asked(fake, "docker pull") == [f"docker pull --quiet python@{python.digest}"]  # what it is built on
     (built,) = asked(fake, "docker build")
+    assert "--build-arg BASE=python:3.12-alpine" in built
     assert (Path(built.split()[-1]) / "Dockerfile").is_file()
 
 
@@ -338,10 +466,10 @@ async def test_a_demo_image_that_cannot_be_built(fake: Path) -> None:
     with pytest.raises(
         ClusterError, match=r"building kuartui/loadgen:1 failed: the registry or download site"
     ) as caught:
-        await KindCluster("kuartui")._bring(["kuartui/loadgen:1"], lambda _: None)
+        await KindCluster("kuartui")._bring(pins(["kuartui/loadgen:1"]), lambda _: None)
     assert caught.value.hint
     with pytest.raises(MissingError, match="kuartui/seal:1 is not there, and no registry has it"):
-        await KindCluster("kuartui")._bring(["kuartui/seal:1"], lambda _: None)
+        await KindCluster("kuartui")._bring(pins(["kuartui/seal:1"]), lambda _: None)
 
 
 def test_sizes_and_names() -> None:

@@ -15,6 +15,8 @@ import pytest
 from aiohttp import ClientSession, web
 
 from kuartui.cluster.addons import manifest
+from kuartui.cluster.engine import BASE
+from kuartui.cluster.pins import pins
 from tests.embedded.certificates import Authority
 
 Process = asyncio.subprocess.Process
@@ -57,7 +59,8 @@ async def get(url: str) -> tuple[int, str]:
 def test_each_is_built_from_its_folder(name: str) -> None:
     text = manifest(f"images/{name}/Dockerfile").read_text()
     assert f"COPY {name}.py " in text
-    assert "FROM python:3.12-alpine\n" in text
+    (base,) = pins([BASE])
+    assert text.startswith(f"ARG BASE={base.pinned}\nFROM ${{BASE}}\n")
 
 
 async def test_the_crowd_pays() -> None:
