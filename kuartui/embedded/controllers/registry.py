@@ -26,6 +26,7 @@ from kuartui.embedded.controllers.nodes.lifecycle import NodeLifecycleController
 from kuartui.embedded.controllers.nodes.pod_gc import PodGarbageCollector
 from kuartui.embedded.controllers.quota import ResourceQuotaController
 from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
+from kuartui.embedded.controllers.resource_claims import ResourceClaims
 from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
 from kuartui.embedded.controllers.service_addresses import ServiceAddresses, ServiceCidrs
 from kuartui.embedded.controllers.statefulset import StatefulSetController
@@ -70,6 +71,7 @@ PLAIN: tuple[type[Controller], ...] = (
     ServiceCidrs,
     FlowControl,
     PolicyStatus,
+    ResourceClaims,
 )
 
 

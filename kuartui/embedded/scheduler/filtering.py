@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from kuartui.embedded.scheduler.framework import Diagnosis, OnlyNodes, Plugin, Refusal, Trial
 from kuartui.embedded.scheduler.nodes import NodeInfo, PodOnNode
+from kuartui.embedded.scheduler.plugins.devices import DynamicResources
 from kuartui.embedded.scheduler.plugins.fit import NodePorts, NodeResourcesFit
 from kuartui.embedded.scheduler.plugins.interpod import InterPodAffinity
 from kuartui.embedded.scheduler.plugins.node import NodeAffinity, NodeName, NodeUnschedulable, TaintToleration
@@ -28,6 +29,7 @@ PLUGINS: tuple[Plugin, ...] = (
     VolumeZone(),
     PodTopologySpread(),
     InterPodAffinity(),
+    DynamicResources(),
 )
 BY_NAME = {plugin.name: plugin for plugin in PLUGINS}
 WAKES = {plugin.name: plugin.wakes for plugin in PLUGINS}

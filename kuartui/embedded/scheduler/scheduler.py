@@ -18,6 +18,7 @@ from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.scheduler import filtering, preemption
 from kuartui.embedded.scheduler.framework import Diagnosis, Trial
 from kuartui.embedded.scheduler.nodes import Nodes, PodOnNode
+from kuartui.embedded.scheduler.plugins.devices import CLAIMS, CLASSES
 from kuartui.embedded.scheduler.plugins.volumes import VolumeBinding, placements
 from kuartui.embedded.scheduler.queue import Hint, Name, Queue
 from kuartui.embedded.scheduler.scores import best_node
@@ -60,6 +61,8 @@ class Scheduler:
             listen("persistentvolumes", lambda _: self.queue.wake("volume")),
             listen("storageclasses.storage.k8s.io", lambda _: self.queue.wake("class")),
             listen("namespaces", self._namespace_changed),
+            listen(CLAIMS, lambda _: self.queue.wake("device-claim")),
+            listen(CLASSES, lambda _: self.queue.wake("device-claim")),
         ]
         try:
             while True:

@@ -37,6 +37,9 @@ KINDS = {
     ),
     "ipaddresses.networking.k8s.io": ("networking.k8s.io/v1", "IPAddress"),
     "servicecidrs.networking.k8s.io": ("networking.k8s.io/v1", "ServiceCIDR"),
+    "resourceclaims.resource.k8s.io": ("resource.k8s.io/v1", "ResourceClaim"),
+    "resourceclaimtemplates.resource.k8s.io": ("resource.k8s.io/v1", "ResourceClaimTemplate"),
+    "deviceclasses.resource.k8s.io": ("resource.k8s.io/v1", "DeviceClass"),
     "controllerrevisions.apps": ("apps/v1", "ControllerRevision"),
     "endpoints": ("v1", "Endpoints"),
     "endpointslices.discovery.k8s.io": ("discovery.k8s.io/v1", "EndpointSlice"),
@@ -66,6 +69,7 @@ KINDS = {
     "certificatesigningrequests.certificates.k8s.io": ("certificates.k8s.io/v1", "CertificateSigningRequest"),
 }
 CLUSTER_SCOPED = {
+    "deviceclasses.resource.k8s.io",
     "validatingadmissionpolicies.admissionregistration.k8s.io",
     "flowschemas.flowcontrol.apiserver.k8s.io",
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
