@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from kuartui.embedded.meta.quantity import parse, whole
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.resources import amounts, pod_requests
+from kuartui.embedded.node.runtime import MemoryMeter
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.worker import PodWorker
 
@@ -23,7 +23,6 @@ PERIOD = 10.0  # seconds; housekeeping-interval of the eviction manager
 RESERVE = 100 << 20  # evictionHard memory.available
 SYSTEM_MEMORY = 256 << 20  # what the node's own programs use
 TRANSITION = 300.0  # eviction-pressure-transition-period
-STORAGE = "ephemeral-storage"
 
 
 class EvictionManager:
@@ -33,6 +32,7 @@ class EvictionManager:
         self,
         services: NodeServices,
         memory: int,
+        meter: MemoryMeter,
         workers: Callable[[], Iterable[PodWorker]],
         report: Callable[[], None],
     ) -> None:
@@ -40,10 +40,10 @@ class EvictionManager:
         """Node conditions that hold now; shared with whoever reports them."""
         self._services = services
         self._memory = memory
+        self._meter = meter
         self._workers = workers
         self._report = report
         self._last_short = 0.0
-        self._bounded: WeakKeyDictionary[PodWorker, bool] = WeakKeyDictionary()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -59,25 +59,22 @@ class EvictionManager:
     async def _watch(self) -> None:
         while True:
             await self._services.clock.sleep(PERIOD)
-            alive = [worker for worker in self._workers() if not worker.state.ended and not worker.stopping]
-            for worker in filter(self._is_bounded, alive):
+            for worker in [worker for worker in self._workers() if worker.disk_bounded and _alive(worker)]:
                 message = disk_excess(worker)
                 if message:
                     self._evict(worker, message)
-            self._look_at_memory(alive)
-
-    def _is_bounded(self, worker: PodWorker) -> bool:
-        """Most pods have no limit of disk, and what says so cannot be changed: ask each pod once."""
-        if worker not in self._bounded:
-            self._bounded[worker] = has_disk_limit(worker.pod)
-        return self._bounded[worker]
+            self._look_at_memory()
 
     def _evict(self, worker: PodWorker, message: str) -> None:
         self._services.event(worker.pod, "Warning", "Evicted", message)
         worker.evict(message)
 
-    def _look_at_memory(self, workers: list[PodWorker]) -> None:
-        available = self._memory - SYSTEM_MEMORY - sum(map(_total, workers))
+    def _look_at_memory(self) -> None:
+        workers: list[PodWorker] = []
+        available = self._memory - SYSTEM_MEMORY - self._meter.held
+        if available < RESERVE:  # perhaps: the meter counts pods that are being stopped, too
+            workers = list(filter(_alive, self._workers()))
+            available = self._memory - SYSTEM_MEMORY - sum(map(_total, workers))
         now = self._services.clock.monotonic()
         short = available < RESERVE
         if short:
@@ -90,6 +87,10 @@ class EvictionManager:
             worst = max(workers, key=_rank)
             threshold = f"Threshold quantity: {_size(RESERVE)}, available: {max(0, available) >> 10}Ki. "
             self._evict(worst, f"The node was low on resource: memory. {threshold}{_consumption(worst)}")
+
+
+def _alive(worker: PodWorker) -> bool:
+    return not worker.state.ended and not worker.stopping
 
 
 def _rank(worker: PodWorker) -> tuple[bool, int, Decimal]:
@@ -120,20 +121,10 @@ def _consumption(worker: PodWorker) -> str:
     return text
 
 
-def has_disk_limit(pod: Obj) -> bool:
-    """Whether a pod can use more of its node's disk than it may."""
-    empty = [volume["emptyDir"] for volume in pod["spec"].get("volumes") or () if volume.get("emptyDir")]
-    return _limits_disk(pod) or any(volume.get("sizeLimit") for volume in empty)
-
-
-def _limits_disk(pod: Obj) -> bool:
-    return any(STORAGE in ((one.get("resources") or {}).get("limits") or {}) for one in spec.containers(pod))
-
-
 def disk_excess(worker: PodWorker) -> str:
     """Why a pod uses too much of its node's disk; "" if it does not."""
     pod = worker.pod
-    limited = _limits_disk(pod)
+    limited = spec.limits_storage(pod)
     total = 0
     for volume in pod["spec"].get("volumes") or ():
         empty = volume.get("emptyDir")
@@ -149,7 +140,7 @@ def disk_excess(worker: PodWorker) -> str:
         return ""
     allowed = Decimal(0)
     for container in spec.containers(pod):
-        limit = ((container.get("resources") or {}).get("limits") or {}).get(STORAGE)
+        limit = ((container.get("resources") or {}).get("limits") or {}).get(spec.STORAGE)
         run = worker.state.last(container["name"])
         used = run.container.disk_usage() if run and run.container and run.running else 0
         total += used
@@ -157,7 +148,7 @@ def disk_excess(worker: PodWorker) -> str:
             allowed += parse(limit).value
             if used > parse(limit).value:
                 return f'Container {container["name"]} exceeded its local ephemeral storage limit "{limit}". '
-    if allowed and total > allowed and all(STORAGE in _limits(one) for one in spec.containers(pod)):
+    if allowed and total > allowed and all(spec.STORAGE in _limits(one) for one in spec.containers(pod)):
         return f"Pod ephemeral local storage usage exceeds the total limit of containers {_size(int(allowed))}. "
     return ""
 

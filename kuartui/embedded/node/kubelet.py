@@ -11,6 +11,7 @@ from kuartui.embedded.node.admit import Rejected, admit
 from kuartui.embedded.node.eviction import EvictionManager
 from kuartui.embedded.node.heartbeat import Heartbeat
 from kuartui.embedded.node.recovery import recorded_state
+from kuartui.embedded.node.runtime import MemoryMeter
 from kuartui.embedded.node.sandbox import PodNetwork
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.volumes.mounter import shown_objects
@@ -34,7 +35,8 @@ class Kubelet:
         self.powered = False
         self.running = False
         """Whether the kubelet itself runs; a powered machine's may be stopped."""
-        self.eviction = EvictionManager(services, memory, lambda: list(self.workers.values()), self._pressed)
+        self._meter = MemoryMeter()
+        self.eviction = EvictionManager(services, memory, self._meter, self.workers.values, self._pressed)
         self.heartbeat = Heartbeat(services, self.eviction.pressure)
         self._cores, self._memory = cores, memory
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -168,7 +170,12 @@ class Kubelet:
         state = recorded_state(pod, self.services.clock)
         restored = bool(state.runs)
         network = PodNetwork(
-            self.services.network, self.services.machine, self.services.addresses, self._cores, self._memory
+            self.services.network,
+            self.services.machine,
+            self.services.addresses,
+            self._cores,
+            self._memory,
+            self._meter,
         )
         worker = PodWorker(self.services, pod, state, network, lambda: self.active(but=uid))
         if not restored and not spec.terminal(pod) and not pod["metadata"].get("deletionTimestamp"):

@@ -16,7 +16,7 @@ from kuartui.embedded.network import DnsConfig, Listener, Network, Stream, clust
 from kuartui.embedded.network.dns import CLUSTER_DOMAIN
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.machine import Machine
-from kuartui.embedded.node.runtime import Sandbox
+from kuartui.embedded.node.runtime import MemoryMeter, Sandbox
 
 Obj = dict[str, Any]
 
@@ -121,12 +121,15 @@ def resolver(pod: Obj, dns_ip: str) -> DnsConfig:
 class PodNetwork:
     """The network side of one sandbox."""
 
-    def __init__(self, network: Network, machine: Machine, pool: AddressPool, cores: float, memory: int) -> None:
+    def __init__(
+        self, network: Network, machine: Machine, pool: AddressPool, cores: float, memory: int, meter: MemoryMeter
+    ) -> None:
         self._network = network
         self._machine = machine
         self._pool = pool
         self._cores = cores
         self._memory = memory
+        self._meter = meter
         self._own_ip = ""
         self._host_ports: list[Listener] = []
 
@@ -164,6 +167,7 @@ class PodNetwork:
             resolv_conf=config.text(),
             cores=self._cores,
             node_memory=self._memory,
+            meter=self._meter,
             share_processes=bool(pod["spec"].get("shareProcessNamespace")),
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 Obj = dict[str, Any]
 
+STORAGE = "ephemeral-storage"
 INIT, REGULAR, EPHEMERAL = "initContainers", "containers", "ephemeralContainers"
 
 
@@ -31,6 +32,17 @@ def container(pod: Obj, name: str) -> tuple[str, Obj] | None:
 def sidecar(kind: str, container: Obj) -> bool:
     """Whether this is a restartable init container."""
     return kind == INIT and container.get("restartPolicy") == "Always"
+
+
+def limits_storage(pod: Obj) -> bool:
+    """Whether a container may use only so much of its node's disk."""
+    return any(STORAGE in ((one.get("resources") or {}).get("limits") or {}) for one in containers(pod))
+
+
+def bounds_disk(pod: Obj) -> bool:
+    """Whether a pod can use more of its node's disk than it may; nothing of this can be changed later."""
+    empty = [volume["emptyDir"] for volume in pod["spec"].get("volumes") or () if volume.get("emptyDir")]
+    return limits_storage(pod) or any(volume.get("sizeLimit") for volume in empty)
 
 
 def field_path(kind: str, container: Obj) -> str:

@@ -49,6 +49,8 @@ class PodWorker:
         self.state = state
         self.sandbox: Sandbox | None = None
         self.volumes = PodVolumes(node.disks, node.network, node.machine.name, node.machine.ip)
+        self.disk_bounded = spec.bounds_disk(pod)
+        """Whether there is a limit to what it may write."""
         self.gone = False
         """The object is no longer in the API."""
         self._node = node

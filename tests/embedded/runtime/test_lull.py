@@ -11,7 +11,7 @@ from bashkit import Bash
 
 from kuartui.embedded.clock import FastClock, RealClock
 from kuartui.embedded.node.runtime import lull
-from kuartui.embedded.node.runtime.lull import Lull, one_thread
+from kuartui.embedded.node.runtime.lull import Lull
 
 LONG = 60.0
 
@@ -26,8 +26,7 @@ async def _stuck(tries: int = 200) -> asyncio.Future[object] | None:
     """A script that does not get on, because the thread is held; None if it never is."""
     for _ in range(tries):
         await asyncio.sleep(lull.OPEN_SECONDS * 2)
-        with one_thread():
-            running = asyncio.ensure_future(Bash().execute("true", capture=0))
+        running = asyncio.ensure_future(Bash().execute("true", capture=0))
         await asyncio.wait([running], timeout=0.1)
         if not running.done():
             return running

@@ -20,7 +20,6 @@ from bashkit import Bash, BashError, CommandContext, ExecutionProfile
 from kuartui.embedded.images.model import PATH, Program
 from kuartui.embedded.node.runtime.files import Files
 from kuartui.embedded.node.runtime.guard import guarded
-from kuartui.embedded.node.runtime.lull import one_thread
 from kuartui.embedded.node.runtime.process import Process, Write
 from kuartui.embedded.node.runtime.rootfs import set_uptime
 from kuartui.embedded.node.runtime.script import BUILTINS, EXTERNAL, Script
@@ -71,10 +70,9 @@ class Interpreter:
         """Run a script; exit code, and bashkit's own error if it could not."""
         errors = _Rewording(self._sink(self._process.stderr), voice)
         self._strands.start()
-        with one_thread():
-            running = asyncio.ensure_future(
-                self._bash.execute(text, stdout=self._sink(self._process.stdout), stderr=errors.write, capture=0)
-            )
+        running = asyncio.ensure_future(
+            self._bash.execute(text, stdout=self._sink(self._process.stdout), stderr=errors.write, capture=0)
+        )
         try:
             result = await asyncio.shield(running)
             await errors.flush()

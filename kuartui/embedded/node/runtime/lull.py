@@ -13,37 +13,22 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from bashkit import Bash, BuiltinContext, BuiltinResult
 
 from kuartui.embedded.clock import Clock
 
-WORKERS = "TOKIO_WORKER_THREADS"  # how many threads; read once, when the runtime below bashkit starts
 QUIET_SECONDS = 0.1  # of no shell doing anything, before the thread is held
 HOLD_SECONDS = 0.5
 OPEN_SECONDS = 0.025  # between two holds: each look at a cancellation comes round at least once
 BUSY_SHARE = 0.05  # a thread that computes for more than that of the time has work to do,
 LOOK_SHARE = 0.005  # apart from what looking after each shell costs, with room
 
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Make bashkit's runtime start with a single thread, if it starts now."""
-    before = os.environ.get(WORKERS)
-    os.environ[WORKERS] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[WORKERS]
-        else:
-            os.environ[WORKERS] = before
+os.environ.setdefault("TOKIO_WORKER_THREADS", "1")  # read once, when the first script of this process runs
 
 
 class Lull:
@@ -125,9 +110,7 @@ class _Hold:
             atexit.register(self._close)
         self._seconds, self._share = (0.0 if self._closed else seconds), share
         self._go.clear()
-        with one_thread():
-            running = self._bash.execute("hold")
-        result = await running
+        result = await self._bash.execute("hold")
         return bool(result.exit_code == 0)
 
     def release(self) -> None:

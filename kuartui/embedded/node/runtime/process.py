@@ -154,8 +154,12 @@ class Process:
 
     @memory.setter
     def memory(self, size: int) -> None:
-        self._memory = size
+        self._hold(size)
         self.container.check_memory()
+
+    def _hold(self, size: int) -> None:
+        self.container.sandbox.meter.held += size - self._memory
+        self._memory = size
 
     async def compute(self, seconds: float) -> None:
         """Use CPU time; takes longer under a CPU limit or when others compute too."""
@@ -227,7 +231,7 @@ class Process:
         for child in list(self.children):
             child.kill()
         self.container.cpu.steady(self.pid, 0.0)
-        self._memory = 0
+        self._hold(0)
         self.container.forget(self)
 
     def detach(self, program: Program) -> Process:

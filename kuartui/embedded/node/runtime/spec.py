@@ -63,6 +63,12 @@ class Resources(Struct, frozen=True):
     memory_limit: int | None = None
 
 
+class MemoryMeter(Struct):
+    """Bytes that all processes of a node hold, kept up to date by them: nobody has to add them up."""
+
+    held: int = 0
+
+
 class Sandbox(Struct):
     """What the containers of a pod share: the network namespace, host name and name resolution files."""
 
@@ -77,6 +83,7 @@ class Sandbox(Struct):
     resolv_conf: str = ""
     cores: float = 4.0  # of the node: what a container without limit can use
     node_memory: int = 8 << 30
+    meter: MemoryMeter = field(default_factory=MemoryMeter)  # of the node
     share_processes: bool = False  # shareProcessNamespace
 
 
