@@ -7,6 +7,7 @@ Straight into the store: it happens at every start, before anybody could have a 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from typing import Any, Protocol
 
@@ -41,6 +42,7 @@ NOT_RUN = {
 """Accounts that the default policy names, but that nothing uses which kubeadm starts."""
 IDENTITY = "apiserver.kubernetes.io/identity"
 API_LEASE_SECONDS, LEADER_SECONDS = 3600, 15
+LEADERS = ("kube-controller-manager", "kube-scheduler")
 CLUSTER_CONFIGURATION = """apiServer: {{}}
 apiVersion: kubeadm.k8s.io/v1beta4
 caCertificateValidityPeriod: 87600h0m0s
@@ -132,23 +134,30 @@ def install(client: Client, name: str, authorities: Authorities, endpoint: str, 
 def renew(client: Client, name: str) -> None:
     """Renew the leases of the API server, kube-controller-manager and kube-scheduler; bring back those that are gone."""
     stamp = format_micro(client.clock.now())
-    for lease in _leases(client, f"{name}-control-plane"):
-        held = client.store.get(LEASES, SYSTEM, lease["metadata"]["name"])
+    host = f"{name}-control-plane"
+    for lease in (_server_lease(host), *LEADERS):
+        held = client.store.get(LEASES, SYSTEM, lease)
         if held is None:
-            _plant(client, LEASES, lease)
+            for missing in _leases(client, host):
+                _plant(client, LEASES, missing)
         else:
             data_ = {**held.data, "metadata": {**held.data["metadata"]}}
             data_["spec"] = {**(held.data.get("spec") or {}), "renewTime": stamp}
             client.store.update(*held.key, data_, held.rv)
 
 
+@functools.cache
+def _server_lease(host: str) -> str:
+    identity = base64.b32encode(hashlib.sha256(host.encode()).digest()[:16]).decode().rstrip("=").lower()
+    return f"apiserver-{identity}"
+
+
 def _leases(client: Client, host: str) -> list[Obj]:
     stamp = format_micro(client.clock.now())
-    identity = base64.b32encode(hashlib.sha256(host.encode()).digest()[:16]).decode().rstrip("=").lower()
     labels = {IDENTITY: "kube-apiserver", "kubernetes.io/hostname": host}
-    server = f"apiserver-{identity}"
+    server = _server_lease(host)
     found = [_lease(server, server, API_LEASE_SECONDS, {"renewTime": stamp}, labels)]
-    for leader in ("kube-controller-manager", "kube-scheduler"):
+    for leader in LEADERS:
         times = {"acquireTime": stamp, "renewTime": stamp, "leaseTransitions": 0}
         found.append(_lease(leader, host, LEADER_SECONDS, times))
     return found

@@ -75,12 +75,19 @@ class LocalClient:
     async def _replace(self, resource: str, obj: Obj, subresource: str) -> Obj:
         endpoint = self._rest.resources.storage(resource)
         metadata = obj["metadata"]
-        raw = orjson.dumps(obj)
+        status = subresource == "status" and "status" in obj
+        raw = orjson.dumps(obj["status"] if status else obj)
+
+        def change(_: Obj) -> Obj:
+            copy: Obj = orjson.loads(raw)
+            # A write of status takes nothing else: no need to copy all of the object.
+            return {**obj, "metadata": {**metadata}, "status": copy} if status else copy
+
         updated, _ = await self._rest.update(
             endpoint,
             metadata.get("namespace", ""),
             metadata["name"],
-            lambda _: orjson.loads(raw),
+            change,
             self._write(subresource),
             copy=False,
         )

@@ -20,6 +20,7 @@ Obj = dict[str, Any]
 
 TOTAL_ANNOTATION_SIZE = 256 * 1024  # bytes
 IMMUTABLE = "field is immutable"
+LISTS = ("ownerReferences", "finalizers")
 
 
 def to_storage(endpoint: Endpoint, obj: Obj) -> Obj:
@@ -185,6 +186,8 @@ def validate_metadata_update(endpoint: Endpoint, new: Obj, old: Obj) -> list[Fie
                 f"no new finalizers can be added if the object is being deleted, found new finalizers {_go_list(added)}"
             )
             errors.append(fielderr.forbidden(path / "finalizers", text))
+    if all(metadata.get(field) is before.get(field) for field in ("labels", "annotations", *LISTS)):
+        return errors  # a write of status: nothing of this can have changed
     return errors + _validate_rest(metadata, path, endpoint)
 
 

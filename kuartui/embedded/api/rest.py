@@ -123,7 +123,9 @@ class Rest:
             if self.store.get(endpoint.resource.stored, space, name):
                 raise AlreadyExists(name)
             return objects.from_storage(endpoint, obj)
-        return objects.from_storage(endpoint, self.store.create(endpoint.resource.stored, space, name, obj).data)
+        stored = self.store.create(endpoint.resource.stored, space, name, obj)
+        stored.complete = True
+        return objects.from_storage(endpoint, stored.data)
 
     # Updating
 
@@ -187,7 +189,7 @@ class Rest:
         context = self._context(write, "UPDATE")
         objects.carry_metadata(new, old)
         if write.subresource == "status":
-            new = self._status_only(new, current)
+            new = self._status_only(new, current, custom=endpoint.custom)
         elif write.subresource in strategy.parts:
             new = _parts_only(new, current, strategy.parts[write.subresource])
         else:
@@ -204,7 +206,7 @@ class Rest:
                 objects.bump_generation(endpoint, new, old)
         attributes = self._attributes(endpoint, "UPDATE", space, write, new, old)
         await self.admission.mutate(attributes)
-        _default(strategy, new)
+        _default(strategy, new, current if write.subresource == "status" else None)
         problems = objects.validate_metadata_update(endpoint, new, old)
         problems += (
             strategy.validate_status_update(new, old)
@@ -224,11 +226,20 @@ class Rest:
         resource = endpoint.resource.stored
         if new["metadata"].get("deletionTimestamp") and _is_done(new) and not strategy.held(new):
             return objects.from_storage(endpoint, self.store.delete(resource, space, name, current.rv).data)
-        return objects.from_storage(endpoint, self.store.update(resource, space, name, new, current.rv).data)
+        stored = self.store.update(resource, space, name, new, current.rv)
+        stored.complete = True
+        return objects.from_storage(endpoint, stored.data)
 
-    def _status_only(self, new: Obj, current: Stored) -> Obj:
-        """A status update changes status, and lets metadata carry labels and the like no further."""
-        result = current.mutable()
+    def _status_only(self, new: Obj, current: Stored, *, custom: bool) -> Obj:
+        """A status update changes status, and lets metadata carry labels and the like no further.
+
+        The rest is shared with the stored object: nobody changes it in place. What lacks defaults is copied, and so are
+        custom objects, whose defaults may have changed.
+        """
+        if current.complete and not custom:
+            result = {**current.data, "metadata": {**current.data["metadata"]}}
+        else:
+            result = current.mutable()
         _put(result, "status", new.get("status"))
         if "managedFields" in new["metadata"]:
             result["metadata"]["managedFields"] = new["metadata"]["managedFields"]
@@ -384,10 +395,18 @@ def _put(obj: Obj, key: str, value: Any) -> None:
         obj[key] = value
 
 
-def _default(strategy: Strategy, obj: Obj) -> None:
-    """What the writer left out: the kind's defaults, and the zero values that Go writes."""
+def _default(strategy: Strategy, obj: Obj, current: Stored | None = None) -> None:
+    """What the writer left out: the kind's defaults, and the zero values that Go writes.
+
+    With `current`, only status differs from what is stored.
+    """
     strategy.default(obj)
-    zeros.fill(obj)
+    if current is None or not current.complete:
+        zeros.fill(obj)
+        return
+    part: Obj = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
+    zeros.fill(part)
+    _put(obj, "status", part.get("status"))
 
 
 def _parts_only(new: Obj, current: Stored, paths: tuple[str, ...]) -> Obj:

@@ -11,6 +11,8 @@ import logging
 from typing import Any
 
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.time import format_micro
+from kuartui.embedded.node.machine import IMAGES_REPORTED
 from kuartui.embedded.node.reporter import difference
 from kuartui.embedded.node.services import NodeServices
 
@@ -112,17 +114,17 @@ class Heartbeat:
         if self._services.clock.monotonic() - self._reported >= REPORT_SECONDS:
             return True
         status = self._services.node().get("status") or {}
-        return not _ready(status) or len(status.get("images") or ()) != len(self._services.images.listed()[:50])
+        return not _ready(status) or len(status.get("images") or ()) != min(IMAGES_REPORTED, len(self._services.images))
 
     async def _renew(self) -> None:
         """Renew the lease, straight in the store: it is written all the time, and no admission minds it."""
         services = self._services
         name, store = services.machine.name, services.client.store
-        stamp = services.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        stamp = format_micro(services.clock.now())
         lease = store.get(LEASES, LEASE_NAMESPACE, name)
         if lease is not None:
-            renewed = lease.mutable()
-            renewed["spec"] |= {"holderIdentity": name, "renewTime": stamp}
+            renewed = {**lease.data, "metadata": {**lease.data["metadata"]}}
+            renewed["spec"] = {**lease.data["spec"], "holderIdentity": name, "renewTime": stamp}
             store.update(LEASES, LEASE_NAMESPACE, name, renewed, lease.rv)
             return
         try:

@@ -52,6 +52,10 @@ class ImageStore:
         for reference in references:
             self._present[str(parse(reference))] = self._catalogue.pull(reference)
 
+    def __len__(self) -> int:
+        """How many images the node has."""
+        return len(self._present)
+
     def listed(self) -> list[Obj]:
         """The images as the node's status has them, largest first."""
         found = sorted(self._present.values(), key=lambda image: -image.size)

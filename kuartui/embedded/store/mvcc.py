@@ -70,13 +70,15 @@ def encode(obj: Obj, option: int = 0) -> bytes:
 class Stored:
     """One version of one object, in its storage version."""
 
-    __slots__ = ("_raw", "cache", "data", "key", "rv")
+    __slots__ = ("_raw", "cache", "complete", "data", "key", "rv")
 
     def __init__(self, key: Key, data: Obj, rv: int, raw: bytes | None = None) -> None:
         self.key = key
         self.data = data
         self.rv = rv
         self._raw = raw
+        self.complete = False
+        """Whether the writer has set all defaults: then doing it again changes nothing."""
         self.cache: dict[Any, Any] = {}
         """For what is computed from this version and costs time: table rows, converted bytes."""
 

@@ -75,7 +75,7 @@ class NodeLifecycleController(Controller):
             self.enqueue_after("", name, GRACE - silence)
         if not _ready(node):
             await self._mark_pods(node)
-        await self._taint(node, self._all_down())
+        await self._taint(node, all_down=not _ready(node) and self._all_down())
 
     def _all_down(self) -> bool:
         """Whether no node answers: then it is rather us who are cut off, and nobody is evicted."""
@@ -137,7 +137,7 @@ class NodeLifecycleController(Controller):
             name = objects.name_of(node)
             self._tell(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady")
 
-    async def _taint(self, node: Obj, all_down: bool) -> None:
+    async def _taint(self, node: Obj, *, all_down: bool) -> None:
         spec = node.get("spec", {})
         current = spec.get("taints") or []
         wanted = _wanted_taints(node, evict=not all_down)
