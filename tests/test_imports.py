@@ -37,6 +37,21 @@ def test_who_only_asks_where_a_cluster_is_loads_no_client() -> None:
     assert not [name for name in heavy if name in loaded]
 
 
+def test_a_client_reads_no_certificate_authorities_but_its_own() -> None:
+    """aiohttp would read all of the system's, which takes longer than all else that it loads."""
+    code = """if True:
+        import ssl
+        from kuartui.cluster.access import Access
+        from kuartui.cluster.rest import Api
+        Api(Access("https://127.0.0.1:1"))
+        from aiohttp import connector
+        assert connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509"] == 0
+        assert connector._SSL_CONTEXT_VERIFIED.verify_mode is ssl.CERT_REQUIRED
+        assert ssl.create_default_context.__module__ == "ssl"
+    """
+    assert "aiohttp" in loaded_by(code)
+
+
 @pytest.mark.parametrize("core", ["kuartui.game", "kuartui.play", "kuartui.checks", "kuartui.catalog"])
 def test_the_core_has_no_screen(core: str) -> None:
     assert "textual" not in loaded_by(f"import {core}")

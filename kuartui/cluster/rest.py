@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from kuartui.cluster import aiohttp_quickly
 from kuartui.cluster.access import Access, plugin_command, read_access
 from kuartui.cluster.resources import Resource, from_discovery, known, known_kinds
 from kuartui.errors import ApiError, ClusterError, did_you_mean
@@ -51,6 +52,7 @@ class Api:
     """One identity at one API server. `async with Api.open(kubeconfig) as api: …`, or call `close()`."""
 
     def __init__(self, access: Access) -> None:
+        aiohttp_quickly.load()
         self.access = access
         self._session: aiohttp.ClientSession | None = None
         self._discovered: dict[tuple[str, str], Resource] | None = None

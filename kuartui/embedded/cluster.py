@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 API_ENDPOINT = f"{API_ADDRESS}:{API_PORT}"
 LOCAL_SOCKET = "api.sock"
+GRACE = 1.0  # seconds for answers that are under way when a cluster ends
 IDLE_SECONDS = 90  # as upstream; clients let go sooner, so none writes into a connection that we just closed
 LONGEST_SOCKET = 104  # bytes, sun_path of the narrowest system; see unix(7)
 SOCKET_EXTENSION = "kuartui.dev/socket"  # read by kuartui/cluster/access.py
@@ -155,7 +156,6 @@ class Cluster:
             ssl_ca_certs=str(self.state / "ca.crt"),
             ssl_cert_reqs=ssl.CERT_OPTIONAL,
             ws_max_size=4 * 1024 * 1024,
-            timeout_graceful_shutdown=1,
             timeout_keep_alive=IDLE_SECONDS,
         )
         self._server = uvicorn.Server(config)
@@ -172,16 +172,21 @@ class Cluster:
         self._tasks.append(asyncio.create_task(_tick(self._server)))
 
     async def stop(self) -> None:
-        """End everything; the state stays."""
+        """End everything; the state stays. Nobody new comes in, then watches and containers end, and with them what they
+        are asked for; whoever waits for anything else has a moment."""
         if self._local is not None:
             self._local.close()
             with contextlib.suppress(OSError):
                 os.unlink(self.local)
         if self._server is not None:
-            self._server.should_exit = True
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await self._server.shutdown(sockets=[self._socket])
+            for listening in self._server.servers:
+                listening.close()
+        self.store.end_all_watches()
         await self.parts.stop()
+        if self._server is not None:
+            from kuartui.embedded.api.listener import hang_up
+
+            await hang_up(self._server, GRACE)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

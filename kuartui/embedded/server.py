@@ -65,6 +65,7 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int
     import uvicorn
 
     import kuartui.embedded.parts  # noqa: F401  for the first cluster
+    from kuartui.embedded.api.listener import hang_up
     from kuartui.embedded.host import Host, listen, write_private
     from kuartui.embedded.management import Management
 
@@ -108,9 +109,9 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int
     await host.stopping.wait()
     with contextlib.suppress(FileNotFoundError):
         (state / "host.json").unlink()
-    server.should_exit = True
     await host.stop()
-    await server.shutdown(sockets=[listener])
+    await hang_up(server, 1.0)
+    listener.close()
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -49,6 +50,24 @@ async def test_our_own_clients_come_in_by_a_socket_and_need_their_token_there_to
         assert not os.path.exists(access.socket)
     finally:
         host.stop()
+
+
+async def test_watches_end_properly_with_their_cluster(tmp_path: Path) -> None:
+    """Nobody waits until a watcher gives up, and none is cut off in the middle."""
+    host = EmbeddedHost(tmp_path / "s", tied=True)
+    cluster = EmbeddedCluster("c", host=host)
+    try:
+        await cluster.up()
+        async with Api.open(cluster.kubeconfig) as api:
+            params = {"watch": "true"}
+            async with api.stream("GET", "/api/v1/namespaces", params=params) as watch:
+                assert b"kube-system" in await watch.content.readany()
+                await asyncio.to_thread(host.call, "DELETE", "/clusters/c")
+                async for _ in watch.content.iter_any():
+                    pass
+    finally:
+        host.stop()
+    assert (host.state / "host.log").read_text() == ""
 
 
 @pytest.fixture

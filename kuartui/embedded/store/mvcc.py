@@ -386,11 +386,14 @@ class Store:
         if watch in watches:
             watches.remove(watch)
 
+    def end_all_watches(self) -> None:
+        """Close every watch."""
+        for resource in list(self._watches):
+            self.end_watches(resource)
+
     def close(self) -> None:
         """End all watches and close the journal."""
-        for watches in list(self._watches.values()):
-            for watch in list(watches):
-                watch.close()
+        self.end_all_watches()
         if self._journal:
             self._journal.close()
 
