@@ -189,8 +189,8 @@ def complaint(text: str, document: Document, base: FieldPath) -> LevelError:
 def _meant(name: str, path: FieldPath) -> Message | str:
     """Which field was meant by one that is not known there: one that is spelt like it, or one that it belongs into;
     else which fields there are."""
-    parent = next((step for step in reversed(path[:-1]) if isinstance(step, str)), "")
-    here = _fields_below().get(parent, {})
+    below = _fields_below()
+    here = next((below[step] for step in reversed(path[:-1]) if isinstance(step, str) and below.get(step)), {})
     guess = did_you_mean(name, here)
     if guess:
         return guess
