@@ -40,6 +40,7 @@ COMMANDS = re.compile(r"\bkubectl\s+(set|patch|edit|scale|delete|create|apply|la
 COMMENT = re.compile(r"^\s*#|\s#\s")
 PINNED = re.compile(r"(@sha256:[0-9a-f]{64}|:[\w.-]+)$")
 INSIDE = re.compile(r"""\bkubectl\b[^|;&]*? -- (?:'[^']*'|"[^"]*"|[^|;&'"])*""")  # what runs in a container
+DATA = re.compile(r"""(?:-p|--patch|--overrides)[= ]?(?:'[^']*'|"(?:[^"\\]|\\.)*")""")  # what an object is to say
 DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker(?![.])|rm\s+-rf\s+[/~])\b")
 SEEDS = range(1, 12)
 NOT_TRANSLATED = "not translated"
@@ -166,7 +167,7 @@ class _Linter:
         runs += [("cheats", index, item.run) for index, item in enumerate(level.cheats)]
         for group, index, lines in runs:
             for line in lines:
-                doubtful = DANGEROUS.search(INSIDE.sub("", line))
+                doubtful = DANGEROUS.search(INSIDE.sub("", DATA.sub("", line)))
                 if doubtful and (doubtful[0] != "docker" or level.setup.docker is None):
                     yield self._complain("warning", "does more than kubectl: is it portable?", group, index, "run")
 

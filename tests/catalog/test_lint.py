@@ -71,6 +71,8 @@ def test_images_that_a_level_describes_are_its_own(tmp_path: Path) -> None:
         ("kubectl exec pod/figs -- sh -c 'curl -s localhost; ls'", True),
         ("kubectl exec pod/figs -- curl -s localhost | grep figs", True),
         ("kubectl set image deployment/figs figs=docker.io/library/nginx:1.29", True),
+        ("""kubectl patch pod figs -p '{"spec":{"command":["curl","-s"]}}'""", True),
+        ("""kubectl patch pod figs -p '{}'; curl -s localhost""", False),
         ("docker ps", False),
         ("curl -s localhost", False),
         ("kubectl exec pod/figs -- date; wget -qO- localhost", False),
