@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -207,21 +208,14 @@ def element_key(item: Any, node: Node) -> str | None:
 def to_fields_v1(paths: Fields) -> Obj:
     """The nested form that is stored. Shared between objects, so never to be changed in place."""
     root: Obj = {}
-    for path in sorted(paths):
+    ordered = sorted(paths)  # so what is below a path comes right after it, and each level is in order
+    for path, following in pairwise([*ordered, ()]):
         place = root
         for part in path:
             place = place.setdefault(part, {})
-    for path in paths:
-        place = root
-        for part in path:
-            place = place[part]
-        if place:
+        if following[: len(path)] == path:
             place["."] = {}
-    return _sorted(root)
-
-
-def _sorted(tree: Obj) -> Obj:
-    return {key: _sorted(tree[key]) for key in sorted(tree)}
+    return root
 
 
 def from_fields_v1(tree: Obj | None) -> Fields:

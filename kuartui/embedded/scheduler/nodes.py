@@ -19,6 +19,7 @@ class PodOnNode:
     def __init__(self, pod: Obj) -> None:
         self.pod = pod
         self.uid: str = pod["metadata"].get("uid", "")
+        self.namespace: str = pod["metadata"]["namespace"]
 
     @cached_property
     def requests(self) -> Amounts:
@@ -43,11 +44,6 @@ class PodOnNode:
     @property
     def labels(self) -> dict[str, str]:
         return self.pod["metadata"].get("labels") or {}
-
-    @property
-    def namespace(self) -> str:
-        namespace: str = self.pod["metadata"]["namespace"]
-        return namespace
 
     @property
     def priority(self) -> int:
@@ -157,10 +153,15 @@ class Nodes:
             self._tidy(place)
 
     def _place(self, entry: PodOnNode, node: str) -> None:
+        info = self._infos.setdefault(node, NodeInfo({}))
+        known = info.pods.get(entry.uid)
+        if known is not None and known.pod["spec"] == entry.pod["spec"]:
+            known.pod = entry.pod  # asks for the same: nothing to count
+            return
         if self._places.get(entry.uid) not in (None, node):
             self.forget(entry.uid)
         self._places[entry.uid] = node
-        self._infos.setdefault(node, NodeInfo({})).add(entry)
+        info.add(entry)
 
     def _node_changed(self, event: Event) -> None:
         name = event.obj.key.name

@@ -11,7 +11,7 @@ from typing import Any
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
-from kuartui.embedded.meta.labels import from_map
+from kuartui.embedded.meta.labels import Selector, from_map
 from kuartui.embedded.scheduler import matching
 from kuartui.embedded.scheduler.framework import Trial
 from kuartui.embedded.scheduler.matching import AffinityTerm
@@ -90,7 +90,8 @@ def pod_affinity(trial: Trial, nodes: list[NodeInfo]) -> Scores:
     wanted = _weighted(trial.pod)
     for info in trial.nodes.values():
         for entry in info.pods.values():
-            _vote(domains, info, wanted, entry.pod, trial.client)
+            if wanted:
+                _vote(domains, info, wanted, entry.pod, trial.client)
             if entry.affinity:
                 hard = [(1, term) for term in matching.affinity_terms(entry.pod, "podAffinity")]
                 _vote(domains, info, _weighted(entry.pod) + hard, trial.pod, trial.client)
@@ -125,6 +126,7 @@ def spread(trial: Trial, nodes: list[NodeInfo]) -> Scores:
     if not trial.pod["spec"].get("topologySpreadConstraints"):
         known = _default_constraints(trial)
     costs = dict.fromkeys((info.name for info in nodes), 0.0)
+    counted: dict[tuple[Selector, str], int] = {}  # the defaults count the same pods by two keys
     for constraint in known:
         present = [info for info in nodes if constraint.key in info.labels]
         if not present:
@@ -132,7 +134,10 @@ def spread(trial: Trial, nodes: list[NodeInfo]) -> Scores:
         for info in trial.nodes.values():
             if constraint.key in info.labels and constraint.counts_node(trial.pod, info):
                 value = info.labels[constraint.key]
-                found = constraint.matching_pods(trial.pod, info)
+                place = constraint.selector, info.name
+                if place not in counted:
+                    counted[place] = constraint.matching_pods(trial.pod, info)
+                found = counted[place]
                 constraint.counts[value] = constraint.counts.get(value, 0) + found
         weight = math.log(len({info.labels[constraint.key] for info in present}) + 2)
         for info in nodes:

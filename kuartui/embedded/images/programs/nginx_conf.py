@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -100,7 +101,12 @@ Token = tuple[str, int, bool]  # text, line, quoted
 ESCAPES = {'"': '"', "'": "'", "\\": "\\", "t": "\t", "r": "\r", "n": "\n"}
 
 
-def _tokens(text: str) -> Iterator[Token]:
+@lru_cache(64)  # of many servers with the same files; mime.types is long
+def _tokens(text: str) -> tuple[Token, ...]:
+    return tuple(_split(text))
+
+
+def _split(text: str) -> Iterator[Token]:
     at, line, size = 0, 1, len(text)
     while at < size:
         char = text[at]
@@ -149,7 +155,7 @@ def parse(path: str, source: Source, context: str = MAIN) -> list[Directive]:
         text = source.read(path).decode(errors="replace")
     except OSError as error:
         raise ConfigError(f'open() "{path}" failed ({error.errno}: {error.strerror})') from None
-    tokens = list(_tokens(text))
+    tokens = _tokens(text)
     directives, at = _level(tokens, 0, path, source, context, top=True)
     if tokens[at][0] == "}":
         raise ConfigError(f'unexpected "}}" in {path}:{tokens[at][1]}')
@@ -157,7 +163,7 @@ def parse(path: str, source: Source, context: str = MAIN) -> list[Directive]:
 
 
 def _level(
-    tokens: list[Token], at: int, path: str, source: Source, context: str, *, top: bool
+    tokens: tuple[Token, ...], at: int, path: str, source: Source, context: str, *, top: bool
 ) -> tuple[list[Directive], int]:
     found: list[Directive] = []
     while True:

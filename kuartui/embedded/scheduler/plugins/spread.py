@@ -40,10 +40,11 @@ class Constraint:
 
     def matching_pods(self, pod: Obj, info: NodeInfo) -> int:
         """Pods of a node that count."""
-        namespace = pod["metadata"]["namespace"]
+        namespace, matches = pod["metadata"]["namespace"], self.selector.matches
         return sum(
-            entry.namespace == namespace and not entry.terminating and self.selector.matches(entry.labels)
+            1
             for entry in info.pods.values()
+            if entry.namespace == namespace and matches(entry.labels) and not entry.terminating
         )
 
     @property
