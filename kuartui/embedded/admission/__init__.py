@@ -17,6 +17,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
     from kuartui.embedded.admission.limit_ranger import LimitRanger
     from kuartui.embedded.admission.mutating_policies import MutatingPolicies
     from kuartui.embedded.admission.namespace_lifecycle import NamespaceLifecycle
+    from kuartui.embedded.admission.node_restriction import NodeRestriction
     from kuartui.embedded.admission.pod_security import PodSecurity
     from kuartui.embedded.admission.policies import ValidatingPolicies
     from kuartui.embedded.admission.priority import Priority
@@ -30,6 +31,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         NamespaceLifecycle(store),
         LimitRanger(store),
         ServiceAccount(store),
+        NodeRestriction(store),
         PodSecurity(store),
         Priority(store),
         DefaultTolerations(),

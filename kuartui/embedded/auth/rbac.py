@@ -5,12 +5,13 @@ https://kubernetes.io/docs/reference/access-authn-authz/rbac/ and kubernetes/plu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from msgspec import Struct
-
 from kuartui.embedded.api.request import User
+from kuartui.embedded.auth.actions import Action as Action  # what an Authorizer is asked
+from kuartui.embedded.auth.actions import allows_any, covers, path_matches, resource_matches
+from kuartui.embedded.auth.nodes import NodeAuthorizer
 from kuartui.embedded.store import Store
 
 Obj = dict[str, Any]
@@ -22,27 +23,12 @@ MASTERS = "system:masters"
 KNOWN_USERS = 256  # and namespaces, whose rules are remembered until a role or a binding changes
 
 
-class Action(Struct, frozen=True):
-    """What somebody wants to do: to a resource, or (with `path`) to a non-resource URL."""
-
-    verb: str
-    group: str = ""
-    resource: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    path: str = ""
-
-    @property
-    def full_resource(self) -> str:
-        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
-
-
 class Authorizer:
     """Answers from the objects in the store, as they are now."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._nodes = NodeAuthorizer(store)
         self._known: dict[tuple[str, tuple[str, ...], str], list[tuple[Obj, str]]] = {}
         for resource in (ROLES, CLUSTER_ROLES, BINDINGS, CLUSTER_BINDINGS):
             store.listen(resource, lambda _: self._known.clear())
@@ -55,10 +41,31 @@ class Authorizer:
         """Which binding permits it, in RBAC's words; None if none does."""
         if MASTERS in user.groups:
             return ""
+        if self._nodes.decide(user, action)[0]:
+            return ""
         for rule, why in self.rules(user, action.namespace):
             if covers(rule, action):
                 return why
         return None
+
+    def complaint(self, user: User, action: Action) -> str:
+        """What is said beside of an action that nothing permits: why not, as far as anybody knows."""
+        lost = list(dict.fromkeys(self._lost(user, action.namespace)))
+        rbac = f"RBAC: {lost[0] if len(lost) == 1 else '[' + ', '.join(lost) + ']'}" if lost else ""
+        return "\n".join(filter(None, [self._nodes.decide(user, action)[1], rbac]))
+
+    def _lost(self, user: User, namespace: str) -> Iterator[str]:
+        """Roles that the user's bindings name, but that are not there."""
+        bindings = [(one.data, "") for one in self._store.list(CLUSTER_BINDINGS)]
+        if namespace:
+            bindings += [(one.data, namespace) for one in self._store.list(BINDINGS, namespace)]
+        for binding, space in bindings:
+            if any(is_subject(subject, user, space) for subject in binding.get("subjects") or ()):
+                reference = binding["roleRef"]
+                role = reference["kind"] == "Role"
+                place = (ROLES, space) if role else (CLUSTER_ROLES, "")
+                if self._store.get(*place, reference["name"]) is None:
+                    yield f'{reference["kind"].lower()}.{GROUP} "{reference["name"]}" not found'
 
     def rules(self, user: User, namespace: str) -> list[tuple[Obj, str]]:
         """Every rule that applies to a user (in a namespace), with the words for why."""
@@ -118,35 +125,6 @@ def is_subject(subject: Obj, user: User, namespace: str) -> bool:
     return False
 
 
-def covers(rule: Obj, action: Action) -> bool:
-    """Whether a PolicyRule permits an action."""
-    if not _any(rule.get("verbs"), action.verb):
-        return False
-    if action.path:
-        return any(_path_matches(pattern, action.path) for pattern in rule.get("nonResourceURLs") or ())
-    if not _any(rule.get("apiGroups"), action.group) or not _resource_matches(rule, action):
-        return False
-    names = rule.get("resourceNames")
-    return not names or action.name in names
-
-
-def _resource_matches(rule: Obj, action: Action) -> bool:
-    for pattern in rule.get("resources") or ():
-        if pattern in ("*", action.full_resource):
-            return True
-        if action.subresource and pattern == f"*/{action.subresource}":
-            return True
-    return False
-
-
-def _any(allowed: Sequence[str] | None, wanted: str) -> bool:
-    return allowed is not None and ("*" in allowed or wanted in allowed)
-
-
-def _path_matches(pattern: str, path: str) -> bool:
-    return pattern in ("*", path) or (pattern.endswith("*") and path.startswith(pattern[:-1].rstrip("*")))
-
-
 def forbidden_text(user: User, action: Action) -> str:
     """`User "x" cannot list resource "pods" in API group "" in the namespace "y"`."""
     if action.path:
@@ -182,14 +160,14 @@ def _broken_down(rules: Iterable[Obj]) -> Iterator[Obj]:
 
 
 def _covers_rule(own: Obj, rule: Obj) -> bool:
-    if not _any(own.get("verbs"), rule["verbs"][0]):
+    if not allows_any(own.get("verbs"), rule["verbs"][0]):
         return False
     if "nonResourceURLs" in rule:
-        return any(_path_matches(pattern, rule["nonResourceURLs"][0]) for pattern in own.get("nonResourceURLs") or ())
-    if not _any(own.get("apiGroups"), rule["apiGroups"][0]):
+        return any(path_matches(pattern, rule["nonResourceURLs"][0]) for pattern in own.get("nonResourceURLs") or ())
+    if not allows_any(own.get("apiGroups"), rule["apiGroups"][0]):
         return False
     resource, _, subresource = rule["resources"][0].partition("/")
-    if not _resource_matches(own, Action("", resource=resource, subresource=subresource)):
+    if not resource_matches(own, Action("", resource=resource, subresource=subresource)):
         return False
     names = own.get("resourceNames")
     return not names or (bool(rule.get("resourceNames")) and rule["resourceNames"][0] in names)

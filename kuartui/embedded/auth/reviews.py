@@ -11,6 +11,7 @@ from kuartui.embedded.api import bodies
 from kuartui.embedded.api.request import Request, Response, User, json_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.auth.authentication import Authenticator
+from kuartui.embedded.auth.nodes import node_name
 from kuartui.embedded.auth.rbac import MASTERS, Action, Authorizer
 from kuartui.embedded.auth.tokens import ISSUER, UNREADABLE, BadToken
 from kuartui.embedded.meta import errors, fielderr
@@ -88,7 +89,8 @@ class Reviews:
             action = Action(path.get("verb", ""), path=path.get("path", ""))
         reason = self._authorizer.reason(user, action)
         if reason is None:
-            return {"allowed": False}
+            why = self._authorizer.complaint(user, action)
+            return {"allowed": False, "reason": why} if why else {"allowed": False}
         return {"allowed": True, "reason": reason} if reason else {"allowed": True}
 
     def _rules(self, obj: Obj, request: Request) -> Obj:
@@ -102,7 +104,10 @@ class Reviews:
         fields = ("verbs", "apiGroups", "resources", "resourceNames")
         resources = [{k: r[k] for k in fields if r.get(k)} for r in rules if r.get("resources")]
         paths = [{k: r[k] for k in ("verbs", "nonResourceURLs") if r.get(k)} for r in rules if r.get("nonResourceURLs")]
-        return {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
+        told = {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
+        if node_name(request.user) is None:
+            return told
+        return {**told, "incomplete": True, "evaluationError": "node authorizer does not support user rule resolution"}
 
     def _who(self, obj: Obj, request: Request) -> Obj:
         return {"userInfo": user_info(request.user)}

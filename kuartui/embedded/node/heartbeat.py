@@ -41,8 +41,10 @@ class Heartbeat:
         """Create the Node, or bring back the one of a former life; `rebooted` if the machine was down meanwhile."""
         services = self._services
         if not services.node():
+            # what a kubelet may not say of its node (that it is a control plane), kubeadm says as an administrator
+            client = services.client.as_user("kubernetes-admin", "system:masters", manager="kubelet")
             try:
-                await services.client.create("nodes", services.machine.node(services.clock.now()))
+                await client.create("nodes", services.machine.node(services.clock.now()))
             except StatusError as error:
                 if error.code != 409:
                     raise
