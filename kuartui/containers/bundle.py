@@ -24,7 +24,7 @@ from typing import IO, Annotated, Any
 
 import msgspec
 
-from kuartui.containers.engine import Docker, saved
+from kuartui.containers.engine import Docker, familiar, saved
 from kuartui.errors import ClusterError, MissingError, StorageError, system_words
 from kuartui.message import later
 
@@ -224,7 +224,7 @@ def _check(archive: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, path
             later("the archive of {image} is not what the list says: it was changed or damaged", image=entry.image),
         )
     inside.seek(0)
-    if _brings(inside) != [entry.image]:
+    if _brings(inside) != [familiar(entry.image)]:
         raise damaged(path, later("the archive of {image} brings something else", image=entry.image))
 
 
@@ -234,7 +234,7 @@ def _brings(archive: IO[bytes]) -> list[str]:
         with tarfile.open(fileobj=archive, mode="r:") as content:
             manifest = content.extractfile("manifest.json")
             listed = json.loads(manifest.read(MAX_MANIFEST)) if manifest else []
-        return [str(tag) for item in listed for tag in item.get("RepoTags") or []]
+        return [familiar(str(tag)) for item in listed for tag in item.get("RepoTags") or []]
     except (tarfile.TarError, KeyError, ValueError, AttributeError, TypeError):
         return []
 

@@ -140,8 +140,15 @@ class Docker:
         return await self.ask(lambda client: _or_none(lambda: client.api.history(name)) or [])
 
     async def container(self, name: str) -> Obj | None:
-        """What `docker inspect` shows; None when there is no such container."""
-        return await self.ask(lambda client: _or_none(lambda: client.api.inspect_container(name)))
+        """What `docker inspect` shows, its image as one types it; None when there is no such container."""
+        found: Obj | None = await self.ask(lambda client: _or_none(lambda: client.api.inspect_container(name)))
+        if found is not None:
+            found["Config"]["Image"] = familiar(str(found["Config"].get("Image", "")))
+        return found
+
+    async def updates(self) -> bool:
+        """Whether it can change containers that run. Podman's API of Docker's kind lacks that (4.3)."""
+        return await self.ask(_updates)
 
     async def logs(self, name: str, lines: int = 200) -> str:
         """The last lines that a container wrote to either stream."""
@@ -214,6 +221,14 @@ def address() -> str:
         raise MissingError(later("the Docker SDK for Python is not installed"), hint=INSTALL_SDK) from error
     with _translated():
         return str(ContextAPI.get_current_context().Host)
+
+
+def familiar(image: str) -> str:
+    """An image's name as one types it. Podman tells whole names where Docker leaves out what goes without saying."""
+    for host in ("docker.io/library/", "docker.io/", "localhost/"):  # the last: what `podman build` made
+        if image.startswith(host):
+            return image.removeprefix(host)
+    return image
 
 
 def is_local(where: str) -> bool:
@@ -313,6 +328,18 @@ def _or_none(question: Callable[[], T]) -> T | None:
         return question()
     except NotFound:
         return None
+
+
+def _updates(client: DockerClient) -> bool:
+    """Docker knows the call, and names the container that is not there; who does not know it says no more than that."""
+    from docker.errors import NotFound
+
+    nobody = "kuartui-no-such-container"
+    try:
+        client.api.update_container(nobody)
+    except NotFound as error:
+        return nobody in str(error.explanation)
+    return True
 
 
 def _run(client: DockerClient, image: str, command: tuple[str, ...]) -> Obj:

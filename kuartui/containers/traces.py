@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypedDict
 
-from kuartui.containers.engine import GONE, Docker
+from kuartui.containers.engine import GONE, Docker, familiar
 from kuartui.errors import ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER
 from kuartui.game.level import DockerSetup
@@ -78,7 +78,8 @@ def _stock(client: DockerClient, setup: DockerSetup) -> Stock:
 
 
 def _named(client: DockerClient, names: tuple[str, ...]) -> list[str]:
-    found = [f"image {tag}" for item in client.api.images() for tag in _tags(item) if _repository(tag) in names]
+    tags = [familiar(tag) for item in client.api.images() for tag in _tags(item) if _repository(tag) in names]
+    found = [f"image {tag}" for tag in tags]
     found += [f"container {name}" for item in client.api.containers(all=True) for name in _names(item) if name in names]
     found += [f"volume {item['Name']}" for item in client.api.volumes()["Volumes"] or [] if item["Name"] in names]
     return found + [f"network {item['Name']}" for item in client.api.networks() if item["Name"] in names]
@@ -106,7 +107,8 @@ def _remove(client: DockerClient, stock: Stock) -> list[str]:
     for tag in sorted(ours):
         attempt(f"image {tag}", client.api.remove_image, tag, force=True)
     for identity in sorted(nameless):
-        attempt(f"image {identity[7:19]}", client.api.remove_image, identity)
+        # by force, since with Podman a build that failed holds on to it
+        attempt(f"image {identity[7:19]}", client.api.remove_image, identity, force=True)
     for identity in sorted(_nameless(client, stock)):  # parents of what went
         attempt(f"image {identity[7:19]}", client.api.remove_image, identity)
     for item in client.api.volumes()["Volumes"] or []:
@@ -175,4 +177,4 @@ def _names(item: dict[str, object]) -> list[str]:
 
 
 def _repository(tag: str) -> str:
-    return tag.rpartition(":")[0]
+    return familiar(tag).rpartition(":")[0]

@@ -55,6 +55,7 @@ Need = Literal[
     "own-cluster",
     "node-power",
     "docker",
+    "docker-update",
 ]
 
 #: base points by difficulty

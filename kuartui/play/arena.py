@@ -212,7 +212,7 @@ def head_start(level: Level) -> float:
 
 def require(level: Level, capabilities: frozenset[str], cluster: str) -> None:
     """MissingError when a cluster cannot do what the level needs. Docker is no matter of the cluster's."""
-    lacking = missing(level.needs, capabilities | {dockside.DOCKER})
+    lacking = missing(level.needs, capabilities | dockside.OF_ENGINE)
     if lacking:
         raise MissingError(
             later(

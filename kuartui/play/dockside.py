@@ -14,6 +14,8 @@ from kuartui.game.level import BaseImage, DockerSetup, Level
 from kuartui.message import later
 
 DOCKER = "docker"  # the capability
+DOCKER_UPDATE = "docker-update"  # another: the engine changes the limits of containers that run
+OF_ENGINE = frozenset({DOCKER, DOCKER_UPDATE})
 
 
 async def require_engine(level: Level, docker: Docker) -> None:
@@ -26,6 +28,11 @@ async def require_engine(level: Level, docker: Docker) -> None:
         raise MissingError(
             later("{name} needs docker: {why}", name=level.name, why=error.message), hint=error.hint
         ) from error
+    if DOCKER_UPDATE in level.needs and not await docker.updates():
+        raise MissingError(
+            later("{name} needs `docker update`, which your docker's engine does not have", name=level.name),
+            hint=later("play it on Docker itself: docker context use default, unset DOCKER_HOST"),
+        )
     lacking = await missing_bases(level, docker)
     if lacking:
         names = ", ".join(base.name for base in lacking)

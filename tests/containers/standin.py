@@ -55,7 +55,7 @@ def base_image() -> Iterator[None]:
             yield
             return
         archive = root_filesystem()
-        asyncio.run(docker.ask(lambda client: client.api.import_image_from_data(archive, *BASE.split(":"))))
+        asyncio.run(docker.ask(lambda client: client.api.import_image_from_data(archive, BASE)))
         try:
             yield
         finally:

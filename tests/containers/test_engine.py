@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.cli.proving import provable
@@ -79,6 +80,44 @@ async def test_no_docker_command_is_named_with_what_provides_it(
     with pytest.raises(MissingError, match="the docker command is not installed") as caught:
         await require_engine(Catalog.default().level("first-image"), Docker())
     assert "docs.docker.com" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (
+            '{"message": "No such container: kuartui-no-such-container"}',
+            "an image that your Docker engine does not have",
+        ),
+        ('{"message": "No such image"}', "`docker update`, which your docker's engine does not have"),
+        ("Not Found", "`docker update`, which your docker's engine does not have"),
+    ],
+)
+async def test_an_engine_that_cannot_change_containers_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, why: str
+) -> None:
+    async def say(request: web.Request) -> web.Response:
+        if request.path.endswith("/version"):
+            return web.json_response({"Version": "4.3.1", "ApiVersion": "1.41", "Os": "linux"})
+        return web.Response(text=answer, status=404)
+
+    tool = tmp_path / "docker"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", say)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.UnixSite(runner, str(tmp_path / "engine.sock")).start()
+    docker = Docker()
+    try:
+        with pytest.raises(MissingError, match=why):
+            await require_engine(Catalog.default().level("container-limits"), docker)
+    finally:
+        docker.close()
+        await runner.cleanup()
 
 
 async def test_other_levels_ask_for_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
