@@ -18,9 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import yaml
+
+if TYPE_CHECKING:
+    import httpx
 
 KUARTUI = [sys.executable, "-P", "-m", "kuartui"]
 POD = {
@@ -40,6 +43,8 @@ def kuartui(*arguments: str) -> str:
 
 def client(kubeconfig: Path) -> httpx.Client:
     """An HTTPS client with the credentials of a kubeconfig."""
+    import httpx  # here: it is no part of the memory of our screens
+
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())

@@ -13,6 +13,7 @@ from typing import Any
 
 from kuartui.embedded.cel_library import AUTHORIZE as AUTHORIZE  # who evaluates says who may do what
 from kuartui.embedded.cel_library import functions
+from kuartui.embedded.cel_references import evaluation, keep_nulls
 
 _GO_ERRORS = (
     (re.compile(r'.*Key not found in map : "?(.*?)"?$', re.DOTALL), r"no such key: \1"),
@@ -63,12 +64,14 @@ class Program:
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """The result as a plain value. CelError where cel-go has an error."""
         try:
-            value = self._expression.eval(data={name: values.get(name) for name in self.variables})
+            with evaluation():
+                value = self._expression.eval(data={name: values.get(name) for name in self.variables})
+                plain = value.plain_value()
         except RuntimeError as error:  # over its budget
             raise CelError(
                 "operation cancelled: actual cost limit exceeded" if "budget" in str(error) else str(error)
             ) from error
-        plain = value.plain_value()
+        keep_nulls(plain)
         if value.type() == _cel().Type.ERROR:
             raise CelError(_go_error(str(plain)))
         return plain

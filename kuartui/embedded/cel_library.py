@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from kuartui.embedded.cel_references import releasing
 from kuartui.embedded.meta import quantity
 
 AUTHORIZE: ContextVar[Callable[[dict[str, Any]], bool]] = ContextVar("authorize")
@@ -37,7 +38,7 @@ def functions() -> list[Any]:
                 parameters=list(parameters),
                 return_type=returned,
                 is_member=member,
-                impl=implementation,
+                impl=releasing(implementation),
             )
             for index, (parameters, returned, implementation) in enumerate(overloads)
         ]

@@ -13,14 +13,20 @@ true condition Ready, and `condition(object, "Available")`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from kuartui.game.cel_references import evaluation, keep_nulls, releasing
 from kuartui.game.quantity import quantity
 
+PROGRAMS = 64  # kept compiled, 40 KiB each: the expressions of any one level, and more
+ENVIRONMENTS = 64
+#: libraries whose every name begins in one way; each is 2.5 MiB, which few levels need
+NAMED_LIBRARIES = {"ext_bindings": "cel", "ext_encoders": "base64", "ext_math": "math"}
 MISSING = ("Key not found in map", "non-message type", "Index error", "No matching overloads", "cannot convert")
 
 
@@ -43,17 +49,19 @@ class Program:
     def __init__(self, source: str, variables: tuple[str, ...]) -> None:
         self.source, self.variables = source, variables
         try:
-            self._expression = _environment(variables).compile(source)
+            self._expression = _environment(variables, _libraries(source)).compile(source)
         except RuntimeError as error:  # the binding raises nothing more specific
             raise CelError(_compile_message(str(error))) from error
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """The result as a Python value. CelError when there is none."""
         try:
-            value = self._expression.eval(data={name: values.get(name) for name in self.variables})
+            with evaluation():
+                value = self._expression.eval(data={name: values.get(name) for name in self.variables})
+                plain = value.plain_value()
         except RuntimeError as error:  # over its budget
             raise CelError(str(error).partition(": ")[2] or str(error)) from error
-        plain = value.plain_value()
+        keep_nulls(plain)
         if value.type() == _cel().Type.ERROR:
             text = str(plain)
             raise CelError(text.partition(": ")[2] or text, absent=any(part in text for part in MISSING))
@@ -82,7 +90,7 @@ class Program:
         return result if isinstance(result, str) else orjson.dumps(result, default=str).decode()
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=PROGRAMS)
 def _compiled(source: str, variables: tuple[str, ...]) -> Program:
     return Program(source, variables)
 
@@ -103,22 +111,30 @@ def _cel() -> Any:
     return cel
 
 
-@lru_cache(maxsize=512)
-def _environment(variables: tuple[str, ...]) -> Any:
-    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+def _libraries(source: str) -> tuple[str, ...]:
+    """The libraries, beside strings and optionals, that an expression names."""
+    return tuple(name for name, word in NAMED_LIBRARIES.items() if re.search(rf"\b{word}\s*\.", source))
+
+
+@lru_cache(maxsize=ENVIRONMENTS)
+def _environment(variables: tuple[str, ...], libraries: tuple[str, ...]) -> Any:
+    from cel_expr_python.ext import ext_optional, ext_strings
 
     cel = _cel()
-    return cel.NewEnv(
-        variables=dict.fromkeys(variables, cel.Type.DYN),
-        extensions=[
-            ext_bindings.ExtBindings(),
-            ext_encoders.ExtEncoders(),
-            ext_math.ExtMath(),
-            ext_optional.ExtOptional(),
-            ext_strings.ExtStrings(),
-        ],
-        functions=_functions(),
-    )
+    extensions = [ext_optional.ExtOptional(), ext_strings.ExtStrings()]
+    if "ext_bindings" in libraries:
+        from cel_expr_python.ext import ext_bindings
+
+        extensions.append(ext_bindings.ExtBindings())
+    if "ext_encoders" in libraries:
+        from cel_expr_python.ext import ext_encoders
+
+        extensions.append(ext_encoders.ExtEncoders())
+    if "ext_math" in libraries:
+        from cel_expr_python.ext import ext_math
+
+        extensions.append(ext_math.ExtMath())
+    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN), extensions=extensions, functions=_functions())
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +152,7 @@ def _functions() -> list[Any]:
                     parameters=list(parameters),
                     return_type=returned,
                     is_member=member,
-                    impl=implementation,
+                    impl=releasing(implementation),
                 )
                 for index, (parameters, returned, implementation) in enumerate(overloads)
             ],

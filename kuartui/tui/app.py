@@ -23,7 +23,7 @@ from kuartui.play.session import AttemptSession
 from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord
 from kuartui.translate import tr
-from kuartui.tui import choices, failure, keys, themes
+from kuartui.tui import choices, failure, keys, themes, widget_cache
 from kuartui.tui.failure import Failure, FailureApp
 from kuartui.tui.feed import Game, guarded
 from kuartui.tui.keys import Explains
@@ -61,6 +61,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
     def __init__(self, game: Game, level: str | None = None, seed: int | None = None) -> None:
         self._surroundings = dict(os.environ)  # Textual takes NO_COLOR away
         super().__init__()
+        widget_cache.mend()
         self.game = game
         self._first = level, seed
         self.failure: Failure | None = None  # why the app ended by itself

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import Any
 
 import pytest
@@ -76,3 +78,25 @@ def test_types_that_are_known_are_checked() -> None:
     with pytest.raises(CelError, match="no matching overload"):
         compile_cel("size > 'x'", ("size",), {"size": "INT"})
     assert compile_cel("size > 3", ("size",), {"size": "INT"}).type == "BOOL"
+
+
+def test_what_a_function_was_called_with_is_not_kept() -> None:
+    many = [{"name": str(number), "ports": [{}]} for number in range(20)]
+    program = compile_cel("many.map(x, x.ports).isSorted()", ["many"])
+    assert program.evaluate({"many": many}) is True
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(100):
+        program.evaluate({"many": many})
+    gc.collect()
+    assert len(gc.get_objects()) - before < 5 * 100  # the lists and maps are 41
+
+
+def test_nulls_are_counted() -> None:
+    values = {"thing": {"a": None, "b": [None, {"c": None}]}}
+    programs = [compile_cel(source, values) for source in ("thing", "thing.a", "[thing].isSorted()")]
+    before = sys.getrefcount(None)
+    for _ in range(300):
+        for program in programs:
+            program.evaluate(values)
+    assert sys.getrefcount(None) > before - 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 
 import pytest
@@ -76,3 +78,39 @@ def test_patterns_take_linear_time() -> None:
     assert time.monotonic() - begun < 2
     with pytest.raises(CelError):
         matches("(", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("cel.bind(x, 2, x + 1)", 3),
+        ("math.greatest(1, 2)", 2),
+        ("math . least(1, 2)", 1),
+        ("string(base64.decode('aGk='))", "hi"),
+        ('cel.bind(x, math.least(3, 2), "%d".format([x]))', "2"),
+    ],
+)
+def test_libraries_that_few_need_are_there_for_who_names_them(source: str, result: object) -> None:
+    assert evaluate(source) == result
+
+
+def test_what_a_function_was_called_with_is_not_kept() -> None:
+    pod = {**POD, "spec": {"containers": [{"name": f"c{number}", "ports": [{}]} for number in range(20)]}}
+    program = compile_cel("pods.filter(p, ready(p)).map(p, p.spec.containers).flatten().size()", ["pods"])
+    assert program.evaluate({"pods": [pod]}) == 20
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(100):
+        program.evaluate({"pods": [pod]})
+    gc.collect()
+    assert len(gc.get_objects()) - before < 5 * 100  # a Pod is 45
+
+
+def test_nulls_are_counted() -> None:
+    values = {"thing": {"a": None, "b": [None, {"c": None}]}}
+    programs = [compile_cel(source, values) for source in ("thing", "thing.a", "ready(thing)")]
+    before = sys.getrefcount(None)
+    for _ in range(300):
+        for program in programs:
+            program.evaluate(values)
+    assert sys.getrefcount(None) > before - 100

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.css.query import NoMatches
 from textual.events import Key, Resize
 from textual.screen import Screen
-from textual.widgets import Markdown, Static
+from textual.widgets import Static
 
 from kuartui.game.ghost import Split
 from kuartui.message import later
@@ -22,7 +22,7 @@ from kuartui.play.breakdown import parts
 from kuartui.play.view import Result
 from kuartui.prose import check_word
 from kuartui.translate import tr
-from kuartui.tui import keys, markdown
+from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.screens.levels import MEDAL_STYLES
 from kuartui.tui.text import clean, fit, join, lines, mark, plain, right, span
@@ -75,6 +75,10 @@ class ResultScreen(Screen[None], keys.Explains):
         self._typed: float | None = now()  # when the last key came; None once the player has rested
 
     def compose(self) -> ComposeResult:
+        from textual.widgets import Markdown  # here: 1.3 MiB, and no other screen needs it
+
+        from kuartui.tui import markdown
+
         yield Static(self._title(), id="head")
         with VerticalScroll(id="result"):
             with Horizontal(id="summary"):
