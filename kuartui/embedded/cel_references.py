@@ -64,7 +64,7 @@ def releasing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def evaluation() -> Iterator[None]:
-    """Around evaluating an expression and taking its value. In the end lets go of what functions returned on the way."""
+    """Around evaluating an expression and taking its value. At its end, what functions returned is let go."""
     outer, _RETURNED.values = _RETURNED.values, []
     try:
         yield
