@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.resources import amounts, pod_requests, total_requests
 from kuartui.embedded.node.state import PodState, Run
@@ -40,6 +42,21 @@ def restarts_for(container: Obj, run: Run) -> bool:
         for part in ("requests", "limits")
         if (wanted.get(part) or {}).get(name) != (run.resources.get(part) or {}).get(name)
     )
+
+
+def summary(pod: Obj, error: str = "") -> str:
+    """What events about a resize tell: the resources that are asked for, and what is in the way."""
+    told: dict[str, Any] = {}
+    for kind, container in spec.all_containers(pod):
+        if kind == spec.REGULAR or spec.sidecar(kind, container):
+            resources = container.get("resources") or {}
+            shown = {part: resources[part] for part in ("limits", "requests") if resources.get(part)}
+            told.setdefault(kind, []).append({"name": container["name"], "resources": shown})
+    ordered = {kind: told[kind] for kind in (spec.INIT, spec.REGULAR) if kind in told}
+    ordered["generation"] = pod["metadata"].get("generation", 1)
+    if error:
+        ordered["error"] = error
+    return orjson.dumps(ordered).decode()
 
 
 def obstacle(pod: Obj, node: Obj, others: Iterable[Obj]) -> tuple[str, str] | None:

@@ -223,7 +223,13 @@ class PodWorker:
         self.state.resize = resize.obstacle(self.pod, self._node.node(), self._others())
         self.reporter.changed()
         if self.state.resize:
+            if self.state.resize != before:
+                kind, why = self.state.resize
+                text = f"Pod resize {kind}: {resize.summary(self.pod, why)}"
+                self._node.event(self.pod, "Warning", f"Resize{kind}", text)
             return
+        asked = resize.summary(self.pod)
+        self._node.event(self.pod, "Normal", "ResizeStarted", f"Pod resize started: {asked}")
         for container, run in outdated:
             if resize.restarts_for(container, run):
                 message = f"Container {run.name} resize requires restart, will be restarted"
@@ -232,6 +238,7 @@ class PodWorker:
             else:
                 run.living.update(cgroup_limits(container))
                 run.resources = container.get("resources") or {}
+        self._node.event(self.pod, "Normal", "ResizeCompleted", f"Pod resize completed: {asked}")
 
     async def _converge(self, sandbox: Sandbox) -> float | None:
         retries: list[float] = []

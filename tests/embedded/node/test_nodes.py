@@ -216,6 +216,9 @@ async def test_resize_in_place(cluster):
     assert cluster.status()["allocatedResources"] == {"cpu": "2"}
     assert cluster.status()["restartCount"] == 0
     assert cluster.fleet.container(cluster.get(), "c").cpu.cores == 2
+    asked = '{"containers":[{"name":"c","resources":{"limits":{"cpu":"2"},"requests":{"cpu":"2"}}}],"generation":1}'
+    assert cluster.events("ResizeStarted") == [f"Pod resize started: {asked}"]
+    assert cluster.events("ResizeCompleted") == [f"Pod resize completed: {asked}"]
 
 
 async def test_resize_that_must_wait(cluster):
@@ -227,10 +230,14 @@ async def test_resize_that_must_wait(cluster):
     await cluster.client.patch("pods", "default", "p", huge)
     await cluster.run()
     assert cluster.condition("PodResizePending")["reason"] == "Infeasible"
+    (told,) = cluster.events("ResizeInfeasible")
+    assert told.startswith('Pod resize Infeasible: {"containers":[{"name":"c","resources":{"requests":{"cpu":"9"}}}],')
+    assert '"error":"Node didn\'t have enough capacity: cpu, requested: 9000, capacity: 4000"' in told
     some = {"spec": {"containers": [container | {"resources": {"requests": {"cpu": "3"}}}]}}
     await cluster.client.patch("pods", "default", "p", some)
     await cluster.run()
     assert cluster.condition("PodResizePending")["reason"] == "Deferred"
+    assert len(cluster.events("ResizeDeferred")) == 1
     assert cluster.status()["allocatedResources"] == {"cpu": "1"}
     await cluster.client.delete("pods", "default", "other")
     await cluster.run()
