@@ -118,7 +118,8 @@ class Undo:
         while True:
             gone = sorted(self._gone)
             remaining = [f"namespace {name}" for name in gone if await self.api.read(namespaces, "", name) is not None]
-            remaining += [f"{kind} {namespace}/{name}" for kind, _, namespace, name in await self._left()]
+            if not remaining or waited >= PATIENCE:  # to look through all kinds is dear: once the namespaces are gone
+                remaining += [f"{kind} {namespace}/{name}" for kind, _, namespace, name in await self._left()]
             if not remaining or waited >= PATIENCE:
                 await self._restore()  # anew: programs of the level lived on for a while, and may have changed it back
                 return remaining

@@ -1,0 +1,70 @@
+"""What cleaning up asks of a cluster; what it leaves there is shown by proofs and in test_shared.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuartui.cluster.clock import SteppedClock
+from kuartui.cluster.resources import Resource, known
+from kuartui.cluster.rest import Listing
+from kuartui.game.labels import LABEL_ATTEMPT
+from kuartui.play.cleanup import Undo
+from kuartui.play.pace import Pace
+
+SHARED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made", "namespace": "default", "uid": "1"}}
+
+
+class SlowCluster:
+    """A namespace of the attempt that takes its time to go, and a ConfigMap of it elsewhere, which may come back when
+    the namespace is gone."""
+
+    fence = None
+
+    def __init__(self, polls: int, *, comes_back: bool) -> None:
+        self.polls, self.comes_back = polls, comes_back
+        self.rounds = 0  # through all kinds
+        self.maps = [SHARED]
+
+    async def resource(self, kind: str, api_version: str = "") -> Resource:
+        found = known(kind, api_version)
+        assert found is not None
+        return found
+
+    async def listable(self) -> list[Resource]:
+        self.rounds += 1
+        return [await self.resource(kind) for kind in ("Namespace", "ConfigMap")]
+
+    def _namespaces(self) -> list[dict[str, Any]]:
+        labels = {LABEL_ATTEMPT: "x"}
+        return [{"kind": "Namespace", "metadata": {"name": "place", "labels": labels}}] if self.polls > 0 else []
+
+    async def list(self, resource: Resource, **_: Any) -> Listing:
+        return Listing(self._namespaces() if resource.kind == "Namespace" else [*self.maps], "1")
+
+    async def read(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        self.polls -= 1
+        if not self.polls and self.comes_back:
+            self.maps = [SHARED]
+        return self._namespaces()[0] if self._namespaces() else None
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> bool:
+        if resource.kind == "ConfigMap":
+            self.maps = []
+        return True
+
+
+def undo(cluster: SlowCluster, clock: SteppedClock) -> Undo:
+    return Undo(cluster, clock, "x", before={"inventory": {}, "objects": {}})  # type: ignore[arg-type]
+
+
+async def test_waiting_for_a_namespace_asks_for_nothing_else() -> None:
+    cluster, clock = SlowCluster(20, comes_back=False), SteppedClock()
+    assert await Pace(clock).through(undo(cluster, clock).run()) == []
+    assert cluster.polls <= 0  # it waited
+    assert cluster.rounds == 2  # through all kinds: to find what is left over, and to see that nothing is
+
+
+async def test_what_comes_back_while_the_namespace_goes_is_not_overlooked() -> None:
+    cluster, clock = SlowCluster(20, comes_back=True), SteppedClock()
+    assert await Pace(clock).through(undo(cluster, clock).run()) == ["ConfigMap default/made"]
+    assert clock.monotonic() >= 120.0  # nor was it given up early
