@@ -32,6 +32,9 @@ async def shared(world: World, image: str, user: Credentials = NOBODY) -> Contai
         ("busybox:1.36", "echo x >> /d/all", "sh: can't create /d/all: Permission denied"),
         ("busybox:1.36", "grep own /d/mine", "grep: /d/mine: Permission denied"),
         ("busybox:1.36", "cp /d/mine /tmp/", "cp: can't open '/d/mine': Permission denied"),
+        ("busybox:1.36", "cd /d/in", "sh: cd: can't cd to /d/in: Permission denied"),
+        ("nginx:1.27", "cd /d/in", "sh: 1: cd: can't cd to /d/in"),
+        ("busybox:1.36", "cd /d; (cd in/)", "sh: cd: can't cd to in/: Permission denied"),
         ("busybox:1.36", "cat /d/in/f", "cat: can't open '/d/in/f': Permission denied"),
         ("busybox:1.36", "echo x > /etc/hosts", "sh: can't create /etc/hosts: Permission denied"),
         ("busybox:1.36", "rm /etc/hosts", "rm: can't remove '/etc/hosts': Permission denied"),
@@ -42,6 +45,14 @@ async def test_a_script_of_another_user_is_refused(world: World, image: str, scr
     code, out, err = await world.sh(container, script)
     assert (out, err.splitlines()) == ("", [complaint])
     assert code != 0
+
+
+async def test_a_directory_that_is_open_is_entered_as_ever(world: World) -> None:
+    container = await shared(world, "busybox:1.36")
+    script = "cd /d && pwd; cd / && cd - && cd; pwd; set -e; cd /d/in; echo not reached"
+    code, out, err = await world.sh(container, script)
+    assert (code != 0, out) == (True, "/d\n/d\n/\n")
+    assert err.endswith("can't cd to /d/in: Permission denied\n")
 
 
 async def test_a_command_without_a_shell_is_refused_too(world: World) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import posixpath
 import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -18,7 +19,7 @@ from typing import Any
 from bashkit import Bash, BashError, CommandContext, ExecutionProfile
 
 from kuartui.embedded.images.model import PATH, Program
-from kuartui.embedded.node.runtime.files import Files
+from kuartui.embedded.node.runtime.files import EXECUTE, Files
 from kuartui.embedded.node.runtime.guard import guarded
 from kuartui.embedded.node.runtime.process import Process, Write
 from kuartui.embedded.node.runtime.rootfs import set_uptime
@@ -31,6 +32,9 @@ STREAMS = "/proc/1/fd"  # of the container's first process: where its log comes 
 SPAWN_SECONDS = 0.004  # CPU that starting a command costs: more than in reality, because ours costs real CPU, too
 WRITE_SECONDS = 1 / (256 << 10)  # CPU that a byte of output costs
 AHEAD_SECONDS = 0.4  # how far a script may get ahead of the CPU it uses before it has to wait
+
+ENTER = "__enter"
+CHECKED_CD = f'cd() {{ {ENTER} "$@" && builtin cd "$@"; }}; '  # bashkit asks nobody whether a user may enter
 
 Callback = Callable[[CommandContext], Awaitable[int]]
 
@@ -63,12 +67,18 @@ class Interpreter:
         self._mount(process.files, script.text)
         for name, program in self._commands(script).items():
             self._bash.add_command(name, self._callback(program))
+        self._before = ""
+        traced = re.search(r"\bset -\w*x", script.text)  # it would show
+        if process.user.checked and ("cd" in script.words or script.opaque) and not traced:
+            self._before = CHECKED_CD
+            self.add(ENTER, self._enter)
 
     # --- running ---
 
     async def execute(self, text: str, voice: Voice) -> tuple[int, str | None]:
         """Run a script; exit code, and bashkit's own error if it could not."""
         errors = _Rewording(self._sink(self._process.stderr), voice)
+        text, self._before = self._before + text, ""
         self._strands.start()
         running = asyncio.ensure_future(
             self._bash.execute(text, stdout=self._sink(self._process.stdout), stderr=errors.write, capture=0)
@@ -171,6 +181,25 @@ class Interpreter:
             for name in self._unknown(script.text, names):
                 found[name] = self._absent
         return found
+
+    async def _enter(self, context: CommandContext) -> int:
+        """Before `cd`: whether the user may enter the directory. What is wrong otherwise is for `cd` to say."""
+        files, user = self._process.files, self._process.user
+        words = [word for word in context.argv if word == "-" or not word.startswith("-")]
+        target = words[0] if words else context.env.get("HOME", "")
+        path = context.env.get("OLDPWD", "") if target == "-" else target
+        try:
+            stat = files.stat(posixpath.normpath(posixpath.join(context.cwd, path)), user)
+            denied = stat.is_dir and not stat.rights(user) & EXECUTE
+        except PermissionError:
+            denied = True
+        except OSError:
+            denied = False
+        if denied:
+            await context.stderr.write(
+                f"bash: line 1: cd: {target}: Permission denied\n".encode(errors="surrogateescape")
+            )
+        return int(denied)
 
     @staticmethod
     def _unknown(text: str, names: frozenset[str]) -> set[str]:
