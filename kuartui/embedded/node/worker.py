@@ -70,6 +70,8 @@ class PodWorker:
         self._deadline: Any = None
         self._done = False
         self._stale = False
+        self._resizing = ""
+        """What a resize that is under way asks for, as events tell it."""
 
     # --- what others tell it ---
 
@@ -191,7 +193,11 @@ class PodWorker:
             self._stale = False
             self.volumes.refresh(self._sources())
         await self._resize()
-        return await self._converge(sandbox)
+        delay = await self._converge(sandbox)
+        if self._resizing and not resize.outdated(self.pod, self.state):
+            self._node.event(self.pod, "Normal", "ResizeCompleted", f"Pod resize completed: {self._resizing}")
+            self._resizing = ""
+        return delay
 
     def _sources(self) -> Sources:
         return Sources(self._node.client, self.pod, self._node.around(self.state.ips), self._node.tokens)
@@ -228,8 +234,8 @@ class PodWorker:
                 text = f"Pod resize {kind}: {resize.summary(self.pod, why)}"
                 self._node.event(self.pod, "Warning", f"Resize{kind}", text)
             return
-        asked = resize.summary(self.pod)
-        self._node.event(self.pod, "Normal", "ResizeStarted", f"Pod resize started: {asked}")
+        self._resizing = resize.summary(self.pod)
+        self._node.event(self.pod, "Normal", "ResizeStarted", f"Pod resize started: {self._resizing}")
         for container, run in outdated:
             if resize.restarts_for(container, run):
                 message = f"Container {run.name} resize requires restart, will be restarted"
@@ -238,7 +244,6 @@ class PodWorker:
             else:
                 run.living.update(cgroup_limits(container))
                 run.resources = container.get("resources") or {}
-        self._node.event(self.pod, "Normal", "ResizeCompleted", f"Pod resize completed: {asked}")
 
     async def _converge(self, sandbox: Sandbox) -> float | None:
         retries: list[float] = []

@@ -221,6 +221,18 @@ async def test_resize_in_place(cluster):
     assert cluster.events("ResizeCompleted") == [f"Pod resize completed: {asked}"]
 
 
+async def test_a_resize_by_restart_is_complete_when_the_container_runs_again(cluster):
+    policy = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
+    container = {"name": "c", "image": "box:1", "resizePolicy": policy}
+    await cluster.pod(containers=[container | {"resources": {"requests": {"cpu": "1"}}}])
+    await cluster.run()
+    more = {"spec": {"containers": [container | {"resources": {"requests": {"cpu": "2"}}}]}}
+    await cluster.client.patch("pods", "default", "p", more)
+    await cluster.run()
+    reasons = [event[2] for event in cluster.client.events if event[0] == "p"]
+    assert reasons[-6:] == ["ResizeStarted", "Killing", "Pulled", "Created", "Started", "ResizeCompleted"]
+
+
 async def test_resize_that_must_wait(cluster):
     await cluster.pod(containers=[{"name": "c", "resources": {"requests": {"cpu": "1"}}}])
     await cluster.pod("other", containers=[{"name": "c", "resources": {"requests": {"cpu": "2"}}}])
