@@ -105,10 +105,14 @@ def start(
     out: Output = Format.text,
 ) -> None:
     """Set a level up and start the clock."""
+    level = open_level(name, fresh_seed() if seed is None else seed, speak(lang))
+    if choose(cluster).kind == "embedded":
+        from kuartui.cluster.host import EmbeddedHost
+
+        EmbeddedHost().begin()  # it starts while we load the rest
+
     from kuartui.play.session import start as begin
     from kuartui.progress.store import Store
-
-    level = open_level(name, fresh_seed() if seed is None else seed, speak(lang))
 
     async def run() -> AttemptView:
         store = Store()

@@ -46,6 +46,10 @@ class Process:
     release: str = ""  # of the kuartui that started it; older ones did not say
 
 
+_begun: dict[Path, tuple[subprocess.Popen[bytes], int]] = {}
+"""Processes that were started and that nobody has waited for, by their state directory; with the pipe that tells."""
+
+
 class EmbeddedHost:
     """The process that hosts the clusters, seen from outside. Without `state` it is the player's; one that is `tied`
     ends with us, whatever ends us."""
@@ -83,8 +87,28 @@ class EmbeddedHost:
         found = self.running()
         if found and (found.release == release() or not self._replace(found, report)):
             self._met = found
+            if self.state in _begun:
+                self._child, told = _begun.pop(self.state)
+                os.close(told)
             return found
         report(Progress(later("starting the embedded Kubernetes"), 1, 2))
+        process, told = _begun.pop(self.state) if self.state in _begun else self._spawn(port)
+        self._child = process
+        try:
+            self._met = self._wait(process, told)
+        finally:
+            os.close(told)
+        return self._met
+
+    def begin(self) -> None:
+        """Start the process if none is there, and come back at once: there is something to do until `start` waits for
+        it. Raises StorageError."""
+        process = self.told()
+        if self.state not in _begun and (process is None or not alive(process.pid)):
+            _begun[self.state] = self._spawn(0)
+
+    def _spawn(self, port: int) -> tuple[subprocess.Popen[bytes], int]:
+        """The process, and what it writes to as soon as it serves."""
         paths.private_dir(self.state)
         log = self.state / "host.log"
         told, tell = os.pipe()
@@ -107,17 +131,13 @@ class EmbeddedHost:
             raise paths.unwritable(log, error) from error
         finally:
             os.close(tell)
-        self._child = process
-        try:
-            self._met = self._wait(process, log, told)
-        finally:
-            os.close(told)
-        return self._met
+        return process, told
 
-    def _wait(self, process: subprocess.Popen[bytes], log: Path, told: int) -> Process:
+    def _wait(self, process: subprocess.Popen[bytes], told: int) -> Process:
         """Until it serves. It writes to the pipe then, which ends with the process."""
         import http.client  # noqa: F401  what asks it: time to load it is now, while it starts
 
+        log = self.state / "host.log"
         deadline = time.monotonic() + START_SECONDS
         with selectors.DefaultSelector() as pipe:
             pipe.register(told, selectors.EVENT_READ)

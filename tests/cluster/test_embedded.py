@@ -52,6 +52,20 @@ async def test_our_own_clients_come_in_by_a_socket_and_need_their_token_there_to
         host.stop()
 
 
+def test_a_process_that_was_begun_is_the_one_that_is_waited_for(tmp_path: Path) -> None:
+    host = EmbeddedHost(tmp_path / "s", tied=True)
+    host.begin()
+    host.begin()  # once is enough
+    try:
+        started = EmbeddedHost(tmp_path / "s", tied=True).start()
+        assert host.running() == started
+        host.begin()  # it is there
+        assert host.start() == started
+    finally:
+        host.stop()
+    assert (tmp_path / "s" / "host.log").read_text() == ""  # no second one that found the place taken
+
+
 async def test_watches_end_properly_with_their_cluster(tmp_path: Path) -> None:
     """Nobody waits until a watcher gives up, and none is cut off in the middle."""
     host = EmbeddedHost(tmp_path / "s", tied=True)
