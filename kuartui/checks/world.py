@@ -22,6 +22,7 @@ from kuartui.message import later
 
 if TYPE_CHECKING:
     from kuartui.checks.access import Answers
+    from kuartui.cluster.machines import Machines
 
 PROBE_POD = "probe"
 GRACE = 10.0  # real seconds on top of a timeout that runs on the cluster's clock
@@ -38,6 +39,7 @@ class World:
     baseline: dict[str, Any] = field(default_factory=dict)
     violated: set[str] = field(default_factory=set)  # history questions that were false at some time
     workspace: Path | None = None
+    machines: Machines | None = None  # where they can be switched off
     docker: Docker = field(default_factory=Docker)
     reviews: dict[Hashable, Answers] = field(default_factory=dict)  # what `access` was told, by subject
 

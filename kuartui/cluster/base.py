@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from kuartui.cluster.clock import Clock
     from kuartui.cluster.fence import Fence
+    from kuartui.cluster.machines import Machines
+    from kuartui.cluster.rest import Api
     from kuartui.game.level import Right
 
 Kind = Literal["embedded", "kind", "minikube", "context"]
@@ -72,6 +74,10 @@ class Sandbox(Protocol):
 
     def fence(self, rights: Iterable[Right]) -> Fence | None:
         """What keeps our own writes within bounds where a cluster is not ours alone; None where it is."""
+        ...
+
+    def machines(self, api: Api) -> Machines | None:
+        """Those of its nodes, where they can be switched off (capability `node-power`). `api` is the checker's."""
         ...
 
     async def admit(self, namespaces: Iterable[str], rights: Iterable[Right]) -> None:

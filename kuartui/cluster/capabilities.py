@@ -50,7 +50,7 @@ PROVIDERS = {
     "local-path": f"the provisioner {LOCAL_PATH}; kind and k3s have it",
     "ingress": "an ingress controller with its IngressClass; on minikube: minikube addons enable ingress",
     "gateway": f"the Gateway API's CRDs and a controller that accepts classes of {GATEWAY_CONTROLLER}",
-    "node-power": "the embedded cluster, whose machines can be switched off",
+    "node-power": "machines that kuartui can switch off: the embedded cluster, kuartui's own kind or minikube cluster",
     "own-cluster": "a cluster that holds nothing of anybody else's: the level disturbs all of it",
 }
 

@@ -22,6 +22,7 @@ from kuartui.message import later
 
 if TYPE_CHECKING:
     from kuartui.cluster.clock import Clock
+    from kuartui.cluster.machines import Machines
     from kuartui.cluster.rest import Api
     from kuartui.game.level import Right
 
@@ -82,6 +83,11 @@ class EmbeddedSandbox:
 
     def fence(self, rights: Iterable[Right]) -> None:
         return None
+
+    def machines(self, api: Api) -> Machines:
+        from kuartui.cluster.machines import ManagedMachines
+
+        return ManagedMachines(api)
 
     async def admit(self, namespaces: Iterable[str], rights: Iterable[Right]) -> None: ...
 

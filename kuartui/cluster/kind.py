@@ -16,6 +16,7 @@ from kuartui.cluster.base import Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.engine import Engine
 from kuartui.cluster.local import Life, LocalCluster, version_of
+from kuartui.cluster.machines import KindMachines
 from kuartui.cluster.versions import KIND
 from kuartui.message import later
 from kuartui.paths import private_dir
@@ -93,32 +94,38 @@ class KindCluster(LocalCluster):
         listed = await self._kind("get", "clusters", what=later("listing the kind clusters"))
         if self.name not in listed.split():
             return "absent", ""
-        states = await self._nodes()
-        idle = {state for state in states.values() if state != "running"}
+        states, off = await self._nodes(), self.machines.off()
+        idle = {state for name, state in states.items() if state != "running" and name not in off}
         return ("stopped", f"nodes are {', '.join(sorted(idle))}") if idle else ("running", "")
+
+    @property
+    def machines(self) -> KindMachines:
+        return KindMachines(self._machines_record, self._run_engine, self._nodes, self.name)
+
+    async def _run_engine(self, *arguments: str, what: str, timeout: float = 60.0) -> str:
+        program = tool.need(self.engine.program, f"kind needs {self.engine.program}")
+        return await tool.run([program, *arguments], what=what, timeout=timeout)
 
     async def _nodes(self) -> dict[str, str]:
         """The node containers and their states: running, exited, paused, created …"""
-        program = tool.need(self.engine.program, f"kind needs {self.engine.program}")
         command = ["ps", "--all", "--filter", f"label={LABEL}={self.name}", "--format", "{{.Names}} {{.State}}"]
-        said = await tool.run(
-            [program, *command], what=later("listing the nodes of kind cluster {name}", name=self.name)
-        )
+        said = await self._run_engine(*command, what=later("listing the nodes of kind cluster {name}", name=self.name))
         pairs = [line.split() for line in said.splitlines() if len(line.split()) == 2]
         return {name: state.lower() for name, state in pairs}
 
     async def _wake(self, report: Report) -> None:
         """kind has no command for it; its documentation says to start the containers."""
-        report(Progress(later("starting the nodes of kind cluster {name}", name=self.name)))
-        program = tool.need(self.engine.program, f"kind needs {self.engine.program}")
-        nodes = await self._nodes()
+        what = later("starting the nodes of kind cluster {name}", name=self.name)
+        report(Progress(what))
+        nodes, off = await self._nodes(), self.machines.off()
         for verb, state in (("unpause", "paused"), ("start", "")):
             chosen = [
-                name for name, now in nodes.items() if (now == state if state else now not in ("running", "paused"))
+                name
+                for name, now in nodes.items()
+                if name not in off and (now == state if state else now not in ("running", "paused"))
             ]
             if chosen:
-                what = later("starting the nodes of kind cluster {name}", name=self.name)
-                await tool.run([program, verb, *chosen], what=what, timeout=DELETE_SECONDS)
+                await self._run_engine(verb, *chosen, what=what, timeout=DELETE_SECONDS)
 
     async def _make(self, report: Report) -> None:
         self.remember(image=self._image, provider=self._provider)

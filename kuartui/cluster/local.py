@@ -18,6 +18,7 @@ from kuartui.cluster.access import Access, read_access
 from kuartui.cluster.base import ClusterStatus, Progress, Report, silent
 from kuartui.cluster.capabilities import PROBE_IMAGE
 from kuartui.cluster.engine import LOCAL, Engine, size_text
+from kuartui.cluster.machines import LocalMachines
 from kuartui.cluster.pins import Image, full_name, known_images, pins
 from kuartui.cluster.rest import Api
 from kuartui.cluster.shared import SharedCluster
@@ -62,6 +63,15 @@ class LocalCluster(SharedCluster):
     def _mark(self) -> Path:
         """There while the cluster is being made."""
         return self.folder / f"{self.name}.unfinished"
+
+    @property
+    @abstractmethod
+    def machines(self) -> LocalMachines:
+        """Those of its nodes."""
+
+    @property
+    def _machines_record(self) -> Path:
+        return self.folder / f"{self.name}.machines.json"
 
     @property
     def context(self) -> str:
@@ -193,6 +203,7 @@ class LocalCluster(SharedCluster):
         """There is no cluster any more, nor the choices that it was made with."""
         self._mark.unlink(missing_ok=True)
         self._memory.unlink(missing_ok=True)
+        self.machines.forget()
 
     @property
     @abstractmethod

@@ -14,6 +14,7 @@ from kuartui.cluster.base import Kind, Progress, Report, silent
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.engine import Engine
 from kuartui.cluster.local import Life, LocalCluster, version_of
+from kuartui.cluster.machines import MinikubeMachines
 from kuartui.cluster.versions import MINIKUBE
 from kuartui.errors import ClusterError
 from kuartui.message import later
@@ -25,6 +26,7 @@ START_SECONDS = 900.0
 STEP = "io.k8s.sigs.minikube.step"
 ERROR = "io.k8s.sigs.minikube.error"
 RUNNING = ("Running", "OK")
+ASLEEP = ("Stopped", "Paused")  # all of it; when one node is off, it is Degraded, or a word of another version
 
 
 class MinikubeCluster(LocalCluster):
@@ -68,6 +70,10 @@ class MinikubeCluster(LocalCluster):
                 raise
             raise tool.explain(what, [line for text in failure for line in text.splitlines()], 1) from error
 
+    @property
+    def machines(self) -> MinikubeMachines:
+        return MinikubeMachines(self._machines_record, self._minikube)
+
     async def check_tool(self) -> None:
         MINIKUBE.need(await version_of("minikube", ["version", "--short"], INSTALL))
 
@@ -84,7 +90,8 @@ class MinikubeCluster(LocalCluster):
         for item in [*(found.get("valid") or []), *(found.get("invalid") or [])]:
             if item.get("Name") == self.name:
                 status = str(item.get("Status") or "broken")
-                return ("running" if status in RUNNING else "stopped"), status
+                running = status in RUNNING or (bool(self.machines.off()) and status not in ASLEEP)
+                return ("running" if running else "stopped"), status
         return "absent", ""
 
     async def _make(self, report: Report) -> None:

@@ -27,6 +27,7 @@ from kuartui.cluster.capabilities import detect
 from kuartui.cluster.clock import Clock, RealClock
 from kuartui.cluster.fence import Fence
 from kuartui.cluster.kubeconfigs import slug
+from kuartui.cluster.machines import LocalMachines
 from kuartui.cluster.pins import Held, Image, full_name, known_images
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
@@ -57,6 +58,9 @@ class SharedSandbox:
 
     def fence(self, rights: Iterable[Right]) -> Fence | None:
         return Fence(rights)
+
+    def machines(self, api: Api) -> LocalMachines | None:
+        return self._cluster.machines
 
     async def open(self) -> None:
         """Make the accounts, or find them, and write fresh credentials. Right after another attempt its namespace may
@@ -138,6 +142,11 @@ class SharedCluster:
         return self._capabilities or frozenset()
 
     @property
+    def machines(self) -> LocalMachines | None:
+        """Those of its nodes, where kuartui can switch them off."""
+        return None
+
+    @property
     def within_reach(self) -> frozenset[str]:
         return self.capabilities
 
@@ -151,6 +160,8 @@ class SharedCluster:
         async with self.admin() as api:
             report(Progress(later("looking at what {name} can do", name=self.name)))
             self._capabilities = await detect(api, self.clock, report)
+            if self.machines is not None:
+                self._capabilities |= {"node-power"}
 
     async def prepare_probe(self, report: Report) -> None:
         """Before it is tried what the cluster can do. One that is not ours brings its own images."""

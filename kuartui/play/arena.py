@@ -25,7 +25,6 @@ from kuartui.message import later
 from kuartui.play import dockside, workspace
 from kuartui.play.cleanup import Before, Undo, take_stock
 from kuartui.play.setup import Setup
-from kuartui.play.switches import repair
 from kuartui.progress.store import Made
 
 LONGEST_HEAD_START = 300.0  # seconds
@@ -66,6 +65,7 @@ class Arena:
             objects=objects,
             workspace=workspace.folder(self.attempt_id),
             docker=self.docker,
+            machines=self.sandbox.machines(self.api),
         )
 
     async def prepare(
@@ -173,8 +173,8 @@ class Arena:
     async def undo(self) -> list[str]:
         """Remove what the attempt left behind; what could not be removed."""
         await self._stop()
-        if self.level.switches_nodes:
-            await repair(self.api)
+        if self.level.switches_nodes and self.world.machines is not None:
+            await self.world.machines.repair()
         return await Undo(
             self.api,
             self.clock,

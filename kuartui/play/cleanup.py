@@ -37,6 +37,7 @@ PATIENCE = 120.0  # seconds on the cluster's clock
 CHANGING = {"update", "patch", "delete", "create"}
 CORDON = "node.kubernetes.io/unschedulable"
 SYSTEM_TAINTS = "node.kubernetes.io/"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"  # the only one of those that people put there
 SYSTEM_ACCOUNT = re.compile(r"(attempt|proof)-[0-9a-f]{12}")
 
 Inventory = dict[str, str]  # "kind apiVersion namespace/name" -> uid
@@ -256,7 +257,7 @@ def content(obj: Obj) -> Obj:
     """What somebody wrote on purpose; not what the cluster keeps in it by itself."""
     metadata = obj["metadata"]
     if obj.get("kind") == "Node":  # kubelets and controllers write into the rest all the time
-        taints = [item for item in obj["spec"].get("taints") or [] if not item["key"].startswith(SYSTEM_TAINTS)]
+        taints = [item for item in obj["spec"].get("taints") or [] if not _by_itself(item)]
         unschedulable = bool(obj["spec"].get("unschedulable"))
         return {"labels": metadata.get("labels") or {}, "taints": taints, "unschedulable": unschedulable}
     kept = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
@@ -268,11 +269,16 @@ def content(obj: Obj) -> Obj:
     return {**kept, "labels": metadata.get("labels") or {}, "annotations": annotations}
 
 
+def _by_itself(taint: Obj) -> bool:
+    """Whether the cluster puts it there, and takes it away."""
+    return bool(taint["key"].startswith(SYSTEM_TAINTS)) and taint["key"] != OUT_OF_SERVICE
+
+
 def restored(old: Obj, live: Obj | None) -> Obj:
     """The object to write, so that it is as it was."""
     if live is not None and old.get("kind") == "Node":
         was = content(old)
-        system = [item for item in live["spec"].get("taints") or [] if item["key"].startswith(SYSTEM_TAINTS)]
+        system = [item for item in live["spec"].get("taints") or [] if _by_itself(item)]
         spec = {**live["spec"], "taints": was["taints"] + [t for t in system if t["key"] != CORDON]}
         spec["unschedulable"] = was["unschedulable"]
         return {**live, "metadata": {**live["metadata"], "labels": was["labels"]}, "spec": spec}

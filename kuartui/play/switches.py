@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kuartui.checks.world import World
-from kuartui.cluster.rest import Api
 from kuartui.errors import ClusterError
 from kuartui.game.level import NodeSwitch
 from kuartui.game.spec import ResourceQuery
@@ -21,17 +20,9 @@ async def switch(action: NodeSwitch, world: World) -> None:
         names &= {str(pod["spec"].get("nodeName", "")) for pod in await world.objects.all(query)}
     if not names:
         raise ClusterError(later("there is no node to {action}", action=action.action))
+    if world.machines is None:
+        raise ClusterError(
+            later("machines of this cluster cannot be switched off"), hint=later("play it with --cluster embedded")
+        )
     for name in sorted(names):
-        await _post(world.api, name, action.action)
-
-
-async def repair(api: Api) -> None:
-    """Every machine runs again, with its kubelet: pods of one that does not cannot be taken away."""
-    nodes = await api.list(await api.resource("Node"))
-    for node in nodes.items:
-        for action in ("recover", "resume"):
-            await _post(api, str(node["metadata"]["name"]), action)
-
-
-async def _post(api: Api, node: str, action: str) -> None:
-    await api.request("POST", f"/kuartui.dev/nodes/{node}/{action}", body={})
+        await world.machines.switch(name, action.action)

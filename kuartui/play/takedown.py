@@ -46,6 +46,8 @@ async def _take_down(record: AttemptRecord, level: Level | None, cluster: Cluste
             rights = level.rights if level else ()
             async with Api.open(sandbox.checker_kubeconfig) as api:
                 api.fence = sandbox.fence(rights)
+                if (machines := sandbox.machines(api)) is not None:  # of one that was killed while one was off
+                    await machines.repair()
                 before, made = store.baseline(record.id).get(INVENTORY), store.made(record.id)
                 undo = Undo(api, sandbox.clock, record.id, made=made, before=before, rights=rights, alone=False)
                 left = await undo.run()

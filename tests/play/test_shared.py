@@ -6,9 +6,7 @@ The cluster is an embedded one on stepped time behind a plain kubeconfig: kuartu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,21 +16,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kuartui.catalog.catalog import Catalog
-from kuartui.cluster.context import ContextCluster
-from kuartui.cluster.embedded import EmbeddedSandbox
 from kuartui.cluster.fence import covers
-from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError
 from kuartui.game.level import Level, Right
 from kuartui.play.arena import Arena
 from kuartui.play.leading import INVENTORY
-from kuartui.play.pace import Pace
 from kuartui.play.proof import prove
 from kuartui.play.report import text
 from kuartui.play.takedown import take_down
 from kuartui.progress.store import AttemptRecord, Store
+from tests.play.conftest import Place
 from tests.play.dumps import differences, dump
 
 pytestmark = pytest.mark.e2e
@@ -46,36 +41,6 @@ LEVELS = (
 
 class Killed(BaseException):
     """The process ends here: nothing of it runs any more."""
-
-
-@dataclass
-class Place:
-    cluster: ContextCluster
-    kubeconfig: Path
-    pace: Pace
-
-
-@pytest.fixture
-async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    host = EmbeddedHost(tmp_path / "host", tied=True)
-    spec: dict[str, Any] = {"name": "mine", "nodes": 3, "fast": True, "durable": False}
-    try:
-        made = host.call("POST", "/clusters", spec)
-        kubeconfig = tmp_path / "exported" / "config"  # elsewhere: nothing beside it says that the cluster is ours
-        kubeconfig.parent.mkdir()
-        kubeconfig.write_bytes((host.folder("mine") / "kubeconfig").read_bytes())
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-        box = EmbeddedSandbox(host, "mine", spec, made["url"])
-        pace = Pace(box.clock)
-        await pace.clock.advance(60)
-        contexts = kubeconfig.read_text()
-        name = contexts.partition("current-context")[2].strip(' ":\n').split('"')[0].split("\n")[0].strip()
-        cluster = ContextCluster(name, clock=box.clock)
-        await pace.through(cluster.up())
-        yield Place(cluster, kubeconfig, pace)
-        box._let_go()
-    finally:
-        host.stop()
 
 
 async def test_levels_prove_with_the_players_account(place: Place) -> None:
@@ -114,7 +79,7 @@ async def test_cleanup_leaves_the_cluster_as_it_was(
     async with Api.open(place.kubeconfig) as admin:
         theirs = await _ensure_theirs(admin)
         before = await dump(admin)
-        record = _record(level)
+        record = record_of(level)
         store.begin(record)
         player = await _attempt(place, level, record, store, writes)
         if player is not None:
@@ -138,7 +103,8 @@ async def test_cleanup_leaves_the_cluster_as_it_was(
     store.close()
 
 
-def _record(level: Level) -> AttemptRecord:
+def record_of(level: Level) -> AttemptRecord:
+    """Of an attempt that has begun."""
     import uuid
 
     name = uuid.uuid4().hex[:12]
