@@ -33,8 +33,8 @@ class Memory:
 
     def recall(self, kind: str, home: Path, server: str) -> None:
         """Put it where kubectl looks for it."""
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copytree(self.place / kind, _discovery(home, server))
+        if (self.place / kind).exists():
+            _link_all(self.place / kind, _discovery(home, server))
 
     def keep(self, kind: str, home: Path, server: str) -> None:
         """Remember what a first command learnt."""
@@ -48,6 +48,18 @@ def remembering() -> Iterator[Memory]:
     """A memory for as long as it is needed."""
     with tempfile.TemporaryDirectory(prefix="kuartui-memory-") as place:
         yield Memory(Path(place))
+
+
+def _link_all(source: Path, target: Path) -> None:
+    """The same files under another name: kubectl never changes one, it puts a new one in its place."""
+    for folder, _, names in os.walk(source):
+        there = target / os.path.relpath(folder, source)
+        there.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            try:
+                os.link(os.path.join(folder, name), there / name)
+            except OSError:  # a file system that knows no second names
+                shutil.copy2(os.path.join(folder, name), there / name)
 
 
 def _discovery(home: Path, server: str) -> Path:

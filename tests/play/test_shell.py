@@ -34,3 +34,17 @@ def test_a_command_that_asked_nothing_teaches_nothing(tmp_path: Path) -> None:
         memory.keep("level-0", tmp_path / "two", "https://127.0.0.1:41000")
         memory.recall("level-0", tmp_path / "three", "https://127.0.0.1:42000")
     assert (tmp_path / "three/.kube/cache/discovery/127.0.0.1_42000/servergroups.json").is_file()
+
+
+def test_what_a_later_home_learns_anew_changes_no_other(tmp_path: Path) -> None:
+    learn(tmp_path / "one", "127.0.0.1_41000", "{}")
+    with remembering() as memory:
+        memory.keep("level-0", tmp_path / "one", "https://127.0.0.1:41000")
+        memory.recall("level-0", tmp_path / "two", "https://127.0.0.1:42000")
+        known = tmp_path / "two/.kube/cache/discovery/127.0.0.1_42000/servergroups.json"
+        new = known.with_name("servergroups.json.1234")  # as client-go writes its cache
+        new.write_text("a kind has come")
+        new.replace(known)
+        memory.recall("level-0", tmp_path / "three", "https://127.0.0.1:43000")
+    assert known.read_text() == "a kind has come"
+    assert (tmp_path / "three/.kube/cache/discovery/127.0.0.1_43000/servergroups.json").read_text() == "{}"

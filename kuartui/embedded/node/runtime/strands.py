@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.node.runtime.lull import LULL
 
-THREAD_NAME = "tokio-rt-worker"
+THREAD_NAME = b"tokio-rt-worker"
+STAT_BYTES = 4096
 LOOK_SECONDS = 0.0001
 IDLE_TURNS = 4  # of the event loop, before threads are worth a look
 QUIET_SECONDS = 0.005  # where /proc tells no thread states
@@ -138,9 +139,12 @@ def _threads_sleep() -> bool:
     """Whether every thread of the shells' runtime sleeps (Linux)."""
     try:
         for task in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{task}/stat", encoding="ascii", errors="replace") as file:
-                name, _, rest = file.read().partition("(")[2].rpartition(") ")
-            if name == THREAD_NAME and rest[:1] != "S":
+            file = os.open(f"/proc/self/task/{task}/stat", os.O_RDONLY)  # asked often: no text, no buffers
+            try:
+                name, _, rest = os.read(file, STAT_BYTES).partition(b"(")[2].rpartition(b") ")
+            finally:
+                os.close(file)
+            if name == THREAD_NAME and rest[:1] != b"S":
                 return False
     except OSError:
         return False  # a thread ended while we looked
