@@ -252,14 +252,18 @@ class Engine:
 
     def _question(self, question: Check | Guard) -> _Item:
         kind, spec, name = kind_of(question), question.spec, question.name
+        before: tuple[Evidence, Verdict] | None = None
 
         async def look() -> tuple[Evidence, Verdict]:
+            nonlocal before
             if (
                 self.trouble and kind.period(spec) is None
             ):  # copies out of date prove nothing; probes ask for themselves
                 raise ClusterError(self.trouble)
             evidence = await kind.observe(spec, self.world, name)
-            return evidence, kind.judge(spec, evidence)
+            if before is None or before[0] != evidence:  # judging is pure: the same evidence has the same verdict
+                before = (evidence, kind.judge(spec, evidence))
+            return evidence, before[1]
 
         item = _Item(name, look, kind.reads(spec), period=kind.period(spec))
         if isinstance(spec, HistorySpec):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import msgspec
+import pytest
 
 from kuartui.checks import baseline
 from kuartui.checks.engine import Engine, Finding
+from kuartui.checks.evidence import Evidence, Verdict
+from kuartui.checks.registry import KINDS
 from kuartui.game.duration import Duration
 from kuartui.game.guards import GLOBAL
 from kuartui.game.level import Check, Guard, Level, Ref
@@ -186,6 +190,27 @@ async def test_refresh_looks_at_everything() -> None:
         objects.found["Pod"] = {"a": {"metadata": {"name": "a"}}}  # without telling anybody
         await engine.refresh()
         assert states(engine) == {"one": "passing", "two": "passing"}
+
+
+async def test_the_same_evidence_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = []
+
+    def judge(spec: StateSpec, evidence: Evidence) -> Verdict:
+        judged.append(len(evidence["pods"]))
+        return Verdict(len(evidence["pods"]) > 1, f"{len(evidence['pods'])} pods")
+
+    monkeypatch.setitem(KINDS, "state", replace(KINDS["state"], judge=judge))
+    async with running(level(check("one", 2)), objects_before=1) as (engine, objects, _):
+        await engine.refresh()
+        await engine.refresh()
+        assert judged == [1]
+        objects.put("Pod", "another", spec={})
+        await calm()
+        await engine.refresh()
+        assert (judged, states(engine)) == ([1, 2], {"one": "passing"})
+        objects.put("Pod", "another", spec={"nodeName": "n"})
+        await calm()
+        assert judged == [1, 2, 2]  # changed is not the same
 
 
 # --- the guards that every level has ---------------------------------------------------------------------------------
