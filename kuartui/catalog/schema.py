@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from kuartui.catalog.decode import API_VERSION
+from kuartui.catalog.fields import HELP
 from kuartui.catalog.reader import KIND
 from kuartui.catalog.translation import KIND as TRANSLATION
 from kuartui.game.duration import Duration
@@ -56,7 +57,7 @@ def _document(type_: type[Struct], kind: str, title: str, name: str) -> dict[str
             },
             "spec": spec,
         },
-        "$defs": _published(components),
+        "$defs": {name: _explained(name, _published(struct)) for name, struct in components.items()},
     }
 
 
@@ -72,6 +73,15 @@ def _published(node: Any) -> Any:
     if isinstance(node.get("description"), str):
         node = {**node, "description": cleandoc(node["description"])}
     return {key: _published(value) for key, value in node.items()}
+
+
+def _explained(name: str, struct: dict[str, Any]) -> dict[str, Any]:
+    """The same struct, with a line of help for each field that has none of its own."""
+    fields = {
+        field: {"description": words, **found} if (words := HELP.get(f"{name}.{field}", HELP.get(field))) else found
+        for field, found in struct.get("properties", {}).items()
+    }
+    return {**struct, "properties": fields} if fields else struct
 
 
 def text(found: dict[str, Any] | None = None) -> str:

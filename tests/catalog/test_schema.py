@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from kuartui.catalog.catalog import Catalog
+from kuartui.catalog.fields import HELP
 from kuartui.catalog.schema import schema, text, translation
 from tests.catalog.pack import LEVEL
 
@@ -43,3 +44,20 @@ def test_it_refuses_what_the_reader_refuses() -> None:
     document = yaml.safe_load(LEVEL.replace("weight: 60", "wieght: 60").replace("NAME", "level"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, schema())
+
+
+def test_every_field_is_explained() -> None:
+    found = {**schema()["$defs"], **translation()["$defs"]}
+    bare = [
+        f"{name}.{field}"
+        for name, struct in found.items()
+        for field, value in struct.get("properties", {}).items()
+        if not value.get("description") and not any(item.get("description") for item in value.get("anyOf", []))
+    ]
+    assert bare == []
+
+
+def test_nothing_is_explained_that_is_not_there() -> None:
+    found = {**schema()["$defs"], **translation()["$defs"]}
+    names = {f"{name}.{field}" for name, struct in found.items() for field in struct.get("properties", {})}
+    assert [key for key in HELP if key not in names and not any(name.endswith(f".{key}") for name in names)] == []
