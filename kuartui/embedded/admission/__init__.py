@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def plugins(cluster: Cluster) -> list[Plugin]:
     """The plugins that a cluster runs."""
+    from kuartui.embedded.admission.certificates import CertificateRequests
     from kuartui.embedded.admission.default_tolerations import DefaultTolerations
     from kuartui.embedded.admission.escalation import Escalation
     from kuartui.embedded.admission.limit_ranger import LimitRanger
@@ -38,6 +39,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         DefaultStorageClass(store),
         StorageProtection(),
         Escalation(cluster.authorizer),
+        CertificateRequests(cluster.authorizer),
         MutatingPolicies(store, cluster.resources, cluster.authorizer),
         MutatingWebhooks(cluster.rest, cluster.network),
         ValidatingPolicies(store, cluster.resources, cluster.authorizer),
