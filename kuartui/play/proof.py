@@ -361,9 +361,10 @@ class Run:
             self._line("level", "start", True, "; ".join([words, *self._silent(engine)]))
 
     def _silent(self, engine: Engine) -> list[str]:
-        """The checks whose `observe` asks for what is not there at the start, so that the player is told nothing."""
+        """The checks whose `observe` comes to nothing at the start, so that the player is told nothing."""
         return [
-            f"check {check.name} does not say what it sees: its observe asks for what is not there; try x.?y.orValue(0)"
+            f"check {check.name} does not say what it sees: its observe is empty, or asks for what is not there"
+            " (then x.?y.orValue(0) helps)"
             for check in self.level.checks
             if getattr(check.spec, "observe", "")
             and not engine.findings[check.name].observed

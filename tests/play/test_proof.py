@@ -125,6 +125,19 @@ async def test_a_solution_whose_command_fails(tmp_path: Path) -> None:
     assert "ended with exit code 3: oh dear" in line.detail
 
 
+async def test_a_check_that_says_nothing_at_the_start_is_named(tmp_path: Path) -> None:
+    asked = "answer: {configMap: note, key: other, equals: open}"
+    seen = (
+        """state: {resources: {note: {kind: ConfigMap, name: note}}, cel: 'note.data.other == "open"', observe: SEEN}"""
+    )
+    mute = sound(tmp_path / "mute", **{asked: seen.replace("SEEN", "note.data.other")})
+    line = (await proven(mute, tmp_path))["level start"]
+    assert line.ok
+    assert "check twice does not say what it sees" in line.detail
+    told = sound(tmp_path / "told", **{asked: seen.replace("SEEN", """'note == null ? "nothing" : note.data.other'""")})
+    assert (await proven(told, tmp_path))["level start"].detail == "2 checks red, every guard whole"
+
+
 async def test_what_does_not_start_is_said_once(tmp_path: Path) -> None:
     level = sound(tmp_path)
     (Path(level.folder) / "setup" / "lock.yaml").write_text("kind: ConfigMap\n")
