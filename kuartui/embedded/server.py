@@ -45,13 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(3, f"another process hosts the clusters in {state}")
     gc.disable()  # until all is loaded: nothing of that is garbage
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    _limit_threads()
     return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=options.ready_fd))
-
-
-def _limit_threads() -> None:
-    """Container shells run on a thread pool of their own, sized by the machine: a few threads are plenty here."""
-    os.environ.setdefault("TOKIO_WORKER_THREADS", "2")
 
 
 def _fail(code: int, message: str, *, hint: str = "") -> int:

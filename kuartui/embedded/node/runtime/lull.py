@@ -28,7 +28,7 @@ OPEN_SECONDS = 0.025  # between two holds: each look at a cancellation comes rou
 BUSY_SHARE = 0.05  # a thread that computes for more than that of the time has work to do,
 LOOK_SHARE = 0.005  # apart from what looking after each shell costs, with room
 
-os.environ.setdefault("TOKIO_WORKER_THREADS", "1")  # read once, when the first script of this process runs
+os.environ["TOKIO_WORKER_THREADS"] = "1"  # read once, when the first script of this process runs
 
 
 class Lull:
