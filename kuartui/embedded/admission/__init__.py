@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def plugins(cluster: Cluster) -> list[Plugin]:
     """The plugins that a cluster runs."""
     from kuartui.embedded.admission.certificates import CertificateRequests
+    from kuartui.embedded.admission.default_ingress_class import DefaultIngressClass
     from kuartui.embedded.admission.default_tolerations import DefaultTolerations
     from kuartui.embedded.admission.escalation import Escalation
     from kuartui.embedded.admission.limit_ranger import LimitRanger
@@ -23,6 +24,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
     from kuartui.embedded.admission.policies import ValidatingPolicies
     from kuartui.embedded.admission.priority import Priority
     from kuartui.embedded.admission.resource_quota import ResourceQuota
+    from kuartui.embedded.admission.runtime_class import RuntimeClass
     from kuartui.embedded.admission.service_account import ServiceAccount
     from kuartui.embedded.admission.storage import ClaimResize, DefaultStorageClass, StorageProtection
     from kuartui.embedded.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
@@ -38,6 +40,8 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         DefaultTolerations(),
         DefaultStorageClass(store),
         StorageProtection(),
+        RuntimeClass(store),
+        DefaultIngressClass(store),
         Escalation(cluster.authorizer),
         CertificateRequests(cluster.authorizer),
         MutatingPolicies(store, cluster.resources, cluster.authorizer),

@@ -33,6 +33,7 @@ Obj = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
+HANDLERS = ("", "runc")  # what the container runtime is configured for
 SANDBOX_SECONDS = 0.05  # what containerd and the CNI plugin take
 TEARDOWN_SECONDS = 0.3  # until the kubelet has seen the end of all containers and taken the sandbox down
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -202,15 +203,27 @@ class PodWorker:
     def _sources(self) -> Sources:
         return Sources(self._node.client, self.pod, self._node.around(self.state.ips), self._node.tokens)
 
+    def _runtime_handler(self) -> str:
+        """The container runtime's configuration that the pod's RuntimeClass names, "" for the usual one."""
+        name = self.pod["spec"].get("runtimeClassName")
+        found = self._node.client.get("runtimeclasses.node.k8s.io", "", name) if name else None
+        return str(found.get("handler", "")) if found else ""
+
+    def _no_sandbox(self, why: str) -> None:
+        message = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {why}"
+        self._node.event(self.pod, "Warning", "FailedCreatePodSandBox", message)
+
     async def _make_sandbox(self) -> Sandbox | None:
         await self._clock.sleep(SANDBOX_SECONDS)
+        handler = self._runtime_handler()
+        if handler not in HANDLERS:
+            self._no_sandbox(f'failed to get sandbox runtime: no runtime for "{handler}" is configured')
+            return None
         try:
             made = self._network.up(self.pod)
         except RuntimeError as error:
             name = self.uid.replace("-", "")
-            text = f'failed to setup network for sandbox "{name}": plugin type="ptp" failed (add): {error}'
-            message = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {text}"
-            self._node.event(self.pod, "Warning", "FailedCreatePodSandBox", message)
+            self._no_sandbox(f'failed to setup network for sandbox "{name}": plugin type="ptp" failed (add): {error}')
             return None
         self.sandbox = made
         self.state.ips, self.state.sandbox = [made.ip], True

@@ -161,3 +161,17 @@ async def test_containers_of_a_pod_that_never_initialized_stay_waiting(cluster):
     await cluster.run(3)
     assert cluster.get()["status"]["phase"] == "Failed"
     assert cluster.waiting() == "PodInitializing"
+
+
+async def test_a_runtime_that_the_node_does_not_have_makes_no_sandbox(cluster):
+    for name, handler in (("usual", "runc"), ("gvisor", "runsc")):
+        await cluster.client.create("runtimeclasses.node.k8s.io", {"metadata": {"name": name}, "handler": handler})
+    await cluster.pod("p", runtimeClassName="usual")
+    await cluster.pod("q", runtimeClassName="gvisor")
+    await cluster.run()
+    assert cluster.get("p")["status"]["phase"] == "Running"
+    assert cluster.waiting("q") == "ContainerCreating"
+    assert cluster.events("FailedCreatePodSandBox", "q")[0] == (
+        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: "
+        'no runtime for "runsc" is configured'
+    )
