@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from kuartui.cli import output, report
-from kuartui.cli.cluster import narrate
+from kuartui.cli.bar import narrate
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import Noun, command, wait

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from kuartui.cli import output
+from kuartui.cli.bar import steps
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Option
 from kuartui.cli.run import Noun, command, wait
@@ -15,7 +16,7 @@ from kuartui.message import later
 from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
-    from kuartui.cluster.base import Cluster, Progress
+    from kuartui.cluster.base import Cluster
     from kuartui.cluster.select import Options
 
 app = Noun(help="Bring up, inspect and take down clusters.")
@@ -51,12 +52,6 @@ def kubeconfig_of(kind: str, name: str) -> Path:
     return cluster.kubeconfig
 
 
-def narrate(progress: Progress) -> None:
-    """Progress of something slow, on standard error."""
-    count = f"[{progress.step}/{progress.steps}] " if progress.steps else ""
-    output.note(f"{count}{tr(progress.text)}")
-
-
 @command(app, "up")
 def up(
     name: Name = DEFAULT,
@@ -80,7 +75,8 @@ def up(
     cluster = choose(kind, name, options)
     if allow_remote:
         confirm_remote(cluster)
-    wait(lambda: cluster.up(narrate))
+    with steps() as report:
+        wait(lambda: cluster.up(report))
     if out is Format.json:
         can = sorted(cluster.capabilities)
         output.data({"name": cluster.name, "kubeconfig": str(cluster.kubeconfig), "capabilities": can})
@@ -133,7 +129,8 @@ def down(
         output.line(tr("all embedded clusters are stopped"))
         return
     cluster = choose(kind, name)
-    wait(lambda: cluster.down(narrate))
+    with steps() as report:
+        wait(lambda: cluster.down(report))
     if cluster.kind == "context":
         output.line(tr("what kuartui made on {name} is gone; the cluster stays", name=cluster.name))
     else:
@@ -172,7 +169,8 @@ def status(name: Name = DEFAULT, kind: Kind = "embedded", out: Output = Format.t
 def reset(name: Name = DEFAULT, kind: Kind = "embedded") -> None:
     """Make a cluster as new; what was in it is gone. With context:NAME: remove what kuartui made there."""
     cluster = choose(kind, name)
-    wait(lambda: cluster.reset(narrate))
+    with steps() as report:
+        wait(lambda: cluster.reset(report))
     if cluster.kind == "context":
         output.line(tr("what kuartui made on {name} is gone", name=cluster.name))
         return

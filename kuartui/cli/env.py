@@ -60,7 +60,7 @@ def add_to(app: click.Group) -> None:
 def variables(name: str, where: str) -> dict[str, str]:
     """KUBECONFIG, PATH with the kubectl to use first, and KUARTUI_WORKSPACE, the folder of the attempt in play. `name`
     and `where` name a cluster; without both: the attempt in play, if any."""
-    from kuartui.cli.cluster import narrate
+    from kuartui.cli.bar import narrate
     from kuartui.cluster import kubectl as tools
     from kuartui.cluster.host import wake
 

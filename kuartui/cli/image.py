@@ -108,7 +108,7 @@ def lock(
 @command(app, "pull")
 def pull(names: Names, engine: Engine = "docker") -> None:
     """Pull images by their digests, and give them their tags: whatever has those tags on your engine loses them."""
-    from kuartui.cli.cluster import narrate
+    from kuartui.cli.bar import narrate
     from kuartui.cluster.pins import accept
 
     for item in pick(names):

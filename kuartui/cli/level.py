@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from kuartui.cli import output, report
-from kuartui.cli.cluster import Kind, choose, narrate
+from kuartui.cli.bar import steps
+from kuartui.cli.cluster import Kind, choose
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import Noun, command, wait
@@ -118,7 +119,8 @@ def start(
         store = Store()
         try:
             mode: Mode = "practice" if practice else "ranked"
-            session = await begin(level, cluster=choose(cluster), store=store, mode=mode, report=narrate)
+            with steps() as told:
+                session = await begin(level, cluster=choose(cluster), store=store, mode=mode, report=told)
             try:
                 return session.snapshot()
             finally:
@@ -208,7 +210,8 @@ def reset() -> None:
 
     async def run() -> None:
         async with current_session() as session:
-            await session.reset(narrate)
+            with steps() as told:
+                await session.reset(told)
 
     wait(run)
     output.line(tr("the level is as it was at the start; the clock ran on"))

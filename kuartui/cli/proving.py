@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuartui.cli import output
-from kuartui.cli.bar import bar
-from kuartui.cli.cluster import choose, narrate
+from kuartui.cli.bar import bar, narrate
+from kuartui.cli.cluster import choose
 from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
 from kuartui.cli.run import wait

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from kuartui.cli.bar import bar
+from kuartui.cli.bar import bar, steps
 from kuartui.cluster.base import Progress
 from kuartui.message import later
 
@@ -46,3 +46,29 @@ def test_a_file_gets_what_is_printed_and_no_bar(
         report(Progress("half", 1, 2))
         print("a line")
     assert capsys.readouterr().out == "a line\n"
+
+
+def started(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, terminal: str = "xterm-256color") -> str:
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", terminal)
+    monkeypatch.setenv("COLUMNS", "100")
+    with steps() as report:
+        report(Progress("starting the host", 1, 2))
+        report(Progress("something on the way"))
+        report(Progress("starting the cluster", 2, 2))
+    return stream.getvalue()
+
+
+def test_steps_are_a_bar_on_a_terminal_and_the_last_one_is_not_done_when_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = started(monkeypatch, Terminal())
+    assert "starting the cluster" in text
+    assert "1/2" in text
+    assert "2/2" not in text
+
+
+def test_steps_are_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "[1/2] starting the host\nsomething on the way\n[2/2] starting the cluster\n"
+    assert started(monkeypatch, io.StringIO()) == lines
+    assert started(monkeypatch, Terminal(), "dumb") == lines

@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.command import CommandPalette
+from textual.screen import Screen
+from textual.widgets import OptionList
 
 from kuartui.cluster.base import Progress
 from kuartui.game.ghost import Split
@@ -239,3 +242,19 @@ async def test_no_screen_traps_the_focus(game: Any, shelf: Shelf, name: str) -> 
         assert app.is_running
         assert app.focused is not None
         assert app.focused.id == "levels"
+
+
+@pytest.mark.parametrize("place", ["confirm", "another"])
+async def test_home_is_laid_out_anew_behind_what_is_in_front_of_it(game: Any, shelf: Shelf, place: str) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await settled(app, pilot)
+        home = app.screen
+        rows = lambda: [str(option.prompt) for option in home.query_one(OptionList).options]  # noqa: E731
+        wide = rows()
+        app.push_screen(Confirm("?", "yes") if place == "confirm" else Screen())
+        await pilot.pause()
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: rows() != wide)
+        assert max(map(cell_len, rows())) <= home.query_one(OptionList).scrollable_content_region.width
+        assert app.screen is not home

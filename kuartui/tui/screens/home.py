@@ -13,6 +13,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.events import Resize
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -46,6 +47,17 @@ PHASES = {
 }
 
 
+class LevelList(OptionList):
+    """Tells when it has another size: also while a dialog or another place is in front of it, which the screen's own
+    size would tell before there is a new layout."""
+
+    class Sized(Message):
+        """Rows of this width are wanted."""
+
+    def on_resize(self, event: Resize) -> None:
+        self.post_message(self.Sized())
+
+
 class HomeScreen(Screen[None], keys.Explains):
     """Pick a level."""
 
@@ -63,7 +75,7 @@ class HomeScreen(Screen[None], keys.Explains):
         yield Static(id="head")
         yield Input(placeholder=tr("filter: name, title, track, exam; open, due, gold"), id="filter")
         with Horizontal(id="columns"):
-            yield OptionList(id="levels")
+            yield LevelList(id="levels")
             with VerticalScroll(id="about", can_focus=False):
                 yield Prose(id="story")
         yield Static(id="broken")
@@ -82,8 +94,8 @@ class HomeScreen(Screen[None], keys.Explains):
     def on_screen_resume(self) -> None:
         self._read()
 
-    def on_resize(self, event: Resize) -> None:
-        self.call_after_refresh(self._fill)
+    def on_level_list_sized(self) -> None:
+        self._fill()
 
     # What is shown
 
