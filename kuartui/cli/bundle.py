@@ -119,11 +119,14 @@ async def load_into_docker(file: Path, images: tuple[Entry, ...]) -> None:
     """What the engine has by that name stays as it is, and is said so."""
     from kuartui.containers import bundle as bundles
     from kuartui.containers.engine import Docker
+    from kuartui.play.bundling import welcome
 
     docker = Docker()
     try:
         for entry in images:
             loaded = await bundles.load(docker, file, entry)
+            if loaded:
+                await welcome(docker, entry.image)
             said = tr("loaded") if loaded else tr("Docker has an image of that name; it stays")
             output.line(f"{entry.image}: {said}")
     finally:

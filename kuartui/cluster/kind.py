@@ -19,8 +19,6 @@ from kuartui.cluster.local import Life, LocalCluster, version_of
 from kuartui.cluster.machines import KindMachines
 from kuartui.cluster.versions import KIND
 from kuartui.message import later
-from kuartui.paths import private_dir
-from kuartui.translate import trn
 
 INSTALL = later("install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation")
 NODE_IMAGE = "kindest/node"
@@ -157,20 +155,7 @@ class KindCluster(LocalCluster):
             timeout=DELETE_SECONDS,
         )
 
-    async def _load(self, images: list[str], report: Report) -> None:
-        """Through an archive of our engine's: `kind load docker-image` asks docker, whatever the provider is, and
-        hands on archives that nodes refuse."""
-        report(Progress(trn("loading {n} image into the nodes", "loading {n} images into the nodes", len(images))))
-        archive = private_dir(self.folder) / "images.tar"
-        try:
-            for platform, some in await self.engine.archives(images):
-                await self.engine.save(some, archive, platform)
-                await self.load(archive)
-        finally:
-            archive.unlink(missing_ok=True)
-
     async def load(self, archive: Path, report: Report = silent) -> None:
-        """Give all nodes the images of a `docker save` archive."""
         report(Progress(later("loading {file} into {name}", file=archive.name, name=self.name)))
         await self._kind(
             *("load", "image-archive", str(archive), "--name", self.name),

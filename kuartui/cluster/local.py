@@ -25,6 +25,7 @@ from kuartui.cluster.shared import SharedCluster
 from kuartui.errors import ApiError, ClusterError, KuartuiError
 from kuartui.message import later
 from kuartui.paths import private_dir, write_private
+from kuartui.translate import trn
 
 Life = Literal["absent", "stopped", "running"]
 SETTLE_SECONDS = 120.0  # for an add-on to serve: metrics-server has to look twice at each node
@@ -107,8 +108,8 @@ class LocalCluster(SharedCluster):
         """Delete it. Nothing to do when there is none."""
 
     @abstractmethod
-    async def _load(self, images: list[str], report: Report) -> None:
-        """Give the nodes images."""
+    async def load(self, archive: Path, report: Report = silent) -> None:
+        """Give all nodes the images of a `docker save` archive."""
 
     async def enable(self, addon: addons.Addon, report: Report) -> None:
         """Put an add-on in. Here: our own pinned manifest."""
@@ -314,6 +315,18 @@ class LocalCluster(SharedCluster):
         for item in absent:
             await self.engine.bring(item, report)
         await self._load([item.image for item in images], report)
+
+    async def _load(self, images: list[str], report: Report) -> None:
+        """Through an archive of our engine's. By name, kind asks docker whatever its provider is, and hands on archives
+        that nodes refuse; minikube takes what it kept of that name, or asks the registry."""
+        report(Progress(trn("loading {n} image into the nodes", "loading {n} images into the nodes", len(images))))
+        archive = private_dir(self.folder) / "images.tar"
+        try:
+            for platform, some in await self.engine.archives(images):
+                await self.engine.save(some, archive, platform)
+                await self.load(archive)
+        finally:
+            archive.unlink(missing_ok=True)
 
 
 def has(node: dict[str, Any], wanted: Image) -> bool:

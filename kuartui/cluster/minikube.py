@@ -7,6 +7,7 @@ It writes a context into the kubeconfig that $KUBECONFIG names: we name one in o
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from kuartui.cluster import addons, tool
@@ -19,10 +20,10 @@ from kuartui.cluster.versions import MINIKUBE
 from kuartui.errors import ClusterError
 from kuartui.message import later
 from kuartui.paths import private_dir
-from kuartui.translate import trn
 
 INSTALL = later("install minikube: https://minikube.sigs.k8s.io/docs/start/")
 START_SECONDS = 900.0
+LOAD_SECONDS = 600.0
 STEP = "io.k8s.sigs.minikube.step"
 ERROR = "io.k8s.sigs.minikube.error"
 RUNNING = ("Running", "OK")
@@ -132,9 +133,10 @@ class MinikubeCluster(LocalCluster):
         """Minikube's own add-ons come with images of their own."""
         return () if addon.minikube else addon.images
 
-    async def _load(self, images: list[str], report: Report) -> None:
-        report(Progress(trn("loading {n} image into the nodes", "loading {n} images into the nodes", len(images))))
-        await self._minikube("image", "load", *images, what=later("loading images into minikube"), timeout=600.0)
+    async def load(self, archive: Path, report: Report = silent) -> None:
+        report(Progress(later("loading {file} into {name}", file=archive.name, name=self.name)))
+        what = later("loading images into minikube")
+        await self._minikube("image", "load", str(archive), what=what, timeout=LOAD_SECONDS)
 
 
 def event_of(line: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from kuartui.catalog.images import bases_of, images_of, to_bring
 from kuartui.cluster.addons import manifest
 from kuartui.cluster.base import Progress, Report, silent
 from kuartui.cluster.engine import GONE, Engine, accept_hint, another, gone
-from kuartui.cluster.pins import Image, accepted, digests_of, read_lock, with_accepted
+from kuartui.cluster.pins import Image, accept, accepted, digests_of, pins, read_lock, with_accepted
 from kuartui.containers.engine import Docker
 from kuartui.errors import ClusterError
 from kuartui.game.level import Level
@@ -77,6 +77,16 @@ def insist(wanted: Iterable[Wanted]) -> None:
     for one in wanted:
         if one.moved:
             raise another(one.item, digests_of(one.image, one.names), "docker")
+
+
+async def welcome(docker: Docker, image: str) -> None:
+    """Take an image that was just loaded from a bundle for what it is. Docker's containerd image store gives it a
+    digest of its own: that of the one platform that is in the archive."""
+    (item,) = pins([image])
+    there = await docker.image(image) or {}
+    names = there.get("RepoDigests") or []
+    if item.held(names) == "moved":
+        accept(image, sorted(digests_of(image, names))[0])
 
 
 async def pull(docker: Docker, wanted: Wanted, report: Report = silent) -> None:

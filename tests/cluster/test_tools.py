@@ -574,6 +574,16 @@ async def test_a_minikube_profile_is_made_and_deleted(fake: Path) -> None:
     assert (await cluster.status()).phase == "absent"
 
 
+async def test_minikube_gets_what_the_engine_has_not_what_the_registry_has(fake: Path) -> None:
+    cluster = MinikubeCluster("kuartui")
+    await cluster.up()
+    await cluster._bring(pins(["busybox:1.36"]), lambda _: None)
+    archive = cluster.folder / "images.tar"
+    assert asked(fake, "docker save") == [f"docker save --output {archive} busybox:1.36"]
+    assert asked(fake, "image") == [f"image load {archive} --profile kuartui"]
+    assert not archive.exists()
+
+
 async def test_a_paused_profile_is_woken(fake: Path) -> None:
     cluster = MinikubeCluster("kuartui")
     await cluster.up()

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from kuartui.cluster.engine import Engine
-from kuartui.cluster.pins import Image
+from kuartui.cluster.pins import Image, pins
 from kuartui.containers.engine import Docker
 from kuartui.errors import ClusterError
-from kuartui.play.bundling import Wanted, insist, look, pull
+from kuartui.play.bundling import Wanted, insist, look, pull, welcome
 from tests.cluster.server import serving
 from tests.containers.registry import Registry
 
-pytestmark = pytest.mark.docker
 BOTH = ("linux/amd64", "linux/arm64")
 
 
@@ -53,6 +52,7 @@ async def shop(docker: Docker) -> AsyncIterator[Shop]:
                 await docker.ask(lambda client, item=item: client.api.remove_image(item["Id"], force=True))
 
 
+@pytest.mark.docker
 async def test_a_tag_that_was_moved_meanwhile_does_not_matter(shop: Shop) -> None:
     first = shop.registry.push("1", "first", *BOTH)
     item = Image(shop.name, "registry", first)
@@ -77,6 +77,7 @@ async def test_a_tag_that_was_moved_meanwhile_does_not_matter(shop: Shop) -> Non
     assert await engine.has(item)
 
 
+@pytest.mark.docker
 async def test_the_same_through_the_sdk(shop: Shop) -> None:
     first = shop.registry.push("1", "first", *BOTH)
     item = Image(shop.name, "registry", first)
@@ -97,6 +98,7 @@ async def test_the_same_through_the_sdk(shop: Shop) -> None:
     assert not wanted.moved
 
 
+@pytest.mark.docker
 async def test_a_digest_that_is_gone_is_not_replaced_by_the_tag(shop: Shop) -> None:
     shop.registry.push("1", "first", *BOTH)
     absent = "sha256:" + hashlib.sha256(b"no such index").hexdigest()
@@ -115,6 +117,7 @@ async def test_a_digest_that_is_gone_is_not_replaced_by_the_tag(shop: Shop) -> N
     assert await Engine().has(accepted)
 
 
+@pytest.mark.docker
 async def test_an_image_for_other_machines_only(shop: Shop) -> None:
     item = Image(shop.name, "registry", shop.registry.push("1", "far", "linux/mips64le"))
     for bring in (Engine().bring(item), pull(shop.docker, Wanted(item, False, None))):
@@ -124,6 +127,7 @@ async def test_an_image_for_other_machines_only(shop: Shop) -> None:
     assert await shop.known() is None
 
 
+@pytest.mark.docker
 async def test_a_registry_that_hands_out_something_else_is_not_believed(shop: Shop) -> None:
     item = Image(shop.name, "registry", shop.registry.push("1", "first", *BOTH))
     forged = json.loads(shop.registry.blobs[item.digest])
@@ -135,6 +139,7 @@ async def test_a_registry_that_hands_out_something_else_is_not_believed(shop: Sh
     assert await shop.known() is None
 
 
+@pytest.mark.docker
 async def test_a_layer_that_does_not_come_is_told(shop: Shop) -> None:
     """Docker answers 200 first, and tells of this at the end: the SDK passes over it."""
     item = Image(shop.name, "registry", shop.registry.push("1", "first", *BOTH))
@@ -146,6 +151,28 @@ async def test_a_layer_that_does_not_come_is_told(shop: Shop) -> None:
     assert await shop.known() is None
 
 
+class Loaded(Docker):
+    """An engine that has each image, by this digest."""
+
+    digest = ""
+
+    async def image(self, name: str) -> dict[str, Any] | None:
+        return {"RepoDigests": [f"{name.partition(':')[0]}@{self.digest}"], "Size": 1}
+
+
+async def test_an_image_of_a_bundle_is_taken_for_what_it_is() -> None:
+    """The containerd image store knows it by the digest of the one platform that was in the archive."""
+    docker = Loaded("unix:///nowhere")
+    for digit in "ab":
+        docker.digest = "sha256:" + digit * 64
+        (wanted,) = await look(docker, pins(["busybox:1.36"]))
+        assert wanted.moved
+        await welcome(docker, "busybox:1.36")
+        (wanted,) = await look(docker, pins(["busybox:1.36"]))
+        assert not wanted.moved
+
+
+@pytest.mark.docker
 async def test_what_was_loaded_from_a_file_has_no_digest_and_is_taken(shop: Shop, tmp_path: Any) -> None:
     item = Image(shop.name, "registry", shop.registry.push("1", "first", *BOTH))
     engine = Engine()
