@@ -15,6 +15,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
     from kuartui.embedded.admission.certificates import CertificateRequests
     from kuartui.embedded.admission.default_ingress_class import DefaultIngressClass
     from kuartui.embedded.admission.default_tolerations import DefaultTolerations
+    from kuartui.embedded.admission.described_images import DescribedImages
     from kuartui.embedded.admission.escalation import Escalation
     from kuartui.embedded.admission.limit_ranger import LimitRanger
     from kuartui.embedded.admission.mutating_policies import MutatingPolicies
@@ -50,4 +51,5 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         ValidatingWebhooks(cluster.rest, cluster.network),
         ClaimResize(store),
         ResourceQuota(cluster.rest),
+        DescribedImages(),
     ]
