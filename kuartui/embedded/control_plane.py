@@ -20,6 +20,7 @@ from kuartui.embedded.controllers.conditions import new_condition
 from kuartui.embedded.kinds.base import SERVICE_CIDR
 from kuartui.embedded.meta import random
 from kuartui.embedded.meta.time import format_micro, format_time
+from kuartui.embedded.metrics.kubelet import CONFIGURATION
 from kuartui.embedded.store import Store
 
 Obj = dict[str, Any]
@@ -179,6 +180,7 @@ def _kubeadm(client: Client, name: str, authority: str, endpoint: str) -> None:
         name=name, endpoint=endpoint, version=VERSION["gitVersion"], pods=POD_CIDR, services=SERVICE_CIDR
     )
     _config_map(client, SYSTEM, "kubeadm-config", {"ClusterConfiguration": text})
+    _config_map(client, SYSTEM, "kubelet-config", {"kubelet": CONFIGURATION})
     encoded = base64.b64encode(authority.encode()).decode()
     _config_map(client, PUBLIC, "cluster-info", {"kubeconfig": CLUSTER_INFO.format(ca=encoded, endpoint=endpoint)})
 

@@ -6,6 +6,7 @@ After pkg/kubelet/server. The API server leads there at /api/v1/nodes/NODE/proxy
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import orjson
@@ -17,34 +18,47 @@ from kuartui.embedded.metrics.usage import SYSTEM_CPU, SYSTEM_MEMORY, UsageSourc
 Obj = dict[str, Any]
 
 JSON, TEXT = "application/json", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
-CONFIGURATION: Obj = {
-    "kind": "KubeletConfiguration",
-    "apiVersion": "kubelet.config.k8s.io/v1beta1",
-    "address": "0.0.0.0",
-    "port": 10250,
-    "authentication": {
-        "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"},
-        "webhook": {"enabled": True, "cacheTTL": "2m0s"},
-        "anonymous": {"enabled": False},
-    },
-    "authorization": {
-        "mode": "Webhook",
-        "webhook": {"cacheAuthorizedTTL": "5m0s", "cacheUnauthorizedTTL": "30s"},
-    },
-    "cgroupDriver": "systemd",
-    "clusterDNS": ["10.96.0.10"],
-    "clusterDomain": "cluster.local",
-    "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
-    "evictionHard": {"memory.available": "100Mi"},
-    "evictionPressureTransitionPeriod": "5m0s",
-    "failSwapOn": False,
-    "maxPods": 110,
-    "nodeLeaseDurationSeconds": 40,
-    "nodeStatusReportFrequency": "5m0s",
-    "nodeStatusUpdateFrequency": "10s",
-    "syncFrequency": "1m0s",
-}
+CONFIGURATION = """apiVersion: kubelet.config.k8s.io/v1beta1
+authentication:
+  anonymous:
+    enabled: false
+  webhook:
+    cacheTTL: 2m0s
+    enabled: true
+  x509:
+    clientCAFile: /etc/kubernetes/pki/ca.crt
+authorization:
+  mode: Webhook
+  webhook:
+    cacheAuthorizedTTL: 5m0s
+    cacheUnauthorizedTTL: 30s
+cgroupDriver: systemd
+clusterDNS:
+- 10.96.0.10
+clusterDomain: cluster.local
+containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+evictionHard:
+  memory.available: 100Mi
+evictionPressureTransitionPeriod: 5m0s
+failSwapOn: false
+kind: KubeletConfiguration
+maxPods: 110
+nodeLeaseDurationSeconds: 40
+nodeStatusReportFrequency: 5m0s
+nodeStatusUpdateFrequency: 10s
+port: 10250
+syncFrequency: 1m0s
+"""
 """What of KubeletConfiguration the nodes here keep to."""
+
+
+@cache
+def configuration() -> Obj:
+    """The same as an object."""
+    import yaml
+
+    found: Obj = yaml.safe_load(CONFIGURATION)
+    return found
 
 
 class KubeletPages:
@@ -60,7 +74,7 @@ class KubeletPages:
             case "healthz":
                 return "text/plain; charset=utf-8", b"ok"
             case "configz":
-                return JSON, orjson.dumps({"kubeletconfig": CONFIGURATION})
+                return JSON, orjson.dumps({"kubeletconfig": configuration()})
             case "pods":
                 items = list(pods)
                 return JSON, orjson.dumps({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from kuartui.embedded.auth.pki import new_authority
 from kuartui.embedded.control_plane import install, renew
+from kuartui.embedded.metrics.kubelet import configuration
 from tests.embedded.controllers.cluster import Cluster
 
 LEASES = "leases.coordination.k8s.io"
@@ -30,6 +31,12 @@ async def test_kubeadm_tells_where_the_api_is_and_what_the_ranges_are(cluster: C
     text = cluster.get("configmaps", "kubeadm-config", "kube-system")["data"]["ClusterConfiguration"]
     (cidr,) = cluster.get("servicecidrs.networking.k8s.io", "kubernetes")["spec"]["cidrs"]
     assert yaml.safe_load(text)["networking"]["serviceSubnet"] == cidr
+
+
+async def test_the_kubelets_configuration_is_what_they_show(cluster: Cluster) -> None:
+    install(cluster.client, "x", OURS, "1.2.3.4:6443", kubeadm=True)
+    text = cluster.get("configmaps", "kubelet-config", "kube-system")["data"]["kubelet"]
+    assert yaml.safe_load(text) == configuration()
 
 
 async def test_a_second_start_changes_nothing(cluster: Cluster) -> None:
