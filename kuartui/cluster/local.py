@@ -146,6 +146,7 @@ class LocalCluster(SharedCluster):
         await self.check_tool()
         private_dir(self.folder)
         write_private(self._mark, "")
+        self.machines.forget()  # of one that somebody deleted by hand
         try:
             await self._make(report)
         except BaseException:

@@ -27,7 +27,7 @@ LOAD_SECONDS = 600.0
 STEP = "io.k8s.sigs.minikube.step"
 ERROR = "io.k8s.sigs.minikube.error"
 RUNNING = ("Running", "OK")
-ASLEEP = ("Stopped", "Paused")  # all of it; when one node is off, it is Degraded, or a word of another version
+ASLEEP = ("Stopped", "Paused")  # all of it; with one node off it is OK, Stopping or Degraded, by the version
 
 
 class MinikubeCluster(LocalCluster):

@@ -160,6 +160,19 @@ async def test_a_switch_that_failed_is_undone_all_the_same(fake: Path) -> None:
     assert asked(fake)[-1] == "start kuartui-worker"
 
 
+async def test_a_new_cluster_begins_with_all_machines_on(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody deleted the one before by hand."""
+    cluster = KindCluster("kuartui")
+    await cluster.machines.switch("kuartui-worker", "fail")
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(cluster, "check_tool", nothing)
+    await cluster._make_whole(lambda _: None)
+    assert cluster.machines.off() == {}
+
+
 async def test_a_cluster_that_is_gone_has_nothing_to_switch_on(fake: Path) -> None:
     cluster = KindCluster("kuartui")
     await cluster.machines.switch("kuartui-worker", "fail")
