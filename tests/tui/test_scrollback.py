@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual import events
 from textual.app import App, ComposeResult
 
@@ -211,3 +212,32 @@ async def test_what_is_selected_further_back_is_what_is_copied() -> None:
         text = shown.screen.get_selected_text()
         assert text is not None
         assert text.splitlines() == [f"line {number}." for number in range(41, 51)]
+
+
+@pytest.mark.parametrize("text", ["0123456789" * 7, "容器" * 20, "ab cd  " * 12 + "end"])
+async def test_another_width_wraps_what_is_kept_anew(text: str) -> None:
+    async with terminal(40, 10) as (shown, pilot, rows):
+        shown.feed(f"\r\n{text}\r\nshort\r\n" + numbers(1, 30))
+        for width in (23, 61, 100, 40):
+            await pilot.resize_terminal(width, 10)
+            await until(pilot, lambda width=width: shown.board.width == width)
+            shown.look(LINES)
+            seen = await rows()
+            begin = next(at for at, row in enumerate(seen) if row.startswith(text[:10]))
+            count = seen.index("short") - begin
+            assert count == -(-cell_len(text) // (width - width % 2 if "容" in text else width))
+            assert "".join(row.ljust(width) for row in seen[begin : begin + count]).replace(" ", "") == text.replace(
+                " ", ""
+            )
+            shown.look(-LINES)
+            assert (await rows())[-1] == "line 30."
+
+
+async def test_the_same_line_stays_in_sight_when_the_width_changes() -> None:
+    async with terminal(40, 10) as (shown, pilot, rows):
+        shown.feed("".join(f"\r\n{number:03} " + "x" * 60 for number in range(100)))
+        shown.look(100)
+        top = next(row for row in await rows() if row[0] != "x")
+        await pilot.resize_terminal(100, 10)
+        await until(pilot, lambda: shown.board.width == 100)
+        assert any(row.startswith(top) for row in (await rows())[:2])

@@ -1,7 +1,7 @@
 """A terminal that remembers what scrolled off its top. bittty keeps the screen only.
 
 The page of ordinary output hands over each line that leaves it at the top; the alternate screen (vim, less) has none,
-as in any terminal. Lines are kept as they were written: a wider or narrower pane does not wrap them anew.
+as in any terminal. Another width wraps kept lines anew; what is on the screen bittty cuts or leaves as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from bittty.video import Video
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.message import Message
@@ -27,11 +28,11 @@ CLEAR_KEPT = 3  # of ED, which `clear` sends, too
 Line = tuple[tuple[Any, str], ...]  # runs: a style of bittty, and the text in it
 
 
-def runs(row: Sequence[tuple[Any, str]], blank: object = None) -> Line:
-    """A row of cells without the blank ones at its end, most of which are `blank` itself. The second cell of a wide
-    character is empty text."""
+def runs(row: Sequence[tuple[Any, str]], blank: object = None, *, only_blank: bool = False) -> Line:
+    """A row of cells without the blank ones at its end, most of which are `blank` itself; with `only_blank`, spaces
+    that were written stay. The second cell of a wide character is empty text."""
     end = len(row)
-    while end and ((last := row[end - 1]) is blank or (last[1] == " " and last[0] == _PLAIN)):
+    while end and ((last := row[end - 1]) is blank or (not only_blank and last[1] == " " and last[0] == _PLAIN)):
         end -= 1
     return tuple((style, "".join(text for _, text in cells)) for style, cells in groupby(row[:end], itemgetter(0)))
 
@@ -39,13 +40,44 @@ def runs(row: Sequence[tuple[Any, str]], blank: object = None) -> Line:
 _PLAIN = Video(1, 1).grid[0][0][0]
 
 
+def wrapped(line: Line, width: int) -> list[Line]:
+    """A line in rows of at most so many cells."""
+    if sum(cell_len(text) for _, text in line) <= width:
+        return [line]
+    rows: list[list[tuple[Any, str]]] = [[]]
+    room = width
+    for style, text in line:
+        begin = 0
+        while text.isascii() and begin < len(text):  # by far the most, and quicker in whole rows
+            if not room:
+                rows.append([])
+                room = width
+            rows[-1].append((style, text[begin : begin + room]))
+            begin, room = begin + len(rows[-1][-1][1]), room - len(rows[-1][-1][1])
+        if begin:
+            continue
+        for end, size in enumerate(map(cell_len, text)):
+            if size > room:
+                if text[begin:end]:
+                    rows[-1].append((style, text[begin:end]))
+                rows.append([])
+                begin, room = end, width
+            room -= size
+        if text[begin:]:
+            rows[-1].append((style, text[begin:]))
+    return [tuple(row) for row in rows]
+
+
 class Page(Video):  # type: ignore[misc]
-    """Ordinary output. `gone` are the lines that left it at the top, the oldest first; `count`, how many ever did."""
+    """Ordinary output. `gone` are the lines that left it at the top, the oldest first; `count`, how many ever did;
+    `goes_on`, for each whether the next one is its rest."""
 
     def __init__(self, width: int, height: int, policy: Any) -> None:
         super().__init__(width, height, policy)
         self.gone: deque[Line] = deque(maxlen=LINES)
+        self.goes_on: deque[bool] = deque(maxlen=LINES)
         self.count = 0
+        self._places: dict[int, int] = {}  # numbers of lines before they were wrapped anew, and after
 
     def scroll_region_up(self, top: int, bottom: int, count: int) -> None:
         self._keep(top, bottom, count)
@@ -60,9 +92,43 @@ class Page(Video):  # type: ignore[misc]
 
     def _keep(self, top: int, bottom: int, count: int) -> None:
         if top == 0 and bottom < self.height:
-            for row in self.grid[: min(count, bottom + 1)]:
-                self.gone.append(runs(row, self._empty_cell))
+            for y, row in enumerate(self.grid[: min(count, bottom + 1)]):
+                self.goes_on.append(self.wrapped_lines[y])
+                self.gone.append(runs(row, self._empty_cell, only_blank=self.wrapped_lines[y]))
                 self.count += 1
+
+    def clear_gone(self) -> None:
+        self.gone.clear()
+        self.goes_on.clear()
+
+    def resize(self, width: int, height: int) -> None:
+        self._places.clear()
+        if width != self.width:
+            self._wrap_anew(width)
+        super().resize(width, height)
+
+    def _wrap_anew(self, width: int) -> None:
+        first = self.count - len(self.gone)
+        rows, goes_on = list(self.gone), list(self.goes_on)
+        self.clear_gone()
+        self.count, start = first, 0
+        for end, more in enumerate(goes_on):
+            if more and end + 1 < len(rows):
+                continue
+            whole = tuple(run for row in rows[start : end + 1] for run in row)
+            parts = wrapped(whole, width)
+            before = 0  # cells of the line in the rows until here
+            for at in range(start, end + 1):
+                self._places[first + at] = self.count + min(before // width, len(parts) - 1)
+                before += sum(cell_len(text) for _, text in rows[at])
+            self.gone.extend(parts)
+            self.goes_on.extend([*[True] * (len(parts) - 1), more])
+            self.count += len(parts)
+            start = end + 1
+
+    def renumbered(self, number: int) -> int:
+        """Which line this one has become by the last resize."""
+        return self._places.get(number, number)
 
 
 class Chrome(TerminalChrome):  # type: ignore[misc]
@@ -97,7 +163,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
 
     def _clear(self, mode: int = 0) -> None:
         if mode == CLEAR_KEPT:
-            self.page.gone.clear()
+            self.page.clear_gone()
         self._clear_screen(mode)
 
     # Looking back
@@ -195,6 +261,8 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         if size.width and size.height:
             self._make_room(size.height)
             self.board.resize(size.width, size.height)
+            if self._top is not None:
+                self._top = self.page.renumbered(self._top)
             self._dirty = True  # the pane was painted at its new size before its rows moved
 
     def _make_room(self, height: int) -> None:
