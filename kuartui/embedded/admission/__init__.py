@@ -22,6 +22,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
     from kuartui.embedded.admission.namespace_lifecycle import NamespaceLifecycle
     from kuartui.embedded.admission.node_restriction import NodeRestriction
     from kuartui.embedded.admission.pod_security import PodSecurity
+    from kuartui.embedded.admission.pod_topology import PodTopologyLabels
     from kuartui.embedded.admission.policies import ValidatingPolicies
     from kuartui.embedded.admission.priority import Priority
     from kuartui.embedded.admission.resource_quota import ResourceQuota
@@ -38,6 +39,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         NodeRestriction(store),
         PodSecurity(store),
         Priority(store),
+        PodTopologyLabels(store),
         DefaultTolerations(),
         DefaultStorageClass(store),
         StorageProtection(),

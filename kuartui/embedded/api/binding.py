@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kuartui.embedded.api.rest import Rest, Write
+from kuartui.embedded.kinds.node_labels import with_topology
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.time import format_time
 
@@ -30,6 +31,9 @@ async def bind(rest: Rest, namespace: str, name: str, binding: Obj, write: Write
         if pod["spec"].get("schedulingGates"):
             raise errors.conflict("pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
         pod["spec"]["nodeName"] = node
+        target = rest.store.get("nodes", "", node)
+        if target is not None:
+            with_topology(pod, target.data)
         annotations = binding.get("metadata", {}).get("annotations")
         if annotations:
             pod["metadata"]["annotations"] = {**pod["metadata"].get("annotations", {}), **annotations}

@@ -26,3 +26,14 @@ def term_warnings(term: Obj, path: Path) -> list[str]:
             if field == "matchExpressions" and key in DEPRECATED:
                 found.append(f"{(path / field).index(index) / 'key'}: {key} is {DEPRECATED[key]}")
     return found
+
+
+TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
+
+
+def with_topology(pod: dict[str, Any], node: dict[str, Any]) -> None:
+    """Give a pod (in place) the labels of its node that say where that is, unless it has its own."""
+    known = node["metadata"].get("labels") or {}
+    labels = {key: known[key] for key in TOPOLOGY if key in known}
+    if labels:
+        pod["metadata"]["labels"] = {**labels, **(pod["metadata"].get("labels") or {})}
