@@ -1,6 +1,6 @@
 """Keeps the message catalogues up to date: `python docs/translate.py`.
 
-It finds every tr(), trn() and later() in kuartui/ and the table of keys, merges them into
+It finds every tr(), trn() and later() in kuartui/ the table of keys and the help of commands, merges them into
 kuartui/locale/*/LC_MESSAGES/kuartui.po, compiles those, and names what is not translated yet.
 """
 
@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from kuartui.cli import spoken
+from kuartui.cli.app import app
 from kuartui.tui.keys import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +34,8 @@ def found(package: Path) -> Catalog:
     for key in KEYS:
         for text in (key.word, key.help):
             messages.add(text, locations=[("kuartui/tui/keys.py", 1)])
+    for text in spoken.texts(app, click.Context(app)):
+        messages.add(text, locations=[("kuartui/cli/app.py", 1)])
     return messages
 
 

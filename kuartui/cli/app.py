@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 import kuartui
-from kuartui.cli import output
+from kuartui.cli import output, spoken
 from kuartui.cli.run import guard
 
 VERBS = {"play": "play", "serve": "serve", "shell": "env", "env": "env", "kubectl": "env", "doctor": "doctor"}
@@ -18,7 +18,7 @@ NOUNS = ("level", "pack", "cluster", "bundle", "image", "progress")
 COMPLETION = "_KUARTUI_COMPLETE"  # the variable in which click's scripts for shells ask
 
 
-class Root(click.Group):
+class Root(spoken.Group):
     """All commands. The module of one is loaded when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -54,16 +54,23 @@ def _completion(context: click.Context, _parameter: click.Parameter, shell: str 
 )
 @click.option(
     "--cluster",
+    cls=spoken.Option,
     default="embedded",
     envvar="KUARTUI_CLUSTER",
     show_default=True,
     show_envvar=True,
     help="Where to play.",
 )
-@click.option("--lang", default="", help="The language: en, zh-CN; default: $KUARTUI_LANG, your locale's.")
+@click.option(
+    "--lang",
+    cls=spoken.Option,
+    default="",
+    help="The language: en, zh-CN; default: $KUARTUI_LANG, your locale's.",
+)
 @click.version_option(kuartui.__version__, message="kuartui %(version)s")
 @click.option(
     "--show-completion",
+    cls=spoken.Option,
     type=click.Choice(["bash", "zsh", "fish"]),
     expose_value=False,
     is_eager=True,

@@ -16,6 +16,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 import click
 
+from kuartui.cli import spoken
+
 
 class Option:
     """An option. `names` as "--output", "-o"; without, that of the parameter. A `bool` is a flag, an Enum a choice."""
@@ -56,13 +58,13 @@ def _parameter(found: inspect.Parameter) -> click.Parameter:
     if isinstance(told, Argument):
         if many:
             more = {**more, "nargs": -1, "callback": _listed}
-        return click.Argument([found.name], type=_type(str if many else kind), metavar=told.metavar, **more)
+        return spoken.Argument([found.name], type=_type(str if many else kind), metavar=told.metavar, **more)
     names = [*(told.names or [f"--{found.name.replace('_', '-')}"]), found.name]
     if kind is bool:
-        return click.Option(names, is_flag=True, **more)
+        return spoken.Option(names, is_flag=True, **more)
     more["show_default"] = not required and found.default not in ("", None)
     more |= {"envvar": told.envvar, "show_envvar": True} if told.envvar else {}
-    return click.Option(names, type=_type(kind, told), **more)
+    return spoken.Option(names, type=_type(kind, told), **more)
 
 
 def _listed(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from kuartui import errors
-from kuartui.cli import output
+from kuartui.cli import output, spoken
 from kuartui.cli.output import Format
 from kuartui.cli.parameters import parameters
 from kuartui.translate import tr
@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Noun(click.Group):
+class Noun(spoken.Group):
     """The commands about one thing, listed as they are written."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -36,7 +36,7 @@ def command(app: click.Group, name: str, **options: Any) -> Callable[[Callable[P
             as_json = kwargs.get("out") is Format.json
             raise click.exceptions.Exit(guard(lambda: function(*args, **kwargs), as_json))
 
-        made = click.Command(name, callback=guarded, params=parameters(function), help=function.__doc__, **options)
+        made = spoken.Command(name, callback=guarded, params=parameters(function), help=function.__doc__, **options)
         app.add_command(made)
         return guarded
 

@@ -155,3 +155,15 @@ def test_checks_guards_and_the_score() -> None:
     assert "用时 5m00s, 历史最佳 90" in ended
     columns = {output.cells(line) for line in ended.splitlines() if re.search(r"[+-]\d+$", line)}
     assert len(columns) == 1, "amounts stand below each other"
+
+
+def test_help() -> None:
+    assert "布置一个关卡并开始计时。" in run("level", "--help").output
+    shown = run("level", "start", "--help").output
+    assert "种子相同，关卡就相同。" in shown
+    assert run("level", "start", "zzz", "--help").output == shown
+
+
+def test_help_follows_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUARTUI_LANG", "en")
+    assert "Set a level up and start the clock." in run("level", "--help").output
