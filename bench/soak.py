@@ -147,8 +147,6 @@ async def main(hours: float, rests: int = 4) -> int:
         for number in range(APPS):
             await cluster.client.create("deployments.apps", deployment(number))
         await cluster.clock.advance(60)
-        gc.collect()
-        gc.freeze()  # as the server does
         begin, sizes = time.process_time(), []
         rounds = int(hours * 3600 / SECONDS)
         for index in range(rounds):

@@ -98,17 +98,14 @@ class _Hold:
         self._bash: Any = None
         self._seconds = self._share = 0.0
         self._go = threading.Event()
-        self._over = threading.Event()
-        self._over.set()
         self._since = 0.0, 0.0  # monotonic time and the thread's CPU time, when it was let go
-        self._closed = False
 
     async def run(self, seconds: float, share: float) -> bool:
         """Hold the thread for so long, or until `release`; False if it computed for more than that share since then."""
         if self._bash is None:
             self._bash = Bash(custom_builtins={"hold": self._block})
             atexit.register(self._close)
-        self._seconds, self._share = (0.0 if self._closed else seconds), share
+        self._seconds, self._share = seconds, share
         self._go.clear()
         result = await self._bash.execute("hold")
         return bool(result.exit_code == 0)
@@ -121,17 +118,18 @@ class _Hold:
         since, used = self._since
         computed = time.thread_time() - used > (time.monotonic() - since) * self._share
         if self._seconds and not computed:
-            self._over.clear()
             self._go.wait(self._seconds)
-            self._over.set()
         self._since = time.monotonic(), time.thread_time()
         return BuiltinResult(exit_code=int(computed))
 
     def _close(self) -> None:
-        """Let go for good: a thread that is in Python when Python ends would take the process with it."""
-        self._closed = True
+        """Have the thread out of Python when Python ends: it would take the process with it."""
         self._go.set()
-        self._over.wait(HOLD_SECONDS)
+        asyncio.run(self._next())
+
+    async def _next(self) -> None:
+        """What is done once the thread is done with everything before: it does one thing after another."""
+        await Bash().execute("true")
 
 
 LULL = Lull()  # bashkit's thread serves the whole process
