@@ -43,6 +43,7 @@ INSIDE = re.compile(r"""\bkubectl\b[^|;&]*? -- (?:'[^']*'|"[^"]*"|[^|;&'"])*""")
 DATA = re.compile(r"""(?:-p|--patch|--overrides)[= ]?(?:'[^']*'|"(?:[^"\\]|\\.)*")""")  # what an object is to say
 DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker(?![.])|rm\s+-rf\s+[/~])\b")
 SEEDS = range(1, 12)
+LEAST_WORDS = 30  # of a debrief
 NOT_TRANSLATED = "not translated"
 
 
@@ -292,6 +293,9 @@ class _Linter:
         """Whether English and other debriefs have the parts that the pack orders."""
         level, folder = self.level, self.folder.path
         parts = read_tracks(folder.resolve().parent.parent).debrief
+        if level.debrief and len(level.debrief.split()) < LEAST_WORDS and not parts and not level.coach:
+            text = "says next to nothing: what happened, how to see it fast, what to remember?"
+            yield Complaint("warning", str(folder / DEBRIEF_FILE), 1, "", text)
         if not parts or not level.debrief or level.coach:
             return
         for line, text in debrief.problems(level.debrief, parts):

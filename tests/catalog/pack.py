@@ -65,6 +65,9 @@ spec:
 """
 
 
+DEBRIEF = "# What happened\n\nIt was {{shop.name}}.\n\n# The mental model\n\n" + "Look at the pods first. " * 6 + "\n"
+
+
 def write(
     root: Path, name: str = "sample", *, level: str = LEVEL, manifest: str = MANIFEST, track: str = "first"
 ) -> Path:
@@ -73,5 +76,5 @@ def write(
     (folder / "setup").mkdir(parents=True)
     (folder / "level.yaml").write_text(level.replace("NAME", name))
     (folder / "setup" / "pod.yaml").write_text(textwrap.dedent(manifest))
-    (folder / "debrief.md").write_text("# What happened\n\nIt was {{shop.name}}.\n")
+    (folder / "debrief.md").write_text(DEBRIEF)
     return folder

@@ -107,6 +107,12 @@ def test_an_object_that_is_made_elsewhere(tmp_path: Path) -> None:
     assert not any("protected" in item for item in complaints(write(tmp_path / "again", level=level)))
 
 
+def test_a_debrief_that_says_nothing(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "debrief.md").write_text("# What happened\n\nIt was {{shop.name}}.\n")
+    assert any("says next to nothing" in item for item in complaints(folder))
+
+
 def test_a_file_that_nothing_uses(tmp_path: Path) -> None:
     folder = write(tmp_path)
     (folder / "notes.txt").write_text("x")
