@@ -21,6 +21,7 @@ from kuartui.cluster.access import read_access
 from kuartui.play.processes import Glance, glance
 
 COMMAND_SECONDS = 120.0  # real time that one line may take
+STARTING = Glance(working=True, processes=frozenset(), spent=0)
 FORBIDDEN = re.compile(r"\(Forbidden\)|is forbidden: ")
 UNFIT = re.compile(r"[^(\w/.)]")  # client-go's overlyCautiousIllegalFileCharacters
 
@@ -92,8 +93,8 @@ class Shell:
         }
 
     def glance(self) -> Glance | None:
-        """What the processes of the line that runs do."""
-        return glance(self._leader) if self._leader else None
+        """What the processes of the line that runs do. Until there are any, there is work to do: to begin them."""
+        return glance(self._leader) if self._leader else STARTING
 
     async def run(self, line: str) -> tuple[int, str]:
         """The exit code of a line, and the last thing that it said."""
@@ -116,6 +117,8 @@ class Shell:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             return 124, f"did not end within {COMMAND_SECONDS:g} s"
+        finally:
+            self._leader = 0
         self._memory.keep(self._serves, self.home, self._server)
         text = output.decode(errors="replace")
         self.refused = self.refused or bool(process.returncode and FORBIDDEN.search(text))

@@ -14,8 +14,19 @@ import pytest
 from kuartui.cluster.clock import SteppedClock
 from kuartui.play.pace import Pace
 from kuartui.play.processes import Glance, glance
+from kuartui.play.shell import Shell, remembering
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is there on Linux only")
+
+TOTAL = str(sum(range(3_000_000)))
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:6443"}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+current-context: c
+"""
 
 
 @asynccontextmanager
@@ -82,4 +93,15 @@ async def test_time_stands_still_while_a_command_computes() -> None:
     pace = Pace(SteppedClock())
     async with session(sys.executable, "-c", "sum(range(3_000_000))") as process:
         assert await pace.beside(process.wait(), lambda: glance(process.pid)) == 0
+    assert pace.clock.monotonic() == 0
+
+
+async def test_time_stands_still_while_commands_begin_and_end(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG)
+    pace = Pace(SteppedClock())
+    with remembering() as memory:
+        shell = Shell(tmp_path, kubeconfig, Path(sys.executable), memory, "", tmp_path)
+        for _ in range(2):
+            assert await pace.beside(shell.run("kubectl -c 'print(sum(range(3_000_000)))'"), shell.glance) == (0, TOTAL)
     assert pace.clock.monotonic() == 0
