@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from kuartui.cel_references import evaluation, keep_nulls
 from kuartui.embedded.cel_library import AUTHORIZE as AUTHORIZE  # who evaluates says who may do what
 from kuartui.embedded.cel_library import functions
-from kuartui.embedded.cel_references import evaluation, keep_nulls
 
 _GO_ERRORS = (
     (re.compile(r'.*Key not found in map : "?(.*?)"?$', re.DOTALL), r"no such key: \1"),

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from kuartui.embedded.cel_references import releasing
+from kuartui.cel_references import releasing
 from kuartui.embedded.meta import quantity
 
 AUTHORIZE: ContextVar[Callable[[dict[str, Any]], bool]] = ContextVar("authorize")

@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from kuartui.game.cel_references import evaluation, keep_nulls, releasing
+from kuartui.cel_references import evaluation, keep_nulls, releasing
 from kuartui.game.quantity import quantity
 
 PROGRAMS = 64  # kept compiled, 40 KiB each: the expressions of any one level, and more
