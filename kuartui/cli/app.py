@@ -34,6 +34,15 @@ class Root(spoken.Group):
         return super().get_command(ctx, cmd_name)
 
 
+def _speak(_context: click.Context, _parameter: click.Parameter, lang: str) -> None:
+    if not lang:
+        return
+    from kuartui.language import speak
+
+    if code := guard(lambda: speak(lang)):
+        raise click.exceptions.Exit(code)
+
+
 def _completion(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
     if shell is None:
         return
@@ -65,6 +74,9 @@ def _completion(context: click.Context, _parameter: click.Parameter, shell: str 
     "--lang",
     cls=spoken.Option,
     default="",
+    is_eager=True,  # before --help, which is told in it
+    expose_value=False,
+    callback=_speak,
     help="The language: en, zh-CN; default: $KUARTUI_LANG, your locale's.",
 )
 @click.version_option(kuartui.__version__, message="kuartui %(version)s")
@@ -78,20 +90,12 @@ def _completion(context: click.Context, _parameter: click.Parameter, shell: str 
     help="Print what completes kuartui's commands in a shell: source <(kuartui --show-completion bash).",
 )
 @click.pass_context
-def app(context: click.Context, cluster: str, lang: str) -> None:
+def app(context: click.Context, cluster: str) -> None:
     """The command line."""
-    if lang and (code := guard(lambda: _speak(lang))):
-        raise click.exceptions.Exit(code)
     if context.invoked_subcommand is None:
         from kuartui.cli import play
 
         raise click.exceptions.Exit(guard(lambda: play.home(cluster)))
-
-
-def _speak(lang: str) -> None:
-    from kuartui.language import speak
-
-    speak(lang)
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def command(app: click.Group, name: str, **options: Any) -> Callable[[Callable[P
     return add
 
 
-def guard(action: Callable[[], None], as_json: bool = False) -> int:
+def guard(action: Callable[[], object], as_json: bool = False) -> int:
     """Run it; give the exit code."""
     try:
         action()

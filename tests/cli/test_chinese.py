@@ -167,3 +167,9 @@ def test_help() -> None:
 def test_help_follows_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUARTUI_LANG", "en")
     assert "Set a level up and start the clock." in run("level", "--help").output
+
+
+def test_the_language_asked_for_is_that_of_the_help_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUARTUI_LANG", "en")
+    assert "Where to play." in run("--help").output
+    assert "在哪里玩" in run("--lang", "zh-CN", "--help").output
