@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from kuartui.embedded.images.programs import redis_files
 from kuartui.embedded.images.programs.redis_data import Database, Entry, Filler
-from kuartui.embedded.node.runtime import Container, Credentials, Exit, Mount, Projected, Resources, Volume
-from tests.embedded.containers import World
+from kuartui.embedded.node.runtime import Container, Credentials, ExecIO, Exit, Mount, Projected, Resources, Volume
+from tests.embedded.containers import Capture, World
 
 MIB = 1 << 20
 
@@ -44,6 +45,23 @@ async def test_redis_keeps_its_append_only_file(world: World) -> None:
     assert await cli(world, second, "strlen big") == "9000001"
     await world.clock.advance(11)
     assert await cli(world, second, "get a") == ""
+
+
+async def test_redis_cli_answers_what_it_reads_line_by_line(world: World) -> None:
+    container = await world.start("redis:7")
+    out, more = Capture(), asyncio.Event()
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"set a 1\nget a\nge"
+        await more.wait()
+        yield b"t b\nping"
+
+    task = asyncio.ensure_future(container.exec(["redis-cli"], ExecIO(out.write, out.write, lines())))
+    await world.clock.settle()
+    assert out.text == "OK\n1\n"
+    more.set()
+    assert await task == 0
+    assert out.text == "OK\n1\n\nPONG\n"
 
 
 async def test_redis_saves_a_snapshot_when_it_stops(world: World) -> None:

@@ -18,6 +18,9 @@ WITH_VALUE = {"-h": "host", "-p": "port", "-a": "password", "--pass": "password"
               "-i": "interval", "-u": "uri", "--pattern": "pattern", "-t": "timeout", "--count": "count", "-s": "socket", "-d": "delimiter"}  # fmt: skip
 FLAGS = frozenset(["--raw", "--no-raw", "-x", "--scan", "--stat", "--no-auth-warning", "-e", "--csv", "--json", "--latency",
                    "--bigkeys", "--pipe", "-2", "-3", "--tls", "--insecure", "-c", "--verbose", "--quoted-input"])  # fmt: skip
+BLOCKING = frozenset(
+    [b"blmove", b"blmpop", b"blpop", b"brpop", b"bzpopmax", b"bzpopmin", b"monitor", b"psubscribe", b"subscribe", b"wait",
+     b"xread", b"xreadgroup"])  # fmt: skip
 
 
 class ErrorReply(str):
@@ -182,14 +185,28 @@ def _shown(process: Process, options: Options, answer: Any) -> str:
 
 
 async def _from_input(process: Process, options: Options, connection: Connection) -> int:
-    data = b""
+    rest = b""
     while chunk := await process.stdin.read():
-        data += chunk
-    for line in data.decode(errors="replace").splitlines():
-        words = _split(line)
-        if words:
-            await process.out(_shown(process, options, await connection.ask(words)))
+        *lines, rest = (rest + chunk).split(b"\n")
+        await _each(process, options, connection, lines)
+    await _each(process, options, connection, [rest])
     return 0
+
+
+async def _each(process: Process, options: Options, connection: Connection, lines: list[bytes]) -> None:
+    """Ask one after another. Answers that come at once are told at once, together."""
+    told = ""
+    try:
+        for line in lines:
+            words = _split(line.decode(errors="replace"))
+            if words and words[0].lower() in BLOCKING and told:
+                await process.out(told)
+                told = ""
+            if words:
+                told += _shown(process, options, await connection.ask(words))
+    finally:
+        if told:
+            await process.out(told)
 
 
 def _split(line: str) -> list[bytes]:
