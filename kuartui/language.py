@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from kuartui.errors import UsageError
 from kuartui.message import later
@@ -40,6 +41,19 @@ def speak(option: str) -> str:
     if option:
         os.environ[VARIABLE] = found or "en"
     return found
+
+
+@contextmanager
+def for_scripts() -> Iterator[None]:
+    """Meanwhile this whole process speaks English: for what is written down as data, whoever asked for it."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = "en"
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before
 
 
 def tag(name: str) -> str | None:

@@ -9,6 +9,9 @@ sentence remembers how it was made, and `kuartui.translate.tr` says it anew. A v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 
 class Message(str):
     """An English text that knows its `template` (the key in the catalogues) and the `values` filled in."""
@@ -28,3 +31,9 @@ class Message(str):
 def later(template: str, /, **values: object) -> Message:
     """A text that is translated where it is shown; `{names}` are filled in."""
     return Message(template, values)
+
+
+def together(sentences: Sequence[str]) -> str:
+    """One after the other: "one; two"; "" for none."""
+    first, *others = sentences or ("",)
+    return reduce(lambda before, following: later("{one}; {two}", one=before, two=following), others, first)

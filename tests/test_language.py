@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kuartui.errors import UsageError
-from kuartui.language import best, chosen, speak, tag
+from kuartui.language import best, chosen, for_scripts, speak, tag
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,13 @@ def test_an_option_counts_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert speak("") == chosen() == "de"
     assert speak("zh-CN") == chosen() == "zh-CN"
     assert speak("en") == chosen() == ""
+
+
+@pytest.mark.parametrize("asked", ["zh-CN", ""])
+def test_data_is_written_in_english_meanwhile(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("KUARTUI_LANG", asked)
+    with pytest.raises(RuntimeError), for_scripts():
+        assert chosen() == ""
+        raise RuntimeError
+    assert chosen() == (asked or "de-DE")

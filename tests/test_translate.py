@@ -122,12 +122,7 @@ def test_errors_are_english_for_scripts_and_said_in_the_players_language(monkeyp
 # Every sentence goes through the catalogue: the ones that are shown, and the ones that errors and steps are made of.
 
 PACKAGE = ROOT / "kuartui"
-OWN_WORDS = (
-    "embedded",
-    "play/proof.py",
-    "play/mutants.py",
-    "play/report.py",
-)  # Kubernetes' words; a proof is for authors
+OWN_WORDS = "embedded"  # Kubernetes' words
 SHOWN = {"line", "note", "hint", "confirm", "prompt", "notify", "plain", "Static", "Button", "Label", "update"}
 WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? [A-Za-z]{2,}")
 COMMAND = re.compile(r"^\$|^ *(kuartui|kubectl|docker|export|pip) |^[A-Z]+=")
@@ -149,7 +144,7 @@ def sentences(tree: ast.AST, errors: set[str]) -> list[str]:
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         texts = [item.value for item in call.keywords if item.arg == "hint"]
-        if name in errors | SHOWN | {"Progress", "Finding"}:
+        if name in errors | SHOWN | {"Progress", "Finding", "Line", "_line"}:
             texts += call.args
         if name == "Binding" and len(call.args) > 2:
             found += literals(call.args[2])  # a single word is shown there, too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
 from kuartui.cli.run import wait
 from kuartui.errors import KuartuiError, UsageError
+from kuartui.language import for_scripts
 from kuartui.message import later
 from kuartui.prose import plain
 from kuartui.translate import tr, trn
@@ -104,21 +106,21 @@ def run_proofs(
 
     begun = time.monotonic()
     try:
-        with bar(form == "text") as step:
+        with bar(form == "text") as step, contextlib.nullcontext() if form == "text" else for_scripts():
             if mutate:
                 done = wait(lambda: mutants.mutate(levels, cluster, jobs=jobs, on_line=hear, report=step))
             else:
                 done = wait(lambda: prove(levels, cluster, jobs=jobs, thorough=thorough, on_line=hear, report=step))
     except KeyboardInterrupt:
         if form == "text":
-            output.line(cut_short(lines, levels, time.monotonic() - begun).closing())
+            output.line(tr(cut_short(lines, levels, time.monotonic() - begun).closing()))
         raise
     if form == "json":
         output.data(report.as_json(done))
     elif form == "junit":
         output.line(report.as_junit(done))
     else:
-        output.line(done.closing())
+        output.line(tr(done.closing()))
     return not done.failed
 
 

@@ -20,6 +20,7 @@ from kuartui.cluster.base import Cluster, Sandbox, silent
 from kuartui.cluster.base import Report as Reporter
 from kuartui.cluster.kubectl import find
 from kuartui.game.level import Cheat, Check, Level
+from kuartui.message import later, together
 from kuartui.play.dockside import DOCKER
 from kuartui.play.pace import Pace
 from kuartui.play.proof import Line, Report, Run, Tally, end
@@ -64,15 +65,16 @@ async def mutate(
     async def force(level: Level, check: Check) -> Line:
         place = await places.get()
         began = time.monotonic()
-        seen = ""
+        seen = [later("forced green, it makes no proof fail")]
         try:
             for cheat in _caught(level, check):
                 run = Mutant(check, level, cheat, kubectl, memory, fast=fast, first=False)
                 (line,) = await run.lines(place, _close)
                 if _noticed(line, check):
-                    return _line(level, check, True, f"without it {cheat.name}: {line.detail[:120]}", began)
-                seen += f"; {cheat.name}: {line.detail}"
-            return _line(level, check, False, f"forced green, it makes no proof fail{seen}", began)
+                    text = later("without it {cheat}: {detail:.120}", cheat=cheat.name, detail=line.detail)
+                    return _line(level, check, True, text, began)
+                seen.append(later("{cheat}: {detail}", cheat=cheat.name, detail=line.detail))
+            return _line(level, check, False, together(seen), began)
         finally:
             places.put_nowait(place)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from kuartui.game.level import Level
+from kuartui.message import later, together
 
 
 def verdict(level: Level, red: Mapping[str, AbstractSet[str]]) -> tuple[bool, str]:
@@ -20,11 +21,16 @@ def verdict(level: Level, red: Mapping[str, AbstractSet[str]]) -> tuple[bool, st
     caught = {name for cheat in level.cheats if cheat.name in red for name in cheat.caught_by}
     idle = [check.name for check in level.checks if check.name not in caught]
     if not idle:
-        return True, "every check catches a cheat"
-    return False, "; ".join(_advice(name, red) for name in idle)
+        return True, later("every check catches a cheat")
+    return False, together([_advice(name, red) for name in idle])
 
 
 def _advice(name: str, red: Mapping[str, AbstractSet[str]]) -> str:
     seen = [cheat for cheat, checks in red.items() if name in checks]
-    where = f" (it is red after {', '.join(seen)}: name it in caughtBy there)" if seen else " (none even leaves it red)"
-    return f"no cheat is caught by check {name}{where}"
+    if not seen:
+        return later("no cheat is caught by check {name} (none even leaves it red)", name=name)
+    return later(
+        "no cheat is caught by check {name} (it is red after {cheats}: name it in caughtBy there)",
+        name=name,
+        cheats=", ".join(seen),
+    )

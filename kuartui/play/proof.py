@@ -35,7 +35,7 @@ from kuartui.game.duration import clock_text
 from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Cheat, Level, Solution
 from kuartui.game.par import par_of
-from kuartui.message import later
+from kuartui.message import later, together
 from kuartui.play import workspace
 from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.dockside import DOCKER, left, require_engine
@@ -47,6 +47,14 @@ from kuartui.play.shell import Memory, Shell, remembering
 from kuartui.play.supply import supply
 
 What = Literal["level", "solution", "cheat", "undo", "mutation", "par"]
+#: what a check or a guard is, where a proof says that it should be something else
+STATES = {
+    "passing": later("passing"),
+    "failing": later("failing"),
+    "holding": later("holding"),
+    "waiting": later("waiting"),
+    "unknown": later("unknown"),
+}
 CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets on top of what the slowest solution took, and a quarter more
 PAUSE = re.compile(r"sleep (\d+(?:\.\d+)?)s?")
 LEISURE = 3.0  # probes look so much less often than in play: what counts is looked at once more in the end
@@ -56,7 +64,7 @@ CHEAT_QUIET = 3.0  # and nothing may change for so long before it counts as over
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the report. `seconds` is what it took here, `played` what the level's clock showed, `red` the checks
-    that were not green in the end."""
+    that were not green in the end. `detail` may be a `later` text."""
 
     level: str
     seed: int
@@ -88,8 +96,12 @@ class Report:
 
     def closing(self) -> str:
         """4 passed, 0 failed"""
-        left = f", {self.left} not proven" if self.left else ""
-        return f"{len(self.passed)} passed, {len(self.failed)} failed{left}"
+        passed, failed = len(self.passed), len(self.failed)
+        if not self.left:
+            return later("{passed} passed, {failed} failed", passed=passed, failed=failed)
+        return later(
+            "{passed} passed, {failed} failed, {left} not proven", passed=passed, failed=failed, left=self.left
+        )
 
 
 def cut_short(lines: Sequence[Line], levels: Sequence[Level], seconds: float) -> Report:
@@ -259,7 +271,7 @@ def _conclusions(level: Level, lines: Sequence[Line]) -> list[Line]:
         return []
     caught = {line.name: frozenset(line.red) for line in lines if line.what == "cheat"}
     par = par_of(level, settling=min(line.played for line in lines if line.what == "solution"))
-    words = f"{clock_text(level.par_time)} for what comes to {clock_text(par.total)}"
+    words = later("{par} for what comes to {sum}", par=clock_text(level.par_time), sum=clock_text(par.total))
     return [
         Line(level.name, level.seed, "mutation", "checks", *verdict(level, caught)),
         Line(level.name, level.seed, "par", "par", par.fits(level.par_time), words),
@@ -303,7 +315,7 @@ class Run:
         except KuartuiError as error:
             if self.first:
                 self._line("level", "start", False, error.message, time.monotonic() - begun)
-            self._line(what, self.attempt.name, False, f"could not be played: {error.message}")
+            self._line(what, self.attempt.name, False, later("could not be played: {why}", why=error.message))
         return self.found
 
     def _line(self, what: What, name: str, ok: bool, detail: str, seconds: float = 0.0, played: float = 0.0) -> None:
@@ -345,26 +357,27 @@ class Run:
         for check in self.level.checks:
             finding = engine.findings[check.name]
             if finding.state not in ("failing", "waiting"):
-                wrong.append(
-                    f"check {check.name} is {finding.state} at the start {_why(finding.problem, finding.observed)}"
-                )
+                text = later("check {name} is {state} at the start", name=check.name, state=STATES[finding.state])
+                wrong.append(_because(text, finding.problem, finding.observed))
         for guard in guards_of(self.level):
             finding = engine.findings[guard.name]
             if finding.state != "passing":
-                wrong.append(
-                    f"guard {guard.name} is {finding.state} at the start {_why(finding.problem, finding.observed)}"
-                )
+                text = later("guard {name} is {state} at the start", name=guard.name, state=STATES[finding.state])
+                wrong.append(_because(text, finding.problem, finding.observed))
         if wrong:
-            raise KuartuiError("; ".join(part.strip() for part in wrong))
+            raise KuartuiError(together(wrong))
         if self.first:
-            words = f"{len(self.level.checks)} checks red, every guard whole"
-            self._line("level", "start", True, "; ".join([words, *self._silent(engine)]))
+            words = later("{n} checks red, every guard whole", n=len(self.level.checks))
+            self._line("level", "start", True, together([words, *self._silent(engine)]))
 
     def _silent(self, engine: Engine) -> list[str]:
         """The checks whose `observe` comes to nothing at the start, so that the player is told nothing."""
         return [
-            f"check {check.name} does not say what it sees: its observe is empty, or asks for what is not there"
-            " (then x.?y.orValue(0) helps)"
+            later(
+                "check {name} does not say what it sees: its observe is empty, or asks for what is not there"
+                " (then x.?y.orValue(0) helps)",
+                name=check.name,
+            )
             for check in self.level.checks
             if getattr(check.spec, "observe", "")
             and not engine.findings[check.name].observed
@@ -375,7 +388,9 @@ class Run:
         found = await pace.through(arena.undo())
         if arena.stock is not None:
             found += await arena.clear_docker() or await left(arena.stock, arena.docker)
-        words = "left behind: " + ", ".join(found[:5]) if found else "nothing is left behind"
+        words = later("nothing is left behind")
+        if found:
+            words = later("left behind: {names}", names=", ".join(found[:5]))
         self._line("undo", "undo", not found, words)
 
     # --- solutions and cheats ---------------------------------------------------------------------------------------
@@ -392,7 +407,13 @@ class Run:
             for line in self.attempt.run:
                 code, said = await self._line_of(line, shell, pace)
                 if code:
-                    self._failed.append(f"`{' '.join(line.split())}` ended with exit code {code}: {said}")
+                    text = later(
+                        "`{command}` ended with exit code {code}: {said}",
+                        command=" ".join(line.split()),
+                        code=code,
+                        said=said,
+                    )
+                    self._failed.append(text)
                 await self._happen(arena, pace, begun)
                 self._absorb(engine)
                 if code and isinstance(self.attempt, Solution):
@@ -414,7 +435,7 @@ class Run:
             await pace.step()
             await self._until_green(engine, pace, arena.clock.monotonic(), drill.settle, happen)
         took = arena.clock.monotonic() - begun
-        return f"all green after {clock_text(took)} (par {clock_text(self.level.par_time)})"
+        return later("all green after {time} (par {par})", time=clock_text(took), par=clock_text(self.level.par_time))
 
     async def _line_of(self, line: str, shell: Shell, pace: Pace) -> tuple[int, str]:
         """Play a line. One that only sleeps sleeps on the cluster's time."""
@@ -445,9 +466,11 @@ class Run:
                 if is_clear(self.level, self.state):
                     return
             if self._hopeless():
-                raise ProofError(f"a guard broke: {self._words(engine)}")
+                raise ProofError(later("a guard broke: {what}", what=self._words(engine)))
             if pace.clock.monotonic() - begun > limit:
-                raise ProofError(f"not all green within {clock_text(limit)}: {self._words(engine)}")
+                raise ProofError(
+                    later("not all green within {time}: {what}", time=clock_text(limit), what=self._words(engine))
+                )
             await pace.stride(engine.findings)
 
     async def _expect_caught(
@@ -467,17 +490,19 @@ class Run:
         await pace.through(engine.refresh())
         self._absorb(engine)
         if is_clear(self.level, self.state):
-            raise ProofError("it counts as a solution: all green, every guard whole")
+            raise ProofError(later("it counts as a solution: all green, every guard whole"))
         missing = self._missed(cheat)
         if missing and self._refused:
-            return "refused: on this cluster the player's account may not do it"
+            return later("refused: on this cluster the player's account may not do it")
         if missing:
-            raise ProofError(f"not caught by {', '.join(missing)}; it is: {self._words(engine)}{self._note()}")
-        return f"caught by {', '.join(cheat.caught_by)}{self._note()}"
+            text = later("not caught by {names}; it is: {what}", names=", ".join(missing), what=self._words(engine))
+            raise ProofError(self._noted(text))
+        return self._noted(later("caught by {names}", names=", ".join(cheat.caught_by)))
 
-    def _note(self) -> str:
-        """The commands of a cheat that failed. That may be the point (the cluster refuses), or a slip of the author."""
-        return f" ({'; '.join(self._failed)})" if self._failed else ""
+    def _noted(self, text: str) -> str:
+        """With the commands of a cheat that failed. That may be the point (the cluster refuses), or a slip of the
+        author."""
+        return _because(text, together(self._failed))
 
     def _missed(self, cheat: Cheat) -> list[str]:
         """What should have caught it, and has not (yet)."""
@@ -493,19 +518,23 @@ class Run:
         return bool(self.state.broken & self._sticky)
 
     def _words(self, engine: Engine) -> str:
-        red = [
-            f"{check.name} is {engine.findings[check.name].state}"
-            f" {_why(engine.findings[check.name].problem, engine.findings[check.name].observed)}".rstrip()
-            for check in self.level.checks
-            if check.name not in self.state.passed
+        red = [engine.findings[check.name] for check in self.level.checks if check.name not in self.state.passed]
+        words = [
+            _because(
+                later("{name} is {state}", name=finding.name, state=STATES[finding.state]),
+                finding.problem,
+                finding.observed,
+            )
+            for finding in red
         ]
-        broken = [
-            f"guard {name} is broken {_why(self.state.why.get(name, ''))}".rstrip()
+        words += [
+            _because(later("guard {name} is broken", name=name), self.state.why.get(name, ""))
             for name in sorted(self.state.broken)
         ]
-        return "; ".join(red + broken) or "all green"
+        return together(words) or later("all green")
 
 
-def _why(*texts: str) -> str:
-    said = next((text for text in texts if text), "")
-    return f"({said})" if said else ""
+def _because(text: str, *reasons: str) -> str:
+    """The text, and behind it the first reason that there is."""
+    why = next((reason for reason in reasons if reason), "")
+    return later("{text} ({why})", text=text, why=why) if why else text

@@ -1,4 +1,4 @@
-"""A proof's report for machines: JSON, and JUnit XML as CI systems read it."""
+"""A proof's report: lines for people, and for machines JSON, and JUnit XML as CI systems read it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from kuartui.play.proof import Line, Report
+from kuartui.translate import tr
 
 
 def text(line: Line) -> str:
-    """One line for people: ok  broken-selector  solution patch: all green after 0:01 (par 4:00)"""
+    """One line for people: ok  broken-selector  solution patch: all green after 0:01 (par 4:00)
+
+    What stands before the colon is the same in every language; the sentence behind it is in the player's."""
     mark = "ok  " if line.ok else "FAIL"
     seed = f" (seed {line.seed})" if line.seed else ""
-    return f"{mark}  {line.level}{seed}  {line.what} {line.name}: {line.detail}"
+    return f"{mark}  {line.level}{seed}  {line.what} {line.name}: {tr(line.detail)}"
 
 
 def as_json(report: Report) -> dict[str, Any]:

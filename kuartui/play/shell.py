@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kuartui.cluster.access import read_access
+from kuartui.message import later
 from kuartui.play.processes import Glance, glance
 
 COMMAND_SECONDS = 120.0  # real time that one line may take
@@ -116,7 +117,7 @@ class Shell:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-            return 124, f"did not end within {COMMAND_SECONDS:g} s"
+            return 124, later("did not end within {seconds:g} s", seconds=COMMAND_SECONDS)
         finally:
             self._leader = 0
         self._memory.keep(self._serves, self.home, self._server)

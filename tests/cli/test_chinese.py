@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,15 @@ from kuartui.cluster.rest import unreachable
 from kuartui.cluster.tool import explain
 from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState
+from kuartui.game.level import Level
 from kuartui.game.score import score
+from kuartui.message import later
 from kuartui.paths import unwritable
 from kuartui.play import present
+from kuartui.play.proof import STATES, Line, Report
 from kuartui.play.view import AttemptView
 from kuartui.play.view import Result as Played
+from kuartui.translate import tr
 
 COMMANDS = re.compile(r"`[^`]*`|\b(?:kuartui|kubectl|docker|pip|sudo|systemctl|podman)(?: [\w./:=|$'\[\]-]+)*")
 SENTENCE = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
@@ -118,6 +123,23 @@ def test_scripts_read_the_same_in_every_language() -> None:
     found = json.loads(run("doctor", "--output", "json").stdout)
     assert "data directory" in [item["what"] for item in found]
     assert json.loads(run("cluster", "status", "--output", "json").stdout)["phase"] == "absent"
+
+
+def test_a_proof_is_told_to_people_and_written_for_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def prove(levels: list[Level], *_: object, on_line: Callable[[Line], None], **__: object) -> Report:
+        seen = later("{name} is {state}", name="pods", state=STATES["failing"])
+        detail = later("{text} ({why})", text=seen, why=tr("admitted"))  # checks say at once what they see
+        line = Line(levels[0].name, 0, "solution", "it", False, detail)
+        on_line(line)
+        return Report((line,), 1.0)
+
+    monkeypatch.setattr("kuartui.play.proof.prove", prove)
+    told = run("level", "prove", "first-steps")
+    assert told.stdout == "FAIL  first-steps  solution it: pods 未通过（被准入）\n0 个通过，1 个失败\n"
+    written = run("level", "prove", "first-steps", "--output", "json")
+    assert json.loads(written.stdout)["lines"][0]["detail"] == "pods is failing (admitted)"
+    assert "pods is failing (admitted)</failure>" in run("level", "prove", "first-steps", "--output", "junit").stdout
+    assert run("level", "prove", "first-steps").stdout == told.stdout
 
 
 def test_checks_guards_and_the_score() -> None:

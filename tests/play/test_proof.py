@@ -15,6 +15,7 @@ from kuartui.cluster.base import Progress
 from kuartui.game.level import Level, Ref, TimelineEvent
 from kuartui.play import proof, report
 from kuartui.play.proof import Line, cut_short, in_turns, prove
+from tests.cli.test_chinese import is_chinese
 from tests.play.kube import mini
 from tests.play.test_session import LEVEL
 
@@ -213,6 +214,33 @@ async def test_reports(tmp_path: Path) -> None:
     suite = tree[0]
     assert (suite.get("name"), suite.get("failures")) == ("words", str(sum(not line.ok for line in heard)))
     assert report.text(heard[0]).startswith("ok    words  level start:")
+
+
+@pytest.mark.parametrize(
+    ("level", "name", "words"),
+    [
+        ({"cheat": "echo oh dear; exit 3"}, "cheat lazy", "抓住（`echo oh dear; exit 3` 结束时的退出码是 3：oh dear）"),
+        ({"cheat": SOLVE}, "cheat lazy", "它被算作解法：全部通过"),
+        ({"caught": "same-lock"}, "cheat lazy", "没有被 same-lock 抓住；当前：word 未通过（"),
+        ({"solution": "exit 3"}, "solution it", "`exit 3` 结束时的退出码是 3："),
+        (
+            {"solution": "true"},
+            "solution it",
+            "0:01 内没有全部通过：word 未通过（ConfigMap note 里没有键 word）；twice ",
+        ),
+        ({"answer: {configMap: note": "answer: {configMap: lock"}, "level start", "2 个检查项都未通过，没有守则被违反"),
+        ({}, "mutation checks", "每个检查项都抓住了某个作弊"),
+    ],
+)
+async def test_a_proof_speaks_the_players_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: dict[str, str], name: str, words: str
+) -> None:
+    monkeypatch.setenv("KUARTUI_LANG", "zh-CN")
+    lines = await proven(sound(tmp_path, **level), tmp_path)
+    assert words in report.text(lines[name])
+    for line in lines.values():
+        is_chinese(report.text(line))
+        assert report.text(line).startswith(f"{'ok  ' if line.ok else 'FAIL'}  words  {line.what} {line.name}: ")
 
 
 async def test_how_far_it_is(tmp_path: Path) -> None:
