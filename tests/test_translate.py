@@ -144,7 +144,7 @@ def sentences(tree: ast.AST, errors: set[str]) -> list[str]:
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         texts = [item.value for item in call.keywords if item.arg == "hint"]
-        if name in errors | SHOWN | {"Progress", "Finding", "Line", "_line"}:
+        if name in errors | SHOWN | {"Progress", "Finding", "Line", "_line", "Complaint", "_complain"}:
             texts += call.args
         if name == "Binding" and len(call.args) > 2:
             found += literals(call.args[2])  # a single word is shown there, too

@@ -16,6 +16,7 @@ from kuartui.catalog.decode import complaint, convert
 from kuartui.catalog.yamlfile import parse, read_text
 from kuartui.errors import did_you_mean
 from kuartui.game.level import Level
+from kuartui.message import later
 
 FILE = "curriculum.yaml"
 SLACK = 5.0  # points that a domain's share may be under its weight
@@ -76,8 +77,10 @@ def problems(level: Level) -> Iterator[tuple[str, tuple[str | int, ...]]]:
     exams = {exam.name: [domain.name for domain in exam.domains] for exam in curriculum().exams}
     for index, item in enumerate(level.exams):
         if item.domain not in exams[item.exam]:
-            guess = did_you_mean(item.domain, exams[item.exam]) or f"; there are {', '.join(exams[item.exam])}"
-            yield f"{item.exam} has no domain {item.domain!r}{guess}", ("exams", index, "domain")
+            known = exams[item.exam]
+            guess = did_you_mean(item.domain, known) or later("; there are {names}", names=", ".join(known))
+            text = later("{exam} has no domain {domain!r}{guess}", exam=item.exam, domain=item.domain, guess=guess)
+            yield text, ("exams", index, "domain")
 
 
 def shares(exam: Exam, levels: Sequence[Level]) -> list[Share]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from kuartui.catalog.tracks import DebriefPart
+from kuartui.message import later
 
 _FENCE = re.compile(r"^(```|~~~)")
 _HEADING = re.compile(r"^# (.+?)\s*$")
@@ -30,21 +31,33 @@ def problems(text: str, parts: Sequence[DebriefPart]) -> Iterator[tuple[int, str
     there = {heading: line for line, heading in headings(text)}
     for part in parts:
         if part.heading not in there and not part.optional:
-            yield 0, f"the debrief has no part {part.heading!r}"
+            yield 0, later("the debrief has no part {heading!r}", heading=part.heading)
     known = [(there[part.heading], part.heading) for part in parts if part.heading in there]
     for (line, before), (next_line, after) in zip(known, known[1:], strict=False):
         if next_line < line:
-            yield next_line, f"{after!r} comes before {before!r}; the other way round in this pack"
+            yield (
+                next_line,
+                later(
+                    "{after!r} comes before {before!r}; the other way round in this pack", after=after, before=before
+                ),
+            )
 
 
 def translation_problems(text: str, english: str, parts: Sequence[DebriefPart], tag: str) -> Iterator[tuple[int, str]]:
     """Where a translated debrief has other parts than the English one, or calls them otherwise than the pack does."""
     here, there = headings(text), headings(english)
     if len(here) != len(there):
-        yield 0, f"the English debrief has {len(there)} parts, this one {len(here)}"
+        text = later("the English debrief has {there} parts, this one {here}", there=len(there), here=len(here))
+        yield 0, text
         return
     names = {part.heading: part.headings[tag] for part in parts if tag in part.headings}
     for (line, heading), (_, original) in zip(here, there, strict=True):
         wanted = names.get(original, heading)
         if heading != wanted:
-            yield line, f"{original!r} is called {wanted!r} in this pack, not {heading!r}"
+            text = later(
+                "{original!r} is called {wanted!r} in this pack, not {heading!r}",
+                original=original,
+                wanted=wanted,
+                heading=heading,
+            )
+            yield line, text

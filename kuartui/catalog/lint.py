@@ -29,6 +29,7 @@ from kuartui.game.level import Level, Question, Ref
 from kuartui.game.par import par_of
 from kuartui.game.questions import expressions, patterns
 from kuartui.game.spec import SameUidSpec, StateSpec, UnchangedSpec
+from kuartui.message import Message, later, together
 
 Severity = Literal["error", "warning"]
 
@@ -44,12 +45,11 @@ DATA = re.compile(r"""(?:-p|--patch|--overrides)[= ]?(?:'[^']*'|"(?:[^"\\]|\\.)*
 DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker(?![.])|rm\s+-rf\s+[/~])\b")
 SEEDS = range(1, 12)
 LEAST_WORDS = 30  # of a debrief
-NOT_TRANSLATED = "not translated"
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing that lint found; `line` from 1."""
+    """One thing that lint found; `line` from 1, `text` a `later` one."""
 
     severity: Severity
     file: str
@@ -57,9 +57,15 @@ class Complaint:
     field: str
     text: str
 
-    def __str__(self) -> str:
+    @property
+    def message(self) -> Message:
+        """Where, how bad and in which field it is, the same in every language, and what it is."""
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.severity}: {self.field + ': ' if self.field else ''}{self.text}"
+        parts = {"where": where, "severity": self.severity, "field": self.field, "text": self.text}
+        return Message(": ".join(f"{{{name}}}" for name, part in parts.items() if part), dict(parts))
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
 def lint(folder: Path) -> list[Complaint]:
@@ -112,57 +118,71 @@ class _Linter:
         for name, text in (("title", level.title), ("story", level.story), ("task", level.task)):
             cause = CAUSES.search(text)
             if cause and name != "task":
-                yield self._complain("error", f"{cause.group(0)!r} gives the cause away; say what is seen", name)
+                yield self._complain(
+                    "error", later("{word!r} gives the cause away; say what is seen", word=cause.group(0)), name
+                )
             if COMMANDS.search(text):
-                yield self._complain("error", "a command gives the solution away", name)
+                yield self._complain("error", later("a command gives the solution away"), name)
         for index, check in enumerate(level.checks):
             if COMMANDS.search(check.title):
-                yield self._complain("error", "a command gives the solution away", "checks", index, "title")
+                yield self._complain("error", later("a command gives the solution away"), "checks", index, "title")
         track = self.folder.path.resolve().parent.name
         if level.track != track:
-            text = f"says track {level.track!r}, but lies in {track!r}"
-            yield Complaint("error", self.document.file, self.document.line(("metadata",)), "metadata.labels", text)
+            where = later("says track {track!r}, but lies in {folder!r}", track=level.track, folder=track)
+            yield Complaint("error", self.document.file, self.document.line(("metadata",)), "metadata.labels", where)
         for text, path in curriculum.problems(level):
             yield self._complain("error", text, *path)
         if not level.debrief:
-            yield self._complain("error", "there is no debrief.md", "title")
+            yield self._complain("error", later("there is no debrief.md"), "title")
         if len(level.hints) < 3:
-            yield self._complain("warning", "three hints are usual: where to look, what to see, what to do", "hints")
+            yield self._complain(
+                "warning", later("three hints are usual: where to look, what to see, what to do"), "hints"
+            )
         if not level.coach:  # a guided level shows how the screen works, so it may say what to type
             names = level.setup.docker.names if level.setup.docker else ()
             for index, hint in enumerate(level.hints):
                 for command in hints.doing(hint.text, names):
-                    text = f"does the work ({command}): say where to look and what it means"
-                    yield self._complain("warning", text, "hints", index, "text")
+                    does = later("does the work ({command}): say where to look and what it means", command=command)
+                    yield self._complain("warning", does, "hints", index, "text")
         costs = [hint.cost for hint in level.hints]
         if costs != sorted(costs):
-            yield self._complain("warning", "later hints tell more and should cost more", "hints")
+            yield self._complain("warning", later("later hints tell more and should cost more"), "hints")
         if not level.references:
-            yield self._complain("warning", "no reference to the documentation", "references")
+            yield self._complain("warning", later("no reference to the documentation"), "references")
 
     def _proofs(self) -> Iterator[Complaint]:
         level = self.level
         if sum(check.weight for check in level.checks) != 100:
-            yield self._complain("error", f"weights add up to {level.total_weight}, not 100", "checks")
+            yield self._complain("error", later("weights add up to {sum}, not 100", sum=level.total_weight), "checks")
         if len(level.solutions) < 2:
-            yield self._complain("warning", "one solution: is there really no other way?", "solutions")
+            yield self._complain("warning", later("one solution: is there really no other way?"), "solutions")
         if len(level.cheats) < 2:
-            yield self._complain("warning", "fewer than two cheats: what would a lazy player try?", "cheats")
+            yield self._complain("warning", later("fewer than two cheats: what would a lazy player try?"), "cheats")
         caught = {name for cheat in level.cheats for name in cheat.caught_by}
         for index, check in enumerate(level.checks):
             if check.name not in caught:
                 yield self._complain(
-                    "error", "no cheat is caught by this check: is it needed?", "checks", index, "name"
+                    "error", later("no cheat is caught by this check: is it needed?"), "checks", index, "name"
                 )
         for index, guard in enumerate(level.guards):
             if guard.name not in caught:
-                yield self._complain("warning", "no cheat shows that this guard can break", "guards", index, "name")
+                yield self._complain(
+                    "warning", later("no cheat shows that this guard can break"), "guards", index, "name"
+                )
         par = par_of(level)
         if (
             not par.fits(level.par_time) and not level.setup.events
         ):  # what must be waited for then, only a proof can tell
-            text = f"is {level.par_time}, but reading {par.reading:.0f} s, finding {par.finding:.0f} s,"
-            text += f" typing {par.typing:.0f} s and waiting {par.waiting:.0f} s come to {par.rounded}"
+            text = later(
+                "is {par}, but reading {reading:.0f} s, finding {finding:.0f} s,"
+                " typing {typing:.0f} s and waiting {waiting:.0f} s come to {sum}",
+                par=level.par_time,
+                reading=par.reading,
+                finding=par.finding,
+                typing=par.typing,
+                waiting=par.waiting,
+                sum=par.rounded,
+            )
             yield self._complain("warning", text, "parTime")
         runs = [("solutions", index, item.run) for index, item in enumerate(level.solutions)]
         runs += [("cheats", index, item.run) for index, item in enumerate(level.cheats)]
@@ -170,7 +190,9 @@ class _Linter:
             for line in lines:
                 doubtful = DANGEROUS.search(INSIDE.sub("", DATA.sub("", line)))
                 if doubtful and (doubtful[0] != "docker" or level.setup.docker is None):
-                    yield self._complain("warning", "does more than kubectl: is it portable?", group, index, "run")
+                    yield self._complain(
+                        "warning", later("does more than kubectl: is it portable?"), group, index, "run"
+                    )
 
     # --- questions ---------------------------------------------------------------------------------------------------
 
@@ -184,8 +206,16 @@ class _Linter:
     def _nothing(self, ref: Ref | UnchangedSpec | SameUidSpec, *path: str | int) -> Iterator[Complaint]:
         if names_nothing(self.level, ref.kind, ref.name, ref.namespace, self._stages):
             place = elsewhere(self.level, ref.kind, ref.name, self._stages)
-            text = f"the manifests make no {ref.kind} {ref.name!r} in {ref.namespace or self.level.namespace}"
-            text += f"; they make it in {place}: take its `namespace:` out, or name that one here" if place else ""
+            namespace = ref.namespace or self.level.namespace
+            text: str = later(
+                "the manifests make no {kind} {name!r} in {namespace}",
+                kind=ref.kind,
+                name=ref.name,
+                namespace=namespace,
+            )
+            if place:
+                advice = later("they make it in {place}: take its `namespace:` out, or name that one here", place=place)
+                text = together([text, advice])
             yield self._complain("error", text, *path)
 
     def _question(self, group: str, index: int, question: Question) -> Iterator[Complaint]:
@@ -193,19 +223,25 @@ class _Linter:
             unused = [name for name in variables if not re.search(rf"\b{re.escape(name)}\b", _all_sources(question))]
             if unused and where != "observe" and question.type in ("state", "history", "data"):
                 names = ", ".join(unused)
-                yield self._complain("warning", f"{names} is read but not used", group, index, question.type)
+                yield self._complain(
+                    "warning", later("{names} is read but not used", names=names), group, index, question.type
+                )
             if where == "observe" or not _is_constant(source, variables):
                 continue
             path = (group, index, question.type, where)
-            yield self._complain("error", "does not depend on what is read: it cannot change", *path)
+            yield self._complain("error", later("does not depend on what is read: it cannot change"), *path)
         spec = question.spec
         if hasattr(spec, "observe") and not spec.observe and group == "checks":
-            yield self._complain("warning", "no observe: players should see what was seen", group, index, question.type)
+            yield self._complain(
+                "warning", later("no observe: players should see what was seen"), group, index, question.type
+            )
         if isinstance(spec, UnchangedSpec | SameUidSpec):
             yield from self._nothing(spec, group, index, question.type)
         for where, pattern in patterns(question):
             if matches(pattern, ""):
-                yield self._complain("error", "matches any text: it cannot change", group, index, question.type, where)
+                yield self._complain(
+                    "error", later("matches any text: it cannot change"), group, index, question.type, where
+                )
         if group == "checks":
             yield from self._already_true(index, question)
 
@@ -213,13 +249,13 @@ class _Linter:
         """What can be told without a cluster; `level prove` tells the rest."""
         path = ("checks", index, check.type)
         if check.type in ("unchanged", "sameUID", "history"):
-            yield self._complain("error", "holds from the start: make it a guard", *path)
+            yield self._complain("error", later("holds from the start: make it a guard"), *path)
         if not isinstance(check.spec, StateSpec):
             return
         if true_of_manifests(self.level, check.spec, self._stages):
-            yield self._complain("error", "holds from the start: it is true of the manifests as they are", *path)
+            yield self._complain("error", later("holds from the start: it is true of the manifests as they are"), *path)
         elif true_of_nothing(check.spec):
-            yield self._complain("warning", "true when nothing is there: is deleting it all a solution?", *path)
+            yield self._complain("warning", later("true when nothing is there: is deleting it all a solution?"), *path)
 
     @cached_property
     def _stages(self) -> list[tuple[list[dict[str, Any]], tuple[Ref, ...]]]:
@@ -258,11 +294,16 @@ class _Linter:
         except LevelError:  # told by `_manifests`
             return
         for image in unpinned([*images, *bases_of(self.level)], lock):
-            text = "has no digest in manifests/images.yaml" if image in lock else "is not in manifests/images.yaml"
-            yield self._complain("warning", f"{image} {text}: what nodes get by that tag may change", "setup")
+            text = later("{image} is not in manifests/images.yaml: what nodes get by that tag may change", image=image)
+            if image in lock:
+                text = later(
+                    "{image} has no digest in manifests/images.yaml: what nodes get by that tag may change",
+                    image=image,
+                )
+            yield self._complain("warning", text, "setup")
         for index, base in enumerate(self.level.setup.docker.bases if self.level.setup.docker else ()):
             if base.name in lock and lock[base.name].digest != base.digest:
-                text = f"{base.name} has another digest than in manifests/images.yaml"
+                text = later("{image} has another digest than in manifests/images.yaml", image=base.name)
                 yield self._complain("error", text, "setup", "docker", "bases", index, "digest")
 
     def _variables(self) -> Iterator[Complaint]:
@@ -272,9 +313,9 @@ class _Linter:
         )
         for name, values in self.folder.variables.items():
             if not re.search(r"\{\{\s*" + re.escape(name) + r"\b", text):
-                yield self._complain("error", "this variable is used nowhere", "variables", name)
+                yield self._complain("error", later("this variable is used nowhere"), "variables", name)
             elif len(values) < 2:
-                yield self._complain("warning", "with one value nothing varies", "variables", name)
+                yield self._complain("warning", later("with one value nothing varies"), "variables", name)
 
     def _files(self) -> Iterator[Complaint]:
         known = {"level.yaml", "debrief.md"}
@@ -285,7 +326,7 @@ class _Linter:
         tops = known | {Path(name).parts[0] for name in names}
         for item in sorted(self.folder.path.iterdir()):
             if item.name not in tops and not translation.language_of(item.name) and not item.name.startswith("."):
-                yield Complaint("warning", str(item), 0, "", f"nothing in {LEVEL_FILE} uses this")
+                yield Complaint("warning", str(item), 0, "", later("nothing in {file} uses this", file=LEVEL_FILE))
 
     # --- debriefs -----------------------------------------------------------------------------------------------------
 
@@ -294,8 +335,8 @@ class _Linter:
         level, folder = self.level, self.folder.path
         parts = read_tracks(folder.resolve().parent.parent).debrief
         if level.debrief and len(level.debrief.split()) < LEAST_WORDS and not parts and not level.coach:
-            text = "says next to nothing: what happened, how to see it fast, what to remember?"
-            yield Complaint("warning", str(folder / DEBRIEF_FILE), 1, "", text)
+            short = later("says next to nothing: what happened, how to see it fast, what to remember?")
+            yield Complaint("warning", str(folder / DEBRIEF_FILE), 1, "", short)
         if not parts or not level.debrief or level.coach:
             return
         for line, text in debrief.problems(level.debrief, parts):
@@ -317,14 +358,15 @@ class _Linter:
         for tag in sorted({*promised, *neighbours}):
             file = str(translation.texts_file(self.folder.path, tag))
             if language.tag(tag) != tag:
-                yield Complaint("error", file, 0, "", f"{tag!r} is no language tag such as zh-CN")
+                yield Complaint("error", file, 0, "", later("{tag!r} is no language tag such as zh-CN", tag=tag))
                 continue
             _, problems = translation.read(self.level, self.folder.path, tag)
             yield from map(_from_error, problems)
             absent = [] if problems else translation.missing(self.level, self.folder.path, tag)
             if absent:
                 severity: Severity = "error" if tag in promised else "warning"
-                yield Complaint(severity, file, 0, "", f"{NOT_TRANSLATED}: {', '.join(absent)}")
+                names = absent[0] if len(absent) == 1 else ", ".join(absent)  # one may be a word to translate
+                yield Complaint(severity, file, 0, "", later("not translated: {names}", names=names))
 
 
 def _all_sources(question: Question) -> str:
@@ -350,7 +392,7 @@ def _comments(file: str) -> Iterator[Complaint]:
         if in_block and line.strip() and depth <= indent:
             in_block = False
         if not in_block and COMMENT.search(line):
-            yield Complaint("error", file, number, "", "a comment in a manifest may give something away")
+            yield Complaint("error", file, number, "", later("a comment in a manifest may give something away"))
         if re.search(r"[|>][-+]?\s*$", line):
             in_block, indent = True, depth
 
@@ -362,7 +404,13 @@ def _images(document: Document, value: Any, path: FieldPath = ()) -> Iterator[Co
             tag = image.rpartition("/")[2]
             if not PINNED.search(tag) or tag.endswith(":latest"):
                 line = document.line((*path, "image"))
-                yield Complaint("error", document.file, line, path_text((*path, "image")), f"{image} is not pinned")
+                yield Complaint(
+                    "error",
+                    document.file,
+                    line,
+                    path_text((*path, "image")),
+                    later("{image} is not pinned", image=image),
+                )
         for key, item in value.items():
             yield from _images(document, item, (*path, key))
     elif isinstance(value, list):

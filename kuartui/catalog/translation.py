@@ -61,9 +61,10 @@ def read(level: Level, folder: Path, tag: str) -> tuple[Level, list[LevelError]]
 
 
 def missing(level: Level, folder: Path, tag: str) -> list[str]:
-    """What is there in English only: story, checks.endpoints.title, hints[2], debrief.md. `level` is in English."""
+    """What is there in English only: story, checks.endpoints.title, hints[2], debrief.md, or a `later` word for all.
+    `level` is in English."""
     if tag not in languages(folder):
-        return ["everything"]
+        return [later("everything")]
     spec = TranslationSpec()
     if texts_file(folder, tag).exists():
         spec, _ = _spec(texts_file(folder, tag), level, Filler(level.values))

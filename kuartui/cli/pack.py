@@ -38,7 +38,7 @@ def build(
     levels = find(folder)
     errors = [item for level in levels for item in lint(level) if item.severity == "error"]
     for item in errors:
-        output.note(plain(str(item)))
+        output.note(plain(tr(item.message)))
     if errors:
         raise LevelError(later("not built: levels have errors"), hint=f"kuartui level lint {folder}")
     pack = packfile.build(folder, name=name, version=version)

@@ -140,7 +140,7 @@ def run_lint(targets: list[str], out: Format) -> bool:
         output.data([{field: getattr(complaint, field) for field in fields} for complaint in found])
         return not errors
     for complaint in found:
-        output.line(plain(str(complaint)))
+        output.line(plain(tr(complaint.message)))
     counted = (
         trn("{n} level", "{n} levels", len(places)),
         trn("{n} error", "{n} errors", errors),

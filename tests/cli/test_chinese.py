@@ -30,6 +30,7 @@ from kuartui.play.proof import STATES, Line, Report
 from kuartui.play.view import AttemptView
 from kuartui.play.view import Result as Played
 from kuartui.translate import tr
+from tests.catalog.pack import LEVEL, MANIFEST, write
 
 COMMANDS = re.compile(r"`[^`]*`|\b(?:kuartui|kubectl|docker|pip|sudo|systemctl|podman)(?: [\w./:=|$'\[\]-]+)*")
 SENTENCE = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
@@ -140,6 +141,55 @@ def test_a_proof_is_told_to_people_and_written_for_scripts(monkeypatch: pytest.M
     assert json.loads(written.stdout)["lines"][0]["detail"] == "pods is failing (admitted)"
     assert "pods is failing (admitted)</failure>" in run("level", "prove", "first-steps", "--output", "junit").stdout
     assert run("level", "prove", "first-steps").stdout == told.stdout
+
+
+SPOILED = {
+    "title: A quiet shop": "title: A wrong shop",
+    "Make it answer": "Run kubectl patch service and make it answer",
+    "track: first": "track: second",
+    "parTime: 2m": "parTime: 4m",
+    "port: [8080, 9090]": "port: [8080]\n    extra: [1, 2]",
+    "weight: 40": "weight: 30",
+    "{cost: 10, text: Look closer.}": "{cost: 1, text: kubectl delete pod figs-0 does it.}",
+    "cel: pods.size() == {{shop.size}}": "cel: 1 + 1 == 2",
+    '        observe: "string(pods.size())"\n': "",
+    "status: 200}": 'status: 200, body: ".*"}',
+    "{kind: Service, name: tea}": "{kind: Pod, name: tee}",
+    '    - {name: two, run: ["kubectl get pods -A"]}\n': "",
+    '    - {name: lazy, run: ["true"], caughtBy: [up, reached]}\n': "",
+    'run: ["true"], caughtBy: [same]': 'run: ["curl localhost"], caughtBy: [up]',
+    '  references: [{title: Pod, url: "https://kubernetes.io/docs/concepts/workloads/pods/"}]\n': (
+        "  exams: [{exam: CKA, domain: cooking}]\n"
+    ),
+}
+
+
+def test_what_lint_finds(tmp_path: Path) -> None:
+    level = LEVEL
+    for good, bad in SPOILED.items():
+        assert good in level, good
+        level = level.replace(good, bad)
+    folder = write(tmp_path, level=level, manifest=MANIFEST.replace("busybox:1.36", "busybox:latest # as on Monday"))
+    (folder / "debrief.md").write_text("# In production\n# What happened\n")
+    (folder / "level.english.yaml").touch()
+    (folder / "notes.txt").touch()
+    headings = "".join(f"{{heading: {name}}}, " for name in ("What happened", "In production", "The traps"))
+    (tmp_path / "tracks.yaml").write_text(f"languages: [fr]\ndebrief: [{headings}]\n")
+    complaints = json.loads(run("level", "lint", str(folder), "--output", "json").stdout)
+    *told, counted = run("level", "lint", str(folder)).stdout.splitlines()
+    is_chinese(counted)
+    for line, complaint in zip(told, complaints, strict=True):
+        where = f"{complaint['file']}:{complaint['line'] or ''}".rstrip(":") + f": {complaint['severity']}: "
+        field = f"{complaint['field']}: " if complaint["field"] else ""
+        assert line.startswith(where + field), "what scripts look for is the same in every language"
+        is_chinese(line.removeprefix(where + field))
+        assert complaint["text"].isascii(), "and JSON is in English"
+    texts = "\n".join(told)
+    assert "spec.title: 'wrong' 泄露了原因；请说看到的现象" in texts
+    assert "level.fr.yaml: error: 未翻译：全部" in texts
+    refused = run("pack", "build", str(tmp_path), "--name", "shop", "--version", "1.0.0")
+    assert refused.exit_code == 3
+    assert "error: spec.title: 'wrong' 泄露了原因；请说看到的现象" in refused.stderr
 
 
 def test_checks_guards_and_the_score() -> None:
