@@ -26,7 +26,8 @@ class Glance:
 
 
 def glance(leader: int) -> Glance | None:
-    """What a process and its descendants do this moment; None when it is gone, and where nobody can tell."""
+    """What a process and its descendants do this moment; None when it is gone, and where nobody can tell. One that has
+    ended works until we have learnt of it: nothing but us is waited for."""
     working, members, spent, waiting = False, set(), 0, [str(leader)]
     while waiting:
         number = waiting.pop()
@@ -37,7 +38,8 @@ def glance(leader: int) -> Glance | None:
                 continue  # it ended meanwhile
             members.add(int(number))
             waiting += children.decode().split()
-            working = working or stat.rpartition(b")")[2].split()[0] not in ASLEEP
+            state = stat.rpartition(b")")[2].split()[0]
+            working = working or state not in ASLEEP or (state == b"Z" and number == str(leader))
             spent += int((_read(f"{place}/schedstat") or b"0").split()[0])
     return Glance(working, frozenset(members), spent) if members else None
 

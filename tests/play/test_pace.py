@@ -63,6 +63,17 @@ async def test_a_process_that_computes_works() -> None:
         assert later.working
 
 
+async def test_who_has_ended_and_waits_for_us_works() -> None:
+    child = os.posix_spawn("/bin/true", ["true"], {})
+    try:
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # it is dead, and nobody has asked
+        seen = glance(child)
+        assert seen is not None
+        assert seen.working
+    finally:
+        os.waitpid(child, 0)
+
+
 async def test_nobody_is_there() -> None:
     async with session("true") as process:
         await process.wait()
