@@ -55,6 +55,11 @@ def steps() -> Iterator[Report]:
         yield lambda progress: shown(replace(progress, step=max(0, progress.step - 1)))
 
 
+def nth(report: Report, number: int, of: int) -> Report:
+    """What one of several things reports, which has no steps of its own."""
+    return lambda progress: report(replace(progress, step=number, steps=of))
+
+
 def narrate(progress: Progress) -> None:
     """A step of something slow, as a line on standard error."""
     count = f"[{progress.step}/{progress.steps}] " if progress.steps else ""

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from kuartui.cli import output, report
-from kuartui.cli.bar import narrate
+from kuartui.cli.bar import bar, nth, steps
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import Noun, command, wait
+from kuartui.cluster.base import Progress
 from kuartui.errors import MissingError, UsageError
 from kuartui.message import later
 from kuartui.prose import padded
 from kuartui.translate import tr, trn
 
 if TYPE_CHECKING:
+    from kuartui.cluster.base import Report
     from kuartui.cluster.pins import Image
-    from kuartui.containers.bundle import Bundle, Entry
+    from kuartui.containers.bundle import Bundle, Entry, Turn
     from kuartui.containers.engine import Docker
     from kuartui.play.bundling import Wanted
 
@@ -58,7 +60,8 @@ def create(
                 raise MissingError(
                     later("there is nothing to put into a bundle"), hint="kuartui bundle create without --present"
                 )
-            return await bundles.create(docker, images, file), left
+            with bar(True) as shown:
+                return await bundles.create(docker, images, file, _saving(shown)), left
         finally:
             docker.close()
 
@@ -92,7 +95,17 @@ def verify(file: File, out: Output = Format.text) -> None:
     """Check every byte of a bundle."""
     from kuartui.containers import bundle as bundles
 
-    tell(bundles.verify(file), file, out)
+    with bar(True) as shown:
+        checked = bundles.verify(file, _checking(shown))
+    tell(checked, file, out)
+
+
+def _saving(shown: Report) -> Turn:
+    return lambda image, number, of: shown(Progress(later("saving {image}", image=image), number - 1, of))
+
+
+def _checking(shown: Report) -> Turn:
+    return lambda image, number, of: shown(Progress(later("checking {image}", image=image), number - 1, of))
 
 
 @command(app, "load")
@@ -108,7 +121,8 @@ def load(
         raise UsageError(
             later("cannot load into {into!r}", into=into), hint=later("--into docker, kind, or docker,kind")
         )
-    checked = bundles.verify(file)
+    with bar(True) as shown:
+        checked = bundles.verify(file, _checking(shown))
     if "docker" in places:
         wait(lambda: load_into_docker(file, checked.images))
     if "kind" in places:
@@ -123,12 +137,14 @@ async def load_into_docker(file: Path, images: tuple[Entry, ...]) -> None:
 
     docker = Docker()
     try:
-        for entry in images:
-            loaded = await bundles.load(docker, file, entry)
-            if loaded:
-                await welcome(docker, entry.image)
-            said = tr("loaded") if loaded else tr("Docker has an image of that name; it stays")
-            output.line(f"{entry.image}: {said}")
+        with bar(True) as shown:
+            for number, entry in enumerate(images):
+                shown(Progress(later("loading {image}", image=entry.image), number, len(images)))
+                loaded = await bundles.load(docker, file, entry)
+                if loaded:
+                    await welcome(docker, entry.image)
+                said = tr("loaded") if loaded else tr("Docker has an image of that name; it stays")
+                output.line(f"{entry.image}: {said}")
     finally:
         docker.close()
 
@@ -139,11 +155,11 @@ async def load_into_kind(file: Path, images: tuple[Entry, ...]) -> None:
     from kuartui.containers import bundle as bundles
 
     cluster = KindCluster("kuartui")
-    with tempfile.TemporaryDirectory(prefix="kuartui-bundle-") as place:
-        for entry in images:
+    with tempfile.TemporaryDirectory(prefix="kuartui-bundle-") as place, steps() as shown:
+        for number, entry in enumerate(images, 1):
             archive = Path(place) / "image.tar"
             bundles.extract(file, entry, archive)
-            await cluster.load(archive, narrate)
+            await cluster.load(archive, nth(shown, number, len(images)))
             output.line(f"{entry.image}: {tr('loaded into kind')}")
 
 
@@ -190,8 +206,9 @@ async def fetch(docker: Docker, missing: list[Wanted], yes: bool) -> None:
         raise UsageError(question, hint=later("say --yes, or --present to do with what is there"))
     if not yes:
         click.confirm(tr("{question}. Go on?", question=question), abort=True, err=True)
-    for item in missing:
-        await pull_one(docker, item, narrate)
+    with steps() as shown:
+        for number, item in enumerate(missing, 1):
+            await pull_one(docker, item, nth(shown, number, len(missing)))
 
 
 def images(levels: list[str]) -> list[Image]:

@@ -108,13 +108,16 @@ def lock(
 @command(app, "pull")
 def pull(names: Names, engine: Engine = "docker") -> None:
     """Pull images by their digests, and give them their tags: whatever has those tags on your engine loses them."""
-    from kuartui.cli.bar import narrate
+    from kuartui.cli.bar import nth, steps
     from kuartui.cluster.pins import accept
 
-    for item in pick(names):
-        wait(lambda item=item: program(engine).bring(replace(item, accepted=""), narrate))  # type: ignore[misc]
-        accept(item.image, "")
-        output.line(f"{item.image}: {item.digest}")
+    picked = pick(names)
+    with steps() as shown:
+        for number, item in enumerate(picked, 1):
+            told = nth(shown, number, len(picked))
+            wait(lambda item=item, told=told: program(engine).bring(replace(item, accepted=""), told))  # type: ignore[misc]
+            accept(item.image, "")
+            output.line(f"{item.image}: {item.digest}")
 
 
 @command(app, "accept")

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -34,6 +34,7 @@ MANIFEST = "bundle.json"
 CHUNK = 1024 * 1024  # bytes
 MAX_MANIFEST = 1024 * 1024
 MAX_IMAGES = 500
+Turn = Callable[[str, int, int], None]  # told of an image before its turn, with its number, and of how many
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -68,7 +69,11 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return sum(entry.bytes for entry in self.images)
 
 
-async def create(docker: Docker, images: Sequence[str], target: Path) -> Bundle:
+def unheard(_image: str, _number: int, _of: int) -> None:
+    """Tell nobody whose turn it is."""
+
+
+async def create(docker: Docker, images: Sequence[str], target: Path, turn: Turn = unheard) -> Bundle:
     """Write a bundle of images that the engine has; a file of that name is replaced once the new one is whole.
     MissingError for an image that is not there, StorageError when there is no room."""
     described = [await _described(docker, image) for image in images]
@@ -76,6 +81,7 @@ async def create(docker: Docker, images: Sequence[str], target: Path) -> Bundle:
     with _beside(target) as work:
         entries = []
         for number, (image, item) in enumerate(zip(images, described, strict=True), 1):
+            turn(image, number, len(images))
             name = f"images/{number:02}.tar"
             platform = f"{item.get('Os', 'linux')}/{item.get('Architecture', '')}"
             size, digest = await _save(docker, image, platform, work / f"{number:02}.tar")
@@ -104,7 +110,7 @@ def read(path: Path) -> Bundle:
         return _manifest(archive, path)
 
 
-def verify(path: Path) -> Bundle:
+def verify(path: Path, turn: Turn = unheard) -> Bundle:
     """Check everything in a bundle; its list. StorageError, in one sentence, for what is not as it should be."""
     with _opened(path) as archive:
         bundle = _manifest(archive, path)
@@ -117,7 +123,8 @@ def verify(path: Path) -> Bundle:
                 raise damaged(path, later("{name!a} does not belong there", name=name))
         if len(archive.getmembers()) > len(found):
             raise damaged(path, later("a file is in it twice"))
-        for name, entry in wanted.items():
+        for number, (name, entry) in enumerate(wanted.items(), 1):
+            turn(entry.image, number, len(wanted))
             if name not in found:
                 raise damaged(path, later("the archive of {image} is not in it", image=entry.image))
             _check(archive, found[name], entry, path)

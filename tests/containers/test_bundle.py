@@ -87,6 +87,15 @@ async def test_what_goes_in_comes_out(folder: Path) -> None:
     assert again.digest == made.digest
 
 
+async def test_it_is_told_whose_turn_it_is(folder: Path) -> None:
+    names: list[str] = ["a:1", "b:1"]
+    turns: list[tuple[str, int, int]] = []
+    await bundle.create(Engine(*names), names, folder / "w.tar", lambda *turn: turns.append(turn))
+    assert turns == [("a:1", 1, 2), ("b:1", 2, 2)]
+    bundle.verify(folder / "w.tar", lambda *turn: turns.append(turn))
+    assert turns[2:] == turns[:2]
+
+
 async def test_an_engine_of_many_platforms_is_asked_for_one() -> None:
     docker = pytest.importorskip("docker")
     asked: list[tuple[str, str]] = []
