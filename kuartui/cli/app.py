@@ -79,7 +79,9 @@ def _completion(context: click.Context, _parameter: click.Parameter, shell: str 
     callback=_speak,
     help="The language: en, zh-CN; default: $KUARTUI_LANG, your locale's.",
 )
-@click.version_option(kuartui.__version__, message="kuartui %(version)s")
+@click.version_option(
+    kuartui.__version__, message="kuartui %(version)s", cls=spoken.Option, help="Show the version and exit."
+)
 @click.option(
     "--show-completion",
     cls=spoken.Option,
@@ -100,6 +102,7 @@ def app(context: click.Context, cluster: str) -> None:
 
 def main() -> None:
     """Entry point of the `kuartui` command."""
+    spoken.teach_click()
     gc.set_threshold(20_000, 20, 20)  # to look for garbage while modules load takes a tenth of the time, and finds none
     try:
         app(prog_name="kuartui", complete_var=COMPLETION)

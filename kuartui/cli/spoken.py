@@ -9,6 +9,33 @@ import click
 
 from kuartui.translate import tr
 
+#: what click says itself, as its modules have it
+CLICK_SAYS = (
+    "Usage:",
+    "Options",
+    "Commands",
+    "Positional arguments",
+    "Show this message and exit.",
+    "env var: {var}",
+    "default: {default}",
+    "Error: {message}",
+    "Try '{command} {option}' for help.",
+    "Invalid value: {message}",
+    "Invalid value for {param_hint}: {message}",
+    "Missing argument",
+    "Missing option",
+    "Missing command.",
+    "No such option {name!r}.",
+    "No such command {name!r}.",
+)
+
+
+def teach_click() -> None:
+    """Have click take its own words from our catalogue. It asks the locale of the process for them, which need not be
+    the player's language, and programs that we start would follow it."""
+    for module in (click.core, click.exceptions, click.formatting):
+        module._ = tr  # type: ignore[attr-defined]
+
 
 class Spoken:
     """What click shows of it is translated when it is asked for: the language is chosen after modules are loaded."""
@@ -28,8 +55,15 @@ class Spoken:
 class Command(Spoken, click.Command):
     """A command."""
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """`--help`, made before the language may be known."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = tr("Show this message and exit.")
+        return option
 
-class Group(Spoken, click.Group):
+
+class Group(Command, click.Group):
     """Commands about one thing."""
 
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kuartui.catalog.catalog import Catalog
-from kuartui.cli import output, report
+from kuartui.cli import output, report, spoken
 from kuartui.cli.app import app
 from kuartui.cluster import kubectl
 from kuartui.cluster.access import Access
@@ -245,3 +245,12 @@ def test_the_language_asked_for_is_that_of_the_help_too(monkeypatch: pytest.Monk
     monkeypatch.setenv("KUARTUI_LANG", "en")
     assert "Where to play." in run("--help").output
     assert "在哪里玩" in run("--lang", "zh-CN", "--help").output
+
+
+def test_click_speaks_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken.teach_click()
+    told = run("level", "start", "--help").output
+    assert all(word in told for word in ("用法：", "参数:", "选项:", "显示此帮助并退出。", "默认："))
+    is_chinese(run("level", "start").output.replace("LEVEL|PATH", ""))
+    monkeypatch.setenv("KUARTUI_LANG", "en")
+    assert "Missing argument 'LEVEL|PATH'." in run("level", "start").output
