@@ -170,9 +170,8 @@ class _Linter:
                     "warning", later("no cheat shows that this guard can break"), "guards", index, "name"
                 )
         par = par_of(level)
-        if (
-            not par.fits(level.par_time) and not level.setup.events
-        ):  # what must be waited for then, only a proof can tell
+        # with events, only a proof can tell what must be waited for
+        if not par.fits(level.par_time) and not level.setup.events:
             text = later(
                 "is {par}, but reading {reading:.0f} s, finding {finding:.0f} s,"
                 " typing {typing:.0f} s and waiting {waiting:.0f} s come to {sum}",

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-ASLEEP = frozenset(
-    (b"S", b"I", b"Z", b"X")
-)  # interruptible sleep, idle, ended; anything else works or waits for a disk
+#: interruptible sleep, idle, ended; anything else works or waits for a disk
+ASLEEP = frozenset((b"S", b"I", b"Z", b"X"))
 LONGEST = 1 << 16  # bytes of such a file
 
 
