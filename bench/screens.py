@@ -8,6 +8,8 @@ machine makes the former longer and not the latter.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import os
 import re
 import statistics
@@ -21,13 +23,16 @@ from typing import Any
 
 from budgets import KUARTUI, client, line
 
+from kuartui.play.view import Result
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.feed import Game
 from kuartui.tui.screens.play import PlayScreen
+from kuartui.tui.screens.result import ResultScreen
 
 LEVEL, SEED, SERVICE, NAMESPACE = "broken-selector", 1, "kiosk", "market"
 EVENTS = 50  # per second
 KEYS, TICKS, ROUNDS = 150, 20, 60
+MINUTES, THINKING, PATIENCE = 60.0, 5.0, 30.0  # of play; seconds after each line that is typed, and for the last check
 RIGHT, WRONG = {"app": "kiosk"}, {"app": "kosik"}
 
 
@@ -47,8 +52,8 @@ async def until(holds: Callable[[], Any], seconds: float = 300.0) -> None:
             await asyncio.sleep(0.001)
 
 
-async def playing(app: KuartuiApp) -> PlayScreen:
-    app.play_level(LEVEL, SEED)
+async def playing(app: KuartuiApp, level: str = LEVEL) -> PlayScreen:
+    app.play_level(level, SEED)
     await until(lambda: isinstance(app.screen, PlayScreen) and app.screen._observer and app.screen._observer.ready)
     screen = app.screen
     assert isinstance(screen, PlayScreen)
@@ -141,15 +146,61 @@ async def play(app: KuartuiApp, pilot: Any) -> None:
         done += 1
         if number == ROUNDS // 3:  # caches are filled by now
             warm = memory("Rss")
-        screen._focus("cluster")
-        for key in ("down", "d", "escape", "y", "escape", "f6", "f6", "f4", "f1", "escape", "plus", "f7", "f5"):
-            await pilot.press(key)
-        await pilot.resize_terminal(*((80, 24), (120, 40), (200, 60))[number % 3])
+        await around(screen, pilot, number)
     line(f"memory after {done} rounds of play (Rss)", memory("Rss"), 120, "MiB")
     line(f"memory after {done} rounds of play (Pss)", memory("Pss"), 120, "MiB")
     grown = 1024 * (memory("Rss") - warm) / max(1, done - ROUNDS // 3)
     print(f"  memory a round, of the last two thirds: {grown:.0f} KiB", flush=True)
     print(f"  processor time of a round: {(time.process_time() - used) / done:.2f} s", flush=True)
+
+
+async def around(screen: PlayScreen, pilot: Any, number: int) -> None:
+    """A round through what the screen can show, ending in another size than the round before."""
+    screen._focus("cluster")
+    for key in ("down", "d", "escape", "y", "escape", "f6", "f6", "f4", "f1", "escape", "plus", "f7", "f5"):
+        await pilot.press(key)
+    await pilot.resize_terminal(*((80, 24), (120, 40), (200, 60))[number % 3])
+
+
+async def one_level(app: KuartuiApp, pilot: Any, level: str) -> Result:
+    """Play a level as a person would: look at it in every pane, type its solution into the terminal, read the result,
+    go home."""
+    screen = await playing(app, level)
+    over = lambda: screen.session.snapshot().phase == "over"  # noqa: E731
+    await until(lambda: screen.terminal.shell is not None)
+    await around(screen, pilot, 2)
+    for text in screen.session.level.solutions[0].run:
+        if over():
+            break
+        if not screen.terminal.has_shell_focus:
+            await pilot.press("f9")
+        await pilot.press("ctrl+u")  # what the round left on the line
+        for typed in f"{text}\n":
+            await pilot.press("enter" if typed == "\n" else typed)
+        await asyncio.sleep(THINKING)
+    with contextlib.suppress(TimeoutError):
+        await until(over, PATIENCE)
+    if not over():
+        await around(screen, pilot, 1)
+        await pilot.press("f12", "tab", "enter")
+    await until(lambda: isinstance(app.screen, ResultScreen))
+    assert isinstance(app.screen, ResultScreen)
+    result = app.screen.result
+    await asyncio.sleep(THINKING)
+    await pilot.press("s", "pagedown", "pagedown", "s", "escape")
+    return result
+
+
+async def hour(app: KuartuiApp, pilot: Any) -> None:
+    """Memory after an hour of scripted play, level after level. Only when asked for by name."""
+    levels = itertools.cycle(card.name for card in app.game.catalog.cards("en") if "docker" not in card.needs)
+    begin, played, solved, minutes = time.monotonic(), 0, 0, 0.0
+    while minutes < MINUTES:
+        result = await one_level(app, pilot, next(levels))
+        played, solved = played + 1, solved + (result.outcome == "solved")
+        minutes = (time.monotonic() - begin) / 60
+        print(f"  {minutes:5.1f} min  {memory('Rss'):6.1f} MiB  {result.level.name}: {result.outcome}", flush=True)
+    line(f"memory after {minutes:.0f} min of play, {played} levels, {solved} solved (Rss)", memory("Rss"), 120, "MiB")
 
 
 def first() -> None:
@@ -173,7 +224,7 @@ def first() -> None:
     )
 
 
-BENCHES: dict[str, Any] = {"first": first, "keys": keys, "ticks": ticks, "play": play}
+BENCHES: dict[str, Any] = {"first": first, "keys": keys, "ticks": ticks, "play": play, "hour": hour}
 
 
 async def on_screen(bench: Any) -> None:
@@ -189,11 +240,12 @@ def main() -> None:
         rain(Path(sys.argv[2]), float(sys.argv[3]))
         return
     if len(sys.argv) > 2 or not sys.argv[1:]:  # each in a process of its own: memory tells of one thing only
-        for name in sys.argv[1:] or BENCHES:
+        for name in sys.argv[1:] or [name for name in BENCHES if name != "hour"]:
             subprocess.run([sys.executable, __file__, name], check=False)
         return
     with tempfile.TemporaryDirectory() as home:
-        os.environ |= {"HOME": home, "KUARTUI_HOME": f"{home}/kuartui", "KUARTUI_SHELL": "0", "KUARTUI_LANG": "en"}
+        os.environ |= {"HOME": home, "KUARTUI_HOME": f"{home}/kuartui", "KUARTUI_LANG": "en"}
+        os.environ |= {} if sys.argv[1] == "hour" else {"KUARTUI_SHELL": "0"}
         try:
             bench = BENCHES[sys.argv[1]]
             asyncio.run(on_screen(bench)) if asyncio.iscoroutinefunction(bench) else bench()
