@@ -34,7 +34,7 @@ def found(package: Path) -> Catalog:
     for key in KEYS:
         for text in (key.word, key.help):
             messages.add(text, locations=[("kuartui/tui/keys.py", 1)])
-    for text in (*spoken.CLICK_SAYS, *spoken.texts(app, click.Context(app))):
+    for text in (*spoken.CLICK_SAYS, *spoken.CLICK_COUNTS, *spoken.texts(app, click.Context(app))):
         messages.add(text, locations=[("kuartui/cli/app.py", 1)])
     return messages
 

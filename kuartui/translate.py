@@ -32,7 +32,12 @@ def tr(message: str, **values: object) -> str:
 
 def trn(one: str, many: str, n: int, **values: object) -> str:
     """The form for `n` things, filled in."""
-    return catalogue(chosen()).ngettext(one, many, n).format(n=n, **_said(values))
+    return form(one, many, n).format(n=n, **_said(values))
+
+
+def form(one: str, many: str, n: int) -> str:
+    """The form for `n` things, nothing filled in."""
+    return catalogue(chosen()).ngettext(one, many, n)
 
 
 def _said(values: dict[str, object]) -> dict[str, object]:

@@ -78,5 +78,5 @@ def _type(kind: Any, told: Option | None = None) -> click.ParamType[Any]:
         return click.Path(path_type=Path)
     if kind is int:
         bounded = told is not None and (told.min, told.max) != (None, None)
-        return click.IntRange(told.min, told.max) if told and bounded else click.INT
+        return spoken.IntegerRange(told.min, told.max) if told and bounded else spoken.Integer()
     return click.STRING

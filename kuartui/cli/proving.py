@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,6 @@ from kuartui.cli.level import is_path
 from kuartui.cli.output import Format
 from kuartui.cli.run import wait
 from kuartui.errors import KuartuiError, UsageError
-from kuartui.language import for_scripts
 from kuartui.message import later
 from kuartui.prose import plain
 from kuartui.translate import tr, trn
@@ -106,7 +104,7 @@ def run_proofs(
 
     begun = time.monotonic()
     try:
-        with bar(form == "text") as step, contextlib.nullcontext() if form == "text" else for_scripts():
+        with bar(form == "text") as step:
             if mutate:
                 done = wait(lambda: mutants.mutate(levels, cluster, jobs=jobs, on_line=hear, report=step))
             else:

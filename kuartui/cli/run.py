@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -14,6 +15,7 @@ from kuartui import errors
 from kuartui.cli import output, spoken
 from kuartui.cli.output import Format
 from kuartui.cli.parameters import parameters
+from kuartui.language import for_scripts
 from kuartui.translate import tr
 
 P = ParamSpec("P")
@@ -28,13 +30,21 @@ class Noun(spoken.Group):
 
 
 def command(app: click.Group, name: str, **options: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """`@command(app, "up")`: a command whose errors end as they should; its `parameters` are those of the function."""
+    """`@command(app, "up")`: a command whose errors end as they should; its `parameters` are those of the function.
+
+    One whose `out` is not text writes for scripts: in English, unless its own `--lang` says otherwise."""
 
     def add(function: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-            as_json = kwargs.get("out") is Format.json
-            raise click.exceptions.Exit(guard(lambda: function(*args, **kwargs), as_json))
+            form = kwargs.get("out", Format.text)
+
+            def act() -> None:
+                # errors are raised out of it, so people still read on standard error what went wrong in their language
+                with contextlib.nullcontext() if form == Format.text else for_scripts():
+                    function(*args, **kwargs)
+
+            raise click.exceptions.Exit(guard(act, form == Format.json))
 
         made = spoken.Command(name, callback=guarded, params=parameters(function), help=function.__doc__, **options)
         app.add_command(made)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from kuartui.translate import tr
+from kuartui.message import later
+from kuartui.translate import form, tr
 
 #: what click says itself, as its modules have it
 CLICK_SAYS = (
@@ -27,14 +28,24 @@ CLICK_SAYS = (
     "Missing command.",
     "No such option {name!r}.",
     "No such command {name!r}.",
+    "Option {name!r} does not take a value.",
+    "{value!r} is not a valid {number_type}.",
+    "{value} is not in the range {range}.",
+    "Error: invalid input",
+)
+CLICK_COUNTS = (  # one, many
+    ("Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})"),
+    ("Option {name!r} requires an argument.", "Option {name!r} requires {nargs} arguments."),
+    ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
+    ("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)"),
 )
 
 
 def teach_click() -> None:
     """Have click take its own words from our catalogue. It asks the locale of the process for them, which need not be
     the player's language, and programs that we start would follow it."""
-    for module in (click.core, click.exceptions, click.formatting):
-        module._ = tr  # type: ignore[attr-defined]
+    for module in (click.core, click.exceptions, click.formatting, click.parser, click.termui, click.types):
+        vars(module).update(_=tr, ngettext=form)
 
 
 class Spoken:
@@ -73,6 +84,23 @@ class Option(Spoken, click.Option):
 
 class Argument(Spoken, click.Argument):
     """An argument."""
+
+
+class Counted:
+    """What click calls a number, in help and errors: a plain attribute there, before the language may be known."""
+
+    @property
+    def name(self) -> str:
+        """In the player's language."""
+        return tr(later("integer"))
+
+
+class Integer(Counted, click.types.IntParamType):  # type: ignore[override]
+    """A number."""
+
+
+class IntegerRange(Counted, click.IntRange):  # type: ignore[override]
+    """A number between two others."""
 
 
 def texts(command: click.Command, context: click.Context) -> Iterator[str]:

@@ -15,11 +15,13 @@ from click.testing import CliRunner, Result
 from kuartui.catalog.catalog import Catalog
 from kuartui.cli import output, report, spoken
 from kuartui.cli.app import app
+from kuartui.cli.output import Format, Output
+from kuartui.cli.run import Noun, command
 from kuartui.cluster import kubectl
 from kuartui.cluster.access import Access
 from kuartui.cluster.rest import unreachable
 from kuartui.cluster.tool import explain
-from kuartui.errors import KuartuiError
+from kuartui.errors import AttemptError, KuartuiError
 from kuartui.game.attempt import AttemptState
 from kuartui.game.level import Level
 from kuartui.game.score import score
@@ -33,6 +35,7 @@ from kuartui.translate import tr
 from tests.catalog.pack import LEVEL, MANIFEST, write
 
 COMMANDS = re.compile(r"`[^`]*`|\b(?:kuartui|kubectl|docker|pip|sudo|systemctl|podman)(?: [\w./:=|$'\[\]-]+)*")
+HAN = re.compile(r"[一-鿿]")
 SENTENCE = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
 
 
@@ -49,7 +52,7 @@ def run(*arguments: str) -> Result:
 def is_chinese(text: str) -> None:
     left = SENTENCE.findall(COMMANDS.sub("", text))
     assert not left, text
-    assert re.search(r"[一-鿿]", text), text
+    assert HAN.search(text), text
 
 
 def said(error: KuartuiError, capsys: pytest.CaptureFixture[str]) -> str:
@@ -124,6 +127,31 @@ def test_scripts_read_the_same_in_every_language() -> None:
     found = json.loads(run("doctor", "--output", "json").stdout)
     assert "data directory" in [item["what"] for item in found]
     assert json.loads(run("cluster", "status", "--output", "json").stdout)["phase"] == "absent"
+    assert json.loads(run("level", "list", "--output", "json").stdout)[0]["title"].startswith("Start here")
+    assert not HAN.search(run("level", "show", "first-steps", "--output", "json").stdout)
+    asked = run("level", "show", "first-steps", "--output", "json", "--lang", "zh-CN").stdout
+    assert HAN.search(asked), "a translation that is asked for by name is what is wanted"
+
+
+def test_whatever_a_command_finds_out_is_english_for_scripts() -> None:
+    app = Noun()
+
+    @command(app, "look")
+    def look(out: Output = Format.text) -> None:
+        output.data(tr("denied"))  # as checks do: they say at once what they saw
+
+    @command(app, "fail")
+    def fail(out: Output = Format.text) -> None:
+        raise AttemptError(later("no level is in play"))
+
+    def tell(*arguments: str) -> Result:
+        return CliRunner().invoke(app, arguments)
+
+    assert json.loads(tell("look", "-o", "json").stdout) == "denied"
+    assert json.loads(tell("look").stdout) == "被拒绝"
+    failed = tell("fail", "-o", "json")
+    assert json.loads(failed.stdout)["error"]["message"] == "no level is in play"
+    assert failed.stderr == "错误：没有正在进行的关卡\n", "people read this"
 
 
 def test_a_proof_is_told_to_people_and_written_for_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,3 +282,25 @@ def test_click_speaks_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     is_chinese(run("level", "start").output.replace("LEVEL|PATH", ""))
     monkeypatch.setenv("KUARTUI_LANG", "en")
     assert "Missing argument 'LEVEL|PATH'." in run("level", "start").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["level", "show", "a", "b"], "多出了参数（b）"),
+        (["level", "start", "a", "--seed", "x"], "'x' 不是有效的整数。"),
+        (["level", "prove", "--seeds", "0"], "0 不在范围 1<=x<=100 之内。"),
+        (["level", "list", "-o", "yaml"], "'yaml' 不是 'text', 'json' 之一。"),
+        (["level", "list", "--trak", "a"], "没有选项 '--trak'。 你是不是想说 '--track'？"),
+        (["level", "list", "--track"], "选项 '--track' 需要 1 个值。"),
+        (["level", "list", "--track=a", "--bogus"], "没有选项 '--bogus'。"),
+        (["cluster", "up", "--bare=3"], "选项 '--bare' 不带值。"),
+        (["bogus"], "没有命令 'bogus'。"),
+    ],
+)
+def test_click_says_what_was_typed_amiss(arguments: list[str], words: str) -> None:
+    spoken.teach_click()
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert words in done.output
+    is_chinese(done.output)
