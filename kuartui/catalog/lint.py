@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
 from kuartui.cluster.addons import manifest
-from kuartui.cluster.pins import read_lock, unpinned
+from kuartui.cluster.pins import Image, read_lock, unpinned
 from kuartui.errors import LevelError
 from kuartui.game.cel import CelError, compile_cel, matches
 from kuartui.game.level import Level, Question, Ref
@@ -286,7 +286,7 @@ class _Linter:
 
     def _pins(self) -> Iterator[Complaint]:
         """Whether the list of images holds each image to a digest. Those that the level describes are its author's."""
-        lock = read_lock(manifest("images.yaml"))
+        lock = _lock()
         try:
             own = described_by(self.level)
             images = [name for name in images_of(self.level) if name.rpartition(":")[0] not in own]
@@ -366,6 +366,12 @@ class _Linter:
                 severity: Severity = "error" if tag in promised else "warning"
                 names = absent[0] if len(absent) == 1 else ", ".join(absent)  # one may be a word to translate
                 yield Complaint(severity, file, 0, "", later("not translated: {names}", names=names))
+
+
+@cache
+def _lock() -> dict[str, Image]:
+    """The list of images, which all levels of a run are held to."""
+    return read_lock(manifest("images.yaml"))
 
 
 def _all_sources(question: Question) -> str:

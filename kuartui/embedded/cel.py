@@ -11,9 +11,13 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from kuartui.cel_extensions import Libraries, extensions, libraries
 from kuartui.cel_references import evaluation, keep_nulls
 from kuartui.embedded.cel_library import AUTHORIZE as AUTHORIZE  # who evaluates says who may do what
 from kuartui.embedded.cel_library import functions
+
+PROGRAMS = 1024  # kept compiled, 10 KiB and more each: the rules of many definitions and policies
+ENVIRONMENTS = 64  # 300 KiB each; one for each set of variables
 
 _GO_ERRORS = (
     (re.compile(r'.*Key not found in map : "?(.*?)"?$', re.DOTALL), r"no such key: \1"),
@@ -51,7 +55,7 @@ class Program:
     def __init__(self, source: str, types: tuple[tuple[str, str], ...]) -> None:
         self.source, self.variables = source, tuple(name for name, _ in types)
         try:
-            self._expression = _environment(types).compile(source)
+            self._expression = _environment(types, libraries(source)).compile(source)
         except RuntimeError as error:  # the binding raises nothing more specific
             text = str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
             raise CelError(_ROOTLESS.sub(_go_reference, text)) from error
@@ -77,7 +81,7 @@ class Program:
         return plain
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=PROGRAMS)
 def _compiled(source: str, types: tuple[tuple[str, str], ...]) -> Program:
     return Program(source, types)
 
@@ -101,14 +105,8 @@ def _cel() -> Any:
     return cel
 
 
-@lru_cache(maxsize=256)
-def _environment(types: tuple[tuple[str, str], ...]) -> Any:
-    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
-
+@lru_cache(maxsize=ENVIRONMENTS)
+def _environment(types: tuple[tuple[str, str], ...], wanted: Libraries) -> Any:
     cel = _cel()
-    extensions = [ext_bindings.ExtBindings(), ext_encoders.ExtEncoders(), ext_math.ExtMath()]
-    return cel.NewEnv(
-        variables={name: getattr(cel.Type, kind) for name, kind in types},
-        extensions=[*extensions, ext_optional.ExtOptional(), ext_strings.ExtStrings()],
-        functions=functions(),
-    )
+    variables = {name: getattr(cel.Type, kind) for name, kind in types}
+    return cel.NewEnv(variables=variables, extensions=extensions(wanted), functions=functions())

@@ -13,20 +13,18 @@ true condition Ready, and `condition(object, "Available")`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from kuartui.cel_extensions import Libraries, extensions, libraries
 from kuartui.cel_references import evaluation, keep_nulls, releasing
 from kuartui.game.quantity import quantity
 
 PROGRAMS = 64  # kept compiled, 40 KiB each: the expressions of any one level, and more
 ENVIRONMENTS = 64
-#: libraries whose every name begins in one way; each is 2.5 MiB, which few levels need
-NAMED_LIBRARIES = {"ext_bindings": "cel", "ext_encoders": "base64", "ext_math": "math"}
 MISSING = ("Key not found in map", "non-message type", "Index error", "No matching overloads", "cannot convert")
 
 
@@ -49,7 +47,7 @@ class Program:
     def __init__(self, source: str, variables: tuple[str, ...]) -> None:
         self.source, self.variables = source, variables
         try:
-            self._expression = _environment(variables, _libraries(source)).compile(source)
+            self._expression = _environment(variables, libraries(source)).compile(source)
         except RuntimeError as error:  # the binding raises nothing more specific
             raise CelError(_compile_message(str(error))) from error
 
@@ -111,30 +109,11 @@ def _cel() -> Any:
     return cel
 
 
-def _libraries(source: str) -> tuple[str, ...]:
-    """The libraries, beside strings and optionals, that an expression names."""
-    return tuple(name for name, word in NAMED_LIBRARIES.items() if re.search(rf"\b{word}\s*\.", source))
-
-
 @lru_cache(maxsize=ENVIRONMENTS)
-def _environment(variables: tuple[str, ...], libraries: tuple[str, ...]) -> Any:
-    from cel_expr_python.ext import ext_optional, ext_strings
-
+def _environment(variables: tuple[str, ...], wanted: Libraries) -> Any:
     cel = _cel()
-    extensions = [ext_optional.ExtOptional(), ext_strings.ExtStrings()]
-    if "ext_bindings" in libraries:
-        from cel_expr_python.ext import ext_bindings
-
-        extensions.append(ext_bindings.ExtBindings())
-    if "ext_encoders" in libraries:
-        from cel_expr_python.ext import ext_encoders
-
-        extensions.append(ext_encoders.ExtEncoders())
-    if "ext_math" in libraries:
-        from cel_expr_python.ext import ext_math
-
-        extensions.append(ext_math.ExtMath())
-    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN), extensions=extensions, functions=_functions())
+    names = dict.fromkeys(variables, cel.Type.DYN)
+    return cel.NewEnv(variables=names, extensions=extensions(wanted), functions=_functions())
 
 
 @lru_cache(maxsize=1)
