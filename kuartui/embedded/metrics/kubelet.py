@@ -47,6 +47,7 @@ nodeLeaseDurationSeconds: 40
 nodeStatusReportFrequency: 5m0s
 nodeStatusUpdateFrequency: 10s
 port: 10250
+staticPodPath: /etc/kubernetes/manifests
 syncFrequency: 1m0s
 """
 """What of KubeletConfiguration the nodes here keep to."""

@@ -13,6 +13,7 @@ from kuartui.embedded.network import NameNotResolved, Network, Stream
 from kuartui.embedded.node import logs
 from kuartui.embedded.node.backoff import Backoff
 from kuartui.embedded.node.hooks import HookRunner
+from kuartui.embedded.node.journal import Journal
 from kuartui.embedded.node.kubelet import Kubelet
 from kuartui.embedded.node.machine import KUBELET_PORT, Machine
 from kuartui.embedded.node.probes.handlers import Prober
@@ -133,6 +134,7 @@ class Fleet:
             prober=Prober(client.clock, self.network, machine.ip),
             hooks=HookRunner(client.clock, self.network, machine.ip),
             restarts=Backoff(client.clock),
+            journal=Journal(client.clock),
         )
         capacity = amounts(machine.capacity())
         return Kubelet(services, float(capacity["cpu"]), int(capacity["memory"]))

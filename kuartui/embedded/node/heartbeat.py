@@ -152,7 +152,7 @@ class Heartbeat:
         services = self._services
         node = services.node()
         if node:
-            services.client.record(node, type_, reason, message, "kubelet", services.machine.name)
+            services.event(node, type_, reason, message)
 
 
 def _ready(status: Obj) -> bool:

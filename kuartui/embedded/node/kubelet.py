@@ -10,10 +10,12 @@ from kuartui.embedded.node import spec
 from kuartui.embedded.node.admit import Rejected, admit
 from kuartui.embedded.node.eviction import EvictionManager
 from kuartui.embedded.node.heartbeat import Heartbeat
+from kuartui.embedded.node.host.system import HostSystem
 from kuartui.embedded.node.recovery import recorded_state
 from kuartui.embedded.node.runtime import MemoryMeter
 from kuartui.embedded.node.sandbox import PodNetwork
 from kuartui.embedded.node.services import NodeServices
+from kuartui.embedded.node.static_pods import StaticPods, is_mirror, shows_manifests
 from kuartui.embedded.node.volumes.mounter import shown_objects
 from kuartui.embedded.node.worker import PodWorker
 
@@ -38,6 +40,11 @@ class Kubelet:
         self._meter = MemoryMeter()
         self.eviction = EvictionManager(services, memory, self._meter, self.workers.values, self._pressed)
         self.heartbeat = Heartbeat(services, self.eviction.pressure)
+        self.static_pods = StaticPods(self)
+        services.disks.systems[self.name] = HostSystem(self)
+        self.since = services.clock.now()
+        """When it was last started or stopped."""
+        self.journal = services.journal.kubelet
         self._cores, self._memory = cores, memory
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pods: dict[str, Obj] = {}
@@ -56,11 +63,15 @@ class Kubelet:
         machine = self.services.machine
         self.services.network.add_node(machine.name, machine.ip)
         self.powered = self.running = True
+        self.since = self.services.clock.now()
         await self.heartbeat.register(rebooted=self._failed)
         self.heartbeat.start()
         self.eviction.start()
         for pod in list(self._pods.values()):
-            self._add(pod, rebooted=True)
+            if not is_mirror(pod):
+                self._add(pod, rebooted=True)
+        if self.services.disks.known(self.name) or any(self.mirrors()):
+            self.static_pods.start()
 
     def off(self) -> None:
         """Power failure: everything on the machine stops, nobody is told."""
@@ -68,6 +79,7 @@ class Kubelet:
         self._failed = True
         self.heartbeat.stop()
         self.eviction.stop()
+        self.static_pods.stop()
         for task in self._tasks.values():
             task.cancel()
         self.workers.clear()
@@ -79,23 +91,29 @@ class Kubelet:
         if not self.powered or self.running is not paused:
             return
         self.running = not paused
+        self.since = self.services.clock.now()
         for worker in self.workers.values():
             worker.reporter.mute(paused)
         if paused:
             self.heartbeat.stop()
             self.eviction.stop()
+            self.static_pods.stop()
             return
         await self.heartbeat.register()
         self.heartbeat.start()
         self.eviction.start()
+        if self.services.disks.known(self.name):
+            self.static_pods.start()
         for uid, worker in list(self.workers.items()):
             pod = self._pods.get(uid)
+            if is_mirror(worker.pod):
+                continue
             if pod is None:
                 worker.removed()
             else:
                 worker.update(pod)
         for uid, pod in list(self._pods.items()):
-            if uid not in self.workers:
+            if uid not in self.workers and not is_mirror(pod):
                 self._add(pod, rebooted=False)
 
     # --- pods ---
@@ -106,6 +124,9 @@ class Kubelet:
         self._pods[uid] = pod
         if not self.running:
             return
+        if is_mirror(pod):
+            self.static_pods.changed()
+            return
         worker = self.workers.get(uid)
         if worker is None:
             self._add(pod, rebooted=False)
@@ -114,10 +135,30 @@ class Kubelet:
 
     def pod_removed(self, uid: str) -> None:
         """A pod is gone from the API."""
-        self._pods.pop(uid, None)
+        pod = self._pods.pop(uid, None)
         worker = self.workers.get(uid)
-        if worker is not None and self.running:
+        if pod is not None and is_mirror(pod):
+            self.static_pods.changed()
+        elif worker is not None and self.running:
             worker.removed()
+
+    def mirrors(self) -> list[Obj]:
+        """The pods of the API that stand for static pods of this node."""
+        return [pod for pod in self._pods.values() if is_mirror(pod)]
+
+    def take(self, mirror: Obj) -> None:
+        """Run a static pod whose mirror is in the API."""
+        self._pods[mirror["metadata"]["uid"]] = mirror
+        self._add(mirror, rebooted=True)
+
+    def adopt(self, worker: PodWorker, mirror: Obj) -> None:
+        """A static pod's mirror was made anew: its containers go on."""
+        self.workers.pop(worker.uid, None)
+        task = self._tasks.pop(worker.uid, None)
+        worker.adopt(mirror)
+        self.workers[worker.uid] = worker
+        if task is not None:
+            self._tasks[worker.uid] = task
 
     def object_changed(self, resource: str, namespace: str, name: str) -> None:
         """A ConfigMap or Secret changed: pods that show it see it when they are next looked at."""
@@ -177,7 +218,9 @@ class Kubelet:
             self._memory,
             self._meter,
         )
-        worker = PodWorker(self.services, pod, state, network, lambda: self.active(but=uid))
+        worker = PodWorker(self.services, pod, state, network, lambda: self.active(but=worker.uid))
+        if shows_manifests(pod):
+            self.static_pods.start()
         if not restored and not spec.terminal(pod) and not pod["metadata"].get("deletionTimestamp"):
             try:
                 admit(pod, self.services.node(), self.active(), self.eviction.pressure)
@@ -188,7 +231,7 @@ class Kubelet:
             self.services.event(pod, "Normal", "SandboxChanged", message)
         self.workers[uid] = worker
         task = self._tasks[uid] = asyncio.get_running_loop().create_task(self._run(worker))
-        task.add_done_callback(lambda _: self._forget(uid, worker))
+        task.add_done_callback(lambda _: self._forget(worker))
 
     def _reject(self, worker: PodWorker, rejected: Rejected) -> None:
         self.services.event(worker.pod, "Warning", rejected.reason, rejected.message)
@@ -202,10 +245,11 @@ class Kubelet:
             worker.reporter.changed()
         await worker.run()
 
-    def _forget(self, uid: str, worker: PodWorker) -> None:
-        if self.workers.get(uid) is worker:
-            del self.workers[uid]
-            del self._tasks[uid]
+    def _forget(self, worker: PodWorker) -> None:
+        if self.workers.get(worker.uid) is worker:
+            del self.workers[worker.uid]
+            del self._tasks[worker.uid]
+            self.static_pods.changed()
             for other in self.workers.values():
                 if other.state.resize:
                     other.refresh()

@@ -27,6 +27,11 @@ class Reporter:
         self._muted = False
         self._task: asyncio.Task[None] | None = None
 
+    def turn_to(self, pod: Obj) -> None:
+        """Write to this object from now on: the pod's mirror was made anew."""
+        self._uid = pod["metadata"]["uid"]
+        self.changed()
+
     def changed(self) -> None:
         """The state is another one; it is written soon."""
         self._dirty = True

@@ -12,6 +12,7 @@ from kuartui.embedded.network import Network
 from kuartui.embedded.node.backoff import Backoff
 from kuartui.embedded.node.env import Surroundings
 from kuartui.embedded.node.hooks import HookRunner
+from kuartui.embedded.node.journal import Journal
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.probes.handlers import Prober
 from kuartui.embedded.node.pull import ImageStore
@@ -37,6 +38,7 @@ class NodeServices(Struct):
     prober: Prober
     hooks: HookRunner
     restarts: Backoff
+    journal: Journal
 
     @property
     def clock(self) -> Clock:
@@ -53,4 +55,5 @@ class NodeServices(Struct):
 
     def event(self, pod: Obj, type_: str, reason: str, message: str, field_path: str = "") -> None:
         """Record an event about a pod, or with a field path about one of its containers."""
+        self.journal.event(pod, type_, reason, message)
         self.client.record(pod, type_, reason, message, "kubelet", self.machine.name, field_path)

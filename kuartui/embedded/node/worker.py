@@ -86,6 +86,11 @@ class PodWorker:
             self._set_deadline()
             self._wake.set()
 
+    def adopt(self, mirror: Obj) -> None:
+        """The pod is known to the API by another object from now on: a static pod's new mirror."""
+        self.pod, self.uid = mirror, mirror["metadata"]["uid"]
+        self.reporter.turn_to(mirror)
+
     def removed(self) -> None:
         """The object in the API is gone."""
         self.gone = True

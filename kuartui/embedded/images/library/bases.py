@@ -11,6 +11,7 @@ from kuartui.embedded.images.applets import (
     encodings,
     filesystem,
     interfaces,
+    jails,
     names,
     packages,
     processes,
@@ -29,7 +30,7 @@ OVERRIDES: Mapping[str, Program] = {
     "id": basic.ident, "whoami": basic.whoami, "which": basic.which, "env": basic.env, "printenv": basic.printenv,
     "ps": processes.ps, "top": processes.top, "free": processes.free, "killall": processes.killall,
     "pidof": processes.pidof, "pgrep": processes.pgrep, "pkill": processes.pkill, "nohup": basic.nohup,
-    "setsid": basic.nohup, "stty": terminals.stty, "base64": encodings.base64, "tty": terminals.tty, "head": filesystem.head, "watch": timing.watch, "vi": packages.vi, "tar": archive.tar,
+    "setsid": basic.nohup, "chroot": jails.chroot, "stty": terminals.stty, "base64": encodings.base64, "tty": terminals.tty, "head": filesystem.head, "watch": timing.watch, "vi": packages.vi, "tar": archive.tar,
 }  # fmt: skip
 DIRECT: Mapping[str, Program] = {
     "true": basic.true, "false": basic.false, "echo": basic.echo, "cat": basic.cat, "test": basic.test,

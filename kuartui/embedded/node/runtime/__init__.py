@@ -6,6 +6,7 @@ the API server execs into it and reads its log, metrics ask for its usage.
 
 from kuartui.embedded.node.runtime.capabilities import granted
 from kuartui.embedded.node.runtime.container import Container, ContainerRuntime, State
+from kuartui.embedded.node.runtime.files import Files, MountPoint
 from kuartui.embedded.node.runtime.logs import ContainerLog, Entry
 from kuartui.embedded.node.runtime.spec import (
     Capture,
@@ -38,8 +39,10 @@ __all__ = [
     "ExecError",
     "ExecIO",
     "Exit",
+    "Files",
     "MemoryMeter",
     "Mount",
+    "MountPoint",
     "Projected",
     "Resources",
     "Sandbox",

@@ -7,11 +7,15 @@ goes to its log and to whoever is attached.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import posixpath
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.images.model import Program
@@ -20,7 +24,7 @@ from kuartui.embedded.node.runtime import programs
 from kuartui.embedded.node.runtime.files import Files, User
 from kuartui.embedded.node.runtime.logs import ContainerLog
 from kuartui.embedded.node.runtime.process import ByteSource, NoInput, Process, Write
-from kuartui.embedded.node.runtime.rootfs import build
+from kuartui.embedded.node.runtime.rootfs import build, system_tree
 from kuartui.embedded.node.runtime.spec import (
     ContainerSpec,
     CreateError,
@@ -333,6 +337,25 @@ class Container:
         )
         process.start(program)
         return process
+
+    def rooted(self, top: str) -> Container | None:
+        """The same container with a directory as its root, for chroot(2): what runs there are the programs of the system
+        that is installed there. None if there is none. Raises OSError."""
+        real = self.files.real(top)
+        if not self.files.stat(real, self.user).is_dir:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), top)
+        mount, inner = self.files.mount_of(real)
+        image = (
+            self.spec.image if real == "/" else mount.volume.system() if mount.volume.system and inner == "/" else None
+        )
+        if image is None:
+            return None
+        spec = replace(self.spec, image=image, mounts=(), working_dir="/")
+        inside = Container(self.clock, self.network, spec, self.sandbox, None)
+        inside.cpu, inside.user = self.cpu, replace(inside.user, capabilities=self.user.capabilities)
+        inside.state, inside.started_at = self.state, self.started_at
+        inside._files = self.files if real == "/" else system_tree(self.files, real, spec, inside.user)
+        return inside
 
     def forget(self, process: Process) -> None:
         """A process ended."""

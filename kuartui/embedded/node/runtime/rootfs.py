@@ -75,6 +75,21 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
     return files
 
 
+def system_tree(files: Files, top: str, spec: ContainerSpec, user: User) -> Files:
+    """The part of a container's tree below `top`, as a root: the system there with its programs, `/proc` and `/dev`."""
+    inside = [
+        MountPoint(mount.path.removeprefix(top) or "/", mount.volume, mount.read_only)
+        for mount in files.mounts
+        if f"{mount.path}/".startswith(f"{top}/")
+    ]
+    inside += [
+        MountPoint(directory, _system(paths, directory), visible=False)
+        for directory, paths in spec.image.by_directory.items()
+    ]
+    inside += [MountPoint("/proc", _proc(spec, user), visible=False), MountPoint("/dev", _dev(), visible=False)]
+    return Files(inside)
+
+
 def image_tree(image: Image) -> Volume:
     """All of an image's files, for a volume that shows them; nobody writes there."""
     volume = Volume(mode=0o755, kind="image")

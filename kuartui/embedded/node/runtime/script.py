@@ -79,6 +79,33 @@ EXTERNAL = frozenset(
     sum sync tac tail tar tee template timeout tomlq touch tr tree truncate tsort tty uname unexpand uniq unlink unzip
     uptime users uuidgen verify vi watch wc wget which who whoami xargs xxd yes yq zip""".split()  # noqa: SIM905
 )
+# Those of them that never read standard input.
+DEAF = frozenset(
+    [
+        "basename",
+        "chgrp",
+        "chmod",
+        "cp",
+        "dirname",
+        "du",
+        "find",
+        "link",
+        "ln",
+        "mkdir",
+        "mkfifo",
+        "mktemp",
+        "mv",
+        "readlink",
+        "realpath",
+        "rm",
+        "rmdir",
+        "seq",
+        "stat",
+        "sync",
+        "truncate",
+        "unlink",
+    ]
+)
 # What a shell has of itself, in every image.
 BUILTINS = frozenset(
     """! . : [ [[ alias bg break builtin case cd command compgen continue coproc declare dirs disown echo else enable

@@ -16,7 +16,7 @@ from kuartui.embedded.images.model import PATH
 from kuartui.embedded.node.runtime.interpreter import Interpreter
 from kuartui.embedded.node.runtime.process import SIGNAL_NUMBERS, NoInput, Process
 from kuartui.embedded.node.runtime.prompt import Prompt
-from kuartui.embedded.node.runtime.script import Script, quote
+from kuartui.embedded.node.runtime.script import DEAF, Script, quote
 from kuartui.embedded.node.runtime.wording import Voice
 
 
@@ -102,7 +102,7 @@ class ShellRun:
         body, offset = before + text, 0
         piped = not isinstance(self.process.stdin, NoInput)
         if piped:
-            body, offset = f"__stdin | {{ (\n{body}\n); __over $?; }}", 1
+            body, offset = f"{_deaf(self._script)}__stdin | {{ (\n{body}\n); __over $?; }}", 1
         voice = Voice(self.flavour, self.name, not from_flag, self.process.files, text, offset)
         self._bash = bash = Interpreter(self.process, Script(body), self.flavour)
         bash.add("__stdin", self._stdin)
@@ -205,6 +205,11 @@ class ShellRun:
         """Burn CPU until killed."""
         self.process.container.cpu.steady(self.process.pid, 1.0)
         await asyncio.Event().wait()
+
+
+def _deaf(script: Script) -> str:
+    """Functions for the commands that read no standard input: bashkit would wait for its end before it runs them."""
+    return "".join(f'{name}() {{ command {name} "$@" </dev/null; }}; ' for name in sorted(DEAF & script.words))
 
 
 def _with_name(text: str, name: str) -> str:

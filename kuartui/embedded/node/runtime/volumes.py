@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bashkit import FileSystem
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from kuartui.embedded.images.model import Image
 
 
 class Projected(Struct, frozen=True):
@@ -44,6 +47,7 @@ class Volume:
         self.gid = gid
         self.read_only = read_only  # for everyone: ConfigMap, Secret, downward API, projected
         self.kind = kind
+        self.system: Callable[[], Image] | None = None  # the programs installed here, for who makes it their root
         self.owners: dict[str, tuple[int, int]] = {}
         self.children: dict[str, Volume] = {}  # directories that some container mounts by subPath
         self._projected: dict[str, Projected] = {}

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from kuartui.embedded.node.machine import OS_IMAGE
-from kuartui.embedded.node.runtime import Volume
+from kuartui.embedded.node.runtime import Files, MountPoint, Volume
 from kuartui.embedded.node.runtime.volumes import walk
+
+if TYPE_CHECKING:
+    from kuartui.embedded.images.model import Image
 
 Obj = dict[str, Any]
 
-NODE_DIRECTORIES = ["/etc", "/home", "/mnt", "/opt", "/root", "/srv", "/tmp", "/usr", "/var/lib", "/var/log"]
-OS_RELEASE = f'''PRETTY_NAME="{OS_IMAGE}"
-NAME="Debian GNU/Linux"
-VERSION_ID="13"
-VERSION="13 (trixie)"
-VERSION_CODENAME=trixie
-ID=debian
-'''
+
+class System(Protocol):
+    """What is installed on a node."""
+
+    def directories(self) -> Iterable[str]: ...
+
+    def files(self) -> Mapping[str, bytes]: ...
+
+    def image(self) -> Image: ...
 
 
 class Disks:
@@ -35,17 +39,37 @@ class Disks:
         self._volumes: dict[str, Volume] = {}
         self._saved: dict[str, int] = {}
         self._nodes: dict[str, Volume] = {}
+        self.systems: dict[str, System] = {}
 
     def node(self, name: str) -> Volume:
         """The root file system of a node: what hostPath sees."""
         root = self._nodes.get(name)
         if root is None:
             root = self._nodes[name] = self._open(f"node/{name}", Volume(mode=0o755, kind="hostPath"))
-            for path in NODE_DIRECTORIES:
-                root.fs.mkdir(path, recursive=True)
-            root.fs.write_file("/etc/hostname", f"{name}\n".encode())
-            root.fs.write_file("/etc/os-release", OS_RELEASE.encode())
+            if name in self.systems:
+                self._install(root, self.systems[name])
         return root
+
+    @staticmethod
+    def _install(root: Volume, system: System) -> None:
+        root.system = system.image
+        if root.fs.exists("/etc/kubernetes"):
+            return  # a disk that has been in use, whatever was deleted on it since
+        for path in system.directories():
+            root.fs.mkdir(path, recursive=True)
+        for path, data in system.files().items():
+            root.fs.mkdir(posixpath.dirname(path), recursive=True)
+            root.fs.write_file(path, data)
+
+    def tree(self, name: str) -> Files:
+        """A node's disk with what pods mount of it as directories of their own."""
+        root = self.node(name)
+        return Files([MountPoint("/", root), *(MountPoint(f"/{path}", child) for path, child in root.children.items())])
+
+    def known(self, name: str) -> bool:
+        """Whether anything has been on a node's disk, in this process or in a former one."""
+        kept = self._directory is not None and _file(self._directory, f"node/{name}").exists()
+        return name in self._nodes or kept
 
     def volume(self, key: str, *, mode: int = 0o755, kind: str = "csi") -> Volume:
         """The storage with this identity; made empty when first asked for."""

@@ -1,0 +1,88 @@
+"""A node's own system: what one finds there after `chroot /host` in a debugging pod."""
+
+from __future__ import annotations
+
+import pytest
+
+from kuartui.embedded.images.library import busybox
+from kuartui.embedded.images.reference import parse
+
+
+@pytest.fixture
+async def host(cluster):
+    """Runs a command line in the node's system; its code and output."""
+    cluster.images["busybox:1.36"] = busybox.find(parse("busybox:1.36"))
+    container = {
+        "name": "debugger",
+        "image": "busybox:1.36",
+        "command": ["sleep", "1000000"],
+        "volumeMounts": [{"name": "root", "mountPath": "/host"}],
+    }
+    await cluster.pod("debug", containers=[container], volumes=[{"name": "root", "hostPath": {"path": "/"}}])
+    await cluster.pod("web")
+    await cluster.run()
+
+    async def run(line: str) -> tuple[int, str]:
+        return await cluster.exec("chroot", "/host", "sh", "-c", line, name="debug", container="debugger")
+
+    return run
+
+
+async def test_the_root_is_the_nodes_disk_with_its_programs(cluster, host):
+    code, text = await host("cat /etc/hostname; ls /etc/kubernetes; cat /etc/os-release | head -1")
+    assert (code, text) == (0, 'one\nkubelet.conf\nmanifests\npki\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n')
+    assert await host("echo x > /tmp/x") == (0, "")
+    assert cluster.fleet.disks.tree("one").read("/tmp/x") == b"x\n"
+    assert (await host("nosuch"))[0] == 127
+
+
+async def test_chroot_says_what_is_wrong(cluster, host):
+    async def run(*argv):
+        return await cluster.exec("chroot", *argv, name="debug", container="debugger")
+
+    why = "chroot: can't change root directory to '/nope': No such file or directory\n"
+    assert await run("/nope") == (1, why)
+    assert await run("/host", "nope") == (127, "chroot: can't execute 'nope': No such file or directory\n")
+    assert await run("/tmp") == (127, "chroot: can't execute '/bin/sh': No such file or directory\n")
+
+
+async def test_crictl_lists_what_runs(cluster, host):
+    code, text = await host("crictl ps")
+    rows = [line.split() for line in text.splitlines()[1:]]
+    assert code == 0
+    assert {(row[-4], row[-2]) for row in rows} == {("0", "debug"), ("0", "web")}
+    web = cluster.status("web")["containerID"].removeprefix("containerd://")
+    assert await host(f"crictl logs {web[:13]}") == (0, "started\n")
+    assert (await host("crictl ps -q --name c"))[1] == web + "\n"
+    code, text = await host("crictl logs 123")
+    assert code == 1
+    assert 'an error occurred when try to find container "123": not found' in text
+
+
+async def test_crictl_stops_a_container_and_the_kubelet_starts_it_again(cluster, host):
+    web = cluster.status("web")["containerID"].removeprefix("containerd://")
+    assert await host(f"crictl stop {web}") == (0, web + "\n")
+    await cluster.run(20)
+    assert cluster.status("web")["restartCount"] == 1
+    assert len((await host("crictl ps -a -q --name c"))[1].split()) == 2
+
+
+async def test_systemctl_and_journalctl_tell_of_the_kubelet(cluster, host):
+    code, text = await host("systemctl status kubelet")
+    assert code == 0
+    assert "Active: active (running) since" in text
+    assert (await host("systemctl status docker")) == (4, "Unit docker.service could not be found.\n")
+    code, text = await host("journalctl -u kubelet -n 1 -o cat")
+    assert 'reason="Started"' in text
+    assert len(text.splitlines()) == 1
+    assert "Starting kubelet." in (await host("journalctl -u kubelet"))[1]
+    assert await host("journalctl -u sshd") == (0, "-- No entries --\n")
+
+
+async def test_systemctl_stops_the_kubelet(cluster, host):
+    assert cluster.fleet.answers("one")
+    assert (await host("systemctl stop kubelet; systemctl is-active kubelet"))[1] == "inactive\n"
+    assert not cluster.fleet.answers("one")
+    await cluster.fleet.pause("one", False)
+    assert (await host("systemctl restart kubelet; systemctl is-active kubelet"))[1] == "active\n"
+    assert cluster.fleet.answers("one")
