@@ -22,7 +22,7 @@ from kuartui.catalog.tracks import read_tracks
 from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
 from kuartui.cluster.addons import manifest
-from kuartui.cluster.pins import Image, read_lock, unpinned
+from kuartui.cluster.pins import PLATFORMS, Image, one_platform, read_lock, unpinned
 from kuartui.errors import LevelError
 from kuartui.game.cel import CelError, compile_cel, matches
 from kuartui.game.level import Level, Question, Ref
@@ -299,6 +299,13 @@ class _Linter:
                     "{image} has no digest in manifests/images.yaml: what nodes get by that tag may change",
                     image=image,
                 )
+            yield self._complain("warning", text, "setup")
+        for image in one_platform(images, lock):
+            text = later(
+                "{image} is not there for {platforms}, as far as manifests/images.yaml knows",
+                image=image,
+                platforms=", ".join(PLATFORMS),
+            )
             yield self._complain("warning", text, "setup")
         for index, base in enumerate(self.level.setup.docker.bases if self.level.setup.docker else ()):
             if base.name in lock and lock[base.name].digest != base.digest:

@@ -63,7 +63,7 @@ def lock(
 ) -> None:
     """Fill in the digests of images that the engine has, after `docker pull`. With --check: hold the list against the
     levels and, where the engine knows better, against its digests."""
-    from kuartui.cluster.pins import lock_text, unpinned
+    from kuartui.cluster.pins import PLATFORMS, lock_text, one_platform, unpinned
     from kuartui.errors import ClusterError
     from kuartui.paths import unwritable
 
@@ -88,6 +88,14 @@ def lock(
             names = ", ".join(unpinned(entries, entries))
             hint = later("docker pull them, then kuartui image lock")
             raise ClusterError(later("{place} holds to no digest: {names}", place=place.name, names=names), hint=hint)
+        if few := one_platform(entries, entries):
+            text = later(
+                "not for {platforms}, as far as {place} knows: {names}",
+                platforms=", ".join(PLATFORMS),
+                place=place.name,
+                names=", ".join(few),
+            )
+            raise ClusterError(text, hint=later("take images that are there for both"))
         moved = [name for name in changed if entries[name].digest]
         if moved:
             hint = later("look at what changed, then kuartui image lock")
@@ -95,11 +103,13 @@ def lock(
         output.line(trn("{n} image is listed", "{n} images are listed", len(entries)))
         return
     seen = f"as {engine} got it from the registry, {date.today():%Y-%m-%d}"
-    now = [
-        replace(item, digest=changed[name], seen=seen) if name in changed else item for name, item in entries.items()
-    ]
+    now = {**entries}
+    for name, digest in changed.items():
+        item = replace(entries[name], digest=digest, seen=seen)
+        there = wait(lambda item=item: program(engine).platforms(item.source))  # type: ignore[misc]
+        now[name] = replace(item, platforms=tuple(one for one in PLATFORMS if one in there))
     try:
-        place.write_text(lock_text(now))
+        place.write_text(lock_text(now.values()))
     except OSError as error:
         raise unwritable(place, error) from error
     output.line(trn("{n} digest was filled in", "{n} digests were filled in", len(changed)))

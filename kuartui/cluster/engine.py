@@ -90,13 +90,21 @@ class Engine:
 
     async def remote_size(self, image: str) -> int | None:
         """Compressed bytes to pull, by the registry's manifest; None when it does not tell."""
-        try:
-            said = await self._run(
-                "manifest", "inspect", "--verbose", image, what=later("asking for the size of {image}", image=image)
-            )
-        except KuartuiError:
-            return None
+        said = await self._manifest(image, later("asking for the size of {image}", image=image))
         return manifest_size(said, ARCHITECTURES.get(platform.machine(), platform.machine()))
+
+    async def platforms(self, image: str) -> tuple[str, ...]:
+        """For which an image is there (linux/amd64), by the registry's index; none when it does not tell."""
+        return manifest_platforms(
+            await self._manifest(image, later("asking for the platforms of {image}", image=image))
+        )
+
+    async def _manifest(self, image: str, what: str) -> str:
+        """What `manifest inspect --verbose` says of it; "" when the registry is out of reach."""
+        try:
+            return await self._run("manifest", "inspect", "--verbose", image, what=what)
+        except KuartuiError:
+            return ""
 
     async def bring(self, image: Image, report: Report = silent) -> None:
         """Pull an image by its digest and give it its tag, or build it when it is one of kuartui's own. ClusterError
@@ -175,11 +183,7 @@ class Engine:
 def manifest_size(said: str, architecture: str) -> int | None:
     """Bytes of the layers and the configuration for Linux on `architecture`, of `docker manifest inspect --verbose`:
     one object, or a list with one per platform."""
-    try:
-        document = json.loads(said)
-    except ValueError:
-        return None
-    entries: list[Any] = document if isinstance(document, list) else [document]
+    entries = _entries(said)
     for entry in entries:
         platform_of = (entry.get("Descriptor") or {}).get("platform") or {}
         if len(entries) > 1 and (platform_of.get("os"), platform_of.get("architecture")) != ("linux", architecture):
@@ -189,6 +193,22 @@ def manifest_size(said: str, architecture: str) -> int | None:
         total = sum(int(part.get("size", 0)) for part in parts)
         return total or None
     return None
+
+
+def manifest_platforms(said: str) -> tuple[str, ...]:
+    """linux/amd64 and so on, of the same; none for an image that is no index."""
+    found = ((entry.get("Descriptor") or {}).get("platform") or {} for entry in _entries(said))
+    named = {f"{item.get('os')}/{item.get('architecture')}" for item in found}
+    return tuple(sorted(named - {"None/None", "unknown/unknown"}))  # what is no image, but says how one was built
+
+
+def _entries(said: str) -> list[Any]:
+    """The manifests that `manifest inspect --verbose` shows."""
+    try:
+        document = json.loads(said)
+    except ValueError:
+        return []
+    return document if isinstance(document, list) else [document]
 
 
 def another(image: Image, found: Iterable[str], place: str) -> ClusterError:

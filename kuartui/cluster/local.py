@@ -283,19 +283,6 @@ class LocalCluster(SharedCluster):
         async with self.admin() as api:
             nodes = (await api.list(await api.resource("Node"))).items
         lacking = [item for item in pins(images) if not all(has(node, item) for node in nodes)]
-        for item in lacking:
-            strangers = {platform_of(node) for node in nodes} - {*item.platforms} if item.platforms else set()
-            if strangers:
-                report(
-                    Progress(
-                        later(
-                            "{image} is for {platforms} only: nodes of {others} have to emulate it",
-                            image=item.image,
-                            platforms=", ".join(item.platforms),
-                            others=", ".join(sorted(strangers)),
-                        )
-                    )
-                )
         if lacking:
             await self._bring(lacking, report)
 
@@ -336,12 +323,6 @@ def has(node: dict[str, Any], wanted: Image) -> bool:
         if full_name(wanted.image) in {full_name(name) for name in names}:
             return wanted.held(names) != "moved"
     return False
-
-
-def platform_of(node: dict[str, Any]) -> str:
-    """linux/arm64, say."""
-    info = (node.get("status") or {}).get("nodeInfo") or {}
-    return f"{info.get('operatingSystem', 'linux')}/{info.get('architecture', '')}"
 
 
 async def _lists(api: Api, path: str) -> bool:

@@ -24,19 +24,20 @@ Origin = Literal["registry", "built", "nowhere"]
 Held = Literal["pinned", "moved", "unknown"]
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+PLATFORMS = ("linux/amd64", "linux/arm64")  # of the machines that people play on; kind and minikube have nodes for both
 HEAD = """\
 # Every container image that a level, an add-on or kuartui itself runs on a real cluster. `origin` is `registry`,
 # `built` (a demo program of kuartui's, manifests/images/) or `nowhere` (a level wants it not to be there). Images of a
-# registry are pulled by `digest`: that of the index for all platforms, or of the one image where the registry has no
-# other (then `platforms` says for which). `seen` tells where the digest is written down, and when that was;
-# `kuartui image lock` fills both in from an engine.
+# registry are pulled by `digest`: that of the index for all platforms. `platforms` are those of it that nodes have, and
+# both have to be there. `seen` tells where the digest is written down, and when that was. `kuartui image lock` fills
+# them in from an engine and its registry.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One entry. `digest` is `sha256:…` or ""; `platforms` (linux/amd64) are named where an index would have more;
-    `accepted` is another digest that the player takes for it, and never in the list."""
+    """One entry. `digest` is `sha256:…` or ""; `platforms` (linux/amd64) are those of `PLATFORMS` that its index
+    has; `accepted` is another digest that the player takes for it, and never in the list."""
 
     image: str
     origin: Origin
@@ -97,6 +98,12 @@ def unpinned(images: Iterable[str], lock: Mapping[str, Image]) -> list[str]:
         for image in images
         if image not in lock or (lock[image].origin == "registry" and not DIGEST.fullmatch(lock[image].digest))
     )
+
+
+def one_platform(images: Iterable[str], lock: Mapping[str, Image]) -> list[str]:
+    """Those of a registry that some machines could not run: the list does not say that they are there for all."""
+    listed = (lock[image] for image in images if image in lock and lock[image].origin == "registry")
+    return sorted(item.image for item in listed if not {*PLATFORMS} <= {*item.platforms})
 
 
 def pins(images: Iterable[str]) -> list[Image]:

@@ -12,7 +12,7 @@ from kuartui.catalog.catalog import Catalog
 from kuartui.catalog.images import bases_of, images_of, to_bring
 from kuartui.cluster.addons import known, manifest
 from kuartui.cluster.engine import BASE
-from kuartui.cluster.pins import Image, lock_text, read_lock, unpinned
+from kuartui.cluster.pins import PLATFORMS, Image, lock_text, one_platform, read_lock, unpinned
 
 LOCK = manifest("images.yaml")
 SEEDS = 12
@@ -53,7 +53,8 @@ def test_every_image_of_a_registry_has_a_digest_and_says_where_it_was_seen() -> 
     assert unpinned(lock, lock) == []
     for name, item in lock.items():
         assert bool(item.digest) == bool(item.seen) == (item.origin == "registry"), name
-        assert all(re.fullmatch(r"linux/[a-z0-9]+", platform) for platform in item.platforms), name
+        assert item.platforms == (PLATFORMS if item.origin == "registry" else ()), f"{name} is not for every machine"
+    assert one_platform(lock, lock) == []
     whole = re.compile(r"sha256:[0-9a-f]{64}")
     assert all(whole.fullmatch(item.digest) for item in lock.values() if item.digest)
 
@@ -66,6 +67,18 @@ def test_what_is_not_held_to_a_digest() -> None:
         "d:1": Image("d:1", "built"),
     }
     assert unpinned([*lock, "e:1"], lock) == ["b:1", "c:1", "e:1"]
+
+
+def test_what_some_machines_could_not_run() -> None:
+    digest = "sha256:" + "1" * 64
+    lock = {
+        "a:1": Image("a:1", "registry", digest, ("linux/amd64", "linux/arm64")),
+        "b:1": Image("b:1", "registry", digest, ("linux/amd64",)),
+        "c:1": Image("c:1", "registry", digest),
+        "d:1": Image("d:1", "built"),
+        "e:1": Image("e:1", "nowhere"),
+    }
+    assert one_platform([*lock, "f:1"], lock) == ["b:1", "c:1"]
 
 
 def test_the_list_is_as_the_command_would_write_it() -> None:

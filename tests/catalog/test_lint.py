@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.catalog.lint import lint
+from kuartui.cluster import addons
+from kuartui.cluster.pins import read_lock
 from tests.catalog.pack import LEVEL, MANIFEST, write
 
 
@@ -97,6 +100,14 @@ def test_only_what_runs_on_the_players_machine_must_be_portable(tmp_path: Path, 
 def test_what_spoils_a_manifest(tmp_path: Path, old: str, new: str, text: str) -> None:
     found = complaints(write(tmp_path, manifest=MANIFEST.replace(old, new, 1)))
     assert any(text in item for item in found), found
+
+
+def test_an_image_that_some_machines_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, listed = write(tmp_path), read_lock(addons.manifest("images.yaml"))
+    assert not any("linux/arm64" in item for item in complaints(folder))
+    few = {**listed, "busybox:1.36": replace(listed["busybox:1.36"], platforms=("linux/amd64",))}
+    monkeypatch.setattr("kuartui.catalog.lint._lock", lambda: few)
+    assert any("busybox:1.36 is not there for linux/amd64, linux/arm64" in item for item in complaints(folder))
 
 
 def test_an_object_that_is_made_elsewhere(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kuartui.cli.app import app
-from kuartui.cluster.pins import accepted, pins
+from kuartui.cli.image import listed
+from kuartui.cluster.pins import PLATFORMS, accepted, lock_text, pins, read_lock
 
 DOCKER = r"""#!/bin/sh
 echo "$*" >> "$FAKE/asked"
@@ -19,6 +20,7 @@ case "$1 $2" in
   for image in "$@"; do :; done
   [ "$image" = "$(cat "$FAKE/has")" ] || { echo "Error: No such image: $image" >&2; exit 1; }
   case "$4" in *Size*) echo 4496132;; *) cat "$FAKE/digests";; esac;;
+"manifest inspect") cat "$FAKE/manifest";;
 esac
 """
 OTHER = "sha256:" + "7" * 64
@@ -77,6 +79,26 @@ def test_what_is_not_there_and_what_is_not_listed(fake: Path) -> None:
 def test_a_tag_that_was_moved_fails_the_check(fake: Path) -> None:
     said = image("lock", "--check", code=4)
     assert "the tag was moved: busybox:1.36" in said.stderr
+
+
+def test_a_digest_is_filled_in_with_its_platforms(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = fake / "images.yaml"
+    place.write_text(lock_text(listed()[1].values()))
+    monkeypatch.setattr("kuartui.cluster.addons.manifest", lambda _: place)
+    index = [
+        {"Descriptor": {"platform": {"os": "linux", "architecture": name}}} for name in ("s390x", "arm64", "amd64")
+    ]
+    (fake / "manifest").write_text(json.dumps(index))
+    assert "1 digest was filled in" in image("lock").stdout
+    assert f"manifest inspect --verbose busybox@{OTHER}" in (fake / "asked").read_text().splitlines()
+    found = read_lock(place)["busybox:1.36"]
+    assert (found.digest, found.platforms) == (OTHER, PLATFORMS)
+
+    (fake / "digests").write_text(json.dumps([f"busybox@{OTHER.replace('7', '8')}"]))
+    (fake / "manifest").write_text(json.dumps(index[0]))
+    image("lock")
+    said = image("lock", "--check", code=4).stderr
+    assert "not for linux/amd64, linux/arm64, as far as images.yaml knows: busybox:1.36" in said
 
 
 def test_podman_knows_an_image_by_more_than_one_digest(fake: Path) -> None:

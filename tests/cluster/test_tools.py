@@ -18,7 +18,7 @@ from aiohttp import web
 from kuartui.cluster import local, shared
 from kuartui.cluster.addons import known, manifest
 from kuartui.cluster.base import ClusterStatus, Progress
-from kuartui.cluster.engine import manifest_size
+from kuartui.cluster.engine import manifest_platforms, manifest_size
 from kuartui.cluster.kind import KindCluster, step_of
 from kuartui.cluster.minikube import MinikubeCluster
 from kuartui.cluster.pins import accept, full_name, pins
@@ -331,13 +331,12 @@ async def test_a_digest_that_the_registry_does_not_have_is_not_replaced_by_the_t
     assert asked(fake, "docker save") == []
 
 
-def node(*images: list[str], architecture: str = "amd64") -> dict[str, object]:
-    info = {"operatingSystem": "linux", "architecture": architecture}
+def node(*images: list[str]) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": "n"},
-        "status": {"images": [{"names": names} for names in images], "nodeInfo": info},
+        "status": {"images": [{"names": names} for names in images]},
     }
 
 
@@ -357,11 +356,9 @@ def test_what_a_node_has(names: list[str], there: bool) -> None:
     assert local.has(node(["docker.io/kindest/kindnetd:v1"], names), wanted) is there
 
 
-async def test_what_one_node_lacks_is_loaded_and_what_must_be_emulated_is_told(
-    fake: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kuard = "gcr.io/kuar-demo/kuard-amd64:blue"
-    nodes = [node([kuard], ["docker.io/library/busybox:1.36"], architecture="arm64"), node([kuard])]
+async def test_what_one_node_lacks_is_loaded(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis = "docker.io/library/redis:7-alpine"
+    nodes = [node([redis], ["docker.io/library/busybox:1.36"]), node([redis])]
 
     async def answer(request: web.Request) -> web.Response:
         if request.path == "/api/v1":
@@ -373,18 +370,20 @@ async def test_what_one_node_lacks_is_loaded_and_what_must_be_emulated_is_told(
 
     cluster = KindCluster("kuartui")
     await cluster.up()
-    (fake / "images").write_text(f"busybox:1.36\n{kuard}\n")
-    heard: list[Progress] = []
+    (fake / "images").write_text("busybox:1.36\nredis:7-alpine\n")
     async with serving(answer) as access:
         monkeypatch.setattr(cluster, "access", lambda: access)
-        await cluster.preload(["busybox:1.36", kuard], heard.append)
+        await cluster.preload(["busybox:1.36", "redis:7-alpine"])
         assert [line.split()[-1] for line in asked(fake, "docker save")] == ["busybox:1.36"]
         nodes.append(node())
-        await cluster.preload([kuard], heard.append)
-        found = await cluster.images(pins(["busybox:1.36", kuard]))
-    (told,) = [item.text for item in heard if "emulate" in item.text]
-    assert told == f"{kuard} is for linux/amd64 only: nodes of linux/arm64 have to emulate it"
-    assert found == [("n", kuard, "unknown"), ("n", "busybox:1.36", "unknown"), ("n", kuard, "unknown")]
+        await cluster.preload(["redis:7-alpine"])
+        assert [line.split()[-1] for line in asked(fake, "docker save")] == ["busybox:1.36", "redis:7-alpine"]
+        found = await cluster.images(pins(["busybox:1.36", "redis:7-alpine"]))
+    assert found == [
+        ("n", "redis:7-alpine", "unknown"),
+        ("n", "busybox:1.36", "unknown"),
+        ("n", "redis:7-alpine", "unknown"),
+    ]
 
 
 async def test_a_docker_of_many_platforms_hands_out_one_at_a_time(fake: Path) -> None:
@@ -477,6 +476,11 @@ def test_sizes_and_names() -> None:
     assert manifest_size(MANIFEST, "riscv64") is None
     assert manifest_size(json.dumps(json.loads(MANIFEST)[0]), "arm64") == 2_001_001  # one platform, whatever it is
     assert manifest_size("no such manifest", "amd64") is None
+    assert manifest_platforms(MANIFEST) == ("linux/amd64", "linux/arm64")
+    assert manifest_platforms("no such manifest") == ()
+    assert (
+        manifest_platforms(json.dumps({"Descriptor": {"platform": {"os": "unknown", "architecture": "unknown"}}})) == ()
+    )
     assert full_name("busybox:1.36") == "docker.io/library/busybox:1.36"
     assert full_name("curlimages/curl") == "docker.io/curlimages/curl:latest"
     assert full_name("localhost:5000/a:1") == "localhost:5000/a:1"

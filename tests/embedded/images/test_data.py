@@ -47,6 +47,21 @@ async def test_redis_keeps_its_append_only_file(world: World) -> None:
     assert await cli(world, second, "get a") == ""
 
 
+async def test_redis_moves_from_list_to_list(world: World) -> None:
+    container = await world.start("redis:7")
+    await cli(world, container, "rpush q a b c")
+    assert await cli(world, container, "lmove q done left right") == "a"
+    assert await cli(world, container, "lmove q done RIGHT LEFT") == "c"
+    assert await cli(world, container, "rpoplpush q done") == "b"
+    assert await cli(world, container, "lrange done 0 -1") == "b\nc\na"
+    assert await cli(world, container, "lmove q done left right") == ""
+    assert await cli(world, container, "exists q") == "0"
+    assert await cli(world, container, "lmove done q up down") == "ERR syntax error"
+    await cli(world, container, "set word w")
+    assert (await cli(world, container, "lmove done word left right")).startswith("WRONGTYPE")
+    assert await cli(world, container, "llen done") == "3"
+
+
 async def test_redis_cli_answers_what_it_reads_line_by_line(world: World) -> None:
     container = await world.start("redis:7")
     out, more = Capture(), asyncio.Event()

@@ -359,10 +359,19 @@ def lrem(db: Database, a: Args) -> int:
     return removed
 
 
-def rpoplpush(db: Database, a: Args) -> Any:
-    item = pop(db, [a[0]], left=False)
-    if item is not None:
-        push(db, [a[1], item], left=True)
+def lmove(db: Database, a: Args) -> Any:
+    ends = [end.lower() for end in a[2:]]
+    if not {*ends} <= {b"left", b"right"}:
+        raise SYNTAX
+    return move(db, a, take_left=ends[0] == b"left", put_left=ends[1] == b"left")
+
+
+def move(db: Database, a: Args, *, take_left: bool, put_left: bool) -> Any:
+    if db.find(a[0], "list") is None:
+        return None
+    db.find(a[1], "list")  # of the wrong kind: nothing is taken
+    item = pop(db, [a[0]], left=take_left)
+    push(db, [a[1], item], left=put_left)
     return item
 
 
@@ -519,7 +528,7 @@ COMMANDS: dict[str, tuple[Command, int, int | None, bool]] = {
     "lpush": (lambda db, a: push(db, a, left=True), 2, None, True), "rpush": (lambda db, a: push(db, a, left=False), 2, None, True),
     "lpop": (lambda db, a: pop(db, a, left=True), 1, 2, True), "rpop": (lambda db, a: pop(db, a, left=False), 1, 2, True),
     "llen": (llen, 1, 1, False), "lrange": (lrange, 3, 3, False), "lindex": (lindex, 2, 2, False), "lrem": (lrem, 3, 3, True),
-    "rpoplpush": (rpoplpush, 2, 2, True), "sadd": (sadd, 2, None, True), "srem": (srem, 2, None, True),
+    "lmove": (lmove, 4, 4, True), "rpoplpush": (lambda db, a: move(db, a, take_left=False, put_left=True), 2, 2, True), "sadd": (sadd, 2, None, True), "srem": (srem, 2, None, True),
     "smembers": (smembers, 1, 1, False), "sismember": (sismember, 2, 2, False), "scard": (scard, 1, 1, False),
     "hset": (hset, 3, None, True), "hmset": (lambda db, a: (hset(db, a), OK)[1], 3, None, True),
     "hget": (lambda db, a: _hash(db, a[0]).get(a[1]), 2, 2, False), "hgetall": (hgetall, 1, 1, False),

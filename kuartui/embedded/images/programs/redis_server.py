@@ -176,7 +176,11 @@ class RedisServer:
     async def changed(self, number: int, words: list[bytes]) -> None:
         """After a write: memory, append-only file, replicas, blocked clients."""
         self.dirty += 1
-        keys = words[1:] if words[0].lower() in (b"del", b"unlink", b"mset", b"rename", b"rpoplpush") else words[1:2]
+        keys = (
+            words[1:]
+            if words[0].lower() in (b"del", b"unlink", b"mset", b"rename", b"rpoplpush", b"lmove")
+            else words[1:2]
+        )
         self.measure(number, keys)
         await self.append(number, words)
         self.replication.send(number, words)
