@@ -63,6 +63,11 @@ class Spec(Struct, frozen=True):
     durable: bool = True
     port: int = 0
 
+    @property
+    def kubeadm(self) -> bool:
+        """Whether its control plane and kube-proxy show as pods: on clusters to play with, not in levels."""
+        return not (self.bare or self.fast or self.head)
+
 
 class Cluster:
     """A running cluster. `state` is its directory; nothing outside of it is written."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from kuartui.embedded import data
@@ -43,7 +44,8 @@ NOT_RUN = {
 """Accounts that the default policy names, but that nothing uses which kubeadm starts."""
 IDENTITY = "apiserver.kubernetes.io/identity"
 API_LEASE_SECONDS, LEADER_SECONDS = 3600, 15
-LEADERS = ("kube-controller-manager", "kube-scheduler")
+LEADERS = MANAGER, SCHEDULER = "kube-controller-manager", "kube-scheduler"
+IMAGES = frozenset(f"registry.k8s.io/{name}" for name in ("etcd", "kube-apiserver", "kube-proxy", *LEADERS))
 CLUSTER_CONFIGURATION = """apiServer: {{}}
 apiVersion: kubeadm.k8s.io/v1beta4
 caCertificateValidityPeriod: 87600h0m0s
@@ -132,11 +134,13 @@ def install(client: Client, name: str, authorities: Authorities, endpoint: str, 
         _kubeadm(client, name, text, endpoint)
 
 
-def renew(client: Client, name: str) -> None:
-    """Renew the leases of the API server, kube-controller-manager and kube-scheduler; bring back those that are gone."""
+def renew(client: Client, name: str, leaders: Collection[str] = LEADERS) -> None:
+    """Renew the leases of the API server, kube-controller-manager and kube-scheduler; bring back those that are gone.
+
+    `leaders` are those of the latter two that run."""
     stamp = format_micro(client.clock.now())
     host = f"{name}-control-plane"
-    for lease in (_server_lease(host), *LEADERS):
+    for lease in (_server_lease(host), *leaders):
         held = client.store.get(LEASES, SYSTEM, lease)
         if held is None:
             for missing in _leases(client, host):

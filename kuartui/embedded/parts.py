@@ -27,7 +27,7 @@ from kuartui.embedded.crd.apiservices import ApiServices
 from kuartui.embedded.crd.registrar import Registrar
 from kuartui.embedded.crd.remote_apiservices import RemoteApiServices
 from kuartui.embedded.images.library import catalogue
-from kuartui.embedded.images.registry import IMAGES_LABEL
+from kuartui.embedded.images.registry import IMAGES_LABEL, Finder
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.metrics import endpoint as metrics
 from kuartui.embedded.metrics.api import MetricsApi
@@ -54,6 +54,7 @@ PRELOADED = ("registry.k8s.io/pause:3.10.1", "registry.k8s.io/coredns/coredns:v1
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 EXPIRE_SECONDS = 300.0
 RENEW_SECONDS = 10.0  # of kube-apiserver's lease; the leaders' are good for 15 seconds
+CONTROL_PLANE_SECONDS = 1.0  # after a start, until the control plane shows as pods
 DISCOVERY_SECONDS = 5.0  # for an aggregated API server to answer
 
 
@@ -62,7 +63,7 @@ class Parts:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.catalogue = catalogue()
+        self.catalogue = catalogue(self._component_images)
         self.edge = GatewayEdge(cluster.network)
         disks = Disks(cluster.state / "volumes" if cluster.spec.durable else None)
         self.fleet = Fleet(
@@ -75,6 +76,10 @@ class Parts:
             PRELOADED,
         )
         self._tasks: list[asyncio.Task[Any]] = []
+        self._components: dict[str, list[asyncio.Task[Any]]] = {}
+        """What kube-scheduler and kube-controller-manager do, while they run."""
+        self._processes: dict[str, int] = {}
+        """How many processes of each are there; the work begins before the first and ends with the last."""
         self.subresources = Subresources(cluster, self.fleet)
         self._aggregator = Aggregator(cluster.store, cluster.network, API_ADDRESS, self._front_proxy)
         cluster.dispatcher.aggregate = self._aggregator.forward
@@ -97,10 +102,13 @@ class Parts:
         if not self.cluster.spec.bare:
             metrics.add_endpoints(self.cluster.resources)
         add_indexes(self.cluster.store)
-        for controller in self._controllers():
+        for controller in self._server_controllers():
             self._tasks.append(asyncio.create_task(controller.run(), name=controller.name))
-        self._tasks.append(asyncio.create_task(Scheduler(self.cluster.client).run(), name="scheduler"))
+        for component in control_plane.LEADERS:
+            self._run_component(component)
         await self.fleet.start()
+        if self.cluster.spec.kubeadm:
+            self._tasks.append(asyncio.create_task(self._show_control_plane()))
         self._tasks.append(asyncio.create_task(self._expire_events()))
         self._tasks.append(asyncio.create_task(self._renew_leases()))
         for node in self.fleet.kubelets:
@@ -129,16 +137,53 @@ class Parts:
         await self.fleet.switch(node, action)
         return json_response({"node": node, "action": action})
 
-    def _controllers(self) -> list[Controller]:
+    def _run_component(self, name: str) -> None:
+        """Begin the work of kube-scheduler or kube-controller-manager."""
         cluster = self.cluster
-        usage = None if cluster.spec.bare else self.fleet  # a bare cluster has no metrics API
-        authority = cluster.identity.authority
+        if name == control_plane.SCHEDULER:
+            work: list[Scheduler | Controller] = [Scheduler(cluster.client)]
+        else:
+            usage = None if cluster.spec.bare else self.fleet  # a bare cluster has no metrics API
+            work = [*controllers(cluster.client, cluster.identity.authority, usage)]
+        self._components[name] = [asyncio.create_task(one.run(), name=one.name) for one in work]
+
+    def _switch_component(self, name: str, on: bool) -> None:
+        """A process of the control plane began or ended: what it stands for does the same."""
+        if name not in control_plane.LEADERS or not self.cluster.spec.kubeadm:
+            return
+        self._processes[name] = count = self._processes.get(name, 0) + (1 if on else -1)
+        if on and name not in self._components:
+            self._run_component(name)
+        elif count == 0:
+            for task in self._components.pop(name, ()):
+                task.cancel()
+
+    def _component_images(self, repository: str) -> Finder | None:
+        if repository not in control_plane.IMAGES:
+            return None
+        from kuartui.embedded import kubeadm
+
+        return kubeadm.finder(repository, self._switch_component)
+
+    async def _show_control_plane(self) -> None:
+        """Set up the pods of the control plane, once the cluster serves: nobody has to wait for them."""
+        cluster = self.cluster
+        await cluster.clock.sleep(CONTROL_PLANE_SECONDS)
+        from kuartui.embedded import kubeadm  # a start need not load it
+
+        first = next(iter(self.fleet.kubelets.values()))
+        endpoint = f"{API_ADDRESS}:{API_PORT}"
+        kubeadm.set_up(first, cluster.identity.authority, endpoint)
+        first.static_pods.start()
+        await kubeadm.install_proxy(cluster.client, endpoint)
+
+    def _server_controllers(self) -> list[Controller]:
+        cluster = self.cluster
         return [
-            SecretTokens(cluster.client, cluster.signer, authority.certificate),
+            SecretTokens(cluster.client, cluster.signer, cluster.identity.authority.certificate),
             Registrar(cluster.client, cluster.resources, cluster.index),
             ApiServices(cluster.client),
             RemoteApiServices(cluster.client, cluster.resources, self._ask_api_server, self._aggregator.resources),
-            *controllers(cluster.client, authority, usage),
         ]
 
     async def _ask_api_server(self, address: str, port: int, path: str) -> str:
@@ -151,9 +196,11 @@ class Parts:
         return "" if 200 <= answer.status < 300 else f"bad status from {target.url}: {answer.status}"
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *(task for tasks in self._components.values() for task in tasks)]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._components.clear()
         await self.fleet.stop()
 
     async def _expire_events(self) -> None:
@@ -164,7 +211,7 @@ class Parts:
     async def _renew_leases(self) -> None:
         while True:
             await self.cluster.clock.sleep(RENEW_SECONDS)
-            control_plane.renew(self.cluster.client, self.cluster.spec.name)
+            control_plane.renew(self.cluster.client, self.cluster.spec.name, list(self._components))
 
     # Ways in
 

@@ -24,6 +24,7 @@ Obj = dict[str, Any]
 log = logging.getLogger(__name__)
 
 RESYNC = 60.0  # seconds; syncFrequency, stretched by up to a half per pod
+FIRST_LOOK_SECONDS = 1.5  # from a start until static pods are read: other things matter first
 REJECTION_SECONDS = 0.5  # from a refusal until the API knows of it
 
 
@@ -71,7 +72,7 @@ class Kubelet:
             if not is_mirror(pod):
                 self._add(pod, rebooted=True)
         if self.services.disks.known(self.name) or any(self.mirrors()):
-            self.static_pods.start()
+            self.services.clock.call_later(FIRST_LOOK_SECONDS, self.static_pods.start)
 
     def off(self) -> None:
         """Power failure: everything on the machine stops, nobody is told."""

@@ -184,3 +184,17 @@ async def test_a_terminal_has_a_size_that_follows_the_clients(world: World) -> N
     assert [line for line in said if line in ("40 100", "/dev/pts/0", "24 80")] == ["40 100", "/dev/pts/0", "24 80"]
     assert (await world.exec(container, "stty", "size"))[2] == "stty: standard input: Inappropriate ioctl for device\n"
     assert (await world.exec(container, "tty"))[1] == "not a tty\n"
+
+
+async def test_commands_that_read_nothing_do_not_wait_for_the_end_of_an_open_input(world: World) -> None:
+    async def silence() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    container = await world.start("busybox:1.36", "sleep", "1000")
+    script = "mkdir /tmp/d && echo a > /tmp/d/x && sed -i s/a/b/ /tmp/d/x && mv /tmp/d/x /tmp/y && cat /tmp/y; rm -r /tmp/d; ls /tmp"
+    capture = Capture()
+    io = ExecIO(capture.write, capture.write, silence())
+    async with asyncio.timeout(10):
+        assert await container.exec(["sh", "-c", script], io) == 0
+    assert capture.text == "b\ny\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 
 from kuartui.embedded.images.registry import Finder, ImageCatalogue
 
@@ -60,6 +61,6 @@ def _finder(repository: str) -> Finder | None:
     return found
 
 
-def catalogue() -> ImageCatalogue:
-    """A catalogue of all images that kuartui brings."""
-    return ImageCatalogue(_finder)
+def catalogue(first: Callable[[str], Finder | None] | None = None) -> ImageCatalogue:
+    """A catalogue of all images that kuartui brings, and of those that `first` knows."""
+    return ImageCatalogue(lambda repository: (first(repository) if first else None) or _finder(repository))

@@ -105,6 +105,11 @@ class Interpreter:
 
         self._bash.add_command(name, call)
 
+    def replace(self, name: str, program: Program) -> None:
+        """Have a program run for a command that the image has."""
+        if name in self._process.container.spec.image.on_path(self._process.env.get("PATH") or PATH)[1]:
+            self._bash.add_command(name, self._callback(program))
+
     async def feed(self, context: CommandContext, data: bytes) -> bool:
         """Hand bytes to the next command of a pipe; False if it has gone."""
         with self._strands.working():

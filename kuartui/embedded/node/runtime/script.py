@@ -79,7 +79,7 @@ EXTERNAL = frozenset(
     sum sync tac tail tar tee template timeout tomlq touch tr tree truncate tsort tty uname unexpand uniq unlink unzip
     uptime users uuidgen verify vi watch wc wget which who whoami xargs xxd yes yq zip""".split()  # noqa: SIM905
 )
-# Those of them that never read standard input.
+# Those of them that never read standard input; sed, with -i.
 DEAF = frozenset(
     [
         "basename",

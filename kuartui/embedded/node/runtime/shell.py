@@ -102,11 +102,13 @@ class ShellRun:
         body, offset = before + text, 0
         piped = not isinstance(self.process.stdin, NoInput)
         if piped:
-            body, offset = f"{_deaf(self._script)}__stdin | {{ (\n{body}\n); __over $?; }}", 1
+            body, offset = f"__stdin | {{ (\n{body}\n); __over $?; }}", 1
         voice = Voice(self.flavour, self.name, not from_flag, self.process.files, text, offset)
         self._bash = bash = Interpreter(self.process, Script(body), self.flavour)
         bash.add("__stdin", self._stdin)
         bash.add("__over", self._note_over)
+        for name in DEAF & self._script.words if piped else ():
+            bash.replace(name, _deaf)
         bash.becomes = self._script.becomes(from_flag=from_flag and self.flavour != "bash")
         bash.after_command = self._after_command
         self._catch_signals(bash)
@@ -207,9 +209,12 @@ class ShellRun:
         await asyncio.Event().wait()
 
 
-def _deaf(script: Script) -> str:
-    """Functions for the commands that read no standard input: bashkit would wait for its end before it runs them."""
-    return "".join(f'{name}() {{ command {name} "$@" </dev/null; }}; ' for name in sorted(DEAF & script.words))
+async def _deaf(process: Process) -> int:
+    """A command that does not read standard input, in a shell of its own: bashkit would wait for its end before it runs
+    the command."""
+    if "sed" in process.argv[0] and not any(re.match(r"-[nErsz]*i|--in-place", word) for word in process.argv[1:]):
+        return await process.run(process.argv)
+    return await process.run(process.argv, stdin=NoInput())
 
 
 def _with_name(text: str, name: str) -> str:

@@ -1,0 +1,86 @@
+"""The control plane as pods, on clusters to play with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kuartui.embedded.cluster import Cluster, Spec
+from kuartui.embedded.host import Host
+
+SYSTEM = "kube-system"
+MANIFEST = "/etc/kubernetes/manifests/kube-scheduler.yaml"
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+    """Two nodes on a fast clock that show their control plane all the same."""
+    monkeypatch.setattr(Spec, "kubeadm", property(lambda spec: not spec.bare))
+    host = Host(tmp_path)
+    yield await host.create(Spec(name="k", nodes=2, fast=True, durable=False))
+    await host.delete("k")
+
+
+def pods(cluster: Cluster, namespace: str = SYSTEM) -> dict[str, str]:
+    return {pod["metadata"]["name"]: pod["status"]["phase"] for pod in cluster.client.list("pods", namespace)}
+
+
+async def run_pod(cluster: Cluster, name: str) -> None:
+    container = {"name": "c", "image": "busybox:1.36", "command": ["sleep", "1000"]}
+    spec = {"containers": [container]}
+    await cluster.client.create("pods", {"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+    await cluster.clock.advance(5)
+
+
+async def test_the_control_plane_shows_as_static_pods_and_kube_proxy_runs_everywhere(cluster: Cluster) -> None:
+    await cluster.clock.advance(10)
+    running = pods(cluster)
+    components = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    assert {running[f"{name}-k-control-plane"] for name in components} == {"Running"}
+    assert len([name for name in running if name.startswith("kube-proxy-")]) == 2
+    mirror = cluster.client.get("pods", SYSTEM, "kube-scheduler-k-control-plane")
+    assert mirror is not None
+    assert mirror["metadata"]["ownerReferences"][0]["kind"] == "Node"
+    assert mirror["spec"]["priority"] == 2000001000
+
+
+async def test_without_its_manifest_the_scheduler_schedules_nothing(cluster: Cluster) -> None:
+    await cluster.clock.advance(10)
+    kubelet = cluster.parts.fleet.kubelets["k-control-plane"]
+    disk = cluster.parts.fleet.disks.tree("k-control-plane")
+    text = disk.read(MANIFEST)
+    disk.remove(MANIFEST)
+    kubelet.static_pods.changed()
+    await cluster.clock.advance(40)
+    assert "kube-scheduler-k-control-plane" not in pods(cluster)
+    lease = cluster.client.get("leases.coordination.k8s.io", SYSTEM, "kube-scheduler")
+    await run_pod(cluster, "waits")
+    await cluster.clock.advance(30)
+    assert pods(cluster, "default") == {"waits": "Pending"}
+    assert cluster.client.get("leases.coordination.k8s.io", SYSTEM, "kube-scheduler") == lease
+    disk.write(MANIFEST, text)
+    kubelet.static_pods.changed()
+    await cluster.clock.advance(10)
+    assert pods(cluster, "default") == {"waits": "Running"}
+
+
+async def test_without_the_controller_manager_no_controller_works(cluster: Cluster) -> None:
+    await cluster.clock.advance(10)
+    kubelet = cluster.parts.fleet.kubelets["k-control-plane"]
+    disk = cluster.parts.fleet.disks.tree("k-control-plane")
+    path = MANIFEST.replace("scheduler", "controller-manager")
+    text = disk.read(path)
+    disk.write(path, text.replace(b"/controller-manager.conf", b"/nope.conf"))
+    kubelet.static_pods.changed()
+    await cluster.clock.advance(60)
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "nginx:1.27"}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    await cluster.client.create("replicasets.apps", {"metadata": {"name": "r", "namespace": "default"}, "spec": spec})
+    await cluster.clock.advance(30)
+    assert pods(cluster, "default") == {}
+    disk.write(path, text)
+    kubelet.static_pods.changed()
+    await cluster.clock.advance(60)
+    assert list(pods(cluster, "default").values()) == ["Running"]
