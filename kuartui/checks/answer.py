@@ -65,8 +65,9 @@ async def observe_admission(spec: AdmissionSpec, world: World, _name: str) -> Ev
 def judge_admission(spec: AdmissionSpec, evidence: Evidence) -> Verdict:
     seen = tr("admitted") if evidence["admitted"] else tr("denied")
     right = evidence["admitted"] == (spec.expect == "admitted")
-    if right and spec.message is not None and not evidence["admitted"]:
-        right = matches(spec.message, evidence["message"])
+    unmeant = spec.message is not None and not matches(spec.message, evidence["message"])
+    if right and unmeant and not evidence["admitted"]:
+        return Verdict(False, tr("denied, for another reason"))  # which one would tell the cause
     return Verdict(right, seen)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kuartui.checks import access, answer, execute, history, logs, reach, state, traffic, unchanged
-from kuartui.checks.evidence import NotThereError, redact
+from kuartui.checks.evidence import NotThereError, Verdict, redact
 from kuartui.game.level import Check
 from kuartui.game.spec import (
     AccessSpec,
@@ -280,7 +280,8 @@ def test_answers_and_admission() -> None:
     assert "42" not in verdict.observed, "the answer is not given away"
     denied = AdmissionSpec(object={}, expect="denied", message="privileged")
     assert answer.judge_admission(denied, {"admitted": False, "message": "privileged is not allowed"}).holds is True
-    assert answer.judge_admission(denied, {"admitted": False, "message": "quota"}).holds is False
+    other = answer.judge_admission(denied, {"admitted": False, "message": "quota"})
+    assert other == Verdict(False, "denied, for another reason"), "it says that it was not for this, and not for what"
 
 
 # --- unchanged -----------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def shelf(game: Any, monkeypatch: pytest.MonkeyPatch) -> Shelf:
 
 
 async def home(app: KuartuiApp, pilot: Any) -> None:
-    await until(pilot, lambda: "v1.36.2" in screen_text(app) and "first-steps" in screen_text(app))
+    await until(pilot, lambda: "v1.36.2" in screen_text(app) and "02:30" in screen_text(app))
 
 
 async def filtered(app: KuartuiApp, pilot: Any) -> None:

@@ -21,7 +21,6 @@ from kuartui.tui.widgets.prose import Block
 MEDALS = (later("gold"), later("silver"), later("bronze"))
 MEDAL_STYLES = {"gold": "bold $text-warning", "silver": "bold $foreground", "bronze": "$text-warning"}
 STAR = "★"
-ROOMY = 64  # from this width on a row shows the title too
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def _sign(shelf: Shelf, card: LevelCard) -> tuple[str, str]:
 
 
 def row(shelf: Shelf, card: LevelCard, width: int) -> Content:
-    """One level: sign, name, difficulty, par, points, medal; the title where there is room for it."""
+    """One level: sign, title, difficulty, par, points, medal. Not its name: some names tell what is the matter."""
     sign, style = _sign(shelf, card)
     best = shelf.best.get(card.name)
     stars = fit(STAR * card.difficulty, 5)
@@ -123,11 +122,7 @@ def row(shelf: Shelf, card: LevelCard, width: int) -> Content:
     medal = fit(tr(best.medal) if best and best.medal else "", 6)
     tail = f" {stars} {span(card.par_time)} {score} {medal}"
     room = max(8, width - 2 - cell_len(tail))
-    if width >= ROOMY:
-        name = join(plain(fit(card.name, 27)), plain(fit(card.title, room - 27), "$text-muted"))
-    else:
-        name = plain(fit(card.name, room))
-    return join(plain(f"{sign} ", style), name, plain(tail, "$text-muted"))
+    return join(plain(f"{sign} ", style), plain(fit(card.title, room)), plain(tail, "$text-muted"))
 
 
 def suggestion(shelf: Shelf, kind: str, card: LevelCard, width: int) -> Content:
@@ -140,9 +135,10 @@ def suggestion(shelf: Shelf, kind: str, card: LevelCard, width: int) -> Content:
     }
     sign, verb, why = reasons[kind]
     style = "bold $text-warning" if kind == "continue" else "bold $text-success"
-    head, name = f"{sign} {fit(verb, 9)}", card.name
-    rest = fit(f"  {why}" if why else f"  {card.title}", max(0, width - len(name) - 11))
-    return join(plain(head, style), plain(name, "bold"), plain(rest, "$text-muted"))
+    head = f"{sign} {fit(verb, 9)}"
+    title = fit(card.title, min(cell_len(card.title), max(0, width - 11)))
+    rest = fit(f"  {why}" if why else "", max(0, width - cell_len(title) - 11))
+    return join(plain(head, style), plain(title, "bold"), plain(rest, "$text-muted"))
 
 
 TOUR = "first-steps"
@@ -162,9 +158,10 @@ def about(shelf: Shelf, card: LevelCard, level: Level) -> list[Block]:
         track,
     ]
     exams = ", ".join(f"{domain.exam} {domain.domain}" for domain in card.exams)
-    blocks: list[Block] = [plain(card.title, "bold"), plain(card.name, "$text-muted"), ""]
-    blocks += [plain(f"{fact}", "$text-muted") for fact in (*facts, exams) if fact]
     best = shelf.best.get(card.name)
+    name = card.name if best and best.solved else ""  # before, it may tell too much
+    blocks: list[Block] = [plain(card.title, "bold"), *([plain(name, "$text-muted")] if name else []), ""]
+    blocks += [plain(f"{fact}", "$text-muted") for fact in (*facts, exams) if fact]
     if best:
         medal = f", {tr(best.medal)}" if best.medal else ""
         text = tr("best {score} in {time}{medal}", score=best.score, time=span(best.elapsed), medal=medal)

@@ -10,8 +10,7 @@ from kuartui.translate import tr, trn
 from kuartui.tui.text import join, lines, mark, paragraphs, plain, span
 
 LAST_MINUTE = 60.0
-WIDE = 100  # columns from which the clock line says everything
-ROOMY = 72
+ROOMY = 72  # columns from which the clock line says everything
 #: kinds of timeline entries, with a mark and a style
 KINDS = {
     "write": ("»", "$text-accent"),
@@ -47,10 +46,7 @@ def clock(view: AttemptView, width: int) -> Content:
         times = f" {tr('par {par}, limit {limit}', par=par, limit=limit)}   "
         points = "   " + tr("{now} points, {possible} possible", now=view.score.total, possible=view.potential)
     word = f" {tr('checks')}" if width >= ROOMY else ""
-    line = join(plain(now, f"bold {style}".strip()), plain(times), marks, plain(f"{green}{word}{points}"))
-    if width >= WIDE:
-        line = join(line, plain(f"   {level.name}", "$text-muted"))
-    return line
+    return join(plain(now, f"bold {style}".strip()), plain(times), marks, plain(f"{green}{word}{points}"))
 
 
 def alarm(view: AttemptView, silent: float = 0.0) -> Content | None:
