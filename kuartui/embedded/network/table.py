@@ -333,7 +333,8 @@ class Network:
     def _join(self, source: str | None, listener: Listener, asked: tuple[str, int], target: Host) -> Stream:
         near, far = pipe()
         client = self._hosts.get(source) if source else None
-        own = (client.ip if client else OUTSIDE_IP, self._chance.randint(32768, 60999))
+        ip = asked[0] if _is_loopback(asked[0]) else client.ip if client else OUTSIDE_IP
+        own = (ip, self._chance.randint(32768, 60999))
         near.local, near.remote = own, asked
         far.local, far.remote = (target.ip, listener.port), own
         for host, end in ((client, near), (target, far)):

@@ -169,6 +169,7 @@ class PodNetwork:
             node_memory=self._memory,
             meter=self._meter,
             share_processes=bool(pod["spec"].get("shareProcessNamespace")),
+            host_processes=bool(pod["spec"].get("hostPID")),
         )
 
     def down(self) -> None:

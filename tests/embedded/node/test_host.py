@@ -86,3 +86,30 @@ async def test_systemctl_stops_the_kubelet(cluster, host):
     await cluster.fleet.pause("one", False)
     assert (await host("systemctl restart kubelet; systemctl is-active kubelet"))[1] == "active\n"
     assert cluster.fleet.answers("one")
+
+
+async def test_containers_that_share_processes_see_and_signal_each_other(cluster):
+    cluster.images["busybox:1.36"] = busybox.find(parse("busybox:1.36"))
+    shell = {"name": "sh", "image": "busybox:1.36", "command": ["sleep", "1000"]}
+    await cluster.pod("shared", containers=[{"name": "c"}, shell], shareProcessNamespace=True)
+    await cluster.run()
+    code, text = await cluster.exec("ps", name="shared", container="sh")
+    commands = {line.split(maxsplit=3)[3]: line.split()[:2] for line in text.splitlines()[1:]}
+    assert code == 0
+    assert commands["/pause"] == ["1", "65535"]
+    assert {"sleeper", "sleep 1000"} <= commands.keys()
+    assert (await cluster.exec("kill", commands["sleeper"][0], name="shared", container="sh"))[0] == 0
+    await cluster.run(20)
+    assert cluster.status("shared", "c")["restartCount"] == 1
+
+
+async def test_the_nodes_processes_are_seen_with_host_pid(cluster):
+    cluster.images["busybox:1.36"] = busybox.find(parse("busybox:1.36"))
+    shell = {"name": "sh", "image": "busybox:1.36", "command": ["sleep", "1000"]}
+    await cluster.pod("other")
+    await cluster.pod("debug", containers=[shell], hostPID=True)
+    await cluster.pod("alone", containers=[{**shell, "name": "sh"}])
+    await cluster.run()
+    seen = (await cluster.exec("ps", name="debug", container="sh"))[1]
+    assert all(word in seen for word in ("/usr/bin/kubelet", "/usr/bin/containerd", "sleeper"))
+    assert "kubelet" not in (await cluster.exec("ps", name="alone", container="sh"))[1]

@@ -116,3 +116,21 @@ async def test_nginx_that_may_not_give_files_away_does_not_start(world: World) -
     exit_, log = await world.run("nginx:1.27", user=user)
     assert exit_.code == 1
     assert 'chown("/var/cache/nginx/client_temp", 101) failed (1: Operation not permitted)' in log
+
+
+@pytest.mark.parametrize(
+    ("test", "holds"),
+    [
+        ("[ -r /etc/passwd ]", True),
+        ("[ -w /etc/passwd ]", False),
+        ("[ ! -w /etc ]", True),
+        ("test -r /root -o -w /root", False),
+        ("[ -x /bin/sh -a -r /bin/sh ]", True),
+        ("[ -w /tmp ] && [ 3 -gt 2 ]", True),
+    ],
+)
+async def test_tests_of_rights_ask_who_asks(world: World, test: str, holds: bool) -> None:
+    exit_, log = await world.run(
+        "busybox:1.36", "sh", "-c", f"if {test}; then echo yes; else echo no; fi", user=Credentials(uid=1000)
+    )
+    assert (exit_.code, log) == (0, "yes\n" if holds else "no\n")

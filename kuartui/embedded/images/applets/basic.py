@@ -91,6 +91,8 @@ def _test(process: Process, words: list[str]) -> bool:
             return False
         case ["!", *rest]:
             return not _test(process, rest)
+        case ["(", *inner, ")"]:
+            return _test(process, inner)
         case [word]:
             return bool(word)
         case ["-z", word]:
@@ -103,11 +105,23 @@ def _test(process: Process, words: list[str]) -> bool:
             return left == right
         case [left, "!=", right]:
             return left != right
+        case [left, "-nt" | "-ot" as operator, right]:
+            ages = [_modified(process, name) for name in (left, right)]
+            return ages[0] > ages[1] if operator == "-nt" else ages[0] < ages[1]
+        case [left, "<" | ">" as operator, right]:
+            return left < right if operator == "<" else left > right
         case [left, operator, right] if left.lstrip("-").isdigit() and right.lstrip("-").isdigit():
             a, b = int(left), int(right)
             known = {"-eq": a == b, "-ne": a != b, "-lt": a < b, "-le": a <= b, "-gt": a > b, "-ge": a >= b}
             return known.get(operator, False)
     return False
+
+
+def _modified(process: Process, name: str) -> float:
+    try:
+        return process.files.stat(process.path(name)).modified
+    except OSError:
+        return -1.0
 
 
 def _test_file(process: Process, flag: str, path: str) -> bool:

@@ -4,26 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from kuartui.embedded.images.applets.options import parse
+from kuartui.embedded.node.host.system import KUBELET_COMMAND
+from kuartui.embedded.node.journal import PIDS
+from kuartui.embedded.node.runtime.files import User
 from kuartui.embedded.node.runtime.process import SIGNAL_NUMBERS, Process
 from kuartui.embedded.node.runtime.users import user_name
 
+FIRST_HOST_PID = 1000  # what boots with the node has the numbers below
 NAMES = {number: name for name, number in SIGNAL_NUMBERS.items()}
 
 
-def visible(process: Process) -> Iterator[Process]:
-    """The processes that one sees: of the container, and of the one whose namespace it shares."""
+class Resident(Struct):
+    """A process that is there before all containers, and that nobody can end."""
+
+    pid: int
+    argv: list[str]
+    user: User = User()
+    memory: int = 0
+
+    def signal(self, name: str) -> None:
+        """Nothing comes of it."""
+
+
+Seen = Process | Resident
+
+
+def visible(process: Process) -> Iterator[Seen]:
+    """The processes that one sees: of the container, of the one or the pod whose namespace it shares, or of the node."""
     container = process.container
-    if container.target is not None:
-        yield from list(container.target.processes.values())
-    yield from list(container.processes.values())
+    if container.sandbox.host_processes:
+        yield Resident(1, ["/sbin/init"])
+        yield Resident(PIDS["containerd"], ["/usr/bin/containerd"])
+        yield Resident(PIDS["kubelet"], KUBELET_COMMAND.split())
+    elif container.sandbox.share_processes:
+        yield Resident(1, ["/pause"], User(65535, 65535))
+    others = container.neighbours()
+    for other in others if container in others else [*others, container]:
+        yield from list(other.processes.values())
 
 
-def _pids(process: Process) -> dict[int, Process]:
-    """Numbers as seen from here: with a shared namespace the target's come first."""
-    found: dict[int, Process] = {}
+def _pids(process: Process) -> dict[int, Seen]:
+    """Numbers as seen from here: who came first keeps its own."""
+    found: dict[int, Seen] = {}
+    first = FIRST_HOST_PID if process.container.sandbox.host_processes else 0
     for other in visible(process):
-        pid = other.pid
+        pid = other.pid if isinstance(other, Resident) else other.pid + first
         while pid in found:
             pid += 1
         found[pid] = other
@@ -55,12 +83,12 @@ async def ps(process: Process) -> int:
     return 0
 
 
-def _minutes(process: Process, other: Process) -> str:
+def _minutes(process: Process, other: Seen) -> str:
     spent = int(process.container.cpu.total()) if other.pid == 1 else 0
     return f"{spent // 60:d}:{spent % 60:02d}"
 
 
-def _command(process: Process) -> str:
+def _command(process: Seen) -> str:
     return " ".join(process.argv)
 
 
@@ -130,7 +158,7 @@ async def free(process: Process) -> int:
     return 0
 
 
-def _named(process: Process, name: str, *, full: bool = False) -> list[tuple[int, Process]]:
+def _named(process: Process, name: str, *, full: bool = False) -> list[tuple[int, Seen]]:
     found = []
     for pid, other in sorted(_pids(process).items()):
         if other is process:

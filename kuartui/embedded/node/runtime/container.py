@@ -67,9 +67,19 @@ class ContainerRuntime:
         The pod's address must have been added to the network. Raises CreateError.
         """
         container = Container(self.clock, self.network, spec, sandbox, target)
+        container.neighbours = lambda: self._neighbours(container)
         self.containers[container.id] = container
         container.on_remove = lambda: self._forget(container)
         return container
+
+    def _neighbours(self, container: Container) -> list[Container]:
+        """The containers whose processes one sees, itself included, in the order in which they were made."""
+        sandbox = container.sandbox
+        if sandbox.host_processes:
+            return [one for one in self.containers.values() if one.sandbox.node == sandbox.node]
+        if sandbox.share_processes:
+            return [one for one in self.containers.values() if one.sandbox is sandbox]
+        return [*([container.target] if container.target is not None else ()), container]
 
     def _forget(self, container: Container) -> None:
         self.containers.pop(container.id, None)
@@ -98,6 +108,7 @@ class Container:
         self.created_at = clock.now()
         self.started_at: datetime | None = None
         self.on_remove: Callable[[], None] = lambda: None
+        self.neighbours: Callable[[], list[Container]] = lambda: [self]
         self._memory_limit = spec.resources.memory_limit
         self._last_pid = 0
         self._files: Files | None = None
@@ -354,6 +365,7 @@ class Container:
         inside = Container(self.clock, self.network, spec, self.sandbox, None)
         inside.cpu, inside.user = self.cpu, replace(inside.user, capabilities=self.user.capabilities)
         inside.state, inside.started_at = self.state, self.started_at
+        inside.neighbours = self.neighbours
         inside._files = self.files if real == "/" else system_tree(self.files, real, spec, inside.user)
         return inside
 

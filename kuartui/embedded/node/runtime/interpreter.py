@@ -36,6 +36,8 @@ AHEAD_SECONDS = 0.4  # how far a script may get ahead of the CPU it uses before 
 ENTER = "__enter"
 CHECKED_CD = f'cd() {{ {ENTER} "$@" && builtin cd "$@"; }}; '  # bashkit asks nobody whether a user may enter
 
+RIGHTS = re.compile(r"(\[|\btest)\s[^\n;]*-[rwx]\s")  # a test of what the user may do with a file
+
 Callback = Callable[[CommandContext], Awaitable[int]]
 
 
@@ -67,11 +69,21 @@ class Interpreter:
         self._mount(process.files, script.text)
         for name, program in self._commands(script).items():
             self._bash.add_command(name, self._callback(program))
+        if process.user.checked and ("|" in script.text[-1:] or RIGHTS.search(script.text)):
+            self._test_rights()
         self._before = ""
         traced = re.search(r"\bset -\w*x", script.text)  # it would show
         if process.user.checked and ("cd" in script.words or script.opaque) and not traced:
             self._before = CHECKED_CD
             self.add(ENTER, self._enter)
+
+    def _test_rights(self) -> None:
+        """Let `[ -r FILE ]` and its like look at who asks: bashkit sees mode bits only, whosever they are."""
+        direct = self._process.container.spec.image.direct
+        for path, program in direct.items():
+            name = posixpath.basename(path)
+            if name in ("[", "test"):
+                self._bash.add_command(name, self._callback(program))
 
     # --- running ---
 

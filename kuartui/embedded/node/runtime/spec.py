@@ -85,6 +85,7 @@ class Sandbox(Struct):
     node_memory: int = 8 << 30
     meter: MemoryMeter = field(default_factory=MemoryMeter)  # of the node
     share_processes: bool = False  # shareProcessNamespace
+    host_processes: bool = False  # hostPID
 
 
 class ContainerSpec(Struct, frozen=True):
