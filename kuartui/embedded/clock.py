@@ -15,11 +15,14 @@ import contextlib
 import heapq
 import itertools
 import time
+import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 CAUGHT_UP = 0.02  # seconds between a clock and the present that count as none
+PATIENCE = 500  # callbacks that run before the event loop looks at sockets again
 
 
 class Timer(Protocol):
@@ -100,16 +103,13 @@ class _FastTimer:
 class FastClock:
     """Time that passes only inside `advance`, as fast as the cluster can follow."""
 
-    _settling = 0  # how many clocks of this process wait in `settle`, each with one turn in the ready queue
-
     def __init__(self, start: datetime | None = None) -> None:
         self._start = start or datetime.now(UTC).replace(microsecond=0)
         self._elapsed = 0.0
         self._timers: list[tuple[float, int, _FastTimer]] = []
         self._order = itertools.count()
         self._busy = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._held: list[_Advance] = []  # who goes on once nothing is busy
 
     @property
     def stepped(self) -> bool:
@@ -148,47 +148,96 @@ class FastClock:
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
         self._busy += 1
-        self._idle.clear()
         try:
             yield
         finally:
             self._busy -= 1
             if not self._busy:
-                self._idle.set()
+                held, self._held = self._held, []
+                for advance in held:
+                    advance.resume()
 
     async def settle(self) -> None:
         """Wait until nothing in this process can go on without time passing."""
-        loop = asyncio.get_running_loop()
-        # The ready queue is private to asyncio's own loops, but it is the only exact answer to "is anything
-        # left to run?"; counting at every place that schedules work would be a far larger promise.
-        ready = loop._ready  # type: ignore[attr-defined]
-        FastClock._settling += 1
-        try:
-            while True:
-                await asyncio.sleep(0)
-                if self._busy:
-                    FastClock._settling -= 1
-                    try:
-                        await self._idle.wait()
-                    finally:
-                        FastClock._settling += 1
-                elif len(ready) < FastClock._settling:  # only the clocks of other clusters, settling as we do
-                    return
-        finally:
-            FastClock._settling -= 1
+        await _Advance(self, None).done()
 
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass: run what falls due, in order, settling before and after each timer."""
         target = self._elapsed + seconds
-        await self.settle()
-        while self._timers and self._timers[0][0] <= target:
+        await _Advance(self, target).done()
+        self._elapsed = max(self._elapsed, target)
+
+    def hold(self, advance: _Advance) -> bool:
+        """Whether something is busy; then `advance` is resumed once nothing is."""
+        if self._busy:
+            self._held.append(advance)
+        return self._busy > 0
+
+    def fire_next(self, target: float | None) -> bool:
+        """Let time pass to the next timer that falls due by `target`, and run it; False if there is none."""
+        while target is not None and self._timers and self._timers[0][0] <= target:
             due, _, timer = heapq.heappop(self._timers)
-            if timer.cancelled:
-                continue
-            self._elapsed = max(self._elapsed, due)
-            timer.fire()
-            await self.settle()
-        self._elapsed = target
+            if not timer.cancelled:
+                self._elapsed = max(self._elapsed, due)
+                timer.callback()
+                return True
+        return False
+
+
+class _Advance:
+    """Has everything run that can, and timers up to `target` (None: none) whenever nothing else is left to run.
+
+    It is no task but a callback of the event loop that runs the loop's other callbacks itself. A task that gave way to
+    them and looked again would cost a turn of the loop, with a system call, for every step of any work: most of what
+    time costs on a cluster where little happens.
+    """
+
+    _turns: ClassVar[weakref.WeakSet[asyncio.Handle]] = weakref.WeakSet()
+    """What stands in ready queues for advances: those of several clusters wait for one another otherwise."""
+
+    def __init__(self, clock: FastClock, target: float | None) -> None:
+        self._clock, self._target = clock, target
+        self._loop = asyncio.get_running_loop()
+        # The ready queue is private to asyncio's own loops, but it is the only exact answer to "is anything
+        # left to run?"; counting at every place that schedules work would be a far larger promise.
+        self._ready: deque[asyncio.Handle] = self._loop._ready  # type: ignore[attr-defined]
+        self._end: asyncio.Future[None] = self._loop.create_future()
+
+    async def done(self) -> None:
+        """Do it."""
+        self.resume()
+        await self._end
+
+    def resume(self) -> None:
+        """Go on in a moment, unless nobody waits for it any longer."""
+        if not self._end.done():
+            self._turns.add(self._loop.call_soon(self._run))
+
+    def _run(self) -> None:
+        others = list(self._ready)
+        if not all(handle in self._turns for handle in others):
+            self.resume()  # the loop has counted what stands there, and runs it first
+            return
+        self._ready.clear()
+        try:
+            self._work()
+        finally:
+            self._ready.extendleft(reversed(others))
+
+    def _work(self) -> None:
+        for _ in range(PATIENCE):
+            if self._end.done():
+                return
+            if self._ready:
+                handle = self._ready.popleft()
+                if not handle.cancelled():
+                    handle._run()
+            elif self._clock.hold(self):
+                return
+            elif not self._clock.fire_next(self._target):
+                self._end.set_result(None)
+                return
+        self.resume()
 
 
 class HeadStartClock(FastClock):
