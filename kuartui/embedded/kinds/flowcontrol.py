@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells
+from kuartui.embedded.kinds import cells, flowcontrol_rules
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.meta.fielderr import FieldError
 
 GROUP = "flowcontrol.apiserver.k8s.io"
 
@@ -20,6 +21,9 @@ class FlowSchemas(Strategy):
         spec = obj.setdefault("spec", {})
         if not spec.get("matchingPrecedence"):
             spec["matchingPrecedence"] = 1000
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return flowcontrol_rules.flow_schema(obj)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec = obj.get("spec") or {}
@@ -49,6 +53,9 @@ class PriorityLevelConfigurations(Strategy):
                 for field, value in (("queues", 64), ("handSize", 8), ("queueLengthLimit", 50)):
                     if not queuing.get(field):
                         queuing[field] = value
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        return flowcontrol_rules.priority_level(obj)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec = obj.get("spec") or {}
