@@ -8,7 +8,7 @@ checker has another identity, so that what it does can be told from what the pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,8 +154,9 @@ class Cluster(Protocol):
         """
         ...
 
-    def apart(self) -> AbstractAsyncContextManager[Cluster]:
-        """The same kind of cluster with nobody else in it, for proofs side by side; itself where there can be one."""
+    def apart(self, count: int) -> AbstractAsyncContextManager[Sequence[Cluster]]:
+        """`count` clusters of the same kind with nobody else in them, for proofs side by side; only itself where there
+        can be one."""
         ...
 
     async def find(self, sandbox_id: str) -> Sandbox | None:

@@ -9,7 +9,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -213,14 +213,16 @@ class EmbeddedCluster:
         return EmbeddedSandbox(self._host, sandbox_id, spec, made["url"])
 
     @asynccontextmanager
-    async def apart(self) -> AsyncIterator[EmbeddedCluster]:
-        """A process of its own in a temporary directory, so that proofs use every core and disturb no game."""
-        with tempfile.TemporaryDirectory(prefix="kuartui-", ignore_cleanup_errors=True) as folder:
-            host = EmbeddedHost(Path(folder), tied=True)
+    async def apart(self, count: int) -> AsyncIterator[list[EmbeddedCluster]]:
+        """Processes of their own in a temporary directory, so that proofs use every core and disturb no game."""
+        from kuartui.cluster.side_by_side import side_by_side
+
+        with tempfile.TemporaryDirectory(prefix="kuartui-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
             try:
-                yield EmbeddedCluster(self.name, host=host)
+                hosts = await _aside(stack.enter_context, side_by_side(Path(folder), count))
+                yield [EmbeddedCluster(self.name, host=host) for host in hosts]
             finally:
-                await _aside(host.stop)
+                await _aside(stack.close)
 
     async def find(self, sandbox_id: str) -> EmbeddedSandbox | None:
         """The attempt's cluster; a process that died is started again, and brings it back."""

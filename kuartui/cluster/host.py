@@ -13,6 +13,7 @@ import selectors
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -105,32 +106,15 @@ class EmbeddedHost:
         it. Raises StorageError."""
         process = self.told()
         if self.state not in _begun and (process is None or not alive(process.pid)):
-            _begun[self.state] = self._spawn(0)
+            self.adopt(*self._spawn(0))
+
+    def adopt(self, process: subprocess.Popen[bytes], told: int) -> None:
+        """Take a process that has begun, and what it writes to as soon as it serves, for the one to wait for."""
+        _begun[self.state] = process, told
 
     def _spawn(self, port: int) -> tuple[subprocess.Popen[bytes], int]:
         """The process, and what it writes to as soon as it serves."""
-        paths.private_dir(self.state)
-        log = self.state / "host.log"
-        told, tell = os.pipe()
-        try:
-            with log.open("ab") as output:
-                process = subprocess.Popen(
-                    [
-                        *command(self.state),
-                        *("--port", str(port), "--ready-fd", str(tell)),
-                        *(["--tied"] if self._tied else []),
-                    ],
-                    stdin=subprocess.PIPE if self._tied else subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,  # it outlives a crashed screen and a closed terminal
-                    pass_fds=[tell],
-                )
-        except OSError as error:
-            os.close(told)
-            raise paths.unwritable(log, error) from error
-        finally:
-            os.close(tell)
+        process, (told,) = spawn([self.state], "--port", str(port), tied=self._tied)
         return process, told
 
     def _wait(self, process: subprocess.Popen[bytes], told: int) -> Process:
@@ -141,13 +125,13 @@ class EmbeddedHost:
         deadline = time.monotonic() + START_SECONDS
         with selectors.DefaultSelector() as pipe:
             pipe.register(told, selectors.EVENT_READ)
-            pipe.select(START_SECONDS)
+            ended = bool(pipe.select(START_SECONDS)) and not os.read(told, 1)
         while time.monotonic() < deadline:
             found = self.running()
             if found:
                 return found
-            code = process.poll()
-            if code is not None and code != 3:  # 3: another process was quicker, and will answer soon
+            code = _code(process) if ended else process.poll()
+            if (ended or code is not None) and code != 3:  # 3: another process was quicker, and will answer soon
                 raise ClusterError(
                     later("the embedded cluster did not start: {why}", why=_last_line(log)),
                     hint=later("see {log}", log=log),
@@ -172,6 +156,8 @@ class EmbeddedHost:
 
     def stop(self) -> None:
         """End the process, gently first."""
+        if self.state in _begun:  # nobody has waited for it
+            os.close(_begun.pop(self.state)[1])
         process = self.running()
         if process is not None:
             self._end(process)
@@ -215,9 +201,36 @@ class EmbeddedHost:
         return self.state / "clusters" / name
 
 
-def command(state: Path) -> list[str]:
+def spawn(states: Sequence[Path], *more: str, tied: bool) -> tuple[subprocess.Popen[bytes], list[int]]:
+    """A process for these state directories, and what is written to as soon as each is served."""
+    for state in states:
+        paths.private_dir(state)
+    log = states[0] / "host.log"
+    pipes = [os.pipe() for _ in states]
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [*command(*states), *more, *(f"--ready-fd={tell}" for _, tell in pipes), *(["--tied"] if tied else [])],
+                stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # it outlives a crashed screen and a closed terminal
+                pass_fds=[tell for _, tell in pipes],
+            )
+    except OSError as error:
+        for told, _ in pipes:
+            os.close(told)
+        raise paths.unwritable(log, error) from error
+    finally:
+        for _, tell in pipes:
+            os.close(tell)
+    return process, [told for told, _ in pipes]
+
+
+def command(*states: Path) -> list[str]:
     """How the process is started."""
-    return [*paths.process("kuartui.embedded.server"), "--state-dir", str(state), "--release", release()]
+    told = (f"--state-dir={state}" for state in states)
+    return [*paths.process("kuartui.embedded.server"), *told, "--release", release()]
 
 
 @cache
@@ -293,6 +306,13 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _code(process: subprocess.Popen[bytes]) -> int | None:
+    """How a process that is about to end ends; None if it goes on, and it was a fork of it that ended."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(0.2)
+    return None
 
 
 def _last_line(log: Path) -> str:

@@ -235,9 +235,9 @@ class SharedCluster:
         return sandbox
 
     @asynccontextmanager
-    async def apart(self) -> AsyncIterator[SharedCluster]:
+    async def apart(self, count: int) -> AsyncIterator[list[SharedCluster]]:
         await self.up()
-        yield self
+        yield [self]
 
     async def find(self, sandbox_id: str) -> SharedSandbox | None:
         """Always there: what is missing of it is made again, so that it can be removed in order."""

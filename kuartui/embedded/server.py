@@ -1,5 +1,7 @@
 """The process: `python -m kuartui.embedded.server --state-dir DIR`. Hosts clusters until it is told to stop.
 
+With several `--state-dir` a process hosts those of each, and this one waits for them (`forks.py`).
+
 Exit codes: 0 stopped as asked, 3 another process holds the state directory, 4 the port is taken, 6 the directory
 cannot be written.
 """
@@ -17,6 +19,7 @@ import os
 import secrets
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +27,43 @@ from typing import Any
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; gives the exit code."""
     parser = argparse.ArgumentParser(prog="kuartui.embedded.server", description="Host embedded Kubernetes clusters.")
-    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--state-dir", type=Path, required=True, action="append")
     parser.add_argument("--port", type=int, default=0, help="loopback port of the management API; 0: any")
     parser.add_argument(
-        "--ready-fd", type=int, default=-1, help="an inherited pipe to write to once requests are answered"
+        "--ready-fd",
+        type=int,
+        action="append",
+        help="an inherited pipe for each state directory, to write to once requests are answered",
     )
     parser.add_argument("--tied", action="store_true", help="end when standard input does: with whoever started it")
     parser.add_argument("--release", default="", help="what to say of the version, to whoever finds the process")
     parser.add_argument("--log-level", default="WARNING")
     options = parser.parse_args(arguments)
-    state: Path = options.state_dir
+    gc.disable()  # until all is loaded: nothing of that is garbage
+    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    states: list[Path] = options.state_dir
+    pipes: list[int] = options.ready_fd or []
+    if len(states) == 1:
+        return _host(options, states[0], pipes[0] if pipes else -1)
+    if len(pipes) != len(states):
+        parser.error("several state directories need a pipe each")
+    from kuartui.embedded import forks
+
+    works = {ready: partial(_one_of_several, options, state, ready) for state, ready in zip(states, pipes, strict=True)}
+    return forks.run_each(works)
+
+
+def _one_of_several(options: argparse.Namespace, state: Path, ready: int) -> int:
+    """Host the clusters of a directory, with a log there."""
+    log = os.open(state / "host.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for output in (sys.stdout, sys.stderr):
+        os.dup2(log, output.fileno())
+    os.close(log)
+    return _host(options, state, ready)
+
+
+def _host(options: argparse.Namespace, state: Path, ready: int) -> int:
+    """Host the clusters of a directory; the exit code."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = open(state / "lock", "w")  # noqa: SIM115  held until the process ends
@@ -43,9 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return _fail(3, f"another process hosts the clusters in {state}")
-    gc.disable()  # until all is loaded: nothing of that is garbage
-    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=options.ready_fd))
+    return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=ready))
 
 
 def _fail(code: int, message: str, *, hint: str = "") -> int:

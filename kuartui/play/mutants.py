@@ -82,8 +82,8 @@ async def mutate(
         memory = stack.enter_context(remembering())
         pairs = [(level, check) for level in levels for check in level.checks]
         tally = Tally(report, len(pairs), len({level.name for level in levels}))
-        for _ in range(min(wanted, len(pairs))):
-            places.put_nowait(await stack.enter_async_context(cluster.apart()))
+        for place in await stack.enter_async_context(cluster.apart(min(wanted, len(pairs)))):
+            places.put_nowait(place)
         tasks = [asyncio.ensure_future(one(level, check)) for level, check in pairs]
         stack.push_async_callback(end, tasks)
         for index, ((level, _), task) in enumerate(zip(pairs, tasks, strict=True)):

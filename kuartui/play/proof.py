@@ -196,8 +196,8 @@ async def prove(
         plan = [Share(level, level.solutions, level.cheats) for level in levels] if thorough else list(in_turns(levels))
         runs = sum(len(share.solutions) + len(share.cheats) for share in plan)
         tally = Tally(report, runs, len({level.name for level in levels}))
-        for _ in range(min(wanted, runs)):
-            places.put_nowait(await stack.enter_async_context(cluster.apart()))
+        for place in await stack.enter_async_context(cluster.apart(min(wanted, runs))):
+            places.put_nowait(place)
         tasks = [(share.level, asyncio.ensure_future(one(share))) for share in plan]
         stack.push_async_callback(end, [task for _, task in tasks], running, closing)
         for position, (level, task) in enumerate(tasks):

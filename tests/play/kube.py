@@ -215,8 +215,8 @@ class MiniCluster:
         return self.sandboxes[sandbox_id]
 
     @asynccontextmanager
-    async def apart(self) -> AsyncIterator[MiniCluster]:
-        yield self
+    async def apart(self, count: int) -> AsyncIterator[list[MiniCluster]]:
+        yield [self]
 
     async def find(self, sandbox_id: str) -> MiniSandbox | None:
         return self.sandboxes.get(sandbox_id)
