@@ -32,14 +32,14 @@ def keep_nulls(value: Any) -> None:
     """Count the references to None in something that the library made, before it is freed."""
     if not NONE_IS_COUNTED:
         return
-    if value is None:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
-    elif isinstance(value, dict):
-        for inner in value.values():
-            keep_nulls(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            keep_nulls(inner)
+    waiting: list[Any] = [[value]]
+    while waiting:
+        held = waiting.pop()
+        for inner in held.values() if isinstance(held, dict) else held:
+            if inner is None:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
+            elif isinstance(inner, dict | list):
+                waiting.append(inner)
 
 
 def releasing(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from kuartui.game.spec import Place, ResourceQuery
 from kuartui.message import later
 
 if TYPE_CHECKING:
-    from kuartui.checks.access import Answers
+    from kuartui.checks.access import Answers, Given
     from kuartui.cluster.machines import Machines
 
 PROBE_POD = "probe"
@@ -42,6 +42,7 @@ class World:
     machines: Machines | None = None  # where they can be switched off
     docker: Docker = field(default_factory=Docker)
     reviews: dict[Hashable, Answers] = field(default_factory=dict)  # what `access` was told, by subject
+    known: dict[Hashable, Given] = field(default_factory=dict)  # the same, by subject and rules, on stepped time
 
     async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:
         """(namespace, pod, container) to run something in. NotThereError when there is no such running container."""

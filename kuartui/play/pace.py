@@ -16,13 +16,14 @@ from kuartui.play.processes import Glance
 
 T = TypeVar("T")
 STEP = 1.0  # seconds of cluster time
-GROWTH = 1.25
+GROWTH = 1.5
 LONGEST_STRIDE = 4.0
 COMMAND_TICK = 0.05  # real seconds per step while a command runs of which nobody can tell whether it waits
 WORKING = 3.0  # real seconds that a command may work before a step of time passes all the same
-GLANCE = 0.012  # real seconds between two looks at it
+GLANCE = 0.025  # real seconds between two looks at it
 FREE_STEPS = 120  # of one command; after those it may be waiting for real time, which must not run too far behind
-ANSWER = 0.002  # real seconds in which most questions are answered
+ANSWER = 0.002  # real seconds in which many questions are answered,
+MOMENTS = 4  # and nearly all in so many times as long
 TURNS = 12  # of the event loop: from a watch event to a verdict
 
 
@@ -45,10 +46,10 @@ class Pace:
             await self.step(min(STEP, seconds))
             seconds -= STEP
 
-    async def stride(self, seen: Mapping[str, object]) -> None:
+    async def stride(self, seen: Mapping[str, object], longest: float = LONGEST_STRIDE) -> None:
         """A step that grows as long as what is seen stays the same: waiting is most of what a proof does."""
         same = self._seen == seen
-        self._stride = min(self._stride * GROWTH, LONGEST_STRIDE) if same else STEP
+        self._stride = min(self._stride * GROWTH, longest) if same else STEP
         self._seen = dict(seen)
         await self.step(self._stride)
 
@@ -63,13 +64,20 @@ class Pace:
             return
         asked = -1
         while self.busy() and asked != self.asked():
-            while (
-                self.busy() and asked != self.asked()
-            ):  # as long as one question follows another nobody waits for time
-                asked = self.asked()
-                await asyncio.sleep(ANSWER)
-            await self.clock.advance(0)
-            await _turns()
+            asked = self.asked()
+            if not await self._answered():
+                await self.clock.advance(0)
+                await _turns()
+
+    async def _answered(self) -> bool:
+        """Wait for the answer to what was asked, a moment at a time; whether it came, or led to another question. It is
+        cheaper than asking the cluster whether it still works on it."""
+        asked = self.asked()
+        for _ in range(MOMENTS):
+            await asyncio.sleep(ANSWER)
+            if asked != self.asked() or not self.busy():
+                return True
+        return False
 
     async def through(self, work: Awaitable[T]) -> T:
         """Run work of ours that sleeps on the cluster's clock; time passes only while it does."""
@@ -78,8 +86,10 @@ class Pace:
         async with _under_way(work) as task:
             while not task.done():
                 if self.clock.waited_for:
-                    await self.clock.advance(STEP)
-                    await _turns()
+                    await self.calm()
+                    if not task.done():
+                        await self.clock.advance(STEP)
+                        await _turns()
                 else:
                     await asyncio.wait([task], timeout=0.002)
             return await task

@@ -58,6 +58,7 @@ STATES = {
 CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets on top of what the slowest solution took, and a quarter more
 PAUSE = re.compile(r"sleep (\d+(?:\.\d+)?)s?")
 LEISURE = 3.0  # probes look so much less often than in play: what counts is looked at once more in the end
+CHEAT_STRIDE = 10.0  # the longest step while one is watched of which nothing has changed its colour
 CHEAT_QUIET = 3.0  # and nothing may change for so long before it counts as over
 
 
@@ -327,6 +328,7 @@ class Run:
         head = head_start(self.level) if self.first else 0.0  # players start so much later than the cheats below
         sandbox = await cluster.sandbox(f"proof-{attempt_id}", fast=self.fast, head=head)
         arena = Arena(self.level, sandbox, attempt_id)
+        arena.world.known = self.memory.allowed
         try:
             pace = Pace(sandbox.clock)
             await pace.through(arena.prepare(take_inventory=self.first))
@@ -484,7 +486,7 @@ class Run:
                 before, quiet_since = self.state, now
             if now - begun > self.patience and now - quiet_since > CHEAT_QUIET:
                 break
-            await pace.stride(engine.findings)
+            await pace.stride({name: found.state for name, found in engine.findings.items()}, CHEAT_STRIDE)
             await happen()
             self._absorb(engine)
         await pace.through(engine.refresh())

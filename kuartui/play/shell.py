@@ -13,10 +13,11 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kuartui.checks.access import Given
 from kuartui.cluster.access import read_access
 from kuartui.message import later
 from kuartui.play.processes import Glance, glance
@@ -28,10 +29,12 @@ UNFIT = re.compile(r"[^(\w/.)]")  # client-go's overlyCautiousIllegalFileCharact
 
 
 class Memory:
-    """What kubectl learnt about clusters that serve the same, in a directory: one entry per `kind` of cluster."""
+    """What one run learnt and the next ones need not ask again: kubectl about clusters that serve the same, in a
+    directory with one entry per `kind` of cluster; and checks about what rules allow."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
+        self.allowed: dict[Hashable, Given] = {}
 
     def recall(self, kind: str, home: Path, server: str) -> None:
         """Put it where kubectl looks for it."""
@@ -39,10 +42,11 @@ class Memory:
             _link_all(self.place / kind, _discovery(home, server))
 
     def keep(self, kind: str, home: Path, server: str) -> None:
-        """Remember what a first command learnt."""
+        """Remember what a first command learnt, whole or not at all: other runs look at the same time."""
         if not (self.place / kind).exists():
-            with contextlib.suppress(FileNotFoundError, FileExistsError):
-                shutil.copytree(_discovery(home, server), self.place / kind)
+            with contextlib.suppress(OSError):  # nothing was learnt, or another run was quicker
+                new = shutil.copytree(_discovery(home, server), self.place / f"{kind}.{home.name}")
+                new.rename(self.place / kind)
 
 
 @contextlib.contextmanager
@@ -53,15 +57,14 @@ def remembering() -> Iterator[Memory]:
 
 
 def _link_all(source: Path, target: Path) -> None:
-    """The same files under another name: kubectl never changes one, it puts a new one in its place."""
-    for folder, _, names in os.walk(source):
-        there = target / os.path.relpath(folder, source)
-        there.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            try:
-                os.link(os.path.join(folder, name), there / name)
-            except OSError:  # a file system that knows no second names
-                shutil.copy2(os.path.join(folder, name), there / name)
+    """What is known of each group, by a link to it; which groups there are, in a file that is the run's own: one that
+    makes a kind of a new group keeps that to itself."""
+    target.mkdir(parents=True)
+    for entry in source.iterdir():
+        if entry.is_dir():
+            (target / entry.name).symlink_to(entry)
+        else:
+            shutil.copy2(entry, target / entry.name)
 
 
 def _discovery(home: Path, server: str) -> Path:

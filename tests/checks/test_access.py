@@ -34,6 +34,7 @@ class Place:
     allows: bool = False
     asked: int = 0
     reviews: dict[Any, Any] = field(default_factory=dict)
+    known: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.level = SimpleNamespace(namespace="here")
@@ -90,3 +91,14 @@ async def test_on_stepped_time_everybody_has_heard() -> None:
     await place.holds()
     await place.holds()
     assert place.asked == 2
+
+
+async def test_on_stepped_time_another_cluster_with_the_same_rules_answered_already() -> None:
+    first = Place(Time(steppable=True), allows=True)
+    first.bind()
+    assert await first.holds() is True
+    second = Place(Time(steppable=True), known=first.known)
+    second.bind()
+    assert (await second.holds(), second.asked) == (True, 0)
+    second.held["Role"] = []
+    assert (await second.holds(), second.asked) == (False, 2)

@@ -9,7 +9,9 @@ from kuartui.play.shell import remembering
 
 def learn(home: Path, server: str, text: str) -> Path:
     path = home / ".kube" / "cache" / "discovery" / server / "servergroups.json"
-    path.parent.mkdir(parents=True)
+    group = path.parent / "apps" / "v1"
+    group.mkdir(parents=True)
+    (group / "serverresources.json").write_text(text)
     path.write_text(text)
     return path
 
@@ -22,7 +24,9 @@ def test_a_later_home_has_what_the_first_command_learnt(tmp_path: Path) -> None:
         memory.keep("level-0", tmp_path / "later", "https://127.0.0.1:41000")
         memory.recall("level-0", tmp_path / "two", "https://127.0.0.1:42000")
         memory.recall("another-0", tmp_path / "three", "https://127.0.0.1:42000")
-    assert (tmp_path / "two/.kube/cache/discovery/127.0.0.1_42000/servergroups.json").read_text() == "{}"
+        two = tmp_path / "two/.kube/cache/discovery/127.0.0.1_42000"
+        assert (two / "servergroups.json").read_text() == "{}"
+        assert (two / "apps/v1/serverresources.json").read_text() == "{}"
     assert not (tmp_path / "three").exists()
     assert not memory.place.exists()
 
@@ -45,6 +49,11 @@ def test_what_a_later_home_learns_anew_changes_no_other(tmp_path: Path) -> None:
         new = known.with_name("servergroups.json.1234")  # as client-go writes its cache
         new.write_text("a kind has come")
         new.replace(known)
+        other = known.parent / "example.com" / "v1" / "serverresources.json"
+        other.parent.mkdir(parents=True)
+        other.write_text("its kind")
         memory.recall("level-0", tmp_path / "three", "https://127.0.0.1:43000")
     assert known.read_text() == "a kind has come"
-    assert (tmp_path / "three/.kube/cache/discovery/127.0.0.1_43000/servergroups.json").read_text() == "{}"
+    three = tmp_path / "three/.kube/cache/discovery/127.0.0.1_43000"
+    assert (three / "servergroups.json").read_text() == "{}"
+    assert not (three / "example.com").exists()
