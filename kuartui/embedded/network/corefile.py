@@ -157,10 +157,12 @@ class CoreDns:
         self.blocks = parse(text)
         self._objects = objects
         self._upstream = upstream
+        self._clusters: list[tuple[Directive, KubernetesZone]] = []
 
     def load(self, text: str) -> None:
         """Take up another Corefile. Raises CorefileError and keeps the old one."""
         self.blocks = parse(text)
+        self._clusters = []
 
     def find(self, plugin: str) -> Directive | None:
         """The first directive of a plugin in any server block."""
@@ -229,10 +231,7 @@ class CoreDns:
         zones = self._zones(directive, name)
         if not zones:
             return None
-        domain = next((z for z in directive.args if not z.endswith(".arpa")), "cluster.local")
-        pods = (directive.option("pods") or ["disabled"])[0]
-        ttl = int((directive.option("ttl") or ["5"])[0])
-        zone = KubernetesZone(self._objects, domain, pods, ttl)
+        zone = self._cluster(directive)
         if name.endswith(".arpa"):
             reverse = zone.reverse(name)
             answer = NXDOMAIN if reverse is None else reverse
@@ -243,6 +242,18 @@ class CoreDns:
             return answer
         falls = not through or any(name.endswith(zone_name.strip(".")) for zone_name in through)
         return None if falls else answer
+
+    def _cluster(self, directive: Directive) -> KubernetesZone:
+        """The zone of a kubernetes directive, read once."""
+        for known, zone in self._clusters:
+            if known is directive:
+                return zone
+        domain = next((z for z in directive.args if not z.endswith(".arpa")), "cluster.local")
+        pods = (directive.option("pods") or ["disabled"])[0]
+        ttl = int((directive.option("ttl") or ["5"])[0])
+        zone = KubernetesZone(self._objects, domain, pods, ttl)
+        self._clusters.append((directive, zone))
+        return zone
 
 
 def _rewrite(args: list[str], name: str) -> str:

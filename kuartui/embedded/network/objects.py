@@ -92,6 +92,10 @@ class ObjectTable:
             return self._objects[resource].values()
         return self._by_namespace[resource].get(namespace, {}).values()
 
+    def any(self, resource: str) -> bool:
+        """Whether there is an object of a resource."""
+        return bool(self._objects[resource])
+
     def pod_at(self, ip: str) -> Obj | None:
         """The running pod that has this address of its own (pods on the host network share a node's)."""
         for pod in self._pods_by_ip.get(ip, {}).values():

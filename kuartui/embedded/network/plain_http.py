@@ -133,7 +133,7 @@ def write_response(
     bodiless = method == "HEAD" or status in BODILESS
     if len(lengths) > 1 or (lengths != [str(len(body))] and not bodiless) or (method == "HEAD" and not lengths):
         return None
-    if not _VALUE.fullmatch(reason):
+    if not _VALUE.fullmatch(reason) or not all(map(_LENGTH.fullmatch, lengths)):
         return None
     shown = headers if keep else [*headers, CLOSE]
     return _written(f"HTTP/1.1 {status} {reason}\r\n", shown, b"" if bodiless else body)

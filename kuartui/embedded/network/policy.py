@@ -34,6 +34,10 @@ class PolicyTable:
     def __init__(self, objects: ObjectTable) -> None:
         self._objects = objects
 
+    def idle(self) -> bool:
+        """Whether there is no policy, so that everything is allowed."""
+        return not self._objects.any(POLICIES)
+
     def allows(self, source: Party, target: Party, port: int, protocol: str, target_pod: Obj | None) -> bool:
         """Whether a new connection may be made. `target_pod` resolves named ports."""
         if source.ip == target.ip:

@@ -9,8 +9,9 @@ Only on stepped time, where levels are proven, the choice goes round instead: wh
 from __future__ import annotations
 
 import itertools
+import operator
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -19,6 +20,7 @@ from kuartui.embedded.network.errors import refused, timed_out
 from kuartui.embedded.network.objects import NODES, SERVICES, Obj, ObjectTable
 
 MANY_CLIENTS, MANY_ENDPOINTS = 1000, 400  # remembered before the old ones are forgotten
+MANY_PORTS = 1000  # whose endpoints are known before all are looked up again
 AFFINITY_SECONDS = 10800  # the API's default for sessionAffinityConfig.clientIP.timeoutSeconds
 
 
@@ -32,6 +34,17 @@ class Endpoint(Struct, frozen=True):
     for_zones: tuple[str, ...] = ()
 
 
+class Usable(Struct, frozen=True):
+    """The endpoints that may be chosen, and whether each has hints of nodes, or of zones."""
+
+    endpoints: tuple[Endpoint, ...] = ()
+    for_nodes: bool = False
+    for_zones: bool = False
+
+
+NOBODY = Usable()
+
+
 class ServiceProxy:
     """Chooses endpoints, remembering client-IP affinity."""
 
@@ -42,6 +55,8 @@ class ServiceProxy:
         self._affinity: dict[tuple[str, str, str, str], tuple[Endpoint, float]] = {}
         self._taken: dict[tuple[str, str], dict[Endpoint, int]] = {}  # on stepped time: when each was last chosen
         self._choices = itertools.count(1)
+        self._known: dict[tuple[str, str, str, str], tuple[tuple[Obj, ...], Usable]] = {}
+        """Who is behind a port, and the slices that said so."""
 
     def route(
         self, source_ip: str, source_node: str, ip: str, port: int, protocol: str, *, internal: bool
@@ -90,14 +105,13 @@ class ServiceProxy:
     ) -> Endpoint:
         """One endpoint of a Service port, for a packet at `node`; `local` restricts to that node. Raises as `route`."""
         meta, spec = service["metadata"], service["spec"]
-        usable = self._usable(meta["namespace"], meta["name"], service_port)
+        found = self._usable(meta["namespace"], meta["name"], service_port)
         if local:
-            everywhere = usable
-            usable = [endpoint for endpoint in usable if endpoint.node == node]
-            if everywhere and not usable:
+            usable: Sequence[Endpoint] = [endpoint for endpoint in found.endpoints if endpoint.node == node]
+            if found.endpoints and not usable:
                 raise timed_out()
         else:
-            usable = self._near(usable, node)
+            usable = self._near(found, node)
         if not usable:
             raise refused()
         if spec.get("sessionAffinity") != "ClientIP":
@@ -116,19 +130,20 @@ class ServiceProxy:
         if len(self._affinity) > MANY_CLIENTS:
             self._affinity = {key: held for key, held in self._affinity.items() if held[1] > now}
 
-    def _near(self, usable: list[Endpoint], node: str) -> list[Endpoint]:
+    def _near(self, found: Usable, node: str) -> Sequence[Endpoint]:
         """What the hints of the endpoints leave for a node (pkg/proxy/topology.go): all of them, if any has none."""
-        if usable and all(endpoint.for_nodes for endpoint in usable):
+        usable = found.endpoints
+        if found.for_nodes:
             same = [endpoint for endpoint in usable if node in endpoint.for_nodes]
             if same:
                 return same
-        if usable and all(endpoint.for_zones for endpoint in usable):
-            found = self._objects.get(NODES, "", node)
-            zone = ((found or {}).get("metadata", {}).get("labels") or {}).get("topology.kubernetes.io/zone")
+        if found.for_zones:
+            machine = self._objects.get(NODES, "", node)
+            zone = ((machine or {}).get("metadata", {}).get("labels") or {}).get("topology.kubernetes.io/zone")
             return [endpoint for endpoint in usable if zone in endpoint.for_zones] or usable
         return usable
 
-    def _pick(self, service: Obj, usable: list[Endpoint]) -> Endpoint:
+    def _pick(self, service: Obj, usable: Sequence[Endpoint]) -> Endpoint:
         if not self._clock.stepped:
             return self._chance.choice(usable)
         taken = self._taken.setdefault((service["namespace"], service["name"]), {})
@@ -139,15 +154,33 @@ class ServiceProxy:
                 del taken[old]
         return chosen
 
-    def _usable(self, namespace: str, name: str, service_port: Obj) -> list[Endpoint]:
+    def _usable(self, namespace: str, name: str, service_port: Obj) -> Usable:
+        key = (namespace, name, service_port.get("name") or "", service_port.get("protocol", "TCP"))
+        slices = tuple(self._objects.slices_of(namespace, name))
+        before, known = self._known.get(key, ((), NOBODY))
+        if len(slices) == len(before) and all(map(operator.is_, slices, before)):
+            return known
+        if len(self._known) > MANY_PORTS:
+            self._known.clear()
+        found = self._look_up(slices, service_port)
+        self._known[key] = slices, found
+        return found
+
+    @staticmethod
+    def _look_up(slices: Iterable[Obj], service_port: Obj) -> Usable:
         ready: dict[Endpoint, None] = {}
         leaving: dict[Endpoint, None] = {}
-        for endpoint, conditions in slice_endpoints(self._objects.slices_of(namespace, name), service_port):
+        for endpoint, conditions in slice_endpoints(slices, service_port):
             if conditions.get("ready", True) is not False:
                 ready[endpoint] = None
             elif conditions.get("serving") and conditions.get("terminating"):
                 leaving[endpoint] = None
-        return list(ready or leaving)
+        endpoints = tuple(ready or leaving)
+        return Usable(
+            endpoints,
+            bool(endpoints) and all(endpoint.for_nodes for endpoint in endpoints),
+            bool(endpoints) and all(endpoint.for_zones for endpoint in endpoints),
+        )
 
 
 def slice_endpoints(slices: Iterable[Obj], service_port: Obj) -> Iterator[tuple[Endpoint, Obj]]:

@@ -316,7 +316,7 @@ class Network:
             raise timed_out()
         if target.kind == "pod" and direct and not internal:
             raise timed_out()  # pod addresses mean nothing outside
-        if not self._policies.allows(
+        if not self._policies.idle() and not self._policies.allows(
             self._party(client), self._party(target), target_port, protocol, self._pod(target)
         ):
             raise timed_out()

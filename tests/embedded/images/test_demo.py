@@ -98,6 +98,7 @@ class Api:
         self.pods = {"leaf-1": "Running", "leaf-2": "Failed", "leaf-3": "Succeeded"}
         self.forbid = ""
         self.tokens: list[str] = []
+        self.peers: list[tuple[str, int]] = []
         world.network.add_node("control", "172.18.0.9")
         handler = server(self.handle, scheme="https")
         world.network.listen(
@@ -107,6 +108,7 @@ class Api:
 
     async def handle(self, request: Request) -> Response:
         self.tokens.append(request.headers.find("authorization"))
+        self.peers.append(request.peer)
         base = "/api/v1/namespaces/garden/"
         what = request.path.removeprefix(base)
         if self.forbid and what.startswith(self.forbid):
@@ -136,6 +138,23 @@ async def test_the_pruner_prunes_one_pod_a_round(world: World) -> None:
     ]  # fmt: skip
     assert api.pods == {"leaf-1": "Running"}
     assert set(api.tokens) == {"Bearer secret"}
+
+
+async def test_the_pruner_keeps_its_connection_as_long_as_it_lasts(world: World) -> None:
+    api = Api(world)
+    env = {"KUBERNETES_SERVICE_HOST": "kubernetes.default.svc"}
+    pruner = await world.start("kuartui/pruner:1", mounts=(account(world, api),), env=env)
+    await world.clock.advance(6)
+    assert len(api.peers) > 4
+    assert len(set(api.peers)) == 1
+    for stream in list(world.network.host("172.18.0.9").streams):  # type: ignore[union-attr]
+        stream.close()
+    await world.clock.advance(11)
+    assert "cannot reach" not in world.log(pruner)
+    assert len(set(api.peers)) == 2
+    pruner.kill()
+    await world.clock.settle()
+    assert not world.network.host("172.18.0.9").streams  # type: ignore[union-attr]  # its sockets ended with it
 
 
 async def test_the_pruner_is_ready_only_when_it_may(world: World) -> None:

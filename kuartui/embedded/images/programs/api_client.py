@@ -38,10 +38,13 @@ class Answer(Struct, frozen=True):
 
 
 class ApiClient:
-    """One connection for each round of calls; the token is read anew each time."""
+    """One connection for all calls, as long as it lasts; the token is read anew each time."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._kept: Client | None = None
+        self._kept_for: tuple[str, int, bytes] = ("", 0, b"")
+        """Whom it leads to, and who vouched for that."""
 
     @property
     def namespace(self) -> str:
@@ -54,14 +57,16 @@ class ApiClient:
     async def call(
         self, method: str, path: str, body: dict[str, Any] | None = None, media: str = "application/json"
     ) -> Answer:
-        """One call on a connection of its own; never raises for what can go wrong on the way."""
+        """One call; never raises for what can go wrong on the way."""
         client: Client | None = None
         try:
             fetch = self._fetch(method, path, body, media)
             async with self._process.clock.timeout(SECONDS):
-                client = await open_client(self._process, fetch)
+                client = await self._connection(fetch)
                 response = await send(client, fetch)
                 data = await response.read()
+            self._keep(client, fetch)
+            client = None
             return Answer(response.status, json.loads(data) if data else {})
         except (OSError, ProtocolError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error) or "timed out"
@@ -69,6 +74,21 @@ class ApiClient:
         finally:
             if client is not None:
                 client.close()
+
+    async def _connection(self, fetch: Fetch) -> Client:
+        """The one from the last call, unless somebody is using it, it has ended, or it led elsewhere."""
+        client, self._kept = self._kept, None
+        if client is not None and self._kept_for == _whom(fetch) and not (client.stream.closed or client.stream.at_end):
+            return client
+        if client is not None:
+            client.close()
+        return await open_client(self._process, fetch)
+
+    def _keep(self, client: Client, fetch: Fetch) -> None:
+        if self._kept is not None or client.stream.closed:
+            client.close()
+        else:
+            self._kept, self._kept_for = client, _whom(fetch)
 
     async def watch(self, path: str) -> AsyncIterator[dict[str, Any]]:
         """Events of a watch, until the server ends it. Raises OSError or ProtocolError."""
@@ -102,3 +122,7 @@ class ApiClient:
         data = json.dumps(body).encode() if body is not None else b""
         authority = files.read(f"{ACCOUNT}/ca.crt", user)
         return Fetch(Url("https", host, port, path), method, headers, data, ca=authority, connect_seconds=SECONDS)
+
+
+def _whom(fetch: Fetch) -> tuple[str, int, bytes]:
+    return fetch.url.host, fetch.url.port, fetch.ca

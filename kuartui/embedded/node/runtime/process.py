@@ -85,6 +85,7 @@ class Process:
         self.children: set[Process] = set()
         self.handlers: dict[str, Callable[[], None]] = {}
         self._listeners: list[Listener] = []
+        self._streams: set[Stream] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._memory = 0
         self._killed_by = 0
@@ -143,7 +144,10 @@ class Process:
 
     async def connect(self, host: str, port: int, protocol: str = "TCP", seconds: float = 127.0) -> Stream:
         """Connect from the pod; see `Network.connect`."""
-        return await self.network.connect(self.ip, host, port, protocol, seconds)
+        stream = await self.network.connect(self.ip, host, port, protocol, seconds)
+        self._streams.add(stream)
+        stream.on_close(self._streams.discard)
+        return stream
 
     # --- resources ---
 
@@ -226,6 +230,8 @@ class Process:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        for stream in list(self._streams):
+            stream.close()
         for task in list(self._tasks):
             task.cancel()
         for child in list(self.children):
