@@ -26,8 +26,10 @@ from budgets import KUARTUI, client, line
 from kuartui.play.view import Result
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.feed import Game
+from kuartui.tui.screens.dialogs import Confirm
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
+from kuartui.tui.widgets.scrollback import runs
 
 LEVEL, SEED, SERVICE, NAMESPACE = "broken-selector", 1, "kiosk", "market"
 EVENTS = 50  # per second
@@ -41,9 +43,9 @@ def p95(values: list[float]) -> float:
 
 
 def memory(what: str) -> float:
-    """MiB of this process: Rss, or Pss, where what several processes share counts by share."""
+    """MB, a million bytes, of this process: Rss, or Pss, where what several processes share counts by share."""
     found = re.search(rf"^{what}:\s+(\d+)", Path("/proc/self/smaps_rollup").read_text(), re.MULTILINE)
-    return int(found[1]) / 1024 if found else float("nan")
+    return int(found[1]) * 1024 / 1e6 if found else float("nan")
 
 
 async def until(holds: Callable[[], Any], seconds: float = 300.0) -> None:
@@ -138,7 +140,7 @@ async def ticks(app: KuartuiApp, _: Any) -> None:
 async def play(app: KuartuiApp, pilot: Any) -> None:
     """Memory after much use: every pane, every layout, objects in full, sizes, themes, help, home and back."""
     screen = await playing(app)
-    line("memory at the beginning of play (Rss)", memory("Rss"), 120, "MiB")
+    line("memory at the beginning of play (Rss)", memory("Rss"), 120, "MB")
     used, warm, done = time.process_time(), 0.0, 0
     for number in range(ROUNDS):
         if screen.session.snapshot().phase == "over":  # a busy machine takes longer than the level lasts
@@ -147,10 +149,10 @@ async def play(app: KuartuiApp, pilot: Any) -> None:
         if number == ROUNDS // 3:  # caches are filled by now
             warm = memory("Rss")
         await around(screen, pilot, number)
-    line(f"memory after {done} rounds of play (Rss)", memory("Rss"), 120, "MiB")
-    line(f"memory after {done} rounds of play (Pss)", memory("Pss"), 120, "MiB")
-    grown = 1024 * (memory("Rss") - warm) / max(1, done - ROUNDS // 3)
-    print(f"  memory a round, of the last two thirds: {grown:.0f} KiB", flush=True)
+    line(f"memory after {done} rounds of play (Rss)", memory("Rss"), 120, "MB")
+    line(f"memory after {done} rounds of play (Pss)", memory("Pss"), 120, "MB")
+    grown = 1000 * (memory("Rss") - warm) / max(1, done - ROUNDS // 3)
+    print(f"  memory a round, of the last two thirds: {grown:.0f} kB", flush=True)
     print(f"  processor time of a round: {(time.process_time() - used) / done:.2f} s", flush=True)
 
 
@@ -167,7 +169,7 @@ async def one_level(app: KuartuiApp, pilot: Any, level: str) -> Result:
     go home."""
     screen = await playing(app, level)
     over = lambda: screen.session.snapshot().phase == "over"  # noqa: E731
-    await until(lambda: screen.terminal.shell is not None)
+    await until(lambda: (shell := screen.terminal.shell) and any(map(runs, shell.page.grid)))  # its prompt
     await around(screen, pilot, 2)
     for text in screen.session.level.solutions[0].run:
         if over():
@@ -182,13 +184,21 @@ async def one_level(app: KuartuiApp, pilot: Any, level: str) -> Result:
         await until(over, PATIENCE)
     if not over():
         await around(screen, pilot, 1)
-        await pilot.press("f12", "tab", "enter")
+        await finish(app, pilot)
     await until(lambda: isinstance(app.screen, ResultScreen))
     assert isinstance(app.screen, ResultScreen)
     result = app.screen.result
     await asyncio.sleep(THINKING)
     await pilot.press("s", "pagedown", "pagedown", "s", "escape")
     return result
+
+
+async def finish(app: KuartuiApp, pilot: Any) -> None:
+    """End the level with what is green, unless it ends by itself while it is asked."""
+    await pilot.press("f12")
+    await until(lambda: isinstance(app.screen, ResultScreen) or (isinstance(app.screen, Confirm) and app.focused))
+    if isinstance(app.screen, Confirm):  # its Cancel has the focus by now
+        await pilot.press("tab", "enter")
 
 
 async def hour(app: KuartuiApp, pilot: Any) -> None:
@@ -199,8 +209,8 @@ async def hour(app: KuartuiApp, pilot: Any) -> None:
         result = await one_level(app, pilot, next(levels))
         played, solved = played + 1, solved + (result.outcome == "solved")
         minutes = (time.monotonic() - begin) / 60
-        print(f"  {minutes:5.1f} min  {memory('Rss'):6.1f} MiB  {result.level.name}: {result.outcome}", flush=True)
-    line(f"memory after {minutes:.0f} min of play, {played} levels, {solved} solved (Rss)", memory("Rss"), 120, "MiB")
+        print(f"  {minutes:5.1f} min  {memory('Rss'):6.1f} MB  {result.level.name}: {result.outcome}", flush=True)
+    line(f"memory after {minutes:.0f} min of play, {played} levels, {solved} solved (Rss)", memory("Rss"), 120, "MB")
 
 
 def first() -> None:

@@ -1,4 +1,4 @@
-"""Line breaks in Markdown: a blank between words, nothing between Chinese characters."""
+"""Markdown: line breaks, a blank between words and nothing between Chinese characters; and the language of code."""
 
 from __future__ import annotations
 
@@ -31,3 +31,19 @@ def test_soft_breaks(source: str, shown: str) -> None:
 def test_code_keeps_its_lines() -> None:
     (fence,) = markdown.parser().parse("```\n甲\n乙\n```")
     assert fence.content == "甲\n乙\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "language"),
+    [
+        ("```\n#!/bin/sh\nexit 1\n```", "text"),
+        ("``` \n<?xml version='1.0'?>\n```", "text"),
+        ("    import this", "text"),
+        ("> ~~~\n> kubectl get pods\n> ~~~", "text"),
+        ("```yaml\nkind: Pod\n```", "yaml"),
+    ],
+)
+def test_nobody_guesses_the_language_of_code(source: str, language: str) -> None:
+    assert [token.info for token in markdown.parser().parse(source) if token.type in ("fence", "code_block")] == [
+        language
+    ]
