@@ -206,10 +206,16 @@ async def hour(app: KuartuiApp, pilot: Any) -> None:
     levels = itertools.cycle(card.name for card in app.game.catalog.cards("en") if "docker" not in card.needs)
     begin, played, solved, minutes = time.monotonic(), 0, 0, 0.0
     while minutes < MINUTES:
-        result = await one_level(app, pilot, next(levels))
-        played, solved = played + 1, solved + (result.outcome == "solved")
+        level = next(levels)
+        try:
+            outcome = (await one_level(app, pilot, level)).outcome
+        except TimeoutError:  # told, and the hour goes on
+            outcome = f"stuck at {app.screen}"
+            app.go_home()
+            await asyncio.to_thread(subprocess.run, [*KUARTUI, "level", "finish", "--abandon"], capture_output=True)
+        played, solved = played + 1, solved + (outcome == "solved")
         minutes = (time.monotonic() - begin) / 60
-        print(f"  {minutes:5.1f} min  {memory('Rss'):6.1f} MB  {result.level.name}: {result.outcome}", flush=True)
+        print(f"  {minutes:5.1f} min  {memory('Rss'):6.1f} MB  {level}: {outcome}", flush=True)
     line(f"memory after {minutes:.0f} min of play, {played} levels, {solved} solved (Rss)", memory("Rss"), 120, "MB")
 
 
