@@ -7,6 +7,7 @@ tokens and progress, so directories are 0700 and files 0600, and a file is repla
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from kuartui.message import later
 
 APP = "kuartui"
 HOME_VARIABLE = "KUARTUI_HOME"
+#: what a machine says no with; anything else that goes wrong with a file is our mistake
+REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ELOOP, errno.EIO)
 
 
 def data_dir() -> Path:
@@ -86,6 +89,16 @@ def unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(
         later("cannot write {path}: {why}", path=path, why=system_words(error)),
         hint=later("make it writable for you, or set {variable} to a directory that is", variable=HOME_VARIABLE),
+    )
+
+
+def refused(error: OSError) -> StorageError | None:
+    """The sentence for a file or directory that the machine refuses, whoever wanted it; None if it is not that."""
+    if error.filename is None or error.errno not in REFUSALS:
+        return None
+    return StorageError(
+        later("cannot use {path}: {why}", path=error.filename, why=system_words(error)),
+        hint=later("make it usable for you, or set {variable} to a directory that is", variable=HOME_VARIABLE),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from importlib import import_module
 
@@ -104,10 +103,16 @@ def main() -> None:
     """Entry point of the `kuartui` command."""
     spoken.teach_click()
     gc.set_threshold(20_000, 20, 20)  # to look for garbage while modules load takes a tenth of the time, and finds none
-    try:
-        app(prog_name="kuartui", complete_var=COMPLETION)
-    except BrokenPipeError:  # the reader of our output went away, as in `kuartui level list | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(guard(_run))
+
+
+def _run() -> None:
+    with output.standard_output():
+        try:
+            app(prog_name="kuartui", complete_var=COMPLETION)
+        finally:
+            if sys.stdout is not None:  # closed, as in `kuartui level list >&-`
+                sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from kuartui.cli import output
 from kuartui.cli.output import Format, Output
 from kuartui.cli.run import command, wait
 from kuartui.message import Message, later
+from kuartui.paths import refused
 from kuartui.prose import cells, padded
 from kuartui.translate import tr
 
@@ -43,7 +44,7 @@ def add_to(app: click.Group) -> None:
     @command(app, "doctor")
     def doctor(out: Output = Format.text) -> None:
         """Say what is installed, what works, and how to mend what does not."""
-        findings = [finding for look in LOOKS for finding in look()]
+        findings = [finding for look in LOOKS for finding in looked(look)]
         if out is Format.json:
             output.data([asdict(finding) for finding in findings])
         else:
@@ -54,6 +55,18 @@ def add_to(app: click.Group) -> None:
                     output.line(f"  {padded('', width)}  → {tr(finding.fix)}")
         if any(finding.ok is False for finding in findings):
             raise click.exceptions.Exit(1)
+
+
+def looked(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """What one look found. Where the machine refuses it a file, that is what was found."""
+    found: list[Finding] = []
+    try:
+        found += look()
+    except OSError as error:
+        if (refusal := refused(error)) is None:
+            raise
+        found.append(Finding(later("files"), False, refusal.message, refusal.hint))
+    return found
 
 
 def look_at_python() -> Iterator[Finding]:

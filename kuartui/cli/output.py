@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
 
 from kuartui.cli.parameters import Option
-from kuartui.errors import KuartuiError
+from kuartui.errors import KuartuiError, StorageError, system_words
+from kuartui.message import later
 from kuartui.prose import cells, plain
 from kuartui.translate import tr
 
@@ -29,11 +31,20 @@ MARKS = {True: ("32", "✓"), False: ("31", "✗"), None: ("33", "…")}
 
 
 def line(text: str = "") -> None:
-    """Data for standard output. A reader that went away (`| head`) is no error."""
-    try:
+    """Data for standard output. A reader that went away (`| head`) is no error; StorageError for a full disk."""
+    with standard_output():
         print(text)  # noqa: T201
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """Around what writes to it: a reader that went away is no error, and a full disk has its sentence."""
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer must go somewhere
+        if not isinstance(error, BrokenPipeError):
+            raise StorageError(later("cannot write to standard output: {why}", why=system_words(error))) from error
 
 
 def note(text: str) -> None:

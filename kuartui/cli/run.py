@@ -68,6 +68,13 @@ def guard(action: Callable[[], object], as_json: bool = False) -> int:
         return errors.INTERRUPTED
     except click.exceptions.Exit as end:
         return end.exit_code
+    except OSError as error:
+        from kuartui.paths import refused
+
+        if (refusal := refused(error)) is None:
+            return bug(error)
+        output.fail(refusal, as_json)
+        return refusal.exit_code
     except Exception as error:  # noqa: BLE001  the edge: a bug must not show a traceback to a player
         return bug(error)
     return 0
@@ -85,7 +92,7 @@ def bug(error: Exception) -> int:
         paths.write_private(place, text)
         where = tr("the details are in {path}", path=place)
     except errors.StorageError:
-        where = text
+        where = tr("KUARTUI_DEBUG=1 shows the details")
     said = tr("kuartui has a bug: {error}", error=f"{type(error).__name__}: {error}")
     output.note(tr("error: {text}", text=said))
     output.note(tr("hint: {text}", text=tr("nothing you played is lost; {where}", where=where)))
