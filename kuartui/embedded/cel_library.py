@@ -77,7 +77,7 @@ def functions() -> list[Any]:
         function("sign", ((number,), whole, lambda a: (a > 0) - (a < 0))),
         # versions, and what they share with quantities
         function("isSemver", ((text,), truth, lambda value: _SEMVER.fullmatch(value) is not None), member=False),
-        function("semver", ((text,), thing, _semver), member=False),
+        function("semver", ((text,), thing, semver), member=False),
         *[function(part, ((thing,), whole, lambda v, part=part: v[part])) for part in ("major", "minor", "patch")],
         function(
             "isGreaterThan",
@@ -211,7 +211,8 @@ _SEMVER = re.compile(
 )
 
 
-def _semver(value: str) -> dict[str, Any]:
+def semver(value: str) -> dict[str, Any]:
+    """A semantic version as expressions see it. Raises ValueError."""
     found = _SEMVER.fullmatch(value)
     if not found:
         raise ValueError(f"{value!r} is no semantic version")

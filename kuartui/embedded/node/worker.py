@@ -15,6 +15,7 @@ from typing import Any
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.node import resize, spec
 from kuartui.embedded.node.actions import Kill, next_actions
+from kuartui.embedded.node.devices import missing_driver
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.reporter import Reporter
 from kuartui.embedded.node.resources import cgroup_limits
@@ -223,6 +224,10 @@ class PodWorker:
         handler = self._runtime_handler()
         if handler not in HANDLERS:
             self._no_sandbox(f'failed to get sandbox runtime: no runtime for "{handler}" is configured')
+            return None
+        if missing := missing_driver(self._node.client, self.pod):
+            message = f"Failed to prepare dynamic resources: prepare dynamic resources: {missing}"
+            self._node.event(self.pod, "Warning", "FailedPrepareDynamicResources", message)
             return None
         try:
             made = self._network.up(self.pod)

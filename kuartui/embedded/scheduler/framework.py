@@ -25,6 +25,10 @@ class Refusal(Struct, frozen=True):
     """Whether no pod's going away would help (UnschedulableAndUnresolvable)."""
 
 
+class PluginError(Exception):
+    """A plugin could not tell; the text ends the attempt and stands in the pod's condition."""
+
+
 class Trial:
     """One attempt to place a pod: the pod, the nodes as they are now, and what plugins work out once for all nodes."""
 

@@ -16,9 +16,9 @@ from kuartui.embedded.controllers import objects
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.scheduler import filtering, preemption
-from kuartui.embedded.scheduler.framework import Diagnosis, Trial
+from kuartui.embedded.scheduler.framework import Diagnosis, PluginError, Trial
 from kuartui.embedded.scheduler.nodes import Nodes, PodOnNode
-from kuartui.embedded.scheduler.plugins.devices import CLAIMS, CLASSES
+from kuartui.embedded.scheduler.plugins.devices import CLAIMS, CLASSES, SLICES, DynamicResources, reserve
 from kuartui.embedded.scheduler.plugins.volumes import VolumeBinding, placements
 from kuartui.embedded.scheduler.queue import Hint, Name, Queue
 from kuartui.embedded.scheduler.scores import best_node
@@ -63,6 +63,7 @@ class Scheduler:
             listen("namespaces", self._namespace_changed),
             listen(CLAIMS, lambda _: self.queue.wake("device-claim")),
             listen(CLASSES, lambda _: self.queue.wake("device-claim")),
+            listen(SLICES, lambda _: self.queue.wake("device-claim")),
         ]
         try:
             while True:
@@ -173,11 +174,17 @@ class Scheduler:
             self.queue.refused(name, {"NodeName"})
             return
         trial = Trial(self.client, pod, self.nodes)
-        found, diagnosis = filtering.feasible(trial, self._promises())
+        try:
+            found, diagnosis = filtering.feasible(trial, self._promises())
+        except PluginError as error:
+            await self._explain(pod, str(error), reason="SchedulerError")
+            self.queue.refused(name, {DynamicResources.name})
+            return
         if not found:
             await self._refuse(name, trial, diagnosis)
             return
         node = best_node(trial, found)
+        await reserve(self.client, trial, node.name)
         planned = placements(trial, node.node)
         if trial.notes[VolumeBinding.name].delayed and planned:
             self.nodes.assume(pod, node.name)

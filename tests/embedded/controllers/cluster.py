@@ -40,6 +40,7 @@ KINDS = {
     "resourceclaims.resource.k8s.io": ("resource.k8s.io/v1", "ResourceClaim"),
     "resourceclaimtemplates.resource.k8s.io": ("resource.k8s.io/v1", "ResourceClaimTemplate"),
     "deviceclasses.resource.k8s.io": ("resource.k8s.io/v1", "DeviceClass"),
+    "resourceslices.resource.k8s.io": ("resource.k8s.io/v1", "ResourceSlice"),
     "controllerrevisions.apps": ("apps/v1", "ControllerRevision"),
     "endpoints": ("v1", "Endpoints"),
     "endpointslices.discovery.k8s.io": ("discovery.k8s.io/v1", "EndpointSlice"),

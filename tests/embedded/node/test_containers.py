@@ -175,3 +175,15 @@ async def test_a_runtime_that_the_node_does_not_have_makes_no_sandbox(cluster):
         "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: "
         'no runtime for "runsc" is configured'
     )
+
+
+async def test_devices_without_a_driver_keep_a_pod_waiting(cluster):
+    result = {"request": "r", "driver": "gpu.example.com", "pool": "p", "device": "d"}
+    status = {"allocation": {"devices": {"results": [result]}}}
+    meta = {"name": "mine", "namespace": "default"}
+    await cluster.client.create("resourceclaims.resource.k8s.io", {"metadata": meta, "spec": {}, "status": status})
+    await cluster.pod(resourceClaims=[{"name": "g", "resourceClaimName": "mine"}])
+    await cluster.run(5)
+    assert cluster.waiting() == "ContainerCreating"
+    why = "Failed to prepare dynamic resources: prepare dynamic resources: DRA driver gpu.example.com is not registered"
+    assert cluster.events("FailedPrepareDynamicResources")[0] == why
