@@ -236,10 +236,10 @@ def finish(
             return session.result() if session.snapshot().outcome else await session.finish()
 
     result = wait(run)
-    if result is None:
+    if out is Format.json:
+        output.data({"outcome": "abandoned"} if result is None else report.result(result))
+    elif result is None:
         output.line(tr("abandoned; everything is cleaned up"))
-    elif out is Format.json:
-        output.data(report.result(result))
     else:
         for text in report.summary(result):
             output.line(text)

@@ -64,7 +64,8 @@ def test_an_attempt_survives_a_killed_cluster_process(kuartui: Kuartui) -> None:
     view = json.loads(kuartui("level", "check", "--output", "json", check=False).stdout)
     assert view["attempt"] == begun["attempt"]
     assert view["elapsed"] > begun["elapsed"]
-    kuartui("level", "finish", "--abandon")
+    ended = kuartui("level", "finish", "--abandon", "--output", "json").stdout
+    assert json.loads(ended) == {"outcome": "abandoned"}
 
 
 @pytest.mark.parametrize(
