@@ -23,6 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+GARBAGE = (50_000, 20, 20)  # objects between two looks for garbage; most of what clusters make lives, or goes by itself
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; gives the exit code."""
@@ -100,6 +102,7 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int
         return _fail(4, f"cannot listen on 127.0.0.1:{port}: {why}", hint="--port 0 takes any that is free")
     host = Host(state)
     gc.freeze()  # what is loaded by now lives as long as the process
+    gc.set_threshold(*GARBAGE)
     gc.enable()
     await host.restore()
     token = secrets.token_urlsafe(32)
