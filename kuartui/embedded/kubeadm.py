@@ -9,6 +9,7 @@ kube-apiserver and etcd serve on, as nobody could mend a cluster through an API 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,10 @@ from kuartui.embedded.images.model import Image, ImageConfig, Program
 from kuartui.embedded.images.reference import Reference
 from kuartui.embedded.images.registry import Finder
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.network import Stream
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.node.kubelet import Kubelet
+from kuartui.embedded.node.probes import grpc
 from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.static_pods import DIRECTORY
 
@@ -56,15 +59,15 @@ def finder(repository: str, switch: Switch) -> Finder | None:
     host, _, name = repository.partition("/")
     if host != REGISTRY or name not in SIZES:
         return None
-    tag = ETCD_TAG if name == "etcd" else RELEASE
+    tags = r"3\.\d+\.\d+-\d+" if name == "etcd" else r"v1\.\d+\.\d+"
 
     def find(reference: Reference) -> Image | None:
-        if reference.tag != tag:
+        if not re.fullmatch(tags, reference.tag):
             return None
         path = f"/usr/local/bin/{name}"
         programs = {path: _component(name, switch)}
         size, memory = SIZES[name] << 20, MEMORY[name] << 20
-        return Image(repository, tag, ImageConfig(entrypoint=(path,)), {}, programs, size=size, memory=memory)
+        return Image(repository, reference.tag, ImageConfig(entrypoint=(path,)), {}, programs, size=size, memory=memory)
 
     return find
 
@@ -80,8 +83,10 @@ def _component(name: str, switch: Switch) -> Program:
         if name == "etcd":
             try:
                 process.listen(ETCD_HEALTH, server(_healthy))
+                for port in re.findall(r"http://[^:,\s]+:(\d+)", _flag(process, "listen-client-urls")):
+                    process.listen(int(port), _serves)
             except OSError as error:
-                await process.err(f"listen tcp 127.0.0.1:{ETCD_HEALTH}: {error.strerror}\n")
+                await process.err(f"listen tcp: {error.strerror}\n")
                 return 1
         release = ETCD_TAG.partition("-")[0] if name == "etcd" else RELEASE
         for text in SAID[name]:
@@ -111,6 +116,20 @@ def _unusable(process: Process, path: str) -> str:
 
 def _line(process: Process, text: str, level: str = "I") -> str:
     return f"{level}{process.clock.now():%m%d %H:%M:%S.%f}       1 {text}\n"
+
+
+def _flag(process: Process, name: str) -> str:
+    """The value of a flag, given as `--name=value` or `--name value`; "" without."""
+    found = re.search(rf"(?:^|\s)--{name}(?:=|\s)(\S+)", " ".join(process.argv))
+    return found[1] if found else ""
+
+
+async def _serves(stream: Stream) -> None:
+    """etcd's port for clients, as far as probes look: the health of gRPC."""
+    try:
+        await grpc.serve(stream, lambda service: "SERVING" if not service else None)
+    except ConnectionResetError:
+        stream.abort()
 
 
 async def _healthy(request: Request) -> Response:

@@ -84,3 +84,15 @@ async def test_without_the_controller_manager_no_controller_works(cluster: Clust
     kubelet.static_pods.changed()
     await cluster.clock.advance(60)
     assert list(pods(cluster, "default").values()) == ["Running"]
+
+
+async def test_etcd_answers_a_grpc_probe(cluster: Cluster) -> None:
+    command = ["/usr/local/bin/etcd", "--listen-client-urls", "http://0.0.0.0:2379", "--data-dir", "/var/lib/etcd"]
+    probe = {"grpc": {"port": 2379}, "periodSeconds": 1, "failureThreshold": 1}
+    container = {"name": "etcd", "image": "registry.k8s.io/etcd:3.5.1-0", "command": command, "readinessProbe": probe}
+    meta = {"name": "etcd-with-grpc", "namespace": "default"}
+    await cluster.client.create("pods", {"metadata": meta, "spec": {"containers": [container]}})
+    await cluster.clock.advance(20)
+    pod = cluster.client.get("pods", "default", "etcd-with-grpc")
+    assert pod is not None
+    assert pod["status"]["containerStatuses"][0]["ready"]

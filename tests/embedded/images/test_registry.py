@@ -40,13 +40,22 @@ def test_bad_references_are_refused(text: str) -> None:
 
 
 def test_every_repository_has_its_images() -> None:
-    known = {"agnhost": "2.53", "kuard": "blue", "controller": "v1.13.0", "jessie-dnsutils": "1.7"}
+    known = {
+        "agnhost": "2.53",
+        "nginx-slim": "0.24",
+        "redis": "e2e",
+        "kuard": "blue",
+        "controller": "v1.13.0",
+        "jessie-dnsutils": "1.7",
+    }
     shelf = catalogue()
     for repository, module in library.MODULES.items():
         importlib.import_module(f"kuartui.embedded.images.library.{module}")
         name = repository.rpartition("/")[2]
         tag = next((tag for start, tag in known.items() if name.startswith(start)), "")
-        for candidate in filter(None, (tag, "latest", "1", "v1.13.1", "3.10", "v1.30.0", "v1.33.0")):
+        for candidate in filter(
+            None, (tag, "latest", "1", "v1.13.1", "3.10", "v1.30.0", "v1.33.0", "1.29-4", "2.4.38-4", "1.14-4")
+        ):
             try:
                 image = shelf.pull(f"{repository}:{candidate}")
             except PullError:
@@ -184,3 +193,35 @@ def test_labelled_config_maps_carry_documents() -> None:
     assert load_config_map(shelf, body) == ["bad: kind: must be Image or Registry, not 'Pod'"]
     assert shelf.pull("club.local:5000/app", [Login("club.local:5000", "bob", "secret")])
     assert load_config_map(catalogue(), {"metadata": {}, "data": {"bad": "x"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "like"),
+    [
+        ("registry.k8s.io/busybox:1.27.2", "busybox:1.27.2"),
+        ("registry.k8s.io/busybox", "busybox:latest"),
+        ("registry.k8s.io/nginx-slim:0.24", "nginx:1.27"),
+        ("registry.k8s.io/e2e-test-images/nginx:1.14-4", "nginx:1.14"),
+        ("registry.k8s.io/e2e-test-images/busybox:1.29-4", "busybox:1.36"),
+        ("registry.k8s.io/redis:e2e", "redis:6"),
+    ],
+)
+def test_images_of_the_documentation_are_others_by_their_own_name(reference: str, like: str) -> None:
+    shelf = catalogue()
+    image, original = shelf.pull(reference), shelf.pull(like)
+    assert image.executables == original.executables
+    assert image.config == original.config
+    assert image.reference == str(parse(reference))
+    with pytest.raises(PullError, match="not found"):
+        shelf.pull(f"{parse(reference).repository}:nope")
+
+
+async def test_hello_app_tells_its_version(world: World) -> None:
+    hello = await world.start("gcr.io/google-samples/hello-app:2.0")
+    box = await world.start("busybox:1.36", "sleep", "1000")
+    assert "Version: 2.0.0" in (await world.sh(box, f"wget -qO- http://{hello.sandbox.ip}:8080"))[1]
+
+
+async def test_relatives_of_red_hat_have_a_shell_and_say_who_they_are(world: World) -> None:
+    exit_, log = await world.run("centos:7", "bash", "-c", "grep ^ID= /etc/os-release; apt-get update")
+    assert (exit_.code, log.splitlines()[0]) == (127, 'ID="centos"')

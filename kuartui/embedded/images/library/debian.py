@@ -1,4 +1,4 @@
-"""Debian, as the base of many official images."""
+"""Debian, as the base of many official images, and distributions that serve to open a shell in."""
 
 from __future__ import annotations
 
@@ -23,6 +23,21 @@ ID_LIKE=debian
 """
 
 
+RED_HAT = """NAME="{name}"
+VERSION="{version}"
+ID="{id}"
+ID_LIKE="rhel fedora"
+VERSION_ID="{version}"
+PRETTY_NAME="{name} {version}"
+"""
+NAMES = {
+    "almalinux": ("AlmaLinux", "9.6", r"latest|[89](\.\d+)?(-minimal)?"),
+    "centos": ("CentOS Linux", "8", r"latest|[678](\.\d+)*|centos[678]"),
+    "fedora": ("Fedora Linux", "43", r"latest|rawhide|[34]\d"),
+    "rockylinux": ("Rocky Linux", "9.3", r"latest|[89](\.\d+)?(-minimal)?"),
+}
+
+
 def debian_files(users: str = "", groups: str = "") -> dict[str, ImageFile]:
     """Files of a Debian image."""
     more = "www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n" + users
@@ -45,6 +60,9 @@ def debian_files(users: str = "", groups: str = "") -> dict[str, ImageFile]:
 
 def find(reference: Reference) -> Image | None:
     """The image for a tag."""
+    name = reference.path.rpartition("/")[2]
+    if name in NAMES:
+        return _red_hat(reference, name)
     ubuntu = reference.path.endswith("ubuntu")
     tags = (
         r"latest|(1[68]|2[0246])\.04|jammy|noble|focal"
@@ -61,4 +79,22 @@ def find(reference: Reference) -> Image | None:
     return Image(
         reference.repository, reference.tag, config, files, programs, direct, commands, shells, size=29_700_000 if ubuntu else 48_500_000,
         memory=1 << 20, distribution="debian",
+    )  # fmt: skip
+
+
+def _red_hat(reference: Reference, name: str) -> Image | None:
+    """The relatives of Red Hat: as Debian, but for their name and their package manager, which is not there."""
+    title, newest, tags = NAMES[name]
+    if not re.fullmatch(tags, reference.tag or "latest"):
+        return None
+    programs, direct, commands, shells = userland("debian")
+    programs = {path: program for path, program in programs.items() if not path.endswith(("/apt", "/apt-get"))}
+    version = re.search(r"\d[.\d]*", reference.tag)
+    files = debian_files()
+    del files["/etc/debian_version"]
+    files["/etc/os-release"] = text(RED_HAT.format(name=title, id=name, version=version[0] if version else newest))
+    config = ImageConfig(cmd=("/bin/bash",))
+    return Image(
+        reference.repository, reference.tag, config, files, programs, direct, commands, shells, size=70_000_000,
+        memory=1 << 20, distribution=name,
     )  # fmt: skip

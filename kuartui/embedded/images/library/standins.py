@@ -13,7 +13,7 @@ from kuartui.embedded.images.model import Image, ImageConfig
 from kuartui.embedded.images.programs.standin import standin
 from kuartui.embedded.images.reference import Reference
 
-TAG = re.compile(r"^(latest|stable|alpine|v?\d+(\.\d+){0,3}(-[a-z0-9.-]+)?)$")
+TAG = re.compile(r"^(latest|stable|alpine|plain-text|v?\d+(\.\d+){0,3}(-[a-z0-9.-]+)?)$")
 
 
 class Server(Struct, frozen=True):
@@ -80,17 +80,37 @@ SERVERS: dict[str, Server] = {
     ),
     "docker.io/traefik/whoami": Server("Starting up on port 80", (80,), body="Hostname: HOSTNAME\n", shell=""),
     "gcr.io/google-samples/hello-app": Server(
-        "Server listening on port 8080", (8080,), body="Hello, world!\nVersion: 1.0.0\nHostname: HOSTNAME\n", shell=""
+        "Server listening on port 8080", (8080,), body="Hello, world!\nVersion: VERSION\nHostname: HOSTNAME\n", shell=""
     ),
     "us-docker.pkg.dev/google-samples/containers/gke/hello-app": Server(
-        "Server listening on port 8080", (8080,), body="Hello, world!\nVersion: 1.0.0\nHostname: HOSTNAME\n", shell=""
+        "Server listening on port 8080", (8080,), body="Hello, world!\nVersion: VERSION\nHostname: HOSTNAME\n", shell=""
     ),
     "gcr.io/google-samples/gb-frontend": Server("apache2 started", (80,)),
+    "us-docker.pkg.dev/google-samples/containers/gke/gb-frontend": Server("apache2 started", (80,)),
+    "gcr.io/google-samples/node-hello": Server("", (8080,), body="Hello Kubernetes!"),
+    "registry.k8s.io/goproxy": Server("", tcp=(8080,), memory=4 << 20, shell=""),
+    "registry.k8s.io/serve_hostname": Server("", (9376,), body="HOSTNAME\n", memory=4 << 20, shell=""),
+    "docker.io/kicbase/echo-server": Server(
+        "Echo server listening on port 8080.", (8080,), body="Request served by HOSTNAME\n", shell=""
+    ),
+    "docker.io/jmalloc/echo-server": Server(
+        "Echo server listening on port 8080.", (8080,), body="Request served by HOSTNAME\n", shell=""
+    ),
+    "docker.io/library/fluentd": Server(
+        "[info]: #0 fluentd worker is now running worker=0", (24231,), shell="alpine", memory=60 << 20
+    ),
+    "docker.io/library/caddy": Server('"serving initial configuration"', (80,), body="Caddy works!\n", shell="alpine"),
+    "docker.io/kennethreitz/httpbin": Server("Listening at: http://0.0.0.0:80 (1)", (80,), body='{"url": "/"}\n'),
+    "docker.io/kodekloud/webapp-color": Server(
+        "* Running on http://0.0.0.0:8080/ (Press CTRL+C to quit)",
+        (8080,),
+        body="Hello from HOSTNAME!\n",
+        shell="alpine",
+    ),
     "registry.k8s.io/echoserver": Server("Echo server listening on port 8080.", (8080,), body="Hostname: HOSTNAME\n"),
     "registry.k8s.io/metrics-server/metrics-server": Server(
         '"Serving securely" address="[::]:10250"', tcp=(10250,), shell=""
     ),
-    "registry.k8s.io/kube-proxy": Server('"Running kube-proxy"', tcp=(10256,)),
     "docker.io/library/zookeeper": Server("binding to port 0.0.0.0/0.0.0.0:2181", tcp=(2181,), memory=80 << 20),
     "docker.io/library/cassandra": Server(
         "Starting listening for CQL clients on /0.0.0.0:9042", tcp=(9042,), memory=600 << 20
@@ -108,7 +128,9 @@ def find(reference: Reference) -> Image | None:
         return None
     name = reference.path.rpartition("/")[2]
     path = f"/usr/local/bin/{name}"
-    program = standin(server.started, server.http, server.tcp, server.body, server.memory)
+    numbers = re.findall(r"\d+", reference.tag)[:3] or ["1"]
+    body = server.body.replace("VERSION", ".".join([*numbers, "0", "0"][:3]))
+    program = standin(server.started, server.http, server.tcp, body, server.memory)
     programs, direct, commands, shells = userland(server.shell) if server.shell else ({}, {}, frozenset(), {})
     extra = curl_programs() if server.shell == "alpine" else {}
     files = {"debian": debian_files, "alpine": base_files}[server.shell]() if server.shell else {}

@@ -24,6 +24,8 @@ TAGS = {
     "curl": r"latest|[78]\.\d+\.\d+",
     "python": r"(latest|3|3\.\d{1,2}(\.\d+)?|alpine|slim)(-(slim|alpine|bookworm|trixie)[\d.]*)?(-bookworm)?",
     "netshoot": r"latest|v0\.\d+",
+    "dnstools": r"latest|v\d+",
+    "busyboxplus": r"curl|latest",
     "network-multitool": r"latest|extra|minimal|alpine-.*",
     "jessie-dnsutils": r"1\.\d",
     "stress": r"latest|1\.\d\.\d",
@@ -63,10 +65,12 @@ def find(reference: Reference) -> Image | None:
         shells = {**shells, "/usr/local/bin/bash": "bash"}
         config = ImageConfig(entrypoint=("docker-entrypoint.sh",), cmd=("bash",))
         own = {"/usr/local/bin/docker-entrypoint.sh": _exec_entrypoint}
+    elif name == "busyboxplus":
+        own, config = curl_programs(), ImageConfig(cmd=("/bin/sh",))
     else:
         own = {**BIND, **curl_programs()}
         shells = {**shells, "/bin/bash": "bash"}
-        config = ImageConfig(cmd=("zsh",) if name == "netshoot" else ("sleep", "infinity"))
+        config = ImageConfig(cmd={"netshoot": ("zsh",), "dnstools": ("/bin/sh",)}.get(name, ("sleep", "infinity")))
         if name == "netshoot":
             shells["/bin/zsh"] = "bash"
     users = "curl_user:x:100:101:Linux User,,,:/home/curl_user:/bin/sh\n" if name == "curl" else ""
