@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -45,6 +46,7 @@ ABOUT = {
     "result": later("How it went. Only your best attempt at a level counts."),
 }
 SMALLEST = (50, 15)
+GARBAGE = (700, 10, 10)  # Python's own thresholds of its garbage collector
 
 
 class KuartuiApp(App[int], inherit_bindings=False):
@@ -78,6 +80,11 @@ class KuartuiApp(App[int], inherit_bindings=False):
         if level:
             self.run_worker(self._begin_with(level, seed))
 
+    def on_ready(self) -> None:
+        """From now on look for garbage as often as Python does by itself: the command line looks rarely, which suits
+        its start and no long life."""
+        gc.set_threshold(*GARBAGE)
+
     async def _begin_with(self, level: str, seed: int | None) -> None:
         """The level of the command line: continued if it is in play."""
         running = await guarded(self.game.call(self.game.running), self.failed)
@@ -108,6 +115,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self._go(SetupScreen(record.level, record.seed, record))
 
     def show_play(self, session: AttemptSession) -> None:
+        gc.collect()  # the last level's screens, 4 MB in circles that Python might find an hour later; nobody types now
         self._go(PlayScreen(session))
 
     def show_result(self, result: Result) -> None:
