@@ -2,7 +2,8 @@
 
 A fenced `Api` lets a write through when it stays in a namespace that carries our label, when it makes an object that
 carries it, when it changes one that does, or when the level gives the player the right to change exactly that object
-(then we may put it back). Everything else is refused before it is sent. Reads and dry-runs change nothing.
+(then we may put it back). The label is that of the attempt in play: another attempt's things are somebody else's.
+Everything else is refused before it is sent. Reads and dry-runs change nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kuartui.message import later
 Obj = dict[str, Any]
 Read = Callable[[str], Awaitable[Obj | None]]  # an object by its path
 QUESTIONS = {"subjectaccessreviews", "selfsubjectaccessreviews", "localsubjectaccessreviews"}
+CHECKERS = "kuartui-"  # so begin the names of what is the checker's own: its namespace, its binding
 #: a write of ours -> the verbs that the player must have for it to be the repair of something he did
 CHANGES = {"POST": {"delete"}, "PUT": {"update", "patch"}, "PATCH": {"update", "patch"}, "DELETE": {"delete", "create"}}
 
@@ -38,10 +40,11 @@ class Target:
 
 
 class Fence:
-    """`rights` are those of the level in play: what a player may change we may restore."""
+    """`rights` are those of the level in play: what a player may change we may restore. `attempt` is that of our label;
+    "" is any, for who makes and removes accounts."""
 
-    def __init__(self, rights: Iterable[Right] = ()) -> None:
-        self.rights = tuple(rights)
+    def __init__(self, rights: Iterable[Right] = (), attempt: str = "") -> None:
+        self.rights, self.attempt = tuple(rights), attempt
         self._ours: set[str] = {SYSTEM_NAMESPACE}
 
     def claim(self, namespace: str) -> None:
@@ -58,7 +61,8 @@ class Fence:
         if target.resource.partition(".")[0] in QUESTIONS or await self._is_ours(target, read):
             return
         if not target.name:
-            fine = method == "POST" and (_labelled(body) or self._granted(method, replace(target, name=_name(body))))
+            made = replace(target, name=_name(body))
+            fine = method == "POST" and (self._labelled(body, made) or self._granted(method, made))
         elif target.resource == "namespaces" and target.name in self._ours:
             fine = True
         else:
@@ -80,16 +84,27 @@ class Fence:
     async def _may_change(self, method: str, target: Target, body: Any, read: Read) -> bool:
         live = await read(target.path)
         if live is None:  # there is nothing to harm; an apply makes it
-            return method == "DELETE" or _labelled(body)
+            return method == "DELETE" or self._labelled(body, target)
         claim = (live.get("spec") or {}).get("claimRef") or {}
-        return _labelled(live) or (target.resource == "persistentvolumes" and claim.get("namespace") in self._ours)
+        bound = target.resource == "persistentvolumes" and claim.get("namespace") in self._ours
+        return bound or self._labelled(live, target)
 
     async def _is_ours(self, target: Target, read: Read) -> bool:
         if not target.namespace:
             return False
-        if target.namespace not in self._ours and _labelled(await read(f"/api/v1/namespaces/{target.namespace}")):
-            self._ours.add(target.namespace)
+        if target.namespace not in self._ours:
+            path = f"/api/v1/namespaces/{target.namespace}"
+            if self._labelled(await read(path), Target("namespaces", "", target.namespace, path)):
+                self._ours.add(target.namespace)
         return target.namespace in self._ours
+
+    def _labelled(self, obj: Any, target: Target) -> bool:
+        labels = obj.get("metadata", {}).get("labels") if isinstance(obj, dict) else None
+        if not isinstance(labels, dict):
+            return False
+        if LABEL_CHECKER in labels and not target.namespace and target.name.startswith(CHECKERS):
+            return True
+        return labels.get(LABEL_ATTEMPT) == self.attempt if self.attempt else LABEL_ATTEMPT in labels
 
     def _granted(self, method: str, target: Target) -> bool:
         return any(
@@ -126,8 +141,3 @@ def parse(path: str) -> Target | None:
 
 def _name(body: Any) -> str:
     return str(body.get("metadata", {}).get("name", "")) if isinstance(body, dict) else ""
-
-
-def _labelled(obj: Any) -> bool:
-    labels = obj.get("metadata", {}).get("labels") if isinstance(obj, dict) else None
-    return isinstance(labels, dict) and (LABEL_ATTEMPT in labels or LABEL_CHECKER in labels)

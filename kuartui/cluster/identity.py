@@ -176,8 +176,18 @@ def on_its_way_out(error: ApiError) -> bool:
     return error.code == 403 and "being terminated" in error.message
 
 
+def attempt_of(account: str) -> str:
+    """The attempt that an account is for, as our label has it."""
+    return account.removeprefix("attempt-").removeprefix("proof-")
+
+
+def user_of(account: str) -> str:
+    """As whom the API server knows it."""
+    return f"system:serviceaccount:{SYSTEM_NAMESPACE}:{account}"
+
+
 def _label(account: str) -> dict[str, str]:
-    return {LABEL_ATTEMPT: account.removeprefix("attempt-").removeprefix("proof-")}
+    return {LABEL_ATTEMPT: attempt_of(account)}
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str, labels: dict[str, str]) -> Obj:

@@ -26,9 +26,11 @@ from kuartui.cluster.base import (
 from kuartui.cluster.capabilities import detect
 from kuartui.cluster.clock import Clock, RealClock
 from kuartui.cluster.fence import Fence
+from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.kubeconfigs import slug
 from kuartui.cluster.machines import LocalMachines
 from kuartui.cluster.pins import Held, Image, full_name, known_images
+from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
@@ -38,6 +40,7 @@ from kuartui.message import later
 POLL = 0.2
 RETRIES = 300
 PATIENCE = 120.0  # seconds for a namespace to go away
+OPENING_SECONDS = 15.0  # for an API server to notice that a gate is gone
 
 
 class SharedSandbox:
@@ -57,7 +60,7 @@ class SharedSandbox:
         return self._folder / "checker.kubeconfig"
 
     def fence(self, rights: Iterable[Right]) -> Fence | None:
-        return Fence(rights)
+        return Fence(rights, identity.attempt_of(self.id))
 
     def machines(self, api: Api) -> LocalMachines | None:
         return self._cluster.machines
@@ -98,7 +101,7 @@ class SharedSandbox:
     async def close(self) -> None:
         async with self._cluster.admin() as api:
             await identity.remove(api, self.id)
-            await gone(api, self.clock, await _labelled(api, self.id.rpartition("-")[2]))
+            await gone(api, self.clock, await _labelled(api, identity.attempt_of(self.id)))
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -240,17 +243,33 @@ class SharedCluster:
         yield [self]
 
     async def find(self, sandbox_id: str) -> SharedSandbox | None:
-        """Always there: what is missing of it is made again, so that it can be removed in order."""
+        """Always there: what is missing of it is made again, so that it can be removed in order. Gates of the attempt
+        that do not even let us in have to go for that."""
         sandbox = SharedSandbox(self, sandbox_id)
-        await sandbox.open()
-        return sandbox
+        until = self.clock.monotonic() + OPENING_SECONDS
+        while True:
+            try:
+                await sandbox.open()
+            except ApiError as error:
+                if not refused(error) or self.clock.monotonic() > until:
+                    raise
+                await self._open_gates(identity.attempt_of(sandbox_id))
+                await self.clock.sleep(POLL)
+                continue
+            return sandbox
+
+    async def _open_gates(self, attempt: str) -> None:
+        async with self.admin() as api:
+            for version, kind, name, namespace, uid in await _labelled(api, attempt):
+                if kind in GATES:
+                    await api.delete(await api.resource(kind, version), namespace, name, uid=uid)
 
 
 Left = tuple[str, str, str, str, str]  # api version, kind, name, namespace, uid
 
 
 async def _labelled(api: Api, attempt: str) -> list[Left]:
-    """Namespaces and cluster-scoped objects with our label (of one attempt, or of any), namespaces first."""
+    """Namespaces and cluster-scoped objects with our label (of one attempt, or of any), in the order to remove them."""
     selector = f"{LABEL_ATTEMPT}={attempt}" if attempt else LABEL_ATTEMPT
     found: list[Left] = []
     for resource in await api.listable():
@@ -265,22 +284,44 @@ async def _labelled(api: Api, attempt: str) -> list[Left]:
         for obj in items:
             metadata = obj["metadata"]
             found.append((resource.api_version, resource.kind, metadata["name"], "", str(metadata["uid"])))
-    return sorted(found, key=lambda item: item[1] != "Namespace")
+    return sorted(found, key=lambda item: (item[1] not in GATES, item[1] != "Namespace"))
 
 
 async def gone(api: Api, clock: Clock, objects: Iterable[Left]) -> None:
     """Delete them and wait until they are away. ClusterError names what stays."""
     waiting = list(objects)
-    for version, kind, name, namespace, uid in waiting:
-        await api.delete(await api.resource(kind, version), namespace, name, uid=uid)
-    until = clock.monotonic() + PATIENCE
+    begun, held_until = clock.monotonic(), HELD_SECONDS
+    asked: set[Left] = set()
     while waiting:
+        for item in waiting:
+            version, kind, name, namespace, uid = item
+            if item not in asked and await _accepted(api, await api.resource(kind, version), namespace, name, uid):
+                asked.add(item)
         left = [item for item in waiting if await api.read(await api.resource(item[1], item[0]), item[3], item[2])]
-        if left and clock.monotonic() > until:
+        since = clock.monotonic() - begun
+        if left and since > PATIENCE:
             raise ClusterError(
                 later("{kind} {name} does not go away", kind=left[0][1], name=left[0][2]),
                 hint=f"kubectl describe {left[0][1]}",
             )
+        if left and since > held_until:
+            held_until = since + HELD_SECONDS / 3
+            await let_go(api, [name for _, kind, name, _, _ in left if kind == "Namespace"])
+            for version, kind, name, namespace, _ in left:
+                live = await api.read(await api.resource(kind, version), namespace, name)
+                if live is not None:
+                    await take_off(api, {"kind": kind, "apiVersion": version, **live})
         waiting = left
         if waiting:
             await clock.sleep(POLL)
+
+
+async def _accepted(api: Api, resource: Resource, namespace: str, name: str, uid: str) -> bool:
+    """Whether the server took the deletion; if not, it may in a moment."""
+    try:
+        await api.delete(resource, namespace, name, uid=uid)
+    except ApiError as error:
+        if not refused(error):
+            raise
+        return False
+    return True

@@ -8,11 +8,13 @@ catches what the player made. Disposable clusters need none of this; proofs do i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import TypedDict
 
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.fence import covers
+from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
+from kuartui.cluster.identity import user_of
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api, Obj
 from kuartui.errors import ApiError, ClusterError
@@ -34,14 +36,17 @@ NOISE = {
 DERIVED = {"Pod", "ReplicaSet", "Job"}  # go with their owners
 POLL = 0.2
 PATIENCE = 120.0  # seconds on the cluster's clock
-CHANGING = {"update", "patch", "delete", "create"}
+CHANGING = {"update", "patch", "delete"}
+INSISTENT = 15.0  # seconds for an API server to notice that a gate is gone
+CONFLICTS = 5  # so often the cluster itself may be quicker with a write to what is put back
+REQUEST = "CertificateSigningRequest"  # they know who asked, and go by themselves
 CORDON = "node.kubernetes.io/unschedulable"
 SYSTEM_TAINTS = "node.kubernetes.io/"
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"  # the only one of those that people put there
 SYSTEM_ACCOUNT = re.compile(r"(attempt|proof)-[0-9a-f]{12}")
 
 Inventory = dict[str, str]  # "kind apiVersion namespace/name" -> uid
-Key = tuple[str, str, str, str]  # kind, apiVersion, namespace, name
+Key = tuple[str, str, str, str, str]  # kind, apiVersion, namespace, name, uid
 
 
 class Before(TypedDict):
@@ -51,13 +56,14 @@ class Before(TypedDict):
     objects: dict[str, Obj]
 
 
-async def inventory(api: Api) -> Inventory:
-    """Everything there is, in every namespace, that somebody may have made on purpose."""
+async def inventory(api: Api, mind: Container[str] = ()) -> Inventory:
+    """Everything there is, in every namespace, that somebody may have made on purpose. ApiError when one of the
+    resources to `mind` cannot be listed: what is overlooked there would later pass for the attempt's."""
     found: Inventory = {}
     for resource in await api.listable():
         if resource.kind in NOISE:
             continue
-        for obj in await _items(api, resource):
+        for obj in await _items(api, resource, strict=resource.group_resource in mind):
             if resource.kind in DERIVED and obj["metadata"].get("ownerReferences"):
                 continue
             found[_key(resource, obj)] = str(obj["metadata"].get("uid", ""))
@@ -66,19 +72,22 @@ async def inventory(api: Api) -> Inventory:
 
 async def take_stock(api: Api, rights: Iterable[Right], *, alone: bool) -> Before:
     """To be called before anything is made. `alone` says that the cluster is the attempt's and nobody else's."""
-    objects = {}
+    objects, rights = {}, tuple(rights)
     for right in () if alone else rights:
         if not CHANGING & {*right.verbs}:
             continue
         for resource in await api.listable():
-            if resource.group_resource in right.resources:
-                for obj in await _items(api, resource):
+            if resource.group_resource in right.resources and resource.kind != REQUEST:
+                for obj in await _items(api, resource, strict=True):
                     metadata = obj["metadata"]
                     if metadata.get("ownerReferences"):
                         continue  # its owner makes it anew
+                    if LABEL_ATTEMPT in (metadata.get("labels") or {}):
+                        continue  # of somebody who plays beside us, and removes it
                     if covers(right, resource.group_resource, metadata.get("namespace", ""), metadata["name"]):
                         objects[_key(resource, obj)] = obj
-    return {"inventory": await inventory(api), "objects": objects}
+    mind = set() if alone else {resource for right in rights for resource in right.resources}
+    return {"inventory": await inventory(api, mind), "objects": objects}
 
 
 class Undo:
@@ -104,28 +113,63 @@ class Undo:
         """What is still there afterwards and should not be (empty when all is well)."""
         namespaces = await self.api.resource("Namespace")
         await self._find_namespaces(namespaces)
+        left = await self._left()
+        for key in left:
+            if key[0] in GATES:
+                await self._delete(*key)
+        for item in self.made:
+            if item.kind in GATES:
+                await self._delete_noted(item)
+        await self._restore(GATES)
         for item in self.made:
             if _custom(item.api_version):
                 await self._let_go(item)
         for name in sorted(self._gone):
-            await self.api.delete(namespaces, "", name)
+            await self._insist(namespaces, name)
         for item in self.made:
             if item.namespace not in self._gone and item.kind != "Namespace":
                 await self._delete_noted(item)
-        for kind, version, namespace, name in await self._left():
-            await self._delete(kind, version, namespace, name)
+        for key in left:
+            await self._delete(*key)
         await self._restore()
-        waited = 0.0
+        return await self._wait(namespaces)
+
+    async def _wait(self, namespaces: Resource) -> list[str]:
+        """Until nothing is left, or for as long as anybody would wait."""
+        waited, held_until = 0.0, HELD_SECONDS
         while True:
-            gone = sorted(self._gone)
-            remaining = [f"namespace {name}" for name in gone if await self.api.read(namespaces, "", name) is not None]
+            remaining = [name for name in sorted(self._gone) if await self.api.read(namespaces, "", name) is not None]
+            left: list[Key] = []
             if not remaining or waited >= PATIENCE:  # to look through all kinds is dear: once the namespaces are gone
-                remaining += [f"{kind} {namespace}/{name}" for kind, _, namespace, name in await self._left()]
-            if not remaining or waited >= PATIENCE:
+                left = await self._left()
+            if (not remaining and not left) or waited >= PATIENCE:
                 await self._restore()  # anew: programs of the level lived on for a while, and may have changed it back
-                return remaining
+                words = [f"{kind} {namespace}/{name}" for kind, _, namespace, name, _ in left]
+                return [*(f"namespace {name}" for name in remaining), *words]
+            for key in left:
+                await self._delete(*key)
+            if waited >= held_until:
+                held_until = waited + HELD_SECONDS / 3
+                await let_go(self.api, remaining)
+                for kind, version, namespace, name, _ in left:
+                    live = await self.api.read(await self.api.resource(kind, version), namespace, name)
+                    if live is not None:
+                        await take_off(self.api, {"kind": kind, "apiVersion": version, **live})
             await self.clock.sleep(POLL)
             waited += POLL
+
+    async def _insist(self, namespaces: Resource, name: str) -> None:
+        """Have a namespace go away. For a moment the API server may still ask a gate that is gone."""
+        until = self.clock.monotonic() + INSISTENT
+        while True:
+            try:
+                await self.api.delete(namespaces, "", name)
+            except ApiError as error:
+                if not refused(error) or self.clock.monotonic() > until:
+                    raise
+                await self.clock.sleep(POLL)
+                continue
+            return
 
     def _was_there(self, key: str) -> bool:
         return self.before is not None and key in self.before["inventory"]
@@ -134,9 +178,11 @@ class Undo:
         """Those with our label, and those that were noted before we made them: the label may be gone by now."""
         ours = await self.api.list(namespaces, selector=f"{LABEL_ATTEMPT}={self.attempt_id}")
         self._gone = {str(obj["metadata"]["name"]) for obj in ours.items}
-        noted = {item.name for item in self.made if item.kind == "Namespace" and item.name != SYSTEM_NAMESPACE}
-        if self.before is not None:
-            self._gone |= {name for name in noted if not self._was_there(f"Namespace v1 /{name}")}
+        noted = [item for item in self.made if item.kind == "Namespace" and item.name != SYSTEM_NAMESPACE]
+        for item in noted if self.before is not None and not self.alone else ():
+            live = None if item.name in self._gone else await self.api.read(namespaces, "", item.name)
+            if live is not None and live["metadata"].get("uid") == item.uid:
+                self._gone.add(item.name)  # one of that name that somebody else made meanwhile has another uid
         if self.alone:
             self._gone |= {item.name for item in self.made if item.kind == "Namespace"}
         if self.api.fence is not None:
@@ -174,7 +220,8 @@ class Undo:
         if live is None or self._was_there(_key(resource, live)):
             return
         if self._is_ours(item, live):
-            await self._delete(item.kind, item.api_version, item.namespace, item.name)
+            uid = str(live["metadata"].get("uid", ""))
+            await self._delete(item.kind, item.api_version, item.namespace, item.name, uid)
 
     async def _left(self) -> list[Key]:
         """What is there now, was not before, and is a trace of the attempt; what goes with a namespace left out."""
@@ -195,7 +242,7 @@ class Undo:
                 if namespace in self._gone or (resource.kind == "Namespace" and name in self._gone):
                     continue
                 if self.alone or self._is_trace(resource, obj):
-                    found.append((resource.kind, resource.api_version, namespace, name))
+                    found.append((resource.kind, resource.api_version, namespace, name, str(metadata.get("uid", ""))))
         return found
 
     def _concerns(self, resource: Resource) -> bool:
@@ -207,11 +254,13 @@ class Undo:
         labels = metadata.get("labels") or {}
         if SYSTEM_ACCOUNT.fullmatch(metadata["name"]) and "Role" in resource.kind:
             return False  # the player's own, which goes last
-        if labels.get(LABEL_ATTEMPT) == self.attempt_id:
-            return True
-        if resource.kind == "PersistentVolume":
-            if (obj.get("spec", {}).get("claimRef") or {}).get("namespace") in self._gone:
-                return True
+        if LABEL_ATTEMPT in labels:
+            return bool(labels[LABEL_ATTEMPT] == self.attempt_id)  # else it is of somebody who plays beside us
+        if resource.kind == "PersistentVolume" and (claim := obj.get("spec", {}).get("claimRef")):
+            return claim.get("namespace") in self._gone  # else it was provisioned for somebody else meanwhile
+        if resource.kind == REQUEST:
+            users = {user_of(f"attempt-{self.attempt_id}"), user_of(f"proof-{self.attempt_id}")}
+            return obj.get("spec", {}).get("username") in users  # kubelets ask for certificates, too
         if _key(resource, obj) in self._before_objects():
             return False  # made anew under an old name: it is put back, not removed
         namespace, name = metadata.get("namespace", ""), metadata["name"]
@@ -222,27 +271,45 @@ class Undo:
     def _before_objects(self) -> dict[str, Obj]:
         return self.before["objects"] if self.before is not None else {}
 
-    async def _restore(self) -> None:
-        """Put back what the player was allowed to change."""
+    async def _restore(self, kinds: Container[str] = ()) -> None:
+        """Put back what the player was allowed to change; of these kinds only, if any are named."""
         for key, old in self._before_objects().items():
             kind, version, place = key.split(" ", 2)
             namespace, _, name = place.partition("/")
-            resource = await self.api.resource(kind, version)
-            live = await self.api.read(resource, namespace, name)
-            if live is not None and content(live) == content(old):
+            if kinds and kind not in kinds:
                 continue
-            body = restored(old, live)
-            if live is None:
-                await self.api.create(resource, body, namespace=namespace)
-            else:
-                params = {"fieldManager": "kuartui"}
-                await self.api.request("PUT", resource.path(namespace, name), params=params, body=body)
+            resource = await self.api.resource(kind, version)
+            for left in reversed(range(CONFLICTS)):
+                try:
+                    await self._put_back(resource, namespace, name, old)
+                except ApiError as error:
+                    if error.code != 409 or not left:
+                        raise
+                    continue
+                break
 
-    async def _delete(self, kind: str, version: str, namespace: str, name: str) -> None:
+    async def _put_back(self, resource: Resource, namespace: str, name: str, old: Obj) -> None:
+        live = await self.api.read(resource, namespace, name)
+        if live is None:
+            if not self._foreign(old):  # else it went with its claim
+                await self.api.create(resource, restored(old, None), namespace=namespace)
+            return
+        if self._foreign(live):  # bound meanwhile, or ever since: that is the cluster's doing
+            old = {**old, "spec": {**old["spec"], "claimRef": live["spec"]["claimRef"]}}
+        if content(live) != content(old):
+            params = {"fieldManager": "kuartui"}
+            await self.api.request("PUT", resource.path(namespace, name), params=params, body=restored(old, live))
+
+    def _foreign(self, obj: Obj) -> bool:
+        """Whether it is a volume that belongs to a claim of somebody else's."""
+        claim: Mapping[str, str] = (obj.get("spec") or {}).get("claimRef") or {}
+        return obj.get("kind") == "PersistentVolume" and bool(claim) and claim.get("namespace") not in self._gone
+
+    async def _delete(self, kind: str, version: str, namespace: str, name: str, uid: str) -> None:
         try:
-            await self.api.delete(await self.api.resource(kind, version), namespace, name)
+            await self.api.delete(await self.api.resource(kind, version), namespace, name, uid=uid)
         except ApiError as error:
-            if error.code not in (403, 404, 405):
+            if error.code not in (404, 405) and not refused(error):
                 raise
         except ClusterError:
             return  # the kind itself is gone by now, with its CustomResourceDefinition
@@ -265,6 +332,7 @@ def content(obj: Obj) -> Obj:
         key: value
         for key, value in (metadata.get("annotations") or {}).items()
         if key not in ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision")
+        and not key.startswith("pv.kubernetes.io/")
     }
     return {**kept, "labels": metadata.get("labels") or {}, "annotations": annotations}
 
@@ -295,11 +363,12 @@ def restored(old: Obj, live: Obj | None) -> Obj:
     return {**body, "metadata": kept}
 
 
-async def _items(api: Api, resource: Resource) -> list[Obj]:
+async def _items(api: Api, resource: Resource, *, strict: bool = False) -> list[Obj]:
+    """500 is a definition whose objects nobody can convert, 503 an aggregated API that is away."""
     try:
         return (await api.list(resource)).items
     except ApiError as error:
-        if error.code in (403, 404, 405, 503):
+        if error.code in (404, 405) or (error.code in (403, 500, 503) and not strict):
             return []
         raise
 

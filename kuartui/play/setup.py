@@ -116,7 +116,8 @@ class Setup:
                 hint=later("play on the embedded cluster, or remove the namespace"),
             )
         obj = manifest or {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        await self._create(resource, _labelled(obj, LABEL_ATTEMPT, self.attempt_id))
+        made = await self._create(resource, _labelled(obj, LABEL_ATTEMPT, self.attempt_id))
+        self._note([Made("Namespace", "v1", "", name, str(made["metadata"].get("uid", "")))])
         if self._opened is not None:
             await self._opened(name)
 
@@ -136,10 +137,10 @@ class Setup:
                 raise _blame(obj, error) from error
             await self._replace(resource, obj)
 
-    async def _create(self, resource: Resource, obj: Obj) -> None:
+    async def _create(self, resource: Resource, obj: Obj) -> Obj:
         metadata = obj["metadata"]
         self._note([Made(resource.kind, resource.api_version, metadata.get("namespace", ""), metadata["name"])])
-        await self.api.create(resource, obj, strict=True)
+        return await self.api.create(resource, obj, strict=True)
 
     async def _replace(self, resource: Resource, obj: Obj) -> None:
         metadata = obj["metadata"]

@@ -70,6 +70,9 @@ MIGRATIONS = (
         PRIMARY KEY (attempt, seq)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE made ADD COLUMN uid TEXT NOT NULL DEFAULT ''; -- once it is made, of a namespace
+    """,
 )
 VERSION = len(MIGRATIONS)
 

@@ -76,12 +76,13 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An object that an attempt puts into a cluster."""
+    """An object that an attempt puts into a cluster; the uid once it is there, of what is known by that afterwards."""
 
     kind: str
     api_version: str
     namespace: str
     name: str
+    uid: str = ""
 
 
 class Store:
@@ -190,7 +191,7 @@ class Store:
         return [(seq, at, kind, text) for seq, at, kind, text in self._all(query, (attempt_id, after))]
 
     def made(self, attempt_id: str) -> list[Made]:
-        query = "SELECT kind, api_version, namespace, name FROM made WHERE attempt = ?"
+        query = "SELECT kind, api_version, namespace, name, uid FROM made WHERE attempt = ?"
         return [Made(*row) for row in self._all(query, (attempt_id,))]
 
     def data_version(self) -> int:
@@ -271,10 +272,14 @@ class Store:
         self._execute("DELETE FROM made WHERE attempt = ?", (attempt_id,))
 
     def note_made(self, attempt_id: str, objects: Iterable[Made]) -> None:
-        """Before they are made, so that a crash in between leaves nothing that we do not know of."""
-        rows = [(attempt_id, item.kind, item.api_version, item.namespace, item.name) for item in objects]
+        """Before they are made, so that a crash in between leaves nothing that we do not know of; then with uids."""
+        rows = [(attempt_id, item.kind, item.api_version, item.namespace, item.name, item.uid) for item in objects]
         with self._write() as db:
-            db.executemany("INSERT OR IGNORE INTO made VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany(
+                "INSERT INTO made (attempt, kind, api_version, namespace, name, uid) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET uid = excluded.uid WHERE excluded.uid != ''",
+                rows,
+            )
 
     def lease(self, attempt_id: str, holder: str, seconds: float = LEASE_SECONDS) -> bool:
         """Take or keep the lead of an attempt. False while somebody else holds it."""

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from kuartui.cluster.fence import Fence, parse
 from kuartui.errors import ClusterError
-from kuartui.game.labels import LABEL_ATTEMPT
+from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER
 from kuartui.game.level import Right
 
+CHECKER = {LABEL_CHECKER: "true"}
 OURS = {"metadata": {"labels": {LABEL_ATTEMPT: "a1"}}}
 THEIRS: dict[str, Any] = {"metadata": {"labels": {"app": "shop"}}}
 LIVE = {
@@ -90,6 +91,30 @@ async def test_what_the_player_may_change_we_may_put_back() -> None:
     assert not await refused("PUT", "/api/v1/nodes/worker", THEIRS, fence)
     assert await refused("DELETE", "/api/v1/nodes/worker", None, fence)
     assert await refused("PUT", "/api/v1/nodes/another", THEIRS, Fence([RIGHT])) is True
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/namespaces/ours/pods", THEIRS),
+        ("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/ours", None),
+        ("POST", "/api/v1/namespaces", OURS),
+        ("POST", "/api/v1/namespaces/theirs/configmaps", OURS),
+        ("POST", "/api/v1/namespaces/theirs/configmaps", {"metadata": {"name": "kuartui-x", "labels": CHECKER}}),
+        ("POST", "/api/v1/namespaces", {"metadata": {"name": "shop", "labels": CHECKER}}),
+    ],
+)
+async def test_another_attempts_things_are_somebody_elses(method: str, path: str, body: Any) -> None:
+    assert await refused(method, path, body, Fence(attempt="b2"))
+
+
+async def test_what_is_of_the_attempt_in_play_goes_through() -> None:
+    fence = Fence(attempt="a1")
+    assert not await refused("POST", "/api/v1/namespaces/ours/pods", THEIRS, fence)
+    assert not await refused("POST", "/api/v1/namespaces", OURS, fence)
+    assert not await refused(
+        "POST", "/api/v1/namespaces", {"metadata": {"name": "kuartui-system", "labels": CHECKER}}, fence
+    )
 
 
 async def test_commands_run_in_namespaces_of_ours_only() -> None:

@@ -20,8 +20,8 @@ class SlowCluster:
 
     fence = None
 
-    def __init__(self, polls: int, *, comes_back: bool) -> None:
-        self.polls, self.comes_back = polls, comes_back
+    def __init__(self, polls: int, *, comes_back: bool, stays: bool = False) -> None:
+        self.polls, self.comes_back, self.stays = polls, comes_back, stays
         self.rounds = 0  # through all kinds
         self.maps = [SHARED]
 
@@ -47,8 +47,8 @@ class SlowCluster:
             self.maps = [SHARED]
         return self._namespaces()[0] if self._namespaces() else None
 
-    async def delete(self, resource: Resource, namespace: str, name: str) -> bool:
-        if resource.kind == "ConfigMap":
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "") -> bool:
+        if resource.kind == "ConfigMap" and not self.stays:
             self.maps = []
         return True
 
@@ -66,5 +66,11 @@ async def test_waiting_for_a_namespace_asks_for_nothing_else() -> None:
 
 async def test_what_comes_back_while_the_namespace_goes_is_not_overlooked() -> None:
     cluster, clock = SlowCluster(20, comes_back=True), SteppedClock()
+    assert await Pace(clock).through(undo(cluster, clock).run()) == []
+    assert cluster.maps == []
+
+
+async def test_what_does_not_go_is_told() -> None:
+    cluster, clock = SlowCluster(20, comes_back=True, stays=True), SteppedClock()
     assert await Pace(clock).through(undo(cluster, clock).run()) == ["ConfigMap default/made"]
     assert clock.monotonic() >= 120.0  # nor was it given up early
