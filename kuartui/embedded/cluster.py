@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
 import socket
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +23,14 @@ from kuartui.embedded.api.local import OWNER_INDEX, LocalClient, owner_uids
 from kuartui.embedded.api.request import SYSTEM, Request, Response, User, json_response
 from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.api.rest import Rest
-from kuartui.embedded.auth import issuer, pki
+from kuartui.embedded.auth import issuer
 from kuartui.embedded.auth.authentication import AUTHENTICATED, Authenticator
 from kuartui.embedded.auth.rbac import MASTERS, Authorizer
 from kuartui.embedded.auth.reviews import Reviews
 from kuartui.embedded.auth.tokens import TokenSigner
-from kuartui.embedded.bootstrap import API_ADDRESS, API_IP, API_PORT, bootstrap
+from kuartui.embedded.bootstrap import API_ADDRESS, API_PORT, bootstrap
 from kuartui.embedded.clock import Clock, FastClock, HeadStartClock, RealClock
+from kuartui.embedded.identity import Identity, context
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.time import format_micro
 from kuartui.embedded.network import Network
@@ -156,17 +155,12 @@ class Cluster:
             server_header=False,
             proxy_headers=False,
             date_header=True,
-            ssl_certfile=str(self.state / "server.crt"),
-            ssl_keyfile=str(self.state / "server.key"),
-            ssl_ca_certs=str(self.state / "ca.crt"),
-            ssl_cert_reqs=ssl.CERT_OPTIONAL,
             ws_max_size=4 * 1024 * 1024,
             timeout_keep_alive=IDLE_SECONDS,
         )
         self._server = uvicorn.Server(config)
         config.load()
-        if config.ssl is not None:
-            config.ssl.num_tickets = 0  # no client resumes a session here, and making tickets costs
+        config.ssl = context(self.identity.server, self.identity.authority.certificate)
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[self._socket])
         if self.local:
@@ -230,10 +224,13 @@ class Cluster:
 
     def remember_token(self, token: str, user: str, groups: Sequence[str]) -> None:
         """Keep an extra identity, so that its kubeconfig outlives this process."""
+        if not self.spec.durable:
+            return
         path = self.state / "tokens.json"
         known = orjson.loads(path.read_bytes()) if path.is_file() else {}
         known[token] = {"user": user, "groups": list(groups)}
-        _write_private(path, orjson.dumps(known))
+        path.touch(mode=0o600)
+        path.write_bytes(orjson.dumps(known))
 
     def _recall_tokens(self) -> None:
         path = self.state / "tokens.json"
@@ -269,52 +266,6 @@ def clock_of(spec: Spec) -> Clock:
     if spec.fast:
         return FastClock()
     return HeadStartClock(spec.head) if spec.head else RealClock()
-
-
-class Identity(Struct, frozen=True):
-    """Keys and the administrator's token of a cluster, kept in its state directory."""
-
-    authority: pki.KeyPair
-    front_proxy: pki.KeyPair
-    """Vouches for the API server towards aggregated ones."""
-    signing_key: bytes
-    token: str
-
-
-def identity(state: Path, names: Sequence[str] = ()) -> Identity:
-    """Read a cluster's identity, or make one. Raises OSError."""
-    ca, ca_key, sa_key, token = (state / name for name in ("ca.crt", "ca.key", "sa.key", "admin.token"))
-    if not token.is_file():
-        authority = pki.new_authority()
-        pki.write_pair(authority, ca, ca_key)
-        alternatives = [
-            "127.0.0.1",
-            "localhost",
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-            "kubernetes.default.svc.cluster.local",
-            API_IP,
-            API_ADDRESS,
-            *names,
-        ]
-        pki.write_pair(pki.server_certificate(authority, alternatives), state / "server.crt", state / "server.key")
-        _write_private(sa_key, pki.new_key())
-        _write_private(token, secrets.token_urlsafe(32).encode())  # last: its presence says that all is there
-    proxy, proxy_key = state / "front-proxy-ca.crt", state / "front-proxy-ca.key"
-    if not proxy_key.is_file():
-        pki.write_pair(pki.new_authority("front-proxy-ca"), proxy, proxy_key)
-    return Identity(
-        pki.KeyPair(ca.read_bytes(), ca_key.read_bytes()),
-        pki.KeyPair(proxy.read_bytes(), proxy_key.read_bytes()),
-        sa_key.read_bytes(),
-        token.read_text().strip(),
-    )
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(content)
 
 
 def kubeconfig(name: str, url: str, ca: bytes, token: str, user: str, namespace: str = "", local: str = "") -> str:

@@ -33,8 +33,9 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
+from kuartui.embedded import identity
 from kuartui.embedded.api.request import User
-from kuartui.embedded.cluster import Cluster, Spec, identity
+from kuartui.embedded.cluster import Cluster, Spec
 
 Obj = dict[str, Any]
 
@@ -103,7 +104,7 @@ class Host:
             if not known:
                 failed.callback(shutil.rmtree, folder, ignore_errors=True)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            keys = identity(folder)
+            keys = identity.kept(folder) if spec.durable else identity.passing()
             listener = listen(spec.port)
             failed.callback(listener.close)
             spec = replace(spec, port=listener.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from kuartui.embedded.controllers.registry import controllers
 from kuartui.embedded.crd.apiservices import ApiServices
 from kuartui.embedded.crd.registrar import Registrar
 from kuartui.embedded.crd.remote_apiservices import RemoteApiServices
+from kuartui.embedded.identity import context
 from kuartui.embedded.images.library import catalogue
 from kuartui.embedded.images.registry import IMAGES_LABEL, Finder
 from kuartui.embedded.meta.errors import StatusError
@@ -230,11 +230,9 @@ class Parts:
     def _join_network(self) -> None:
         """Pods reach the API at its Service, as https://kubernetes.default.svc."""
         cluster = self.cluster
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(cluster.state / "server.crt", cluster.state / "server.key")
         cluster.network.add_node("", API_ADDRESS)
         handler = network_http.server(self._from_inside, scheme="https")
-        cluster.network.listen(API_ADDRESS, API_PORT, tls_handler(context, handler))
+        cluster.network.listen(API_ADDRESS, API_PORT, tls_handler(context(cluster.identity.server), handler))
 
     async def _from_inside(self, asked: network_http.Request) -> network_http.Response:
         path, _, raw_query = asked.target.partition("?")

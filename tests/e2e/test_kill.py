@@ -89,6 +89,7 @@ def theirs(tmp_path: Path) -> Iterator[Theirs]:
     try:
         made = host.call("POST", "/clusters", {"name": "theirs", "nodes": 3, "durable": False})
         kubeconfig = host.folder("theirs") / "kubeconfig"
+        asyncio.run(complete(kubeconfig))
         relay = Relay(urlsplit(made["url"]).port or 0)
         config = yaml.safe_load(kubeconfig.read_text())
         config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{relay.port}"
@@ -101,6 +102,14 @@ def theirs(tmp_path: Path) -> Iterator[Theirs]:
         if relay:
             relay.close()
         host.stop()
+
+
+async def complete(kubeconfig: Path) -> None:
+    """Until kube-proxy runs on every node: it is the last of what a new cluster sets up by itself."""
+    async with asyncio.timeout(60), Api.open(kubeconfig) as api:
+        path = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy"
+        while (await api.glimpse(path) or {}).get("status", {}).get("numberReady") != 3:
+            await asyncio.sleep(0.1)
 
 
 def look(kubeconfig: Path) -> dict[str, str]:

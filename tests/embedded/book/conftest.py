@@ -52,9 +52,8 @@ class Book:
 
     async def post(self, path: str, body: Obj) -> Obj:
         """A call for which the API keeps nothing, as the administrator."""
-        kubeconfig = yaml.safe_load((self.cluster.state / "kubeconfig").read_text())
-        token = kubeconfig["users"][0]["user"].get("token") or (self.cluster.state / "admin.token").read_text().strip()
-        verify = ssl.create_default_context(cafile=str(self.cluster.state / "ca.crt"))
+        token = self.cluster.identity.token
+        verify = ssl.create_default_context(cadata=self.cluster.identity.authority.certificate.decode())
         async with httpx.AsyncClient(verify=verify, headers={"Authorization": f"Bearer {token}"}) as api:
             return dict((await api.post(self.cluster.url + path, json=body)).raise_for_status().json())
 

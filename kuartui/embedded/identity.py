@@ -1,0 +1,94 @@
+"""Keys, certificates and the administrator's token of a cluster, and how its API server shows and checks them."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import ssl
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kuartui.embedded.auth import pki
+from kuartui.embedded.bootstrap import API_ADDRESS, API_IP
+from kuartui.embedded.network.tls import load_pem
+
+NAMES = (
+    "127.0.0.1",
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    API_IP,
+    API_ADDRESS,
+)
+
+
+class Identity(Struct, frozen=True):
+    """What a cluster is known by."""
+
+    authority: pki.KeyPair
+    front_proxy: pki.KeyPair
+    """Vouches for the API server towards aggregated ones."""
+    server: pki.KeyPair
+    signing_key: bytes
+    token: str
+
+
+def kept(state: Path) -> Identity:
+    """What is in a cluster's state directory, or is made there now. Raises OSError."""
+    token = state / "admin.token"
+    places = [(state / f"{name}.crt", state / f"{name}.key") for name in ("ca", "front-proxy-ca", "server")]
+    (ca, proxy, server), signing_key = places, state / "sa.key"
+    if not token.is_file():
+        made = _made()
+        pki.write_pair(made.authority, *ca)
+        pki.write_pair(made.front_proxy, *proxy)
+        pki.write_pair(made.server, *server)
+        _write_private(signing_key, made.signing_key)
+        _write_private(token, made.token.encode())  # last: its presence says that all is there
+        return made
+    if not proxy[1].is_file():  # earlier versions had none
+        pki.write_pair(pki.new_authority("front-proxy-ca"), *proxy)
+    authority, front_proxy, shown = (pki.KeyPair(cert.read_bytes(), key.read_bytes()) for cert, key in places)
+    return Identity(authority, front_proxy, shown, signing_key.read_bytes(), token.read_text().strip())
+
+
+def passing() -> Identity:
+    """For a cluster that nothing is kept of: all of a process have the same certificates, and keys for tokens of their
+    own, so that no token of one is good for another."""
+    return replace(_first(), signing_key=pki.new_key(), token=_token())
+
+
+@functools.cache
+def _first() -> Identity:
+    return _made()
+
+
+def _made() -> Identity:
+    authority, front_proxy = pki.new_authority(), pki.new_authority("front-proxy-ca")
+    server = pki.server_certificate(authority, NAMES)
+    return Identity(authority, front_proxy, server, pki.new_key(), _token())
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
+@functools.lru_cache(8)
+def context(server: pki.KeyPair, clients: bytes = b"") -> ssl.SSLContext:
+    """For whoever serves with that certificate. `clients` is the authority (PEM) of certificates that clients may show."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.num_tickets = 0  # no client resumes a session here, and making tickets costs
+    load_pem(made, server.certificate, server.key)
+    if clients:
+        made.verify_mode = ssl.CERT_OPTIONAL
+        made.load_verify_locations(cadata=clients.decode())
+    return made
