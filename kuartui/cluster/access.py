@@ -11,6 +11,7 @@ import binascii
 import json
 import ssl
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ class Access:
 def read_access(path: Path, context: str = "") -> Access:
     """The named context of a kubeconfig file, or its current one. ClusterError when that does not lead anywhere."""
     try:
-        config = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506  a safe one
+        config = _read(path.read_text())
     except FileNotFoundError as error:
         raise ClusterError(later("no kubeconfig at {path}", path=path), hint="kuartui cluster up") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -113,6 +114,14 @@ def read_access(path: Path, context: str = "") -> Access:
         socket=_socket(cluster, path),
         plugin=user.get("exec"),
     )
+
+
+def _read(text: str) -> Any:
+    """A kubeconfig is YAML. That of an embedded cluster is JSON as well, which is read forty times as fast."""
+    if text.startswith("{"):
+        with suppress(ValueError):
+            return json.loads(text)
+    return yaml.load(text, Loader=_Loader)  # noqa: S506  a safe one
 
 
 def plugin_command(access: Access) -> tuple[list[str], dict[str, str]]:
