@@ -169,7 +169,9 @@ async def one_level(app: KuartuiApp, pilot: Any, level: str) -> Result:
     go home."""
     screen = await playing(app, level)
     over = lambda: screen.session.snapshot().phase == "over"  # noqa: E731
-    await until(lambda: (shell := screen.terminal.shell) and any(map(runs, shell.page.grid)))  # its prompt
+    prompted = lambda: (shell := screen.terminal.shell) and any(map(runs, shell.page.grid))  # noqa: E731
+    with contextlib.suppress(TimeoutError):
+        await until(prompted, PATIENCE)
     await around(screen, pilot, 2)
     for text in screen.session.level.solutions[0].run:
         if over():
