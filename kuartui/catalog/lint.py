@@ -5,6 +5,7 @@ Errors are what spoils a level or makes it unfair or unreliable; warnings are wh
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ INSIDE = re.compile(r"""\bkubectl\b[^|;&]*? -- (?:'[^']*'|"[^"]*"|[^|;&'"])*""")
 DATA = re.compile(r"""(?:-p|--patch|--overrides)[= ]?(?:'[^']*'|"(?:[^"\\]|\\.)*")""")  # what an object is to say
 DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker(?![.])|rm\s+-rf\s+[/~])\b")
 SEEDS = range(1, 12)
+#: where every value is a text: fields of kinds, and those of all metadata
+TEXTS = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
+LABELS = ("labels", "annotations")
 LEAST_WORDS = 30  # of a debrief
 
 
@@ -283,6 +287,7 @@ class _Linter:
                 yield from _comments(file)
             for document, obj in loaded:
                 yield from _images(document, obj)
+                yield from _numbers(document, obj)
 
     def _pins(self) -> Iterator[Complaint]:
         """Whether the list of images holds each image to a digest. Those that the level describes are its author's."""
@@ -407,6 +412,30 @@ def _comments(file: str) -> Iterator[Complaint]:
             yield Complaint("error", file, number, "", later("a comment in a manifest may give something away"))
         if re.search(r"[|>][-+]?\s*$", line):
             in_block, indent = True, depth
+
+
+def _numbers(document: Document, obj: dict[str, Any]) -> Iterator[Complaint]:
+    """Numbers where Kubernetes takes nothing but a text: what a filled in `"{{port}}"` comes to."""
+    for path, value in _texts(obj, TEXTS.get(str(obj.get("kind")), ())):
+        if isinstance(value, int | float):
+            text = later("must be a text, not {value}; of a variable it is with |string", value=json.dumps(value))
+            yield Complaint("error", document.file, document.line(path), path_text(path), text)
+
+
+def _texts(value: Any, maps: tuple[str, ...], path: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
+    """What must be a text in an object of which `maps` are the fields that hold nothing else."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (), (*path, index))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, dict) and (key in maps or (path[-1:] == ("metadata",) and key in LABELS)):
+                yield from (((*path, key, name), text) for name, text in item.items())
+            elif isinstance(item, list) and key == "env":
+                entries = [(index, entry) for index, entry in enumerate(item) if isinstance(entry, dict)]
+                yield from (((*path, key, index, "value"), entry.get("value")) for index, entry in entries)
+            else:
+                yield from _texts(item, (), (*path, key))
 
 
 def _images(document: Document, value: Any, path: FieldPath = ()) -> Iterator[Complaint]:

@@ -94,6 +94,8 @@ def test_only_what_runs_on_the_players_machine_must_be_portable(tmp_path: Path, 
         ("image: busybox:1.36", "image: busybox", "setup/pod.yaml:7: error"),
         ("image: busybox:1.36", "image: busybox:latest", "is not pinned"),
         ("image: busybox:1.36", "image: busybox:1.30", "busybox:1.30 is not in manifests/images.yaml"),
+        ('"{{port|string}}"', '"{{port}}"', "spec.containers[0].env[0].value: must be a text, not 8080"),
+        ('app: "{{shop.name}}"', 'size: "{{shop.size}}"', "metadata.labels.size: must be a text, not 2"),
         ("    - name: main", "    # the port is off by one\n    - name: main", "a comment in a manifest"),
     ],
 )
@@ -108,6 +110,13 @@ def test_an_image_that_some_machines_cannot_run(tmp_path: Path, monkeypatch: pyt
     few = {**listed, "busybox:1.36": replace(listed["busybox:1.36"], platforms=("linux/amd64",))}
     monkeypatch.setattr("kuartui.catalog.lint._lock", lambda: few)
     assert any("busybox:1.36 is not there for linux/amd64, linux/arm64" in item for item in complaints(folder))
+
+
+def test_numbers_where_texts_belong(tmp_path: Path) -> None:
+    config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: note}\ndata:\n  port: VALUE\n"
+    assert complaints(write(tmp_path / "text", manifest=MANIFEST + config.replace("VALUE", '"{{port|string}}"'))) == []
+    [found] = complaints(write(tmp_path / "number", manifest=MANIFEST + config.replace("VALUE", '"{{port}}"')))
+    assert "setup/pod.yaml:15: error: data.port: must be a text, not 8080" in found
 
 
 def test_an_object_that_is_made_elsewhere(tmp_path: Path) -> None:
