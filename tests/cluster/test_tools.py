@@ -51,7 +51,7 @@ case "$1 $2" in
     printf ' \033[32m✓\033[0m Ensuring node image (kindest/node:v1.34.0) 🖼\n'
     if [ -f "$FAKE/fails" ]; then
       printf ' \033[31m✗\033[0m Preparing nodes 📦 📦 📦 \n'
-      cat "$FAKE/fails"; exit 1
+      cat "$FAKE/fails"; [ -f "$FAKE/takes-docker-along" ] && cp "$FAKE/fails" "$FAKE/down"; exit 1
     fi
     if [ -f "$FAKE/dies" ]; then kill -9 $$; fi
     printf ' ✓ Preparing nodes 📦 📦 📦 \n ✓ Writing configuration 📜\n ✓ Starting control-plane 🕹️\n'
@@ -61,7 +61,7 @@ case "$1 $2" in
   } >&2
   while [ $# -gt 1 ]; do [ "$1" = --kubeconfig ] && cp "$FAKE/config" "$2"; shift; done;;
 "export kubeconfig") [ -f "$FAKE/kubeconfig-fails" ] && { cat "$FAKE/kubeconfig-fails" >&2; exit 1; }; cp "$FAKE/config" "$6";;
-"delete cluster") : > "$FAKE/clusters"; echo 'Deleting cluster "kuartui" ...' >&2;;
+"delete cluster") [ -f "$FAKE/down" ] && { cat "$FAKE/down" >&2; exit 1; }; : > "$FAKE/clusters"; echo 'Deleting cluster "kuartui" ...' >&2;;
 "load docker-image"|"load image-archive") [ -f "$FAKE/fails" ] && { cat "$FAKE/fails" >&2; exit 1; }; exit 0;;
 esac
 """
@@ -93,11 +93,11 @@ state() { cat "$FAKE/state" 2>/dev/null; }
 case "$1" in
 version) cat "$FAKE/version" 2>/dev/null || echo v1.37.0;;
 addons) [ -f "$FAKE/fails" ] && { cat "$FAKE/fails" >&2; exit 10; }; echo "* The '$3' addon is enabled";;
-image) exit 0;;
+image) [ -f "$FAKE/fails" ] && { cat "$FAKE/fails" >&2; exit 80; }; exit 0;;
 profile)
   if [ -n "$(state)" ]; then echo '{"invalid":[],"valid":[{"Name":"kuartui","Status":"'"$(state)"'"}]}'
   else echo '{"invalid":[],"valid":[]}'; fi;;
-unpause) echo Running > "$FAKE/state";;
+unpause) [ -f "$FAKE/fails" ] && { cat "$FAKE/fails" >&2; exit 80; }; echo Running > "$FAKE/state";;
 delete) rm -f "$FAKE/state"; echo '* Removed all traces of the "kuartui" cluster.';;
 start)
   echo Starting > "$FAKE/state"
@@ -109,6 +109,7 @@ start)
     echo '{"specversion":"1.0","id":"x","source":"https://minikube.sigs.k8s.io/","type":"io.k8s.sigs.minikube.error","datacontenttype":"application/json","data":{"advice":"","exitcode":"69","issues":"","message":"'"$(cat "$FAKE/fails")"'","name":"PROVIDER_DOCKER_NOT_RUNNING","url":""}}'
     exit 69
   fi
+  [ -f "$FAKE/dies" ] && kill -9 $$
   step 19 "Done"; echo Running > "$FAKE/state"; cp "$FAKE/config" "$KUBECONFIG";;
 esac
 """
@@ -238,11 +239,13 @@ async def test_an_image_that_does_not_load(fake: Path) -> None:
         'import --all-platforms --digests --snapshotter=overlayfs -" failed with error: exit status 1\n'
         "Command Output: ctr: content digest sha256:" + "ab" * 32 + ": not found"
     )
+    cluster = KindCluster("kuartui")
     with pytest.raises(
         ClusterError, match="loading images into kind failed: Docker has the image for another"
     ) as caught:
-        await KindCluster("kuartui")._bring(pins(["busybox:1.36"]), lambda _: None)
+        await cluster._bring(pins(["busybox:1.36"]), lambda _: None)
     assert caught.value.hint.startswith("update Docker")
+    assert [path.name for path in cluster.folder.iterdir()] == []  # the archive is gone
 
 
 MANIFEST = json.dumps(
@@ -384,6 +387,30 @@ async def test_what_one_node_lacks_is_loaded(fake: Path, monkeypatch: pytest.Mon
         ("n", "busybox:1.36", "unknown"),
         ("n", "redis:7-alpine", "unknown"),
     ]
+
+
+async def test_docker_dies_while_kind_works(fake: Path) -> None:
+    """Nothing can be removed then; that is remembered, and made good once Docker is back."""
+    (fake / "fails").write_text(
+        'ERROR: failed to create cluster: command "docker run --name kuartui-worker" failed with error: exit status 1\n'
+        "Command Output: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+    )
+    (fake / "takes-docker-along").touch()
+    cluster = KindCluster("kuartui")
+    with pytest.raises(ClusterError) as caught:
+        await cluster.up()
+    assert caught.value.message == "creating the kind cluster failed: Docker is not running"
+    assert caught.value.hint.startswith("sudo systemctl start docker")
+    assert not cluster.kubeconfig.exists()
+    assert (await cluster.status()).phase == "broken"
+
+    for name in ("fails", "down"):
+        (fake / name).unlink()
+    status = await cluster.status()
+    assert (status.phase, status.detail.partition(";")[0]) == ("broken", "its start was interrupted")
+    await KindCluster("kuartui").up()
+    assert len(asked(fake, "delete cluster")) == 2  # one that failed, one that had half a cluster to remove
+    assert (await cluster.status()).phase == "ready"
 
 
 async def test_a_docker_of_many_platforms_hands_out_one_at_a_time(fake: Path) -> None:
@@ -600,6 +627,48 @@ async def test_a_paused_profile_is_woken(fake: Path) -> None:
     await cluster.up()
     assert len(asked(fake, "unpause")) == 1
     assert len(asked(fake, "start")) == 1
+
+
+async def test_a_paused_profile_that_does_not_wake(fake: Path) -> None:
+    cluster = MinikubeCluster("kuartui")
+    await cluster.up()
+    (fake / "state").write_text("Paused")
+    (fake / "fails").write_text("X Exiting due to GUEST_UNPAUSE: Pause: kubelet start: sudo systemctl: exit status 1")
+    with pytest.raises(ClusterError) as caught:
+        await MinikubeCluster("kuartui").up()
+    assert caught.value.message.startswith("waking the paused minikube profile failed: X Exiting due to GUEST_UNPAUSE")
+    assert "\n" not in caught.value.message
+    assert asked(fake, "delete") == []  # it is as it was
+    assert (await cluster.status()).phase == "stopped"
+
+
+async def test_minikube_dies_half_way(fake: Path) -> None:
+    (fake / "dies").touch()
+    cluster = MinikubeCluster("kuartui")
+    with pytest.raises(ClusterError, match="starting the minikube profile was interrupted by signal 9"):
+        await cluster.up()
+    assert (await cluster.status()).phase == "absent"
+    assert not cluster.kubeconfig.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("X Exiting due to GUEST_IMAGE_LOAD: write /var/lib/minikube: no space left on device", "the disk is full"),
+        ("permission denied while trying to connect to the Docker daemon socket", "you may not talk to Docker"),
+    ],
+)
+async def test_an_image_that_does_not_load_into_minikube(fake: Path, said: str, cause: str) -> None:
+    cluster = MinikubeCluster("kuartui")
+    await cluster.up()
+    (fake / "images").write_text("busybox:1.36")
+    (fake / "fails").write_text(said)
+    before = {path.name for path in cluster.folder.iterdir()}
+    with pytest.raises(ClusterError) as caught:
+        await cluster._bring(pins(["busybox:1.36"]), lambda _: None)
+    assert caught.value.message == f"loading images into minikube failed: {cause}"
+    assert caught.value.hint
+    assert {path.name for path in cluster.folder.iterdir()} == before
 
 
 async def test_minikube_has_add_ons_of_its_own(fake: Path) -> None:

@@ -66,7 +66,7 @@ class Registry:
             return web.json_response({})
         _, what, reference = request.path.rsplit("/", 2)
         digest = self.tags.get(reference, reference)
-        if what == "manifests" and request.method == "GET":
+        if what == "manifests":  # Docker's containerd image store asks by HEAD first
             self.asked.append(reference)
         if digest not in self.blobs:
             code = "MANIFEST_UNKNOWN" if what == "manifests" else "BLOB_UNKNOWN"
