@@ -81,6 +81,7 @@ class Files:
 
     def __init__(self, mounts: list[MountPoint]) -> None:
         self._mounts = sorted(mounts, key=lambda mount: len(mount.path), reverse=True)
+        self._straight: dict[str, bool] = {}
         self.outlets: dict[
             str, Callable[[bytes], None]
         ] = {}  # files that are open ends: what is written comes out there
@@ -101,6 +102,8 @@ class Files:
 
     def real(self, path: str, *, last: bool = True) -> str:
         """The path with links resolved (`last`: also that of the final name). The final name need not exist."""
+        if self._is_real(path, last=last):
+            return path
         todo = [part for part in path.split("/") if part]
         done = "/"
         links = 0
@@ -111,7 +114,7 @@ class Files:
             if part == "..":
                 done = posixpath.dirname(done)
                 continue
-            here = posixpath.join(done, part)
+            here = f"/{part}" if done == "/" else f"{done}/{part}"
             if todo or last:
                 target = self._link(here)
                 if target is not None:
@@ -124,6 +127,32 @@ class Files:
                     continue
             done = here
         return done
+
+    def _is_real(self, path: str, *, last: bool) -> bool:
+        """Whether a path can be seen to have no links in it: bashkit's file systems follow none, so what they find under
+        the whole path has none on its way. One question instead of one for each directory; False may mean anything."""
+        if not path.startswith("/") or "/." in path or "//" in path or path.endswith("/"):
+            return False
+        mount, inner = self.mount_of(path)
+        if not self._is_straight(mount):
+            return False
+        if inner == "/":
+            return True
+        try:
+            kind = mount.volume.fs.stat(inner)["file_type"]
+        except RuntimeError:
+            return False
+        return not last or kind != "symlink"
+
+    def _is_straight(self, mount: MountPoint) -> bool:
+        """Whether no link leads to a mount: as long as something is mounted there, none can."""
+        if mount.path == "/":
+            return True
+        known = self._straight.get(mount.path)
+        if known is None:
+            self._straight[mount.path] = False  # while it is looked for
+            known = self._straight[mount.path] = self.real(mount.path) == mount.path
+        return known
 
     def lstat(self, path: str, user: User | None = None) -> Stat:
         """Raises FileNotFoundError, and PermissionError if the user may not pass a directory on the way."""
