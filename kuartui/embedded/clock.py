@@ -15,11 +15,10 @@ import contextlib
 import heapq
 import itertools
 import time
-import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 CAUGHT_UP = 0.02  # seconds between a clock and the present that count as none
 PATIENCE = 500  # callbacks that run before the event loop looks at sockets again
@@ -192,9 +191,6 @@ class _Advance:
     time costs on a cluster where little happens.
     """
 
-    _turns: ClassVar[weakref.WeakSet[asyncio.Handle]] = weakref.WeakSet()
-    """What stands in ready queues for advances: those of several clusters wait for one another otherwise."""
-
     def __init__(self, clock: FastClock, target: float | None) -> None:
         self._clock, self._target = clock, target
         self._loop = asyncio.get_running_loop()
@@ -211,18 +207,15 @@ class _Advance:
     def resume(self) -> None:
         """Go on in a moment, unless nobody waits for it any longer."""
         if not self._end.done():
-            self._turns.add(self._loop.call_soon(self._run))
+            self._loop.call_soon(self._run)
 
     def _run(self) -> None:
-        others = list(self._ready)
-        if not all(handle in self._turns for handle in others):
-            self.resume()  # the loop has counted what stands there, and runs it first
-            return
-        self._ready.clear()
-        try:
-            self._work()
-        finally:
-            self._ready.extendleft(reversed(others))
+        promised = len(self._ready)  # so many callbacks the loop has counted already, and takes whatever happens
+        self._work()
+        if promised > len(self._ready):
+            spent = asyncio.Handle(_nothing, (), self._loop)
+            spent.cancel()  # the loop skips what was cancelled
+            self._ready.extend([spent] * (promised - len(self._ready)))
 
     def _work(self) -> None:
         for _ in range(PATIENCE):
@@ -238,6 +231,10 @@ class _Advance:
                 self._end.set_result(None)
                 return
         self.resume()
+
+
+def _nothing() -> None:
+    pass
 
 
 class HeadStartClock(FastClock):
