@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,6 +20,7 @@ from kuartui.tui.app import KuartuiApp
 from kuartui.tui.messages import ClusterChanged
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
+from kuartui.tui.screens.result import ResultScreen
 from kuartui.tui.widgets.lines import Choices, Lines
 from tests.game.levels import ALWAYS, LEVEL
 from tests.tui.golden import SIZES, screen_text, until
@@ -229,3 +232,19 @@ async def test_a_dead_cluster_is_told_and_forgotten_when_it_is_back(game: Any, t
         session.trouble = game.objects.problem = ""
         session.queue.put_nowait(CheckChanged(session.snapshot().checks[0], "failing"))
         await until(pilot, lambda: "cannot reach" not in text_of(app).splitlines()[1])
+
+
+async def test_the_last_level_is_gone_when_the_next_one_begins(game: Any) -> None:
+    app = KuartuiApp(game)
+    gc.disable()  # it is not to depend on when Python looks by itself
+    try:
+        async with app.run_test(size=(120, 40)) as pilot:
+            left = [weakref.ref(await playing(app, pilot))]
+            app.show_result(game.sessions[0].result())
+            await until(pilot, lambda: isinstance(app.screen, ResultScreen) and app.screen.query("#solutions"))
+            left.append(weakref.ref(app.screen))
+            await pilot.press("escape")
+            await playing(app, pilot)
+            assert [screen() for screen in left] == [None, None]
+    finally:
+        gc.enable()
