@@ -22,6 +22,7 @@ WARM_SECONDS = 30.0  # of a first cluster's own time: its pods run, and have bee
 def run_each(works: Mapping[int, Callable[[], int]]) -> int:
     """Do each work in a fork of its own, which alone inherits the pipe that the work is told by; the worst exit code,
     once all are done. Being told to end tells them."""
+    _load()
     asyncio.run(_warm_up())
     gc.collect()
     gc.freeze()  # what is never looked at stays shared
@@ -61,6 +62,17 @@ def _fork(work: Callable[[], int], others: Sequence[int]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _load() -> None:
+    """What a process loads when it is first asked for a kind, or for a WebSocket."""
+    import uvicorn.protocols.websockets.wsproto_impl  # noqa: F401
+
+    from kuartui.embedded.kinds.base import strategy
+    from kuartui.embedded.kinds.index import MODULES
+
+    for resource in MODULES:
+        strategy(resource)
 
 
 async def _warm_up() -> None:
