@@ -88,7 +88,7 @@ def _component(name: str, switch: Switch) -> Program:
             except OSError as error:
                 await process.err(f"listen tcp: {error.strerror}\n")
                 return 1
-        release = ETCD_TAG.partition("-")[0] if name == "etcd" else RELEASE
+        release = process.container.spec.image.tag.partition("-")[0]
         for text in SAID[name]:
             await process.err(_line(process, text.format(ip=process.ip, release=release)))
         stop = process.signals("TERM", "INT")

@@ -96,3 +96,18 @@ async def test_etcd_answers_a_grpc_probe(cluster: Cluster) -> None:
     pod = cluster.client.get("pods", "default", "etcd-with-grpc")
     assert pod is not None
     assert pod["status"]["containerStatuses"][0]["ready"]
+
+
+async def test_a_static_pod_that_the_api_refuses_does_not_keep_others_from_running(cluster: Cluster) -> None:
+    disk = cluster.parts.fleet.disks.tree("k-worker")
+    kubelet = cluster.parts.fleet.kubelets["k-worker"]
+    base = "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec:\n  containers: [{name: c, image: 'nginx:1.27'}]\n"
+    directory = MANIFEST.rpartition("/")[0]
+    bad = base.replace("NAME", "bad") + "  volumes: [{name: s, secret: {secretName: s}}]\n"
+    disk.write(f"{directory}/a.yaml", bad.encode())
+    disk.write(f"{directory}/b.yaml", base.replace("NAME", "good").encode())
+    kubelet.static_pods.start()
+    await cluster.clock.advance(10)
+    assert pods(cluster, "default") == {"good-k-worker": "Running"}
+    lines = [entry.line() for entry in kubelet.services.journal.entries("kubelet")]
+    assert any("Failed creating a mirror pod" in line and "reference secrets" in line for line in lines)

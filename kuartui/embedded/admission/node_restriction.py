@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kuartui.embedded.admission.base import Attributes, Plugin
-from kuartui.embedded.auth.nodes import LEASE_NAMESPACE, node_name
+from kuartui.embedded.auth.nodes import LEASE_NAMESPACE, node_name, references
 from kuartui.embedded.meta import errors
 from kuartui.embedded.store import Store
 
@@ -76,7 +76,10 @@ class NodeRestriction(Plugin):
         if attributes.operation == "CREATE":
             if MIRROR not in (pod["metadata"].get("annotations") or {}):
                 return f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
-            return "" if own else f'node "{node}" can only create pods with spec.nodeName set to itself'
+            if not own:
+                return f'node "{node}" can only create pods with spec.nodeName set to itself'
+            referred = next((resource for resource, name in references(pod) if name and resource != "pods"), "")
+            return f'node "{node}" can not create pods that reference {referred}' if referred else ""
         return f'unexpected operation "{attributes.operation}"'
 
 

@@ -120,11 +120,8 @@ class StaticPods:
         clock = self._kubelet.services.clock
         while True:
             self._wake.clear()
-            try:
-                self._look()
-                await self._reconcile()
-            except StatusError as error:
-                self._kubelet.journal("E", "kubelet.go:1752", "Failed creating a mirror pod", err=str(error))
+            self._look()
+            await self._reconcile()
             watched = any(shows_manifests(worker.pod) for worker in self._kubelet.workers.values())
             timer = clock.call_later(LOOK_SECONDS, self._wake.set) if watched else None
             try:
@@ -164,7 +161,11 @@ class StaticPods:
         mirrors = {_name(pod): pod for pod in self._kubelet.mirrors()}
         workers = {_name(worker.pod): worker for worker in self._kubelet.workers.values() if is_mirror(worker.pod)}
         for name in {*self._wanted, *mirrors, *workers}:
-            await self._one(self._wanted.get(name), mirrors.get(name), workers.get(name))
+            try:
+                await self._one(self._wanted.get(name), mirrors.get(name), workers.get(name))
+            except StatusError as error:
+                pod = f"{name[0]}/{name[1]}"
+                self._kubelet.journal("E", "kubelet.go:1752", "Failed creating a mirror pod", pod=pod, err=str(error))
 
     async def _one(self, wanted: Manifest | None, mirror: Obj | None, worker: PodWorker | None) -> None:
         if worker is not None and (wanted is None or _hash(worker.pod) != wanted.hash):

@@ -147,6 +147,10 @@ async def test_pods_of_other_nodes_are_not_a_nodes_business(fleet: Fleet) -> Non
     assert message.endswith('node "n1" can only delete pods with spec.nodeName set to itself')
     pod = {"metadata": {"name": "new"}, "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}}
     assert "can only create mirror pods" in await fleet.refusal("POST", f"{SPACE}/pods", pod)
+    pod["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    pod["spec"]["volumes"] = [{"name": "v", "secret": {"secretName": "s"}}]
+    message = await fleet.refusal("POST", f"{SPACE}/pods", pod)
+    assert message.endswith('node "n1" can not create pods that reference secrets')
 
 
 async def test_a_role_that_is_not_there_is_told_of(fleet: Fleet) -> None:
