@@ -74,7 +74,7 @@ async def test_what_levels_ask_for_beyond_their_namespaces_is_enough_to_solve_th
         assert differences(before, await dump(api)) == {}
 
 
-DEEDS = st.sampled_from(["configmap", "deployment", "claim", "policy", "unlabel", "create", "patch", "delete"])
+DEEDS = st.sampled_from(["configmap", "held", "deployment", "claim", "policy", "unlabel", "create", "patch", "delete"])
 
 
 @settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -84,7 +84,7 @@ DEEDS = st.sampled_from(["configmap", "deployment", "claim", "policy", "unlabel"
     writes=st.none() | st.integers(0, 30),
     again=st.none() | st.integers(0, 8),
 )
-@example(name="static-pv-bind", deeds=["create", "claim", "deployment", "policy", "unlabel"], writes=None, again=3)
+@example(name="static-pv-bind", deeds=["create", "claim", "held", "policy", "unlabel"], writes=None, again=3)
 @example(
     name="webhook-blocks-all", deeds=["configmap", "unlabel", "create", "patch", "delete"], writes=None, again=None
 )
@@ -225,6 +225,8 @@ async def _do(api: Api, admin: Api, level: Level, deed: str) -> None:
     pod = {"containers": [{"name": "c", "image": "busybox:1.36", "command": ["sleep", "9"]}]}
     if deed == "configmap":
         await make("ConfigMap", {"metadata": {"name": "note"}})
+    elif deed == "held":
+        await make("Secret", {"metadata": {"name": "held", "finalizers": ["example.com/never"]}})
     elif deed == "deployment":
         template = {"metadata": {"labels": {"a": "b"}}, "spec": pod}
         spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
