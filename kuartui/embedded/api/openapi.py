@@ -24,6 +24,8 @@ PATCH_TYPES = (
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 )
+_BUILT_IN: dict[str, bytes] = {}
+"""Documents, by group version, of what is the same on every cluster."""
 INFO = {"title": "Kubernetes", "version": "v1.36.2"}
 
 
@@ -95,9 +97,10 @@ class OpenApi:
 
     def _document(self, group: str, version: str) -> bytes:
         key = f"{group}/{version}"
-        if key not in self._documents:
-            self._documents[key] = orjson.dumps(self._build(group, version))
-        return self._documents[key]
+        kept = self._documents if any(e.custom for e in self._resources.of(group, version)) else _BUILT_IN
+        if key not in kept:
+            kept[key] = orjson.dumps(self._build(group, version))
+        return kept[key]
 
     def _version_2(self, in_protobuf: bool) -> bytes:
         key = "v2 in protobuf" if in_protobuf else "v2"
