@@ -16,8 +16,9 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import TracebackType
 from typing import Protocol
 
 CAUGHT_UP = 0.02  # seconds between a clock and the present that count as none
@@ -77,7 +78,7 @@ class RealClock:
         return asyncio.get_running_loop().call_later(seconds, callback)
 
     def timeout(self, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
-        return _timeout(self, seconds)
+        return _Timeout(self, seconds)
 
     def busy(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -142,7 +143,7 @@ class FastClock:
         return timer
 
     def timeout(self, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
-        return _timeout(self, seconds)
+        return _Timeout(self, seconds)
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
@@ -293,12 +294,24 @@ class HeadStartClock(FastClock):
             self._timers.clear()
 
 
-@contextlib.asynccontextmanager
-async def _timeout(clock: Clock, seconds: float) -> AsyncIterator[None]:
+class _Timeout:
     """Like `asyncio.timeout`, on a clock of ours."""
-    async with asyncio.timeout(None) as scope:
-        timer = clock.call_later(seconds, lambda: scope.reschedule(0))
-        try:
-            yield
-        finally:
-            timer.cancel()
+
+    __slots__ = ("_clock", "_scope", "_seconds", "_timer")
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+
+    async def __aenter__(self) -> None:
+        self._scope = asyncio.timeout(None)
+        await self._scope.__aenter__()
+        self._timer = self._clock.call_later(self._seconds, self._over)
+
+    def _over(self) -> None:
+        self._scope.reschedule(0)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        await self._scope.__aexit__(kind, error, trace)

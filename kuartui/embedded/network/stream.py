@@ -14,9 +14,8 @@ class Stream:
         self._buffer = bytearray()
         self._eof = False
         self._reset = False
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._wake: asyncio.Event | None = None  # once somebody waits: most of the time nobody has to
+        self._room: asyncio.Event | None = None
         self._peer: Stream = self
         self.local: tuple[str, int] = ("", 0)
         self.remote: tuple[str, int] = ("", 0)
@@ -32,11 +31,10 @@ class Stream:
                 raise ConnectionResetError("connection reset by peer")
             if self._eof:
                 return b""
-            self._wake.clear()
-            await self._wake.wait()
+            await self._woken()
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
-        if len(self._buffer) < self._limit:
+        if self._room is not None and len(self._buffer) < self._limit:
             self._room.set()
         return data
 
@@ -46,8 +44,7 @@ class Stream:
             at = self._buffer.find(separator)
             if at >= 0 or len(self._buffer) >= limit or self._eof or self._reset:
                 return await self.read(min(at + len(separator) if at >= 0 else limit, limit))
-            self._wake.clear()
-            await self._wake.wait()
+            await self._woken()
 
     async def read_exactly(self, size: int) -> bytes:
         """Just `size` bytes, fewer only at the end."""
@@ -71,25 +68,42 @@ class Stream:
                 raise BrokenPipeError("broken pipe")
             if len(peer._buffer) < peer._limit:
                 break
-            peer._room.clear()
-            await peer._room.wait()
+            await peer._emptier()
         peer._buffer += data
-        peer._wake.set()
+        if peer._wake is not None:
+            peer._wake.set()
+
+    async def _woken(self) -> None:
+        """Until there may be something to read."""
+        if self._wake is None:
+            self._wake = asyncio.Event()
+        self._wake.clear()
+        await self._wake.wait()
+
+    async def _emptier(self) -> None:
+        """Until there may be room for more."""
+        if self._room is None:
+            self._room = asyncio.Event()
+        self._room.clear()
+        await self._room.wait()
+
+    def _stir(self) -> None:
+        for event in (self._wake, self._room):
+            if event is not None:
+                event.set()
 
     def close(self) -> None:
         """No more will be written here; the peer reads what is left, then the end."""
         peer = self._peer
         peer._eof = True
-        peer._wake.set()
-        peer._room.set()
+        peer._stir()
         self._end()
 
     def abort(self) -> None:
         """Reset both directions."""
         for end in (self, self._peer):
             end._reset = True
-            end._wake.set()
-            end._room.set()
+            end._stir()
             end._end()
 
     def on_close(self, callback: Callable[[Stream], object]) -> None:

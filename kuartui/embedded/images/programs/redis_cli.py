@@ -18,6 +18,7 @@ WITH_VALUE = {"-h": "host", "-p": "port", "-a": "password", "--pass": "password"
               "-i": "interval", "-u": "uri", "--pattern": "pattern", "-t": "timeout", "--count": "count", "-s": "socket", "-d": "delimiter"}  # fmt: skip
 FLAGS = frozenset(["--raw", "--no-raw", "-x", "--scan", "--stat", "--no-auth-warning", "-e", "--csv", "--json", "--latency",
                    "--bigkeys", "--pipe", "-2", "-3", "--tls", "--insecure", "-c", "--verbose", "--quoted-input"])  # fmt: skip
+QUOTING = frozenset("'\"\\")
 BLOCKING = frozenset(
     [b"blmove", b"blmpop", b"blpop", b"brpop", b"bzpopmax", b"bzpopmin", b"monitor", b"psubscribe", b"subscribe", b"wait",
      b"xread", b"xreadgroup"])  # fmt: skip
@@ -210,6 +211,8 @@ async def _each(process: Process, options: Options, connection: Connection, line
 
 
 def _split(line: str) -> list[bytes]:
+    if line.isascii() and QUOTING.isdisjoint(line):
+        return line.encode().split()
     try:
         return [word.encode() for word in shlex.split(line)]
     except ValueError:
