@@ -15,7 +15,7 @@ async def host(cluster):
     container = {
         "name": "debugger",
         "image": "busybox:1.36",
-        "command": ["sleep", "1000000"],
+        "stdin": True,  # a shell without a command of its own, as kubectl debug has it
         "volumeMounts": [{"name": "root", "mountPath": "/host"}],
     }
     await cluster.pod("debug", containers=[container], volumes=[{"name": "root", "hostPath": {"path": "/"}}])

@@ -41,4 +41,10 @@ async def chroot(process: Process) -> int:
         text = f"failed to run command '{argv[0]}'" if gnu else f"can't execute '{argv[0]}'"
         await process.err(f"chroot: {text}: {why}\n")
         return error.code
-    return await child.wait()
+    terminal = process.terminal
+    before = (terminal.on_interrupt, terminal.complete) if terminal else None
+    try:
+        return await child.wait()
+    finally:
+        if terminal is not None and before is not None:  # the shell outside has its keys back
+            terminal.on_interrupt, terminal.complete = before

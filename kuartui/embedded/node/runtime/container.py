@@ -361,7 +361,7 @@ class Container:
         )
         if image is None:
             return None
-        spec = replace(self.spec, image=image, mounts=(), working_dir="/")
+        spec = replace(self.spec, image=image, command=self.spec.argv, args=(), mounts=(), working_dir="/")
         inside = Container(self.clock, self.network, spec, self.sandbox, None)
         inside.cpu, inside.user = self.cpu, replace(inside.user, capabilities=self.user.capabilities)
         inside.state, inside.started_at = self.state, self.started_at
