@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from kuartui.tui import heap
+
 T = TypeVar("T")
 
 GRACE = 3.0  # seconds that work which began may take to come to its end when all is closed
@@ -21,6 +23,7 @@ class Background:
     """Runs until `close`."""
 
     def __init__(self) -> None:
+        heap.keep_whole()
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop
         self._end: asyncio.Event
