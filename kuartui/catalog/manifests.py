@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from kuartui.game.level import Level
 from kuartui.message import later
 
 SUFFIXES = (".yaml", ".yml", ".json")
-KEPT = 32  # files that are kept parsed
 
 
 def load(folder: Path, names: Sequence[str], level: Level, filler: Filler | None = None) -> list[dict[str, Any]]:
@@ -27,15 +25,9 @@ def load_documents(folder: Path, names: Sequence[str], filler: Filler) -> list[t
     return [
         (document, obj)
         for file in files(folder, names)
-        for document in (filler.fill(raw) for raw in _parsed(read_text(file), str(file)))
+        for document in (filler.fill(raw) for raw in parse(read_text(file), str(file)))
         for obj in _objects(document)
     ]
-
-
-@lru_cache(maxsize=KEPT)
-def _parsed(text: str, file: str) -> tuple[Document, ...]:
-    """A level is set up again and again while it is proven. Only copies of this are handed out, filled in."""
-    return tuple(parse(text, file))
 
 
 def files(folder: Path, names: Sequence[str]) -> list[Path]:
