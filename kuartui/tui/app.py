@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from kuartui.errors import BUG
+from kuartui.game import cel
 from kuartui.message import later
 from kuartui.play.session import AttemptSession
 from kuartui.play.view import Result
@@ -116,6 +117,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
 
     def show_play(self, session: AttemptSession) -> None:
         gc.collect()  # the last level's screens, 4 MB in circles that Python might find an hour later; nobody types now
+        cel.forget()  # what its checks asked
         self._go(PlayScreen(session))
 
     def show_result(self, result: Result) -> None:
