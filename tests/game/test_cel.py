@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kuartui.game.cel import CelError, compile_cel, matches
+from kuartui.game.cel import CelError, compile_cel, forget, matches
 
 POD = {"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
 VALUES = {"pods": [POD, {"metadata": {"name": "b"}}], "service": None}
@@ -114,3 +114,13 @@ def test_nulls_are_counted() -> None:
         for program in programs:
             program.evaluate(values)
     assert sys.getrefcount(None) > before - 100
+
+
+def test_what_is_forgotten_is_compiled_again() -> None:
+    before = compile_cel("number + 1 == 2", ["number"])
+    assert compile_cel("number + 1 == 2", ["number"]) is before
+    forget()
+    after = compile_cel("number + 1 == 2", ["number"])
+    assert after is not before
+    assert before.test({"number": 1})  # who still has it may still ask
+    assert after.test({"number": 1})

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from textual.widgets import Input
 
+from kuartui.game.cel import compile_cel
 from kuartui.game.level import Check, Level
 from kuartui.play.present import Seen
 from kuartui.play.view import CheckChanged, TimelineEntry
@@ -243,8 +244,10 @@ async def test_the_last_level_is_gone_when_the_next_one_begins(game: Any) -> Non
             app.show_result(game.sessions[0].result())
             await until(pilot, lambda: isinstance(app.screen, ResultScreen) and app.screen.query("#solutions"))
             left.append(weakref.ref(app.screen))
+            asked = compile_cel("deployment.spec.replicas == 2", ["deployment"])
             await pilot.press("escape")
             await playing(app, pilot)
             assert [screen() for screen in left] == [None, None]
+            assert compile_cel("deployment.spec.replicas == 2", ["deployment"]) is not asked
     finally:
         gc.enable()
