@@ -181,6 +181,8 @@ async def one_level(app: KuartuiApp, pilot: Any, level: str) -> Result:
             await pilot.press("f9")
         await pilot.press("ctrl+u")  # what the round left on the line
         for typed in f"{text}\n":
+            if over():  # what comes after that is for the result, where letters mean something else
+                break
             await pilot.press("enter" if typed == "\n" else typed)
         await asyncio.sleep(THINKING)
     with contextlib.suppress(TimeoutError):
