@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from kuartui.game.level import Level, LevelCard
 from kuartui.message import later
 
 SHIPPED = "kuartui"
+KEPT = 2  # folders that are kept parsed, half a megabyte each: those that are asked for again are asked for at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,7 @@ class Catalog:
         self._owners: dict[str, str] = {}
         for index, root in enumerate(roots):
             self._add(root, "" if index else first, strict=not index)
-        self._opened: dict[str, LevelFolder] = {}
-        self._levels: dict[tuple[str, int, str], Level] = {}
+        self._open = lru_cache(maxsize=KEPT)(LevelFolder.open)
 
     def _add(self, root: Path, name: str, *, strict: bool) -> None:
         try:
@@ -112,16 +113,11 @@ class Catalog:
 
     def level(self, name: str, seed: int = 0, language: str = "") -> Level:
         """Filled in for a seed, in a language (a tag, "": English) as far as it is translated."""
-        key = (name, seed, language)
-        if key not in self._levels:
-            self._levels[key] = self.open(name).level(seed, language)
-        return self._levels[key]
+        return self.open(name).level(seed, language)
 
     def open(self, name: str) -> LevelFolder:
         """The level's folder, parsed."""
-        if name not in self._opened:
-            self._opened[name] = LevelFolder.open(self.folder(name))
-        return self._opened[name]
+        return self._open(self.folder(name))
 
     def folder(self, name: str) -> Path:
         """Where the level's files are."""

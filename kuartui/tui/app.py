@@ -25,7 +25,7 @@ from kuartui.play.session import AttemptSession
 from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord
 from kuartui.translate import tr
-from kuartui.tui import choices, failure, keys, themes, widget_cache
+from kuartui.tui import choices, failure, heap, keys, themes, widget_cache
 from kuartui.tui.failure import Failure, FailureApp
 from kuartui.tui.feed import Game, guarded
 from kuartui.tui.keys import Explains
@@ -118,6 +118,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
     def show_play(self, session: AttemptSession) -> None:
         gc.collect()  # the last level's screens, 4 MB in circles that Python might find an hour later; nobody types now
         cel.forget()  # what its checks asked
+        heap.trim()
         self._go(PlayScreen(session))
 
     def show_result(self, result: Result) -> None:
