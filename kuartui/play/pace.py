@@ -65,14 +65,13 @@ class Pace:
         asked = -1
         while self.busy() and asked != self.asked():
             asked = self.asked()
-            if not await self._answered():
+            if not await self._answered(asked):
                 await self.clock.advance(0)
                 await _turns()
 
-    async def _answered(self) -> bool:
+    async def _answered(self, asked: int) -> bool:
         """Wait for the answer to what was asked, a moment at a time; whether it came, or led to another question. It is
         cheaper than asking the cluster whether it still works on it."""
-        asked = self.asked()
         for _ in range(MOMENTS):
             await asyncio.sleep(ANSWER)
             if asked != self.asked() or not self.busy():

@@ -13,7 +13,11 @@ import pytest
 from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.embedded import EmbeddedSandbox
 from kuartui.cluster.host import EmbeddedHost
+from kuartui.game.level import Level
+from kuartui.play.arena import Arena
+from kuartui.play.leading import INVENTORY
 from kuartui.play.pace import Pace
+from kuartui.progress.store import AttemptRecord, Store
 
 
 @dataclass
@@ -41,6 +45,23 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         cluster = ContextCluster(name, clock=box.clock)
         await pace.through(cluster.up())
         yield Place(cluster, kubeconfig, pace)
-        box._let_go()
+        await box._let_go()
     finally:
         host.stop()
+
+
+async def begin(place: Place, level: Level, record: AttemptRecord, store: Store) -> Path:
+    """Set a level up as a session does, each thing written down before it is made; the player's kubeconfig."""
+    store.begin(record)
+    sandbox = await place.cluster.sandbox(record.sandbox)
+    arena = Arena(level, sandbox, record.id)
+    try:
+        await place.pace.through(
+            arena.prepare(
+                note=lambda made: store.note_made(record.id, made),
+                found=lambda stock: store.set_baseline(record.id, {INVENTORY: stock}),
+            )
+        )
+    finally:
+        await arena.close()
+    return await sandbox.player_kubeconfig(level.namespace)

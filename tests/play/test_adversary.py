@@ -28,8 +28,8 @@ from kuartui.play.arena import Arena
 from kuartui.play.cleanup import take_stock
 from kuartui.play.leading import INVENTORY
 from kuartui.play.takedown import take_down
-from kuartui.progress.store import AttemptRecord, Made, Store
-from tests.play.conftest import Place
+from kuartui.progress.store import Made, Store
+from tests.play.conftest import Place, begin
 from tests.play.dumps import differences, dump
 from tests.play.test_shared import record_of
 
@@ -120,23 +120,6 @@ def level_of(folder: Path, manifests: list[dict[str, Any]], *rights: Right, name
     setup = Setup(manifests=("setup/",), settle=Settle(timeout=10))
     level = Catalog.default().level("first-steps")
     return replace(level, folder=str(folder), namespace=namespace, rights=rights, setup=setup, **bare)
-
-
-async def begin(place: Place, level: Level, record: AttemptRecord, store: Store) -> Path | None:
-    """As a session does; the player's kubeconfig."""
-    store.begin(record)
-    sandbox = await place.cluster.sandbox(record.sandbox)
-    arena = Arena(level, sandbox, record.id)
-    try:
-        await place.pace.through(
-            arena.prepare(
-                note=lambda made: store.note_made(record.id, made),
-                found=lambda stock: store.set_baseline(record.id, {INVENTORY: stock}),
-            )
-        )
-    finally:
-        await arena.close()
-    return await sandbox.player_kubeconfig(level.namespace)
 
 
 async def make(api: Api, *objects: dict[str, Any]) -> None:

@@ -22,13 +22,11 @@ from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError
 from kuartui.game.level import Level, Right
-from kuartui.play.arena import Arena
-from kuartui.play.leading import INVENTORY
 from kuartui.play.proof import prove
 from kuartui.play.report import text
 from kuartui.play.takedown import take_down
 from kuartui.progress.store import AttemptRecord, Store
-from tests.play.conftest import Place
+from tests.play.conftest import Place, begin
 from tests.play.dumps import differences, dump
 
 pytestmark = pytest.mark.e2e
@@ -102,7 +100,6 @@ async def test_cleanup_leaves_the_cluster_as_it_was(
         theirs = await _ensure_theirs(admin)
         before = await dump(admin)
         record = record_of(level)
-        store.begin(record)
         player = await _attempt(place, level, record, store, writes)
         if player is not None:
             async with Api.open(player) as api:
@@ -147,18 +144,7 @@ async def _attempt(place: Place, level: Level, record: AttemptRecord, store: Sto
     """Set up as a session does; after `writes` writes nothing more is sent (None: it lives). The player's kubeconfig."""
     with _mortal(writes):
         try:
-            sandbox = await place.cluster.sandbox(record.sandbox)
-            arena = Arena(level, sandbox, record.id)
-            try:
-                await place.pace.through(
-                    arena.prepare(
-                        note=lambda made: store.note_made(record.id, made),
-                        found=lambda stock: store.set_baseline(record.id, {INVENTORY: stock}),
-                    )
-                )
-            finally:
-                await arena.close()
-            return await sandbox.player_kubeconfig(level.namespace)
+            return await begin(place, level, record, store)
         except Killed:
             return None
 
