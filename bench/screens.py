@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from budgets import KUARTUI, client, line
+from textual.css.query import NoMatches
 
 from kuartui.play.view import Result
 from kuartui.tui.app import KuartuiApp
@@ -34,6 +35,7 @@ LEVEL, SEED, SERVICE, NAMESPACE = "broken-selector", 1, "kiosk", "market"
 EVENTS = 50  # per second
 KEYS, TICKS, ROUNDS = 150, 20, 60
 MINUTES, THINKING, PATIENCE = 60.0, 5.0, 30.0  # of play; seconds after each line that is typed, and for the last check
+GLANCE = 0.3  # seconds that a person looks at what a key has brought
 RIGHT, WRONG = {"app": "kiosk"}, {"app": "kosik"}
 
 
@@ -157,11 +159,12 @@ async def play(app: KuartuiApp, pilot: Any) -> None:
     print(f"  processor time of a round: {(time.process_time() - used) / done:.2f} s", flush=True)
 
 
-async def around(screen: PlayScreen, pilot: Any, number: int) -> None:
+async def around(screen: PlayScreen, pilot: Any, number: int, glance: float = 0.0) -> None:
     """A round through what the screen can show, ending in another size than the round before."""
     screen._focus("cluster")
     for key in ("down", "d", "escape", "y", "escape", "f6", "f6", "f4", "f1", "escape", "plus", "f7", "f5"):
         await pilot.press(key)
+        await asyncio.sleep(glance)
     await pilot.resize_terminal(*((80, 24), (120, 40), (200, 60))[number % 3])
 
 
@@ -173,7 +176,7 @@ async def one_level(app: KuartuiApp, pilot: Any, level: str) -> Result:
     prompted = lambda: (shell := screen.terminal.shell) and any(map(runs, shell.page.grid))  # noqa: E731
     with contextlib.suppress(TimeoutError):
         await until(prompted, PATIENCE)
-    await around(screen, pilot, 2)
+    await around(screen, pilot, 2, GLANCE)
     for text in screen.session.level.solutions[0].run:
         if over():
             break
@@ -213,7 +216,7 @@ async def hour(app: KuartuiApp, pilot: Any) -> None:
         level = next(levels)
         try:
             outcome = (await one_level(app, pilot, level)).outcome
-        except TimeoutError:  # told, and the hour goes on
+        except (TimeoutError, NoMatches):  # another screen than it should be: told, and the hour goes on
             outcome = f"stuck at {app.screen}"
             app.go_home()
             await asyncio.to_thread(subprocess.run, [*KUARTUI, "level", "finish", "--abandon"], capture_output=True)

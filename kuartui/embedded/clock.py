@@ -51,6 +51,10 @@ class Clock(Protocol):
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer: ...
 
+    def afterwards(self, callback: Callable[[], None]) -> None:
+        """Call it once what happens at this moment has happened, so that one look will do for all of it."""
+        ...
+
     def timeout(self, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
         """Raise TimeoutError in the body once `seconds` have passed on this clock."""
         ...
@@ -76,6 +80,9 @@ class RealClock:
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_later(seconds, callback)
+
+    def afterwards(self, callback: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_soon(callback)
 
     def timeout(self, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
         return _Timeout(self, seconds)
@@ -110,6 +117,9 @@ class FastClock:
         self._order = itertools.count()
         self._busy = 0
         self._held: list[_Advance] = []  # who goes on once nothing is busy
+        self._afterwards: deque[Callable[[], None]] = deque()
+        self._moment: _Advance | None = None  # runs those where nobody has time pass
+        self.runs: _Advance | None = None  # what has everything run right now
 
     @property
     def stepped(self) -> bool:
@@ -141,6 +151,16 @@ class FastClock:
         timer = _FastTimer(self._elapsed + max(0.0, seconds), callback)
         heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         return timer
+
+    def afterwards(self, callback: Callable[[], None]) -> None:
+        self._afterwards.append(callback)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """See to it that somebody runs what is to come afterwards."""
+        if self._afterwards and self.runs is None and (self._moment is None or self._moment.over):
+            self._moment = _Advance(self, None)
+            self._moment.resume()
 
     def timeout(self, seconds: float) -> contextlib.AbstractAsyncContextManager[None]:
         return _Timeout(self, seconds)
@@ -174,13 +194,20 @@ class FastClock:
         return self._busy > 0
 
     def fire_next(self, target: float | None) -> bool:
-        """Let time pass to the next timer that falls due by `target`, and run it; False if there is none."""
-        while target is not None and self._timers and self._timers[0][0] <= target:
-            due, _, timer = heapq.heappop(self._timers)
+        """Run what comes next: a timer that falls due at this moment, else what was to come after it, else let time pass
+        to the next timer that falls due by `target`. False if there is nothing. Without a target, no timer is run."""
+        while target is not None and self._timers:
+            due, _, timer = self._timers[0]
+            if due > target or (due > self._elapsed and self._afterwards):
+                break
+            heapq.heappop(self._timers)
             if not timer.cancelled:
                 self._elapsed = max(self._elapsed, due)
                 timer.callback()
                 return True
+        if self._afterwards:
+            asyncio.get_running_loop().call_soon(self._afterwards.popleft())
+            return True
         return False
 
 
@@ -205,14 +232,23 @@ class _Advance:
         self.resume()
         await self._end
 
+    @property
+    def over(self) -> bool:
+        """Whether all of that has run, or nobody waits for it any longer."""
+        return self._end.done()
+
     def resume(self) -> None:
         """Go on in a moment, unless nobody waits for it any longer."""
-        if not self._end.done():
+        if not self.over:
             self._loop.call_soon(self._run)
 
     def _run(self) -> None:
         promised = len(self._ready)  # so many callbacks the loop has counted already, and takes whatever happens
+        self._clock.runs, outer = self, self._clock.runs
         self._work()
+        self._clock.runs = outer
+        if self.over:
+            self._clock.catch_up()
         if promised > len(self._ready):
             spent = asyncio.Handle(_nothing, (), self._loop)
             spent.cancel()  # the loop skips what was cancelled
@@ -220,7 +256,7 @@ class _Advance:
 
     def _work(self) -> None:
         for _ in range(PATIENCE):
-            if self._end.done():
+            if self.over:
                 return
             if self._ready:
                 handle = self._ready.popleft()
@@ -265,6 +301,12 @@ class HeadStartClock(FastClock):
         if self._real:
             return asyncio.get_running_loop().call_later(seconds, callback)
         return super().call_later(seconds, callback)
+
+    def afterwards(self, callback: Callable[[], None]) -> None:
+        if self._real:
+            asyncio.get_running_loop().call_soon(callback)
+        else:
+            super().afterwards(callback)
 
     async def sleep(self, seconds: float) -> None:
         if self._real:

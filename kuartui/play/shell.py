@@ -60,11 +60,12 @@ def _link_all(source: Path, target: Path) -> None:
     """What is known of each group, by a link to it; which groups there are, in a file that is the run's own: one that
     makes a kind of a new group keeps that to itself."""
     target.mkdir(parents=True)
-    for entry in source.iterdir():
-        if entry.is_dir():
-            (target / entry.name).symlink_to(entry)
-        else:
-            shutil.copy2(entry, target / entry.name)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                os.symlink(entry.path, target / entry.name)
+            else:
+                shutil.copy2(entry, target / entry.name)
 
 
 def _discovery(home: Path, server: str) -> Path:

@@ -63,6 +63,57 @@ async def test_clocks_side_by_side_do_not_wait_for_each_other() -> None:
         task.cancel()
 
 
+async def test_what_comes_afterwards_sees_all_of_a_moment_and_no_later_one() -> None:
+    clock, seen, looked = FastClock(), [], []
+
+    async def work(name: str) -> None:
+        await clock.sleep(1)
+        await asyncio.sleep(0)
+        seen.append(name)
+        clock.afterwards(lambda: looked.append((clock.monotonic(), list(seen))))
+
+    tasks = [asyncio.create_task(work(name)) for name in "abc"]
+    clock.call_later(1.5, lambda: seen.append("later"))
+    await clock.advance(2)
+    assert looked == [(1, ["a", "b", "c"])] * 3
+    await asyncio.gather(*tasks)
+
+
+async def test_what_comes_afterwards_does_not_wait_for_somebody_who_lets_time_pass() -> None:
+    clock, seen = FastClock(), []
+
+    async def work() -> None:
+        for step in range(3):
+            await asyncio.sleep(0)
+            seen.append(step)
+
+    def look() -> None:
+        seen.append("looked")
+        if seen.count("looked") < 3:
+            clock.afterwards(look)
+
+    clock.afterwards(look)
+    await work()
+    clock.call_later(0, lambda: seen.append("timer"))
+    await clock.settle()
+    assert seen == [0, 1, 2, "looked", "looked", "looked"]
+    await clock.advance(0)
+    assert seen[6:] == ["timer"]
+
+
+async def test_what_fails_afterwards_stops_nobody_else() -> None:
+    clock, seen = FastClock(), []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    clock.afterwards(fail)
+    clock.afterwards(lambda: seen.append("looked"))
+    clock.call_later(1, lambda: seen.append("timer"))
+    await clock.advance(2)
+    assert seen == ["looked", "timer"]
+
+
 async def test_sockets_are_answered_while_much_is_done() -> None:
     clock = FastClock()
     answered = asyncio.Event()

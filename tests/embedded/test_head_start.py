@@ -46,3 +46,15 @@ async def test_released_it_is_a_real_clock_with_the_same_timers() -> None:
     await clock.sleep(0.1)
     assert time.monotonic() - begun >= 0.09
     assert rang == ["past", "future"]
+
+
+async def test_what_comes_afterwards_comes_before_and_after_its_release() -> None:
+    clock = HeadStartClock(60)
+    seen: list[str] = []
+    clock.afterwards(lambda: seen.append("in the past"))
+    await clock.release()
+    assert seen == ["in the past"]
+    clock.afterwards(lambda: seen.append("in the present"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert seen[1:] == ["in the present"]

@@ -1,7 +1,8 @@
 """The loop that every controller is: keys of objects in a queue, one reconcile at a time per key.
 
 Level-triggered, as in client-go's workqueue: a key that is added while it is worked on runs once more afterwards; a
-reconcile that fails is retried with exponential back-off on the cluster's clock.
+reconcile that fails is retried with exponential back-off on the cluster's clock. What happens at one moment is looked
+at once: ten pods that become ready are one change for their ReplicaSet, as they are where answers take a while.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Controller:
         self._failures: dict[NamespacedName, int] = {}
         self._timers: dict[NamespacedName, tuple[float, Timer]] = {}
         self._wake = asyncio.Event()
+        self._waking = False
         self._stops: list[Callable[[], None]] = []
 
     def setup(self) -> None:
@@ -61,7 +63,9 @@ class Controller:
         elif key not in self._queued:
             self._queued.add(key)
             self._queue.append(key)
-            self._wake.set()
+            if not self._waking:
+                self._waking = True
+                self.clock.afterwards(self._awake)
 
     def enqueue_object(self, event: Event) -> None:
         """Handler for `watch`: the changed object's own key."""
@@ -78,6 +82,10 @@ class Controller:
             waiting[1].cancel()
         self._timers[key] = due, self.clock.call_later(seconds, lambda: self._due(key))
 
+    def _awake(self) -> None:
+        self._waking = False
+        self._wake.set()
+
     def _due(self, key: NamespacedName) -> None:
         self._timers.pop(key, None)
         self.enqueue(*key)
@@ -87,10 +95,10 @@ class Controller:
         self.setup()
         try:
             while True:
-                while not self._queue:
-                    self._wake.clear()
-                    await self._wake.wait()
-                await self._one(self._queue.popleft())
+                await self._wake.wait()
+                self._wake.clear()
+                for _ in range(len(self._queue)):  # what is added meanwhile has its turn in the next moment
+                    await self._one(self._queue.popleft())
         finally:
             for stop in self._stops:
                 stop()

@@ -305,11 +305,10 @@ class Store:
     def _write(self, type_: EventType, key: Key, data: Obj, old: Stored | None) -> Stored:
         rv = self.revision + 1
         data["metadata"]["resourceVersion"] = str(rv)
-        raw = encode(data)
+        stored = Stored(key, data, rv)
         if self._journal:
-            self._journal.put(key, rv, raw)
+            self._journal.put(key, rv, stored.raw)
         self.revision = rv
-        stored = Stored(key, data, rv, raw)
         if old:
             self._unindex(old)
         self._index(stored)
