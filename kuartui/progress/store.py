@@ -334,6 +334,9 @@ class Store:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                hint = later("make room, or set {variable} to a directory that has some", variable=paths.HOME_VARIABLE)
+                raise StorageError(later("the disk is full: {path}", path=self.path), hint=hint) from error
             hint = later(
                 "is it writable, and is there space? {variable} names another place", variable=paths.HOME_VARIABLE
             )

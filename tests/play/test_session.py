@@ -323,7 +323,7 @@ async def test_a_full_disk_is_told_and_costs_nothing(level: Level, tmp_path: Pat
         append, set_finding = store.append, store.set_finding
 
         def refuse(*_: object) -> Any:
-            raise StorageError("cannot use p.sqlite3: database or disk is full")
+            raise StorageError("the disk is full: p.sqlite3")
 
         monkeypatch.setattr(store, "append", refuse)
         monkeypatch.setattr(store, "set_finding", refuse)
@@ -343,7 +343,7 @@ async def test_a_full_disk_is_told_and_costs_nothing(level: Level, tmp_path: Pat
 async def test_a_store_without_room_says_so(level: Level, tmp_path: Path) -> None:
     async with begun(level, tmp_path) as (session, _, store):
         full(store)
-        with pytest.raises(StorageError, match="database or disk is full"):
+        with pytest.raises(StorageError, match="the disk is full: .*sqlite3"):
             for _number in range(1000):
                 store.note_changes(session.attempt_id, [(1.0, "write", "x" * 4000)])
         room(store)
