@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 GARBAGE = (50_000, 20, 20)  # objects between two looks for garbage; most of what clusters make lives, or goes by itself
+PASSING = (200_000, 20, 20)  # the same where clusters come and go: most of it has gone by then
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,10 +62,10 @@ def _one_of_several(options: argparse.Namespace, state: Path, ready: int) -> int
     for output in (sys.stdout, sys.stderr):
         os.dup2(log, output.fileno())
     os.close(log)
-    return _host(options, state, ready)
+    return _host(options, state, ready, garbage=PASSING)
 
 
-def _host(options: argparse.Namespace, state: Path, ready: int) -> int:
+def _host(options: argparse.Namespace, state: Path, ready: int, garbage: tuple[int, int, int] = GARBAGE) -> int:
     """Host the clusters of a directory; the exit code."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,6 +76,7 @@ def _host(options: argparse.Namespace, state: Path, ready: int) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return _fail(3, f"another process hosts the clusters in {state}")
+    gc.set_threshold(*garbage)
     return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=ready))
 
 
@@ -102,7 +104,6 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int
         return _fail(4, f"cannot listen on 127.0.0.1:{port}: {why}", hint="--port 0 takes any that is free")
     host = Host(state)
     gc.freeze()  # what is loaded by now lives as long as the process
-    gc.set_threshold(*GARBAGE)
     gc.enable()
     await host.restore()
     token = secrets.token_urlsafe(32)
