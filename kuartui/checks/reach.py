@@ -29,7 +29,10 @@ SHOWN = 40  # characters of a page
 MARK = "kuartui-exit="
 _HTTP = 'wget -q -S -T "$2"{headers} -O - "$1"'
 _TCP = 'nc -z -w "$2" "$1" "$3"'
-_LOOP = 'n=0; while [ "$n" -lt {times} ]; do {command} 2>&1; code=$?; echo; echo "' + MARK + '$code"; n=$((n+1)); done'
+_LOOP = (
+    'n=0; while [ "$n" -lt {times} ]; do said=$({command} 2>&1); '
+    f"""printf '%s\\n{MARK}%s\\n' "$said" "$?"; n=$((n+1)); done"""
+)
 _STATUS = re.compile(r"^\s*(?:wget: server returned error: )?HTTP/1\.[01] (\d{3})", re.MULTILINE)
 _ADDRESS = re.compile(r"^Address(?: \d+)?:\s*(\S+)", re.MULTILINE)
 
