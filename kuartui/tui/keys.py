@@ -6,12 +6,14 @@ terminal: everything else belongs to the shell.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from textual.binding import Binding
 
 from kuartui.translate import tr
 
+FUNCTION = re.compile(r"f\d+")
 NAMES = {
     "question_mark": "?",
     "slash": "/",
@@ -53,7 +55,7 @@ class Key:
     def shown(self) -> str:
         """As a person reads it."""
         first = self.keys.split(",")[0]
-        return NAMES.get(first, first.upper() if first.startswith("f") and first[1:].isdigit() else first)
+        return NAMES.get(first, first.upper() if FUNCTION.fullmatch(first) else first)
 
 
 KEYS: tuple[Key, ...] = (
@@ -106,24 +108,26 @@ KEYS: tuple[Key, ...] = (
 
 
 def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
-    """Textual bindings of a place. F-keys have priority, so that they work while the shell has the focus.
+    """Textual bindings of a place. F-keys have priority, so that they work while the shell has the focus; what else
+    means the same is a character there.
 
     Back is bound in each screen, since what it means differs.
     """
     return [
         Binding(
-            key.keys,
+            name,
             key.action,
             tr(key.word),
             tooltip=tr(key.help),
-            show=key.footer,
+            show=key.footer and not number,
             key_display=key.shown,
-            priority=key.keys.startswith("f"),
-            id=f"{key.place}.{key.action}",
+            priority=FUNCTION.fullmatch(name) is not None,
+            id=f"{key.place}.{key.action}.{number}" if number else f"{key.place}.{key.action}",
         )
         for key in KEYS
         if (key.place == place and key.action != "back")
         or (key.action == "back" and place not in ("everywhere", "pane", "shell"))
+        for number, name in enumerate(key.keys.split(","))
     ]
 
 

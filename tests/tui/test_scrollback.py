@@ -66,6 +66,22 @@ async def play(
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_every_character_is_the_shells(game: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    """Also those that mean something on the screen beside it, such as the question mark of `[?(@.name=="x")]`."""
+    typed = "".join(map(chr, range(0x21, 0x7F)))
+    async with play(game, monkeypatch, size) as (screen, shell, pilot):
+        for character in typed:
+            await pilot.press(character)
+        await until(pilot, lambda: typed in "".join(map("".join, _characters(shell))))
+        assert screen.app.screen is screen
+        assert not screen.session.calls  # type: ignore[attr-defined]  # a scripted one
+
+
+def _characters(shell: Shell) -> list[list[str]]:
+    return [[cell[1] if isinstance(cell, tuple) else str(cell) for cell in row] for row in shell.page.grid]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
 @pytest.mark.parametrize("which", [0, 1], ids=["shift", "alt"])
 async def test_keys_go_back_and_forth_and_the_border_says_how_far(
     game: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], which: int
