@@ -129,7 +129,7 @@ async def test_it_plays_in_a_browser(server: Game, tmp_path: Path) -> None:
         await browser.send("Page.enable")
         await browser.send("Emulation.setFocusEmulationEnabled", enabled=True)
         await browser.go(server.url)
-        await browser.until("first-steps")
+        await browser.until("ring the bell twice")
         await browser.click(300, 8)
         await browser.until('["focus"]')
         await browser.type("?")
