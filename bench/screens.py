@@ -163,6 +163,8 @@ async def around(screen: PlayScreen, pilot: Any, number: int, glance: float = 0.
     """A round through what the screen can show, ending in another size than the round before."""
     screen._focus("cluster")
     for key in ("down", "d", "escape", "y", "escape", "f6", "f6", "f4", "f1", "escape", "plus", "f7", "f5"):
+        if key == "escape" and screen.app.screen is screen and not screen.detail.display:
+            continue  # a level that has no objects yet: nothing is open, and it would lead home
         await pilot.press(key)
         await asyncio.sleep(glance)
     await pilot.resize_terminal(*((80, 24), (120, 40), (200, 60))[number % 3])
