@@ -72,13 +72,9 @@ async def test_every_character_is_the_shells(game: Any, monkeypatch: pytest.Monk
     async with play(game, monkeypatch, size) as (screen, shell, pilot):
         for character in typed:
             await pilot.press(character)
-        await until(pilot, lambda: typed in "".join(map("".join, _characters(shell))))
+        await until(pilot, lambda: typed in "".join(text for row in shell.page.grid for _, text in row))
         assert screen.app.screen is screen
         assert not screen.session.calls  # type: ignore[attr-defined]  # a scripted one
-
-
-def _characters(shell: Shell) -> list[list[str]]:
-    return [[cell[1] if isinstance(cell, tuple) else str(cell) for cell in row] for row in shell.page.grid]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])

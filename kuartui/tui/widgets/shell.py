@@ -16,7 +16,7 @@ from textual import events
 from kuartui.tui import keys
 from kuartui.tui.widgets.scrollback import LINES, ScrollingTerminal
 
-OURS = frozenset({"f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f12"})
+OURS = frozenset(name for key in keys.KEYS for name in key.keys.split(",") if keys.FUNCTION.fullmatch(name))
 LOOKING = frozenset(name for key in keys.KEYS if key.place == "shell" for name in key.keys.split(","))
 _CONTROLS = {
     "ctrl+at": "\x00",

@@ -62,8 +62,8 @@ async def _one(
             fetch.method = "HEAD" if not body else "POST"
         response = await _response(process, fetch, quiet=quiet)
         if "S" in options or "server-response" in options:
-            shown = "".join(f"  {name}: {value}\n" for name, value in response.headers)
-            await process.err(f"  HTTP/1.1 {response.status} {response.reason}\n{shown}\n")
+            headed = "".join(f"  {name}: {value}\n" for name, value in response.headers)
+            await process.err(f"  HTTP/1.1 {response.status} {response.reason}\n{headed}\n")
         location = response.headers.find("location")
         if response.status in (301, 302, 303, 307, 308) and location:
             url = parse_url(urljoin(str(url), location))
