@@ -92,11 +92,55 @@ class BadRequest(ValueError):
     """A certificate signing request that cannot be served."""
 
 
-EXTENDED = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
+KEY_USAGES = {
+    "signing": "digital_signature",
+    "digital signature": "digital_signature",
+    "content commitment": "content_commitment",
+    "key encipherment": "key_encipherment",
+    "key agreement": "key_agreement",
+    "data encipherment": "data_encipherment",
+    "cert sign": "key_cert_sign",
+    "crl sign": "crl_sign",
+    "encipher only": "encipher_only",
+    "decipher only": "decipher_only",
+}
+EXTENDED_USAGES = {
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
+    "email protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "s/mime": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "ipsec end system": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
+    "ipsec tunnel": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.6"),
+    "ipsec user": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.7"),
+    "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
+    "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
+    "microsoft sgc": x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.3"),
+    "netscape sgc": x509.ObjectIdentifier("2.16.840.1.113730.4.1"),
+}
+SUBJECT = (
+    NameOID.COUNTRY_NAME,
+    NameOID.ORGANIZATION_NAME,
+    NameOID.ORGANIZATIONAL_UNIT_NAME,
+    NameOID.LOCALITY_NAME,
+    NameOID.STATE_OR_PROVINCE_NAME,
+    NameOID.STREET_ADDRESS,
+    NameOID.POSTAL_CODE,
+    NameOID.COMMON_NAME,
+    NameOID.SERIAL_NUMBER,
+)
+"""What Go's pkix.Name knows of a subject, in the order in which it writes it."""
+BACKDATE = timedelta(minutes=5)
+SHORT = timedelta(hours=8)
 
 
 def sign_request(authority: KeyPair, request: bytes, usages: Collection[str], lifetime: timedelta) -> bytes:
-    """A certificate (PEM) for a request (PEM), for usages as the certificates API names them. Raises BadRequest."""
+    """A certificate (PEM) for a request (PEM), for usages as the certificates API names them. Raises BadRequest.
+
+    After pkg/controller/certificates/authority: nothing of the request but its subject, key and alternative names is
+    taken over; what lives eight hours or more ends as much earlier as it begins.
+    """
     try:
         asked = x509.load_pem_x509_csr(request)
         if not asked.is_signature_valid:
@@ -105,25 +149,35 @@ def sign_request(authority: KeyPair, request: bytes, usages: Collection[str], li
     except (ValueError, TypeError) as error:
         raise BadRequest(f"unable to parse csr: {error}") from error
     issuer, issuer_key = load(authority)
-    extended = [oid for usage, oid in EXTENDED.items() if usage in usages]
+    now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(asked.subject)
+        .subject_name(_go_name(asked.subject))
         .issuer_name(issuer.subject)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(minutes=5))
-        .not_valid_after(datetime.now(UTC) + lifetime)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(sign=False, encipher="key encipherment" in usages), critical=True)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + lifetime - (timedelta() if lifetime < SHORT else BACKDATE))
     )
+    plain = {KEY_USAGES[usage] for usage in usages if usage in KEY_USAGES}
+    if plain:
+        builder = builder.add_extension(_usages(plain), critical=True)
+    extended = dict.fromkeys(oid for usage, oid in EXTENDED_USAGES.items() if usage in usages)
     if extended:
         builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True).add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+    )
     for extension in asked.extensions:
         if isinstance(extension.value, x509.SubjectAlternativeName):
             builder = builder.add_extension(extension.value, critical=extension.critical)
     return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _go_name(subject: x509.Name) -> x509.Name:
+    """A subject as Go writes it again: what it has several times, as groups, stands together."""
+    found = (subject.get_attributes_for_oid(oid) for oid in SUBJECT)
+    return x509.Name([x509.RelativeDistinguishedName(same) for same in found if same])
 
 
 def load(pair: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
@@ -149,18 +203,16 @@ def _builder(
     )
 
 
-def _usage(sign: bool, encipher: bool = True) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=encipher and not sign,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=sign,
-        crl_sign=sign,
-        encipher_only=False,
-        decipher_only=False,
+def _usage(sign: bool) -> x509.KeyUsage:
+    return _usages(
+        {"digital_signature", "key_cert_sign", "crl_sign"} if sign else {"digital_signature", "key_encipherment"}
     )
+
+
+def _usages(names: Collection[str]) -> x509.KeyUsage:
+    every = dict.fromkeys(KEY_USAGES.values(), False)
+    agreement = {"key_agreement"} if {"encipher_only", "decipher_only"} & set(names) else set()
+    return x509.KeyUsage(**{**every, **dict.fromkeys({*names, *agreement}, True)})
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -7,9 +7,11 @@ but for a kubelet's own client certificate.
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import timedelta
 from typing import Any
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from kuartui.embedded.auth.pki import BadRequest, KeyPair, sign_request
 from kuartui.embedded.client import Client
@@ -27,12 +29,9 @@ KUBELET_SERVING = "kubernetes.io/kubelet-serving"
 LEGACY = "kubernetes.io/legacy-unknown"
 LONGEST = timedelta(days=365)  # --cluster-signing-duration
 SHORTEST = timedelta(minutes=10)
+SIGNERS = {CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY}
 BASE = {"digital signature", "key encipherment"}
-USAGES = {
-    CLIENT: (BASE | {"client auth"}, "client auth"),
-    KUBELET_CLIENT: (BASE | {"client auth"}, "client auth"),
-    KUBELET_SERVING: (BASE | {"server auth"}, "server auth"),
-}
+NODES = ["system:nodes"]
 
 
 class CertificateSigner(Controller):
@@ -60,7 +59,7 @@ class CertificateSigner(Controller):
         types = {one["type"] for one in status.get("conditions") or ()}
         if status.get("certificate") or "Approved" not in types or types & {"Denied", "Failed"}:
             return
-        if signer not in USAGES and signer != LEGACY:
+        if signer not in SIGNERS:
             return
         try:
             certificate = self._sign(request)
@@ -73,15 +72,15 @@ class CertificateSigner(Controller):
     def _sign(self, request: Obj) -> bytes:
         """The certificate. Raises BadRequest."""
         spec = request["spec"]
-        usages = set(spec.get("usages") or ())
-        if spec["signerName"] in USAGES:
-            allowed, needed = USAGES[spec["signerName"]]
-            if not usages <= allowed or needed not in usages:
-                raise BadRequest(f"usages did not match, expected [{' '.join(sorted(allowed))}]")
+        usages = spec.get("usages") or []
         try:
             body = base64.b64decode(spec["request"], validate=True)
-        except binascii.Error as error:
+            asked = x509.load_pem_x509_csr(body)
+        except ValueError as error:
             raise BadRequest(f"unable to parse csr: {error}") from error
+        complaint = _complaint(spec["signerName"], asked, usages)
+        if complaint:
+            raise BadRequest(complaint)
         seconds = spec.get("expirationSeconds")
         lifetime = LONGEST if seconds is None else max(SHORTEST, min(LONGEST, timedelta(seconds=seconds)))
         return sign_request(self._authority, body, usages, lifetime)
@@ -99,3 +98,60 @@ class CertificateSigner(Controller):
         status = request.get("status") or {}
         changed = {**status, "conditions": [*(status.get("conditions") or ()), condition]}
         await self.client.update_status(REQUESTS, objects.with_status(request, changed))
+
+
+def _complaint(signer: str, asked: x509.CertificateSigningRequest, usages: list[str]) -> str:
+    """Why a signer does not serve a request (signer.go, pkg/apis/certificates/helpers.go)."""
+    if signer == CLIENT:
+        for usage in usages:
+            if usage not in BASE and usage != "client auth":
+                return f"invalid usage for client certificate: {usage}"
+        return "" if "client auth" in usages else "missing required usage for client certificate: client auth"
+    if signer == KUBELET_CLIENT:
+        return _subject_complaint(asked, serving=False) or _usages_complaint(usages, "client auth")
+    if signer == KUBELET_SERVING:
+        wrong = _subject_complaint(asked, serving=True) or _usages_complaint(usages, "server auth")
+        return wrong or _name_complaint(asked)
+    return ""
+
+
+def _subject_complaint(asked: x509.CertificateSigningRequest, *, serving: bool) -> str:
+    """What a kubelet's certificate may be for: a node's names and addresses to serve, none of them as a client."""
+    if [one.value for one in asked.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)] != NODES:
+        return "subject organization is not system:nodes"
+    names = _alternative_names(asked)
+    found = {
+        what: bool(names and names.get_values_for_type(kind))
+        for what, kind in (
+            ("DNS", x509.DNSName),
+            ("Email", x509.RFC822Name),
+            ("IP", x509.IPAddress),
+            ("URI", x509.UniformResourceIdentifier),
+        )
+    }
+    if serving and not found["DNS"] and not found["IP"]:
+        return "DNS or IP subjectAltName is required"
+    for what in ("Email", "URI") if serving else ("DNS", "Email", "IP", "URI"):
+        if found[what]:
+            return f"{what} subjectAltNames are not allowed"
+    return "" if serving else _name_complaint(asked)
+
+
+def _name_complaint(asked: x509.CertificateSigningRequest) -> str:
+    names = asked.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    ours = bool(names) and str(names[-1].value).startswith("system:node:")
+    return "" if ours else "subject common name does not begin with system:node:"
+
+
+def _usages_complaint(usages: list[str], purpose: str) -> str:
+    needed = {"digital signature", purpose}
+    if set(usages) in (needed, BASE | needed):
+        return ""
+    return f"usages did not match [{' '.join(sorted(BASE | needed))}]"
+
+
+def _alternative_names(asked: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName | None:
+    try:
+        return asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None

@@ -52,6 +52,9 @@ class CertificateSigningRequests(Strategy):
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return csr_rules.update_errors(new, old)
 
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        return super().reset_fields(subresource) if subresource else (("spec",), ("status",))
+
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         return []
 

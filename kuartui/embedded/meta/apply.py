@@ -177,7 +177,7 @@ def apply(
             raise _conflict(kept)
     if clashes:
         others = [_less(entry, differs) for entry in others]
-    merged: Obj = _merge(live or {}, _without(patch, reset), node)
+    merged: Obj = _merge(live or {}, patch, node)
     dropped = (mine.fields if mine else frozenset()) - frozenset(wanted)
     held: set[Path] = {path for entry in others for path in entry.fields} | set(wanted)
     for path in sorted(dropped, key=len):  # an element goes as a whole, before its fields
@@ -257,17 +257,6 @@ def _conflict(clashes: list[tuple[Entry, list[Path]]]) -> StatusError:
         ]
         message = f"Apply failed with {count} conflicts: " + "\n".join(lines)
     return apply_conflict(causes, message)
-
-
-def _without(obj: Obj, reset: Iterable[Path]) -> Obj:
-    result = dict(obj)
-    for path in reset:
-        name = path[0].removeprefix("f:")
-        if len(path) == 1:
-            result.pop(name, None)
-        elif isinstance(result.get(name), dict):
-            result[name] = {k: v for k, v in result[name].items() if k != path[1].removeprefix("f:")}
-    return result
 
 
 def merge(live: Obj, patch: Obj, node: Node) -> Obj:

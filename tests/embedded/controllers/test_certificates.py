@@ -6,6 +6,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,20 +19,22 @@ from tests.embedded.controllers.cluster import Cluster
 
 CSRS = "certificatesigningrequests.certificates.k8s.io"
 ROLES = "clusterroles.rbac.authorization.k8s.io"
+CLIENT = "kubernetes.io/kube-apiserver-client"
 APPROVED = {"status": {"conditions": [{"type": "Approved", "status": "True"}]}}
 
 
-async def ask(cluster: Cluster, *usages: str, **more: Any) -> None:
+async def ask(
+    cluster: Cluster, *usages: str, who: str = "jane", groups: tuple[str, ...] = ("devs",), dns: str = "", **more: Any
+) -> None:
     cluster.start(CertificateSigner(cluster.client, new_authority()))
-    names = [(NameOID.ORGANIZATION_NAME, "devs"), (NameOID.COMMON_NAME, "jane")]
+    names = [(NameOID.COMMON_NAME, who), *((NameOID.ORGANIZATION_NAME, group) for group in groups)]
     subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
-    request = (
-        x509.CertificateSigningRequestBuilder()
-        .subject_name(subject)
-        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    )
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if dns:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(dns)]), critical=False)
+    request = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
     body = base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode()
-    spec = {"request": body, "signerName": "kubernetes.io/kube-apiserver-client", "usages": list(usages)} | more
+    spec = {"request": body, "signerName": CLIENT, "usages": list(usages)} | more
     await cluster.create(CSRS, "jane", spec=spec)
     await cluster.run()
 
@@ -55,6 +58,46 @@ async def test_refuses_what_its_signer_may_not_sign(cluster: Cluster) -> None:
     status = cluster.get(CSRS, "jane")["status"]
     assert "certificate" not in status
     assert (status["conditions"][1]["type"], status["conditions"][1]["reason"]) == ("Failed", "SignerValidationFailure")
+
+
+@pytest.mark.parametrize(
+    ("signer", "asked", "message"),
+    [
+        (CLIENT, {"usages": ["server auth"]}, "invalid usage for client certificate: server auth"),
+        (CLIENT, {"usages": ["signing"]}, "invalid usage for client certificate: signing"),
+        (
+            CLIENT,
+            {"usages": ["digital signature"]},
+            "missing required usage for client certificate: client auth",
+        ),
+        (f"{CLIENT}-kubelet", {"groups": ("devs",)}, "subject organization is not system:nodes"),
+        (f"{CLIENT}-kubelet", {"who": "jane"}, "subject common name does not begin with system:node:"),
+        (f"{CLIENT}-kubelet", {"dns": "n"}, "DNS subjectAltNames are not allowed"),
+        (
+            f"{CLIENT}-kubelet",
+            {"usages": ["client auth"]},
+            "usages did not match [client auth digital signature key encipherment]",
+        ),
+        ("kubernetes.io/kubelet-serving", {}, "DNS or IP subjectAltName is required"),
+    ],
+)
+async def test_says_what_its_signer_misses(cluster: Cluster, signer: str, asked: dict[str, Any], message: str) -> None:
+    fine = {"who": "system:node:n", "groups": ("system:nodes",), "usages": ["client auth", "digital signature"]}
+    wanted = {**fine, **asked}
+    usages = wanted.pop("usages")
+    await ask(cluster, *usages, signerName=signer, **wanted)
+    await cluster.edit(CSRS, "jane", APPROVED)
+    await cluster.run()
+    assert cluster.get(CSRS, "jane")["status"]["conditions"][1]["message"] == message
+
+
+async def test_gives_the_usages_that_were_asked_for(cluster: Cluster) -> None:
+    await ask(cluster, "client auth", groups=("devs", "ops"))
+    await cluster.edit(CSRS, "jane", APPROVED)
+    await cluster.run()
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(cluster.get(CSRS, "jane")["status"]["certificate"]))
+    assert [type(one.value) for one in certificate.extensions][:2] == [x509.ExtendedKeyUsage, x509.BasicConstraints]
+    assert certificate.subject.rfc4514_string() in ("CN=jane,O=devs+O=ops", "CN=jane,O=ops+O=devs")
 
 
 async def test_leaves_foreign_signers_alone(cluster: Cluster) -> None:
