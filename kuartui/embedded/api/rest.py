@@ -189,7 +189,7 @@ class Rest:
         context = self._context(write, "UPDATE")
         objects.carry_metadata(new, old)
         if write.subresource == "status":
-            new = self._status_only(new, current, custom=endpoint.custom)
+            new = self._status_only(new, current, strategy, custom=endpoint.custom)
         elif write.subresource in strategy.parts:
             new = _parts_only(new, current, strategy.parts[write.subresource])
         else:
@@ -230,19 +230,18 @@ class Rest:
         stored.complete = True
         return objects.from_storage(endpoint, stored.data)
 
-    def _status_only(self, new: Obj, current: Stored, *, custom: bool) -> Obj:
-        """A status update changes status, and lets metadata carry labels and the like no further.
+    def _status_only(self, new: Obj, current: Stored, strategy: Strategy, *, custom: bool) -> Obj:
+        """A status update changes status, and metadata as far as its kind allows.
 
         The rest is shared with the stored object: nobody changes it in place. What lacks defaults is copied, and so are
         custom objects, whose defaults may have changed.
         """
-        if current.complete and not custom:
-            result = {**current.data, "metadata": {**current.data["metadata"]}}
-        else:
-            result = current.mutable()
+        result = {**current.data} if current.complete and not custom else current.mutable()
         _put(result, "status", new.get("status"))
-        if "managedFields" in new["metadata"]:
-            result["metadata"]["managedFields"] = new["metadata"]["managedFields"]
+        result["metadata"] = new["metadata"]
+        before = current.data["metadata"]
+        for name in strategy.status_keeps:
+            _put(new["metadata"], name, before.get(name))
         return result
 
     # Deleting

@@ -13,7 +13,7 @@ import orjson
 from kuartui.embedded.crd import paths
 from kuartui.embedded.crd.structural import fill_defaults, pruned
 from kuartui.embedded.crd.versions import priority, schema_of
-from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, WriteContext
 from kuartui.embedded.meta import fielderr
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.fielderr import FieldError
@@ -33,6 +33,7 @@ class CustomStrategy(Strategy):
     returns_deleted = False
     unconditional_update = False
     qualified_finalizers = False
+    status_keeps = OWN_METADATA
 
     ending = False
     """Whether the CRD is being deleted: then there are no new objects."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import admissionpolicy_rules, cells
-from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, register
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.webhook import default_rules
 from kuartui.embedded.meta.fielderr import FieldError, Path
@@ -39,6 +39,8 @@ class _Policies(Strategy):
 
 @register(f"validatingadmissionpolicies.{GROUP}")
 class ValidatingAdmissionPolicies(_Policies):
+    status_keeps = OWN_METADATA
+
     def validate(self, obj: Obj) -> list[FieldError]:
         return admissionpolicy_rules.policy_errors(obj["metadata"].get("name", ""), obj.get("spec") or {}, Path("spec"))
 

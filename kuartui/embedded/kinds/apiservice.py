@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
-from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, register
 from kuartui.embedded.kinds.checks import errors_of
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_supported, required
@@ -17,6 +17,7 @@ MAX_GROUP_PRIORITY, MAX_VERSION_PRIORITY = 20000, 1000
 
 @register("apiservices.apiregistration.k8s.io")
 class ApiServices(Strategy):
+    status_keeps = OWN_METADATA
     generation = False
 
     def default(self, obj: Obj) -> None:

@@ -61,6 +61,10 @@ class Resource(Struct, frozen=True):
         return f"{self.group}/{self.storage}" if self.group else self.storage
 
 
+OWN_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+"""What users write of metadata: for `Strategy.status_keeps`, as metav1.ResetObjectMetaForStatus."""
+
+
 class WriteContext(Struct):
     """Who writes what, and how: given to strategies and admission."""
 
@@ -107,6 +111,8 @@ class Strategy:
     """What the rows of a table are sorted by, where that is not the name."""
     deprecated: str = ""
     """A `Warning:` on each request, reads too, where the API itself is deprecated."""
+    status_keeps: tuple[str, ...] = ()
+    """Fields of metadata that an update of status leaves alone; most kinds let it change labels and annotations."""
     parts: dict[str, tuple[str, ...]] = {}
     """What an update through a subresource may change, as dotted paths: {"finalize": ("spec.finalizers",)}."""
 
@@ -124,7 +130,7 @@ class Strategy:
         """Carry over what this writer may not change."""
 
     def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
-        """The same for the status subresource; the machinery has put the old spec and metadata back already."""
+        """The same for the status subresource; the machinery has put back what is neither status nor metadata already."""
 
     def validate(self, obj: Obj) -> list[FieldError]:
         """What is wrong with a new object. Metadata and the name are checked by the machinery (`validate_name`)."""
@@ -182,7 +188,9 @@ class Strategy:
         """Field paths that server-side apply through this (sub)resource neither sets nor owns."""
         if not self.has_status:
             return ()
-        return (("spec",),) if subresource == "status" else (("status",),)
+        if subresource == "status":
+            return ("spec",), *(("metadata", name) for name in self.status_keeps)
+        return (("status",),)
 
 
 _strategies: dict[str, Strategy] = {}

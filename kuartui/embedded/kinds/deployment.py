@@ -16,6 +16,8 @@ _TYPES = ("Recreate", "RollingUpdate")
 
 @register("deployments.apps")
 class Deployments(Strategy):
+    status_keeps = ("labels",)
+
     def default(self, obj: Obj) -> None:
         spec = workload.default_workload(obj)
         missing(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600, strategy={})

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells, flowcontrol_rules
-from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, register
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.meta.fielderr import FieldError
 
@@ -15,6 +15,7 @@ GROUP = "flowcontrol.apiserver.k8s.io"
 
 @register(f"flowschemas.{GROUP}")
 class FlowSchemas(Strategy):
+    status_keeps = OWN_METADATA
     row_order = staticmethod(lambda obj: (obj["spec"].get("matchingPrecedence", 0), obj["metadata"]["name"]))
 
     def default(self, obj: Obj) -> None:
@@ -40,6 +41,8 @@ class FlowSchemas(Strategy):
 
 @register(f"prioritylevelconfigurations.{GROUP}")
 class PriorityLevelConfigurations(Strategy):
+    status_keeps = OWN_METADATA
+
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         if spec.get("type") == "Exempt":

@@ -29,6 +29,8 @@ _GATED = {
 
 @register("pods")
 class Pods(Strategy):
+    status_keeps = ("ownerReferences",)
+
     def at(self, subresource: str) -> Strategy:
         return {"ephemeralcontainers": _EPHEMERAL, "resize": _RESIZE, "binding": _BINDING}.get(subresource, self)
 

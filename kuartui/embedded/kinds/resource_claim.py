@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
-from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, register
 
 GROUP = "resource.k8s.io"
 
@@ -30,6 +30,7 @@ class ResourceClaimTemplates(Strategy):
 
 @register(f"resourceclaims.{GROUP}")
 class ResourceClaims(Strategy):
+    status_keeps = OWN_METADATA
     generation = False
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
-from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, register
 from kuartui.embedded.kinds.checks import cidr, immutable
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
@@ -39,6 +39,7 @@ class IpAddresses(Strategy):
 
 @register("servicecidrs.networking.k8s.io")
 class ServiceCidrs(Strategy):
+    status_keeps = OWN_METADATA
     generation = False
 
     def validate(self, obj: Obj) -> list[FieldError]:

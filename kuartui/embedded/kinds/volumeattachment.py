@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
-from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, register
 from kuartui.embedded.kinds.checks import immutable
 from kuartui.embedded.kinds.pod_volumes import csi_driver_name
 from kuartui.embedded.meta.fielderr import FieldError, Path, required
@@ -14,6 +14,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, required
 
 @register("volumeattachments.storage.k8s.io")
 class VolumeAttachments(Strategy):
+    status_keeps = OWN_METADATA
     generation = False
 
     def validate(self, obj: Obj) -> list[FieldError]:

@@ -209,6 +209,23 @@ async def test_status_is_written_through_its_subresource_only(server: Server) ->
     assert kept["status"]["replicas"] == 2
 
 
+async def test_status_brings_metadata_along_as_far_as_its_kind_allows(server: Server) -> None:
+    both = {"metadata": {"labels": {"l": "1"}, "annotations": {"a": "1"}}}
+
+    async def kept(path: str) -> tuple[str | None, str | None]:
+        metadata = (await server.json("PATCH", f"{path}/status", both, content_type=MERGE))["metadata"]
+        return metadata.get("labels", {}).get("l"), metadata.get("annotations", {}).get("a")
+
+    await server.json("POST", DEPLOYMENTS, deployment())
+    assert await kept(f"{DEPLOYMENTS}/web") == (None, "1")
+    await server.json("POST", "/api/v1/namespaces", {"metadata": {"name": "n"}})
+    assert await kept("/api/v1/namespaces/n") == ("1", "1")
+    attachments = "/apis/storage.k8s.io/v1/volumeattachments"
+    spec = {"attacher": "a.example", "nodeName": "n", "source": {"persistentVolumeName": "v"}}
+    await server.json("POST", attachments, {"metadata": {"name": "va"}, "spec": spec})
+    assert await kept(f"{attachments}/va") == (None, None)
+
+
 async def test_a_node_is_registered_with_its_status_but_a_writer_changes_none_of_it(server: Server) -> None:
     node = {"metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}
     made = await server.json("POST", "/api/v1/nodes", node)
