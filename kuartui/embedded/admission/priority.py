@@ -5,7 +5,7 @@ kubernetes/plugin/pkg/admission/priority.
 
 from __future__ import annotations
 
-from kuartui.embedded.admission.base import Attributes, Plugin
+from kuartui.embedded.admission.base import Attributes, Obj, Plugin
 from kuartui.embedded.meta import errors
 from kuartui.embedded.store import Store, Stored
 
@@ -18,9 +18,13 @@ class Priority(Plugin):
 
     async def mutate(self, attributes: Attributes) -> None:
         pod = attributes.obj
-        if attributes.resource != "pods" or attributes.operation != "CREATE" or attributes.subresource or pod is None:
+        if attributes.resource != "pods" or attributes.subresource or pod is None:
             return
         spec = pod["spec"]
+        if attributes.operation == "UPDATE":
+            _keep(spec, (attributes.old or {}).get("spec") or {})
+        if attributes.operation != "CREATE":
+            return
         name = spec.get("priorityClassName", "")
         found = self._store.get(CLASSES, "", name) if name else self._default()
         if name and found is None:
@@ -57,3 +61,10 @@ class Priority(Plugin):
         if current is not None and current.key.name != new["metadata"]["name"]:
             why = f"PriorityClass {current.key.name} is already marked as default. Only one default can exist"
             raise errors.forbidden(CLASSES, attributes.name, why)
+
+
+def _keep(spec: Obj, before: Obj) -> None:
+    """What this plugin gave at creation stays when an update leaves it out."""
+    for field in ("priority", "preemptionPolicy"):
+        if spec.get(field) is None and before.get(field) is not None:
+            spec[field] = before[field]

@@ -18,6 +18,9 @@ _GENERATION = "deprecated.daemonset.template.generation"
 @register("daemonsets.apps")
 class DaemonSets(Strategy):
     def default(self, obj: Obj) -> None:
+        annotations = obj["metadata"].get("annotations") or {}
+        annotations.setdefault(_GENERATION, "0")  # a field of the internal type: whoever writes the object writes it too
+        obj["metadata"]["annotations"] = annotations
         spec = workload.default_workload(obj)
         missing(spec, revisionHistoryLimit=10, updateStrategy={})
         update = spec["updateStrategy"]
@@ -27,17 +30,15 @@ class DaemonSets(Strategy):
             missing(update["rollingUpdate"], maxUnavailable=1, maxSurge=0)
 
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
-        annotations = obj["metadata"].get("annotations") or {}
-        annotations.setdefault(_GENERATION, "1")
-        obj["metadata"]["annotations"] = annotations
+        annotations = obj["metadata"]["annotations"]
+        if _count(annotations) < 1:
+            annotations[_GENERATION] = "1"
 
     def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
-        annotations = new["metadata"].get("annotations") or {}
-        count = int((old["metadata"].get("annotations") or {}).get(_GENERATION, "1"))
+        count = _count(old["metadata"].get("annotations") or {})
         if (new.get("spec") or {}).get("template") != (old.get("spec") or {}).get("template"):
             count += 1
-        annotations[_GENERATION] = str(count)
-        new["metadata"]["annotations"] = annotations
+        new["metadata"]["annotations"][_GENERATION] = str(count)
 
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, workload.SPEC
@@ -73,6 +74,14 @@ class DaemonSets(Strategy):
             *cells.containers(template),
             cells.selector_or_none(spec.get("selector")),
         ]
+
+
+def _count(annotations: dict[str, str]) -> int:
+    """The generation of the template as the annotation tells it; 0 for what is no number."""
+    try:
+        return int(annotations.get(_GENERATION, "0"))
+    except ValueError:
+        return 0
 
 
 def _update_strategy(strategy: Obj, path: Path) -> list[FieldError]:

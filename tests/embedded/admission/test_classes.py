@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kuartui.embedded.admission.default_ingress_class import DefaultIngressClass
+from kuartui.embedded.admission.priority import Priority
 from kuartui.embedded.admission.runtime_class import RuntimeClass
 from tests.embedded.api.server import Server
 
@@ -86,3 +87,12 @@ async def test_an_ingress_gets_the_newest_default_class(server: Server) -> None:
         await server.clock.advance(5)
     assert await ingress(server, "plain") == "new"
     assert await ingress(server, "old-style", annotations={"kubernetes.io/ingress.class": "nginx"}) is None
+
+
+async def test_a_pods_priority_stays_when_a_replacement_leaves_it_out(server: Server) -> None:
+    server.rest.admission.add(Priority(server.store))
+    made = await pod(server)
+    assert (made["spec"]["priority"], made["spec"]["preemptionPolicy"]) == (0, "PreemptLowerPriority")
+    del made["spec"]["priority"], made["spec"]["preemptionPolicy"]
+    replaced = await server.json("PUT", f"{PODS}/p", made)
+    assert (replaced["spec"]["priority"], replaced["spec"]["preemptionPolicy"]) == (0, "PreemptLowerPriority")

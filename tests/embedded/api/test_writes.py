@@ -35,6 +35,19 @@ async def test_creation_gives_identity(server: Server) -> None:
     assert metadata["managedFields"][0]["manager"] == "me"
 
 
+async def test_who_writes_a_daemon_set_owns_the_generation_of_its_template_but_who_applies_does_not(server: Server) -> None:
+    sets, key = "/apis/apps/v1/namespaces/default/daemonsets", "deprecated.daemonset.template.generation"
+    made = await server.json("POST", f"{sets}?fieldManager=me", deployment("a"), code=201)
+    assert made["metadata"]["annotations"] == {key: "1"}
+    (entry,) = made["metadata"]["managedFields"]
+    assert f"f:{key}" in entry["fieldsV1"]["f:metadata"]["f:annotations"]
+    body = {"apiVersion": "apps/v1", "kind": "DaemonSet", **deployment("b")}
+    target = f"{sets}/b?fieldManager=me"
+    applied = await server.json("PATCH", target, body, code=201, content_type="application/apply-patch+yaml")
+    (entry,) = applied["metadata"]["managedFields"]
+    assert "f:metadata" not in entry["fieldsV1"]
+
+
 async def test_a_generated_name_begins_as_asked(server: Server) -> None:
     made = await server.json("POST", MAPS, {"metadata": {"generateName": "job-"}})
     assert made["metadata"]["name"].startswith("job-")
