@@ -40,8 +40,8 @@ def max_length(length: int) -> str:
 
 
 def regex_error(text: str, pattern: str, *examples: str) -> str:
-    """The text, with examples and the regex, as validation.RegexError prints it."""
-    shown = "".join(f"{'or ' if i else ''}'{example}', " for i, example in enumerate(examples))
+    """The text, with examples and the regex, as validation.RegexError prints it: two blanks before each `or`."""
+    shown = "".join(f"{' or ' if i else ''}'{example}', " for i, example in enumerate(examples))
     return f"{text} ({'e.g. ' if examples else ''}{shown}regex used for validation is '{pattern}')"
 
 

@@ -73,7 +73,7 @@ class Heartbeat:
         if rebooted:
             old = self._with_new_boot(old)
         now = services.clock.now()
-        new = services.machine.status(old, {}, services.images.listed(), self._pressure, now)
+        new = services.machine.status(old, services.images.listed(), self._pressure, now)
         was_ready = _ready(old)
         patch = {"status": difference(node.get("status") or {}, new)}
         try:
@@ -116,6 +116,8 @@ class Heartbeat:
         if self._services.clock.monotonic() - self._reported >= REPORT_SECONDS:
             return True
         status = self._services.node().get("status") or {}
+        if status.get("capacity") != status.get("allocatable"):  # somebody added to it, or took away
+            return True
         return not _ready(status) or len(status.get("images") or ()) != min(IMAGES_REPORTED, len(self._services.images))
 
     async def _renew(self) -> None:

@@ -85,7 +85,7 @@ class Machine(Struct, frozen=True):
         }
         if self.taints:
             node_spec["taints"] = list(self.taints)
-        status = self.status({}, {}, [], set(), now)
+        status = self.status({}, [], set(), now)
         del status["conditions"]
         return {
             "apiVersion": "v1",
@@ -102,13 +102,16 @@ class Machine(Struct, frozen=True):
             "status": status,
         }
 
-    def status(self, old: Obj, extended: dict[str, str], images: list[Obj], pressure: set[str], now: datetime) -> Obj:
-        """The status that the kubelet reports. `old` is the last one: its foreign fields and transitions stay."""
-        capacity = {**(old.get("capacity") or {}), **self.capacity(), **extended}
+    def status(self, old: Obj, images: list[Obj], pressure: set[str], now: datetime) -> Obj:
+        """The status that the kubelet reports. `old` is the last one: its foreign fields and transitions stay.
+
+        What an administrator added to its capacity, an extended resource, can be allocated too.
+        """
+        capacity = {**(old.get("capacity") or {}), **self.capacity()}
         return {
             **old,
             "addresses": [{"type": "InternalIP", "address": self.ip}, {"type": "Hostname", "address": self.name}],
-            "allocatable": {**(old.get("allocatable") or {}), **self.capacity(), **extended},
+            "allocatable": dict(capacity),
             "capacity": capacity,
             "conditions": _conditions(old.get("conditions") or [], pressure, now),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},

@@ -42,6 +42,16 @@ async def test_pulled_images_are_listed(cluster):
     assert [image["names"][1] for image in node["status"]["images"]] == ["docker.io/library/box:1"]
 
 
+async def test_what_an_administrator_adds_to_a_nodes_capacity_can_soon_be_allocated(cluster):
+    async def allocatable(dongles):
+        await cluster.client.patch("nodes", "", "one", {"status": {"capacity": {"example.com/dongle": dongles}}}, "status")
+        await cluster.run(21)
+        return cluster.client.get("nodes", "", "one")["status"]["allocatable"]
+
+    assert (await allocatable("4"))["example.com/dongle"] == "4"
+    assert "example.com/dongle" not in await allocatable(None)
+
+
 async def test_a_kubelet_tells_once_that_its_node_is_cordoned_and_that_it_is_not(cluster):
     told = ["Node one status is now: NodeNotSchedulable"]
     await cluster.run(11)
