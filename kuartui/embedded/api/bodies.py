@@ -237,8 +237,14 @@ class Patch:
         return result
 
     def _check_uid(self, result: Obj, current: Obj) -> None:
-        """A patch has no preconditions, as an update has: another uid is a change that validation refuses."""
+        """A patch has no preconditions, as an update has: another uid is a change that validation refuses.
+
+        An apply that names a uid means an object that exists already.
+        """
         uid = result["metadata"].get("uid")
+        if uid and not current:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise errors.conflict(self.endpoint.resource.name, self.request.info.name, why)
         if uid and uid != current["metadata"]["uid"]:
             error = fielderr.invalid("metadata.uid", uid, objects.IMMUTABLE)
             raise errors.invalid(self.endpoint.resource.group, self.endpoint.kind, self.request.info.name, [error])
@@ -302,6 +308,7 @@ class Patch:
         result = apply.apply(live, decoded, endpoint.node, manager, stamp, force=write.force, reset=reset)
         result["apiVersion"], result["kind"] = endpoint.api_version, endpoint.kind
         check_name(result, self.request.info)
+        self._check_uid(result, current)
         return result
 
     def _check_typed(self, body: Obj) -> None:

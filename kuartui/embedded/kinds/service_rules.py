@@ -273,15 +273,17 @@ def warnings(service: Obj) -> list[str]:
         )
     if headless(spec):
         if spec.get("loadBalancerIP"):
-            found.append("spec.loadBalancerIP is ignored when creating a headless service")
+            found.append("spec.loadBalancerIP is ignored for headless services")
         if spec.get("externalIPs"):
-            found.append("spec.externalIPs is ignored when creating a headless service")
+            found.append("spec.externalIPs is ignored for headless services")
         if spec.get("sessionAffinity") != "None":
-            found.append("spec.SessionAffinity is ignored when creating a headless service")
+            found.append("spec.SessionAffinity is ignored for headless services")
+    elif spec.get("externalIPs") and spec.get("type") != "ExternalName":
+        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
     if spec.get("externalIPs") and spec.get("type") == "ExternalName":
         found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
     if spec.get("externalName") and spec.get("type") != "ExternalName":
         found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
     if spec.get("trafficDistribution") == "PreferClose":
-        found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone" instead')
+        found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
     return found

@@ -35,6 +35,18 @@ async def test_creation_gives_identity(server: Server) -> None:
     assert metadata["managedFields"][0]["manager"] == "me"
 
 
+async def test_an_apply_that_names_another_uid_is_refused(server: Server) -> None:
+    def body(name: str) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "uid": "u"}}
+
+    kind = "application/apply-patch+yaml"
+    new = await server.json("PATCH", f"{MAPS}/a?fieldManager=me", body("a"), code=409, content_type=kind)
+    assert "uid mismatch: the provided object specified uid u, and no existing object was found" in new["message"]
+    await server.json("POST", MAPS, {"metadata": {"name": "b"}})
+    old = await server.json("PATCH", f"{MAPS}/b?fieldManager=me", body("b"), code=422, content_type=kind)
+    assert old["message"] == 'ConfigMap "b" is invalid: metadata.uid: Invalid value: "u": field is immutable'
+
+
 async def test_who_writes_a_daemon_set_owns_the_generation_of_its_template_but_who_applies_does_not(server: Server) -> None:
     sets, key = "/apis/apps/v1/namespaces/default/daemonsets", "deprecated.daemonset.template.generation"
     made = await server.json("POST", f"{sets}?fieldManager=me", deployment("a"), code=201)

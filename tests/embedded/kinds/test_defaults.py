@@ -182,6 +182,35 @@ def test_an_autoscaler_in_two_versions() -> None:
     assert rules.convert(there, "v2")["spec"]["metrics"] == new["spec"]["metrics"]
 
 
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (
+            "{clusterIP: None, clusterIPs: [None], externalIPs: [1.2.3.4], sessionAffinity: ClientIP}",
+            [
+                "spec.externalIPs is ignored for headless services",
+                "spec.SessionAffinity is ignored for headless services",
+            ],
+        ),
+        (
+            "{externalIPs: [1.2.3.4]}",
+            ["spec.externalIPs is deprecated and may no longer be implemented in some clusters"],
+        ),
+        (
+            "{type: ExternalName, externalName: a.b, externalIPs: [1.2.3.4]}",
+            ['spec.externalIPs is ignored when spec.type is "ExternalName"'],
+        ),
+        (
+            "{trafficDistribution: PreferClose}",
+            ['spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"'],
+        ),
+    ],
+)
+def test_fields_of_a_service_that_are_set_in_vain(spec: str, expected: list[str]) -> None:
+    service = defaulted("services", f"metadata: {{name: a}}\nspec: {spec}")
+    assert strategy("services").warnings(service, None) == expected
+
+
 def test_warnings() -> None:
     text = """
     metadata: {name: a.b}
