@@ -19,7 +19,9 @@ _GENERATION = "deprecated.daemonset.template.generation"
 class DaemonSets(Strategy):
     def default(self, obj: Obj) -> None:
         annotations = obj["metadata"].get("annotations") or {}
-        annotations.setdefault(_GENERATION, "0")  # a field of the internal type: whoever writes the object writes it too
+        annotations.setdefault(
+            _GENERATION, "0"
+        )  # a field of the internal type: whoever writes the object writes it too
         obj["metadata"]["annotations"] = annotations
         spec = workload.default_workload(obj)
         missing(spec, revisionHistoryLimit=10, updateStrategy={})

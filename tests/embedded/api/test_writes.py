@@ -47,7 +47,9 @@ async def test_an_apply_that_names_another_uid_is_refused(server: Server) -> Non
     assert old["message"] == 'ConfigMap "b" is invalid: metadata.uid: Invalid value: "u": field is immutable'
 
 
-async def test_who_writes_a_daemon_set_owns_the_generation_of_its_template_but_who_applies_does_not(server: Server) -> None:
+async def test_who_writes_a_daemon_set_owns_the_generation_of_its_template_but_who_applies_does_not(
+    server: Server,
+) -> None:
     sets, key = "/apis/apps/v1/namespaces/default/daemonsets", "deprecated.daemonset.template.generation"
     made = await server.json("POST", f"{sets}?fieldManager=me", deployment("a"), code=201)
     assert made["metadata"]["annotations"] == {key: "1"}

@@ -44,7 +44,9 @@ async def test_pulled_images_are_listed(cluster):
 
 async def test_what_an_administrator_adds_to_a_nodes_capacity_can_soon_be_allocated(cluster):
     async def allocatable(dongles):
-        await cluster.client.patch("nodes", "", "one", {"status": {"capacity": {"example.com/dongle": dongles}}}, "status")
+        await cluster.client.patch(
+            "nodes", "", "one", {"status": {"capacity": {"example.com/dongle": dongles}}}, "status"
+        )
         await cluster.run(21)
         return cluster.client.get("nodes", "", "one")["status"]["allocatable"]
 

@@ -32,7 +32,12 @@ class Backoff(Struct):
 
     def remaining(self, now: datetime) -> float:
         """Seconds until the next pod may be made."""
-        if not self.failures or self.last is None:
-            return 0.0
-        wait = min(LAST, FIRST * 2.0 ** min(self.failures - 1, 20))
-        return max(0.0, wait - (now - self.last).total_seconds())
+        return 0.0 if self.last is None else remaining(self.failures, self.last, now)
+
+
+def remaining(failures: int, last: datetime, now: datetime) -> float:
+    """Seconds left of the wait after so many failures in a row, the last one at `last`."""
+    if not failures:
+        return 0.0
+    wait = min(LAST, FIRST * 2.0 ** min(failures - 1, 20))
+    return max(0.0, wait - (now - last).total_seconds())

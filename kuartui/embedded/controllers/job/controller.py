@@ -13,16 +13,18 @@ from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects, pods
 from kuartui.embedded.controllers.adoption import claim
 from kuartui.embedded.controllers.job import indexes, outcome, policy
-from kuartui.embedded.controllers.job.backoff import Backoff
+from kuartui.embedded.controllers.job.backoff import Backoff, remaining
 from kuartui.embedded.controllers.job.outcome import Count, End
 from kuartui.embedded.controllers.job.podsets import (
     FINALIZER,
     PodSets,
+    awaiting_replacement,
     counted_failures,
     finished_at,
     new_pod,
     replaces_failed_only,
     sort_out,
+    without_failed,
 )
 from kuartui.embedded.controllers.job.tracking import Tracker
 from kuartui.embedded.controllers.workload import WorkloadController
@@ -103,6 +105,7 @@ class JobController(WorkloadController):
         stored, job = job, {**job, "status": objects.copy(status)}
         count = self._count(job, sets)
         self._note_ends(job, sets)
+        held = awaiting_replacement(job, sets, count.done | count.failed_indexes)
         end = outcome.decided(job) or outcome.failure(job, sets, count, now)
         if end is None and job["spec"].get("successPolicy"):
             message = policy.success(job, count.done)
@@ -114,7 +117,7 @@ class JobController(WorkloadController):
         elif not objects.being_deleted(job):
             try:
                 managed = True
-                await self._manage(job, sets, count, now)
+                await self._manage(job, sets, count, held, now)
             except StatusError as failure:
                 error = None if pods.namespace_terminating(failure) else failure
             active = [pod for pod in await self._fresh(job) if pods.active(pod)]
@@ -122,6 +125,8 @@ class JobController(WorkloadController):
         if managed and end is None:
             self._mark_suspension(job, status, now)
         tracker = Tracker(self.client, stored)
+        if end is None:
+            sets = without_failed(sets, held.values())
         await tracker.track(status, sets, count, end, await self._fresh(job))
         for reason, message in tracker.news:
             self.record(job, "Normal" if reason == "Completed" else "Warning", reason, message)
@@ -173,8 +178,8 @@ class JobController(WorkloadController):
         for pod in sets.active:
             await self.pod_control.delete(job, pod)
 
-    async def _manage(self, job: Obj, sets: PodSets, count: Count, now: datetime) -> None:
-        """Bring the number of active pods nearer to what it should be."""
+    async def _manage(self, job: Obj, sets: PodSets, count: Count, held: dict[int, Obj], now: datetime) -> None:
+        """Bring the number of active pods nearer to what it should be. `held`: who failed last, by index."""
         parallelism = job["spec"].get("parallelism", 1)
         wanted = 0 if outcome.suspended(job) else self._wanted(job, sets, count, parallelism)
         surplus = len(sets.active) - wanted
@@ -201,8 +206,13 @@ class JobController(WorkloadController):
                 await self.pod_control.create(job, new_pod(job, None, 0))
             return
         often = indexes.failures(pod for pod in sets.every if pods.phase(pod) == "Failed")
-        for index in indexes.pending(job, sets.active, count.done | count.failed_indexes, missing):
+        pending = indexes.pending(job, sets.active, count.done | count.failed_indexes, missing)
+        waits = {index: _remaining(held.get(index), now) for index in pending}
+        due = [index for index, left in waits.items() if not left]
+        for index in due:
             await self.pod_control.create(job, new_pod(job, index, often.get(index, 0)))
+        if waits and not due:
+            self.enqueue_after(objects.namespace_of(job), objects.name_of(job), min(waits.values()))
 
     def _wanted(self, job: Obj, sets: PodSets, count: Count, parallelism: int) -> int:
         completions = indexes.completions(job)
@@ -240,3 +250,10 @@ class JobController(WorkloadController):
         else:
             status["startTime"] = format_time(now)
         self.record(job, "Normal", word.capitalize(), message)
+
+
+def _remaining(last: Obj | None, now: datetime) -> float:
+    """Seconds until an index whose pod `last` failed may have another."""
+    if last is None:
+        return 0.0
+    return remaining(indexes.failures_with(last), finished_at(last) or now, now)

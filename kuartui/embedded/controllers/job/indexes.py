@@ -76,11 +76,16 @@ def pending(job: Obj, active: Iterable[Obj], done: set[int], count: int) -> list
     return found
 
 
+def failures_with(pod: Obj) -> int:
+    """How often a failed pod's index has failed, itself included."""
+    before = objects.annotations_of(pod).get(FAILURES, "0")
+    return (int(before) if before.isdigit() else 0) + 1
+
+
 def failures(pods: Iterable[Obj]) -> dict[int, int]:
     """How often each index failed, from failed pods that remember the failures before their own."""
     count: dict[int, int] = {}
     for pod in pods:
-        before = objects.annotations_of(pod).get(FAILURES, "0")
         index = index_of(pod)
-        count[index] = max(count.get(index, 0), (int(before) if before.isdigit() else 0) + 1)
+        count[index] = max(count.get(index, 0), failures_with(pod))
     return count

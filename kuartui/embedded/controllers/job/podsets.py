@@ -5,6 +5,7 @@ After getNewFinishedPods, isPodFailed and newPodTemplate of pkg/controller/job/j
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +67,31 @@ def replaces_failed_only(job: Obj) -> bool:
 def counted_failures(job: Obj, failed_pods: list[Obj]) -> list[Obj]:
     """Those that the failure policy does not ignore."""
     return [pod for pod in failed_pods if policy.judge(job, pod).counts]
+
+
+def awaiting_replacement(job: Obj, sets: PodSets, settled: set[int]) -> dict[int, Obj]:
+    """With backoffLimitPerIndex, the last failed pod of each index that has no pod now and is not `settled`.
+
+    It remembers how often the index failed: neither counted nor released until the next pod does.
+    """
+    if job["spec"].get("backoffLimitPerIndex") is None:
+        return {}
+    taken = {indexes.index_of(pod) for pod in sets.active} | settled | {-1}
+    last: dict[int, Obj] = {}
+    for pod in sets.every:
+        index = indexes.index_of(pod)
+        if index in taken or FINALIZER not in objects.finalizers(pod) or not failed(job, pod):
+            continue
+        if index not in last or indexes.failures_with(pod) >= indexes.failures_with(last[index]):
+            last[index] = pod
+    return last
+
+
+def without_failed(sets: PodSets, held: Iterable[Obj]) -> PodSets:
+    """The same but for failed pods that are not to be counted yet."""
+    uids = {objects.uid_of(pod) for pod in held}
+    fresh = [pod for pod in sets.fresh_failed if objects.uid_of(pod) not in uids]
+    return PodSets(sets.every, sets.active, sets.terminating, sets.fresh_succeeded, fresh)
 
 
 def finished_at(pod: Obj) -> datetime | None:
