@@ -102,7 +102,9 @@ async def test_an_index_may_fail_alone(cluster: Cluster) -> None:
         backoffLimit=None,
     )
     await cluster.run(8)
-    assert numbers(cluster) == {"failedIndexes": ""}, "a failure is counted when the index tries again, ten seconds later"
+    assert numbers(cluster) == {"failedIndexes": ""}, (
+        "a failure is counted when the index tries again, ten seconds later"
+    )
     assert len(cluster.pods()) == 2
     await cluster.run(12)
     assert numbers(cluster) == {"failed": 4, "failedIndexes": "0,1"}
