@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
+from kuartui.embedded.disruption import conditions_of_disrupted
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.labels import from_object
-from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.scheduler import filtering
 from kuartui.embedded.scheduler.framework import Diagnosis, Refusal, Trial
 from kuartui.embedded.scheduler.nodes import NodeInfo, PodOnNode
@@ -171,18 +171,9 @@ async def evict(client: Client, pod: Obj, candidate: Candidate, component: str) 
         victim = entry.pod
         namespace, name = entry.namespace, objects.name_of(victim)
         text = f"{pod['spec'].get('schedulerName', component)}: preempting to accommodate a higher priority pod"
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "PreemptionByScheduler",
-            "message": text,
-            "lastProbeTime": None,
-            "lastTransitionTime": format_time(client.clock.now()),
-            "observedGeneration": victim["metadata"].get("generation", 1),
-        }
-        others = [one for one in victim.get("status", {}).get("conditions") or () if one["type"] != "DisruptionTarget"]
+        conditions = conditions_of_disrupted(victim, "PreemptionByScheduler", text, client.clock.now())
         try:
-            await client.patch("pods", namespace, name, {"status": {"conditions": [*others, condition]}}, "status")
+            await client.patch("pods", namespace, name, {"status": {"conditions": conditions}}, "status")
             await client.delete("pods", namespace, name, uid=entry.uid)
         except StatusError as error:
             if error.code not in (404, 409):

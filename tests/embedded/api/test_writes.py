@@ -485,3 +485,23 @@ async def test_a_pod_that_got_its_node_is_promised_none(server: Server) -> None:
     pod = await server.json("GET", f"{pods}/p")
     assert pod["spec"]["nodeName"] == "n2"
     assert "nominatedNodeName" not in pod["status"]
+
+
+async def test_an_evicted_pod_says_so_and_a_dry_run_or_another_pods_eviction_leaves_no_trace(server: Server) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    pod = {
+        "metadata": {"name": "p", "finalizers": ["a.example/b"]},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    rv = (await server.json("POST", pods, pod))["metadata"]["resourceVersion"]
+
+    async def evict(code: int, **options: Any) -> list[str]:
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}, "deleteOptions": options}
+        await server.json("POST", f"{pods}/p/eviction", eviction, code=code)
+        found = (await server.json("GET", f"{pods}/p"))["status"].get("conditions") or []
+        return [one["reason"] for one in found if one["type"] == "DisruptionTarget"]
+
+    assert await evict(201, dryRun=["All"]) == []
+    assert await evict(409, preconditions={"uid": "other"}) == []
+    assert await evict(201, preconditions={"resourceVersion": rv}) == ["EvictionByEvictionAPI"]
+    assert "deletionTimestamp" in (await server.json("GET", f"{pods}/p"))["metadata"]

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kuartui.embedded.api import bodies
+from kuartui.embedded.api import bodies, objects
 from kuartui.embedded.api.request import Request, Response, json_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write
+from kuartui.embedded.disruption import conditions_of_disrupted
 from kuartui.embedded.meta import errors, labels, schema
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
@@ -47,9 +48,31 @@ class Evictions:
             budget = self._budget(pod)
             if budget is not None and not _unhealthy_may_go(pod, budget):
                 await self._spend(budget, pod, write)
+        if not write.dry_run:
+            options = await self._tell(endpoint, pod, options, write)
         await self._rest.delete(endpoint, info.namespace, info.name, options, write)
         body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return json_response(body, 201)
+
+    async def _tell(self, endpoint: Endpoint, pod: Obj, options: Obj, write: Write) -> Obj:
+        """Have the pod say why it goes; the deletion's options, for the pod as it is now. Raises 409."""
+        wanted = options.get("preconditions") or {}
+
+        def change(current: Obj) -> Obj:
+            problem = objects.precondition_error(endpoint, current, wanted)
+            if problem:
+                raise problem
+            now = self._rest.clock.now()
+            conditions = conditions_of_disrupted(current, "EvictionByEvictionAPI", "Eviction API: evicting", now)
+            current.setdefault("status", {})["conditions"] = conditions
+            return current
+
+        inner = Write(write.user, write.manager, subresource="status")
+        metadata = pod["metadata"]
+        told, _ = await self._rest.update(endpoint, metadata["namespace"], metadata["name"], change, inner)
+        if not wanted.get("resourceVersion"):
+            return options
+        return options | {"preconditions": wanted | {"resourceVersion": told["metadata"]["resourceVersion"]}}
 
     def _budget(self, pod: Obj) -> Obj | None:
         found = []

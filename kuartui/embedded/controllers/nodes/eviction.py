@@ -11,8 +11,8 @@ from typing import Any
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects, pods
 from kuartui.embedded.controllers.base import Controller
+from kuartui.embedded.disruption import conditions_of_disrupted
 from kuartui.embedded.meta.errors import StatusError
-from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.scheduler.matching import tolerates
 from kuartui.embedded.store import Event, EventType
 
@@ -73,7 +73,7 @@ class TaintEvictionController(Controller):
 
     async def _delete(self, pod: Obj) -> None:
         namespace, name = objects.namespace_of(pod), objects.name_of(pod)
-        condition = disruption_target(pod, "DeletionByTaintManager", MESSAGE, self.clock.now())
+        condition = conditions_of_disrupted(pod, "DeletionByTaintManager", MESSAGE, self.clock.now())
         try:
             await self.client.patch("pods", namespace, name, {"status": {"conditions": condition}}, "status")
             await self.client.delete("pods", namespace, name, uid=objects.uid_of(pod))
@@ -83,21 +83,6 @@ class TaintEvictionController(Controller):
 
     def _tell(self, pod: Obj, message: str) -> None:
         self.client.record(pod, "Normal", "TaintManagerEviction", message, self.name)
-
-
-def disruption_target(pod: Obj, reason: str, message: str, now: datetime) -> list[Obj]:
-    """The pod's conditions with a DisruptionTarget."""
-    others = [one for one in pod.get("status", {}).get("conditions") or () if one["type"] != "DisruptionTarget"]
-    new = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": reason,
-        "message": message,
-        "lastProbeTime": None,
-        "lastTransitionTime": format_time(now),
-        "observedGeneration": pod["metadata"].get("generation", 1),
-    }
-    return [*others, new]
 
 
 def _evicting(node: Obj) -> list[Obj]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kuartui.embedded.controllers import objects, pods
 from kuartui.embedded.controllers.base import Controller
-from kuartui.embedded.controllers.nodes.eviction import disruption_target
+from kuartui.embedded.disruption import conditions_of_disrupted
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.store import Event, EventType
 
@@ -74,7 +74,7 @@ class PodGarbageCollector(Controller):
         if not pods.finished(pod):
             status: Obj = {"phase": "Failed"}
             if reason:
-                status["conditions"] = disruption_target(pod, reason, message, self.clock.now())
+                status["conditions"] = conditions_of_disrupted(pod, reason, message, self.clock.now())
             try:
                 await self.client.patch(
                     "pods", objects.namespace_of(pod), objects.name_of(pod), {"status": status}, "status"
