@@ -55,13 +55,26 @@ def _pod(pod: Obj, counts: Amounts) -> Amounts:
     if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
         return {"count/pods": ONE}  # a finished pod uses nothing any more, but is still there
     spec = pod["spec"]
-    for name, (field, resource) in COMPUTE.items():
+    for name, (field, resource) in {**COMPUTE, **_extended(spec)}.items():
         running = _total(spec["containers"], field, resource)
         first = [_ask(c, field, resource) for c in spec.get("initContainers") or ()]
         most = max([running, *first])
         overhead = (spec.get("overhead") or {}).get(resource)
         counts[name] = most + parse(overhead) if overhead else most
     return counts
+
+
+def _extended(spec: Obj) -> dict[str, tuple[str, str]]:
+    """The names that count what a pod asks for beyond COMPUTE: devices and huge pages."""
+    containers = [*spec["containers"], *(spec.get("initContainers") or ())]
+    asked = {name for one in containers for name in (one.get("resources") or {}).get("requests") or ()}
+    found: dict[str, tuple[str, str]] = {}
+    for name in sorted(asked):
+        if name.startswith("hugepages-"):
+            found[name] = ("requests", name)
+        if name.startswith("hugepages-") or ("/" in name and "kubernetes.io/" not in name):
+            found[f"requests.{name}"] = ("requests", name)
+    return found
 
 
 def _total(containers: list[Obj], field: str, resource: str) -> Quantity:

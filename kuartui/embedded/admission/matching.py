@@ -79,14 +79,18 @@ def _object(selector: Obj | None, attributes: Attributes) -> bool:
         return True
     wanted = labels.from_object(selector)
     objects = [obj for obj in (attributes.obj, attributes.old) if obj is not None]
-    return any(wanted.matches(obj["metadata"].get("labels") or {}) for obj in objects)
+    return any(wanted.matches((obj.get("metadata") or {}).get("labels") or {}) for obj in objects)
 
 
 def request_of(attributes: Attributes) -> Obj:
     """What policies and webhooks are told of a request (admission.k8s.io/v1 AdmissionRequest)."""
-    resource, version = attributes.endpoint.resource, attributes.endpoint.version
-    kind = {"group": resource.group, "version": version, "kind": resource.kind}
-    plural = {"group": resource.group, "version": version, "resource": resource.plural}
+    resource = attributes.endpoint.resource
+    kind = {"group": resource.group, "version": attributes.endpoint.version, "kind": resource.kind}
+    shown = attributes.obj or attributes.old or {}
+    if shown.get("kind", resource.kind) != resource.kind:  # a subresource with a kind of its own
+        group, _, version = str(shown.get("apiVersion", "")).rpartition("/")
+        kind = {"group": group, "version": version, "kind": shown["kind"]}
+    plural = {"group": resource.group, "version": attributes.endpoint.version, "resource": resource.plural}
     user = attributes.user
     return {
         "kind": kind,

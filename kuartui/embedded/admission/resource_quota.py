@@ -32,7 +32,7 @@ class ResourceQuota(Plugin):
             return
         wanted = usage(attributes.resource, new)
         before = usage(attributes.resource, attributes.old) if attributes.old is not None else {}
-        delta = {name: amount - before.get(name, ZERO) for name, amount in wanted.items()}
+        delta = {name: wanted.get(name, ZERO) - before.get(name, ZERO) for name in {**wanted, **before}}
         for stored in sorted(quotas, key=lambda quota: quota.key.name):
             await self._charge(attributes, stored.data, new, delta)
 
@@ -77,7 +77,7 @@ def _unspecified(pod: Obj, hard: Amounts) -> str:
     found = []
     for key in sorted(hard):
         spot = COMPUTE.get(key)
-        if spot is None:
+        if spot is None or spot[1] == "ephemeral-storage":  # which nobody has to ask for
             continue
         field, resource = spot
         containers = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -91,8 +92,10 @@ def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node
     if given_kind != kind or given_version != api_version:
         raise _wrong_kind(given_version, given_kind, api_version, kind, custom)
     version = endpoint.version
-    body = request.body if content_type(request) in ("", JSON) else b""
-    result = canonical(value, node, kind, version, validation(request), request.warnings, body, custom=custom)
+    mode, body = validation(request), request.body if content_type(request) in ("", JSON) else b""
+    twice = content_type(request) == YAML and mode == "Strict" and decode.parse_yaml_strictly(request.body)[1]
+    before = [twice] if twice else []
+    result = canonical(value, node, kind, version, mode, request.warnings, body, custom=custom, before=before)
     result["apiVersion"], result["kind"] = api_version, kind
     return result
 
@@ -149,8 +152,9 @@ def canonical(
     body: bytes,
     *,
     custom: bool = False,
+    before: Sequence[str] = (),
 ) -> Obj:
-    """Decode as `fieldValidation` asks; warnings are added."""
+    """Decode as `fieldValidation` asks; warnings are added. `before` is what was wrong with the text already."""
     decoder = structural.Decoder() if custom else decode.Decoder()
     try:
         result: Obj = decoder.decode(value, node, kind)
@@ -158,9 +162,8 @@ def canonical(
         raise decode.cannot_handle(kind, version, str(error)) from error
     if mode == "Ignore":
         return result
-    problems = [f'unknown field "{path}"' for path in decoder.unknown if path not in ("kind", "apiVersion")]
-    if body:
-        problems = [f'duplicate field "{path}"' for path in decode.duplicates(body)] + problems
+    unknown = [path for path in decoder.unknown if path not in ("kind", "apiVersion")]
+    problems = [*before, *decode.strict_problems(body, unknown, apart=custom)]
     if problems and mode == "Strict":
         raise decode.cannot_handle(kind, version, "strict decoding error: " + ", ".join(problems))
     warnings += problems
@@ -195,7 +198,9 @@ class Patch:
             )
         options.check_write(request, applies=self.is_apply)
         if self.is_apply:
-            self.body = decode.parse_yaml(request.body)
+            self.body, twice = decode.parse_yaml_strictly(request.body)
+            if twice and validation(request) == "Strict":
+                raise errors.bad_request(f"error strict decoding YAML: error converting YAML to JSON: {twice}")
         else:
             self.body = decode.parse_json(request.body)
             if self.kind != JSON_PATCH and not isinstance(self.body, dict):

@@ -89,8 +89,8 @@ async def _events(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(encoded)
 
 
-def wanted(request: Request) -> Wanted:
-    """The first thing in Accept that we have. Raises 406."""
+def wanted(request: Request, *, whole: bool = False) -> Wanted:
+    """The first thing in Accept that we have; with `whole`, that is the object only. Raises 406."""
     accept = request.headers.get("accept", "")
     pretty = is_pretty(request)
     if not accept:
@@ -109,7 +109,7 @@ def wanted(request: Request) -> Wanted:
             continue
         if not as_:
             return Wanted(media, pretty=pretty or "pretty" in parameters)
-        known = as_ in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+        known = not whole and as_ in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
         if known and parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1"):
             return Wanted(media, as_, parameters["v"], pretty)
     if binary:  # `finished` makes it of JSON; clients that take both read JSON as well

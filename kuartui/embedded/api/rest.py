@@ -244,6 +244,17 @@ class Rest:
             _put(new["metadata"], name, before.get(name))
         return result
 
+    async def connect(self, endpoint: Endpoint, namespace: str, name: str, options: Obj, write: Write) -> None:
+        """Ask admission about a connection through a subresource; `options` say which kind they are.
+
+        Raises StatusError where it is refused.
+        """
+        attributes = self._attributes(endpoint, "CONNECT", namespace, write, options, None)
+        attributes.name = name
+        await self.admission.mutate(attributes)
+        await self.admission.validate(attributes)
+        write.warnings += attributes.warnings
+
     # Deleting
 
     async def delete(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuartui.embedded.api import bodies
-from kuartui.embedded.api.request import Request, Response, User, json_response
+from kuartui.embedded.api import bodies, negotiate
+from kuartui.embedded.api.request import Request, Response, User
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.auth.authentication import Authenticator
 from kuartui.embedded.auth.nodes import node_name
@@ -34,6 +34,7 @@ class Reviews:
         resource = endpoint.resource
         if resource.group not in (ACCESS, IDENTITY) or request.info.verb != "create":
             return None
+        want = negotiate.wanted(request, whole=True)
         obj = bodies.read_object(request, endpoint)
         answers = {
             "selfsubjectaccessreviews": self._self,
@@ -49,7 +50,7 @@ class Reviews:
         obj = {**{name: obj.get(name, {}) for name in ("kind", "apiVersion", "metadata")}, **obj}
         if resource.plural == "selfsubjectreviews":
             obj["metadata"]["creationTimestamp"] = format_time(self._clock.now())
-        return json_response(obj, 201)
+        return negotiate.respond(request, obj, 201, want)
 
     def _self(self, obj: Obj, request: Request) -> Obj:
         return self._decide(obj, request.user)

@@ -166,7 +166,10 @@ class GarbageCollector(Controller):
             self._complain(obj, next(ref for ref in refs if ref["uid"] in dangling))
         finalizers = objects.finalizers(obj)
         policy = "Background"
-        if (waiting and self._dependents_of(objects.uid_of(obj))) or FOREGROUND in finalizers:
+        dependents = self._dependents_of(objects.uid_of(obj)) if waiting else []
+        if any(_foreground(one) for one in dependents):  # as good as a circle: somebody has to stop waiting
+            await self._unblock_owners(obj)
+        if dependents or FOREGROUND in finalizers:
             policy = "Foreground"
         elif ORPHAN in finalizers:
             policy = "Orphan"
@@ -206,6 +209,11 @@ class GarbageCollector(Controller):
     async def _drop_references(self, obj: Obj, uids: set[str]) -> None:
         left = [ref for ref in objects.owners(obj) if ref["uid"] not in uids]
         await self._patch_meta(obj, {"ownerReferences": left or None})
+
+    async def _unblock_owners(self, obj: Obj) -> None:
+        refs = objects.owners(obj)
+        if any(ref.get("blockOwnerDeletion") for ref in refs):
+            await self._patch_meta(obj, {"ownerReferences": [{**ref, "blockOwnerDeletion": False} for ref in refs]})
 
     async def _patch_meta(self, obj: Obj, fields: Obj) -> None:
         key = self._where.get(objects.uid_of(obj))

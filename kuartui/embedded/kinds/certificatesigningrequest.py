@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells, csr_rules
-from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, WriteContext, register
 from kuartui.embedded.meta.fielderr import FieldError
 from kuartui.embedded.meta.time import format_time, human_duration
 
@@ -14,7 +14,7 @@ from kuartui.embedded.meta.time import format_time, human_duration
 @register("certificatesigningrequests.certificates.k8s.io")
 class CertificateSigningRequests(Strategy):
     generation = False
-    parts = {"approval": ("status.conditions",)}
+    parts = {"approval": ("status.conditions", *(f"metadata.{field}" for field in OWN_METADATA))}
 
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         spec = obj.setdefault("spec", {})

@@ -53,6 +53,7 @@ class Events(Strategy):
             **{f"involvedObject.{field}": str(involved.get(field, "")) for field in wanted},
             "reason": obj.get("reason", ""),
             "reportingComponent": reporter,
+            "reportingController": reporter,
             "source": (obj.get("source") or {}).get("component") or reporter,
             "type": obj.get("type", ""),
         }

@@ -12,6 +12,7 @@ import binascii
 import functools
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ import orjson
 from kuartui.embedded import data
 from kuartui.embedded.meta import quantity, schema
 from kuartui.embedded.meta.errors import StatusError, bad_request
+from kuartui.embedded.meta.gofmt import quote
 from kuartui.embedded.meta.schema import Node
 from kuartui.embedded.meta.time import parse_time
 
@@ -58,10 +60,8 @@ def _parse_slowly(body: bytes) -> Any:
         raise bad_request(explain(body) or str(error)) from error
 
 
-class _Pairs(dict[str, Any]):
-    """An object of a JSON text, and which of its keys it has twice."""
-
-    twice: tuple[str, ...] = ()
+class _Pairs(list[tuple[str, Any]]):
+    """An object of a JSON text with all its keys, those that come twice, too."""
 
 
 def _keys(value: Any) -> int:
@@ -71,42 +71,58 @@ def _keys(value: Any) -> int:
     return sum(map(_keys, value)) if isinstance(value, list) else 0
 
 
-def duplicates(body: bytes) -> list[str]:
-    """Paths of keys that a JSON text has twice in one object."""
-    found: list[str] = []
+def strict_problems(body: bytes, unknown: Sequence[str], *, apart: bool) -> list[str]:
+    """What strict decoding minds of a JSON text: keys that one object has twice, and the `unknown` paths.
 
-    def hook(pairs: list[tuple[str, Any]]) -> _Pairs:
-        result = _Pairs(pairs)
-        if len(result) < len(pairs):
-            seen: set[str] = set()
-            result.twice = tuple(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        return result
-
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, _Pairs):
-            found.extend(f"{path}.{key}" if path else key for key in value.twice)
-            for key, inside in value.items():
-                walk(inside, f"{path}.{key}" if path else key)
-        elif isinstance(value, list):
-            for index, inside in enumerate(value):
-                walk(inside, f"{path}[{index}]")
-
+    In the order of the text as Go's decoder of types finds them; or, with `apart`, all duplicates first.
+    """
+    named = [f'unknown field "{path}"' for path in unknown]
     try:
-        if len(_KEY.findall(body)) > _keys(parse_json(body)):  # else no key is lost to another
-            walk(json.loads(body, object_pairs_hook=hook), "")
+        if not body or len(_KEY.findall(body)) <= _keys(parse_json(body)):  # no key is lost to another
+            return named
+        value = json.loads(body, object_pairs_hook=_Pairs)
     except (StatusError, ValueError, RecursionError):
-        return []
-    return found
+        return named
+    found: list[str] = []
+    _walk(value, "", frozenset() if apart else frozenset(unknown), found)
+    return found + named if apart else found
+
+
+def _walk(value: Any, path: str, unknown: frozenset[str], found: list[str]) -> None:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for key, inside in value:
+            here = f"{path}.{key}" if path else key
+            if here in unknown:
+                found.append(f'unknown field "{here}"')
+                continue
+            if key in seen:
+                found.append(f'duplicate field "{here}"')
+            seen.add(key)
+            _walk(inside, here, unknown, found)
+    elif isinstance(value, list):
+        for index, inside in enumerate(value):
+            _walk(inside, f"{path}[{index}]", unknown, found)
 
 
 def parse_yaml(body: bytes) -> Any:
     """YAML as sigs.k8s.io/yaml reads it. Raises StatusError 400."""
+    return parse_yaml_strictly(body)[0]
+
+
+def parse_yaml_strictly(body: bytes) -> tuple[Any, str]:
+    """The same, and what strict decoding says of keys that one object has twice; "" where there are none."""
     import yaml
 
+    loader = _loader()(body)
     try:
-        return yaml.load(body, Loader=_loader())  # noqa: S506  a safe loader of our own
+        value = loader.get_single_data()
     except (yaml.YAMLError, RecursionError) as error:
         raise bad_request(f"error converting YAML to JSON: yaml: {error}") from error
+    finally:
+        loader.dispose()
+    lines = "".join(f"\n  line {line}: key {quote(key)} already set in map" for line, key in sorted(loader.twice))
+    return value, f"yaml: unmarshal errors:{lines}" if lines else ""
 
 
 @functools.cache
@@ -116,7 +132,20 @@ def _loader() -> Any:
     base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):  # type: ignore[misc, valid-type]
-        """Times stay text, as JSON has none."""
+        """Times stay text, as JSON has none; keys that come twice are remembered with their lines."""
+
+        def __init__(self, stream: bytes) -> None:
+            super().__init__(stream)
+            self.twice: set[tuple[int, str]] = set()
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                text = str(key.value)
+                if text in seen:
+                    self.twice.add((key.start_mark.line + 1, text))
+                seen.add(text)
+            return super().construct_mapping(node, deep)
 
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]

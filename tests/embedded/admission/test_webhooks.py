@@ -11,10 +11,14 @@ import orjson
 import pytest
 
 from kuartui.embedded.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
+from kuartui.embedded.api.request import Request as ApiRequest
+from kuartui.embedded.api.request import parse_info, parse_query
+from kuartui.embedded.api.subresources.connections import Connections
 from kuartui.embedded.bootstrap import API_ADDRESS
+from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.network.tls import tls_handler
-from tests.embedded.api.server import Server
+from tests.embedded.api.server import ADMIN, Server
 from tests.embedded.certificates import Authority
 from tests.embedded.containers import World
 
@@ -119,6 +123,26 @@ async def test_a_patch(guarded: Guarded) -> None:
     patch = orjson.dumps([{"op": "add", "path": "/data/b", "value": "2"}])
     guarded.response = {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
     assert (await guarded.try_map(a="1"))["data"] == {"a": "1", "b": "2"}
+
+
+async def test_a_connection_is_told_of_with_its_options(guarded: Guarded) -> None:
+    await guarded.serve()
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CONNECT"], "resources": ["pods/exec"]}]
+    await guarded.configure(rules=rules)
+    query = "container=c&command=sh&command=-c&stdin=true"
+    request = ApiRequest("POST", "/api/v1/namespaces/default/pods/p/exec", parse_query(query), {}, b"")
+    request.info, request.user = parse_info("POST", request.path, request.query), ADMIN
+    endpoint = guarded.dispatcher.endpoint(request.info)
+    connections = Connections(guarded.rest, guarded.dispatcher.write)
+    await connections.admit(request, endpoint)
+    (seen,) = guarded.seen
+    assert (seen["operation"], seen["name"], seen["subResource"]) == ("CONNECT", "p", "exec")
+    assert seen["kind"] == {"group": "", "version": "v1", "kind": "PodExecOptions"}
+    options = {"kind": "PodExecOptions", "apiVersion": "v1", "container": "c", "command": ["sh", "-c"], "stdin": True}
+    assert seen["object"] == options
+    guarded.response = {"allowed": False, "status": {"message": "hands off"}}
+    with pytest.raises(StatusError, match="denied the request: hands off"):
+        await connections.admit(request, endpoint)
 
 
 async def test_its_service_is_gone(guarded: Guarded) -> None:

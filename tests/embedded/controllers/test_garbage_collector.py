@@ -53,6 +53,18 @@ async def test_foreground_takes_dependents_first(cluster: Cluster) -> None:
     assert order == ["bottom", "middle", "top"]
 
 
+async def test_a_circle_of_owners_does_not_wait_for_itself(cluster: Cluster) -> None:
+    cluster.start(GarbageCollector(cluster.client))
+    made = [await config(cluster, name) for name in ("one", "two", "three")]
+    for owned, owner in zip(made, made[-1:] + made[:-1], strict=True):
+        patch = {"metadata": {"ownerReferences": [ref(owner, controller=True)]}}
+        await cluster.client.patch("configmaps", "default", owned["metadata"]["name"], patch)
+    await cluster.run()
+    await cluster.delete("configmaps", "one", propagation="Foreground")
+    await cluster.run()
+    assert not cluster.client.list("configmaps")
+
+
 async def test_orphans_stay(cluster: Cluster) -> None:
     await chain(cluster)
     await cluster.delete("configmaps", "top", propagation="Orphan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 
@@ -226,23 +227,48 @@ async def test_curl_asks_with_a_query(world: World) -> None:
 @pytest.mark.parametrize(
     ("pod", "why"),
     [
-        ({"metadata": {"labels": {"webhook-e2e-test": "webhook-disallow"}}}, "the pod contains unwanted label"),
-        ({"spec": {"containers": [{"name": "webhook-disallow"}]}}, "the pod contains unwanted container name"),
+        ({"metadata": {"labels": {"webhook-e2e-test": "webhook-disallow"}}}, "the pod contains unwanted label;"),
+        ({"spec": {"containers": [{"name": "webhook-disallow"}]}}, "the pod contains unwanted container name;"),
         ({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c"}]}}, ""),
     ],
 )
 async def test_agnhost_webhook_judges_pods(world: World, pod: dict[str, object], why: str) -> None:
+    answer = await review(world, "webhook", "/pods", {"object": pod})
+    assert (answer["uid"], answer["allowed"]) == ("u", not why)
+    assert answer.get("status", {}).get("message", "") == why
+
+
+async def review(world: World, command: str, path: str, request: dict[str, object]) -> dict[str, object]:
+    """What a webhook of agnhost answers."""
     certificate, key = self_signed("guard", "guard.default.svc")
-    serve = "exec /agnhost webhook --tls-cert-file=/tmp/c --tls-private-key-file=/tmp/k --port=8443"
+    files = "--tls-cert-file=/tmp/c --tls-private-key-file=/tmp/k --alsologtostderr -v=4"
+    serve = f"exec /agnhost {command} {files} --port=8443"
     script = f"echo '{certificate.decode()}' > /tmp/c; echo '{key.decode()}' > /tmp/k; {serve}"
     server = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53", "sh", "-c", script)
-    review = {"apiVersion": "admission.k8s.io/v1", "request": {"uid": "u", "object": pod}}
+    asked = {"apiVersion": "admission.k8s.io/v1", "request": {"uid": "u", **request}}
     client = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53")
-    url = f"https://{server.sandbox.ip}:8443/pods"
-    code, out, _ = await world.exec(client, "curl", "-sk", "-d", json.dumps(review), url)
-    answer = json.loads(out)["response"]
-    assert (code, answer["uid"], answer["allowed"]) == (0, "u", not why)
-    assert answer.get("status", {}).get("message", "") == why
+    url = f"https://{server.sandbox.ip}:8443{path}"
+    code, out, _ = await world.exec(client, "curl", "-sk", "-d", json.dumps(asked), url)
+    assert code == 0
+    answer: dict[str, object] = json.loads(out)["response"]
+    return answer
+
+
+async def test_agnhost_webhook_changes_config_maps_in_stages(world: World) -> None:
+    for data, stage in (({"mutation-start": "yes"}, "1"), ({"mutation-start": "yes", "mutation-stage-1": "yes"}, "2")):
+        answer = await review(world, "webhook", "/mutating-configmaps", {"object": {"data": data}})
+        patch = json.loads(base64.b64decode(str(answer["patch"])))
+        assert patch == [{"op": "add", "path": f"/data/mutation-stage-{stage}", "value": "yes"}]
+
+
+async def test_agnhost_converts_custom_resources(world: World) -> None:
+    old = {"apiVersion": "stable.example.com/v1", "kind": "K", "hostPort": "localhost:8080"}
+    asked = {"desiredAPIVersion": "stable.example.com/v2", "objects": [old]}
+    answer = await review(world, "crd-conversion-webhook", "/crdconvert", asked)
+    new = {"apiVersion": "stable.example.com/v2", "kind": "K", "host": "localhost", "port": "8080"}
+    assert (answer["result"], answer["convertedObjects"]) == ({"status": "Success"}, [new])
+    back = {"desiredAPIVersion": "stable.example.com/v1", "objects": [new]}
+    assert (await review(world, "crd-conversion-webhook", "/crdconvert", back))["convertedObjects"] == [old]
 
 
 async def test_agnhost_webhook_wants_a_certificate(world: World) -> None:

@@ -113,7 +113,26 @@ def test_unknown_fields_are_collected_with_their_place() -> None:
     ],
 )
 def test_keys_that_come_twice(body: bytes, found: list[str]) -> None:
-    assert decode.duplicates(body) == found
+    problems = decode.strict_problems(body, [], apart=False)
+    assert problems == [f'duplicate field "{path}"' for path in found]
+
+
+def test_strict_problems_come_in_the_order_of_the_text() -> None:
+    body = b'{"spec":{"x":{"y":1,"y":2},"replicas":2,"replicas":3,"z":1}}'
+    unknown = ["spec.x", "spec.z"]
+    duplicate, first, last = (f'{what} field "spec.{name}"' for what, name in
+                              (("duplicate", "replicas"), ("unknown", "x"), ("unknown", "z")))  # fmt: skip
+    assert decode.strict_problems(body, unknown, apart=False) == [first, duplicate, last]
+    inside = 'duplicate field "spec.x.y"'
+    assert decode.strict_problems(body, unknown, apart=True) == [inside, duplicate, first, last]
+
+
+def test_keys_that_come_twice_in_yaml_are_told_with_their_lines() -> None:
+    value, problems = decode.parse_yaml_strictly(b"\na: 1\nb:\n- {c: 1, c: 2}\na: 3\n")
+    assert value == {"a": 3, "b": [{"c": 2}]}
+    lines = '  line 4: key "c" already set in map\n  line 5: key "a" already set in map'
+    assert problems == f"yaml: unmarshal errors:\n{lines}"
+    assert decode.parse_yaml_strictly(b"x: &x {a: 1}\ny: {<<: *x, a: 2}")[1] == ""
 
 
 JSON = st.recursive(
@@ -166,7 +185,7 @@ def test_what_is_decoded_needs_no_decoding_again(resource: str, seed: int, wrong
 @given(JSON)
 def test_any_json_is_read_as_it_was_written(value: Any) -> None:
     assert decode.parse_json(orjson.dumps(value)) == value
-    assert decode.duplicates(orjson.dumps(value)) == []
+    assert decode.strict_problems(orjson.dumps(value), [], apart=False) == []
 
 
 @settings(deadline=None)

@@ -13,6 +13,7 @@ from kuartui.embedded.api.request import Request, Response, json_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest
 from kuartui.embedded.api.streams.websocket import StreamSocket, WebSocket
+from kuartui.embedded.api.subresources.connections import Connections
 from kuartui.embedded.api.subresources.eviction import Evictions
 from kuartui.embedded.api.subresources.pods import PodSubresources
 from kuartui.embedded.api.subresources.proxy import Proxies
@@ -71,6 +72,7 @@ class Subresources:
         self._dispatcher = cluster.dispatcher
         self._pods = pods = PodSubresources(rest, kubelets, write)
         self._scales = Scales(rest, write)
+        self._connections = Connections(rest, write)
         proxies = Proxies(rest, cluster.network, API_ADDRESS, kubelets)
         self._routes: dict[tuple[str, str], Serve] = {
             ("pods", "log"): pods.log,
@@ -94,7 +96,10 @@ class Subresources:
         if info.subresource == "scale":
             return await self._scales.answer(request, endpoint)
         serve = self._routes.get((endpoint.resource.name, info.subresource))
-        return await serve(request, endpoint) if serve is not None else None
+        if serve is None:
+            return None
+        await self._connections.admit(request, endpoint)
+        return await serve(request, endpoint)
 
     async def connect(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket or a SPDY connection: exec, attach or port-forward."""
@@ -107,6 +112,7 @@ class Subresources:
             endpoint = self._dispatcher.endpoint(info) if info.is_resource else None
             if endpoint is None or endpoint.resource.name != "pods" or info.subresource not in STREAMS:
                 raise errors.path_not_found()
+            await self._connections.admit(request, endpoint)
             await self._pods.stream(request, endpoint, socket)
         except StatusError as error:
             await socket.refuse(json_response(error.status(), error.code))

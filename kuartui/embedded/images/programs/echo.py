@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from kuartui.embedded.images.applets.options import parse
-from kuartui.embedded.images.programs.agnhost_webhook import webhook
+from kuartui.embedded.images.programs.agnhost_webhook import crd_conversion_webhook, webhook
 from kuartui.embedded.network import NameNotResolved, Stream
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.node.probes import grpc
@@ -61,6 +61,7 @@ async def agnhost(process: Process) -> int:
         "pause": _pause,
         "connect": _connect,
         "webhook": webhook,
+        "crd-conversion-webhook": crd_conversion_webhook,
         "grpc-health-checking": _grpc_health,
         "porter": _serve_hostname,
         "echo-hostname": _serve_hostname,
