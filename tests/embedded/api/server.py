@@ -12,6 +12,7 @@ from kuartui.embedded.api.http import failure
 from kuartui.embedded.api.request import Request, Response, User, parse_query
 from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.api.rest import Rest
+from kuartui.embedded.api.subresources.eviction import Evictions
 from kuartui.embedded.auth.authentication import Authenticator
 from kuartui.embedded.auth.pki import new_key
 from kuartui.embedded.auth.rbac import Authorizer
@@ -37,11 +38,11 @@ class Server:
         self.authenticator = Authenticator(self.store, self.signer, self.clock, {"admin-token": ADMIN})
         self.authorizer = Authorizer(self.store)
         self.rest = Rest(self.store, self.resources, self.clock, Chain(plugins))
-        self.dispatcher = Dispatcher(
-            self.rest, self.authenticator, self.authorizer, "127.0.0.1:1", self._nothing_special
-        )
+        self.dispatcher = Dispatcher(self.rest, self.authenticator, self.authorizer, "127.0.0.1:1", self._subresource)
 
-    async def _nothing_special(self, request: Request, endpoint: Endpoint) -> Response | None:
+    async def _subresource(self, request: Request, endpoint: Endpoint) -> Response | None:
+        if (endpoint.resource.name, request.info.subresource) == ("pods", "eviction"):
+            return await Evictions(self.rest, self.dispatcher.write).evict(request, endpoint)
         return None
 
     async def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Response:
