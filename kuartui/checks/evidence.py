@@ -29,11 +29,12 @@ class NotThereError(Exception):
     """What a question needs does not exist (yet): the answer is no, and this is what was seen."""
 
 
-def redact(obj: Obj) -> Obj:
-    """The object without bookkeeping, a Secret with digests for values (and no copy of them in annotations)."""
+def redact(obj: Obj, *, writers: bool = False) -> Obj:
+    """The object without bookkeeping (but who wrote which field stays for those who ask for `writers`), a Secret with
+    digests for values (and no copy of them in annotations)."""
     metadata = obj.get("metadata", {})
     if obj.get("kind") != "Secret":
-        if "managedFields" not in metadata:
+        if writers or "managedFields" not in metadata:
             return obj
         return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
     kept = {key: value for key, value in metadata.items() if key not in ("managedFields", "annotations")}

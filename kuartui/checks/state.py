@@ -13,6 +13,8 @@ from kuartui.translate import tr
 if TYPE_CHECKING:
     from kuartui.checks.world import World
 
+WRITERS = "managedFields"  # long and changing all the time: only for an expression that names it
+
 
 def reads(spec: StateSpec | HistorySpec) -> tuple[ResourceQuery, ...]:
     return tuple(spec.resources.values())
@@ -25,11 +27,15 @@ async def observe(spec: StateSpec | HistorySpec, world: World, _name: str) -> Ev
 
 def gather(spec: StateSpec | HistorySpec, world: World) -> Evidence:
     """The objects as the live copies have them at this moment."""
-    return {variable: _redacted(world.objects.current(query)) for variable, query in spec.resources.items()}
+    asked = spec.always if isinstance(spec, HistorySpec) else spec.cel
+    writers = WRITERS in asked or WRITERS in spec.observe
+    return {variable: _redacted(world.objects.current(query), writers) for variable, query in spec.resources.items()}
 
 
-def _redacted(found: Obj | list[Obj] | None) -> Obj | list[Obj] | None:
-    return [redact(obj) for obj in found] if isinstance(found, list) else redact(found) if found is not None else None
+def _redacted(found: Obj | list[Obj] | None, writers: bool) -> Obj | list[Obj] | None:
+    if isinstance(found, list):
+        return [redact(obj, writers=writers) for obj in found]
+    return redact(found, writers=writers) if found is not None else None
 
 
 def judge(spec: StateSpec, evidence: Evidence) -> Verdict:

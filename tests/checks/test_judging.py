@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_state() -> None:
     assert state.judge(spec, {"pods": [{}, {}]}).holds is True
     verdict = state.judge(spec, {"pods": [{}]})
     assert (verdict.holds, verdict.observed) == (False, "1 pods")
+
+
+def test_state_knows_who_wrote_a_field_when_it_asks() -> None:
+    book = {"kind": "ConfigMap", "metadata": {"name": "book", "managedFields": [{"manager": "tug"}]}}
+    world = SimpleNamespace(objects=SimpleNamespace(current=lambda _: book))
+    for cel, known in (("book.metadata.managedFields.size() == 1", True), ("has(book.data)", False)):
+        spec = StateSpec(resources={"book": ResourceQuery(kind="ConfigMap", name="book")}, cel=cel)
+        assert ("managedFields" in state.gather(spec, world)["book"]["metadata"]) is known  # type: ignore[arg-type]
 
 
 def test_an_expression_that_cannot_be_judged_is_no_verdict() -> None:

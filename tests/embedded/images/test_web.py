@@ -350,6 +350,18 @@ async def test_clients_say_what_went_wrong(world: World) -> None:
     ] == "nc: 10.244.0.2 (10.244.0.2:1): Connection refused\n"
 
 
+async def test_wget_waits_for_a_name_longer_than_for_a_connection(world: World) -> None:
+    busybox = await world.start("busybox:1.36", "sleep", "infinity")
+    policy = {"podSelector": {}, "policyTypes": ["Egress"]}
+    world.network.apply(
+        "networkpolicies.networking.k8s.io",
+        "ADDED",
+        {"metadata": {"name": "deny", "namespace": "default"}, "spec": policy},
+    )
+    for url, said in (("http://web:8080", "bad address 'web:8080'"), ("http://10.244.0.9:8080", "download timed out")):
+        assert (await world.exec(busybox, "wget", "-T", "2", "-qO-", url))[2] == f"wget: {said}\n"
+
+
 async def test_netcat_listens_and_talks(world: World) -> None:
     server = await world.start("busybox:1.36", "nc", "-l", "-p", "9000", "-e", "cat")
     client = await world.start("busybox:1.36", "sleep", "infinity")

@@ -7,7 +7,7 @@ import ssl
 from urllib.parse import urljoin
 
 from kuartui.embedded.images.applets.options import parse
-from kuartui.embedded.images.applets.web import Fetch, open_client, parse_url, send
+from kuartui.embedded.images.applets.web import Fetch, Url, open_client, parse_url, send
 from kuartui.embedded.network import NameNotResolved
 from kuartui.embedded.network.http import ProtocolError, Response
 from kuartui.embedded.node.runtime.process import Process, ProcessExit
@@ -38,8 +38,7 @@ async def wget(process: Process) -> int:
     for url in urls:
         limit = float(options.get("T") or options.get("timeout") or 900)
         try:
-            async with process.clock.timeout(limit):
-                await _one(process, url, headers, options, limit)
+            await _one(process, url, headers, options, limit)
         except TimeoutError:
             await process.err("wget: download timed out\n")
             return 1
@@ -60,7 +59,9 @@ async def _one(
         fetch.connect_seconds = limit + 1
         if "spider" in options:
             fetch.method = "HEAD" if not body else "POST"
-        response = await _response(process, fetch, quiet=quiet)
+        addresses = await _addresses(process, fetch.url)
+        async with process.clock.timeout(limit):
+            response = await _response(process, fetch, addresses, quiet=quiet)
         if "S" in options or "server-response" in options:
             headed = "".join(f"  {name}: {value}\n" for name, value in response.headers)
             await process.err(f"  HTTP/1.1 {response.status} {response.reason}\n{headed}\n")
@@ -77,7 +78,8 @@ async def _one(
         if not quiet:
             await process.err("remote file exists\n")
         return
-    data = await response.read()
+    async with process.clock.timeout(limit):
+        data = await response.read()
     name = options.get("O") or options.get("output-document") or posixpath.basename(url.target.partition("?")[0])
     name = name or "index.html"
     if name == "-":
@@ -94,12 +96,16 @@ async def _one(
         await process.err(f"{shown}\n{bar}\n{done}\n")
 
 
-async def _response(process: Process, fetch: Fetch, *, quiet: bool) -> Response:
-    url = fetch.url
+async def _addresses(process: Process, url: Url) -> list[str]:
+    """Where a name leads, however long that takes: -T is about connections."""
     try:
-        addresses = await process.network.resolve(process.ip, url.host)
+        return await process.network.resolve(process.ip, url.host)
     except NameNotResolved:
-        raise await _fail(process, f"bad address '{url.host}'") from None
+        raise await _fail(process, f"bad address '{url.authority}'") from None
+
+
+async def _response(process: Process, fetch: Fetch, addresses: list[str], *, quiet: bool) -> Response:
+    url = fetch.url
     if not quiet:
         await process.err(f"Connecting to {url.authority} ({addresses[0]}:{url.port})\n")
     try:
