@@ -25,6 +25,7 @@ Obj = dict[str, Any]
 OURS = "/kuartui.dev/"
 """Before the paths that Kubernetes does not have."""
 
+_ON_COLLECTIONS = {"create", "list", "watch", "deletecollection"}
 Special = Callable[[Request, Endpoint], Awaitable[Response | None]]
 """Serves what is not plain reading and writing (subresources, reviews); None if the request is none of that."""
 
@@ -77,14 +78,27 @@ class Dispatcher:
         if not info.is_resource:
             return await self._path(request)
         endpoint = self.endpoint(info)
+        self._check_verb(info, endpoint)
         special = await self._special(request, endpoint)
-        if special is not None:
-            return special
-        if info.subresource and endpoint.subresource(info.subresource) is None:
+        return special if special is not None else await self._verb(request, endpoint)
+
+    def _check_verb(self, info: Info, endpoint: Endpoint) -> None:
+        """Raises 404 for what is not there, 405 for what cannot be done with it."""
+        served = endpoint.subresource(info.subresource) if info.subresource else endpoint.entry
+        if served is None:
             if endpoint.custom:
                 raise errors.not_found(endpoint.resource.name, info.name)
             raise errors.path_not_found()
-        return await self._verb(request, endpoint)
+        verbs = served["verbs"]
+        if info.name and not info.subresource and set(verbs) <= _ON_COLLECTIONS:
+            raise errors.path_not_found()  # reviews and bindings are only ever created
+        creates = info.verb == "create" and not info.subresource  # in a collection; all other writes are of one object
+        misplaced = info.verb in ("create", "update", "patch") and bool(info.name) == creates
+        if info.verb == "watch" and "list" in verbs and "watch" not in verbs:
+            raise errors.method_not_allowed(endpoint.resource.name, info.verb)
+        if misplaced or info.verb not in verbs:
+            text = "the server does not allow this method on the requested resource"
+            raise StatusError(405, "MethodNotAllowed", text)
 
     def admit(self, request: Request) -> None:
         """Find out who asks for what, and whether they may. Raises 401 and 403."""
@@ -153,13 +167,6 @@ class Dispatcher:
         verbs = {"list": self._list, "watch": self._watch, "get": self._get, "create": self._create}
         verbs |= {"update": self._update, "patch": self._patch, "delete": self._delete}
         verbs["deletecollection"] = self._delete_all
-        served = endpoint.subresource(info.subresource) if info.subresource else endpoint.entry
-        creates = info.verb == "create" and not info.subresource  # in a collection; all other writes are of one object
-        misplaced = info.verb in ("create", "update", "patch") and bool(info.name) == creates
-        if misplaced or info.verb not in verbs or served is None or info.verb not in served["verbs"]:
-            raise StatusError(
-                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
-            )
         if endpoint.strategy.deprecated:
             request.warnings.append(endpoint.strategy.deprecated)
         return await verbs[info.verb](request, endpoint)

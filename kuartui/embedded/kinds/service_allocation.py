@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from kuartui.embedded.kinds.base import WriteContext
+from kuartui.embedded.kinds.service_rules import cluster_ip_errors
 from kuartui.embedded.meta import errors
-from kuartui.embedded.meta.fielderr import FieldError, Path, internal, invalid
+from kuartui.embedded.meta.fielderr import FieldError, Path, invalid
 
 Obj = dict[str, Any]
 
@@ -22,48 +23,109 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 CIDRS, ADDRESSES = "servicecidrs.networking.k8s.io", "ipaddresses.networking.k8s.io"
 MANAGED_BY, ALLOCATOR = "ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io"
 
+FAMILY = "IPv4"
+"""The one that clusters are configured for."""
+SINGLE, DUAL = "SingleStack", "RequireDualStack"
+
 _TRIES = 64
 _T = TypeVar("_T")
 
 
 def allocate(service: Obj, old: Obj | None, ctx: WriteContext) -> None:
-    """Fill in addresses and ports (in place). Raises StatusError if a wanted one is not to be had."""
-    spec = service["spec"]
-    name = service["metadata"].get("name", "")
-    problems = _cluster_ip(spec, (old or {}).get("spec") or {}, ctx) or _ports(spec, (old or {}).get("spec") or {}, ctx)
+    """Fill in families, addresses and ports (in place). Raises StatusError if a wanted one is not to be had."""
+    spec, before = service["spec"], (old or {}).get("spec") or {}
+    problems = _families(spec, before) or _cluster_ip(spec, before, ctx)
+    if not problems and spec.get("type") in ("NodePort", "LoadBalancer"):
+        problems = _update_ports(spec, before, ctx) if old else _create_ports(spec, ctx)
     if problems:
-        raise errors.invalid("", "Service", name, problems)
+        raise errors.invalid("", "Service", service["metadata"].get("name", ""), problems)
+    _health_port(spec, before, ctx)
+
+
+def _families(spec: Obj, old: Obj) -> list[FieldError]:
+    """Settle ipFamilyPolicy and ipFamilies (initIPFamilyFields), as on a cluster with IPv4 alone."""
+    if spec.get("type") == "ExternalName":
+        return []
+    open_headless = spec.get("clusterIP") == "None" and not spec.get("selector")
+    if not spec.get("ipFamilyPolicy"):
+        spec["ipFamilyPolicy"] = old.get("ipFamilyPolicy") or (DUAL if open_headless else SINGLE)
+    problems = cluster_ip_errors(spec) or _reduced(spec, old)
+    policy, at = spec["ipFamilyPolicy"], Path("spec") / "ipFamilyPolicy"
+    if not problems and policy == SINGLE:
+        for field, noun in (("clusterIPs", "cluster IPs"), ("ipFamilies", "IP families")):
+            if len(spec.get(field) or ()) > 1:
+                text = f"must be 'RequireDualStack' or 'PreferDualStack' when multiple {noun} are specified"
+                problems.append(invalid(at, policy, text))
+    if problems:
+        return problems
+    families = list(spec.get("ipFamilies") or ())
+    addresses = [one for one in spec.get("clusterIPs") or () if one != "None"]
+    for index in range(len(families), len(addresses)):
+        family = f"IPv{ipaddress.ip_address(addresses[index]).version}"
+        if family == FAMILY:
+            families.append(family)
+        else:
+            text = f"{family} is not configured on this cluster"
+            problems.append(invalid((Path("spec") / "clusterIPs").index(index), addresses, text))
+    if problems:
+        return problems
+    if open_headless:  # nothing is allocated for it: it may have both families anywhere
+        families = families or [FAMILY]
+        if len(families) == 1 and policy != SINGLE:
+            families.append("IPv6" if families[0] == "IPv4" else "IPv4")
+        spec["ipFamilies"] = families
+        return []
+    if policy == DUAL:
+        problems.append(invalid(at, policy, "this cluster is not configured for dual-stack services"))
+    path = Path("spec") / "ipFamilies"
+    problems += [
+        invalid(path.index(index), family, "not configured on this cluster")
+        for index, family in enumerate(families)
+        if family != FAMILY
+    ]
+    spec["ipFamilies"] = families or [FAMILY]
+    return problems
+
+
+def _reduced(spec: Obj, old: Obj) -> list[FieldError]:
+    """A change to a single stack drops what is second; the second one goes in no other way."""
+    problems = []
+    for field, noun in (("clusterIPs", "cluster IP"), ("ipFamilies", "IP family")):
+        now, was = spec.get(field) or [], old.get(field) or []
+        if spec["ipFamilyPolicy"] == SINGLE:
+            if was and now == was:
+                spec[field] = now[:1]
+        elif now and len(now) < len(was):
+            text = f"must be 'SingleStack' to release the secondary {noun}"
+            problems.append(invalid(Path("spec") / "ipFamilyPolicy", spec["ipFamilyPolicy"], text))
+    return problems
 
 
 def _cluster_ip(spec: Obj, old: Obj, ctx: WriteContext) -> list[FieldError]:
     if spec.get("type") == "ExternalName":
         return []
-    _families(spec)
-    wanted = (spec.get("clusterIPs") or [spec.get("clusterIP") or ""])[0]
+    wanted = (spec.get("clusterIPs") or [""])[0]
     if wanted == "None" or (wanted and wanted in (old.get("clusterIPs") or [])):
         return []
     if (old.get("clusterIPs") or [""])[0] not in ("", wanted) and old.get("type") != "ExternalName":
         return []  # validation refuses the change
     networks = _ranges(ctx)
-    path = Path("spec").child("clusterIPs")
     if wanted:
-        try:
-            address = ipaddress.ip_address(wanted)
-        except ValueError:
-            return []  # validation words it
+        address = ipaddress.ip_address(wanted)
         why = ""
         if not any(_within(address, network) for network in networks):
             why = "the provided network does not match the current range"
         elif wanted in _used_addresses(ctx):
             why = "provided IP is already allocated"
         if why:
-            return [invalid(path, spec.get("clusterIPs") or [wanted], f"failed to allocate IP {wanted}: {why}")]
+            path = Path("spec").child("clusterIPs")
+            return [invalid(path, spec["clusterIPs"], f"failed to allocate IP {wanted}: {why}")]
         chosen = wanted
     else:
         used = _used_addresses(ctx)
         found = next(filter(None, (_free_address(network, used) for network in networks)), None)
         if found is None:
-            return [internal(path, "failed to allocate a serviceIP: range is full")]
+            raise errors.internal("failed to allocate a serviceIP: range is full")
         chosen = found
     spec["clusterIP"] = chosen
     spec["clusterIPs"] = [chosen]
@@ -91,13 +153,6 @@ def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: Net
     return address in network and address not in (network.network_address, network.broadcast_address)
 
 
-def _families(spec: Obj) -> None:
-    if not spec.get("ipFamilyPolicy"):
-        spec["ipFamilyPolicy"] = "SingleStack"
-    if not spec.get("ipFamilies"):
-        spec["ipFamilies"] = ["IPv4"]
-
-
 def _used_addresses(ctx: WriteContext) -> set[str]:
     used = {ip for service in ctx.objects("services") for ip in (service.get("spec") or {}).get("clusterIPs") or []}
     for one in ctx.objects(ADDRESSES):  # those that somebody reserved; the others only follow Services
@@ -116,49 +171,87 @@ def _free_address(network: Network, used: set[str]) -> str | None:
     return _pick(size, static if size > static else 0, at, used)
 
 
-def _ports(spec: Obj, old: Obj, ctx: WriteContext) -> list[FieldError]:
-    kind = spec.get("type")
-    if kind == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local" and not spec.get("healthCheckNodePort"):
-        port = _free_port(ctx, _used_ports(ctx))
-        if port is not None:
-            spec["healthCheckNodePort"] = port
-    if kind != "NodePort" and not (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False):
-        return []
-    low, high = ctx.node_ports
-    before = {(port.get("nodePort"), port.get("protocol")) for port in old.get("ports") or []}
-    kept = {port for port, _ in before}
+def _create_ports(spec: Obj, ctx: WriteContext) -> list[FieldError]:
+    """Node ports of a new service: one for each number, whatever the protocols (initNodePorts)."""
     used = _used_ports(ctx)
-    mine: dict[int, set[str]] = {}
-    problems = []
+    same: dict[int, int] = {}
+    ports = spec.get("ports") or []
+    for index, port in enumerate(ports):
+        number, node = port.get("port", 0), port.get("nodePort") or 0
+        if not node and not _allocates(spec):
+            continue
+        if number in same and node in (0, same[number]):
+            port["nodePort"] = same[number]
+            continue
+        asked = [one["nodePort"] for one in ports if one.get("port") == number and one.get("nodePort")]
+        wanted = node if number in same else next(iter(asked), 0)
+        why = _refused(wanted, used, ctx) if wanted else ""
+        if why:
+            return [invalid(_node_port_path(index), wanted, why)]
+        chosen = wanted or _some_port(ctx, used)
+        used.add(chosen)
+        same.setdefault(number, chosen)
+        port["nodePort"] = chosen
+    return []
+
+
+def _update_ports(spec: Obj, old: Obj, ctx: WriteContext) -> list[FieldError]:
+    """Node ports of a service that changes: what it had stays its own (updateNodePorts)."""
+    used = _used_ports(ctx)
+    kept = {port.get("nodePort") for port in old.get("ports") or []}
+    mine: set[tuple[str, int]] = set()
     for index, port in enumerate(spec.get("ports") or []):
         wanted, protocol = port.get("nodePort") or 0, port.get("protocol", "TCP")
-        if not wanted:
+        if not wanted and not _allocates(spec):
             continue
-        path = Path("spec").child("ports").index(index).child("nodePort")
-        shared = wanted in mine and protocol not in mine[wanted]  # one number may serve TCP and UDP
-        mine.setdefault(wanted, set()).add(protocol)
-        if wanted in kept or shared:
-            continue
-        if not low <= wanted <= high:
-            text = f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
-            problems.append(invalid(path, wanted, text))
-        elif wanted in used:
-            problems.append(invalid(path, wanted, "provided port is already allocated"))
-    if problems:
-        return problems
-    used |= set(mine)
-    same: dict[int, int] = {}  # a port number open for several protocols gets one node port
-    for index, port in enumerate(spec.get("ports") or []):
-        if port.get("nodePort"):
-            continue
-        number = port.get("port", 0)
-        found = same.get(number) or _free_port(ctx, used)
-        if found is None:
-            path = Path("spec").child("ports").index(index).child("nodePort")
-            return [internal(path, "failed to allocate a nodePort: range is full")]
-        port["nodePort"] = same[number] = found
-        used.add(found)
+        if wanted and wanted not in kept and wanted not in {number for _, number in mine}:
+            why = _refused(wanted, used, ctx)
+            if why:
+                return [invalid(_node_port_path(index), wanted, why)]
+        chosen = wanted or _some_port(ctx, used)
+        if (protocol, chosen) in mine:
+            raise errors.go_error(f"duplicate nodePort: {{{protocol} {chosen}}}")
+        used.add(chosen)
+        mine.add((protocol, chosen))
+        port["nodePort"] = chosen
     return []
+
+
+def _health_port(spec: Obj, old: Obj, ctx: WriteContext) -> None:
+    """The port where nodes tell a load balancer whether they have endpoints."""
+    wanted = spec.get("healthCheckNodePort") or 0
+    if spec.get("type") != "LoadBalancer" or spec.get("externalTrafficPolicy") != "Local":
+        return
+    if wanted and wanted == old.get("healthCheckNodePort"):
+        return
+    used = _used_ports(ctx) | {port["nodePort"] for port in spec.get("ports") or [] if port.get("nodePort")}
+    why = _refused(wanted, used, ctx) if wanted else ""
+    if why:
+        raise errors.internal(f"failed to allocate requested HealthCheck NodePort {wanted}: {why}")
+    spec["healthCheckNodePort"] = wanted or _some_port(ctx, used)
+
+
+def _allocates(spec: Obj) -> bool:
+    return spec.get("type") == "NodePort" or spec.get("allocateLoadBalancerNodePorts") is not False
+
+
+def _node_port_path(index: int) -> Path:
+    return Path("spec").child("ports").index(index).child("nodePort")
+
+
+def _refused(wanted: int, used: set[int], ctx: WriteContext) -> str:
+    """Why a port cannot be had; "" if it can."""
+    low, high = ctx.node_ports
+    if not low <= wanted <= high:
+        return f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+    return "provided port is already allocated" if wanted in used else ""
+
+
+def _some_port(ctx: WriteContext, used: set[int]) -> int:
+    found = _free_port(ctx, used)
+    if found is None:
+        raise errors.internal("failed to allocate a nodePort: range is full")
+    return found
 
 
 def _used_ports(ctx: WriteContext) -> set[int]:

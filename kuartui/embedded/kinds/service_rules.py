@@ -51,7 +51,7 @@ def service_errors(service: Obj) -> list[FieldError]:
     errors += _ports(ports, _SPEC / "ports")
     errors += labels(spec.get("selector"), _SPEC / "selector")
     errors += _affinity(spec)
-    errors += _cluster_ips(spec)
+    errors += cluster_ip_errors(spec)
     for index, address in enumerate(spec.get("externalIPs") or []):
         at = (_SPEC / "externalIPs").index(index)
         errors += ip_address(address, at) or ordinary_ip(address, at)
@@ -135,7 +135,8 @@ def _affinity(spec: Obj) -> list[FieldError]:
     return errors
 
 
-def _cluster_ips(spec: Obj) -> list[FieldError]:
+def cluster_ip_errors(spec: Obj) -> list[FieldError]:
+    """clusterIP, clusterIPs and their families: looked at before anything is allocated, and again with the rest."""
     if spec.get("type") == "ExternalName":
         return []
     one, many = spec.get("clusterIP") or "", spec.get("clusterIPs") or []
@@ -176,9 +177,9 @@ def _cluster_ips(spec: Obj) -> list[FieldError]:
     if len(versions) > 1 and len(set(versions)) < len(versions):
         errors.append(invalid(path, many, "may specify no more than one IP for each IP family"))
     for index, (version, family) in enumerate(zip(versions, families, strict=False)):
-        if f"IPv{version}" != family:
-            article = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
-            errors.append(invalid(path.index(index), many[index], article))
+        if family in ("IPv4", "IPv6") and f"IPv{version}" != family:
+            text = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
+            errors.append(invalid(path.index(index), many[index], text))
     return errors
 
 
@@ -271,7 +272,7 @@ def warnings(service: Obj) -> list[str]:
             "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
             "service.kubernetes.io/topology-mode instead"
         )
-    if headless(spec):
+    if spec.get("type") == "ClusterIP" and spec.get("clusterIP") == "None":
         if spec.get("loadBalancerIP"):
             found.append("spec.loadBalancerIP is ignored for headless services")
         if spec.get("externalIPs"):

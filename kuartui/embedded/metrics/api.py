@@ -19,23 +19,6 @@ Obj = dict[str, Any]
 
 GROUP, VERSION = "metrics.k8s.io", "v1beta1"
 API_VERSION = f"{GROUP}/{VERSION}"
-RESOURCES: tuple[Obj, ...] = (
-    {
-        "resource": "nodes",
-        "responseKind": {"group": "", "version": "", "kind": "NodeMetrics"},
-        "scope": "Cluster",
-        "singularResource": "",
-        "verbs": ["get", "list"],
-    },
-    {
-        "resource": "pods",
-        "responseKind": {"group": "", "version": "", "kind": "PodMetrics"},
-        "scope": "Namespaced",
-        "singularResource": "",
-        "verbs": ["get", "list"],
-    },
-)
-"""Entries for aggregated discovery."""
 
 
 class MetricsApi:
@@ -46,10 +29,12 @@ class MetricsApi:
         self._usage = usage
 
     def pod(self, namespace: str, name: str) -> Obj:
-        """One PodMetrics. Raises 404."""
+        """One PodMetrics. Raises 404: there is no such pod, or it has no metrics."""
+        if self._client.get("pods", namespace, name) is None:
+            raise not_found("pods", name)
         found = self._usage.pods().get((namespace, name))
         if found is None:
-            raise not_found("pods.metrics.k8s.io", f"{namespace}/{name}")
+            raise not_found("podmetrics.metrics.k8s.io", f"{namespace}/{name}")
         return self._pod_metrics(found)
 
     def pods(self, namespace: str, selector: Selector) -> Obj:
@@ -63,11 +48,13 @@ class MetricsApi:
         return {"kind": "PodMetricsList", "apiVersion": API_VERSION, "metadata": {}, "items": items}
 
     def node(self, name: str) -> Obj:
-        """One NodeMetrics. Raises 404."""
+        """One NodeMetrics. Raises 404: there is no such node, or it does not answer."""
         node = self._client.get("nodes", "", name)
-        found = self._node_metrics(node) if node is not None else None
+        if node is None:
+            raise not_found("node", name)  # in the singular, as metrics-server's cache of nodes says it
+        found = self._node_metrics(node)
         if found is None:
-            raise not_found("nodes.metrics.k8s.io", name)
+            raise not_found("nodemetrics.metrics.k8s.io", name)
         return found
 
     def nodes(self, selector: Selector) -> Obj:
@@ -99,7 +86,7 @@ class MetricsApi:
             "apiVersion": API_VERSION,
             "metadata": metadata,
             "timestamp": now,
-            "window": f"{WINDOW:.3f}s",
+            "window": f"{WINDOW:g}s",
         }
 
 

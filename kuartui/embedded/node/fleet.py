@@ -190,10 +190,14 @@ class Fleet:
 
     def container(self, pod: Obj, name: str) -> Container:
         """A running container. Raises NodeUnreachable, NoSuchContainer."""
-        run = self.worker(pod).state.last(name)
-        if run is None or run.container is None or run.exited or run.started_at is None:
+        found = self._running(pod, name)
+        if found is None:
             raise NoSuchContainer(f'container not found ("{name}")')
-        return run.container
+        return found
+
+    def _running(self, pod: Obj, name: str) -> Container | None:
+        run = self.worker(pod).state.last(name)
+        return None if run is None or run.exited or run.started_at is None else run.container
 
     async def logs(self, pod: Obj, container: str, options: logs.LogOptions) -> AsyncIterator[bytes]:
         """A container's log. Raises NodeUnreachable, NoSuchContainer, logs.NoLog before the first piece."""
@@ -206,8 +210,12 @@ class Fleet:
         return await self.container(pod, container).exec(argv, io)
 
     async def attach(self, pod: Obj, container: str, io: ExecIO) -> None:
-        """Join a container's first process."""
-        await self.container(pod, container).attach(io)
+        """Join a container's first process. Raises NodeUnreachable, NoSuchContainer."""
+        found = self._running(pod, container)
+        if found is None:  # in other words than exec, as the kubelet
+            full_name = f"{pod['metadata']['name']}_{pod['metadata']['namespace']}"
+            raise NoSuchContainer(f"container {container} not found in pod {full_name}")
+        await found.attach(io)
 
     async def port_forward(self, pod: Obj, port: int) -> Stream:
         """Connect to a port inside of a pod. Raises OSError with the text that kubectl prints."""

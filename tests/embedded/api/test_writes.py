@@ -505,3 +505,37 @@ async def test_an_evicted_pod_says_so_and_a_dry_run_or_another_pods_eviction_lea
     assert await evict(409, preconditions={"uid": "other"}) == []
     assert await evict(201, preconditions={"resourceVersion": rv}) == ["EvictionByEvictionAPI"]
     assert "deletionTimestamp" in (await server.json("GET", f"{pods}/p"))["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "message"),
+    [
+        ("DELETE", "/api/v1/namespaces/default/bindings/x", 404, "the server could not find the requested resource"),
+        (
+            "GET",
+            "/apis/authentication.k8s.io/v1/tokenreviews/x",
+            404,
+            "the server could not find the requested resource",
+        ),
+        (
+            "GET",
+            "/api/v1/namespaces/default/bindings",
+            405,
+            "the server does not allow this method on the requested resource",
+        ),
+        (
+            "DELETE",
+            "/api/v1/namespaces/default/pods/x/log",
+            405,
+            "the server does not allow this method on the requested resource",
+        ),
+        (
+            "GET",
+            "/api/v1/componentstatuses?watch=1",
+            405,
+            'watch is not supported on resources of kind "componentstatuses"',
+        ),
+    ],
+)
+async def test_what_cannot_be_done(server: Server, method: str, path: str, code: int, message: str) -> None:
+    assert (await server.json(method, path, code=code))["message"] == message

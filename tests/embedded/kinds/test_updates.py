@@ -185,6 +185,31 @@ def test_services_get_addresses_and_ports() -> None:
         ),
         ("type: NodePort, ports: [{port: 1, nodePort: 30009}]", "provided port is already allocated"),
         ("type: NodePort, ports: [{port: 1, nodePort: 80}]", "The range of valid ports is 30000-32767"),
+        (
+            "type: NodePort, ports: [{name: a, port: 1, nodePort: 30001}, {name: b, port: 2, nodePort: 30001}]",
+            "spec.ports[1].nodePort: Invalid value: 30001: provided port is already allocated",
+        ),
+        (
+            "ports: [{port: 1}], ipFamilyPolicy: RequireDualStack",
+            'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
+        ),
+        ("ports: [{port: 1}], ipFamilies: [IPv6]", 'Invalid value: "IPv6": not configured on this cluster'),
+        (
+            'ports: [{port: 1}], clusterIP: "fd00::1"',
+            'Invalid value: ["fd00::1"]: IPv6 is not configured on this cluster',
+        ),
+        (
+            "ports: [{port: 1}], clusterIPs: [10.96.0.8]",
+            'Invalid value: ["10.96.0.8"]: must be empty when `clusterIP` is not specified',
+        ),
+        (
+            "ports: [{port: 1}], clusterIP: 10.96.0.7, clusterIPs: [10.96.0.8]",
+            'Invalid value: ["10.96.0.8"]: first value must match `clusterIP`',
+        ),
+        (
+            "ports: [{port: 1}], ipFamilyPolicy: SingleStack, ipFamilies: [IPv4, IPv6]",
+            "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified",
+        ),
     ],
 )
 def test_addresses_and_ports_that_are_not_to_be_had(text: str, message: str) -> None:
@@ -192,6 +217,36 @@ def test_addresses_and_ports_that_are_not_to_be_had(text: str, message: str) -> 
     with pytest.raises(StatusError, match="Invalid value") as caught:
         made("services", f"spec: {{{text}}}", stored(other))
     assert caught.value.message.endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "policy", "families"),
+    [
+        ("clusterIP: None", "RequireDualStack", ["IPv4", "IPv6"]),
+        ("clusterIP: None, ipFamilyPolicy: SingleStack", "SingleStack", ["IPv4"]),
+        ("clusterIP: None, selector: {a: b}", "SingleStack", ["IPv4"]),
+        ("ipFamilyPolicy: PreferDualStack", "PreferDualStack", ["IPv4"]),
+    ],
+)
+def test_families_of_a_service(text: str, policy: str, families: list[str]) -> None:
+    spec = made("services", f"spec: {{ports: [{{port: 1}}], {text}}}")["spec"]
+    assert (spec["ipFamilyPolicy"], spec["ipFamilies"]) == (policy, families)
+
+
+def test_a_health_check_port_that_is_taken() -> None:
+    text = "{type: LoadBalancer, externalTrafficPolicy: Local, ports: [{port: 1}], healthCheckNodePort: 30009}"
+    taken = {"spec": {"ports": [{"nodePort": 30009}]}}
+    with pytest.raises(StatusError, match="requested HealthCheck NodePort 30009: provided port is already allocated"):
+        made("services", f"spec: {text}", stored(taken))
+    assert made("services", f"spec: {text}")["spec"]["healthCheckNodePort"] == 30009
+
+
+def test_a_changed_service_may_not_open_a_node_port_twice() -> None:
+    rules, old = strategy("services"), made("services", "spec: {type: NodePort, ports: [{port: 80}]}")
+    number = old["spec"]["ports"][0]["nodePort"]
+    ports = [{"name": name, "port": at, "nodePort": number} for name, at in (("a", 80), ("b", 81))]
+    with pytest.raises(StatusError, match=rf"duplicate nodePort: {{TCP {number}}}"):
+        changed(rules, old, {"spec": {"ports": ports}}, stored(old))
 
 
 def test_a_service_keeps_what_it_was_given() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from kuartui.embedded.metrics.kubelet import KubeletPages
 from kuartui.embedded.metrics.usage import SYSTEM_MEMORY, Usage
-from kuartui.embedded.node.fleet import NodeUnreachable
+from kuartui.embedded.node.fleet import NodeUnreachable, NoSuchContainer
 from kuartui.embedded.node.logs import NoLog
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.volumes.disks import Disks
@@ -344,3 +344,12 @@ async def test_what_a_pod_may_use_as_a_whole_goes_before_the_sum_of_its_containe
     await cluster.run()
     status = cluster.get()["status"]
     assert status["resources"] == {"limits": {"cpu": "2", "memory": "2Gi"}, "requests": resources["requests"]}
+
+
+async def test_attach_wants_a_running_container(cluster):
+    await cluster.pod(containers=[{"name": "c", "command": ["fail", "1"]}], restartPolicy="Never")
+    await cluster.run(5)
+    with pytest.raises(NoSuchContainer, match="^container c not found in pod p_default$"):
+        await cluster.fleet.attach(cluster.get(), "c", None)
+    with pytest.raises(NoSuchContainer, match=r'^container not found \("c"\)$'):
+        await cluster.fleet.exec(cluster.get(), "c", ["x"], None)
