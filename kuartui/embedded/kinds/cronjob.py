@@ -44,22 +44,12 @@ class CronJobs(Strategy):
         errors = _schedule(spec, path / "schedule") + _time_zone(spec, path / "timeZone")
         errors += non_negative(spec, path, "startingDeadlineSeconds")
         errors += one_of(spec.get("concurrencyPolicy"), path / "concurrencyPolicy", _POLICIES)
-        errors += non_negative(spec, path, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
         job = spec.get("jobTemplate") or {}
         metadata, inside = job.get("metadata") or {}, job.get("spec") or {}
         errors += annotation_keys(metadata.get("annotations"), _JOB / "annotations")
         errors += labels(metadata.get("labels"), _JOB / "labels")
         errors += job_rules.spec_errors(inside, _JOB / "spec", in_cron_job=True)
-        if inside.get("manualSelector"):
-            errors.append(
-                FieldError(
-                    "Unsupported value",
-                    str(_JOB / "spec" / "manualSelector"),
-                    "true",
-                    'supported values: "nil", "false"',
-                )
-            )
-        return errors
+        return errors + non_negative(spec, path, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = workload.name_warnings(obj, old)

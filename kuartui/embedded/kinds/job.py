@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import cells, job_rules, workload
+from kuartui.embedded.kinds import cells, job_rules, job_status, workload
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.meta.fielderr import FieldError
@@ -46,15 +46,18 @@ class Jobs(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         spec = obj.get("spec") or {}
         errors = job_rules.generated_selector(obj, workload.SPEC) + job_rules.spec_errors(spec, workload.SPEC)
-        return errors + job_rules.selector_matches(spec, workload.SPEC)
+        return errors + job_rules.selector_matches(spec, workload.SPEC) + job_rules.host_name(obj)
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        spec, path = new.get("spec") or {}, workload.SPEC
-        errors = job_rules.spec_errors(spec, path) + job_rules.selector_matches(spec, path)
-        return errors + job_rules.update_errors(new, old, path)
+        return self.validate(new) + job_rules.update_errors(new, old, workload.SPEC)
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return job_status.errors(new, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = workload.name_warnings(obj, old)
+        if old is None or old["metadata"].get("generation") != obj["metadata"].get("generation"):
+            found += job_rules.warnings(obj["spec"])
         return found + workload.template_warnings(obj, old, obj["spec"]["template"])
 
     def fields(self, obj: Obj) -> dict[str, str]:

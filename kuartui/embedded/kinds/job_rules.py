@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
+from kuartui.embedded.kinds import job_policies
 from kuartui.embedded.kinds.checks import (
     immutable,
-    label_key,
     label_selector,
     non_negative,
-    one_of,
 )
 from kuartui.embedded.kinds.checks import (
     selector_matches as matches_template,
 )
 from kuartui.embedded.kinds.go_structs import render_pod_spec
 from kuartui.embedded.kinds.pod_spec import template_errors
-from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_supported, required
+from kuartui.embedded.meta import names
+from kuartui.embedded.meta.fielderr import (
+    FieldError,
+    Path,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 
 Obj = dict[str, Any]
 
@@ -24,29 +33,42 @@ NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 UID_LABEL = "batch.kubernetes.io/controller-uid"
 UID_LABELS = (UID_LABEL, "controller-uid")
 _RESTART_POLICIES = ("OnFailure", "Never")
-_MAX_INDEXED = 100_000
-_MAX_INDEXED_PARALLEL = 100_000
-_ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
+_MANY, _FEWER = 100_000, 10_000  # indexes
+_MAX_MANAGED_BY = 63
+_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+MISMATCH = "`selector` does not match template `labels`"
 
 
 def generated_selector(obj: Obj, path: Path) -> list[FieldError]:
     """Labels and selector that the server made: a writer must not have set others."""
     spec, metadata = obj["spec"], obj["metadata"]
-    if spec.get("manualSelector"):
-        return []
     selector = spec.get("selector")
-    if selector is None:
+    if spec.get("manualSelector") or selector is None:
         return []
+    uid, name = metadata.get("uid", ""), metadata.get("name", "")
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    wanted = {"controller-uid": uid, "job-name": name, UID_LABEL: uid, NAME_LABELS[0]: name}
     errors = []
-    for keys, wanted in ((UID_LABELS, metadata.get("uid", "")), (NAME_LABELS, metadata.get("name", ""))):
-        for key in keys:
-            if labels.get(key) != wanted:
-                at = (path / "template" / "metadata" / "labels").key(key)
-                errors.append(invalid(at, labels.get(key, ""), f"must be '{wanted}'"))
-    if (selector.get("matchLabels") or {}).get(UID_LABEL) != metadata.get("uid", ""):
+    for key, value in wanted.items():
+        at, text = (path / "template" / "metadata" / "labels").key(key), f"must be '{value}'"
+        if key not in labels:
+            errors.append(required(at, text))
+        elif labels[key] != value:
+            errors.append(invalid(at, dict(sorted(labels.items())), text))
+    if matches_template(selector, {"metadata": {"labels": wanted}}) is False:
         errors.append(invalid(path / "selector", selector, "`selector` not auto-generated"))
     return errors
+
+
+def host_name(obj: Obj) -> list[FieldError]:
+    """The pods of an Indexed job are called by its name and their index, as hosts too."""
+    spec, name = obj["spec"], obj["metadata"].get("name", "")
+    if spec.get("completionMode") != "Indexed" or (spec.get("completions") or 0) <= 0:
+        return []
+    longest = f"{name}-{spec['completions'] - 1}"
+    if not names.dns1123_label(longest):
+        return []
+    return [invalid("metadata.name", name, f"will not able to create pod with invalid DNS label: {longest}")]
 
 
 def selector_matches(spec: Obj, path: Path) -> list[FieldError]:
@@ -54,11 +76,11 @@ def selector_matches(spec: Obj, path: Path) -> list[FieldError]:
     selector, template = spec.get("selector"), spec.get("template") or {}
     if selector is None:
         return [required(path / "selector")]
-    if matches_template(selector, template):
+    if matches_template(selector, template) is not False:
         return []
     labels = (template.get("metadata") or {}).get("labels")
     at = path / "template" / "metadata" / "labels"
-    return [invalid(at, labels or None, "`selector` does not match template `labels`")]
+    return [invalid(at, dict(sorted(labels.items())) if labels else None, MISMATCH)]
 
 
 def spec_errors(spec: Obj, path: Path, *, in_cron_job: bool = False) -> list[FieldError]:
@@ -74,11 +96,12 @@ def spec_errors(spec: Obj, path: Path, *, in_cron_job: bool = False) -> list[Fie
         "backoffLimitPerIndex",
         "maxFailedIndexes",
     )
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        errors.append(required(path / "backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+    errors += _managed_by(spec, path / "managedBy")
     errors += _completion_mode(spec, path)
-    if not in_cron_job:
-        errors += label_selector(spec.get("selector"), path / "selector")
-    errors += _failure_policy(spec, path)
-    errors += _success_policy(spec, path)
+    errors += job_policies.failure(spec, path)
+    errors += job_policies.success(spec, path)
     policy = spec.get("podReplacementPolicy")
     if policy is not None:
         if spec.get("podFailurePolicy") is not None:
@@ -86,11 +109,40 @@ def spec_errors(spec: Obj, path: Path, *, in_cron_job: bool = False) -> list[Fie
                 errors.append(not_supported(path / "podReplacementPolicy", policy, ("Failed",)))
         elif policy not in ("TerminatingOrFailed", "Failed"):
             errors.append(not_supported(path / "podReplacementPolicy", policy, ("Failed", "TerminatingOrFailed")))
-    if spec.get("managedBy") is not None:
-        errors += label_key(spec["managedBy"], path / "managedBy")
     template = spec.get("template") or {}
     errors += template_errors(template, path / "template")
-    return errors + _restart_policy(spec, template, path / "template" / "spec" / "restartPolicy")
+    errors += _restart_policy(spec, template, path / "template" / "spec" / "restartPolicy")
+    if not in_cron_job:
+        return errors + label_selector(spec.get("selector"), path / "selector")
+    if spec.get("selector") is not None:
+        errors.append(invalid(path / "selector", spec["selector"], "`selector` will be auto-generated"))
+    if spec.get("manualSelector"):
+        supported = 'supported values: "nil", "false"'
+        errors.append(FieldError("Unsupported value", str(path / "manualSelector"), "true", supported))
+    return errors
+
+
+def _managed_by(spec: Obj, path: Path) -> list[FieldError]:
+    manager = spec.get("managedBy")
+    if manager is None:
+        return []
+    errors = _domain_prefixed_path(manager, path)
+    if len(manager.encode()) > _MAX_MANAGED_BY:
+        errors.append(too_long(path, _MAX_MANAGED_BY))
+    return errors
+
+
+def _domain_prefixed_path(text: str, path: Path) -> list[FieldError]:
+    """`acme.io/foo` (validation.IsDomainPrefixedPath)."""
+    if not text:
+        return [required(path)]
+    host, slash, rest = text.partition("/")
+    if not (host and slash and rest):
+        return [invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = [invalid(path, host, message) for message in names.dns1123_subdomain(host)]
+    if not re.fullmatch(_HTTP_PATH, rest):
+        errors.append(invalid(path, rest, names.regex_error("Invalid path", _HTTP_PATH)))
+    return errors
 
 
 def _restart_policy(spec: Obj, template: Obj, path: Path) -> list[FieldError]:
@@ -108,120 +160,81 @@ def _restart_policy(spec: Obj, template: Obj, path: Path) -> list[FieldError]:
 def _completion_mode(spec: Obj, path: Path) -> list[FieldError]:
     mode = spec.get("completionMode")
     errors = []
-    if mode is not None:
-        if mode not in ("NonIndexed", "Indexed"):
-            errors.append(not_supported(path / "completionMode", mode, ("NonIndexed", "Indexed")))
-        if mode == "Indexed":
-            completions, parallelism = spec.get("completions"), spec.get("parallelism")
-            if completions is None:
-                errors.append(required(path / "completions", "when completion mode is Indexed"))
-            elif completions > _MAX_INDEXED and (parallelism or 0) > 10_000:
-                text = "must be less than or equal to 10000 when completions are above 100000"
-                errors.append(invalid(path / "parallelism", parallelism, text))
-            elif parallelism is not None and parallelism > _MAX_INDEXED_PARALLEL:
-                text = f"must be less than or equal to {_MAX_INDEXED_PARALLEL} when completion mode is Indexed"
-                errors.append(invalid(path / "parallelism", parallelism, text))
-    if mode != "Indexed":
-        if spec.get("backoffLimitPerIndex") is not None:
-            text = "requires indexed completion mode"
-            errors.append(invalid(path / "backoffLimitPerIndex", spec["backoffLimitPerIndex"], text))
-        if spec.get("maxFailedIndexes") is not None:
-            text = "requires indexed completion mode"
-            errors.append(invalid(path / "maxFailedIndexes", spec["maxFailedIndexes"], text))
+    if mode not in (None, "NonIndexed", "Indexed"):
+        errors.append(not_supported(path / "completionMode", mode, ("NonIndexed", "Indexed")))
+    if mode == "Indexed":
+        errors += _indexed(spec, path)
+    if mode in (None, "NonIndexed"):
+        errors += [
+            invalid(path / field, spec[field], "requires indexed completion mode")
+            for field in ("backoffLimitPerIndex", "maxFailedIndexes")
+            if spec.get(field) is not None
+        ]
     return errors
 
 
-def _failure_policy(spec: Obj, path: Path) -> list[FieldError]:
-    policy = spec.get("podFailurePolicy")
-    if policy is None:
+def _indexed(spec: Obj, path: Path) -> list[FieldError]:
+    """How many indexes there may be, at once and failed, so that the status has room for them."""
+    completions, parallelism, most = (spec.get(f) for f in ("completions", "parallelism", "maxFailedIndexes"))
+    errors = []
+    if completions is None:
+        errors.append(required(path / "completions", "when completion mode is Indexed"))
+    if parallelism is not None and parallelism > _MANY:
+        text = f"must be less than or equal to {_MANY} when completion mode is Indexed"
+        errors.append(invalid(path / "parallelism", parallelism, text))
+    if completions is not None and most is not None and most > completions:
+        errors.append(invalid(path / "maxFailedIndexes", most, "must be less than or equal to completions"))
+    if most is not None and most > _MANY:
+        errors.append(invalid(path / "maxFailedIndexes", most, f"must be less than or equal to {_MANY}"))
+    if completions is None or completions <= _MANY or spec.get("backoffLimitPerIndex") is None:
+        return errors
+    if most is None:
+        text = f"must be specified when completions is above {_MANY}"
+        errors.append(required(path / "maxFailedIndexes", text))
+    text = f"must be less than or equal to {_FEWER} when completions are above {_MANY} and used with backoff limit per index"
+    for field, number in (("parallelism", parallelism), ("maxFailedIndexes", most)):
+        if number is not None and number > _FEWER:
+            errors.append(invalid(path / field, number, text))
+    return errors
+
+
+def warnings(spec: Obj) -> list[str]:
+    """An Indexed job that is too big to keep count of."""
+    indexed = spec.get("completionMode") == "Indexed"
+    if not indexed or (spec.get("completions") or 0) <= _MANY or (spec.get("parallelism") or 0) <= _FEWER:
         return []
-    names_known = {
-        c.get("name")
-        for field in ("containers", "initContainers")
-        for c in ((spec.get("template") or {}).get("spec") or {}).get(field) or []
-    }
-    errors: list[FieldError] = []
-    for index, rule in enumerate(policy.get("rules") or []):
-        at = (path / "podFailurePolicy" / "rules").index(index)
-        action = rule.get("action", "")
-        errors += one_of(action, at / "action", _ACTIONS)
-        if action == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
-            text = "requires the backoffLimitPerIndex to be set"
-            errors.append(invalid(at / "action", action, text))
-        codes, patterns = rule.get("onExitCodes"), rule.get("onPodConditions") or []
-        if codes is not None:
-            errors += _exit_codes(codes, names_known, at / "onExitCodes")
-        for place, pattern in enumerate(patterns):
-            where = (at / "onPodConditions").index(place)
-            errors += label_key(pattern.get("type", ""), where / "type")
-            errors += one_of(pattern.get("status"), where / "status", ("False", "True", "Unknown"))
-        if codes is not None and patterns:
-            text = "specifying both OnExitCodes and OnPodConditions is not supported"
-            errors.append(invalid(at, "", text))
-        if codes is None and not patterns:
-            text = "specifying one of OnExitCodes and OnPodConditions is required"
-            errors.append(invalid(at, "", text))
-    return errors
-
-
-def _exit_codes(codes: Obj, known: set[Any], path: Path) -> list[FieldError]:
-    operator, values = codes.get("operator", ""), codes.get("values") or []
-    errors = one_of(operator, path / "operator", ("In", "NotIn"))
-    name = codes.get("containerName")
-    if name is not None and name not in known:
-        text = "must be one of the container or initContainer names in the pod template"
-        errors.append(invalid(path / "containerName", name, text))
-    if not values:
-        errors.append(invalid(path / "values", values, "at least one value is required"))
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            errors.append(FieldError("Duplicate value", str((path / "values").index(index)), str(value), ""))
-        if operator == "In" and value == 0:
-            errors.append(invalid((path / "values").index(index), value, "must not be 0 for the In operator"))
-    if values != sorted(values):
-        errors.append(invalid(path / "values", values, "must be ordered"))
-    return errors
-
-
-def _success_policy(spec: Obj, path: Path) -> list[FieldError]:
-    policy = spec.get("successPolicy")
-    if policy is None:
-        return []
-    at = path / "successPolicy"
-    if spec.get("completionMode") != "Indexed":
-        return [invalid(at, {"Rules": policy.get("rules")}, "requires indexed completion mode")]
-    rules = policy.get("rules") or []
-    errors = (
-        []
-        if rules
-        else [required(at / "rules", "at least one rules must be specified when the successPolicy is specified")]
+    text = (
+        "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, "
+        "Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
     )
-    completions = spec.get("completions") or 0
-    for index, rule in enumerate(rules):
-        where = (at / "rules").index(index)
-        indexes, count = rule.get("succeededIndexes"), rule.get("succeededCount")
-        if indexes is None and count is None:
-            errors.append(required(where, "at least one of succeededCount or succeededIndexes must be specified"))
-        if count is not None and completions and count > completions:
-            text = f"must be less than or equal to {completions} (the number of specified completions)"
-            errors.append(invalid(where / "succeededCount", count, text))
-    return errors
+    return [f"spec: {text}"]
 
 
 def update_errors(new: Obj, old: Obj, path: Path) -> list[FieldError]:
     """What stays as it is once a job exists."""
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     errors: list[FieldError] = []
-    elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
-    if before.get("completions") != spec.get("completions") and not (
-        elastic and before.get("completions") is not None and before.get("completions") == before.get("parallelism")
-    ):
-        errors += immutable(spec.get("completions"), before.get("completions"), path / "completions")
+    completions, at = spec.get("completions"), path / "completions"
+    if spec.get("completionMode") != "Indexed":
+        errors += immutable(completions, before.get("completions"), at)
+    elif completions is not None and completions not in (before.get("completions"), spec.get("parallelism")):
+        errors.append(invalid(at, completions, "can only be modified in tandem with spec.parallelism"))
     errors += immutable(spec.get("selector"), before.get("selector"), path / "selector")
     errors += _template_update(new, old, path / "template")
-    for field in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
-        errors += immutable(spec.get(field), before.get(field), path / field)
+    errors += immutable(spec.get("completionMode"), before.get("completionMode"), path / "completionMode")
+    shown: list[tuple[str, Callable[[Any], Any]]] = [
+        ("podFailurePolicy", job_policies.render_failure),
+        ("backoffLimitPerIndex", _as_it_is),
+        ("managedBy", _as_it_is),
+        ("successPolicy", job_policies.render_success),
+    ]
+    for field, render in shown:
+        errors += immutable(render(spec.get(field)), render(before.get(field)), path / field)
     return errors
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _template_update(new: Obj, old: Obj, path: Path) -> list[FieldError]:
@@ -233,7 +246,11 @@ def _template_update(new: Obj, old: Obj, path: Path) -> list[FieldError]:
         after, before = (_without_placement(one) for one in (after, before))
         if after == before:
             return []
-    shown = {**(after.get("metadata") or {}), "Spec": render_pod_spec(after.get("spec") or {})}
+    metadata = {
+        key: dict(sorted(value.items())) if isinstance(value, dict) else value
+        for key, value in (after.get("metadata") or {}).items()
+    }
+    shown = {**metadata, "Spec": render_pod_spec(after.get("spec") or {})}
     return [invalid(path, shown, "field is immutable")]
 
 

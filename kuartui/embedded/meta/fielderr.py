@@ -86,6 +86,11 @@ def invalid(path: PathLike, value: Any, detail: str) -> FieldError:
     return FieldError("Invalid value", str(path), go_value(value), detail)
 
 
+def without_value(path: PathLike, detail: str) -> FieldError:
+    """An invalid value that is not shown."""
+    return FieldError("Invalid value", str(path), "", detail)
+
+
 def type_invalid(path: PathLike, value: Any, detail: str) -> FieldError:
     return FieldError("Invalid value", str(path), go_value(value), detail, type_invalid=True)
 
