@@ -274,6 +274,8 @@ class Rest:
             await self.admission.mutate(attributes)
             await self.admission.validate(attributes)
             write.warnings += attributes.warnings
+            if endpoint.strategy.orphans_warning and _propagation(options) is None:
+                write.warnings.append(endpoint.strategy.orphans_warning)
             try:
                 return self._delete(endpoint, current, options, write)
             except (Conflict, NotFound) as error:
@@ -287,7 +289,7 @@ class Rest:
         metadata = new["metadata"]
         asked = options.get("gracePeriodSeconds")
         grace = endpoint.strategy.grace_period(new, asked)
-        self._set_finalizers(new, options)
+        self._set_finalizers(endpoint, new, options)
         pending = metadata.get("deletionTimestamp")
         if pending:
             left = metadata.get("deletionGracePeriodSeconds") or 0
@@ -316,16 +318,16 @@ class Rest:
             return objects.from_storage(endpoint, new), False
         return objects.from_storage(endpoint, self.store.update(resource, space, name, new, current.rv).data), False
 
-    def _set_finalizers(self, obj: Obj, options: Obj) -> None:
+    def _set_finalizers(self, endpoint: Endpoint, obj: Obj, options: Obj) -> None:
         """The propagation policy is kept as finalizers, which the garbage collector takes off again."""
-        policy = options.get("propagationPolicy")
-        orphan = options.get("orphanDependents")
-        if policy is None and orphan is not None:
-            policy = "Orphan" if orphan else "Background"
+        finalizers = obj["metadata"].get("finalizers") or []
+        policy = _propagation(options)
         if policy is None:
-            return
+            if not endpoint.strategy.orphans or ORPHAN in finalizers or FOREGROUND in finalizers:
+                return
+            policy = "Orphan"
         wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
-        finalizers = [f for f in obj["metadata"].get("finalizers") or () if f not in (ORPHAN, FOREGROUND)]
+        finalizers = [f for f in finalizers if f not in (ORPHAN, FOREGROUND)]
         if wanted:
             finalizers.append(wanted)
         _put(obj["metadata"], "finalizers", finalizers or None)
@@ -381,6 +383,14 @@ class Rest:
         after = objects.from_storage(endpoint, new)
         apply.track(before, after, endpoint.node, manager, stamp, reset)
         _put(new["metadata"], "managedFields", after["metadata"].get("managedFields"))
+
+
+def _propagation(options: Obj) -> str | None:
+    """What a deletion says of dependents, in the words of today."""
+    policy, orphan = options.get("propagationPolicy"), options.get("orphanDependents")
+    if policy is None and orphan is not None:
+        return "Orphan" if orphan else "Background"
+    return None if policy is None else str(policy)
 
 
 def _other_object(endpoint: Endpoint, current: Stored, uid: str) -> errors.StatusError:

@@ -105,6 +105,10 @@ class Strategy:
     """Whether an update without resourceVersion is taken."""
     returns_deleted = False
     """Whether a deletion answers with the object instead of a Status."""
+    orphans: bool = False
+    """Whether dependents stay when a deletion does not say what becomes of them, as in the oldest APIs."""
+    orphans_warning: str = ""
+    """A `Warning:` on a deletion that does not say so."""
     scale_paths: tuple[str, str, str] = ("spec.replicas", "status.replicas", "spec.selector")
     """Where the scale subresource finds the wanted and the current number, and the selector ("" for none)."""
     row_order: Callable[[Obj], Any] | None = None

@@ -22,6 +22,12 @@ _LATER_STATES = (
 
 @register("jobs.batch")
 class Jobs(Strategy):
+    orphans = True
+    orphans_warning = (
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
+        "or set propagationPolicy=Orphan to suppress this warning"
+    )
+
     def default(self, obj: Obj) -> None:
         spec = workload.default_workload(obj)
         if spec.get("completions") is None and spec.get("parallelism") is None:

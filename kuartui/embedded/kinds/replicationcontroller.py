@@ -16,6 +16,8 @@ from kuartui.embedded.meta.fielderr import FieldError, invalid, required
 
 @register("replicationcontrollers")
 class ReplicationControllers(Strategy):
+    orphans = True
+
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         missing(spec, replicas=1)

@@ -35,6 +35,20 @@ async def test_creation_gives_identity(server: Server) -> None:
     assert metadata["managedFields"][0]["manager"] == "me"
 
 
+async def test_a_job_leaves_its_pods_unless_told_what_becomes_of_them(server: Server) -> None:
+    jobs = "/apis/batch/v1/namespaces/default/jobs"
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    for name in ("a", "b"):
+        await server.json("POST", jobs, {"metadata": {"name": name}, "spec": {"template": template}})
+    left = await server.ask("DELETE", f"{jobs}/a")
+    (warning,) = [value for key, value in left.headers if key.lower() == "warning"]
+    assert "child pods are preserved by default when jobs are deleted" in warning
+    assert (await server.json("GET", f"{jobs}/a"))["metadata"]["finalizers"] == ["orphan"]
+    gone = await server.ask("DELETE", f"{jobs}/b?propagationPolicy=Background")
+    assert not [key for key, _ in gone.headers if key.lower() == "warning"]
+    await server.json("GET", f"{jobs}/b", code=404)
+
+
 async def test_an_apply_that_names_another_uid_is_refused(server: Server) -> None:
     def body(name: str) -> dict[str, Any]:
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "uid": "u"}}
