@@ -23,6 +23,7 @@ from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.indexes import add_indexes
 from kuartui.embedded.controllers.registry import controllers
 from kuartui.embedded.crd.apiservices import ApiServices
+from kuartui.embedded.crd.conversion import WebhookConverter
 from kuartui.embedded.crd.registrar import Registrar
 from kuartui.embedded.crd.remote_apiservices import RemoteApiServices
 from kuartui.embedded.identity import context
@@ -41,6 +42,7 @@ from kuartui.embedded.node.probes.http import RequestError, Target, get
 from kuartui.embedded.node.volumes.disks import Disks
 from kuartui.embedded.scheduler.scheduler import Scheduler
 from kuartui.embedded.store import Event, EventType
+from kuartui.embedded.webhooks import WebhookCaller
 
 if TYPE_CHECKING:
     from kuartui.embedded.cluster import Cluster
@@ -83,6 +85,7 @@ class Parts:
         self.subresources = Subresources(cluster, self.fleet)
         self._aggregator = Aggregator(cluster.store, cluster.network, API_ADDRESS, self._front_proxy)
         cluster.dispatcher.aggregate = self._aggregator.forward
+        cluster.rest.converter = WebhookConverter(WebhookCaller(cluster.store, cluster.clock, cluster.network))
         self._metrics = metrics.MetricsEndpoint(MetricsApi(cluster.client, Usage(self.fleet, cluster.clock)))
 
     def _front_proxy(self) -> KeyPair:

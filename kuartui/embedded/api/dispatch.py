@@ -174,10 +174,10 @@ class Dispatcher:
     # Reading
 
     async def _list(self, request: Request, endpoint: Endpoint) -> Response:
-        return reading.list_(self.rest, endpoint, request)
+        return await reading.list_(self.rest, endpoint, request)
 
     async def _get(self, request: Request, endpoint: Endpoint) -> Response:
-        return reading.get(self.rest, endpoint, request)
+        return await reading.get(self.rest, endpoint, request)
 
     async def _watch(self, request: Request, endpoint: Endpoint) -> Response:
         return watching.watch(self.rest, endpoint, request)
@@ -254,6 +254,7 @@ class Dispatcher:
     async def _delete_all(self, request: Request, endpoint: Endpoint) -> Response:
         given = bodies.options_body(request)
         found, metadata = reading.page(self.rest, endpoint, request)
+        await self.rest.prepare(endpoint, found)
         for stored in found:
             write = self.write(request)
             try:

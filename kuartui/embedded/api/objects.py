@@ -24,18 +24,46 @@ LISTS = ("ownerReferences", "finalizers")
 
 
 def to_storage(endpoint: Endpoint, obj: Obj) -> Obj:
-    """The object in its storage version."""
-    if endpoint.is_storage:
+    """The object in its storage version; a custom one stays in the endpoint's until it is stored."""
+    if endpoint.is_storage or endpoint.custom:
         return obj
     return endpoint.strategy.convert(obj, endpoint.resource.storage)
 
 
 def from_storage(endpoint: Endpoint, obj: Obj) -> Obj:
-    """The stored object in the endpoint's version; shared when nothing changes."""
-    if endpoint.is_storage:
+    """The stored object in the endpoint's version; shared when nothing changes.
+
+    Custom objects are in it already: `data_in` reads them.
+    """
+    if endpoint.is_storage or endpoint.custom:
         return obj
     twin = endpoint.resource.stored != endpoint.resource.name
     return endpoint.strategy.convert(obj, endpoint.api_version if twin else endpoint.version)
+
+
+def data_in(endpoint: Endpoint, stored: Stored) -> Obj:
+    """A stored object in the endpoint's version, not to be changed.
+
+    What a webhook converts must have been converted before (`Rest.prepare`).
+    """
+    if not endpoint.custom:
+        return from_storage(endpoint, stored.data)
+    key = ("data", endpoint.api_version, endpoint.strategy)  # a CRD's strategy goes when its schema changes
+    found: Obj | None = stored.cache.get(key)
+    if found is None:
+        found = stored.cache[key] = endpoint.strategy.convert(stored.data, endpoint.version)
+    return found
+
+
+def converted(endpoint: Endpoint, stored: Stored) -> bool:
+    """Whether `data_in` can be asked without asking a webhook first."""
+    own = stored.data["apiVersion"] == endpoint.api_version or endpoint.strategy.conversion is None
+    return own or ("data", endpoint.api_version, endpoint.strategy) in stored.cache
+
+
+def put_converted(endpoint: Endpoint, stored: Stored, obj: Obj) -> None:
+    """Keep what a webhook made of a stored object."""
+    stored.cache["data", endpoint.api_version, endpoint.strategy] = obj
 
 
 def raw_in(endpoint: Endpoint, stored: Stored) -> bytes:
@@ -45,7 +73,7 @@ def raw_in(endpoint: Endpoint, stored: Stored) -> bytes:
     key = ("raw", endpoint.api_version, endpoint.strategy)  # a CRD's strategy goes when its schema changes
     found: bytes | None = stored.cache.get(key)
     if found is None:
-        found = stored.cache[key] = encode(from_storage(endpoint, stored.data))
+        found = stored.cache[key] = encode(data_in(endpoint, stored))
     return found
 
 

@@ -25,10 +25,11 @@ Obj = dict[str, Any]
 _LIST_OPTIONS = ("meta.k8s.io", "ListOptions")
 
 
-def get(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
+async def get(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
     """One object."""
     check_version(rest, request)
     stored = rest.get(endpoint, request.info.namespace, request.info.name)
+    await rest.prepare(endpoint, [stored])
     return answer(rest, endpoint, request, stored)
 
 
@@ -53,10 +54,11 @@ def _formatted(body: bytes, want: Wanted, status: int = 200) -> Response:
     return Response(status, body, want.content_type)
 
 
-def list_(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
+async def list_(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
     """A list, a page of one, or its table."""
     want = negotiate.wanted(request)
     items, metadata = page(rest, endpoint, request)
+    await rest.prepare(endpoint, items)
     if want.table:
         include = request.param("includeObject", "Metadata")
         return _formatted(tables.table(endpoint, items, rest.clock.now(), want.version, include, metadata), want)

@@ -6,7 +6,7 @@ and kubelets in the process. It never names a kind; what is special about one is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -48,6 +48,10 @@ Change = Callable[[Obj], Obj]
 """From the current object (a private copy, in the endpoint's version) to the wanted one."""
 
 
+Converter = Callable[[Obj, list[Obj], str], Awaitable[list[Obj]]]
+"""Has a webhook (a CRD's `spec.conversion.webhook`) convert objects, all of one version, to an apiVersion."""
+
+
 class Rest:
     """Reads and writes of one cluster."""
 
@@ -56,6 +60,7 @@ class Rest:
         self.resources = resources
         self.clock = clock
         self.admission = admission
+        self.converter: Converter | None = None
 
     # Reading
 
@@ -65,6 +70,44 @@ class Rest:
         if found is None:
             raise errors.not_found(endpoint.resource.name, name)
         return found
+
+    # Versions of custom objects
+
+    async def prepare(self, endpoint: Endpoint, items: Iterable[Stored]) -> None:
+        """Have a webhook convert objects that are about to be read, where the kind is converted by one.
+
+        Raises StatusError where it fails.
+        """
+        strategy = endpoint.strategy
+        if strategy.conversion is None:
+            return
+        missing = [stored for stored in items if not objects.converted(endpoint, stored)]
+        for version in sorted({stored.data["apiVersion"] for stored in missing}):
+            alike = [stored for stored in missing if stored.data["apiVersion"] == version]
+            made = await self._convert(endpoint, [strategy.complete(one.data) for one in alike], endpoint.version)
+            for stored, obj in zip(alike, made, strict=True):
+                objects.put_converted(endpoint, stored, obj)
+
+    async def _convert(self, endpoint: Endpoint, given: list[Obj], version: str) -> list[Obj]:
+        strategy = endpoint.strategy
+        if self.converter is None or strategy.conversion is None:
+            return [strategy.convert(obj, version) for obj in given]
+        made = await self.converter(strategy.conversion, given, f"{endpoint.resource.group}/{version}")
+        return [strategy.accept(obj, version) for obj in made]
+
+    async def _seen(self, endpoint: Endpoint, stored: Stored) -> Stored:
+        """A stored object as the endpoint's version shows it: custom ones are read, changed and judged in that."""
+        if not endpoint.custom:
+            return stored
+        await self.prepare(endpoint, [stored])
+        return Stored(stored.key, objects.data_in(endpoint, stored), stored.rv)
+
+    async def _for_store(self, endpoint: Endpoint, obj: Obj) -> Obj:
+        """An object as it is stored."""
+        storage = endpoint.resource.storage
+        if not endpoint.custom or endpoint.version == storage:
+            return obj
+        return (await self._convert(endpoint, [obj], storage))[0]
 
     # Creating
 
@@ -123,9 +166,13 @@ class Rest:
             if self.store.get(endpoint.resource.stored, space, name):
                 raise AlreadyExists(name)
             return objects.from_storage(endpoint, obj)
-        stored = self.store.create(endpoint.resource.stored, space, name, obj)
+        stored = self.store.create(endpoint.resource.stored, space, name, await self._for_store(endpoint, obj))
         stored.complete = True
-        return objects.from_storage(endpoint, stored.data)
+        return (
+            (await self._seen(endpoint, stored)).data
+            if endpoint.custom
+            else objects.from_storage(endpoint, stored.data)
+        )
 
     # Updating
 
@@ -164,8 +211,12 @@ class Rest:
         self, endpoint: Endpoint, space: str, current: Stored, change: Change, write: Write, copy: bool
     ) -> Obj:
         strategy = endpoint.strategy.at(write.subresource)
+        stale = endpoint.custom and current.data["apiVersion"] != endpoint.resource.api_version
+        current = await self._seen(endpoint, current)
         old = current.data
         wanted = change(objects.from_storage(endpoint, current.mutable() if copy else old))
+        if endpoint.custom and wanted.get("apiVersion") != endpoint.api_version:  # as a controller has read it
+            wanted = (await self._convert(endpoint, [wanted], endpoint.version))[0]
         new = objects.to_storage(endpoint, wanted)
         metadata = new.setdefault("metadata", {})
         name = current.key.name
@@ -219,16 +270,25 @@ class Rest:
         strategy.canonicalize(new)
         await self.admission.validate(attributes)
         new["metadata"]["resourceVersion"] = str(current.rv)
-        if _same(new, old):
+        if _same(new, old) and not stale:  # a write of any kind brings what is stored to the storage version
             return objects.from_storage(endpoint, old)
         if write.dry_run:
             return objects.from_storage(endpoint, new)
         resource = endpoint.resource.stored
         if new["metadata"].get("deletionTimestamp") and _is_done(new) and not strategy.held(new):
-            return objects.from_storage(endpoint, self.store.delete(resource, space, name, current.rv).data)
-        stored = self.store.update(resource, space, name, new, current.rv)
+            gone = self.store.delete(resource, space, name, current.rv)
+            return (
+                (await self._seen(endpoint, gone)).data
+                if endpoint.custom
+                else objects.from_storage(endpoint, gone.data)
+            )
+        stored = self.store.update(resource, space, name, await self._for_store(endpoint, new), current.rv)
         stored.complete = True
-        return objects.from_storage(endpoint, stored.data)
+        return (
+            (await self._seen(endpoint, stored)).data
+            if endpoint.custom
+            else objects.from_storage(endpoint, stored.data)
+        )
 
     def _status_only(self, new: Obj, current: Stored, strategy: Strategy, *, custom: bool) -> Obj:
         """A status update changes status, and metadata as far as its kind allows.
@@ -269,7 +329,8 @@ class Rest:
             problem = objects.precondition_error(endpoint, current.data, options.get("preconditions") or {})
             if problem:
                 raise problem
-            attributes = self._attributes(endpoint, "DELETE", space, write, None, current.data, options)
+            seen = await self._seen(endpoint, current)
+            attributes = self._attributes(endpoint, "DELETE", space, write, None, seen.data, options)
             attributes.name = name
             await self.admission.mutate(attributes)
             await self.admission.validate(attributes)
@@ -277,7 +338,10 @@ class Rest:
             if endpoint.strategy.orphans_warning and _propagation(options) is None:
                 write.warnings.append(endpoint.strategy.orphans_warning)
             try:
-                return self._delete(endpoint, current, options, write)
+                obj, gone = self._delete(endpoint, current, options, write)
+                if endpoint.custom:
+                    obj = (await self._seen(endpoint, Stored(current.key, obj, current.rv))).data
+                return obj, gone
             except (Conflict, NotFound) as error:
                 if attempt == RETRIES - 1:
                     raise errors.modified(endpoint.resource.name, name) from error
@@ -376,7 +440,7 @@ class Rest:
         manager = Manager(write.manager, apply.UPDATE, endpoint.api_version, write.subresource)
         stamp = format_time(self.clock.now())
         reset = reset_paths(endpoint, write.subresource)
-        if endpoint.version == endpoint.resource.storage:
+        if endpoint.custom or endpoint.version == endpoint.resource.storage:
             apply.track(old, new, endpoint.node, manager, stamp, reset)
             return
         before = objects.from_storage(endpoint, old) if old else None

@@ -66,11 +66,15 @@ def row(endpoint: Endpoint, stored: Stored, now: datetime, version: str, include
     tail = stored.cache.get(key)
     if tail is None:
         tail = stored.cache[key] = _object(endpoint, stored, version, include)
-    return b'{"cells":' + orjson.dumps(cells(endpoint, stored.data, now)) + tail
+    return b'{"cells":' + orjson.dumps(cells(endpoint, _shown(endpoint, stored), now)) + tail
+
+
+def _shown(endpoint: Endpoint, stored: Stored) -> Obj:
+    return objects.data_in(endpoint, stored) if endpoint.custom else stored.data
 
 
 def cells(endpoint: Endpoint, obj: Obj, now: datetime) -> list[Any]:
-    """The cells of one object (in its storage version)."""
+    """The cells of one object (in its storage version; custom ones in the endpoint's)."""
     found = endpoint.strategy.row(obj, now)
     metadata = obj["metadata"]
     return [metadata.get("name", ""), metadata.get("creationTimestamp")] if found is None else found

@@ -6,7 +6,7 @@ the client where it is; a watcher that cannot keep up is cut off and starts agai
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
@@ -91,6 +91,7 @@ class _Stream:
                 revision = store.revision
                 for stored in store.list(resource, space):
                     if self._chosen.matches(stored):
+                        await self._rest.prepare(self._endpoint, [stored])
                         yield self._line("ADDED", stored)
                 if self._initial and self._bookmarks:
                     yield self._bookmark(revision, {INITIAL_END: "true"})
@@ -110,6 +111,7 @@ class _Stream:
                 events = await ticks.next(source)
                 if events is None:
                     return
+                await self._prepare(events)
                 lines = [line for event in events if (line := self._event(event))]
                 if lines:
                     yield b"".join(lines)
@@ -125,6 +127,11 @@ class _Stream:
         finally:
             ticks.stop()
 
+    async def _prepare(self, events: Sequence[Event]) -> None:
+        if self._endpoint.strategy.conversion is not None:
+            seen = [one for event in events for one in (event.obj, event.old) if one is not None]
+            await self._rest.prepare(self._endpoint, seen)
+
     def _event(self, event: Event) -> bytes:
         """A change as this selection sees it."""
         now = self._chosen.everything or self._chosen.matches(event.obj)
@@ -134,7 +141,8 @@ class _Stream:
         if now:
             return self._line("MODIFIED" if before else "ADDED", event.obj)
         if before and event.old is not None:
-            gone = {**event.old.data, "metadata": {**event.old.data["metadata"], "resourceVersion": str(event.rv)}}
+            last = objects.data_in(self._endpoint, event.old) if self._endpoint.custom else event.old.data
+            gone = {**last, "metadata": {**last["metadata"], "resourceVersion": str(event.rv)}}
             return self._line("DELETED", Stored(event.obj.key, gone, event.rv))
         return b""
 

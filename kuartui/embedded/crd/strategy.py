@@ -42,7 +42,8 @@ class CustomStrategy(Strategy):
         self._version = version
         self._schemas = {one["name"]: schema_of(one) for one in crd["spec"]["versions"]}
         self._schema = self._schemas[version["name"]]
-        self._stored = next(one["name"] for one in crd["spec"]["versions"] if one.get("storage"))
+        conversion = crd["spec"].get("conversion") or {}
+        self.conversion = conversion.get("webhook") if conversion.get("strategy") == "Webhook" else None
         subresources = version.get("subresources") or {}
         self.has_status = "status" in subresources
         self._scale = subresources.get("scale")
@@ -61,11 +62,17 @@ class CustomStrategy(Strategy):
 
     def convert(self, obj: Obj, version: str) -> Obj:
         """Conversion without a webhook changes apiVersion; then the schema of the version is all that is left."""
-        group, _, before = obj["apiVersion"].rpartition("/")
+        result = self.complete(obj)
+        result["apiVersion"] = f"{result['apiVersion'].rpartition('/')[0]}/{version}"
+        return self.accept(result, version)
+
+    def complete(self, obj: Obj) -> Obj:
         result: Obj = orjson.loads(orjson.dumps(obj))
-        fill_defaults(result, self._schemas.get(before, {}))
-        result["apiVersion"] = f"{group}/{version}"
-        return pruned(result, self._schemas[version])
+        fill_defaults(result, self._schemas.get(obj["apiVersion"].rpartition("/")[2], {}))
+        return result
+
+    def accept(self, obj: Obj, version: str) -> Obj:
+        return pruned(obj, self._schemas[version])
 
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         if self.ending:
@@ -74,8 +81,6 @@ class CustomStrategy(Strategy):
 
     def default(self, obj: Obj) -> None:
         fill_defaults(obj, self._schema)
-        if self._stored != self._version["name"]:
-            fill_defaults(obj, self._schemas[self._stored])
 
     def validate(self, obj: Obj) -> list[FieldError]:
         return self._errors(obj, None)
@@ -162,8 +167,7 @@ class CustomStrategy(Strategy):
         ]
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
-        shown = self.convert(obj, self._version["name"])
-        return [shown["metadata"]["name"], *(_cell(shown, column, now) for column in self._columns)]
+        return [obj["metadata"]["name"], *(_cell(obj, column, now) for column in self._columns)]
 
     def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
         if not self.has_status:

@@ -117,6 +117,8 @@ class Strategy:
     """A `Warning:` on each request, reads too, where the API itself is deprecated."""
     status_keeps: tuple[str, ...] = ()
     """Fields of metadata that an update of status leaves alone; most kinds let it change labels and annotations."""
+    conversion: Obj | None = None
+    """The webhook that converts between versions, where one does: `spec.conversion.webhook` of a CRD."""
     parts: dict[str, tuple[str, ...]] = {}
     """What an update through a subresource may change, as dotted paths: {"finalize": ("spec.finalizers",)}."""
 
@@ -187,6 +189,14 @@ class Strategy:
         """From the storage version to `version` or back (obj's apiVersion tells which); default: rename only."""
         group = obj["apiVersion"].rpartition("/")[0]
         return {**obj, "apiVersion": f"{group}/{version}" if group else version}
+
+    def complete(self, obj: Obj) -> Obj:
+        """A copy of an object as it goes to the webhook that converts it."""
+        return obj
+
+    def accept(self, obj: Obj, version: str) -> Obj:
+        """What is kept of an object that a webhook has converted to `version`."""
+        return obj
 
     def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
         """Field paths that server-side apply through this (sub)resource neither sets nor owns."""

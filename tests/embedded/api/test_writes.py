@@ -213,6 +213,19 @@ async def test_unknown_and_duplicate_fields_warn_or_fail_as_asked(server: Server
     assert (await server.ask("POST", f"{MAPS}?fieldValidation=Ignore", other)).headers == []
 
 
+async def test_strict_validation_of_yaml_and_of_what_is_applied(server: Server) -> None:
+    text = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: m\ndata:\n  a: x\n  a: y\n"
+    why = 'yaml: unmarshal errors:\n  line 7: key "a" already set in map'
+    answer = await server.json("POST", f"{MAPS}?fieldValidation=Strict", text, 400, content_type="application/yaml")
+    assert answer["message"].endswith(f"strict decoding error: {why}")
+    apply = "application/apply-patch+yaml"
+    target = f"{MAPS}/m?fieldManager=me&fieldValidation="
+    answer = await server.json("PATCH", f"{target}Strict", text, 400, content_type=apply)
+    assert answer["message"] == f"error strict decoding YAML: error converting YAML to JSON: {why}"
+    applied = await server.json("PATCH", f"{target}Warn", text, content_type=apply)
+    assert applied["data"] == {"a": "y"}
+
+
 # Updates
 
 

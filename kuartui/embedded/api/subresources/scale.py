@@ -39,7 +39,8 @@ class Scales:
         info = request.info
         if info.verb == "get":
             stored = self._rest.get(endpoint, info.namespace, info.name)
-            return self._answer(request, scale_of(endpoint, objects.from_storage(endpoint, stored.data)))
+            await self._rest.prepare(endpoint, [stored])
+            return self._answer(request, scale_of(endpoint, objects.data_in(endpoint, stored)))
         if info.verb not in ("update", "patch"):
             raise errors.method_not_allowed(endpoint.resource.name, info.verb)
         write = self._write(request)
