@@ -31,7 +31,7 @@ class World(Server):
         )
         self._scales = Scales(self.rest, self.dispatcher.write)
 
-    async def _nothing_special(self, request: Request, endpoint: Endpoint) -> Response | None:
+    async def _subresource(self, request: Request, endpoint: Endpoint) -> Response | None:
         scaled = request.info.subresource == "scale" and endpoint.subresource("scale") is not None
         return await self._scales.answer(request, endpoint) if scaled else None
 
