@@ -25,7 +25,6 @@ Obj = dict[str, Any]
 OURS = "/kuartui.dev/"
 """Before the paths that Kubernetes does not have."""
 
-_ON_COLLECTIONS = {"create", "list", "watch", "deletecollection"}
 Special = Callable[[Request, Endpoint], Awaitable[Response | None]]
 """Serves what is not plain reading and writing (subresources, reviews); None if the request is none of that."""
 
@@ -78,27 +77,9 @@ class Dispatcher:
         if not info.is_resource:
             return await self._path(request)
         endpoint = self.endpoint(info)
-        self._check_verb(info, endpoint)
+        _check_route(info, endpoint)
         special = await self._special(request, endpoint)
         return special if special is not None else await self._verb(request, endpoint)
-
-    def _check_verb(self, info: Info, endpoint: Endpoint) -> None:
-        """Raises 404 for what is not there, 405 for what cannot be done with it."""
-        served = endpoint.subresource(info.subresource) if info.subresource else endpoint.entry
-        if served is None:
-            if endpoint.custom:
-                raise errors.not_found(endpoint.resource.name, info.name)
-            raise errors.path_not_found()
-        verbs = served["verbs"]
-        if info.name and not info.subresource and set(verbs) <= _ON_COLLECTIONS:
-            raise errors.path_not_found()  # reviews and bindings are only ever created
-        creates = info.verb == "create" and not info.subresource  # in a collection; all other writes are of one object
-        misplaced = info.verb in ("create", "update", "patch") and bool(info.name) == creates
-        if info.verb == "watch" and "list" in verbs and "watch" not in verbs:
-            raise errors.method_not_allowed(endpoint.resource.name, info.verb)
-        if misplaced or info.verb not in verbs:
-            text = "the server does not allow this method on the requested resource"
-            raise StatusError(405, "MethodNotAllowed", text)
 
     def admit(self, request: Request) -> None:
         """Find out who asks for what, and whether they may. Raises 401 and 403."""
@@ -142,9 +123,6 @@ class Dispatcher:
         if found is None:
             built_in = (info.group, info.version) in self._built_in
             raise errors.path_not_found() if built_in else errors.page_not_found()
-        if found.resource.namespaced and not info.namespace and info.verb not in ("list", "watch", "deletecollection"):
-            # reviews and creations need a namespace; only collections may span all
-            raise errors.path_not_found() if info.name else errors.bad_request("namespace is required")
         return found
 
     async def _path(self, request: Request) -> Response:
@@ -265,6 +243,36 @@ class Dispatcher:
         items = [orjson.loads(objects.raw_item(endpoint, stored)) for stored in found]
         head = {"kind": endpoint.resource.list_kind, "apiVersion": endpoint.api_version, "metadata": metadata}
         return negotiate.respond(request, {**head, "items": items})
+
+
+COLLECTION, ITEM = {"list", "watch", "create", "deletecollection"}, {"get", "watch", "update", "patch", "delete"}
+ACROSS = {"list", "watch"}
+"""What collections of namespaced objects do for all namespaces at once."""
+
+
+def _check_route(info: Info, endpoint: Endpoint) -> None:
+    """Raises 404 for a path below an endpoint that is not there, 405 for a method that the path does not have.
+
+    Paths are there as go-restful gets them from discovery: each of them because of some verb.
+    """
+    resource = endpoint.resource
+    misplaced = bool(info.namespace) != resource.namespaced and resource.name != "namespaces"
+    if misplaced and (info.namespace or info.name or (endpoint.custom and info.verb not in ACROSS)):
+        raise errors.page_not_found() if endpoint.custom else errors.path_not_found()
+    if info.subresource:
+        served = endpoint.subresource(info.subresource)
+        if served is None and endpoint.custom:
+            raise errors.not_found(resource.name, info.name)
+        deeper = bool(info.parts) and info.subresource != "proxy"
+        verbs = set(served["verbs"]) if served and not deeper else set()
+    else:
+        verbs = set(endpoint.entry["verbs"]) & (ITEM if info.name else ACROSS if misplaced else COLLECTION)
+    if not verbs:
+        raise errors.path_not_found()
+    if info.verb == "watch" and "list" in verbs and "watch" not in verbs:
+        raise errors.method_not_allowed(resource.name, info.verb)
+    if info.verb not in verbs:
+        raise StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
 
 
 def deleted(endpoint: Endpoint, obj: Obj) -> Obj:

@@ -46,6 +46,7 @@ class Reviews:
         }
         if resource.plural not in answers:
             return None
+        obj["metadata"], obj["spec"] = obj.get("metadata") or {}, obj.get("spec") or {}
         obj["status"] = answers[resource.plural](obj, request)
         obj = {**{name: obj.get(name, {}) for name in ("kind", "apiVersion", "metadata")}, **obj}
         if resource.plural == "selfsubjectreviews":
@@ -53,30 +54,33 @@ class Reviews:
         return negotiate.respond(request, obj, 201, want)
 
     def _self(self, obj: Obj, request: Request) -> Obj:
-        return self._decide(obj, request.user)
+        _check(obj, _question_errors(obj["spec"]))
+        return self._decide(obj["spec"], request.user)
 
     def _subject(self, obj: Obj, request: Request) -> Obj:
-        spec = obj.get("spec", {})
-        if not spec.get("user") and not spec.get("groups"):
-            error = fielderr.invalid("spec.user", "", "at least one of user or group must be specified")
-            raise errors.invalid(ACCESS, obj["kind"], "", [error])
-        extra = {key: tuple(value) for key, value in (spec.get("extra") or {}).items()}
-        user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
-        return self._decide(obj, user)
+        spec = obj["spec"]
+        _check(obj, _question_errors(spec) + _user_errors(spec))
+        return self._decide(spec, _subject(spec))
 
     def _local(self, obj: Obj, request: Request) -> Obj:
-        attributes = obj.get("spec", {}).setdefault("resourceAttributes", {})
-        if attributes.get("namespace") != request.info.namespace:
-            text = f"must match metadata.namespace: {request.info.namespace}"
-            error = fielderr.invalid("spec.resourceAttributes.namespace", attributes.get("namespace", ""), text)
-            raise errors.invalid(ACCESS, obj["kind"], "", [error])
-        return self._subject(obj, request)
-
-    def _decide(self, obj: Obj, user: User) -> Obj:
-        spec = obj.get("spec", {})
+        spec, space = obj["spec"], request.info.namespace
+        if obj["metadata"].setdefault("namespace", space) != space:
+            raise errors.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        if (resource is None) == (path is None):
-            raise errors.invalid(ACCESS, obj["kind"], "", [_one_question(path)])
+        found = _question_errors(spec) + _user_errors(spec)
+        if resource is not None and resource.get("namespace", "") != space:
+            at = "spec.resourceAttributes.namespace"
+            found.append(fielderr.invalid(at, resource.get("namespace", ""), "must match metadata.namespace"))
+        if path is not None:
+            text = "disallowed on this kind of request"
+            found.append(fielderr.invalid("spec.nonResourceAttributes", _shown(path), text))
+        _check(obj, found, but=("namespace",))
+        return self._decide(spec, _subject(spec))
+
+    def _decide(self, spec: Obj, user: User) -> Obj:
+        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes") or {}
         if resource is not None:
             action = Action(
                 resource.get("verb", ""),
@@ -95,7 +99,7 @@ class Reviews:
         return {"allowed": True, "reason": reason} if reason else {"allowed": True}
 
     def _rules(self, obj: Obj, request: Request) -> Obj:
-        namespace = obj.get("spec", {}).get("namespace", "")
+        namespace = obj["spec"].get("namespace", "")
         if not namespace:
             raise errors.bad_request("no namespace on request")
         rules = [rule for rule, _ in self._authorizer.rules(request.user, namespace)]
@@ -114,7 +118,7 @@ class Reviews:
         return {"userInfo": user_info(request.user)}
 
     def _token(self, obj: Obj, request: Request) -> Obj:
-        token = obj.get("spec", {}).get("token", "")
+        token = obj["spec"].get("token", "")
         if not token:
             raise errors.bad_request("token is required for TokenReview in authentication")
         try:
@@ -127,14 +131,40 @@ class Reviews:
         return {"authenticated": True, "user": user_info(user), "audiences": audiences}
 
 
-def _one_question(path: Obj | None) -> fielderr.FieldError:
+def _subject(spec: Obj) -> User:
+    extra = {key: tuple(value) for key, value in (spec.get("extra") or {}).items()}
+    return User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
+
+
+def _check(obj: Obj, found: list[fielderr.FieldError], but: tuple[str, ...] = ()) -> None:
+    """Raises 422 for errors of a review, whose metadata has to be empty, too (pkg/apis/authorization/validation)."""
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in (*but, "managedFields")}
+    if any(metadata.values()):
+        found = [*found, fielderr.invalid("metadata", metadata, "must be empty")]
+    if found:
+        raise errors.invalid(ACCESS, obj["kind"], "", found)
+
+
+def _question_errors(spec: Obj) -> list[fielderr.FieldError]:
     """What is wrong when a review asks of both a resource and a path, or of neither."""
-    if path is None:
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and path is not None:
+        text = "cannot be specified in combination with resourceAttributes"
+        return [fielderr.invalid("spec.nonResourceAttributes", _shown(path), text)]
+    if resource is None and path is None:
         text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        return fielderr.invalid("spec.resourceAttributes", None, text)
-    shown = {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
-    text = "cannot be specified in combination with resourceAttributes"
-    return fielderr.invalid("spec.nonResourceAttributes", shown, text)
+        return [fielderr.invalid("spec.resourceAttributes", None, text)]
+    return []
+
+
+def _user_errors(spec: Obj) -> list[fielderr.FieldError]:
+    if spec.get("user") or spec.get("groups"):
+        return []
+    return [fielderr.invalid("spec.user", "", "at least one of user or group must be specified")]
+
+
+def _shown(path: Obj) -> Obj:
+    return {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
 
 
 def user_info(user: User) -> Obj:

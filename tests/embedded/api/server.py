@@ -16,6 +16,7 @@ from kuartui.embedded.api.subresources.eviction import Evictions
 from kuartui.embedded.auth.authentication import Authenticator
 from kuartui.embedded.auth.pki import new_key
 from kuartui.embedded.auth.rbac import Authorizer
+from kuartui.embedded.auth.reviews import Reviews
 from kuartui.embedded.auth.tokens import TokenSigner
 from kuartui.embedded.clock import FastClock
 from kuartui.embedded.meta.errors import StatusError
@@ -38,12 +39,13 @@ class Server:
         self.authenticator = Authenticator(self.store, self.signer, self.clock, {"admin-token": ADMIN})
         self.authorizer = Authorizer(self.store)
         self.rest = Rest(self.store, self.resources, self.clock, Chain(plugins))
+        self.reviews = Reviews(self.authenticator, self.authorizer, self.clock)
         self.dispatcher = Dispatcher(self.rest, self.authenticator, self.authorizer, "127.0.0.1:1", self._subresource)
 
     async def _subresource(self, request: Request, endpoint: Endpoint) -> Response | None:
         if (endpoint.resource.name, request.info.subresource) == ("pods", "eviction"):
             return await Evictions(self.rest, self.dispatcher.write).evict(request, endpoint)
-        return None
+        return await self.reviews.answer(request, endpoint)
 
     async def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Response:
         """The answer; failures are answers, too. Header names with _ for -."""

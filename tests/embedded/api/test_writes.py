@@ -400,9 +400,36 @@ async def test_unknown_resources_and_pages_are_not_found_each_in_its_way(server:
         assert (response.status, response.body) == (404, b"404 page not found\n")
 
 
-async def test_a_method_that_is_not_there_is_not_allowed(server: Server) -> None:
-    answer = await server.json("POST", "/api/v1/componentstatuses", {}, code=405)
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/api/v1/componentstatuses"),
+        ("GET", "/api/v1/namespaces/default/bindings"),
+        ("GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
+        ("GET", "/api/v1/namespaces/default/pods/a/eviction"),
+        ("GET", "/api/v1/namespaces/default/serviceaccounts/default/token"),
+        ("POST", "/api/v1/configmaps"),
+        ("DELETE", "/api/v1/configmaps"),
+    ],
+)
+async def test_a_method_that_is_not_there_is_not_allowed(server: Server, method: str, target: str) -> None:
+    answer = await server.json(method, target, {} if method == "POST" else None, code=405)
     assert answer["reason"] == "MethodNotAllowed"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/api/v1/namespaces/default/bindings/a",
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews/a",
+        "/api/v1/configmaps/a",
+        "/api/v1/namespaces/default/nodes",
+        "/api/v1/namespaces/default/pods/a/status/b",
+    ],
+)
+async def test_a_path_that_no_verb_needs_is_not_there(server: Server, target: str) -> None:
+    answer = await server.json("GET", target, code=404)
+    assert answer["message"] == "the server could not find the requested resource"
 
 
 @pytest.mark.parametrize(

@@ -203,3 +203,43 @@ async def test_a_signing_request_tells_all_that_is_known_of_its_sender(server: S
         "groups": ["system:masters", "system:authenticated"],
         "extra": {"team": ["blue"]},
     }
+
+
+REVIEWS = "/apis/authorization.k8s.io/v1"
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "errors"),
+    [
+        (
+            f"{REVIEWS}/subjectaccessreviews",
+            {"spec": {}},
+            ["spec.resourceAttributes", "spec.user"],
+        ),
+        (
+            f"{REVIEWS}/subjectaccessreviews",
+            {"metadata": {"name": "x"}, "spec": {"user": "a", "nonResourceAttributes": {"path": "/"}}},
+            ["metadata"],
+        ),
+        (
+            f"{REVIEWS}/selfsubjectaccessreviews",
+            {"spec": {"resourceAttributes": {}, "nonResourceAttributes": {}}},
+            ["spec.nonResourceAttributes"],
+        ),
+        (
+            f"{REVIEWS}/namespaces/default/localsubjectaccessreviews",
+            {"spec": {"user": "a", "nonResourceAttributes": {"path": "/"}}},
+            ["spec.nonResourceAttributes"],
+        ),
+        (
+            f"{REVIEWS}/namespaces/default/localsubjectaccessreviews",
+            {"spec": {"user": "a", "resourceAttributes": {"namespace": "other"}}},
+            ["spec.resourceAttributes.namespace"],
+        ),
+    ],
+)
+async def test_a_review_asks_one_question_about_somebody(
+    server: Server, target: str, body: dict[str, Any], errors: list[str]
+) -> None:
+    answer = await server.json("POST", target, body, code=422)
+    assert [cause["field"] for cause in answer["details"]["causes"]] == errors
