@@ -39,6 +39,7 @@ from kuartui.embedded.network.stream import Handler, Stream, pipe
 
 SYN_SECONDS = 127.0  # tcp_syn_retries=6
 ARP_SECONDS = 3.0  # until the kernel says "No route to host"
+ANY = ("", "0.0.0.0", "::", "*")
 OUTSIDE_IP = "172.18.0.1"  # the host that a kind cluster runs on
 
 
@@ -53,7 +54,8 @@ class Host(Struct):
     labels: dict[str, str] = field(default_factory=dict)
     dns: DnsConfig = field(default_factory=lambda: DnsConfig(()))
     hosts: Mapping[str, str] = field(default_factory=dict)  # /etc/hosts: name to address
-    listeners: dict[tuple[int, str], Listener] = field(default_factory=dict)
+    listeners: dict[tuple[int, str, str], Listener] = field(default_factory=dict)
+    """By port, protocol and the address that it is bound to: "" for all of them."""
     streams: set[Stream] = field(default_factory=set)
 
 
@@ -64,7 +66,7 @@ class Listener:
         self.host = host
         self.port = port
         self.protocol = protocol
-        self.bind = bind
+        self.bind = "" if bind in ANY else "127.0.0.1" if bind == "localhost" else bind
         self.handler = handler
         self.dns: DnsServer | None = None
         self.tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +74,12 @@ class Listener:
     @property
     def local_only(self) -> bool:
         """Bound to the loopback interface."""
-        return self.bind.startswith("127.") or self.bind in ("localhost", "::1")
+        return self.bind.startswith("127.") or self.bind == "::1"
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """Under which its host knows it."""
+        return self.port, self.protocol, self.bind
 
     def accept(self, stream: Stream) -> None:
         """Serve one connection in a task of its own."""
@@ -85,8 +92,8 @@ class Listener:
 
     def close(self, *, connections: bool = True) -> None:
         """Stop listening; with `connections`, end those that are open too."""
-        if self.host.listeners.get((self.port, self.protocol)) is self:
-            del self.host.listeners[self.port, self.protocol]
+        if self.host.listeners.get(self.key) is self:
+            del self.host.listeners[self.key]
         if connections:
             for task in list(self.tasks):
                 task.cancel()
@@ -208,9 +215,13 @@ class Network:
             raise OSError(99, "Address not available")
         if port == 0:
             port = self._chance.randint(32768, 60999)
-        if (port, protocol) in host.listeners:
-            raise AddressInUse
-        listener = host.listeners[port, protocol] = Listener(host, port, protocol, bind, handler)
+        listener = Listener(host, port, protocol, bind, handler)
+        for other in host.listeners.values():
+            if (other.port, other.protocol) == (port, protocol) and (
+                other.bind == listener.bind or not other.bind or not listener.bind
+            ):
+                raise AddressInUse
+        host.listeners[listener.key] = listener
         return listener
 
     def listen_dns(
@@ -299,7 +310,7 @@ class Network:
         if _is_loopback(ip):
             if client is None:
                 raise refused()
-            return _listener(client, port, protocol, local=True), client
+            return _listener(client, port, protocol, ip, local=True), client
         internal = client is not None and client.kind != "outside"
         source_ip = client.ip if client else OUTSIDE_IP
         source_node = client.node if client else ""
@@ -320,7 +331,7 @@ class Network:
             self._party(client), self._party(target), target_port, protocol, self._pod(target)
         ):
             raise timed_out()
-        return _listener(target, target_port, protocol, local=client is target), target
+        return _listener(target, target_port, protocol, target_ip, local=client is target), target
 
     def reachable(self, source: str | None, ip: str) -> bool:
         """Whether a ping would come back: somebody holds the address. (Cluster IPs answer no ping.)"""
@@ -403,9 +414,13 @@ def _drop(host: Host) -> None:
         stream.abort()
 
 
-def _listener(host: Host, port: int, protocol: str, *, local: bool) -> Listener:
-    listener = host.listeners.get((port, protocol))
-    if listener is None or (listener.local_only and not local):
+def _listener(host: Host, port: int, protocol: str, ip: str, *, local: bool) -> Listener:
+    """Who listens at an address of the host: whoever bound it, or all; or, from the host itself, another one of it."""
+    found = [host.listeners.get((port, protocol, bind)) for bind in (ip, "")]
+    if local:
+        found += [one for one in host.listeners.values() if (one.port, one.protocol) == (port, protocol)]
+    listener = next((one for one in found if one is not None), None)
+    if listener is None:
         raise refused()
     return listener
 

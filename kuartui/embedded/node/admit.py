@@ -35,8 +35,8 @@ def admit(pod: Obj, node: Obj, others: Iterable[Obj], pressure: set[str]) -> Non
         raise Rejected(
             "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
         )
-    taken = {port for other in others for port in _host_ports(other)}
-    if any(port in taken for port in _host_ports(pod)):
+    taken = [port for other in others for port in _host_ports(other)]
+    if any(_clash(wanted, port) for wanted in _host_ports(pod) for port in taken):
         message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
         raise Rejected("NodePorts", message)
     for taint in node["spec"].get("taints") or ():
@@ -74,13 +74,18 @@ def _short(name: str, wanted: Decimal, used: Decimal, capacity: Decimal) -> Reje
     return Rejected(f"OutOf{name}", message)
 
 
-def _host_ports(pod: Obj) -> set[tuple[str, int]]:
-    return {
-        (port.get("protocol", "TCP"), int(port["hostPort"]))
+def _host_ports(pod: Obj) -> list[tuple[str, int, str]]:
+    return [
+        (port.get("protocol", "TCP"), int(port["hostPort"]), port.get("hostIP") or "0.0.0.0")
         for container in pod["spec"]["containers"]
         for port in container.get("ports") or ()
         if port.get("hostPort")
-    }
+    ]
+
+
+def _clash(one: tuple[str, int, str], other: tuple[str, int, str]) -> bool:
+    """Whether two pods cannot both have their host ports: the same one, at an address in common."""
+    return one[:2] == other[:2] and (one[2] == other[2] or "0.0.0.0" in (one[2], other[2]))
 
 
 def selected(pod: Obj, node: Obj) -> bool:

@@ -185,16 +185,18 @@ class PodNetwork:
     def _open_host_ports(self, pod: Obj, ip: str) -> None:
         for _, container in spec.all_containers(pod):
             for port in container.get("ports") or ():
-                if port.get("hostPort") and port.get("protocol", "TCP") == "TCP":
-                    self._open(int(port["hostPort"]), ip, int(port["containerPort"]))
+                protocol = port.get("protocol", "TCP")
+                if port.get("hostPort") and protocol in ("TCP", "UDP"):
+                    inside = ip, int(port["containerPort"])
+                    self._open(int(port["hostPort"]), inside, protocol, port.get("hostIP") or "0.0.0.0")
 
-    def _open(self, host_port: int, ip: str, port: int) -> None:
+    def _open(self, host_port: int, inside: tuple[str, int], protocol: str, bind: str) -> None:
         async def forward(near: Stream) -> None:
-            far = await self._network.connect(self._machine.ip, ip, port)
+            far = await self._network.connect(self._machine.ip, *inside, protocol)
             await splice(near, far)
 
         try:
-            self._host_ports.append(self._network.listen(self._machine.ip, host_port, forward))
+            self._host_ports.append(self._network.listen(self._machine.ip, host_port, forward, protocol, bind))
         except OSError:
             return  # somebody on the host network has it; the scheduler avoids that, nodeName does not
 

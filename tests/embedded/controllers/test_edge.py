@@ -105,6 +105,16 @@ async def test_a_listener_without_its_certificate(cluster: Cluster) -> None:
     assert outcome(cluster.get(GATEWAYS, "g")["status"]["conditions"])["Programmed"] == ("True", "Programmed")
 
 
+async def test_the_status_of_somebody_elses_ingress_is_left_alone(cluster: Cluster) -> None:
+    cluster.start(IngressStatusController(cluster.client))
+    await cluster.create(INGRESS_CLASSES, "cloud", namespace="", spec={"controller": "example.com/balancer"})
+    theirs = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
+    for name, spec in {"classed": {"ingressClassName": "cloud"}, "unclassed": {}}.items():
+        await cluster.create(INGRESSES, name, spec=spec, status=theirs)
+    await cluster.run()
+    assert all(cluster.get(INGRESSES, name)["status"] == theirs for name in ("classed", "unclassed"))
+
+
 async def test_an_ingress_shows_its_controllers_address(cluster: Cluster) -> None:
     cluster.start(IngressStatusController(cluster.client))
     await cluster.create(INGRESS_CLASSES, "nginx", namespace="", spec={"controller": "k8s.io/ingress-nginx"})

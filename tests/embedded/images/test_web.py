@@ -215,6 +215,44 @@ async def test_agnhost_tells_its_name(world: World) -> None:
     assert await world.exec(client, "/agnhost", "connect", f"{server.sandbox.ip}:81") == (1, "", "REFUSED\n")
 
 
+AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.53"
+
+
+async def test_agnhost_answers_datagrams_and_dials_others(world: World) -> None:
+    server = await world.start(AGNHOST, args=("netexec", "--http-port=8080", "--udp-port=8081"))
+    client = await world.start(AGNHOST, args=("netexec",))
+    ip = server.sandbox.ip
+    assert await world.exec(client, "sh", "-c", f"echo hostName | nc -u -w 1 {ip} 8081") == (
+        0,
+        server.sandbox.hostname,
+        "",
+    )
+    for protocol, port in (("http", 8080), ("udp", 8081)):
+        url = f"http://{client.sandbox.ip}:8080/dial?request=hostname&protocol={protocol}&host={ip}&port={port}&tries=2"
+        assert await get(world, url) == '{"responses":["%s","%s"]}' % ((server.sandbox.hostname,) * 2)
+    assert (
+        await get(world, f"http://{ip}:8080/shell?cmd=echo+hi;exit+3") == '{"output":"hi\\n","error":"exit status 3"}'
+    )
+    await get(world, f"http://{ip}:8080/exit?code=5")
+    await world.clock.advance(1)
+    assert server.exit is not None and server.exit.code == 5
+
+
+async def test_agnhost_porter_serves_what_its_environment_says(world: World) -> None:
+    server = await world.start(AGNHOST, args=("porter",), env={"SERVE_PORT_80": "one", "SERVE_UDP_PORT_81": "two"})
+    assert await get(world, f"http://{server.sandbox.ip}:80/any") == "one"
+    client = await world.start(AGNHOST)
+    assert (await world.exec(client, "sh", "-c", f"echo | nc -u -w 1 {server.sandbox.ip} 81"))[1] == "two"
+
+
+async def test_agnhost_lives_for_ten_seconds(world: World) -> None:
+    server = await world.start(AGNHOST, args=("liveness",))
+    url = f"http://{server.sandbox.ip}:8080/healthz"
+    assert await get(world, url) == "ok"
+    await world.clock.advance(11)
+    assert (await get(world, url)).startswith("error: 11.")
+
+
 async def test_curl_asks_with_a_query(world: World) -> None:
     server = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53", args=("netexec", "--http-port=8080"))
     url = f"http://{server.sandbox.ip}:8080/echo"

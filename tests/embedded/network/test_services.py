@@ -231,3 +231,21 @@ async def test_connections_of_a_pod_that_goes_are_reset(lan: Lan) -> None:
     lan.network.remove_pod("10.244.0.2")
     with pytest.raises(ConnectionResetError):
         await stream.read()
+
+
+async def test_two_may_listen_on_a_port_at_different_addresses_of_a_machine(lan: Lan) -> None:
+    def saying(text: str) -> Any:
+        async def answer(stream: Stream) -> None:
+            await stream.write(text.encode())
+            stream.close()
+
+        return answer
+
+    for bind in ("127.0.0.1", "172.18.0.2"):
+        lan.network.listen("172.18.0.2", 80, saying(bind), bind=bind)
+    lan.network.listen("172.18.0.2", 80, saying("datagram"), "UDP")
+    with pytest.raises(OSError, match="in use"):
+        lan.network.listen("172.18.0.2", 80, saying("all"))
+    for address in ("127.0.0.1", "172.18.0.2"):
+        assert await (await lan.network.connect("172.18.0.2", address, 80)).read() == address.encode()
+    assert await (await lan.network.connect(CLIENT, "172.18.0.2", 80)).read() == b"172.18.0.2"

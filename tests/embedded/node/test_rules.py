@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from kuartui.embedded.clock import FastClock
 from kuartui.embedded.node.actions import next_actions
+from kuartui.embedded.node.admit import Rejected, admit
 from kuartui.embedded.node.backoff import Backoff
 from kuartui.embedded.node.expansion import expand
 from kuartui.embedded.node.state import Phase, PodState, Run
 from kuartui.embedded.node.status import pod_phase
 from kuartui.embedded.node.wording import go_duration
+
+Obj = dict[str, Any]
 
 
 @pytest.mark.parametrize(
@@ -150,3 +154,21 @@ def test_what_to_start_next(spec, runs, planned):
 def test_a_new_sandbox_initializes_again():
     runs = [run("i", Phase.EXITED), run("c", Phase.EXITED, 255)]
     assert plan(INIT, *runs, sandboxes=1) == (["i"], [], False)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "fits"),
+    [
+        ({}, {}, False),
+        ({"hostIP": "127.0.0.1"}, {"hostIP": "172.18.0.2"}, True),
+        ({"hostIP": "127.0.0.1"}, {}, False),
+        ({"protocol": "UDP"}, {}, True),
+    ],
+)
+def test_a_host_port_is_taken_at_its_address_and_for_its_protocol(ours: Obj, theirs: Obj, fits: bool) -> None:
+    def pod(port: Obj) -> Obj:
+        return {"spec": {"containers": [{"name": "c", "ports": [{"hostPort": 80, "containerPort": 80, **port}]}]}}
+
+    node: Obj = {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": {"pods": "9"}}}
+    with nullcontext() if fits else pytest.raises(Rejected, match="free ports"):
+        admit(pod(ours), node, [pod(theirs)], set())

@@ -76,10 +76,18 @@ class IngressStatusController(Controller):
         if ingress is None or objects.being_deleted(ingress):
             return
         controller = self._controller_of(ingress)
-        addresses = self._addresses(controller) if controller else []
+        if not controller or not self._is_here(controller):
+            return  # somebody else's, or nobody's: its status is theirs
+        addresses = self._addresses(controller)
         status = {**(ingress.get("status") or {}), "loadBalancer": {"ingress": addresses} if addresses else {}}
         if status != (ingress.get("status") or {"loadBalancer": {}}):
             await self.client.update_status(INGRESSES, objects.with_status(ingress, status))
+
+    def _is_here(self, controller: str) -> bool:
+        """Whether it is a product that we stand in for, or one of its pods has this class."""
+        return any(controller == class_ for class_, _ in PRODUCTS.values()) or any(
+            _product(stored.data) == controller for stored in self.client.store.list("pods")
+        )
 
     def _controller_of(self, ingress: Obj) -> str | None:
         """spec.controller of the Ingress's class."""

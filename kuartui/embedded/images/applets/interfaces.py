@@ -67,8 +67,8 @@ async def netstat(process: Process) -> int:
     await process.out(
         "Active Internet connections (only servers)\nProto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name    \n"
     )
-    for (port, protocol), listener in sorted(host.listeners.items()) if host else ():
-        local = f"{'127.0.0.1' if listener.local_only else '0.0.0.0'}:{port}"
+    for (port, protocol, bind), _ in sorted(host.listeners.items()) if host else ():
+        local = f"{bind or '0.0.0.0'}:{port}"
         state = "LISTEN" if protocol == "TCP" else ""
         await process.out(f"{protocol.lower():5s}      0      0 {local:23s} {'0.0.0.0:*':23s} {state:11s} -\n")
     return 0
@@ -78,8 +78,8 @@ async def ss(process: Process) -> int:
     """ss -tln."""
     host = process.host
     await process.out("State   Recv-Q  Send-Q   Local Address:Port   Peer Address:Port  Process\n")
-    for (port, protocol), listener in sorted(host.listeners.items()) if host else ():
+    for (port, protocol, bind), _ in sorted(host.listeners.items()) if host else ():
         if protocol == "TCP":
-            local = f"{'127.0.0.1' if listener.local_only else '0.0.0.0'}:{port}"
+            local = f"{bind or '0.0.0.0'}:{port}"
             await process.out(f"LISTEN  0       128      {local:20s} 0.0.0.0:*\n")
     return 0

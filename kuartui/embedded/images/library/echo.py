@@ -8,7 +8,8 @@ from kuartui.embedded.images.applets import names
 from kuartui.embedded.images.library.alpine import base_files
 from kuartui.embedded.images.library.bases import curl_programs, userland
 from kuartui.embedded.images.model import Image, ImageConfig
-from kuartui.embedded.images.programs.echo import agnhost, http_echo
+from kuartui.embedded.images.programs.agnhost import agnhost
+from kuartui.embedded.images.programs.echo import http_echo
 from kuartui.embedded.images.reference import Reference
 
 
