@@ -235,7 +235,8 @@ async def test_agnhost_answers_datagrams_and_dials_others(world: World) -> None:
     )
     await get(world, f"http://{ip}:8080/exit?code=5")
     await world.clock.advance(1)
-    assert server.exit is not None and server.exit.code == 5
+    assert server.exit is not None
+    assert server.exit.code == 5
 
 
 async def test_agnhost_porter_serves_what_its_environment_says(world: World) -> None:
