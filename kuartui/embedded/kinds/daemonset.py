@@ -8,7 +8,7 @@ from typing import Any
 from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.checks import at_most_hundred_percent, immutable, int_or_percent, non_negative
-from kuartui.embedded.kinds.deployment import is_zero
+from kuartui.embedded.kinds.deployment import is_zero, shown_strategy
 from kuartui.embedded.kinds.fill import empty, missing
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_supported, required
 
@@ -45,11 +45,10 @@ class DaemonSets(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, workload.SPEC
         errors = workload.selector_errors(spec, "daemonset", needed=False)
-        if spec.get("selector") is None:
-            errors.append(required(path / "selector"))
         errors += workload.template_matches(spec, "DaemonSet")
-        errors += non_negative(spec, path, "minReadySeconds", "revisionHistoryLimit")
-        return errors + _update_strategy(spec.get("updateStrategy") or {}, path / "updateStrategy")
+        errors += non_negative(spec, path, "minReadySeconds")
+        errors += _update_strategy(spec.get("updateStrategy") or {}, path / "updateStrategy")
+        return errors + non_negative(spec, path, "revisionHistoryLimit")
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
@@ -91,14 +90,14 @@ def _update_strategy(strategy: Obj, path: Path) -> list[FieldError]:
     if kind == "OnDelete":
         return []
     if kind != "RollingUpdate":
-        return [not_supported(path / "type", kind, ("OnDelete", "RollingUpdate"))]
+        return [not_supported(path, shown_strategy(strategy), ("RollingUpdate", "OnDelete"))]
     if rolling is None:
         return [required(path / "rollingUpdate")]
     at = path / "rollingUpdate"
     unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
     errors: list[FieldError] = []
-    for field, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
-        errors += int_or_percent(value, at / field) + at_most_hundred_percent(value, at / field)
+    for check in (int_or_percent, at_most_hundred_percent):
+        errors += check(unavailable, at / "maxUnavailable") + check(surge, at / "maxSurge")
     if not is_zero(unavailable) and not is_zero(surge):
         errors.append(invalid(at / "maxSurge", surge, "may not be set when maxUnavailable is non-zero"))
     if is_zero(unavailable) and is_zero(surge):

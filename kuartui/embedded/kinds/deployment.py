@@ -69,7 +69,7 @@ def _strategy(strategy: Obj, path: Path) -> list[FieldError]:
             return []
         return [forbidden(path / "rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")]
     if kind != "RollingUpdate":
-        return [not_supported(path / "type", kind, _TYPES)]
+        return [not_supported(path, shown_strategy(strategy), _TYPES)]
     if rolling is None:
         return [required(path / "rollingUpdate", "this should be defaulted and never be nil")]
     at = path / "rollingUpdate"
@@ -78,6 +78,15 @@ def _strategy(strategy: Obj, path: Path) -> list[FieldError]:
     if is_zero(unavailable) and is_zero(surge):
         errors.append(invalid(at / "maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
     return errors + at_most_hundred_percent(unavailable, at / "maxUnavailable")
+
+
+def shown_strategy(strategy: Obj) -> Obj:
+    """The strategy of a Deployment or a DaemonSet as messages show it: the fields of Kubernetes' internal type."""
+    rolling = strategy.get("rollingUpdate")
+    shown = None
+    if rolling is not None:
+        shown = {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}
+    return {"Type": strategy.get("type", ""), "RollingUpdate": shown}
 
 
 def is_zero(value: int | str) -> bool:

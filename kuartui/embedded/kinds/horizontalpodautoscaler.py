@@ -7,6 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, hpa_rules, hpa_v1
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import non_negative
 from kuartui.embedded.meta.fielderr import FieldError, Path
 
 _CPU_PERCENT = 80
@@ -30,6 +31,9 @@ class HorizontalPodAutoscalers(Strategy):
 
     def validate(self, obj: Obj) -> list[FieldError]:
         return hpa_rules.spec_errors(obj.get("spec") or {}, Path("spec"))
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return non_negative(new.get("status") or {}, Path("status"), "currentReplicas", "desiredReplicas")
 
     def convert(self, obj: Obj, version: str) -> Obj:
         if obj.get("apiVersion", "autoscaling/v2") == f"autoscaling/{version}":

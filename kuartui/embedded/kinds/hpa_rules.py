@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuartui.embedded.kinds.checks import errors_of, label_selector, one_of
+from kuartui.embedded.kinds.checks import dns_label, errors_of, one_of, quantity_not_negative
 from kuartui.embedded.meta import names, quantity
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
@@ -17,6 +17,7 @@ SOURCES = {
     "Pods": "pods",
     "Resource": "resource",
 }
+_ORDER = ("object", "external", "pods", "resource", "containerResource")
 _POSITIVE = "must be positive"
 _MAX_PERIOD, _MAX_WINDOW = 1800, 3600
 
@@ -28,10 +29,12 @@ def spec_errors(spec: Obj, path: Path) -> list[FieldError]:
     if least is not None and least < 1:
         errors.append(invalid(path / "minReplicas", least, "must be greater than or equal to 1"))
     if most < 1:
-        errors.append(invalid(path / "maxReplicas", most, "must be greater than or equal to 1"))
+        errors.append(invalid(path / "maxReplicas", most, "must be greater than 0"))
     if least is not None and most < least:
         errors.append(invalid(path / "maxReplicas", most, "must be greater than or equal to `minReplicas`"))
-    errors += _reference(spec.get("scaleTargetRef") or {}, path / "scaleTargetRef")
+    target = spec.get("scaleTargetRef") or {}
+    grouped = target.get("kind") != "ReplicationController"  # the one kind of the core group that scales
+    errors += _reference(target, path / "scaleTargetRef", grouped=grouped)
     for index, metric in enumerate(spec.get("metrics") or []):
         errors += _metric(metric, (path / "metrics").index(index))
     behavior = spec.get("behavior") or {}
@@ -41,7 +44,8 @@ def spec_errors(spec: Obj, path: Path) -> list[FieldError]:
     return errors
 
 
-def _reference(ref: Obj, path: Path) -> list[FieldError]:
+def _reference(ref: Obj, path: Path, *, grouped: bool) -> list[FieldError]:
+    """A CrossVersionObjectReference; its apiVersion must have a group if `grouped`."""
     errors: list[FieldError] = []
     for field in ("kind", "name"):
         value = ref.get(field, "")
@@ -50,21 +54,21 @@ def _reference(ref: Obj, path: Path) -> list[FieldError]:
     group, slash, _ = version.partition("/")
     if version.count("/") > 1:
         errors.append(invalid(path / "apiVersion", version, f"unexpected GroupVersion string: {version}"))
-    elif not (slash and group) and not (version and ref.get("kind") == "ReplicationController"):
+    elif grouped and not (slash and group):
         errors.append(invalid(path / "apiVersion", version, "apiVersion must specify API group"))
     return errors
 
 
 def _metric(metric: Obj, path: Path) -> list[FieldError]:
     kind = metric.get("type", "")
-    if not kind:
-        return [required(path / "type", "must specify a metric source type")]
     errors: list[FieldError] = []
+    if not kind:
+        errors.append(required(path / "type", "must specify a metric source type"))
     if kind not in SOURCES:
         errors.append(not_supported(path / "type", kind, tuple(SOURCES)))
     expected = SOURCES.get(kind, "")
-    present = [source for source in SOURCES.values() if metric.get(source) is not None]
-    for source in present:
+    present = [source for source in _ORDER if metric.get(source) is not None]
+    for source in present[:1]:
         errors += _source(source, metric[source], path / source)
     if expected and expected not in present:
         errors.append(required(path / expected, "must populate information for the given metric source"))
@@ -82,9 +86,11 @@ def _source(kind: str, source: Obj, path: Path) -> list[FieldError]:
             errors.append(required(path / "name", "must specify a resource name"))
         if kind == "containerResource" and not source.get("container"):
             errors.append(required(path / "container", "must specify a container"))
+        elif kind == "containerResource":
+            errors += dns_label(source["container"], path / "container")
     else:
         if kind == "object":
-            errors += _reference(source.get("describedObject") or {}, path / "describedObject")
+            errors += _reference(source.get("describedObject") or {}, path / "describedObject", grouped=False)
         errors += _identifier(source.get("metric") or {}, path / "metric")
     return errors + _target(target, path / "target") + _amounts(kind, target, path / "target")
 
@@ -93,9 +99,7 @@ def _identifier(metric: Obj, path: Path) -> list[FieldError]:
     name = metric.get("name", "")
     if not name:
         return [required(path / "name", "must specify a metric name")]
-    return errors_of(path / "name", name, names.path_segment(name)) + label_selector(
-        metric.get("selector"), path / "selector"
-    )
+    return errors_of(path / "name", name, names.path_segment(name))
 
 
 def _target(target: Obj, path: Path) -> list[FieldError]:
@@ -155,7 +159,8 @@ def _rules(rules: Obj, path: Path) -> list[FieldError]:
         errors.append(required(path / "policies", "must specify at least one Policy"))
     for index, policy in enumerate(policies):
         at = (path / "policies").index(index)
-        errors += one_of(policy.get("type"), at / "type", ("Percent", "Pods"))
+        if policy.get("type", "") not in ("Percent", "Pods"):
+            errors.append(not_supported(at / "type", policy.get("type", ""), ("Percent", "Pods")))
         errors += [
             invalid(at / field, policy.get(field, 0), "must be greater than zero")
             for field in ("value", "periodSeconds")
@@ -164,4 +169,6 @@ def _rules(rules: Obj, path: Path) -> list[FieldError]:
         if policy.get("periodSeconds", 0) > _MAX_PERIOD:
             text = f"must be less than or equal to {_MAX_PERIOD}"
             errors.append(invalid(at / "periodSeconds", policy["periodSeconds"], text))
+    if rules.get("tolerance") is not None:
+        errors += quantity_not_negative(rules["tolerance"], path / "tolerance")
     return errors

@@ -67,7 +67,7 @@ class StatefulSets(Strategy):
         return errors
 
     def validate_name(self, name: str, prefix: bool) -> list[str]:
-        return names.dns1123_subdomain(name, prefix)
+        return names.dns1123_label(name, prefix)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return workload_status.replica_errors(
@@ -116,7 +116,7 @@ def _update_strategy(strategy: Obj, path: Path) -> list[FieldError]:
         if rolling is None:
             return []
         text = "only allowed for updateStrategy 'RollingUpdate'"
-        return [invalid(path / "rollingUpdate", rolling, text)]
+        return [invalid(path / "rollingUpdate", _shown(strategy)["RollingUpdate"], text)]
     if kind != "RollingUpdate":
         return [invalid(path, _shown(strategy), "must be 'RollingUpdate' or 'OnDelete'")]
     if rolling is None:
@@ -142,7 +142,7 @@ def _shown(strategy: Obj) -> Obj:
 
 def _retention(policy: Obj, path: Path) -> list[FieldError]:
     return [
-        not_supported(path / field, policy.get(field, ""), ("Delete", "Retain"))
+        not_supported(path / field, policy.get(field, ""), ("Retain", "Delete"))
         for field in ("whenDeleted", "whenScaled")
         if policy.get(field) not in ("Retain", "Delete")
     ]

@@ -55,7 +55,9 @@ def template_matches(spec: Obj, kind: str) -> list[FieldError]:
     errors = []
     if not matches:
         labels = (template.get("metadata") or {}).get("labels")
-        errors.append(invalid(TEMPLATE / "metadata" / "labels", labels or None, MISMATCH))
+        errors.append(
+            invalid(TEMPLATE / "metadata" / "labels", dict(sorted(labels.items())) if labels else None, MISMATCH)
+        )
     # A StatefulSet's pods may mount volumes that its claim templates bring: their spec is checked when they are made.
     check = template_metadata_errors if kind == "StatefulSet" else template_errors
     errors += check(template, TEMPLATE)

@@ -20,3 +20,9 @@ def test_errors(case: dict[str, Any]) -> None:
     rules = strategy(case["kind"])
     rules.default(obj)
     assert [str(error) for error in rules.validate(obj)] == case["errors"]
+
+
+def test_the_name_of_a_stateful_set_is_a_host_name_too() -> None:
+    (problem,) = strategy("statefulsets.apps").validate_name("a.b", prefix=False)
+    assert problem.startswith("a lowercase RFC 1123 label must consist of")
+    assert not strategy("deployments.apps").validate_name("a.b", prefix=False)
