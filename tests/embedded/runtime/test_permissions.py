@@ -111,6 +111,23 @@ async def test_proc_shows_capabilities(world: World, user: Credentials, effectiv
     assert (shown["CapEff"], shown["CapPrm"], shown["CapBnd"]) == (effective, effective, bounding)
 
 
+async def test_proc_shows_the_environment_to_its_owner_and_what_is_mounted(world: World) -> None:
+    mounts = (
+        Mount("/data", Volume(kind="persistentVolumeClaim")),
+        Mount("/keys", Volume(read_only=True), read_only=True),
+    )
+    owner = await world.start("busybox:1.36", "sleep", "infinity", env={"KEY": "a\nb"}, mounts=mounts, user=NOBODY)
+    _, out, _ = await world.sh(owner, "cat /proc/1/environ")
+    assert "KEY=a\nb" in out.split("\0")
+    assert (await world.sh(owner, "tr '\\0' ';' < /proc/self/environ | grep -o 'HOME=/;'"))[1] == "HOME=/;\n"
+    _, listed, _ = await world.sh(owner, "cat /proc/mounts")
+    assert listed.splitlines() == [
+        "overlay / overlay rw,relatime 0 0",
+        "/dev/vda1 /data ext4 rw,relatime 0 0",
+        "tmpfs /keys tmpfs ro,relatime 0 0",
+    ]
+
+
 async def test_nginx_that_may_not_give_files_away_does_not_start(world: World) -> None:
     user = Credentials(capabilities=granted((), ("ALL",)))
     exit_, log = await world.run("nginx:1.27", user=user)

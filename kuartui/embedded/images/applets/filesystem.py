@@ -324,11 +324,5 @@ async def mount(process: Process) -> int:
         return 1
     for point in process.files.mounts:
         if point.visible:
-            kind = (
-                "overlay" if point.path == "/" else "tmpfs" if point.volume.kind != "persistentVolumeClaim" else "ext4"
-            )
-            right = "ro" if point.read_only else "rw"
-            await process.out(
-                f"{kind if kind != 'ext4' else '/dev/vda1'} on {point.path} type {kind} ({right},relatime)\n"
-            )
+            await process.out(f"{point.device} on {point.path} type {point.type} ({point.options})\n")
     return 0

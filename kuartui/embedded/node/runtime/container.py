@@ -394,13 +394,7 @@ class Container:
         return posixpath.normpath(self.spec.working_dir or self.spec.image.config.working_dir or "/")
 
     def _environment(self) -> dict[str, str]:
-        env = dict(self.spec.image.config.env)
-        env["HOSTNAME"] = self.sandbox.hostname
-        if self.spec.tty:
-            env["TERM"] = "xterm"
-        env.update(self.spec.env)
-        env.setdefault("HOME", self.user.home)
-        return env
+        return self.spec.environment(self.sandbox.hostname, self.user.home)
 
     def _process(
         self, argv: list[str], env: Mapping[str, str], cwd: str, user: User,

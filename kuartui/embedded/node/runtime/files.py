@@ -50,6 +50,21 @@ class MountPoint(Struct, frozen=True):
     read_only: bool = False
     visible: bool = True  # listed by `mount` and `df`
 
+    @property
+    def type(self) -> str:
+        """The kind of file system, as `mount` and /proc/mounts show it."""
+        return "overlay" if self.path == "/" else "ext4" if self.volume.kind == "persistentVolumeClaim" else "tmpfs"
+
+    @property
+    def device(self) -> str:
+        """What is mounted there."""
+        return "/dev/vda1" if self.type == "ext4" else self.type
+
+    @property
+    def options(self) -> str:
+        """How it is mounted."""
+        return f"{'ro' if self.read_only else 'rw'},relatime"
+
 
 class Stat(Struct, frozen=True):
     """lstat(2), as far as anyone asks."""

@@ -47,7 +47,8 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
             root.fs.mkdir(path, recursive=True)
     if "/tmp" not in image.files:
         root.fs.chmod("/tmp", 0o1777)
-    mounts.append(MountPoint("/proc", _proc(spec, user), visible=False))
+    proc = _proc(spec, user, sandbox.hostname)
+    mounts.append(MountPoint("/proc", proc, visible=False))
     mounts.append(MountPoint("/dev", _dev(), visible=False))
     for path, text in (
         ("/etc/hosts", sandbox.hosts),
@@ -65,6 +66,8 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
         ]
     if spec.read_only_root:
         mounts[0] = MountPoint("/", root, read_only=True)
+    shown = (f"{m.device} {m.path} {m.type} {m.options} 0 0\n" for m in mounts if m.visible)
+    proc.fs.write_file("/1/mounts", "".join(shown).encode())
     files = Files(mounts)
     message = spec.termination_message_path
     if message and not files.exists(message):
@@ -183,7 +186,7 @@ def _not_a_directory(path: str) -> str:
     )
 
 
-def _proc(spec: ContainerSpec, user: User) -> Volume:
+def _proc(spec: ContainerSpec, user: User, hostname: str = "") -> Volume:
     volume = Volume(mode=0o555, read_only=True, kind="proc")
     fs = volume.fs
     fs.mkdir("/1/fd", recursive=True)
@@ -211,7 +214,13 @@ def _proc(spec: ContainerSpec, user: User) -> Volume:
     ):
         fs.write_file(path, text.encode())
     fs.write_file("/1/cmdline", command)
+    fs.write_file(
+        "/1/environ", b"".join(f"{k}={v}\0".encode() for k, v in spec.environment(hostname, user.home).items())
+    )
+    fs.chmod("/1/environ", 0o400)
+    volume.owners["/1/environ"] = user.uid, user.gid
     fs.symlink("1", "/self")
+    fs.symlink("self/mounts", "/mounts")
     return volume
 
 

@@ -107,6 +107,13 @@ class ContainerSpec(Struct, frozen=True):
     termination_message_path: str = "/dev/termination-log"
     stop_signal: str = ""  # "" is the image's
 
+    def environment(self, hostname: str, home: str) -> dict[str, str]:
+        """What the first process finds: the image's variables, the runtime's, those of the pod, and HOME if none says it."""
+        terminal = {"TERM": "xterm"} if self.tty else {}
+        found = {**dict(self.image.config.env), "HOSTNAME": hostname, **terminal, **self.env}
+        found.setdefault("HOME", home)
+        return found
+
     @property
     def argv(self) -> tuple[str, ...]:
         """command replaces ENTRYPOINT and CMD, args replaces CMD."""
