@@ -222,7 +222,7 @@ class _Linter:
             yield self._complain("error", text, *path)
 
     def _question(self, group: str, index: int, question: Question) -> Iterator[Complaint]:
-        for where, source, variables in expressions(question):
+        for where, source, variables in expressions(question.spec):
             unused = [name for name in variables if not re.search(rf"\b{re.escape(name)}\b", _all_sources(question))]
             if unused and where != "observe" and question.type in ("state", "history", "data"):
                 names = ", ".join(unused)
@@ -387,7 +387,7 @@ def _lock() -> dict[str, Image]:
 
 
 def _all_sources(question: Question) -> str:
-    return " ".join(source for _, source, _ in expressions(question))
+    return " ".join(source for _, source, _ in expressions(question.spec))
 
 
 def _is_constant(source: str, variables: tuple[str, ...]) -> bool:

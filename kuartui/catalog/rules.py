@@ -11,7 +11,7 @@ from kuartui.game import guards
 from kuartui.game.cel import CelError, compile_cel, matches
 from kuartui.game.level import Level, Question
 from kuartui.game.questions import expressions, patterns
-from kuartui.game.spec import ContainerSpec, ImageSpec
+from kuartui.game.spec import AnySpec, ContainerSpec, ImageSpec
 from kuartui.message import later
 
 
@@ -71,12 +71,15 @@ def problems(level: Level, document: Document) -> Iterator[LevelError]:
         if name not in guards.NAMES:
             known = ", ".join(guards.NAMES)
             yield problem(later("no global guard {name!r}; there are {known}", name=name, known=known), "allow", index)
-    catchers = {*check_names, *guard_names, *guards.NAMES}
+    for index, drill in enumerate(level.after):
+        if drill.until is not None:
+            yield from _expressions(drill.until, problem, "after", index, "until")
+    catchers = {*check_names, *guard_names, *guards.NAMES, *(drill.name for drill in level.after)}
     for index, cheat in enumerate(level.cheats):
         for name in _unknown(cheat.caught_by, catchers):
             guess = did_you_mean(name, catchers)
             yield problem(
-                later("no check or guard {name!r}{guess}", name=name, guess=guess), "cheats", index, "caughtBy"
+                later("no check, guard or drill {name!r}{guess}", name=name, guess=guess), "cheats", index, "caughtBy"
             )
     for kind, names in (
         ("solutions", [item.name for item in level.solutions]),
@@ -89,19 +92,23 @@ def problems(level: Level, document: Document) -> Iterator[LevelError]:
 
 
 def _question(question: Question, problem, group: str, index: int) -> Iterator[LevelError]:  # type: ignore[no-untyped-def]
-    for where, source, variables in expressions(question):
+    yield from _expressions(question.spec, problem, group, index, question.type)
+    for where, pattern in patterns(question):
+        try:
+            matches(pattern, "")
+        except CelError as error:
+            yield problem(str(error), group, index, question.type, where)
+
+
+def _expressions(spec: AnySpec, problem, *path: str | int) -> Iterator[LevelError]:  # type: ignore[no-untyped-def]
+    for where, source, variables in expressions(spec):
         try:
             compile_cel(source, variables)
         except CelError as error:
             text: str = str(error)
             if where == "observe" and '"' not in source:
                 text = later("{error}; write a text as '\"like this\"'", error=error)
-            yield problem(text, group, index, question.type, where)
-    for where, pattern in patterns(question):
-        try:
-            matches(pattern, "")
-        except CelError as error:
-            yield problem(str(error), group, index, question.type, where)
+            yield problem(text, *path, where)
 
 
 def _docker(level: Level, problem) -> Iterator[LevelError]:  # type: ignore[no-untyped-def]

@@ -16,8 +16,9 @@ from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, FieldPath, path_text, read_text
 from kuartui.errors import LevelError, did_you_mean
 from kuartui.game.cel import CelError, compile_cel
-from kuartui.game.level import Level, Question
+from kuartui.game.level import Level
 from kuartui.game.questions import expressions
+from kuartui.game.spec import AnySpec
 from kuartui.game.translation import TranslationSpec, translated
 from kuartui.message import later
 
@@ -74,17 +75,15 @@ def missing(level: Level, folder: Path, tag: str) -> list[str]:
 
 def _untranslated(level: Level, spec: TranslationSpec) -> Iterator[str]:
     yield from (field for field in ("title", "story", "task") if getattr(spec, field) is None)
-    for group, questions in (("checks", level.checks), ("guards", level.guards)):
-        for question in questions:
-            own = getattr(spec, group).get(question.name)
-            if own is None or own.title is None:
-                yield f"{group}.{question.name}.title"
-            if _says(question) and (own is None or own.observe is None):
-                yield f"{group}.{question.name}.observe"
-    for group, titled in (("solutions", level.solutions), ("after", level.after)):
-        for item in titled:
-            if item.title and (item.name not in (own := getattr(spec, group)) or own[item.name].title is None):
-                yield f"{group}.{item.name}.title"
+    for group, name, _, question in _asked(level):
+        own = getattr(spec, group).get(name)
+        if own is None or own.title is None:
+            yield f"{group}.{name}.title"
+        if _says(question) and (own is None or own.observe is None):
+            yield f"{group}.{name}.observe"
+    for item in level.solutions:
+        if item.title and (item.name not in spec.solutions or spec.solutions[item.name].title is None):
+            yield f"solutions.{item.name}.title"
     hints = [hint.text for hint in level.hints]
     messages = [event.message for event in level.setup.events]
     coach = [step.text for step in level.coach]
@@ -93,9 +92,19 @@ def _untranslated(level: Level, spec: TranslationSpec) -> Iterator[str]:
         yield from (f"{field}[{i}]" for i, text in enumerate(texts) if text and given[i] is None)
 
 
-def _says(question: Question) -> bool:
+def _asked(level: Level) -> Iterator[tuple[str, str, str, AnySpec | None]]:
+    """What has a title and may say what it saw: group, name, kind, and what it asks."""
+    for check in level.checks:
+        yield "checks", check.name, check.type, check.spec
+    for guard in level.guards:
+        yield "guards", guard.name, guard.type, guard.spec
+    for drill in level.after:
+        yield "after", drill.name, "drill", drill.until
+
+
+def _says(question: AnySpec | None) -> bool:
     """Whether what was seen is told in words: an expression without any, such as string(n), needs no translation."""
-    observe = getattr(question.spec, "observe", "")
+    observe = getattr(question, "observe", "")
     return bool(re.search(r"[A-Za-z]{3}", " ".join(_literals(observe))))
 
 
@@ -156,21 +165,20 @@ def _problems(level: Level, spec: TranslationSpec, document: Document) -> Iterat
         given = len(getattr(spec, field))
         if given and given != count:
             yield problem(later("the level has {count}, here are {given}", count=count, given=given), field)
-    for group, questions in (("checks", level.checks), ("guards", level.guards)):
-        for question in questions:
-            own = getattr(spec, group).get(question.name)
-            if own is not None and own.observe is not None:
-                wrong = _expression_problem(question, own.observe)
-                if wrong:
-                    yield problem(wrong, group, question.name, "observe")
+    for group, name, kind, question in _asked(level):
+        own = getattr(spec, group).get(name)
+        if own is not None and own.observe is not None:
+            wrong = _expression_problem(question, kind, own.observe)
+            if wrong:
+                yield problem(wrong, group, name, "observe")
 
 
 NOUNS = {"checks": later("check"), "guards": later("guard"), "solutions": later("solution"), "after": later("drill")}
 
 
-def _expression_problem(question: Question, observe: str) -> str:
-    if not hasattr(question.spec, "observe"):
-        return later("{type} says by itself what it saw", type=question.type)
+def _expression_problem(question: AnySpec | None, kind: str, observe: str) -> str:
+    if question is None or not hasattr(question, "observe"):
+        return later("{type} says by itself what it saw", type=kind)
     variables = next((names for _, _, names in expressions(question)), ())
     try:
         compile_cel(observe, variables)

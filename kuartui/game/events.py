@@ -71,6 +71,13 @@ class DrillPassed(Event, frozen=True, kw_only=True):
     drill: str
 
 
+class DrillFailed(Event, frozen=True, kw_only=True):
+    """`why`: what did not come of it."""
+
+    drill: str
+    why: str = ""
+
+
 class TimelineFired(Event, frozen=True, kw_only=True):
     """The level's own timeline did its step number `index`."""
 
@@ -101,6 +108,7 @@ AttemptEvent = (
     | ResetDone
     | DrillStarted
     | DrillPassed
+    | DrillFailed
     | TimelineFired
     | Paused
     | Resumed

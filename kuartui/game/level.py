@@ -27,6 +27,7 @@ from kuartui.game.spec import (
     LogsSpec,
     MetricSpec,
     Name,
+    Place,
     ReachSpec,
     SameUidSpec,
     Spec,
@@ -294,8 +295,17 @@ class Setup(Spec, frozen=True, kw_only=True):
         return first + self.stages
 
 
+class Meddling(Spec, frozen=True, kw_only=True):
+    """A command in one container, and the one that undoes it."""
+
+    from_: Place = field(name="from")
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    undo: tuple[str, ...] = ()
+
+
 class Drill(Spec, frozen=True, kw_only=True):
-    """What is done once all is green; after it, all must be green again within `settle`."""
+    """What is done once all is green. Then `until`, if given, must come true `within` so long, what `exec` did is
+    undone, and all must be green again within `settle`."""
 
     name: Slug
     title: Text
@@ -303,6 +313,9 @@ class Drill(Spec, frozen=True, kw_only=True):
     restart: Ref | None = None
     apply: tuple[str, ...] = ()
     nodes: tuple[NodeSwitch, ...] = ()
+    exec_: Meddling | None = field(name="exec", default=None)
+    until: StateSpec | None = None
+    within: Duration = lasting(30)
     settle: Duration = lasting(60)
 
 

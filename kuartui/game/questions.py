@@ -8,6 +8,7 @@ from kuartui.game.level import Question
 from kuartui.game.spec import (
     AdmissionSpec,
     AnswerSpec,
+    AnySpec,
     ContainerSpec,
     DataSpec,
     ExecSpec,
@@ -27,9 +28,8 @@ IMAGE_VARIABLES = ("image", "history", "ran", "files")
 CONTAINER_VARIABLES = ("container", "start", "answer", "logs")
 
 
-def expressions(question: Question) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def expressions(spec: AnySpec) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """(field, CEL source, names of its variables)"""
-    spec = question.spec
     match spec:
         case StateSpec():
             names = tuple(spec.resources)

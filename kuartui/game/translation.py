@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct, structs
 
-from kuartui.game.level import Level, Question, Slug, Text, Title
+from kuartui.game.level import Level, Slug, Text, Title
 from kuartui.game.spec import Cel, Spec
 
 T = TypeVar("T", bound=Struct)
@@ -22,7 +22,7 @@ class Titled(Spec, frozen=True, kw_only=True):
 
 
 class QuestionText(Titled, frozen=True, kw_only=True):
-    """Of a check or a guard. `observe` is its expression once more, with other words."""
+    """Of a check, a guard or a drill. `observe` is its expression once more (a drill's `until`), with other words."""
 
     observe: Cel | None = None
 
@@ -37,7 +37,7 @@ class TranslationSpec(Spec, frozen=True, kw_only=True):
     guards: dict[Slug, QuestionText] = {}
     hints: Annotated[Texts, Meta(description="the texts, by position")] = ()
     solutions: dict[Slug, Titled] = {}
-    after: dict[Slug, Titled] = {}
+    after: dict[Slug, QuestionText] = {}
     events: Annotated[Texts, Meta(description="the messages of setup.events, by position")] = ()
     coach: Annotated[Texts, Meta(description="the texts, by position")] = ()
     references: Annotated[Texts, Meta(description="the titles, by position")] = ()
@@ -49,11 +49,11 @@ def translated(level: Level, spec: TranslationSpec) -> Level:
     return structs.replace(
         level,
         **own,
-        checks=tuple(_question(check, spec.checks) for check in level.checks),
-        guards=tuple(_question(guard, spec.guards) for guard in level.guards),
+        checks=tuple(_seen(check, check.name, check.attribute, spec.checks) for check in level.checks),
+        guards=tuple(_seen(guard, guard.name, guard.attribute, spec.guards) for guard in level.guards),
         hints=_by_position(level.hints, "text", spec.hints),
         solutions=tuple(_titled(item, item.name, spec.solutions) for item in level.solutions),
-        after=tuple(_titled(item, item.name, spec.after) for item in level.after),
+        after=tuple(_seen(drill, drill.name, "until", spec.after) for drill in level.after),
         coach=_by_position(level.coach, "text", spec.coach),
         references=_by_position(level.references, "title", spec.references),
         setup=structs.replace(level.setup, events=_by_position(level.setup.events, "message", spec.events)),
@@ -65,15 +65,12 @@ def _titled(item: T, name: str, texts: Mapping[str, Titled]) -> T:
     return structs.replace(item, title=title) if title is not None else item
 
 
-Q = TypeVar("Q", bound=Question)
-
-
-def _question(question: Q, texts: Mapping[str, QuestionText]) -> Q:
-    item = _titled(question, question.name, texts)
-    observe = texts[question.name].observe if question.name in texts else None
+def _seen(item: T, name: str, attribute: str, texts: Mapping[str, QuestionText]) -> T:
+    """With its title, and the `observe` of what it asks, which is in that attribute."""
+    item = _titled(item, name, texts)
+    observe = texts[name].observe if name in texts else None
     if observe is None:
         return item
-    attribute = question.attribute
     changed: dict[str, Any] = {attribute: structs.replace(getattr(item, attribute), observe=observe)}
     return structs.replace(item, **changed)
 

@@ -1,38 +1,82 @@
-"""What happens after all is green, to see whether it stays so: a pod dies, a workload restarts, something comes."""
+"""What happens after all is green, to see whether it stays so: a pod dies or falls ill, a workload restarts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from kuartui.catalog.manifests import load
+from kuartui.checks.evidence import NotThereError
+from kuartui.checks.state import judge, observe
 from kuartui.checks.world import World
 from kuartui.cluster.rest import STRATEGIC_PATCH
-from kuartui.game.level import Drill
-from kuartui.game.spec import ResourceQuery
+from kuartui.errors import ClusterError
+from kuartui.game.level import Drill, Meddling
+from kuartui.game.spec import Place, ResourceQuery
+from kuartui.message import later
 from kuartui.play.switches import switch
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
+EXEC_SECONDS = 10.0
 
 
-async def perform(drill: Drill, world: World) -> None:
-    """Do it. What follows is for the checks to see."""
-    api, level = world.api, world.level
-    if drill.delete_pod is not None:
-        target = drill.delete_pod
-        namespace = target.namespace or level.namespace
-        query = ResourceQuery(kind="Pod", namespace=namespace, selector=target.selector, name=target.name)
-        pods = await api.resource("Pod")
-        for pod in (await world.objects.all(query))[:1]:
-            await api.delete(pods, namespace, pod["metadata"]["name"])
-    if drill.restart is not None:
-        ref = drill.restart
-        resource = await api.resource(ref.kind, ref.api_version)
-        stamp = {RESTARTED: world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")}
-        patch = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
-        await api.patch(resource, ref.namespace or level.namespace, ref.name, patch, content_type=STRATEGIC_PATCH)
-    for obj in load(Path(level.folder), drill.apply, level):
-        resource = await api.resource(obj["kind"], obj["apiVersion"])
-        metadata = {"namespace": level.namespace, **obj["metadata"]}
-        await api.apply(resource, {**obj, "metadata": metadata})
-    for action in drill.nodes:
-        await switch(action, world)
+class Performance:
+    """One drill. What follows from it is for the checks to see, and for `until` where the drill has one."""
+
+    def __init__(self, drill: Drill, world: World) -> None:
+        self.drill, self._world = drill, world
+        self._where: Place | None = None  # the very container in which something is to be undone
+
+    async def begin(self) -> None:
+        """Do it. Raises KuartuiError where it cannot be done."""
+        drill, api, level = self.drill, self._world.api, self._world.level
+        if drill.delete_pod is not None:
+            target = drill.delete_pod
+            namespace = target.namespace or level.namespace
+            query = ResourceQuery(kind="Pod", namespace=namespace, selector=target.selector, name=target.name)
+            pods = await api.resource("Pod")
+            for pod in (await self._world.objects.all(query))[:1]:
+                await api.delete(pods, namespace, pod["metadata"]["name"])
+        if drill.restart is not None:
+            ref = drill.restart
+            resource = await api.resource(ref.kind, ref.api_version)
+            stamp = {RESTARTED: self._world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")}
+            patch = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
+            await api.patch(resource, ref.namespace or level.namespace, ref.name, patch, content_type=STRATEGIC_PATCH)
+        for obj in load(Path(level.folder), drill.apply, level):
+            resource = await api.resource(obj["kind"], obj["apiVersion"])
+            metadata = {"namespace": level.namespace, **obj["metadata"]}
+            await api.apply(resource, {**obj, "metadata": metadata})
+        for action in drill.nodes:
+            await switch(action, self._world)
+        if drill.exec_ is not None:
+            await self._meddle(drill.exec_)
+
+    async def _meddle(self, meddling: Meddling) -> None:
+        try:
+            namespace, pod, container = await self._world.place(meddling.from_)
+            self._where = Place(namespace=namespace, pod=pod, container=container)
+            result = await self._world.run(self._where, meddling.command, EXEC_SECONDS)
+        except NotThereError as error:
+            raise ClusterError(str(error)) from error
+        if result.exit_code:
+            said = (result.stderr or result.stdout).strip().splitlines()[-1:]
+            words = later("a drill's command in pod {pod} ended with exit code {code}", pod=pod, code=result.exit_code)
+            raise ClusterError(later("{text} ({why})", text=words, why=said[0]) if said else words)
+
+    async def missing(self) -> str:
+        """What `until` still waits for, in a few words; empty once it is true, or where there is none."""
+        until = self.drill.until
+        if until is None:
+            return ""
+        verdict = judge(until, await observe(until, self._world, ""))
+        return "" if verdict.holds else verdict.observed or verdict.problem or f"not yet: {until.cel}"
+
+    async def end(self) -> None:
+        """Undo what was done in a container. Where that has gone, so has what was done to it."""
+        where, self._where = self._where, None
+        if where is None or self.drill.exec_ is None or not self.drill.exec_.undo:
+            return
+        try:
+            await self._world.run(where, self.drill.exec_.undo, EXEC_SECONDS)
+        except NotThereError:
+            return

@@ -17,14 +17,14 @@ from kuartui.cluster.clock import Clock
 from kuartui.containers.traces import Stock
 from kuartui.errors import KuartuiError
 from kuartui.game.attempt import AttemptState, is_clear
-from kuartui.game.events import DrillPassed, DrillStarted, Finished, TimelineFired, Violated
+from kuartui.game.events import DrillFailed, DrillPassed, DrillStarted, Finished, TimelineFired, Violated
 from kuartui.game.guards import sticky_names
 from kuartui.game.level import Drill, Level
 from kuartui.game.spec import ResourceQuery
 from kuartui.play.arena import Arena
 from kuartui.play.chronicle import Chronicle
 from kuartui.play.cleanup import Before
-from kuartui.play.drill import perform
+from kuartui.play.drill import Performance
 from kuartui.play.ledger import Ledger
 from kuartui.play.observe import WHOLE, scope
 from kuartui.play.pace import Pace
@@ -60,6 +60,7 @@ class Leader:
         self._now, self._state, self._wrote, self._trouble = now, state, wrote, trouble
         self._ending: asyncio.Task[None] | None = None
         self._firing: asyncio.Task[None] | None = None
+        self._drill_failed = False
         self._chronicle = Chronicle(now)
         self._sticky = sticky_names(level)
         self._ledger = Ledger(store, attempt_id, wrote=wrote, trouble=self._store_trouble)
@@ -151,6 +152,9 @@ class Leader:
         entries = self._chronicle.take()
         if entries:
             self._ledger.changes(entries)
+            if self._drill_failed and any(kind == "write" for _, kind, _ in entries):  # it may be mended by that
+                self._drill_failed = False
+                self._record()
         elif self._ledger.stuck:
             self._ledger.flush()
         due = [
@@ -250,19 +254,33 @@ class Leader:
 
     async def _drill(self, drill: Drill) -> bool:
         self._ledger.events(DrillStarted(at=self._now(), drill=drill.name))
+        performance = Performance(drill, self.arena.world)
         try:
-            await perform(drill, self.arena.world)
+            await performance.begin()
+            await self.clock.sleep(DRILL_PAUSE)
+            missing = await self._came_of(performance)
         except KuartuiError as error:
             self._trouble(error.message)
             return False
-        await self.clock.sleep(DRILL_PAUSE)
-        until = self._now() + drill.settle
-        while self._now() < until:
-            if is_clear(self.level, self._reached()) and await self._confirmed():
-                self._ledger.events(DrillPassed(at=self._now(), drill=drill.name))
-                return True
-            await self.clock.sleep(CONFIRM)
+        finally:
+            await performance.end()
+        if not missing:
+            until = self._now() + drill.settle
+            while self._now() < until:
+                if is_clear(self.level, self._reached()) and await self._confirmed():
+                    self._ledger.events(DrillPassed(at=self._now(), drill=drill.name))
+                    return True
+                await self.clock.sleep(CONFIRM)
+        self._ledger.events(DrillFailed(at=self._now(), drill=drill.name, why=missing))
+        self._drill_failed = True
         return False
+
+    async def _came_of(self, performance: Performance) -> str:
+        """Wait for what should come of a drill; what did not come in time."""
+        until = self._now() + performance.drill.within
+        while (missing := await performance.missing()) and self._now() < until:
+            await self.clock.sleep(CONFIRM)
+        return missing
 
     async def _fire(self, index: int) -> None:
         """One step of the level's own timeline."""

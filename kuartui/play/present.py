@@ -11,6 +11,7 @@ from kuartui.game.events import (
     AttemptEvent,
     CheckLost,
     CheckPassed,
+    DrillFailed,
     DrillPassed,
     DrillStarted,
     Finished,
@@ -140,6 +141,8 @@ def line(level: Level, event: AttemptEvent) -> TimelineEntry | None:
             kind, text = "drill", titles_of_drills.get(event.drill, event.drill)
         case DrillPassed():
             kind, text = "drill", tr("passed")
+        case DrillFailed():
+            kind, text = "drill", tr("not passed") + (f": {event.why}" if event.why else "")
         case TimelineFired():
             events = level.setup.events
             text = events[event.index].message if event.index < len(events) else ""

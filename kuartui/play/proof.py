@@ -39,7 +39,7 @@ from kuartui.message import later, together
 from kuartui.play import workspace
 from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.dockside import DOCKER, left, require_engine
-from kuartui.play.drill import perform
+from kuartui.play.drill import Performance
 from kuartui.play.mutation import verdict
 from kuartui.play.pace import Pace
 from kuartui.play.recorder import news
@@ -302,6 +302,7 @@ class Run:
         self.happened = 0  # steps of the level's own timeline
         self._sticky = sticky_names(level)
         self._refused = False
+        self._failed_drill = ""
         self._failed: list[str] = []  # commands that did not end well, and what they said
 
     async def lines(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> list[Line]:
@@ -429,15 +430,32 @@ class Run:
 
         if isinstance(self.attempt, Cheat):
             self._refused = shell.refused and not arena.sandbox.disposable
-            return await self._expect_caught(self.attempt, engine, pace, happen)
+            return await self._expect_caught(self.attempt, arena, engine, pace, happen)
         limit = self.attempt.settle or self.level.par_time
         await self._until_green(engine, pace, begun, limit, happen)
         for drill in self.level.after:
-            await pace.through(perform(drill, arena.world))
-            await pace.step()
-            await self._until_green(engine, pace, arena.clock.monotonic(), drill.settle, happen)
+            await self._drill(Performance(drill, arena.world), engine, pace, happen)
         took = arena.clock.monotonic() - begun
         return later("all green after {time} (par {par})", time=clock_text(took), par=clock_text(self.level.par_time))
+
+    async def _drill(
+        self, performance: Performance, engine: Engine, pace: Pace, happen: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Raises ProofError where it does not lead to what it should, or all is not green again in time."""
+        drill = performance.drill
+        await pace.through(performance.begin())
+        await pace.step()
+        try:
+            until = pace.clock.monotonic() + drill.within
+            while missing := await pace.through(performance.missing()):
+                if pace.clock.monotonic() > until:
+                    text = later("drill {name}: not within {time}", name=drill.name, time=clock_text(drill.within))
+                    raise ProofError(_because(text, missing))
+                await pace.step()
+                await happen()
+        finally:
+            await pace.through(performance.end())
+        await self._until_green(engine, pace, pace.clock.monotonic(), drill.settle, happen)
 
     async def _line_of(self, line: str, shell: Shell, pace: Pace) -> tuple[int, str]:
         """Play a line. One that only sleeps sleeps on the cluster's time."""
@@ -476,7 +494,7 @@ class Run:
             await pace.stride(engine.findings)
 
     async def _expect_caught(
-        self, cheat: Cheat, engine: Engine, pace: Pace, happen: Callable[[], Awaitable[None]]
+        self, cheat: Cheat, arena: Arena, engine: Engine, pace: Pace, happen: Callable[[], Awaitable[None]]
     ) -> str:
         begun = quiet_since = pace.clock.monotonic()
         before = self.state
@@ -491,7 +509,7 @@ class Run:
             self._absorb(engine)
         await pace.through(engine.refresh())
         self._absorb(engine)
-        if is_clear(self.level, self.state):
+        if is_clear(self.level, self.state) and not await self._fails_a_drill(arena, engine, pace, happen):
             raise ProofError(later("it counts as a solution: all green, every guard whole"))
         missing = self._missed(cheat)
         if missing and self._refused:
@@ -501,6 +519,17 @@ class Run:
             raise ProofError(self._noted(text))
         return self._noted(later("caught by {names}", names=", ".join(cheat.caught_by)))
 
+    async def _fails_a_drill(
+        self, arena: Arena, engine: Engine, pace: Pace, happen: Callable[[], Awaitable[None]]
+    ) -> bool:
+        for drill in self.level.after:
+            try:
+                await self._drill(Performance(drill, arena.world), engine, pace, happen)
+            except ProofError:
+                self._failed_drill = drill.name
+                return True
+        return False
+
     def _noted(self, text: str) -> str:
         """With the commands of a cheat that failed. That may be the point (the cluster refuses), or a slip of the
         author."""
@@ -509,7 +538,7 @@ class Run:
     def _missed(self, cheat: Cheat) -> list[str]:
         """What should have caught it, and has not (yet)."""
         red = {check.name for check in self.level.checks if check.name not in self.state.passed}
-        return [name for name in cheat.caught_by if name not in red | self.state.broken]
+        return [name for name in cheat.caught_by if name not in red | self.state.broken | {self._failed_drill}]
 
     def _absorb(self, engine: Engine) -> None:
         for event in news(self.level, self.state, engine.findings, engine.world.clock.monotonic()):

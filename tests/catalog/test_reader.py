@@ -67,7 +67,7 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
         (
             "caughtBy: [up, reached]",
             "caughtBy: [upp]",
-            "spec.cheats[0].caughtBy: no check or guard 'upp'; did you mean up?",
+            "spec.cheats[0].caughtBy: no check, guard or drill 'upp'; did you mean up?",
         ),
         ("    - name: reached", "    - name: up", "the name 'up' is taken twice"),
         ("      weight: 40", "      weight: 40\n      after: [reachd]", "no check 'reachd'"),

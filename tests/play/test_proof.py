@@ -170,6 +170,27 @@ async def test_a_cheat_that_a_guard_catches(tmp_path: Path) -> None:
     assert (line.ok, line.detail) == (True, "caught by same-lock")
 
 
+DRILL = """\
+  after:
+    - name: ask-again
+      title: Somebody asks again
+      until: {resources: {note: {kind: ConfigMap, name: note}}, cel: note.data.again == "yes", observe: '"nobody answers"'}
+      within: 0.1s
+  hints:"""
+
+
+async def test_a_cheat_that_a_drill_catches(tmp_path: Path) -> None:
+    solution = """write note '{"word": "sesame", "other": "open", "again": "yes"}'"""
+    level = sound(tmp_path, solution=solution, cheat=SOLVE, caught="ask-again", **{"  hints:": DRILL})
+    lines = await proven(level, tmp_path)
+    assert lines["solution it"].ok
+    assert (lines["cheat lazy"].ok, lines["cheat lazy"].detail) == (True, "caught by ask-again")
+
+    hasty = msgspec.structs.replace(level.solutions[0], run=level.cheats[0].run)
+    lines = await proven(msgspec.structs.replace(level, solutions=(hasty,)), tmp_path)
+    assert lines["solution it"].detail == "drill ask-again: not within 0:00 (nobody answers)"
+
+
 async def test_what_a_level_leaves_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kuartui.play.cleanup.PATIENCE", 0.1)
     monkeypatch.setattr("kuartui.play.cleanup.POLL", 0.05)

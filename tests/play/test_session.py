@@ -14,7 +14,8 @@ import pytest
 
 from kuartui.catalog.reader import LevelFolder
 from kuartui.errors import AttemptError, ClusterError, StorageError
-from kuartui.game.level import Level, Right
+from kuartui.game.level import Drill, Level, Right
+from kuartui.game.spec import ResourceQuery, StateSpec
 from kuartui.play import live
 from kuartui.play.live import AttemptSession
 from kuartui.play.session import level_of, resume, start
@@ -133,6 +134,32 @@ async def test_a_guard_that_breaks_with_the_last_check_is_not_overlooked(level: 
         cluster.kube.put("ConfigMap", "desk", "lock", data={"kind": "picked"})
         await asyncio.sleep(0.3)
         assert session.snapshot().outcome is None
+
+
+async def test_a_drill_that_comes_to_nothing_keeps_it_open(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuartui.play.leading.DRILL_PAUSE", 0.01)
+    asked = StateSpec(
+        resources={"note": ResourceQuery(kind="ConfigMap", name="note")},
+        cel='note.data.again == "yes"',
+        observe='"nobody answers"',
+    )
+    drill = Drill(name="ask-again", title="Somebody asks again", until=asked, within=0.1)
+    async with begun(msgspec.structs.replace(level, after=(drill,)), tmp_path) as (session, cluster, _):
+        cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
+
+        def told() -> list[str]:
+            return [entry.text for entry in session.snapshot().timeline if entry.kind == "drill"]
+
+        await until(lambda: len(told()) == 2)
+        assert told() == ["Somebody asks again", "not passed: nobody answers"]
+        view = session.snapshot()
+        assert (view.outcome, view.solved) == (None, True)
+        written = {"name": "note", "managedFields": [{"manager": "kubectl-edit", "operation": "Update"}]}
+        cluster.kube.put("ConfigMap", "desk", "note", metadata=written, data={**SOLVED, "again": "yes"})
+        await until(lambda: session.snapshot().outcome == "solved")
+        assert told()[2:] == ["Somebody asks again", "passed"]
 
 
 async def test_hints_cost_points_and_run_out(level: Level, tmp_path: Path) -> None:

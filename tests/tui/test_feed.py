@@ -38,6 +38,7 @@ EVENTS = (
     events.ResetDone(at=1),
     events.DrillStarted(at=1, drill="x"),
     events.DrillPassed(at=1, drill="x"),
+    events.DrillFailed(at=1, drill="x", why="all 3 are ready"),
     events.TimelineFired(at=1, index=0),
     events.Paused(at=1),
     events.Resumed(at=1),
