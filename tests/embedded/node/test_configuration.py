@@ -165,6 +165,24 @@ async def test_volumes_of_objects(cluster):
     assert (code, text) == (1, "touch: /f/new: Read-only file system\n")
 
 
+async def test_only_the_token_of_a_projected_volume_belongs_to_the_pods_user(cluster):
+    await cluster.client.create(
+        "secrets", {"metadata": {"name": "keys", "namespace": "default"}, "data": encoded(key="s3cret")}
+    )
+    sources = [{"secret": {"name": "keys"}}, {"serviceAccountToken": {"path": "token"}}]
+    volumes = [{"name": "all", "projected": {"defaultMode": 0o400, "sources": sources}}]
+    container = {"name": "c", "volumeMounts": [{"name": "all", "mountPath": "/all"}]}
+    for name, group in (("with", {"fsGroup": 2000}), ("without", {})):
+        security = {"runAsUser": 1000} | group
+        await cluster.pod(name, securityContext=security, volumes=volumes, containers=[container])
+    await cluster.run()
+    assert await cluster.exec("show", "/all/key", "/all/token", name="with") == (0, "s3cret\ntoken-of-default\n")
+    assert await cluster.exec("show", "/all/token", name="without") == (0, "token-of-default\n")
+    code, text = await cluster.exec("show", "/all/key", name="without")
+    assert code != 0
+    assert "s3cret" not in text
+
+
 async def test_an_fs_group_reads_what_is_mounted_by_sub_path(cluster):
     await cluster.config("files", a="alpha")
     items = [{"key": "a", "path": "in/a"}, {"key": "a", "path": "a"}]

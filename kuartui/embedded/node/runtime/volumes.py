@@ -25,6 +25,7 @@ class Projected(Struct, frozen=True):
 
     data: bytes
     mode: int = 0o644
+    uid: int = 0  # whose it is: root's, but for tokens
 
 
 def empty_filesystem() -> FileSystem:
@@ -68,6 +69,7 @@ class Volume:
             stamp += "0"
         old = self.fs.read_link("/..data") if self.fs.exists("/..data") else ""
         self.fs.mkdir("/" + stamp)
+        owners: dict[str, tuple[int, int]] = {}
         for path, entry in files.items():
             parent = str(PurePosixPath(path).parent)
             if parent != ".":
@@ -75,6 +77,8 @@ class Volume:
             self.fs.write_file(f"/{stamp}/{path}", entry.data)
             # pkg/volume/volume_linux.go: with an fsGroup, the group may read what is mounted read-only.
             self.fs.chmod(f"/{stamp}/{path}", entry.mode | 0o440 if self.gid else entry.mode)
+            if entry.uid:
+                owners[f"/{stamp}/{path}"] = entry.uid, self.gid
         if old:
             self.fs.remove("/..data")
         self.fs.symlink(stamp, "/..data")
@@ -86,6 +90,7 @@ class Volume:
             self.fs.symlink(f"..data/{name}", "/" + name)
         if old:
             self.fs.remove("/" + old, recursive=True)
+        self.owners = owners
         self._projected = dict(files)
         return True
 

@@ -158,12 +158,14 @@ def _token(source: Obj, mode: int, sources: Sources) -> dict[str, Projected]:
         raise MountError(
             f'failed to fetch token: serviceaccounts "{account}" not found for {namespace}/{account}'
         ) from None
-    if pod["spec"].get("securityContext", {}).get("fsGroup") is not None or common_user(pod) is not None:
+    user = _common_user(pod)
+    if pod["spec"].get("securityContext", {}).get("fsGroup") is not None or user is not None:
         mode = 0o600
-    return {source["path"]: Projected(token.encode(), mode)}
+    # pkg/volume/projected: of all projections the token alone belongs to the pod's user
+    return {source["path"]: Projected(token.encode(), mode, uid=user or 0)}
 
 
-def common_user(pod: Obj) -> int | None:
+def _common_user(pod: Obj) -> int | None:
     """The uid that all containers of a pod are told to run as, if it is one and the same."""
     own = (pod["spec"].get("securityContext") or {}).get("runAsUser")
     users = {

@@ -17,7 +17,7 @@ from kuartui.embedded.node.env import ConfigError
 from kuartui.embedded.node.expansion import expand, variables_in
 from kuartui.embedded.node.runtime import Mount, Volume
 from kuartui.embedded.node.runtime.rootfs import image_tree
-from kuartui.embedded.node.volumes.content import MountError, Sources, common_user, files, references
+from kuartui.embedded.node.volumes.content import MountError, Sources, files, references
 from kuartui.embedded.node.volumes.disks import Disks, absolute, nfs_key, persistent_key
 
 Obj = dict[str, Any]
@@ -170,9 +170,6 @@ class PodVolumes(Struct):
         group = _fs_group(sources.pod)
         kind = next(key for key in volume if key != "name")
         made = Volume.projection(content, sources.client.clock.now(), gid=group or 0, kind=kind)
-        user = common_user(sources.pod)
-        if user is not None and kind == "projected":
-            made.uid = user
         return Mounted(made, read_only=True, api=True)
 
     def _host_path(self, name: str, source: Obj, mode: int = 0o755) -> Mounted:
