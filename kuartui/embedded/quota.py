@@ -5,8 +5,10 @@ kubernetes/pkg/quota/v1/evaluator/core/{pods,services,persistent_volume_claims}.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kuartui.embedded.kinds.pod_resources import pod_total, qos_class, says_for_all
 from kuartui.embedded.meta.quantity import ZERO, Quantity, parse, whole
 
 Obj = dict[str, Any]
@@ -24,7 +26,7 @@ COUNTED = {
     "persistentvolumeclaims": "persistentvolumeclaims",
     "resourcequotas": "resourcequotas",
 }
-#: names that count what containers ask, and where they ask it
+#: names that count what pods ask, and what of it they count
 COMPUTE = {
     "cpu": ("requests", "cpu"),
     "requests.cpu": ("requests", "cpu"),
@@ -32,6 +34,7 @@ COMPUTE = {
     "memory": ("requests", "memory"),
     "requests.memory": ("requests", "memory"),
     "limits.memory": ("limits", "memory"),
+    "ephemeral-storage": ("requests", "ephemeral-storage"),
     "requests.ephemeral-storage": ("requests", "ephemeral-storage"),
     "limits.ephemeral-storage": ("limits", "ephemeral-storage"),
 }
@@ -54,38 +57,38 @@ def usage(resource: str, obj: Obj) -> Amounts:
 def _pod(pod: Obj, counts: Amounts) -> Amounts:
     if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
         return {"count/pods": ONE}  # a finished pod uses nothing any more, but is still there
-    spec = pod["spec"]
-    for name, (field, resource) in {**COMPUTE, **_extended(spec)}.items():
-        running = _total(spec["containers"], field, resource)
-        first = [_ask(c, field, resource) for c in spec.get("initContainers") or ()]
-        most = max([running, *first])
-        overhead = (spec.get("overhead") or {}).get(resource)
-        counts[name] = most + parse(overhead) if overhead else most
+    asked = {field: pod_total(pod, field, _quantities) for field in ("requests", "limits")}
+    for name, (field, resource) in COMPUTE.items():
+        counts[name] = asked[field].get(resource, ZERO)
+    for resource, amount in asked["requests"].items():
+        if resource.startswith("hugepages-"):
+            counts[resource] = counts[f"requests.{resource}"] = amount
+        elif "/" in resource and "kubernetes.io/" not in resource:  # devices, which have requests only
+            counts[f"requests.{resource}"] = amount
     return counts
 
 
-def _extended(spec: Obj) -> dict[str, tuple[str, str]]:
-    """The names that count what a pod asks for beyond COMPUTE: devices and huge pages."""
-    containers = [*spec["containers"], *(spec.get("initContainers") or ())]
-    asked = {name for one in containers for name in (one.get("resources") or {}).get("requests") or ()}
-    found: dict[str, tuple[str, str]] = {}
-    for name in sorted(asked):
-        if name.startswith("hugepages-"):
-            found[name] = ("requests", name)
-        if name.startswith("hugepages-") or ("/" in name and "kubernetes.io/" not in name):
-            found[f"requests.{name}"] = ("requests", name)
-    return found
+def unspecified(pod: Obj, hard: Iterable[str]) -> str:
+    """What a quota counts and some container does not say: `limits.cpu for: a; requests.cpu for: a`.
+
+    CPU and memory alone must be said, and by no container of a pod that says something for all of them.
+    """
+    if says_for_all(pod):
+        return ""
+    found = []
+    for key in sorted(hard):
+        field, resource = COMPUTE.get(key, ("", ""))
+        if resource not in ("cpu", "memory"):
+            continue
+        containers = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
+        bare = [c["name"] for c in containers if resource not in ((c.get("resources") or {}).get(field) or {})]
+        if bare:
+            found.append(f"{key} for: {','.join(sorted(bare))}")
+    return "; ".join(found)
 
 
-def _total(containers: list[Obj], field: str, resource: str) -> Quantity:
-    total = ZERO
-    for container in containers:
-        total = total + _ask(container, field, resource)
-    return total
-
-
-def _ask(container: Obj, field: str, resource: str) -> Quantity:
-    return parse(((container.get("resources") or {}).get(field) or {}).get(resource, "0"))
+def _quantities(amounts: Mapping[str, str] | None) -> Amounts:
+    return {name: parse(amount) for name, amount in (amounts or {}).items()}
 
 
 def _service(service: Obj) -> Amounts:
@@ -122,19 +125,9 @@ def _in(term: Obj, pod: Obj) -> bool:
         mine = pod["spec"].get("priorityClassName", "")
         return {"In": mine in values, "NotIn": mine not in values, "Exists": bool(mine)}.get(operator, not mine)
     found = {
-        "BestEffort": _best_effort(pod),
-        "NotBestEffort": not _best_effort(pod),
+        "BestEffort": qos_class(pod) == "BestEffort",
+        "NotBestEffort": qos_class(pod) != "BestEffort",
         "Terminating": pod["spec"].get("activeDeadlineSeconds") is not None,
         "NotTerminating": pod["spec"].get("activeDeadlineSeconds") is None,
     }
     return found.get(name, False)
-
-
-def _best_effort(pod: Obj) -> bool:
-    containers = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
-    return not any(
-        (c.get("resources") or {}).get(field, {}).get(name)
-        for c in containers
-        for field in ("requests", "limits")
-        for name in ("cpu", "memory")
-    )

@@ -13,7 +13,7 @@ from kuartui.embedded.api.request import SYSTEM
 from kuartui.embedded.api.rest import Rest, Write
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.quantity import ZERO, Quantity, parse
-from kuartui.embedded.quota import COMPUTE, in_scope, usage
+from kuartui.embedded.quota import in_scope, unspecified, usage
 
 Obj = dict[str, Any]
 Amounts = dict[str, Quantity]
@@ -25,7 +25,9 @@ class ResourceQuota(Plugin):
 
     async def validate(self, attributes: Attributes) -> None:
         new = attributes.obj
-        if new is None or attributes.subresource or attributes.operation not in ("CREATE", "UPDATE"):
+        if new is None or attributes.operation not in ("CREATE", "UPDATE"):
+            return
+        if attributes.subresource and (attributes.resource, attributes.subresource) != ("pods", "resize"):
             return
         quotas = self._rest.store.list("resourcequotas", attributes.namespace) if attributes.namespace else []
         if not quotas or attributes.resource == "resourcequotas":
@@ -42,7 +44,7 @@ class ResourceQuota(Plugin):
             return
         name = quota["metadata"]["name"]
         if attributes.resource == "pods" and attributes.operation == "CREATE":
-            lacking = _unspecified(new, hard)
+            lacking = unspecified(new, hard)
             if lacking:
                 raise errors.forbidden("pods", attributes.name, f"failed quota: {name}: must specify {lacking}")
         charged = {key: amount for key, amount in delta.items() if key in hard and (amount or attributes.old is None)}
@@ -70,18 +72,3 @@ class ResourceQuota(Plugin):
 
         write = Write(SYSTEM, "kube-apiserver", subresource="status")
         await self._rest.update(endpoint, attributes.namespace, name, change, write)
-
-
-def _unspecified(pod: Obj, hard: Amounts) -> str:
-    """What the quota counts and some container does not say: `limits.cpu for: a; requests.cpu for: a`."""
-    found = []
-    for key in sorted(hard):
-        spot = COMPUTE.get(key)
-        if spot is None or spot[1] == "ephemeral-storage":  # which nobody has to ask for
-            continue
-        field, resource = spot
-        containers = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
-        bare = [c["name"] for c in containers if resource not in ((c.get("resources") or {}).get(field) or {})]
-        if bare:
-            found.append(f"{key} for: {','.join(sorted(bare))}")
-    return "; ".join(found)

@@ -1,26 +1,27 @@
-"""Resources of pods and containers: the QoS class, and the rules for requests and limits.
+"""Resources of pods and containers: the QoS class, what a pod asks for in all, and the rules for requests and limits.
 
-pkg/apis/core/helper/qos and ValidateResourceRequirements in pkg/apis/core/validation.
+pkg/apis/core/helper/qos, k8s.io/component-helpers/resource, ValidateResourceRequirements in pkg/apis/core/validation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
 
 from kuartui.embedded.kinds.checks import NEGATIVE, errors_of
 from kuartui.embedded.meta import names, quantity
 from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 
 Obj = dict[str, Any]
+N = TypeVar("N", int, Decimal, quantity.Quantity)
 
 
 def qos_class(pod: Obj) -> str:
     """Guaranteed, Burstable or BestEffort."""
     spec = pod.get("spec") or {}
-    pod_level = spec.get("resources") or {}
-    if pod_level.get("requests") or pod_level.get("limits"):
-        parts = [pod_level]
+    if says_for_all({"spec": spec}):
+        parts = [spec["resources"]]
     else:
         parts = [c.get("resources") or {} for field in ("containers", "initContainers") for c in spec.get(field) or []]
     requests: dict[str, quantity.Quantity] = {}
@@ -40,6 +41,57 @@ def qos_class(pod: Obj) -> str:
     if guaranteed and requests == limits:
         return "Guaranteed"
     return "Burstable"
+
+
+def pod_total(
+    pod: Obj,
+    field: str,
+    numbers: Callable[[Mapping[str, Any] | None], dict[str, N]],
+    least: Mapping[str, N] | None = None,
+) -> dict[str, N]:
+    """What a pod asks for in all: sidecars beside the rest, init containers one after the other, overhead on top; what
+    is said of the pod as a whole goes before what its containers say. After PodRequests and PodLimits.
+
+    `field` is requests or limits, `numbers` reads a resource list, `least` stands in where a container says nothing.
+    """
+    spec = pod["spec"]
+
+    def own(container: Obj) -> dict[str, N]:
+        return {**(least or {}), **numbers((container.get("resources") or {}).get(field))}
+
+    total: dict[str, N] = {}
+    for container in spec["containers"]:
+        _add(total, own(container))
+    sidecars: dict[str, N] = {}
+    peak: dict[str, N] = {}
+    for container in spec.get("initContainers") or ():
+        together = dict(sidecars)
+        _add(together, own(container))
+        if container.get("restartPolicy") == "Always":
+            sidecars = together
+        _raise(peak, together)
+    _add(total, sidecars)
+    _raise(total, peak)
+    total |= numbers((spec.get("resources") or {}).get(field))
+    overhead = numbers(spec.get("overhead"))
+    _add(total, overhead if field == "requests" else {name: more for name, more in overhead.items() if total.get(name)})
+    return total
+
+
+def says_for_all(pod: Obj) -> bool:
+    """Whether a pod has requests or limits as a whole, beside or instead of those of its containers."""
+    resources = pod["spec"].get("resources") or {}
+    return bool(resources.get("requests") or resources.get("limits"))
+
+
+def _add(total: dict[str, N], more: Mapping[str, N]) -> None:
+    for name, value in more.items():
+        total[name] = total[name] + value if name in total else value
+
+
+def _raise(total: dict[str, N], floor: Mapping[str, N]) -> None:
+    for name, value in floor.items():
+        total[name] = max(total[name], value) if name in total else value
 
 
 _STANDARD_FOR_CONTAINERS = ("cpu", "ephemeral-storage", "memory")

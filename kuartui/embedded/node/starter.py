@@ -108,7 +108,7 @@ class Starter:
             working_dir=container.get("workingDir") or "",
             mounts=self._volumes.mounts(pod, container, env),
             user=credentials(pod, container),
-            resources=cgroup_limits(container),
+            resources=cgroup_limits(pod, container),
             read_only_root=bool(context.get("readOnlyRootFilesystem")),
             stdin=bool(container.get("stdin")),
             stdin_once=bool(container.get("stdinOnce")),

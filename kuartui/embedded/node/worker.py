@@ -265,7 +265,7 @@ class PodWorker:
                 await self._stopper.stop(self.pod, run, message)
                 self._supervisor.settle(run)
             else:
-                run.living.update(cgroup_limits(container))
+                run.living.update(cgroup_limits(self.pod, container))
                 run.resources = container.get("resources") or {}
 
     async def _converge(self, sandbox: Sandbox) -> float | None:

@@ -234,6 +234,15 @@ async def test_out_of_memory(cluster):
     assert cluster.status()["lastState"]["terminated"]["exitCode"] == 137
 
 
+async def test_a_container_without_a_limit_has_that_of_its_pod(cluster):
+    hog = {"name": "c", "command": ["hog", "50"]}
+    for name, limit in (("small", "20Mi"), ("big", "90Mi")):
+        await cluster.pod(name, resources={"limits": {"memory": limit}}, containers=[hog])
+    await cluster.run(3)
+    assert cluster.status("small")["lastState"]["terminated"]["reason"] == "OOMKilled"
+    assert "running" in cluster.status("big")["state"]
+
+
 async def test_active_deadline(cluster):
     await cluster.pod(activeDeadlineSeconds=5, restartPolicy="Never")
     await cluster.run(4)
