@@ -21,6 +21,8 @@ MODERN = frozenset({"default-scheduler"})
 ACTIONS = {"Scheduled": "Binding", "FailedScheduling": "Scheduling", "Preempted": "Preempting"}
 TTL = timedelta(hours=1)
 BURST, REFILL_SECONDS = 25, 300.0  # per source and object: 25 at once, then one in five minutes
+SIMILAR, SIMILAR_SECONDS = 10, 600.0  # so many messages for one reason in that time: further ones share an event
+COMBINED = "(combined from similar events): "
 SWEEP = 512  # events known before the expired ones are forgotten
 
 
@@ -31,6 +33,8 @@ class EventRecorder:
         self._store, self._clock = store, clock
         self._known: dict[tuple[str, ...], tuple[str, str]] = {}
         self._budgets: dict[tuple[str, str, str], tuple[float, float]] = {}
+        self._similar: dict[tuple[str, ...], tuple[set[str], float]] = {}
+        """Messages for one reason about one object, and when the last one came."""
         self._sweep_at = SWEEP
 
     def record(
@@ -50,14 +54,30 @@ class EventRecorder:
         involved = {key: value for key, value in involved.items() if value}
         if not self._spend((component, host, involved.get("uid", metadata["name"]))):
             return
-        key = (component, host, involved.get("uid", ""), metadata["name"], field_path, type_, reason, message)
+        group = (component, host, involved.get("uid", ""), metadata["name"], type_, reason)
+        key: tuple[str, ...] = (*group, field_path, message)
+        if component not in MODERN and self._is_one_of_many(group, message):
+            key, message = group, COMBINED + message
         namespace = metadata.get("namespace") or "default"
         known = self._known.get(key)
-        if known and self._count_up(*known, involved):
+        if known and self._count_up(*known, involved, message):
             return
         self._known[key] = namespace, self._create(namespace, involved, type_, reason, message, component, host)
         if len(self._known) > self._sweep_at:
             self._sweep()
+
+    def _is_one_of_many(self, group: tuple[str, ...], message: str) -> bool:
+        """client-go's aggregator: who says ever new things for the same reason is not quoted with all of them."""
+        now = self._clock.monotonic()
+        messages, last = self._similar.get(group, (set[str](), now))
+        if now - last > SIMILAR_SECONDS:
+            messages = set()
+        messages.add(message)
+        self._similar[group] = messages, now
+        if len(messages) < SIMILAR:
+            return False
+        messages.pop()
+        return True
 
     def _sweep(self) -> None:
         """Forget events that expired, and sources that kept quiet for so long that they may say as much as new ones."""
@@ -68,6 +88,7 @@ class EventRecorder:
             for source, (tokens, since) in self._budgets.items()
             if tokens + (now - since) / REFILL_SECONDS < BURST
         }
+        self._similar = {group: seen for group, seen in self._similar.items() if now - seen[1] <= SIMILAR_SECONDS}
         self._sweep_at = max(SWEEP, 2 * len(self._known))
 
     def _spend(self, source: tuple[str, str, str]) -> bool:
@@ -81,7 +102,7 @@ class EventRecorder:
         self._budgets[source] = tokens - 1, now
         return True
 
-    def _count_up(self, namespace: str, name: str, involved: Obj) -> bool:
+    def _count_up(self, namespace: str, name: str, involved: Obj, message: str) -> bool:
         found = self._store.get("events", namespace, name)
         if found is None:
             return False
@@ -93,6 +114,7 @@ class EventRecorder:
             event["count"] = event.get("count", 1) + 1
             event["lastTimestamp"] = format_time(self._clock.now())
         event["involvedObject"] = involved
+        event["message"] = message[:1024]
         try:
             self._store.update("events", namespace, name, event, found.rv)
         except StoreError:

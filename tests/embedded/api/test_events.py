@@ -41,7 +41,21 @@ def test_a_chatterbox_is_cut_short() -> None:
     recorder = EventRecorder(store, FastClock())
     for number in range(100):
         say(recorder, 1, f"message {number}")
-    assert len(counts(store)) == 25
+    assert sum(counts(store)) == 25
+
+
+async def test_many_messages_for_one_reason_share_an_event() -> None:
+    store, clock = Store(), FastClock()
+    recorder = EventRecorder(store, clock)
+    for number in range(12):
+        say(recorder, 1, f"message {number}")
+    say(recorder, 2)
+    assert sorted(counts(store)) == [1] * 10 + [3]
+    (combined,) = (one.data for one in store.list("events") if one.data["count"] == 3)
+    assert combined["message"] == "(combined from similar events): message 11"
+    await clock.advance(601)
+    say(recorder, 1, "message 12")
+    assert "message 12" in {one.data["message"] for one in store.list("events")}
 
 
 async def test_expired_events_leave_nothing_behind() -> None:
