@@ -42,6 +42,20 @@ def go_float(value: float) -> str:
     return f"{minus}{text[0]}{'.' + text[1:] if text[1:] else ''}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
 
 
+def go_selector(selector: dict[str, Any] | None) -> str:
+    """%v of a *metav1.LabelSelector."""
+    if selector is None:
+        return "nil"
+    pairs = selector.get("matchLabels") or {}
+    labels = "".join(f"{key}: {pairs[key]}," for key in sorted(pairs))
+    needs = "".join(
+        f"LabelSelectorRequirement{{Key:{one['key']},Operator:{one['operator']},Values:{go_print(one.get('values') or [])},}},"
+        for one in selector.get("matchExpressions") or ()
+    )
+    head = f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+    return f"{head}MatchExpressions:[]LabelSelectorRequirement{{{needs}}},}}"
+
+
 def quote(text: str) -> str:
     """%q: a Go string literal."""
     return '"' + "".join(map(_quoted, text)) + '"'

@@ -198,3 +198,10 @@ async def test_commands_that_read_nothing_do_not_wait_for_the_end_of_an_open_inp
     async with asyncio.timeout(10):
         assert await container.exec(["sh", "-c", script], io) == 0
     assert capture.text == "b\ny\n"
+
+
+async def test_pwd_is_a_program_too(world: World) -> None:
+    for image in ("busybox:1.36", "nginx:1.27"):
+        container = await world.start(image, "sleep", "infinity", working_dir="/tmp")
+        assert await world.exec(container, "pwd") == (0, "/tmp\n", "")
+        assert await world.exec(container, "/bin/pwd") == (0, "/tmp\n", "")

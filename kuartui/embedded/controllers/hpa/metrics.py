@@ -14,6 +14,7 @@ from msgspec import Struct
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.hpa.replicas import TOLERANCE, MetricError, Question, Tolerances
 from kuartui.embedded.meta import quantity
+from kuartui.embedded.meta.gofmt import go_selector
 from kuartui.embedded.metrics.usage import Usage
 
 Obj = dict[str, Any]
@@ -75,10 +76,10 @@ def evaluate(scene: Scene, spec: Obj) -> Measured | Failed:
         where = f"{described['kind']} on {objects.namespace_of(scene.hpa)} {described['name']}"
         return Failed("FailedGetObjectMetric", f"unable to get metric {name}: {where}/{NO_CUSTOM_API}")
     if kind == "External":
-        name = spec["external"]["metric"]["name"]
+        name, selector = spec["external"]["metric"]["name"], spec["external"]["metric"].get("selector")
         text = (
-            f"unable to get external metric {objects.namespace_of(scene.hpa)}/{name}/nil: unable to fetch metrics from "
-            "external metrics API: the server could not find the requested resource "
+            f"unable to get external metric {objects.namespace_of(scene.hpa)}/{name}/{go_selector(selector)}: unable to "
+            "fetch metrics from external metrics API: the server could not find the requested resource "
             f"(get {name}.external.metrics.k8s.io)"
         )
         return Failed("FailedGetExternalMetric", text)

@@ -37,6 +37,12 @@ async def echo(process: Process) -> int:
     return 0
 
 
+async def pwd(process: Process) -> int:
+    """pwd: the working directory, for who calls it without a shell."""
+    await process.out(process.cwd + "\n")
+    return 0
+
+
 async def cat(process: Process) -> int:
     """cat [files]."""
     _, names = await parse(process, "uvenAbstT")

@@ -34,7 +34,7 @@ OVERRIDES: Mapping[str, Program] = {
 }  # fmt: skip
 DIRECT: Mapping[str, Program] = {
     "true": basic.true, "false": basic.false, "echo": basic.echo, "cat": basic.cat, "test": basic.test,
-    "[": basic.test, "kill": processes.kill,
+    "[": basic.test, "kill": processes.kill, "pwd": basic.pwd,
 }  # fmt: skip
 BUSYBOX_NET: Mapping[str, Program] = {
     "ip": interfaces.ip, "ifconfig": interfaces.ifconfig, "netstat": interfaces.netstat, "route": interfaces.route,
