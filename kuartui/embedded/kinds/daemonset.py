@@ -55,7 +55,7 @@ class DaemonSets(Strategy):
         return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return workload_status.daemon_errors(new)
+        return workload_status.daemon_errors(new) + workload_status.collision_errors(new, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         return workload.template_warnings(obj, old, obj["spec"]["template"])

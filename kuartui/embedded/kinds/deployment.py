@@ -43,7 +43,8 @@ class Deployments(Strategy):
         return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return workload_status.replica_errors(new, "updatedReplicas", "readyReplicas", "availableReplicas")
+        errors = workload_status.replica_errors(new, "updatedReplicas", "readyReplicas", "availableReplicas")
+        return errors + workload_status.collision_errors(new, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = workload.name_warnings(obj, old)

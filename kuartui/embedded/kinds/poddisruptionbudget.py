@@ -7,7 +7,13 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import at_most_hundred_percent, int_or_percent, label_selector, optional_one_of
+from kuartui.embedded.kinds.checks import (
+    at_most_hundred_percent,
+    int_or_percent,
+    label_selector,
+    non_negative,
+    optional_one_of,
+)
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid
 
 
@@ -30,6 +36,10 @@ class PodDisruptionBudgets(Strategy):
                 errors += int_or_percent(value, path / field) + at_most_hundred_percent(value, path / field)
         errors += label_selector(spec.get("selector"), path / "selector")
         return errors + optional_one_of(spec, "unhealthyPodEvictionPolicy", path, ("AlwaysAllow", "IfHealthyBudget"))
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        fields = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+        return non_negative(new.get("status") or {}, Path("status"), *fields)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}

@@ -20,7 +20,8 @@ class ReplicaSets(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         spec = obj.get("spec") or {}
         errors = non_negative(spec, workload.SPEC, "replicas", "minReadySeconds")
-        return errors + workload.selector_errors(spec, "replicaset") + workload.template_matches(spec, "ReplicaSet")
+        errors += workload.selector_errors(spec, "deployment")  # Kubernetes' own slip
+        return errors + workload.template_matches(spec, "ReplicaSet")
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")

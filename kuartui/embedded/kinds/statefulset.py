@@ -70,14 +70,9 @@ class StatefulSets(Strategy):
         return names.dns1123_label(name, prefix)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return workload_status.replica_errors(
-            new,
-            "readyReplicas",
-            "currentReplicas",
-            "updatedReplicas",
-            "availableReplicas",
-            ready="status.readyReplicas",
-        )
+        parts = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+        errors = workload_status.replica_errors(new, *parts, ready="status.readyReplicas")
+        return errors + workload_status.collision_errors(new, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = workload.name_warnings(obj, old)

@@ -29,6 +29,14 @@ def replica_errors(new: Obj, *parts: str, ready: str = "readyReplicas") -> list[
     return found
 
 
+def collision_errors(new: Obj, old: Obj) -> list[FieldError]:
+    """How often names of ReplicaSets or revisions were taken only grows."""
+    after, before = ((one.get("status") or {}).get("collisionCount") for one in (new, old))
+    if before is None or (after is not None and after >= before):
+        return []
+    return [invalid(STATUS / "collisionCount", after or 0, "cannot be decremented")]
+
+
 _OTHERS = ("unavailableReplicas", "terminatingReplicas", "collisionCount")
 
 

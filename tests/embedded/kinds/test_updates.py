@@ -336,6 +336,15 @@ def test_the_numbers_of_a_status_must_fit_each_other(resource: str, status: Obj,
     assert [str(error) for error in strategy(resource).validate_status_update({"status": status}, {})] == errors
 
 
+@pytest.mark.parametrize("resource", ["deployments.apps", "statefulsets.apps", "daemonsets.apps"])
+def test_collisions_of_names_are_not_forgotten(resource: str) -> None:
+    def problems(before: Obj, after: Obj) -> list[str]:
+        return [str(e) for e in strategy(resource).validate_status_update({"status": after}, {"status": before})]
+
+    assert problems({}, {"collisionCount": 1}) == []
+    assert problems({"collisionCount": 1}, {}) == ["status.collisionCount: Invalid value: 0: cannot be decremented"]
+
+
 @pytest.mark.parametrize(
     ("resource", "field", "place"), [("configmaps", "data", "[]"), ("secrets", "stringData", "data")]
 )
