@@ -65,6 +65,8 @@ def checks(view: AttemptView) -> Iterator[str]:
     for guard in view.guards:
         if guard.broken:
             yield guard_line(guard) + (f" ({tr('reset to mend')})" if guard.sticky else "")
+    if view.phase == "drill":
+        yield f"{mark(None)} {tr('drill')}: {plain(view.progress)}"
     if view.trouble:
         yield f"{mark(None)} {plain(tr(view.trouble))}"
     if view.outcome:
@@ -103,7 +105,8 @@ def ways(view: AttemptView) -> list[tuple[str, str]]:
 def signature(view: AttemptView) -> object:
     """What must change for `check --watch` to print again; the clock alone is no news."""
     seen = tuple((check.name, check.state, check.observed, check.problem) for check in view.checks)
-    return seen, tuple(guard.broken for guard in view.guards), view.trouble, view.outcome
+    drill = view.progress if view.phase == "drill" else ""
+    return seen, tuple(guard.broken for guard in view.guards), drill, view.trouble, view.outcome
 
 
 def summary(result: Result) -> Iterator[str]:

@@ -10,6 +10,7 @@ from kuartui.game.events import (
     CheckLost,
     CheckPassed,
     DrillPassed,
+    DrillStarted,
     Finished,
     GuardBroken,
     GuardRestored,
@@ -41,6 +42,7 @@ class AttemptState:
     hints: frozenset[int] = frozenset()
     violated: frozenset[str] = frozenset()  # history questions that were false at some time
     drills: frozenset[str] = frozenset()
+    drilling: tuple[str, float] | None = None  # the drill that was begun and is not passed, and when
     fired: frozenset[int] = frozenset()
     opened: bool = False
     resets: int = 0
@@ -95,10 +97,19 @@ def step(state: AttemptState, event: AttemptEvent, sticky: frozenset[str] = froz
         case ResetDone():
             empty: frozenset[str] = frozenset()
             return replace(
-                state, passed=empty, broken=empty, violated=empty, why={}, drills=empty, resets=state.resets + 1
+                state,
+                passed=empty,
+                broken=empty,
+                violated=empty,
+                why={},
+                drills=empty,
+                drilling=None,
+                resets=state.resets + 1,
             )
+        case DrillStarted():
+            return replace(state, drilling=(event.drill, event.at))
         case DrillPassed():
-            return replace(state, drills=state.drills | {event.drill})
+            return replace(state, drills=state.drills | {event.drill}, drilling=None)
         case TimelineFired():
             return replace(state, fired=state.fired | {event.index})
         case Paused():
@@ -107,7 +118,6 @@ def step(state: AttemptState, event: AttemptEvent, sticky: frozenset[str] = froz
             return replace(state, paused=False)
         case Finished():
             return replace(state, outcome=event.outcome, finished_at=event.at, paused=False)
-    return state
 
 
 def counted(level: Level, state: AttemptState) -> frozenset[str]:

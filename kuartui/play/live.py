@@ -94,6 +94,8 @@ class AttemptSession:
         """All there is to show, now. Cheap: call it at every event and every tick of a clock."""
         elapsed, state, level = self.elapsed(), self._state, self.level
         following = present.next_hint(level, state)
+        drill = present.drill(level, state, elapsed)
+        phase = "over" if state.over else "drill" if drill and self._phase == "running" else self._phase
         return AttemptView(
             attempt_id=self.record.id,
             level=level,
@@ -101,7 +103,7 @@ class AttemptSession:
             cluster=self.record.cluster,
             kubeconfig=self.kubeconfig,
             workspace=workspace.folder(self.record.id),
-            phase="over" if state.over else self._phase,
+            phase=phase,
             elapsed=elapsed,
             paused=state.paused,
             checks=present.checks(level, state, self._seen, elapsed),
@@ -114,7 +116,7 @@ class AttemptSession:
             timeline=self._timeline,
             outcome=state.outcome,
             trouble=self._trouble,
-            progress=self._progress,
+            progress=drill if phase == "drill" else self._progress,
         )
 
     def events(self) -> AsyncIterator[PlayEvent]:

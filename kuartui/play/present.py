@@ -110,6 +110,15 @@ def next_hint(level: Level, state: AttemptState) -> int | None:
     return next((index for index in range(len(level.hints)) if index not in state.hints), None)
 
 
+def drill(level: Level, state: AttemptState, elapsed: float) -> str:
+    """The title of the drill that goes on at this second of the attempt, "" when none does. One that was begun and
+    has not been passed within its time is over: it waits for all to be green again."""
+    if state.drilling is None or state.over:
+        return ""
+    name, begun = state.drilling
+    return next((found.title for found in level.after if found.name == name and elapsed < begun + found.settle), "")
+
+
 def timeline(level: Level, events: Iterable[AttemptEvent]) -> tuple[TimelineEntry, ...]:
     """What happened, in words."""
     return tuple(entry for event in events if (entry := line(level, event)) is not None)

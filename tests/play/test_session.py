@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
+from kuartui.cli import report
 from kuartui.errors import AttemptError, ClusterError, StorageError
 from kuartui.game.level import Drill, Level, Right
 from kuartui.game.spec import ResourceQuery, StateSpec
@@ -111,6 +112,33 @@ async def test_a_level_is_played_to_its_end(level: Level, tmp_path: Path) -> Non
         assert (result.debrief, result.solutions[0].name, result.best_before) == ("Open sesame.\n", "it", None)
         assert store.running() is None
         assert store.best()["words"].score == 50
+
+
+async def test_a_drill_is_told_while_it_goes_on(level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is green, a pod is told to go, and a word with it: every process says that this is a drill, until it is over."""
+    monkeypatch.setattr("kuartui.play.leading.DRILL_PAUSE", 0.3)
+    folder = tmp_path / "words"
+    after = "  after: [{name: rubber, title: The scribe is sent away, deletePod: {selector: app=scribe}}]\n"
+    (folder / "level.yaml").write_text(LEVEL + after)
+    async with begun(LevelFolder.open(folder).level(3), tmp_path) as (session, cluster, store):
+        other_store = Store(store.path)
+        record = other_store.running()
+        assert record is not None
+        second = await resume(record, level_of(record), cluster=cluster, store=other_store)
+        assert session.snapshot().phase == "running"
+        cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
+        await until(lambda: session.snapshot().phase == "drill")
+        cluster.kube.put("ConfigMap", "desk", "note", data={"word": "sesame"})
+        await until(lambda: states(session)["twice"] == "failing")
+        await until(lambda: second.snapshot().phase == "drill")
+        for view in (session.snapshot(), second.snapshot()):
+            assert (view.outcome, view.progress) == (None, "The scribe is sent away")
+            assert "… drill: The scribe is sent away" in list(report.checks(view))
+        cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
+        await until(lambda: session.snapshot().outcome == "solved")
+        assert (session.snapshot().phase, session.snapshot().progress) == ("over", "")
+        await second.close()
+        other_store.close()
 
 
 async def test_a_broken_guard_keeps_it_open(level: Level, tmp_path: Path) -> None:
