@@ -9,6 +9,7 @@ from kuartui.game.events import (
     AttemptEvent,
     CheckLost,
     CheckPassed,
+    DrillFailed,
     DrillPassed,
     DrillStarted,
     Finished,
@@ -42,7 +43,7 @@ class AttemptState:
     hints: frozenset[int] = frozenset()
     violated: frozenset[str] = frozenset()  # history questions that were false at some time
     drills: frozenset[str] = frozenset()
-    drilling: tuple[str, float] | None = None  # the drill that was begun and is not passed, and when
+    drilling: tuple[str, float] | None = None  # the drill that was begun and has not ended, and when
     fired: frozenset[int] = frozenset()
     opened: bool = False
     resets: int = 0
@@ -110,6 +111,8 @@ def step(state: AttemptState, event: AttemptEvent, sticky: frozenset[str] = froz
             return replace(state, drilling=(event.drill, event.at))
         case DrillPassed():
             return replace(state, drills=state.drills | {event.drill}, drilling=None)
+        case DrillFailed():
+            return replace(state, drilling=None)
         case TimelineFired():
             return replace(state, fired=state.fired | {event.index})
         case Paused():

@@ -111,12 +111,15 @@ def next_hint(level: Level, state: AttemptState) -> int | None:
 
 
 def drill(level: Level, state: AttemptState, elapsed: float) -> str:
-    """The title of the drill that goes on at this second of the attempt, "" when none does. One that was begun and
-    has not been passed within its time is over: it waits for all to be green again."""
+    """The title of the drill that goes on at this second of the attempt, "" when none does. One whose end nobody wrote
+    down goes on for as long as it may take: whoever led it died."""
     if state.drilling is None or state.over:
         return ""
     name, begun = state.drilling
-    return next((found.title for found in level.after if found.name == name and elapsed < begun + found.settle), "")
+    return next(
+        (known.title for known in level.after if known.name == name and elapsed < begun + known.within + known.settle),
+        "",
+    )
 
 
 def timeline(level: Level, events: Iterable[AttemptEvent]) -> tuple[TimelineEntry, ...]:
