@@ -6,6 +6,7 @@ k8s.io/apimachinery/pkg/{api,apis/meta/v1}/validation and pkg/apis/core/validati
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ NEGATIVE = "must be greater than or equal to 0"
 NOT_POSITIVE = "must be greater than zero"
 IMMUTABLE = "field is immutable"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
+_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 MAX_INT32 = 2**31 - 1
 
 
@@ -173,3 +175,29 @@ def at_most_hundred_percent(value: int | str, path: Path) -> list[FieldError]:
     if isinstance(value, str) and value[:-1].isdigit() and value.endswith("%") and int(value[:-1]) > 100:
         return [invalid(path, value, "must not be greater than 100%")]
     return []
+
+
+def domain_prefixed_path(text: str, path: Path) -> list[FieldError]:
+    """`acme.io/foo` (validation.IsDomainPrefixedPath)."""
+    if not text:
+        return [required(path)]
+    host, slash, rest = text.partition("/")
+    if not (host and slash and rest):
+        return [invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = [invalid(path, host, message) for message in names.dns1123_subdomain(host)]
+    if not re.fullmatch(_HTTP_PATH, rest):
+        errors.append(invalid(path, rest, names.regex_error("Invalid path", _HTTP_PATH)))
+    return errors
+
+
+def local_reference(ref: Obj, path: Path) -> list[FieldError]:
+    """A TypedLocalObjectReference, as ingresses and their classes have them."""
+    group = ref.get("apiGroup")
+    errors = [] if group is None else dns_subdomain(group, path / "apiGroup")
+    for field in ("kind", "name"):
+        value = ref.get(field, "")
+        if value:
+            errors += errors_of(path / field, value, names.path_segment(value))
+        else:
+            errors.append(required(path / field, f"{field} is required"))
+    return errors

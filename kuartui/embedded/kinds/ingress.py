@@ -9,7 +9,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, errors_of, port_number
+from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, errors_of, ip_address, local_reference, port_number
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_supported, required
 
@@ -33,13 +33,26 @@ class Ingresses(Strategy):
         spec = obj.get("spec") or {}
         errors = _spec_errors(spec, Path("spec"))
         given = (obj["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
-        if given is not None and spec.get("ingressClassName") is not None:
-            text = "can not be set when the class field is also set"
+        if given is not None and spec.get("ingressClassName") not in (None, given):
+            text = "must match `ingressClassName` when both are specified"
             errors.append(invalid(Path("annotations") / CLASS_ANNOTATION, given, text))
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return _spec_errors(new.get("spec") or {}, Path("spec"))
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        errors: list[FieldError] = []
+        balancer = (new.get("status") or {}).get("loadBalancer") or {}
+        for index, one in enumerate(balancer.get("ingress") or []):
+            at = Path("status.loadBalancer.ingress").index(index)
+            if one.get("ip"):
+                errors += ip_address(one["ip"], at / "ip")
+            host = one.get("hostname")
+            if host:
+                errors += dns_subdomain(host, at / "hostname")
+                errors += _no_address(host, at / "hostname")
+        return errors
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         if old is None and CLASS_ANNOTATION in (obj["metadata"].get("annotations") or {}):
@@ -75,7 +88,7 @@ def _spec_errors(spec: Obj, path: Path) -> list[FieldError]:
     rules, backend = spec.get("rules") or [], spec.get("defaultBackend")
     errors: list[FieldError] = []
     if not rules and backend is None:
-        errors.append(invalid(path, None, "either `defaultBackend` or `rules` must be specified"))
+        errors.append(invalid(path, spec.get("rules"), "either `defaultBackend` or `rules` must be specified"))
     if backend is not None:
         errors += _backend(backend, path / "defaultBackend")
     for index, rule in enumerate(rules):
@@ -100,13 +113,15 @@ def _spec_errors(spec: Obj, path: Path) -> list[FieldError]:
 
 
 def _host(host: str, path: Path) -> list[FieldError]:
-    if not host:
-        return []
+    return _no_address(host, path) + _name(host, path) if host else []
+
+
+def _no_address(host: str, path: Path) -> list[FieldError]:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return _name(host, path)
-    return [invalid(path, host, "must be a DNS name, not an IP address"), *_name(host, path)]
+        return []
+    return [invalid(path, host, "must be a DNS name, not an IP address")]
 
 
 def _name(host: str, path: Path) -> list[FieldError]:
@@ -146,7 +161,7 @@ def _backend(backend: Obj, path: Path) -> list[FieldError]:
     if resource is not None and service is not None:
         return [invalid(path, "", "cannot set both resource and service backends")]
     if resource is not None:
-        return [required(path / "resource" / field) for field in ("kind", "name") if not resource.get(field)]
+        return local_reference(resource, path / "resource")
     if service is None:
         return [invalid(path, "", "resource or service backend is required")]
     name, port = service.get("name", ""), service.get("port") or {}

@@ -7,8 +7,11 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import domain_prefixed_path, local_reference
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required, too_long
+
+_MAX_CONTROLLER = 250  # characters
 
 
 @register("ingressclasses.networking.k8s.io")
@@ -44,26 +47,12 @@ class IngressClasses(Strategy):
 
 
 def _controller(controller: str, path: Path) -> list[FieldError]:
-    if not controller:
-        return [required(path)]
-    if len(controller) > 250:
-        return [too_long(path, 250)]
-    if not controller.count("/"):
-        return [invalid(path, controller, 'must be a domain-prefixed path (such as "acme.io/foo")')]
-    domain, _, rest = controller.partition("/")
-    if not rest:
-        return [invalid(path, controller, 'must be a domain-prefixed path (such as "acme.io/foo")')]
-    return [invalid(path, domain, text) for text in names.dns1123_subdomain(domain)]
+    errors = [too_long(path, _MAX_CONTROLLER)] if len(controller) > _MAX_CONTROLLER else []
+    return errors + domain_prefixed_path(controller, path)
 
 
 def _parameters(parameters: Obj, path: Path) -> list[FieldError]:
-    errors = []
-    if not parameters.get("kind"):
-        errors.append(required(path / "kind"))
-    if not parameters.get("name"):
-        errors.append(required(path / "name"))
-    else:
-        errors += [invalid(path / "name", parameters["name"], text) for text in names.path_segment(parameters["name"])]
+    errors = local_reference(parameters, path)
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
     if scope not in ("Cluster", "Namespace"):
         errors.append(not_supported(path / "scope", scope, ["Cluster", "Namespace"]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from kuartui.embedded.kinds import job_policies
 from kuartui.embedded.kinds.checks import (
+    domain_prefixed_path,
     immutable,
     label_selector,
     non_negative,
@@ -35,7 +35,6 @@ UID_LABELS = (UID_LABEL, "controller-uid")
 _RESTART_POLICIES = ("OnFailure", "Never")
 _MANY, _FEWER = 100_000, 10_000  # indexes
 _MAX_MANAGED_BY = 63
-_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 MISMATCH = "`selector` does not match template `labels`"
 
 
@@ -126,22 +125,9 @@ def _managed_by(spec: Obj, path: Path) -> list[FieldError]:
     manager = spec.get("managedBy")
     if manager is None:
         return []
-    errors = _domain_prefixed_path(manager, path)
+    errors = domain_prefixed_path(manager, path)
     if len(manager.encode()) > _MAX_MANAGED_BY:
         errors.append(too_long(path, _MAX_MANAGED_BY))
-    return errors
-
-
-def _domain_prefixed_path(text: str, path: Path) -> list[FieldError]:
-    """`acme.io/foo` (validation.IsDomainPrefixedPath)."""
-    if not text:
-        return [required(path)]
-    host, slash, rest = text.partition("/")
-    if not (host and slash and rest):
-        return [invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')]
-    errors = [invalid(path, host, message) for message in names.dns1123_subdomain(host)]
-    if not re.fullmatch(_HTTP_PATH, rest):
-        errors.append(invalid(path, rest, names.regex_error("Invalid path", _HTTP_PATH)))
     return errors
 
 

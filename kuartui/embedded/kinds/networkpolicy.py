@@ -8,9 +8,10 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import PROTOCOLS, cidr, label_selector, port_number, port_or_name
+from kuartui.embedded.kinds.checks import cidr, label_selector, port_number, port_or_name
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
 _TYPES = ("Ingress", "Egress")
 
 
@@ -55,20 +56,18 @@ class NetworkPolicies(Strategy):
 def _port(port: Obj, path: Path) -> list[FieldError]:
     errors: list[FieldError] = []
     protocol, number, end = port.get("protocol"), port.get("port"), port.get("endPort")
-    if protocol is not None and protocol not in PROTOCOLS:
-        errors.append(not_supported(path / "protocol", protocol, PROTOCOLS))
-    if number is None:
-        if end is not None:
-            errors.append(required(path / "port", "must be specified when `endPort` is specified"))
-        return errors
-    errors += port_or_name(number, path / "port")
-    if end is None:
-        return errors
-    if isinstance(number, str):
-        return [*errors, forbidden(path / "endPort", "may not be specified when `port` is non-numeric")]
-    if end < number:
-        errors.append(invalid(path / "endPort", end, "must be greater than or equal to `port`"))
-    return errors + port_number(end, path / "endPort")
+    if protocol is not None and protocol not in _PROTOCOLS:
+        errors.append(not_supported(path / "protocol", protocol, _PROTOCOLS))
+    if end is not None and not isinstance(number, int):
+        why = "not specified" if number is None else "non-numeric"
+        errors.append(invalid(path / "endPort", end, f"may not be specified when `port` is {why}"))
+    if number is not None:
+        errors += port_or_name(number, path / "port")
+    if end is not None and isinstance(number, int):
+        if end < number:  # the value shown is Kubernetes' own slip
+            errors.append(invalid(path / "endPort", number, "must be greater than or equal to `port`"))
+        errors += port_number(end, path / "endPort")
+    return errors
 
 
 def _peer(peer: Obj, path: Path) -> list[FieldError]:
