@@ -7,6 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import immutable
 from kuartui.embedded.meta.fielderr import FieldError, forbidden, not_supported
 
 USER_MOST = 1_000_000_000
@@ -44,9 +45,7 @@ class PriorityClasses(Strategy):
         errors = []
         if new.get("value", 0) != old.get("value", 0):
             errors.append(forbidden("value", "may not be changed in an update."))
-        if new.get("preemptionPolicy") != old.get("preemptionPolicy"):
-            errors.append(forbidden("preemptionPolicy", "may not be changed in an update."))
-        return errors
+        return errors + immutable(new.get("preemptionPolicy"), old.get("preemptionPolicy"), "preemptionPolicy")
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [

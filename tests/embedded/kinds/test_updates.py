@@ -370,3 +370,12 @@ def test_a_container_leaves_its_end_behind_where_a_rule_says_so(code: int, allow
         pod({"waiting": {"reason": "CrashLoopBackOff"}}), pod({"terminated": {"exitCode": code}})
     )
     assert [error.detail for error in found] == ([] if allowed else ["may not be transitioned to non-terminated state"])
+
+
+def test_a_priority_class_keeps_its_value_and_its_policy() -> None:
+    rules, old = strategy("priorityclasses.scheduling.k8s.io"), made("priorityclasses.scheduling.k8s.io", "value: 5")
+    assert changed(rules, old, {"description": "d"})[1] == []
+    assert changed(rules, old, {"value": 6, "preemptionPolicy": "Never"})[1] == [
+        "value: Forbidden: may not be changed in an update.",
+        'preemptionPolicy: Invalid value: "Never": field is immutable',
+    ]
