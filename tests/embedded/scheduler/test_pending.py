@@ -172,6 +172,26 @@ async def test_host_ports(three: Scheduled) -> None:
     assert three.why(pending[0]).startswith(
         "0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports."
     )
+    await three.pod("other")
+    await three.run()
+    refused = three.events("FailedScheduling", f"Pod/{pending[0]}")
+    await three.delete("pods", "other")
+    await three.run()
+    assert three.events("FailedScheduling", f"Pod/{pending[0]}") == refused, "who held no port makes no room"
+    await three.delete("pods", f"p{0 if pending[0] != 'p0' else 1}")
+    await three.run()
+    assert three.place(pending[0])
+
+
+async def test_a_missing_claim_is_not_looked_for_when_other_pods_go(three: Scheduled) -> None:
+    await three.pod("other")
+    await three.pod("p", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "none"}}])
+    await three.run()
+    (refused,) = three.events("FailedScheduling", "Pod/p")
+    await three.delete("pods", "other")
+    await three.run()
+    assert three.events("FailedScheduling", "Pod/p") == [refused]
+    assert refused.startswith('0/3 nodes are available: persistentvolumeclaim "none" not found.')
 
 
 async def test_too_many_pods(cluster: Scheduled) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from kuartui.embedded.client import Client
 from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial
-from kuartui.embedded.scheduler.nodes import NodeInfo
+from kuartui.embedded.scheduler.nodes import NodeInfo, PodOnNode
+
+Obj = dict[str, Any]
 
 ORDER = {"cpu": 0, "memory": 1, "ephemeral-storage": 2}
 
@@ -19,6 +24,13 @@ class NodePorts(Plugin):
             if any(_clash(wanted, taken) for entry in info.pods.values() for taken in entry.ports):
                 return self.refuse("node(s) didn't have free ports for the requested pod ports")
         return None
+
+    def helped_by(self, client: Client, pod: Obj, before: Obj | None, after: Obj | None) -> bool:
+        """Somebody who held one of the ports went."""
+        if before is None or after is not None:
+            return False
+        freed = PodOnNode(before).ports
+        return any(_clash(wanted, taken) for wanted in PodOnNode(pod).ports for taken in freed)
 
 
 def _clash(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:

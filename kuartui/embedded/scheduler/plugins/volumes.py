@@ -16,7 +16,8 @@ from kuartui.embedded.scheduler.nodes import NodeInfo
 
 Obj = dict[str, Any]
 
-VOLUME_CHANGES = frozenset({"claim", "volume", "class", "pod-gone", "node"})
+VOLUME_CHANGES = frozenset({"claim", "volume", "class", "node"})
+USE_CHANGES = frozenset({"claim", "pod-gone", "node"})  # of who uses volumes on a node
 ZONE_LABELS = (
     "topology.kubernetes.io/zone",
     "topology.kubernetes.io/region",
@@ -29,7 +30,7 @@ class VolumeRestrictions(Plugin):
     """A ReadWriteOncePod claim has one pod at a time."""
 
     name = "VolumeRestrictions"
-    wakes = VOLUME_CHANGES
+    wakes = USE_CHANGES
 
     def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
         exclusive = trial.notes.get(self.name)
@@ -58,7 +59,7 @@ class NodeVolumeLimits(Plugin):
     """As many CSI volumes as the node's driver allows."""
 
     name = "NodeVolumeLimits"
-    wakes = VOLUME_CHANGES
+    wakes = USE_CHANGES
 
     def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
         if not matching.claims_of(trial.pod):
