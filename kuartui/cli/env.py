@@ -71,8 +71,12 @@ def variables(name: str, where: str) -> dict[str, str]:
         path = f"{first}{os.pathsep}{path}"
     found = kubeconfig(name, where)
     wake(found, narrate)
-    place = None if name or where else attempt_workspace()
-    return {"KUBECONFIG": str(found), "PATH": path, **({WORKSPACE: str(place)} if place else {})}
+    if name or where or found != attempt_kubeconfig():
+        return {"KUBECONFIG": str(found), "PATH": path}
+    from kuartui.play.afterwards import kubeconfigs
+
+    place = attempt_workspace()
+    return {"KUBECONFIG": kubeconfigs(found), "PATH": path, **({WORKSPACE: str(place)} if place else {})}
 
 
 def kubeconfig(name: str, where: str) -> Path:

@@ -13,6 +13,7 @@ from kuartui.cli.cluster import Kind, choose
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import Noun, command, wait
+from kuartui.errors import AttemptError
 from kuartui.language import speak
 from kuartui.message import later
 from kuartui.prose import plain
@@ -86,9 +87,18 @@ def list_levels(
 
 
 @command(app, "show")
-def show(name: LevelName, seed: Seed = None, lang: Lang = "", out: Output = Format.text) -> None:
-    """Show a level: story, task, checks."""
-    level = open_level(name, seed or 0, speak(lang))
+def show(
+    name: Annotated[str, Argument(metavar="[LEVEL|PATH]", help="Default: the level in play.")] = "",
+    seed: Seed = None,
+    lang: Lang = "",
+    out: Output = Format.text,
+) -> None:
+    """Show a level: story, task, checks; the one in play as it was dealt."""
+    level = dealt(name, speak(lang)) if seed is None else None
+    if level is None:
+        if not name:
+            raise AttemptError(later("no level is in play"), hint=later("kuartui level show LEVEL"))
+        level = open_level(name, seed or 0, speak(lang))
     if out is Format.json:
         output.data(report.level(level))
         return
@@ -302,6 +312,19 @@ def show_schema(
     from kuartui.catalog import schema
 
     output.line(schema.text(schema.translation() if translation else schema.schema()).rstrip())
+
+
+def dealt(name: str, language: str) -> Level | None:
+    """The level in play as it was dealt, if it is the one of that name, or if no name is given."""
+    from kuartui.cli.attempt import current_record
+
+    record = current_record()
+    if record is None:
+        return None
+    from kuartui.play.session import level_of
+
+    same = Path(name).resolve() == Path(record.folder).resolve() if name and is_path(name) else record.level == name
+    return level_of(record, language) if same or not name else None
 
 
 def open_level(name: str, seed: int, language: str = "") -> Level:

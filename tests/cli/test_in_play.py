@@ -1,0 +1,78 @@
+"""What the commands tell of the level in play, and kubectl once it is over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from kuartui.catalog.catalog import Catalog
+from kuartui.cli.app import app
+from kuartui.cluster import kubectl
+from kuartui.play.afterwards import kubeconfigs
+from kuartui.progress.store import AttemptRecord, Store
+
+RUN = CliRunner()
+LEVEL = "broken-selector"
+
+
+def story(*words: str) -> str:
+    done = RUN.invoke(app, ["level", "show", *words])
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
+
+
+def deal(seed: int) -> None:
+    """An attempt at a level, as `level start` notes it down."""
+    level = Catalog.default().level(LEVEL, seed)
+    store = Store()
+    store.begin(
+        AttemptRecord(
+            id="a1",
+            level=level.name,
+            seed=seed,
+            mode="ranked",
+            cluster="embedded",
+            sandbox="attempt-a1",
+            kubeconfig="",
+            begun=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+    )
+    store.close()
+
+
+def test_the_level_in_play_is_shown_as_it_was_dealt() -> None:
+    as_documented, as_dealt = story(LEVEL), story(LEVEL, "--seed", "1")
+    assert as_documented != as_dealt
+    deal(1)
+    assert story() == story(LEVEL) == as_dealt
+    assert story(LEVEL, "--seed", "0") == as_documented
+    assert as_dealt.splitlines()[0] not in story("lost-badge")  # another level than the one in play
+
+
+def test_nothing_is_in_play() -> None:
+    done = RUN.invoke(app, ["level", "show"])
+    assert done.exit_code == 7
+    assert done.stderr.startswith("error: no level is in play")
+
+
+def test_kubectl_says_that_the_attempt_is_over(tmp_path: Path) -> None:
+    program = kubectl.find().path
+    own = tmp_path / "player.kubeconfig"
+    own.write_text(
+        "{apiVersion: v1, kind: Config, current-context: here, contexts: [{name: here, context: {cluster: c}}]}"
+    )
+    environment = {**os.environ, "KUBECONFIG": kubeconfigs(own)}
+
+    def ask(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([program, *words], env=environment, text=True, capture_output=True, check=False)
+
+    assert ask("config", "current-context").stdout == "here\n"
+    own.unlink()
+    done = ask("get", "pods")
+    assert done.returncode
+    assert "this attempt is over; kuartui level finish shows how it went" in done.stderr
+    assert "localhost" not in done.stderr
