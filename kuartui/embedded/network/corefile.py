@@ -231,7 +231,7 @@ class CoreDns:
         zones = self._zones(directive, name)
         if not zones:
             return None
-        zone = self._cluster(directive)
+        zone = self._cluster(directive, max(zones, key=len))
         if name.endswith(".arpa"):
             reverse = zone.reverse(name)
             answer = NXDOMAIN if reverse is None else reverse
@@ -243,12 +243,16 @@ class CoreDns:
         falls = not through or any(name.endswith(zone_name.strip(".")) for zone_name in through)
         return None if falls else answer
 
-    def _cluster(self, directive: Directive) -> KubernetesZone:
-        """The zone of a kubernetes directive, read once."""
+    def _cluster(self, directive: Directive, asked: str) -> KubernetesZone:
+        """The cluster in the zone of a kubernetes directive that was asked for, read once. Addresses have their names in
+        the first of the zones."""
+        domain = asked
+        if asked.endswith(".arpa"):
+            names = [zone.strip(".").lower() for zone in directive.args]
+            domain = next((zone for zone in names if not zone.endswith(".arpa")), "cluster.local")
         for known, zone in self._clusters:
-            if known is directive:
+            if known is directive and zone.domain == domain:
                 return zone
-        domain = next((z for z in directive.args if not z.endswith(".arpa")), "cluster.local")
         pods = (directive.option("pods") or ["disabled"])[0]
         ttl = int((directive.option("ttl") or ["5"])[0])
         zone = KubernetesZone(self._objects, domain, pods, ttl)

@@ -143,6 +143,17 @@ async def test_a_wrong_zone_leaves_cluster_names_to_the_upstream(dns: World) -> 
     assert (await server.answer("example.com", "A", POD)).addresses == ["203.0.113.5"]
 
 
+@pytest.mark.parametrize("zones", ["cluster.local corp.example", "corp.example cluster.local"])
+async def test_a_cluster_may_have_several_zones(dns: World, zones: str) -> None:
+    """Every zone has all names; addresses have theirs in the first."""
+    server = corefile(dns, DEFAULT.replace("kubernetes cluster.local", f"kubernetes {zones}"))
+    for zone in zones.split():
+        assert (await server.answer(f"api.shop.svc.{zone}", "A", POD)).addresses == ["10.96.0.7"]
+        assert (await server.answer(f"none.shop.svc.{zone}", "A", POD)).rcode == "NXDOMAIN"
+    answer = await server.answer("7.0.96.10.in-addr.arpa", "PTR", POD)
+    assert [record.data for record in answer.records] == [f"api.shop.svc.{zones.split()[0]}"]
+
+
 async def test_hosts_and_rewrite(dns: World) -> None:
     text = DEFAULT.replace(
         "    ready\n",

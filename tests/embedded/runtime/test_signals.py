@@ -100,3 +100,32 @@ async def test_nothing_is_left_of_a_container(world: World) -> None:
     assert await exec_ == 137
     await world.clock.settle()
     assert len(asyncio.all_tasks()) <= before
+
+
+async def test_a_shell_that_execs_is_the_program_afterwards(world: World) -> None:
+    """One process, the shell's number: in ps, for pidof, pgrep and kill. Arguments are shown in one line."""
+    script = "sleep 1000 &\nexec httpd -f -p 8080"
+    container = await world.start("busybox:1.36", "sh", "-c", script)
+    await world.clock.settle()
+    code, out, _ = await world.exec(container, "ps", "-o", "pid,comm,args")
+    rows = [line.split(None, 2) for line in out.splitlines()]
+    assert (code, rows[0]) == (0, ["PID", "COMMAND", "COMMAND"])
+    assert rows[1] == ["1", "httpd", "httpd -f -p 8080"]
+    assert [row[1] for row in rows[1:]] == ["httpd", "sleep", "ps"]
+    assert (await world.exec(container, "pidof", "httpd"))[1] == "1\n"
+    assert (await world.exec(container, "pgrep", "sh"))[1] == ""
+    assert (await world.exec(container, "sh", "-c", "pgrep -f 'p 80.0$'"))[1] == "1\n"
+    inner = await world.exec(container, "sh", "-c", "sh -c 'echo one;\nsleep 500' & sleep 1; ps; kill $!; wait $!; ps")
+    first, _, second = inner[1].partition("PID")[2].partition("PID")
+    assert "sleep 500" in first
+    assert "sleep 500" not in second
+
+
+async def test_ps_shows_a_script_in_one_line(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "sleep 1\nwhile true; do sleep 5; done\n")
+    code, out, err = await world.exec(container, "ps")
+    assert (code, out.splitlines()[0]) == (0, "PID   USER     TIME  COMMAND")
+    assert out.splitlines()[1] == "    1 root      0:00 sh -c sleep 1 while true; do sleep 5; done"
+    code, out, err = await world.exec(container, "ps", "-o", "pid=NUMBER,colour")
+    assert (code, out) == (1, "")
+    assert err.startswith("ps: bad -o argument 'colour', supported arguments: ")

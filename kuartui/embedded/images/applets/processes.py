@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -43,7 +44,8 @@ def visible(process: Process) -> Iterator[Seen]:
         yield Resident(1, ["/pause"], User(65535, 65535))
     others = container.neighbours()
     for other in others if container in others else [*others, container]:
-        yield from list(other.processes.values())
+        heirs = {shell.replaced_by for shell in other.processes.values()}
+        yield from [found for found in other.processes.values() if found not in heirs]
 
 
 def _pids(process: Process) -> dict[int, Seen]:
@@ -59,15 +61,11 @@ def _pids(process: Process) -> dict[int, Seen]:
 
 
 async def ps(process: Process) -> int:
-    """ps, as busybox or procps print it."""
+    """ps, as busybox (with -o) or procps print it."""
     image = process.container.spec.image
     rows = sorted(_pids(process).items())
     if image.distribution in ("busybox", "alpine"):
-        await process.out("PID   USER     TIME  COMMAND\n")
-        for pid, other in rows:
-            user = user_name(image, other.user.uid) or str(other.user.uid)
-            await process.out(f"{pid:5d} {user:<8s} {_minutes(process, other):>5s} {_command(other)}\n")
-        return 0
+        return await _busybox_ps(process, rows)
     if any("a" in word for word in process.argv[1:]):
         await process.out("USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n")
         for pid, other in rows:
@@ -88,8 +86,58 @@ def _minutes(process: Process, other: Seen) -> str:
     return f"{spent // 60:d}:{spent % 60:02d}"
 
 
+def _become(process: Seen) -> Seen:
+    """What runs there now: a shell may have become another program."""
+    while isinstance(process, Process) and process.replaced_by is not None:
+        if process.replaced_by.pid not in process.container.processes:
+            break
+        process = process.replaced_by
+    return process
+
+
+def _name(process: Seen) -> str:
+    return _become(process).argv[0].rpartition("/")[2]
+
+
 def _command(process: Seen) -> str:
-    return " ".join(process.argv)
+    """Its arguments in one line: control characters are shown as spaces, as busybox and procps do."""
+    return "".join(" " if char < " " else char for char in " ".join(_become(process).argv))
+
+
+COLUMNS: dict[str, tuple[int, str, Callable[[Process, int, Seen], str]]] = {
+    "pid": (5, "PID", lambda process, pid, other: f"{pid:5d}"),
+    "user": (8, "USER", lambda process, pid, other: _user(process, other)),
+    "group": (8, "GROUP", lambda process, pid, other: _user(process, other)),
+    "time": (5, "TIME", lambda process, pid, other: f"{_minutes(process, other):>5s}"),
+    "args": (0, "COMMAND", lambda process, pid, other: _command(other)),
+    "comm": (16, "COMMAND", lambda process, pid, other: _name(other)[:15]),
+    "rss": (4, "RSS", lambda process, pid, other: f"{_become(other).memory >> 10:4d}"),
+    "vsz": (4, "VSZ", lambda process, pid, other: f"{_become(other).memory >> 9:4d}"),
+    "stat": (4, "STAT", lambda process, pid, other: "R" if _become(other) is process else "S"),
+}
+"""busybox's columns (procps/ps.c): width, heading, value."""
+
+
+def _user(process: Process, other: Seen) -> str:
+    return user_name(process.container.spec.image, other.user.uid) or str(other.user.uid)
+
+
+async def _busybox_ps(process: Process, rows: list[tuple[int, Seen]]) -> int:
+    options, _ = await parse(process, "o:TaAdefl")
+    names = options.get("o", "pid,user,time,args").split(",")
+    wanted: list[tuple[int, str, Callable[[Process, int, Seen], str]]] = []
+    for word in names:
+        name, _, heading = word.partition("=")
+        if name not in COLUMNS:
+            await process.err(f"ps: bad -o argument '{name}', supported arguments: {','.join(COLUMNS)}\n")
+            return 1
+        width, usual, value = COLUMNS[name]
+        wanted.append((width, heading if "=" in word else usual, value))
+    lines = [" ".join(f"{heading:<{width}s}" for width, heading, _ in wanted)]
+    for pid, other in rows:
+        lines.append(" ".join(f"{value(process, pid, other):<{width}s}" for width, _, value in wanted))
+    await process.out("\n".join(line.rstrip() for line in lines) + "\n")
+    return 0
 
 
 async def top(process: Process) -> int:
@@ -158,15 +206,19 @@ async def free(process: Process) -> int:
     return 0
 
 
-def _named(process: Process, name: str, *, full: bool = False) -> list[tuple[int, Seen]]:
-    found = []
-    for pid, other in sorted(_pids(process).items()):
-        if other is process:
-            continue
-        own = other.argv[0].rpartition("/")[2]
-        if own == name or (full and name in _command(other)):
-            found.append((pid, other))
-    return found
+def _others(process: Process) -> list[tuple[int, Seen]]:
+    return [(pid, other) for pid, other in sorted(_pids(process).items()) if _become(other) is not process]
+
+
+def _named(process: Process, name: str) -> list[tuple[int, Seen]]:
+    """Processes of programs of just this name."""
+    return [(pid, other) for pid, other in _others(process) if _name(other) == name]
+
+
+def _like(process: Process, pattern: str, *, full: bool) -> list[tuple[int, Seen]]:
+    """Processes whose name, or with `full` whose arguments, a regular expression finds. Raises re.error."""
+    text = _command if full else _name
+    return [(pid, other) for pid, other in _others(process) if re.search(pattern, text(other))]
 
 
 async def pidof(process: Process) -> int:
@@ -178,8 +230,12 @@ async def pidof(process: Process) -> int:
 
 
 async def pgrep(process: Process) -> int:
-    """pgrep [-f] name."""
-    found = _named(process, process.argv[-1], full=True)
+    """pgrep [-f] name: of the program, or with -f part of all its arguments."""
+    try:
+        found = _like(process, process.argv[-1], full="-f" in process.argv)
+    except re.error as error:
+        await process.err(f"pgrep: bad regex '{process.argv[-1]}': {error}\n")
+        return 2
     await process.out("".join(f"{pid}\n" for pid, _ in found))
     return 0 if found else 1
 
@@ -187,16 +243,25 @@ async def pgrep(process: Process) -> int:
 async def pkill(process: Process) -> int:
     """pkill, killall [-SIG] name."""
     name = "TERM"
-    words = process.argv[1:]
+    words, full = process.argv[1:], False
     while words and words[0].startswith("-"):
         flag = words.pop(0)[1:]
+        full = full or flag == "f"
         if flag == "s" and words:
             flag = words.pop(0)
         if flag.isdigit():
             name = NAMES.get(int(flag), "TERM")
         elif flag.upper().removeprefix("SIG") in SIGNAL_NUMBERS:
             name = flag.upper().removeprefix("SIG")
-    found = [other for word in words for _, other in _named(process, word, full="pkill" in process.argv[0])]
+    try:
+        found = [
+            other
+            for word in words
+            for _, other in (_named(process, word) if "killall" in process.argv[0] else _like(process, word, full=full))
+        ]
+    except re.error as error:
+        await process.err(f"pkill: bad regex '{words[0]}': {error}\n")
+        return 2
     for other in found:
         if name != "KILL" or other.pid != 1:
             other.signal(name)

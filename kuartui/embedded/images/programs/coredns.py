@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 
@@ -35,7 +36,8 @@ async def coredns(process: Process) -> int:
     listeners = process.network.listen_dns(process.ip, udp, tcp=tcp)
     try:
         _serve_plugins(process, dns, counts)
-        await process.out(f".:53\nCoreDNS-{VERSION}\nlinux/amd64, {GO_VERSION}, {REVISION}\n")
+        running = _running(text) if "reload" in text.split() else ""
+        await process.out(f".:53\n{running}CoreDNS-{VERSION}\nlinux/amd64, {GO_VERSION}, {REVISION}\n")
         stop = process.signals("INT", "TERM")
         process.background(_reload(process, path, text, dns))
         name = await stop.get()
@@ -141,4 +143,9 @@ async def _reload(process: Process, path: str, text: str, dns: CoreDns) -> None:
         except CorefileError as error:
             await process.out(f"[ERROR] Restart failed: {error}\n")
             continue
-        await process.out("[INFO] Reloading\n[INFO] Reloading complete\n")
+        await process.out(f"[INFO] Reloading\n{_running(now)}[INFO] Reloading complete\n")
+
+
+def _running(text: str) -> str:
+    """The reload plugin's word of what is in force. CoreDNS hashes what it has parsed, we the text."""
+    return f"[INFO] plugin/reload: Running configuration SHA512 = {hashlib.sha512(text.encode()).hexdigest()}\n"

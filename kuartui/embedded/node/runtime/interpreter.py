@@ -48,7 +48,6 @@ class Interpreter:
         self._process = process
         self._flavour = flavour
         self.becomes: frozenset[str] = frozenset()  # names of commands that replace the shell (exec)
-        self.replaced_by: Process | None = None
         self.foreground = 0  # commands of ours that run
         self.stuck = False
         self.after_command: Callable[[], None] = lambda: None
@@ -256,7 +255,7 @@ class Interpreter:
             process.terminal,
         )
         if context.name in self.becomes:
-            self.replaced_by = child
+            process.replaced_by = child
         try:
             return await child.wait()
         except asyncio.CancelledError:

@@ -83,6 +83,7 @@ class Process:
         self.parent = parent
         self.started = container.clock.monotonic()
         self.children: set[Process] = set()
+        self.replaced_by: Process | None = None  # what a shell became by exec: it goes by the shell's number
         self.handlers: dict[str, Callable[[], None]] = {}
         self._listeners: list[Listener] = []
         self._streams: set[Stream] = set()

@@ -167,11 +167,11 @@ class ShellRun:
                 self.process.on_signal(name, lambda name=name: self._on_signal(bash, name))  # type: ignore[misc]
 
     def _on_signal(self, bash: Interpreter, name: str) -> None:
-        child = bash.replaced_by
+        child = self.process.replaced_by
         if child is not None and child.pid in self.process.container.processes:
-            if name in child.handlers:
+            if name in child.handlers or self.process.pid != 1:
                 child.signal(name)
-            return  # as the container's first process it would ignore what it does not handle
+            return  # the container's first process ignores what it does not handle
         if not self._script.traps(name):
             return
         self._signal = name
