@@ -6,6 +6,7 @@ registry, since nobody's admission minds them, and go after an hour as in Kubern
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -21,9 +22,26 @@ MODERN = frozenset({"default-scheduler"})
 ACTIONS = {"Scheduled": "Binding", "FailedScheduling": "Scheduling", "Preempted": "Preempting"}
 TTL = timedelta(hours=1)
 BURST, REFILL_SECONDS = 25, 300.0  # per source and object: 25 at once, then one in five minutes
-SIMILAR, SIMILAR_SECONDS = 10, 600.0  # so many messages for one reason in that time: further ones share an event
+ALIKE, ALIKE_SECONDS = 10, 600.0  # messages of one source, object and reason until they are combined; apart by at most
 COMBINED = "(combined from similar events): "
 SWEEP = 512  # events known before the expired ones are forgotten
+
+
+@dataclass(slots=True)
+class _Known:
+    """An event that was recorded: where it is ("" when it never was written), and how often it came since unwritten."""
+
+    namespace: str
+    name: str = ""
+    unwritten: int = 0
+
+
+@dataclass(slots=True)
+class _Alike:
+    """Messages that differ, of one source about one object for one reason."""
+
+    at: float  # monotonic seconds of the newest
+    messages: set[str] = field(default_factory=set)
 
 
 class EventRecorder:
@@ -31,10 +49,9 @@ class EventRecorder:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
-        self._known: dict[tuple[str, ...], tuple[str, str]] = {}
+        self._known: dict[tuple[str, ...], _Known] = {}
+        self._alike: dict[tuple[str, ...], _Alike] = {}
         self._budgets: dict[tuple[str, str, str], tuple[float, float]] = {}
-        self._similar: dict[tuple[str, ...], tuple[set[str], float]] = {}
-        """Messages for one reason about one object, and when the last one came."""
         self._sweep_at = SWEEP
 
     def record(
@@ -52,43 +69,48 @@ class EventRecorder:
             "fieldPath": field_path,
         }
         involved = {key: value for key, value in involved.items() if value}
+        about = (component, host, involved.get("uid", ""), metadata["name"], type_, reason)
+        key: tuple[str, ...] = (*about, field_path, message)
+        if component not in MODERN and self._combine(about, message):
+            key, message = about, COMBINED + message
+        namespace = metadata.get("namespace") or "default"
+        known = self._known.setdefault(key, _Known(namespace))
+        known.unwritten += 1
         if not self._spend((component, host, involved.get("uid", metadata["name"]))):
             return
-        group = (component, host, involved.get("uid", ""), metadata["name"], type_, reason)
-        key: tuple[str, ...] = (*group, field_path, message)
-        if component not in MODERN and self._is_one_of_many(group, message):
-            key, message = group, COMBINED + message
-        namespace = metadata.get("namespace") or "default"
-        known = self._known.get(key)
-        if known and self._count_up(*known, involved, message):
-            return
-        self._known[key] = namespace, self._create(namespace, involved, type_, reason, message, component, host)
+        times, known.unwritten = known.unwritten, 0
+        if not known.name or not self._count_up(known, involved, message, times):
+            known.name = self._create(namespace, involved, type_, reason, message, component, host, times)
         if len(self._known) > self._sweep_at:
             self._sweep()
 
-    def _is_one_of_many(self, group: tuple[str, ...], message: str) -> bool:
-        """client-go's aggregator: who says ever new things for the same reason is not quoted with all of them."""
+    def _combine(self, about: tuple[str, ...], message: str) -> bool:
+        """Whether so many different messages came of late that this one is counted among them (EventAggregator)."""
         now = self._clock.monotonic()
-        messages, last = self._similar.get(group, (set[str](), now))
-        if now - last > SIMILAR_SECONDS:
-            messages = set()
-        messages.add(message)
-        self._similar[group] = messages, now
-        if len(messages) < SIMILAR:
+        alike = self._alike.get(about)
+        if alike is None or now - alike.at > ALIKE_SECONDS:
+            alike = self._alike[about] = _Alike(now)
+        alike.at = now
+        alike.messages.add(message)
+        if len(alike.messages) < ALIKE:
             return False
-        messages.pop()
+        alike.messages.discard(message)
         return True
 
     def _sweep(self) -> None:
         """Forget events that expired, and sources that kept quiet for so long that they may say as much as new ones."""
         now = self._clock.monotonic()
-        self._known = {key: at for key, at in self._known.items() if self._store.get("events", *at) is not None}
+        self._known = {
+            key: known
+            for key, known in self._known.items()
+            if known.name and self._store.get("events", known.namespace, known.name) is not None
+        }
+        self._alike = {about: alike for about, alike in self._alike.items() if now - alike.at <= ALIKE_SECONDS}
         self._budgets = {
             source: (tokens, since)
             for source, (tokens, since) in self._budgets.items()
             if tokens + (now - since) / REFILL_SECONDS < BURST
         }
-        self._similar = {group: seen for group, seen in self._similar.items() if now - seen[1] <= SIMILAR_SECONDS}
         self._sweep_at = max(SWEEP, 2 * len(self._known))
 
     def _spend(self, source: tuple[str, str, str]) -> bool:
@@ -102,27 +124,35 @@ class EventRecorder:
         self._budgets[source] = tokens - 1, now
         return True
 
-    def _count_up(self, namespace: str, name: str, involved: Obj, message: str) -> bool:
-        found = self._store.get("events", namespace, name)
+    def _count_up(self, known: _Known, involved: Obj, message: str, times: int) -> bool:
+        found = self._store.get("events", known.namespace, known.name)
         if found is None:
             return False
         event = found.mutable()
         if event.get("eventTime"):
-            count = event.get("series", {}).get("count", 1) + 1
+            count = event.get("series", {}).get("count", 1) + times
             event["series"] = {"count": count, "lastObservedTime": format_micro(self._clock.now())}
         else:
-            event["count"] = event.get("count", 1) + 1
+            event["count"] = event.get("count", 1) + times
+            event["message"] = message[:1024]
             event["lastTimestamp"] = format_time(self._clock.now())
         event["involvedObject"] = involved
-        event["message"] = message[:1024]
         try:
-            self._store.update("events", namespace, name, event, found.rv)
+            self._store.update("events", known.namespace, known.name, event, found.rv)
         except StoreError:
             return False
         return True
 
     def _create(
-        self, namespace: str, involved: Obj, type_: str, reason: str, message: str, component: str, host: str
+        self,
+        namespace: str,
+        involved: Obj,
+        type_: str,
+        reason: str,
+        message: str,
+        component: str,
+        host: str,
+        times: int,
     ) -> str:
         now = self._clock.now()
         stamp = format_time(now)
@@ -140,7 +170,7 @@ class EventRecorder:
                 "source": source,
                 "firstTimestamp": stamp,
                 "lastTimestamp": stamp,
-                "count": 1,
+                "count": times,
                 "type": type_,
                 "eventTime": None,
                 "reportingComponent": component,
