@@ -42,9 +42,6 @@ class Pods(Strategy):
         if (obj.get("spec") or {}).get("schedulingGates"):
             obj["status"]["conditions"] = [dict(_GATED)]
 
-    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
-        _keep(new["spec"], old["spec"], "ephemeralContainers")
-
     def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         status, before = new.setdefault("status", {}), old.get("status") or {}
         if not status.get("qosClass") and before.get("qosClass"):
