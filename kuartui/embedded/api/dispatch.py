@@ -265,6 +265,8 @@ def _check_route(info: Info, endpoint: Endpoint) -> None:
             raise errors.not_found(resource.name, info.name)
         deeper = bool(info.parts) and info.subresource != "proxy"
         verbs = set(served["verbs"]) if served and not deeper else set()
+        if verbs and info.subresource == "proxy":
+            verbs.add("")  # OPTIONS, which no verb stands for
     else:
         verbs = set(endpoint.entry["verbs"]) & (ITEM if info.name else ACROSS if misplaced else COLLECTION)
     if not verbs:

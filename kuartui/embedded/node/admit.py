@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from kuartui.embedded.node import sysctls
 from kuartui.embedded.node.machine import PRESSED
 from kuartui.embedded.node.resources import amounts, pod_requests, total_requests
 
@@ -39,6 +40,8 @@ def admit(pod: Obj, node: Obj, others: Iterable[Obj], pressure: set[str]) -> Non
     if any(_clash(wanted, port) for wanted in _host_ports(pod) for port in taken):
         message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
         raise Rejected("NodePorts", message)
+    if why := sysctls.forbidden(pod):
+        raise Rejected("SysctlForbidden", why)
     for taint in node["spec"].get("taints") or ():
         if taint["effect"] == "NoExecute" and not tolerated(pod, taint):
             name = f"{{{taint['key']}: {taint.get('value', '')}}}"

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from kuartui.embedded.network import DnsConfig, Listener, Network, Stream, cluster_first
 from kuartui.embedded.network.dns import CLUSTER_DOMAIN
-from kuartui.embedded.node import spec
+from kuartui.embedded.node import spec, sysctls
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.runtime import MemoryMeter, Sandbox
 
@@ -170,6 +170,7 @@ class PodNetwork:
             meter=self._meter,
             share_processes=bool(pod["spec"].get("shareProcessNamespace")),
             host_processes=bool(pod["spec"].get("hostPID")),
+            sysctls=sysctls.in_force(pod),
         )
 
     def down(self) -> None:

@@ -102,6 +102,8 @@ class PodState(Struct):
     failure: tuple[str, str] | None = None
     """Reason and message of a failure of the whole pod: Evicted, DeadlineExceeded, OutOfcpu."""
 
+    doomed: bool = False
+    """The kubelet stops the pod for such a failure; until it has, the phase stays what it was."""
     rejected: bool = False
     """The node did not take the pod; nothing of it ever ran here."""
     disruption: str = ""

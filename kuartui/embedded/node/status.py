@@ -95,6 +95,8 @@ def _tell_pod_resources(pod: Obj, status: Obj) -> None:
 def _final_phase(pod: Obj, old: Obj, statuses: Obj, state: PodState) -> str:
     phase = pod_phase(pod, statuses, state.ended)
     former: str = old.get("phase", "")
+    if state.doomed and not state.failure:
+        return former
     return former if former in ("Succeeded", "Failed") else phase
 
 

@@ -101,6 +101,7 @@ class PodWorker:
         """Stop the pod for good: evicted, or its time is up."""
         if self._verdict is None and not self.state.ended:
             self._verdict, self._verdict_grace = (reason, message), grace
+            self.state.doomed = True
             self._interrupt()
 
     def evict(self, message: str) -> None:
@@ -342,10 +343,10 @@ class PodWorker:
             if not await self._stop_within_grace():
                 return 0.0
             self._supervisor.settle_all()
-            self.reporter.changed()
-            await self._clock.sleep(TEARDOWN_SECONDS)
             if self._verdict is not None:
                 self.state.failure = self._verdict
+            self.reporter.changed()
+            await self._clock.sleep(TEARDOWN_SECONDS)
             self._finish()
         self._verdict = None
         await self.reporter.flush()

@@ -244,6 +244,8 @@ async def test_a_container_without_a_limit_has_that_of_its_pod(cluster):
 
 
 async def test_active_deadline(cluster):
+    seen = []
+    cluster.client.listen("pods", lambda event: seen.append(event.obj.data.get("status") or {}))
     await cluster.pod(activeDeadlineSeconds=5, restartPolicy="Never")
     await cluster.run(4)
     assert cluster.get()["status"]["phase"] == "Running"
@@ -251,6 +253,7 @@ async def test_active_deadline(cluster):
     status = cluster.get()["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
     assert status["message"] == "Pod was active on the node longer than the specified deadline"
+    assert all(one.get("reason") for one in seen if one.get("phase") == "Failed"), "it never fails without a reason"
 
 
 async def test_image_problems(cluster):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kuartui.embedded.clock import FastClock
+from kuartui.embedded.node import sysctls
 from kuartui.embedded.node.actions import next_actions
 from kuartui.embedded.node.admit import Rejected, admit
 from kuartui.embedded.node.backoff import Backoff
@@ -172,3 +173,17 @@ def test_a_host_port_is_taken_at_its_address_and_for_its_protocol(ours: Obj, the
     node: Obj = {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": {"pods": "9"}}}
     with nullcontext() if fits else pytest.raises(Rejected, match="free ports"):
         admit(pod(ours), node, [pod(theirs)], set())
+
+
+def test_a_pod_sets_safe_sysctls_only_and_sees_all_of_them() -> None:
+    def pod(**spec: Any) -> Obj:
+        return {"spec": {"containers": [], **spec}}
+
+    safe = {"securityContext": {"sysctls": [{"name": "kernel/shm_rmid_forced", "value": "1"}]}}
+    assert sysctls.forbidden(pod(**safe)) == ""
+    assert sysctls.in_force(pod(**safe))["kernel.shm_rmid_forced"] == "1"
+    assert sysctls.in_force(pod())["net.ipv4.tcp_syncookies"] == "1"
+    unsafe = {"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}
+    assert sysctls.forbidden(pod(**unsafe)) == 'forbidden sysctl: "kernel.msgmax" not allowlisted'
+    network = {"securityContext": {"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "0"}]}}
+    assert "host net" in sysctls.forbidden(pod(**network, hostNetwork=True))

@@ -143,3 +143,15 @@ async def test_base64_decodes_what_it_can(world: World) -> None:
     assert await world.sh(debian, "echo eyJhIjoxfQ | base64 -d") == (1, '{"a":1}', "base64: invalid input\n")
     assert (await world.sh(debian, "head -c 60 /dev/null; printf '%060d' 0 | base64 -w 0"))[1] == "MDAw" * 20
     assert len((await world.sh(debian, "printf '%060d' 0 | base64"))[1].splitlines()) == 2
+
+
+async def test_the_name_of_a_shell_may_be_any_text(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    script = "echo \"$0\"; echo $(echo ${0} | wc -c); echo '$0'"
+    assert await world.exec(container, "sh", "-c", script, "a;;b $(nope)") == (0, "a;;b $(nope)\n13\n$0\n", "")
+
+
+async def test_sysctl_knows_its_keys_and_changes_none(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    assert await world.exec(container, "sysctl", "net.nope") == (1, "", "sysctl: error: 'net.nope' is an unknown key\n")
+    assert (await world.exec(container, "sysctl", "-w", "kernel.hostname=x"))[0] == 1

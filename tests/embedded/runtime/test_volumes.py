@@ -126,3 +126,40 @@ async def test_ls_shows_owners_links_and_modes(world: World) -> None:
     assert out.splitlines()[1].endswith("key -> ..data/key")
     _, out, _ = await world.exec(container, "ls", "-lL", "/k/..data/key")
     assert out.startswith("-r--------")
+
+
+async def test_what_is_mounted_is_told_alike_by_mount_df_stat_and_the_kernel(world: World) -> None:
+    scratch, memory = Volume(), Volume(kind="tmpfs")
+    memory.limit = 16 << 20
+    secret = Volume.projection({"k": Projected(b"v", 0o400)}, world.clock.now(), kind="secret")
+    mounts = (Mount("/scratch", scratch), Mount("/memory", memory), Mount("/secret", secret))
+    user = Credentials(uid=1000)
+    container = await world.start("busybox:1.36", "sleep", "infinity", mounts=mounts, user=user)
+    told = (await world.sh(container, "mount; cat /proc/mounts"))[1]
+    for path, line in {
+        "/scratch": "/dev/vda1 {} ext4 rw,relatime",
+        "/memory": "tmpfs {} tmpfs rw,relatime,size=16384k",
+        "/secret": "tmpfs {} tmpfs ro,relatime,size=",
+    }.items():
+        device, _, kind, rights = line.split(" ")
+        assert line.format(path) in told
+        assert f"{device} on {path} type {kind} ({rights}" in told
+    assert (await world.sh(container, "df -k /memory/ | tail -1 | awk '{print $1, $2, $6}'"))[
+        1
+    ] == "tmpfs 16384 /memory\n"
+    assert (await world.sh(container, "stat -f -c %T /memory /scratch"))[1] == "tmpfs\next2/ext3\n"
+
+
+async def test_stat_tells_the_mode_that_a_file_has_whoever_asks(world: World) -> None:
+    config = Volume.projection({"k": Projected(b"value")}, world.clock.now())
+    mounts = (Mount("/c", config),)
+    container = await world.start("busybox:1.36", "sleep", "infinity", mounts=mounts, user=Credentials(uid=1000))
+    assert (await world.sh(container, "stat -L -c '%a %A %s %U %F' /c/k; stat -c '%F %N' /c/k"))[1] == (
+        "644 -rw-r--r-- 5 root regular file\nsymbolic link '/c/k' -> '..data/k'\n"
+    )
+    assert (await world.sh(container, "stat /nope"))[::2] == (
+        1,
+        "stat: can't stat '/nope': No such file or directory\n",
+    )
+    whole = (await world.sh(container, "stat /c/..data/k"))[1]
+    assert "Access: (0644/-rw-r--r--)  Uid: (    0/    root)   Gid: (    0/    root)" in whole

@@ -25,7 +25,7 @@ LONG = (
     "retry=", "retry-delay=", "retry-connrefused", "retry-all-errors", "retry-max-time=", "get", "http1.1", "http1.0",
     "http2", "no-buffer", "compressed", "cookie=", "cookie-jar=", "referer=", "dump-header=", "no-progress-meter",
     "progress-bar", "version", "help", "url=", "max-redirs=", "ipv4", "ipv6", "no-keepalive", "oauth2-bearer=",
-    "upload-file=", "form=", "proxy=", "noproxy=", "create-dirs", "tlsv1.2", "tlsv1.3", "path-as-is", "parallel",
+    "upload-file=", "form=", "interface=", "proxy=", "noproxy=", "create-dirs", "tlsv1.2", "tlsv1.3", "path-as-is", "parallel",
 )  # fmt: skip
 NAMES = {
     "s": "silent", "S": "show-error", "f": "fail", "i": "include", "I": "head", "v": "verbose", "k": "insecure",

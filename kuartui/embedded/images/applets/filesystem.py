@@ -298,21 +298,18 @@ async def _first(process: Process, size: int, count: int) -> bytes:
 async def df(process: Process) -> int:
     """df [-h] [paths]."""
     options, names = await parse(process, "hkmTPi")
-    total = 100 << 20  # KiB of the node's disk
-    human = "h" in options
+    human, memory = "h" in options, process.container.sandbox.node_memory
     await process.out(
         f"{'Filesystem':20s} {'Size' if human else '1K-blocks':>9s} {'Used':>9s} {'Available':>9s} Use% Mounted on\n"
     )
+    wanted = {process.files.mount_of(process.files.real(process.path(name)))[0].path for name in names}
     for mount in process.files.mounts:
-        if not mount.visible or (names and not any(process.path(n).startswith(mount.path) for n in names)):
+        if not mount.visible or (names and mount.path not in wanted):
             continue
-        used = mount.volume.used() >> 10
-        name = {"/": "overlay"}.get(
-            mount.path, "tmpfs" if mount.volume.kind != "persistentVolumeClaim" else "/dev/vda1"
-        )
+        used, total = mount.volume.used() >> 10, mount.size(memory) >> 10
         sizes = [_human(n * 1024) if human else str(n) for n in (total, used, total - used)]
         await process.out(
-            f"{name:20s} {sizes[0]:>9s} {sizes[1]:>9s} {sizes[2]:>9s} {used * 100 // total:3d}% {mount.path}\n"
+            f"{mount.device:20s} {sizes[0]:>9s} {sizes[1]:>9s} {sizes[2]:>9s} {used * 100 // total:3d}% {mount.path}\n"
         )
     return 0
 
@@ -324,5 +321,6 @@ async def mount(process: Process) -> int:
         return 1
     for point in process.files.mounts:
         if point.visible:
-            await process.out(f"{point.device} on {point.path} type {point.type} ({point.options})\n")
+            device, path, kind, rights, *_ = point.line(process.container.sandbox.node_memory).split(" ")
+            await process.out(f"{device} on {path} type {kind} ({rights})\n")
     return 0

@@ -17,6 +17,9 @@ async def ip(process: Process) -> int:
     """ip addr, ip route, ip link."""
     words = [word for word in process.argv[1:] if not word.startswith("-")]
     what, address = (words or ["help"])[0], process.ip
+    if len(words) > 1 and words[1] in ("add", "del", "delete", "set", "change", "replace", "flush"):
+        await process.err("ip: RTNETLINK answers: Operation not permitted\n")
+        return 2
     if "address".startswith(what) and what[:1] == "a":
         await process.out(
             "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN qlen 1000\n"

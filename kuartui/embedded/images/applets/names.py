@@ -233,13 +233,20 @@ async def host(process: Process) -> int:
 
 
 async def getent(process: Process) -> int:
-    """getent hosts|ahosts name."""
-    if len(process.argv) < 3 or process.argv[1] not in ("hosts", "ahosts"):
+    """getent hosts|ahosts name; getent passwd|group [name or number]."""
+    words = process.argv[1:]
+    if words[:1] in (["passwd"], ["group"]):
+        lines = process.files.read("/etc/" + words[0]).decode().splitlines()
+        if len(words) > 1:
+            lines = [line for line in lines if words[1] in (line.split(":")[0], line.split(":")[2])]
+        await process.out("".join(line + "\n" for line in lines))
+        return 0 if lines else 2
+    if len(words) < 2 or words[0] not in ("hosts", "ahosts"):
         return 2
     try:
-        addresses = await process.network.resolve(process.ip, process.argv[2])
+        addresses = await process.network.resolve(process.ip, words[1])
     except NameNotResolved:
         return 2
     for address in addresses:
-        await process.out(f"{address:15s} {process.argv[2]}\n")
+        await process.out(f"{address:15s} {words[1]}\n")
     return 0

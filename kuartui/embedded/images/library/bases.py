@@ -12,10 +12,12 @@ from kuartui.embedded.images.applets import (
     filesystem,
     interfaces,
     jails,
+    kernel,
     names,
     packages,
     processes,
     sockets,
+    status,
     terminals,
     timing,
     wget,
@@ -26,7 +28,7 @@ from kuartui.embedded.images.model import ImageFile, Program
 OVERRIDES: Mapping[str, Program] = {
     "sleep": timing.sleep, "usleep": timing.usleep, "date": timing.date, "timeout": timing.timeout,
     "uptime": timing.uptime, "ls": filesystem.ls, "touch": filesystem.touch, "chown": filesystem.chown,
-    "tail": filesystem.tail, "df": filesystem.df, "mount": filesystem.mount, "hostname": basic.hostname,
+    "tail": filesystem.tail, "df": filesystem.df, "mount": filesystem.mount, "stat": status.stat, "sysctl": kernel.sysctl, "hostname": basic.hostname,
     "id": basic.ident, "whoami": basic.whoami, "which": basic.which, "env": basic.env, "printenv": basic.printenv,
     "ps": processes.ps, "top": processes.top, "free": processes.free, "killall": processes.killall,
     "pidof": processes.pidof, "pgrep": processes.pgrep, "pkill": processes.pkill, "nohup": basic.nohup,
@@ -45,7 +47,7 @@ COMMON = tuple(
     """arch awk base32 basename chgrp chmod cksum clear cmp comm cp cut dd diff dirname du egrep expand expr factor
     fgrep find flock fold grep groups gunzip gzip hexdump hostid install less ln logname md5sum mkdir mkfifo mktemp
     more mv nice nl nproc od paste patch printf readlink realpath rev rm rmdir sed seq sha1sum sha256sum sha512sum shuf
-    sort split stat strings sum sync tac tee tr tree truncate tsort uname unexpand uniq unlink unzip users
+    sort split strings sum sync tac tee tr tree truncate tsort uname unexpand uniq unlink unzip users
     wc who xargs xxd yes zcat""".split()
 )
 
@@ -96,6 +98,8 @@ def userland(kind: str) -> tuple[dict[str, Program], dict[str, Program], frozens
         for absent in ("ps", "top", "free", "uptime", "pgrep", "pkill", "pidof"):  # procps is not in slim images
             overrides.pop(absent, None)
     programs = {f"{place}/{name}": program for place in places for name, program in overrides.items()}
+    if kind != "busybox":
+        programs["/usr/bin/getent"] = names.getent
     direct = {f"{place}/{name}": program for place in places for name, program in DIRECT.items()}
     missing = {"vi", "xxd", "less", "unzip", "patch", "tree"} if kind == "debian" else {"strings"}
     commands = frozenset(f"{place}/{name}" for place in places for name in COMMON if name not in missing)

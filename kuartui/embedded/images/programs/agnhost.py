@@ -111,7 +111,17 @@ class _NetExec:
         def first(name: str) -> str:
             return (request.query.get(name) or [""])[0]
 
-        match request.path:
+        now, path = self._process.clock.now(), request.path
+        asked = {
+            "/echo": ("msg", "code"),
+            "/exit": ("code", "timeout", "wait"),
+            "/header": ("key",),
+            "/shell": ("cmd",),
+        }
+        asked |= {"/dial": ("host", "protocol", "port", "request", "tries")}
+        shown = "&".join(f"{name}={first(name)}" for name in asked.get(path, ()))
+        await self._process.err(f"{now:%Y/%m/%d %H:%M:%S} GET {path}{'?' if shown else ''}{shown}\n")
+        match path:
             case "/clientip":
                 return reply(200, f"{request.peer[0]}:{request.peer[1]}")
             case "/hostname" | "/hostName":

@@ -366,7 +366,7 @@ class Container:
         inside.cpu, inside.user = self.cpu, replace(inside.user, capabilities=self.user.capabilities)
         inside.state, inside.started_at = self.state, self.started_at
         inside.neighbours = self.neighbours
-        inside._files = self.files if real == "/" else system_tree(self.files, real, spec, inside.user)
+        inside._files = self.files if real == "/" else system_tree(self.files, real, spec, inside.user, self.sandbox)
         return inside
 
     def forget(self, process: Process) -> None:

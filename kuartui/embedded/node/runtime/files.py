@@ -20,6 +20,8 @@ from kuartui.embedded.node.runtime.volumes import Volume
 
 READ, WRITE, EXECUTE = 4, 2, 1
 MAX_LINKS = 20
+IN_MEMORY = ("tmpfs", "secret", "projected", "downwardAPI")  # kinds of volumes
+DISK, DISK_BYTES = "/dev/vda1", 100 << 30  # of the node
 
 
 class User(Struct, frozen=True):
@@ -53,17 +55,23 @@ class MountPoint(Struct, frozen=True):
     @property
     def type(self) -> str:
         """The kind of file system, as `mount` and /proc/mounts show it."""
-        return "overlay" if self.path == "/" else "ext4" if self.volume.kind == "persistentVolumeClaim" else "tmpfs"
+        if self.path == "/" or self.volume.kind == "overlay":
+            return "overlay"
+        return "tmpfs" if self.volume.kind in IN_MEMORY else "nfs" if self.volume.kind == "nfs" else "ext4"
 
     @property
     def device(self) -> str:
         """What is mounted there."""
-        return "/dev/vda1" if self.type == "ext4" else self.type
+        return DISK if self.type == "ext4" else self.type
 
-    @property
-    def options(self) -> str:
-        """How it is mounted."""
-        return f"{'ro' if self.read_only else 'rw'},relatime"
+    def size(self, memory: int) -> int:
+        """Bytes that fit in all; `memory` is what the node has of it."""
+        return self.volume.limit or (memory if self.type == "tmpfs" else DISK_BYTES)
+
+    def line(self, memory: int) -> str:
+        """As /proc/mounts tells of it."""
+        size = f",size={self.size(memory) >> 10}k" if self.type == "tmpfs" else ""
+        return f"{self.device} {self.path} {self.type} {'ro' if self.read_only else 'rw'},relatime{size} 0 0\n"
 
 
 class Stat(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from kuartui.embedded.images.model import Image
@@ -47,7 +47,7 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
             root.fs.mkdir(path, recursive=True)
     if "/tmp" not in image.files:
         root.fs.chmod("/tmp", 0o1777)
-    proc = _proc(spec, user, sandbox.hostname)
+    proc = _proc(spec, user, sandbox)
     mounts.append(MountPoint("/proc", proc, visible=False))
     mounts.append(MountPoint("/dev", _dev(), visible=False))
     for path, text in (
@@ -66,9 +66,10 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
         ]
     if spec.read_only_root:
         mounts[0] = MountPoint("/", root, read_only=True)
-    shown = (f"{m.device} {m.path} {m.type} {m.options} 0 0\n" for m in mounts if m.visible)
-    proc.fs.write_file("/1/mounts", "".join(shown).encode())
     files = Files(mounts)
+    shown = [point.line(sandbox.node_memory) for point in files.mounts if point.visible]
+    shown.insert(1, "proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n")
+    proc.fs.write_file("/1/mounts", "".join(shown).encode())
     message = spec.termination_message_path
     if message and not files.exists(message):
         files.mkdir(posixpath.dirname(message), parents=True)
@@ -78,7 +79,7 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
     return files
 
 
-def system_tree(files: Files, top: str, spec: ContainerSpec, user: User) -> Files:
+def system_tree(files: Files, top: str, spec: ContainerSpec, user: User, sandbox: Sandbox) -> Files:
     """The part of a container's tree below `top`, as a root: the system there with its programs, `/proc` and `/dev`."""
     inside = [
         MountPoint(mount.path.removeprefix(top) or "/", mount.volume, mount.read_only)
@@ -89,7 +90,10 @@ def system_tree(files: Files, top: str, spec: ContainerSpec, user: User) -> File
         MountPoint(directory, _system(paths, directory), visible=False)
         for directory, paths in spec.image.by_directory.items()
     ]
-    inside += [MountPoint("/proc", _proc(spec, user), visible=False), MountPoint("/dev", _dev(), visible=False)]
+    inside += [
+        MountPoint("/proc", _proc(spec, user, sandbox), visible=False),
+        MountPoint("/dev", _dev(), visible=False),
+    ]
     return Files(inside)
 
 
@@ -186,7 +190,7 @@ def _not_a_directory(path: str) -> str:
     )
 
 
-def _proc(spec: ContainerSpec, user: User, hostname: str = "") -> Volume:
+def _proc(spec: ContainerSpec, user: User, sandbox: Sandbox) -> Volume:
     volume = Volume(mode=0o555, read_only=True, kind="proc")
     fs = volume.fs
     fs.mkdir("/1/fd", recursive=True)
@@ -213,9 +217,13 @@ def _proc(spec: ContainerSpec, user: User, hostname: str = "") -> Volume:
         ("/sys/kernel/hostname", "\n"),
     ):
         fs.write_file(path, text.encode())
+    for name, value in sandbox.sysctls.items():
+        path = "/sys/" + name.replace(".", "/")
+        fs.mkdir(posixpath.dirname(path), recursive=True)
+        fs.write_file(path, f"{value}\n".encode())
     fs.write_file("/1/cmdline", command)
     fs.write_file(
-        "/1/environ", b"".join(f"{k}={v}\0".encode() for k, v in spec.environment(hostname, user.home).items())
+        "/1/environ", b"".join(f"{k}={v}\0".encode() for k, v in spec.environment(sandbox.hostname, user.home).items())
     )
     fs.chmod("/1/environ", 0o400)
     volume.owners["/1/environ"] = user.uid, user.gid

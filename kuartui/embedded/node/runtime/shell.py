@@ -19,6 +19,8 @@ from kuartui.embedded.node.runtime.prompt import Prompt
 from kuartui.embedded.node.runtime.script import DEAF, Script, quote
 from kuartui.embedded.node.runtime.wording import Voice
 
+NAME = re.compile(r"[\w./+-]*")  # what means nothing to a shell
+
 
 async def run_shell(process: Process) -> int:
     """A shell as a program."""
@@ -92,11 +94,13 @@ class ShellRun:
 
     async def run(self, text: str, *, from_flag: bool) -> int:
         """Run the script; its exit code."""
-        text = _with_name(text, self.name)
+        plain = NAME.fullmatch(self.name) is not None
+        text = _with_name(text, self.name if plain else "${__zero}")
         self._script = Script(text)
         if self._script.spins:
             await self._spin()
-        before = f"set -{self.flags}; " if self.flags else ""
+        before = "" if plain else f"__zero={quote(self.name)}; "
+        before += f"set -{self.flags}; " if self.flags else ""
         if self.args:
             before += "set -- " + " ".join(map(quote, self.args)) + "; "
         body, offset = before + text, 0

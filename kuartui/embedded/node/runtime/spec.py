@@ -86,6 +86,7 @@ class Sandbox(Struct):
     meter: MemoryMeter = field(default_factory=MemoryMeter)  # of the node
     share_processes: bool = False  # shareProcessNamespace
     host_processes: bool = False  # hostPID
+    sysctls: Mapping[str, str] = field(default_factory=dict)  # /proc/sys, by dotted name
 
 
 class ContainerSpec(Struct, frozen=True):

@@ -48,6 +48,7 @@ class Volume:
         self.gid = gid
         self.read_only = read_only  # for everyone: ConfigMap, Secret, downward API, projected
         self.kind = kind
+        self.limit: int | None = None  # bytes; None: as much as there is
         self.system: Callable[[], Image] | None = None  # the programs installed here, for who makes it their root
         self.owners: dict[str, tuple[int, int]] = {}
         self.children: dict[str, Volume] = {}  # directories that some container mounts by subPath

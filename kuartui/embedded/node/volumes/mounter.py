@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from kuartui.embedded.images.model import Image
+from kuartui.embedded.meta import quantity
 from kuartui.embedded.network import Network
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.env import ConfigError
@@ -154,7 +155,10 @@ class PodVolumes(Struct):
         if "emptyDir" in volume:
             medium = volume["emptyDir"].get("medium", "")
             mode = 0o777 if group is None else 0o2777
-            return Mounted(Volume(mode=mode, gid=group or 0, kind="tmpfs" if medium == "Memory" else "emptyDir"))
+            made = Volume(mode=mode, gid=group or 0, kind="tmpfs" if medium == "Memory" else "emptyDir")
+            if medium == "Memory":
+                made.limit = _memory_room(volume["emptyDir"], sources.pod)
+            return Mounted(made)
         if "hostPath" in volume:
             return self._host_path(name, volume["hostPath"])
         if "nfs" in volume:
@@ -275,6 +279,15 @@ def _provisioned(pv: Obj) -> bool:
 def _fs_group(pod: Obj) -> int | None:
     group: int | None = (pod["spec"].get("securityContext") or {}).get("fsGroup")
     return group
+
+
+def _memory_room(source: Obj, pod: Obj) -> int | None:
+    """Bytes that a volume in memory holds: its limit, or all that the pod's containers may use. None for no limit."""
+    found = [str(source["sizeLimit"])] if source.get("sizeLimit") else []
+    limits = [(one.get("resources") or {}).get("limits") or {} for one in spec.containers(pod)]
+    if all("memory" in limit for limit in limits):
+        found.append(str(sum(int(quantity.parse(limit["memory"]).value) for limit in limits)))
+    return min((int(quantity.parse(text).value) for text in found), default=None)
 
 
 def _set_up_failed(name: str, reason: str) -> MountError:
