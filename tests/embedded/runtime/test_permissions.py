@@ -114,7 +114,7 @@ async def test_proc_shows_capabilities(world: World, user: Credentials, effectiv
 async def test_proc_shows_the_environment_to_its_owner_and_what_is_mounted(world: World) -> None:
     mounts = (
         Mount("/data", Volume(kind="persistentVolumeClaim")),
-        Mount("/keys", Volume(read_only=True), read_only=True),
+        Mount("/keys", Volume(read_only=True, kind="secret"), read_only=True),
     )
     owner = await world.start("busybox:1.36", "sleep", "infinity", env={"KEY": "a\nb"}, mounts=mounts, user=NOBODY)
     _, out, _ = await world.sh(owner, "cat /proc/1/environ")
@@ -123,8 +123,9 @@ async def test_proc_shows_the_environment_to_its_owner_and_what_is_mounted(world
     _, listed, _ = await world.sh(owner, "cat /proc/mounts")
     assert listed.splitlines() == [
         "overlay / overlay rw,relatime 0 0",
+        "proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0",
         "/dev/vda1 /data ext4 rw,relatime 0 0",
-        "tmpfs /keys tmpfs ro,relatime 0 0",
+        "tmpfs /keys tmpfs ro,relatime,size=8388608k 0 0",
     ]
 
 
