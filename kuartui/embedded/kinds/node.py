@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
-from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.checks import cidr
 from kuartui.embedded.kinds.pod_resources import amount
 from kuartui.embedded.kinds.pod_scheduling import taints
-from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"
 _ROLE_LABEL = "kubernetes.io/role"
@@ -22,16 +22,33 @@ class Nodes(Strategy):
     created_with_status = True
 
     def default(self, obj: Obj) -> None:
-        obj.setdefault("spec", {})
+        _same_cidrs(obj.setdefault("spec", {}))
         status = obj.get("status") or {}
         if status.get("capacity") and not status.get("allocatable"):
             status["allocatable"] = dict(status["capacity"])
 
+    def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
+        if obj["spec"].pop("configSource", None) is not None:
+            ctx.warnings.append("spec.configSource: the feature is no longer supported")
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        self.prepare_create(new, ctx)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        if not (obj.get("spec") or {}).get("externalID"):
+            return []
+        return ["spec.externalID: this field is deprecated, and is unused by Kubernetes"]
+
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, Path("spec")
         errors = taints(spec.get("taints") or [], Path("metadata.taints"))  # the path is Kubernetes' own slip
-        for index, value in enumerate(spec.get("podCIDRs") or []):
+        cidrs = spec.get("podCIDRs") or []
+        for index, value in enumerate(cidrs):
             errors += cidr(value, (path / "podCIDRs").index(index))
+        families = [":" in value for value in cidrs]
+        if len(set(families)) < len(families):
+            text = "may specify no more than one CIDR for each IP family"
+            errors.append(invalid(path / "podCIDRs", cidrs, text))
         return errors + _amounts(obj)
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
@@ -43,10 +60,13 @@ class Nodes(Strategy):
         if before.get("providerID") and before["providerID"] != spec.get("providerID"):
             text = 'node updates may not change providerID except from "" to valid'
             errors.append(forbidden(path / "providerID", text))
-        return errors + taints(spec.get("taints") or [], Path("metadata.taints")) + _amounts(new)
+        errors = _amounts(new) + _doubles(new) + errors + taints(spec.get("taints") or [], Path("metadata.taints"))
+        if before.get("externalID", "") != spec.get("externalID", ""):
+            errors.append(forbidden(path / "externalID", "may not be updated"))
+        return errors
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return _amounts(new)
+        return _amounts(new) + _doubles(new)
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"spec.unschedulable": "true" if (obj.get("spec") or {}).get("unschedulable") else "false"}
@@ -77,6 +97,24 @@ def roles(node: Obj) -> list[str]:
         elif key == _ROLE_LABEL and value:
             found.add(value)
     return sorted(found)
+
+
+def _same_cidrs(spec: Obj) -> None:
+    """podCIDR is what podCIDRs begins with (pkg/apis/core/v1/conversion.go): who sets one, sets both."""
+    one, all_ = spec.get("podCIDR"), spec.get("podCIDRs")
+    if one and (not all_ or all_[0] != one):
+        spec["podCIDRs"] = [one]
+    elif all_ and not one:
+        spec["podCIDR"] = all_[0]
+
+
+def _doubles(node: Obj) -> list[FieldError]:
+    addresses = (node.get("status") or {}).get("addresses") or []
+    return [
+        duplicate(Path("status.addresses").index(index), {"Type": one.get("type", ""), "Address": one["address"]})
+        for index, one in enumerate(addresses)
+        if one in addresses[:index]
+    ]
 
 
 def _amounts(node: Obj) -> list[FieldError]:

@@ -379,3 +379,29 @@ def test_a_priority_class_keeps_its_value_and_its_policy() -> None:
         "value: Forbidden: may not be changed in an update.",
         'preemptionPolicy: Invalid value: "Never": field is immutable',
     ]
+
+
+NODE = "{spec: {podCIDR: 10.1.0.0/24}}"
+
+
+def test_the_range_of_a_node_is_one_field_under_two_names() -> None:
+    old = made("nodes", NODE)
+    assert old["spec"]["podCIDRs"] == ["10.1.0.0/24"]
+    new, errors = changed(strategy("nodes"), old, {"spec": {"podCIDR": "10.2.0.0/24"}})
+    assert new["spec"]["podCIDRs"] == ["10.2.0.0/24"]
+    assert errors == ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid']
+
+
+@pytest.mark.parametrize(
+    ("patch", "told"),
+    [
+        ({"spec": {"externalID": "x"}}, ["spec.externalID: Forbidden: may not be updated"]),
+        ({"spec": {"configSource": {}}}, []),
+        (
+            {"status": {"addresses": [{"type": "Hostname", "address": "a"}] * 2}},
+            ['status.addresses[1]: Duplicate value: {"Type":"Hostname","Address":"a"}'],
+        ),
+    ],
+)
+def test_what_of_a_node_is_for_ever(patch: Obj, told: list[str]) -> None:
+    assert changed(strategy("nodes"), made("nodes", NODE), patch)[1] == told
