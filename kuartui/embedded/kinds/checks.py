@@ -147,11 +147,27 @@ def cidr(value: str, path: Path) -> list[FieldError]:
     return errors_of(path, value, names.cidr(value))
 
 
+def ip_warnings(value: str, path: Path) -> list[str]:
+    """On an address that is right, but could be written in a better way."""
+    address = names.sloppy_ip(value)
+    if address is None or address.version == 4 or str(address) == value:
+        return []
+    return [f'{path}: IPv6 address "{value}" should be in RFC 5952 canonical format ("{address}")']
+
+
+def cidr_warnings(value: str, path: Path) -> list[str]:
+    """The same of a range."""
+    text, _, length = value.partition("/")
+    address = names.sloppy_ip(text)
+    if address is None or address.version == 4 or str(address) == text:
+        return []
+    return [f'{path}: IPv6 CIDR value "{value}" should be in RFC 5952 canonical format ("{address}/{length}")']
+
+
 def ordinary_ip(value: str, path: Path) -> list[FieldError]:
     """Addresses that make sense as an endpoint or external IP."""
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
+    address = names.sloppy_ip(value)
+    if address is None:
         return [invalid(path, value, "must be a valid IP address")]
     if address.is_unspecified:
         return [invalid(path, value, f"may not be unspecified ({value})")]

@@ -13,6 +13,7 @@ from kuartui.embedded.kinds.checks import (
     dns_subdomain,
     immutable,
     ip_address,
+    ip_warnings,
     label_key,
     one_of,
     ordinary_ip,
@@ -21,6 +22,8 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid,
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _MOST = 1000
+_MANAGER = "endpointslice.kubernetes.io/managed-by"
+_CONTROLLERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
 
 
 @register("endpointslices.discovery.k8s.io")
@@ -58,6 +61,19 @@ class EndpointSlices(Strategy):
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return self.validate(new) + immutable(new.get("addressType"), old.get("addressType"), "addressType")
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        found = ["spec.addressType: FQDN endpoints are deprecated"]  # the path is Kubernetes' own slip
+        if old is not None or obj.get("addressType") != "FQDN":
+            found = []
+        if (obj["metadata"].get("labels") or {}).get(_MANAGER) in _CONTROLLERS or obj.get("addressType") == "FQDN":
+            return found
+        return found + [
+            warning
+            for index, endpoint in enumerate(obj.get("endpoints") or [])
+            for place, address in enumerate(endpoint.get("addresses") or [])
+            for warning in ip_warnings(address, (Path("endpoints").index(index) / "addresses").index(place))
+        ]
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         ports = [

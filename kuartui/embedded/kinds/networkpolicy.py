@@ -9,6 +9,9 @@ from typing import Any
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import cidr, label_selector, port_number, port_or_name
+
+
+from kuartui.embedded.kinds.checks import PROTOCOLS, cidr, cidr_warnings, label_selector, port_number, port_or_name
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -47,6 +50,18 @@ class NetworkPolicies(Strategy):
             if kind not in _TYPES:
                 errors.append(not_supported((path / "policyTypes").index(index), kind, _TYPES))
         return errors
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        spec, found = obj.get("spec") or {}, []
+        for direction, peers in (("ingress", "from"), ("egress", "to")):
+            for index, rule in enumerate(spec.get(direction) or []):
+                for place, peer in enumerate(rule.get(peers) or []):
+                    block = peer.get("ipBlock") or {}
+                    at = ((Path("spec") / direction).index(index) / peers).index(place) / "ipBlock"
+                    found += cidr_warnings(block.get("cidr", ""), at / "cidr")
+                    for number, part in enumerate(block.get("except") or []):
+                        found += cidr_warnings(part, (at / "except").index(number))
+        return found
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         selector = (obj.get("spec") or {}).get("podSelector")

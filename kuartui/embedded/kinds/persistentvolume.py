@@ -8,6 +8,7 @@ from typing import Any
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.checks import dns_subdomain, immutable, quantity_positive
+from kuartui.embedded.kinds.node_labels import term_warnings
 from kuartui.embedded.kinds.persistentvolumeclaim import (
     CLASS_ANNOTATION,
     VOLUME_MODES,
@@ -17,9 +18,15 @@ from kuartui.embedded.kinds.persistentvolumeclaim import (
 from kuartui.embedded.kinds.pod_defaults import default_volume_source
 from kuartui.embedded.kinds.pod_scheduling import node_selector
 from kuartui.embedded.kinds.pod_volumes import ONE_TYPE, csi_driver_name, host_path, nfs, no_backsteps, wants
+from kuartui.embedded.kinds.pod_warnings import OLD_VOLUMES
 from kuartui.embedded.meta import quantity
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 from kuartui.embedded.meta.time import format_time
+
+_OLD_ANNOTATIONS = {
+    CLASS_ANNOTATION: 'deprecated since v1.8; use "storageClassName" attribute instead',
+    "volume.beta.kubernetes.io/mount-options": 'deprecated since v1.31; use "mountOptions" attribute instead',
+}
 
 
 @register("persistentvolumes")
@@ -70,16 +77,21 @@ class PersistentVolumes(Strategy):
         return errors
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
-        found = []
-        if CLASS_ANNOTATION in (obj["metadata"].get("annotations") or {}):
-            text = 'deprecated since v1.8; use "storageClassName" attribute instead'
-            found.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {text}")
-        if (obj.get("spec") or {}).get("persistentVolumeReclaimPolicy") == "Recycle":
+        spec, path = obj.get("spec") or {}, Path("spec")
+        found = [
+            f"metadata.annotations[{key}]: {text}"
+            for key, text in _OLD_ANNOTATIONS.items()
+            if key in (obj["metadata"].get("annotations") or {})
+        ]
+        if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
             found.append(
                 "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. "
                 "Instead, the recommended approach is to use dynamic provisioning."
             )
-        return found
+        terms = ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or []
+        for index, term in enumerate(terms):
+            found += term_warnings(term, (path / "nodeAffinity.required.nodeSelectorTerms").index(index))
+        return found + [f"{path / kind}: {text}" for kind, text in OLD_VOLUMES.items() if spec.get(kind) is not None]
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}

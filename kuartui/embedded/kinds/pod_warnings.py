@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kuartui.embedded.kinds import node_labels
+from kuartui.embedded.kinds.checks import ip_warnings
 from kuartui.embedded.kinds.pod_defaults import CONTAINER_LISTS
 from kuartui.embedded.meta import quantity
 from kuartui.embedded.meta.fielderr import Path, quote
@@ -23,7 +24,7 @@ _SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 _POD_SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"
 _CONTAINER_SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
-_OLD_VOLUMES = {
+OLD_VOLUMES = {
     "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
     "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
     "scaleIO": "deprecated in v1.16, non-functional in v1.22+",
@@ -48,11 +49,15 @@ def warnings(pod: Obj, path: Path, is_template: bool) -> list[str]:
     for index, volume in enumerate(spec.get("volumes") or []):
         found += [
             f"{(at / 'volumes').index(index) / kind}: {text}"
-            for kind, text in _OLD_VOLUMES.items()
+            for kind, text in OLD_VOLUMES.items()
             if volume.get(kind) is not None
         ]
     found += _token_paths(spec.get("volumes") or [], at / "volumes")
     found += _twice(spec.get("hostAliases") or [], "ip", at / "hostAliases")
+    for index, alias in enumerate(spec.get("hostAliases") or []):
+        found += ip_warnings(alias.get("ip", ""), (at / "hostAliases").index(index) / "ip")
+    for index, server in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or []):
+        found += ip_warnings(server, (at / "dnsConfig" / "nameservers").index(index))
     found += _twice(spec.get("imagePullSecrets") or [], "name", at / "imagePullSecrets")
     for index, secret in enumerate(spec.get("imagePullSecrets") or []):
         if not secret.get("name"):

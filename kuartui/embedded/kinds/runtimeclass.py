@@ -8,6 +8,7 @@ from typing import Any
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import dns_label, labels
+from kuartui.embedded.kinds.node_labels import DEPRECATED
 from kuartui.embedded.kinds.pod_resources import requirements
 from kuartui.embedded.kinds.pod_scheduling import tolerations
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid
@@ -31,6 +32,10 @@ class RuntimeClasses(Strategy):
         if new.get("handler") != old.get("handler"):
             return [invalid("handler", new.get("handler", ""), "field is immutable")]
         return []
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        selector = (obj.get("scheduling") or {}).get("nodeSelector") or {}
+        return [f"scheduling.nodeSelector: {DEPRECATED[key]}" for key in sorted(selector) if key in DEPRECATED]
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [cells.name(obj), obj.get("handler", ""), cells.age(obj, now)]

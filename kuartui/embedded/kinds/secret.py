@@ -17,11 +17,12 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid,
 MAX_BYTES = 1024 * 1024
 _IMMUTABLE = "field is immutable when `immutable` is set"
 _ACCOUNT = "kubernetes.io/service-account.name"
+_TLS = "kubernetes.io/tls"
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    _TLS: ("tls.crt", "tls.key"),
 }
 
 
@@ -64,6 +65,15 @@ class Secrets(Strategy):
             if (new.get("data") or {}) != (old.get("data") or {}):
                 errors.append(forbidden("data", _IMMUTABLE))
         return errors + self.validate(new)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        if obj.get("type") != _TLS:
+            return []
+        from kuartui.embedded.kinds import tls_pair
+
+        certificate, key = (base64.b64decode((obj.get("data") or {}).get(name) or "") for name in _REQUIRED[_TLS])
+        why = tls_pair.complaint(certificate, key)
+        return [why] if why else []
 
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"type": obj.get("type", "")}

@@ -18,7 +18,7 @@ class IpAddresses(Strategy):
     generation = False
 
     def validate_name(self, name: str, prefix: bool) -> list[str]:
-        return names.ip_address(name)
+        return names.canonical_ip(name)
 
     def validate(self, obj: Obj) -> list[FieldError]:
         ref, path = (obj.get("spec") or {}).get("parentRef"), Path("spec").child("parentRef")

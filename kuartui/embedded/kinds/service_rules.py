@@ -8,9 +8,11 @@ from typing import Any
 from kuartui.embedded.kinds.checks import (
     PROTOCOLS,
     cidr,
+    cidr_warnings,
     dns_label,
     dns_subdomain,
     ip_address,
+    ip_warnings,
     label_key,
     labels,
     one_of,
@@ -272,6 +274,8 @@ def warnings(service: Obj) -> list[str]:
             "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
             "service.kubernetes.io/topology-mode instead"
         )
+    for index, address in enumerate(spec.get("clusterIPs") or []):
+        found += ip_warnings(address, (_SPEC / "clusterIPs").index(index))
     if spec.get("type") == "ClusterIP" and spec.get("clusterIP") == "None":
         if spec.get("loadBalancerIP"):
             found.append("spec.loadBalancerIP is ignored for headless services")
@@ -281,6 +285,9 @@ def warnings(service: Obj) -> list[str]:
             found.append("spec.SessionAffinity is ignored for headless services")
     elif spec.get("externalIPs") and spec.get("type") != "ExternalName":
         found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    for field, check in (("externalIPs", ip_warnings), ("loadBalancerSourceRanges", cidr_warnings)):
+        for index, value in enumerate(spec.get(field) or []):
+            found += check(value, (_SPEC / field).index(index))
     if spec.get("externalIPs") and spec.get("type") == "ExternalName":
         found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
     if spec.get("externalName") and spec.get("type") != "ExternalName":

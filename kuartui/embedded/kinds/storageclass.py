@@ -9,6 +9,7 @@ from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import immutable, label_key, one_of
 from kuartui.embedded.kinds.fill import missing
+from kuartui.embedded.kinds.node_labels import DEPRECATED
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, required
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
@@ -46,6 +47,15 @@ class StorageClasses(Strategy):
         for field in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
             errors += immutable(new.get(field), old.get(field), field)
         return errors
+
+    def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
+        path = Path("allowedTopologies")
+        return [
+            f"{(path.index(place) / 'matchLabelExpressions').index(index) / 'key'}: {DEPRECATED[rule['key']]}"
+            for place, term in enumerate(obj.get("allowedTopologies") or [])
+            for index, rule in enumerate(term.get("matchLabelExpressions") or [])
+            if rule.get("key") in DEPRECATED
+        ]
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = LABEL + r"(\." + LABEL + r")*"
@@ -173,21 +177,49 @@ def percent(value: str) -> list[str]:
     ]
 
 
-def ip_address(value: str) -> list[str]:
+NO_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+NO_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+
+def sloppy_ip(value: str) -> IPv4Address | IPv6Address | None:
+    """An address as Kubernetes used to read it: numbers of IPv4 may begin with zeros, and have no other meaning then."""
     import ipaddress
 
+    bare = value if ":" in value else ".".join((part.lstrip("0") or "0") if part else "" for part in value.split("."))
     try:
-        ipaddress.ip_address(value)
+        return ipaddress.ip_address(bare) if "%" not in bare else None
     except ValueError:
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-    return []
+        return None
+
+
+def ip_address(value: str) -> list[str]:
+    """What is wrong with an address (k8s.io/apimachinery/pkg/util/validation: IsValidIPForLegacyField, strict)."""
+    address = sloppy_ip(value)
+    if address is None:
+        return [NO_ADDRESS]
+    if address.version == 4:
+        return [] if str(address) == value else ["must not have leading 0s"]
+    return ["must not be an IPv4-mapped IPv6 address"] if address.ipv4_mapped else []
+
+
+def canonical_ip(value: str) -> list[str]:
+    """The same of a field that takes one form of each address only (IsValidIP)."""
+    problems, address = ip_address(value), sloppy_ip(value)
+    return problems if problems or str(address) == value else [f'must be in canonical form ("{address}")']
 
 
 def cidr(value: str) -> list[str]:
+    """What is wrong with a range of addresses (IsValidCIDRForLegacyField, strict)."""
     import ipaddress
 
-    try:
-        ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
-    return [] if "/" in value else ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+    text, slash, length = value.partition("/")
+    address = sloppy_ip(text)
+    if address is None or not slash or not length.isdecimal() or int(length) > address.max_prefixlen:
+        return [NO_CIDR]
+    if str(int(length)) != length or (address.version == 4 and str(address) != text):
+        return ["must not have leading 0s in IP or prefix length"]
+    if address.version == 6 and address.ipv4_mapped:
+        return ["must not have an IPv4-mapped IPv6 address"]
+    if ipaddress.ip_network(f"{address}/{length}", strict=False).network_address != address:
+        return ["must not have bits set beyond the prefix length"]
+    return []

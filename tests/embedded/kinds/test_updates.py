@@ -405,3 +405,57 @@ def test_the_range_of_a_node_is_one_field_under_two_names() -> None:
 )
 def test_what_of_a_node_is_for_ever(patch: Obj, told: list[str]) -> None:
     assert changed(strategy("nodes"), made("nodes", NODE), patch)[1] == told
+
+
+@pytest.mark.parametrize(
+    ("resource", "text", "warned"),
+    [
+        (
+            "secrets",
+            "{type: kubernetes.io/tls, data: {tls.crt: Zm9v, tls.key: Zm9v}}",
+            ["tls: failed to find any PEM data in certificate input"],
+        ),
+        ("secrets", "{type: Opaque, data: {tls.crt: Zm9v}}", []),
+        (
+            "serviceaccounts",
+            "{metadata: {name: x, annotations: {kubernetes.io/enforce-mountable-secrets: 'true'}}}",
+            [
+                "metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; prefer separate "
+                "namespaces to isolate access to mounted secrets"
+            ],
+        ),
+        (
+            "storageclasses.storage.k8s.io",
+            "{provisioner: a, allowedTopologies: [{matchLabelExpressions: [{key: beta.kubernetes.io/os, values: [a]}]}]}",
+            [
+                "allowedTopologies[0].matchLabelExpressions[0].key: deprecated since v1.14; "
+                'use "kubernetes.io/os" instead'
+            ],
+        ),
+        (
+            "runtimeclasses.node.k8s.io",
+            "{handler: a, scheduling: {nodeSelector: {beta.kubernetes.io/arch: a}}}",
+            ['scheduling.nodeSelector: deprecated since v1.14; use "kubernetes.io/arch" instead'],
+        ),
+        (
+            "persistentvolumes",
+            "{spec: {capacity: {storage: 1}, accessModes: [ReadWriteOnce], rbd: {image: a, monitors: [b]}}}",
+            ["spec.rbd: deprecated in v1.28, non-functional in v1.31+"],
+        ),
+        (
+            "endpointslices.discovery.k8s.io",
+            "{addressType: FQDN, endpoints: [{addresses: [a.b]}]}",
+            ["spec.addressType: FQDN endpoints are deprecated"],
+        ),
+        (
+            "networkpolicies.networking.k8s.io",
+            "spec: {podSelector: {}, egress: [{to: [{ipBlock: {cidr: '2001:DB8::/64'}}]}]}",
+            [
+                'spec.egress[0].to[0].ipBlock.cidr: IPv6 CIDR value "2001:DB8::/64" should be in RFC 5952 canonical '
+                'format ("2001:db8::/64")'
+            ],
+        ),
+    ],
+)
+def test_what_is_better_not_written_is_warned_of(resource: str, text: str, warned: list[str]) -> None:
+    assert strategy(resource).warnings(made(resource, text), None) == warned
