@@ -8,10 +8,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import cidr, label_selector, port_number, port_or_name
-
-
-from kuartui.embedded.kinds.checks import PROTOCOLS, cidr, cidr_warnings, label_selector, port_number, port_or_name
+from kuartui.embedded.kinds.checks import cidr, cidr_warnings, label_selector, port_number, port_or_name
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
