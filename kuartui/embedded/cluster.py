@@ -91,7 +91,7 @@ class Cluster:
         self.dispatcher = Dispatcher(
             self.rest, self.authenticator, self.authorizer, f"127.0.0.1:{self.port}", self._special
         )
-        self.dispatcher.paths.update(issuer.pages(self.signer, self.url))
+        self.dispatcher.paths.update(issuer.pages(self.signer, f"https://{API_ENDPOINT}"))
         self._reviews = Reviews(self.authenticator, self.authorizer, self.clock)
 
     @property

@@ -42,7 +42,7 @@ MODULES = {
     "ghcr.io/projectcontour/contour": "ingress",
     "docker.io/library/traefik": "ingress",
     "docker.io/hashicorp/http-echo": "echo",
-    "registry.k8s.io/e2e-test-images/agnhost": "echo",
+    **{f"registry.k8s.io/e2e-test-images/{name}": "echo" for name in ("agnhost", "nautilus", "kitten")},
     **{f"docker.io/kuartui/{name}": "demo" for name in ("checkout", "loadgen", "pruner", "seal", "slowstart")},
     **{f"docker.io/kuartui/{name}": "demo" for name in ("operator", "policy-webhook")},
     "docker.io/library/ghost": "ghost",

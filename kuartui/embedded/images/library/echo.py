@@ -6,11 +6,14 @@ import re
 
 from kuartui.embedded.images.applets import names
 from kuartui.embedded.images.library.alpine import base_files
-from kuartui.embedded.images.library.bases import curl_programs, userland
+from kuartui.embedded.images.library.bases import curl_programs, text, userland
 from kuartui.embedded.images.model import Image, ImageConfig
 from kuartui.embedded.images.programs.agnhost import agnhost
 from kuartui.embedded.images.programs.echo import http_echo
 from kuartui.embedded.images.reference import Reference
+
+DEMOS = ("nautilus", "kitten")
+"""What the update demo of kubectl shows: agnhost with a file that says which one it is."""
 
 
 def find(reference: Reference) -> Image | None:
@@ -22,7 +25,8 @@ def find(reference: Reference) -> Image | None:
         return Image(
             reference.repository, reference.tag, config, {}, {"/http-echo": http_echo}, size=5 << 20, memory=4 << 20
         )
-    if not re.fullmatch(r"2\.\d{1,2}(\.\d+)?", reference.tag):
+    demo = reference.path.rpartition("/")[2] if reference.path.endswith(tuple(DEMOS)) else ""
+    if not re.fullmatch(r"1\.\d" if demo else r"2\.\d{1,2}(\.\d+)?", reference.tag):
         return None
     programs, direct, commands, shells = userland("alpine")
     bind = {"/usr/bin/dig": names.dig, "/usr/bin/nslookup": names.bind_nslookup, "/usr/bin/host": names.host}
@@ -30,8 +34,8 @@ def find(reference: Reference) -> Image | None:
     return Image(
         reference.repository,
         reference.tag,
-        ImageConfig(entrypoint=("/agnhost",), cmd=("pause",)),
-        base_files(),
+        ImageConfig(entrypoint=("/agnhost",), cmd=("test-webserver",) if demo else ("pause",)),
+        {**base_files(), "/data.json": text(f'{{\n"image": "{demo}.jpg"\n}}\n')} if demo else base_files(),
         {**programs, **bind, **curl_programs(), "/agnhost": agnhost},
         direct,
         commands,

@@ -10,6 +10,9 @@ import json
 import re
 
 from kuartui.embedded.images.applets.options import parse
+from kuartui.embedded.images.programs.agnhost_files import logs_generator, mounttest, test_webserver
+from kuartui.embedded.images.programs.agnhost_guestbook import guestbook
+from kuartui.embedded.images.programs.agnhost_issuer import issuer_discovery
 from kuartui.embedded.images.programs.agnhost_webhook import crd_conversion_webhook, webhook
 from kuartui.embedded.network import NameNotResolved, Stream
 from kuartui.embedded.network.http import App, ProtocolError, Request, Response, exchange, phrase, reply, server
@@ -35,6 +38,11 @@ async def agnhost(process: Process) -> int:
         "porter": _porter,
         "liveness": _liveness,
         "entrypoint-tester": _entrypoint_tester,
+        "guestbook": guestbook,
+        "mounttest": mounttest,
+        "test-webserver": test_webserver,
+        "logs-generator": logs_generator,
+        "test-service-account-issuer-discovery": issuer_discovery,
     }.get(words[0])
     if command is None:
         await process.err(f'Error: unknown command "{words[0]}" for "app"\nRun \'app --help\' for usage.\n')
