@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 LEASES = "leases.coordination.k8s.io"
 LEASE_NAMESPACE = "kube-node-lease"
+CSI_NODES = "csinodes.storage.k8s.io"
+MIGRATED = "aws-ebs", "azure-disk", "azure-file", "cinder", "gce-pd", "portworx-volume", "vsphere-volume"
+"""Volume plugins that used to be part of the kubelet; for these it would ask CSI drivers."""
 LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 REPORT_SECONDS = 300.0  # nodeStatusReportFrequency
@@ -48,10 +51,26 @@ class Heartbeat:
             except StatusError as error:
                 if error.code != 409:
                     raise
+        await self._register_drivers()
         self._node_event("Starting", "Starting kubelet.")
         for condition in ("HasSufficientMemory", "HasNoDiskPressure", "HasSufficientPID"):
             self._node_event(f"Node{condition}", f"Node {services.machine.name} status is now: Node{condition}")
         await self.report(rebooted=rebooted)
+
+    async def _register_drivers(self) -> None:
+        """Create the CSINode, where drivers would be listed: it belongs to the Node."""
+        services, node = self._services, self._services.node()
+        if not node or services.client.get(CSI_NODES, "", services.machine.name) is not None:
+            return
+        meta = node["metadata"]
+        owner = {"apiVersion": "v1", "kind": "Node", "name": meta["name"], "uid": meta["uid"]}
+        plugins = ",".join(f"kubernetes.io/{name}" for name in MIGRATED)
+        annotations = {"storage.alpha.kubernetes.io/migrated-plugins": plugins}
+        metadata = {"name": meta["name"], "annotations": annotations, "ownerReferences": [owner]}
+        try:
+            await services.client.create(CSI_NODES, {"metadata": metadata, "spec": {"drivers": None}})
+        except StatusError as error:
+            log.warning("CSINode of node %s not written: %s", services.machine.name, error)
 
     def start(self) -> None:
         """Begin to renew."""

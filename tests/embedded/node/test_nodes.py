@@ -35,6 +35,13 @@ async def test_a_node_registers_and_renews_its_lease(cluster):
     assert lease["spec"]["renewTime"] > first
 
 
+async def test_a_node_has_a_csinode_that_goes_with_it(cluster):
+    node, drivers = cluster.client.get("nodes", "", "one"), cluster.client.get("csinodes.storage.k8s.io", "", "one")
+    (owner,) = drivers["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Node", node["metadata"]["uid"])
+    assert not drivers["spec"]["drivers"]
+
+
 async def test_pulled_images_are_listed(cluster):
     await cluster.pod()
     await cluster.run(15)
