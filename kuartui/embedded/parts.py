@@ -207,9 +207,12 @@ class Parts:
         await self.fleet.stop()
 
     async def _expire_events(self) -> None:
+        """Forget what is old: events, and after five minutes how things were, as kube-apiserver has etcd do."""
         while True:
+            revision = self.cluster.store.revision
             await self.cluster.clock.sleep(EXPIRE_SECONDS)
             self.cluster.client.expire_events()
+            self.cluster.store.compact(revision)
 
     async def _renew_leases(self) -> None:
         while True:

@@ -209,6 +209,8 @@ class Store:
         self._listeners: dict[str, list[Callable[[Event], None]]] = {}
         self._all_listeners: list[Callable[[Event], None]] = []
         self._compacted = 0
+        self._forgotten = 0
+        """Lists are exact from this revision on; watches go back further, as kube-apiserver's cache lets them."""
         self.revision = 1
         if journal:
             self.revision, objects = journal.load()
@@ -231,8 +233,9 @@ class Store:
 
     def list_at(self, resource: str, namespace: str | None, revision: int) -> builtins.list[Stored]:
         """The objects as they were at an earlier revision. Raises Compacted if the history is too short."""
-        if revision < self._compacted:
-            raise Compacted(revision, self._compacted)
+        oldest = max(self._compacted, self._forgotten)
+        if revision < oldest:
+            raise Compacted(revision, oldest)
         found = dict(self._objects.get(resource, {}))
         for event in reversed(self._history):
             if event.rv <= revision:
@@ -245,6 +248,10 @@ class Store:
             else:
                 found[place] = event.old
         return [found[place] for place in sorted(found) if namespace is None or place[0] == namespace]
+
+    def compact(self, revision: int) -> None:
+        """Have no lists of earlier revisions any more."""
+        self._forgotten = max(self._forgotten, revision)
 
     def count(self, resource: str) -> int:
         return len(self._objects.get(resource, ()))

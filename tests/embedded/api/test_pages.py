@@ -70,6 +70,22 @@ def token_of(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
+async def test_how_things_were_is_forgotten_but_watches_go_on(server: Server) -> None:
+    made = [await server.config_map(name) for name in "abc"]
+    token = (await server.json("GET", f"{MAPS}?limit=1"))["metadata"]["continue"]
+    await server.config_map("d")
+    server.store.compact(server.store.revision)
+    answer = await server.json("GET", f"{MAPS}?limit=1&continue={token}", code=410)
+    again = answer["metadata"]["continue"]
+    page = await server.json("GET", f"{MAPS}?limit=1&continue={again}")
+    assert [item["metadata"]["name"] for item in page["items"]] == ["b"]
+    assert page["metadata"]["remainingItemCount"] == 2
+    assert page["metadata"]["resourceVersion"] == str(server.store.revision)
+    since = made[0]["metadata"]["resourceVersion"]
+    events = await server.lines(f"{MAPS}?watch=true&resourceVersion={since}", 3)
+    assert [event["object"]["metadata"]["name"] for event in events] == ["b", "c", "d"]
+
+
 @pytest.mark.parametrize(
     ("token", "why"),
     [

@@ -42,6 +42,8 @@ def test_bad_references_are_refused(text: str) -> None:
 def test_every_repository_has_its_images() -> None:
     known = {
         "agnhost": "2.53",
+        "nautilus": "1.7",
+        "kitten": "1.7",
         "nginx-slim": "0.24",
         "redis": "e2e",
         "kuard": "blue",
