@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from kuartui.game.attempt import AttemptState, counted, is_clear
-from kuartui.game.guards import guards_of
+from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Level
 
 Medal = Literal["gold", "silver", "bronze"]
@@ -84,5 +84,6 @@ def score(level: Level, state: AttemptState, elapsed: float) -> Score:
 
 
 def potential(level: Level, state: AttemptState, elapsed: float) -> int:
-    """What the attempt brings if every red check turns green this moment."""
-    return score(level, replace(state, passed=frozenset(check.name for check in level.checks)), elapsed).total
+    """What the attempt brings if every red check turns green this moment, and every guard is mended that can be."""
+    passed = frozenset(check.name for check in level.checks)
+    return score(level, replace(state, passed=passed, broken=state.broken & sticky_names(level)), elapsed).total

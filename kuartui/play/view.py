@@ -81,7 +81,7 @@ class AttemptView:
     next_hint_cost: int | None  # points; None when there is no other hint
     hints_left: int
     score: Score  # if it ended now
-    potential: int  # if all were green now
+    potential: int  # if all were green now, and guards mended that can be
     timeline: tuple[TimelineEntry, ...]
     outcome: Outcome | None = None
     trouble: str = ""  # one sentence while the cluster cannot be watched; the attempt goes on

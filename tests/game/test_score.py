@@ -132,3 +132,11 @@ def test_hints_cost_a_share_of_the_base() -> None:
 def test_looking_at_the_solutions_is_practice() -> None:
     result = score(LEVEL, played(SolutionsOpened(at=1), *all_passed()), 50)
     assert (result.total, result.ranked, result.medal) == (0, False, None)
+
+
+def test_what_is_within_reach_counts_guards_that_can_be_mended_as_mended() -> None:
+    """Broken now, worth nothing now; only what nothing mends is lost for good."""
+    for name in ("all", "half", "part"):
+        state = played(GuardBroken(at=10, guard=name, why=""))
+        assert potential(LEVEL, state, 20) == potential(LEVEL, played(), 20) == LEVEL.points
+    assert potential(LEVEL, played(GuardBroken(at=10, guard="forever", why="")), 20) == 0
