@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kuartui.embedded.api.request import Request, Response, json_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest
-from kuartui.embedded.api.streams.websocket import StreamSocket, WebSocket
+from kuartui.embedded.api.streams.websocket import Disconnected, StreamSocket, WebSocket
 from kuartui.embedded.api.subresources.connections import Connections
 from kuartui.embedded.api.subresources.eviction import Evictions
 from kuartui.embedded.api.subresources.pods import PodSubresources
@@ -102,7 +102,7 @@ class Subresources:
         return await serve(request, endpoint)
 
     async def connect(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a WebSocket or a SPDY connection: exec, attach or port-forward."""
+        """Serve a WebSocket or a SPDY connection: exec, attach, port-forward or a log."""
         socket: StreamSocket = scope.get("connection") or WebSocket(
             list(scope.get("subprotocols") or ()), receive, send
         )
@@ -113,9 +113,30 @@ class Subresources:
             if endpoint is None or endpoint.resource.name != "pods" or info.subresource not in STREAMS:
                 raise errors.path_not_found()
             await self._connections.admit(request, endpoint)
-            await self._pods.stream(request, endpoint, socket)
+            if info.subresource == "log":
+                await self._send_log(request, endpoint, socket)
+            else:
+                await self._pods.stream(request, endpoint, socket)
         except StatusError as error:
             await socket.refuse(json_response(error.status(), error.code))
 
+    async def _send_log(self, request: Request, endpoint: Endpoint, socket: StreamSocket) -> None:
+        """A log as binary messages (wsstream.Reader)."""
+        asked = socket.protocols
+        if socket.upgraded or (asked and BINARY not in asked):
+            raise errors.bad_request(f"unable to upgrade: a log is sent as {BINARY} over a WebSocket only")
+        response = await self._pods.log(request, endpoint)
+        await socket.accept(BINARY if asked else "")
+        try:
+            if response.stream is None:
+                await socket.send(response.body)
+            else:
+                async for chunk in response.stream:
+                    await socket.send(chunk)
+        except Disconnected:
+            return
+        await socket.close()
 
-STREAMS = ("exec", "attach", "portforward")
+
+BINARY = "binary.k8s.io"
+STREAMS = ("exec", "attach", "portforward", "log")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from kuartui.embedded.api.request import Request, Response, text_response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest
+from kuartui.embedded.api.subresources.proxied_html import led_back, rewritten
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.metrics.kubelet import KubeletPages
@@ -87,6 +88,8 @@ class Proxies:
         return Response(200, page[1], page[0])
 
     async def _forward(self, request: Request, scheme: str, address: str, port: int) -> Response:
+        if moved := _moved(request):
+            return moved
         target = "/" + "/".join(request.info.parts)
         if request.path.endswith("/") and not target.endswith("/"):
             target += "/"
@@ -106,8 +109,25 @@ class Proxies:
             text = f"error trying to reach service: dial tcp {where}: {why}"
             raise StatusError(503, "ServiceUnavailable", text) from error
         kept = [(key, value) for key, value in got.headers if key.lower() not in _NOT_COPIED]
-        body = got.body if isinstance(got.body, bytes) else b""
-        return Response(got.status, body, got.headers.find("content-type") or "text/plain", kept)
+        kind = got.headers.find("content-type") or "text/plain"
+        hosts = where, request.headers.get("host", "")
+        prefix = request.path.removesuffix(target.partition("?")[0])
+        kept = [(key, led_back(value, prefix, hosts) if key.lower() == "location" else value) for key, value in kept]
+        if not isinstance(got.body, bytes):
+            return Response(got.status, content_type=kind, headers=kept, stream=got.body)
+        body = got.body
+        if kind.startswith("text/html") and not got.headers.find("content-encoding"):
+            text = body.decode(errors="surrogateescape")
+            body = rewritten(text, prefix, hosts).encode(errors="surrogateescape")
+        return Response(got.status, body, kind, kept)
+
+
+def _moved(request: Request) -> Response | None:
+    """Where a page without a path is: relative links would lead elsewhere."""
+    if request.info.parts or request.path.endswith("/") or request.method not in ("GET", "HEAD"):
+        return None
+    query = f"?{request.raw_query}" if request.raw_query else ""
+    return Response(301, headers=[("location", f"{request.path}/{query}")])
 
 
 def _words(error: Exception) -> str:

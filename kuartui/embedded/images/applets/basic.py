@@ -192,8 +192,20 @@ async def hostname(process: Process) -> int:
         name = process.ip
     elif "s" in options:
         name = name.partition(".")[0]
+    elif "f" in options or "d" in options:
+        name = _qualified(process, name)
+        name = name.partition(".")[2] if "d" in options else name
     await process.out(name + "\n")
     return 0
+
+
+def _qualified(process: Process, name: str) -> str:
+    """The first name in the line of /etc/hosts that has this one."""
+    for line in process.files.read("/etc/hosts").decode(errors="replace").splitlines():
+        names = line.partition("#")[0].split()[1:]
+        if name in names:
+            return names[0]
+    return name
 
 
 async def ident(process: Process) -> int:
