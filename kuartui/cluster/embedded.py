@@ -208,6 +208,7 @@ class EmbeddedCluster:
         self, sandbox_id: str, *, fast: bool = False, head: float = 0.0, report: Report = silent
     ) -> EmbeddedSandbox:
         spec = {"name": sandbox_id, "nodes": 3, "fast": fast, "head": head, "durable": not fast}
+        spec["keeper"] = CHECKER["user"]  # or players put the power back on themselves
         report(Progress(later("starting a cluster for this attempt")))
         made = await _aside(self._host.call, "POST", "/clusters", spec, report)
         return EmbeddedSandbox(self._host, sandbox_id, spec, made["url"])
@@ -232,7 +233,7 @@ class EmbeddedCluster:
         found = await _aside(self._host.find, sandbox_id)
         if found is None:
             return None
-        spec = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable")}
+        spec = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable", "keeper")}
         return EmbeddedSandbox(self._host, sandbox_id, spec, found["url"])
 
 

@@ -60,6 +60,7 @@ class Spec(Struct, frozen=True):
     fast: bool = False
     head: float = 0.0  # seconds that lie in the past when it starts; they pass as fast as on a fast clock
     durable: bool = True
+    keeper: str = ""  # the user who alone may work the machines and the clock; without, any administrator
     port: int = 0
 
     @property
@@ -91,6 +92,7 @@ class Cluster:
         self.dispatcher = Dispatcher(
             self.rest, self.authenticator, self.authorizer, f"127.0.0.1:{self.port}", self._special
         )
+        self.dispatcher.keeper = spec.keeper
         self.dispatcher.paths.update(issuer.pages(self.signer, f"https://{API_ENDPOINT}"))
         self._reviews = Reviews(self.authenticator, self.authorizer, self.clock)
 

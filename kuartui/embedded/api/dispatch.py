@@ -50,6 +50,8 @@ class Dispatcher:
         self._measures = Measures(rest.store)
         self.paths: dict[str, Callable[[Request], Awaitable[Response]]] = {"/metrics": self._measures.page}
         """Further non-resource paths: whole ones, served after authorisation."""
+        self.keeper = ""
+        """The user to whom alone those of ours are there; if empty, to all who may."""
         self.aggregate: Callable[[Request, str, str], Awaitable[Response]] | None = None
         """Serves what is another API server's, by group and version."""
 
@@ -85,7 +87,7 @@ class Dispatcher:
         """Find out who asks for what, and whether they may. Raises 401 and 403."""
         request.info = parse_info(request.method, request.path, request.query)
         user = self.authenticator.authenticate(request)
-        request.user = impersonate(request, user, self._may_impersonate)
+        request.caller, request.user = user, impersonate(request, user, self._may_impersonate)
         self._authorize(request)
 
     def _may_impersonate(self, user: User, group: str, resource: str, name: str, namespace: str) -> None:
@@ -128,6 +130,8 @@ class Dispatcher:
     async def _path(self, request: Request) -> Response:
         path = request.path.rstrip("/") or "/"
         if path in self.paths:
+            if self.keeper and path.startswith(OURS) and request.caller.name != self.keeper:
+                raise errors.page_not_found()
             return await self.paths[path](request)
         if path.startswith("/openapi"):
             return self.openapi.answer(request)

@@ -69,6 +69,8 @@ class Request(Struct):
     certificate: Mapping[str, Any] | None = None
     """The client's, verified by TLS: what `ssl.SSLObject.getpeercert` tells, and its FINGERPRINT."""
     user: User = ANONYMOUS
+    caller: User = ANONYMOUS
+    """Who sent it, whomever they act for."""
     info: Info = field(default_factory=lambda: Info("", ""))
     warnings: list[str] = field(default_factory=list)
 

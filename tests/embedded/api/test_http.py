@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kuartui.embedded.api.http import App, _request
 from kuartui.embedded.api.negotiate import finished
-from kuartui.embedded.api.request import Request, User
+from kuartui.embedded.api.request import Request, Response, User
 from kuartui.embedded.auth.authentication import impersonate
 from kuartui.embedded.meta import protobuf
 from tests.embedded.api.server import Server
@@ -258,3 +258,19 @@ async def test_watches_speak_protobuf(server: Server) -> None:
     assert frame[4:].startswith(b"\x0a\x05ADDED")
     inner = frame[frame.index(protobuf.MAGIC) :]
     assert protobuf.decode(inner)["data"] == {"x": "1"}
+
+
+async def test_levers_of_ours_are_there_for_their_keeper_only(server: Server) -> None:
+    async def pull(request: Request) -> Response:
+        return Response(200, orjson.dumps({"pulled": request.user.name}))
+
+    path = "/kuartui.dev/lever"
+    server.dispatcher.paths[path] = pull
+    assert (await server.json("POST", path))["pulled"] == "admin"
+    server.dispatcher.keeper = "keeper"
+    as_keeper = {"impersonate_user": "keeper", "impersonate_group": "system:masters"}
+    assert (await server.json("GET", "/api", **as_keeper))["kind"] == "APIVersions"
+    assert (await server.ask("POST", path)).status == 404
+    assert (await server.ask("POST", path, **as_keeper)).status == 404  # to act for them is not to be them
+    server.dispatcher.keeper = "admin"
+    assert (await server.json("POST", path, **as_keeper))["pulled"] == "keeper"
