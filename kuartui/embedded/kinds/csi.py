@@ -7,10 +7,21 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import immutable, one_of
+from kuartui.embedded.kinds.checks import (
+    dns_subdomain,
+    immutable,
+    label_key,
+    label_selector,
+    non_negative,
+    one_of,
+    quantity_not_negative,
+)
 from kuartui.embedded.kinds.fill import missing
-from kuartui.embedded.meta.fielderr import FieldError, Path, not_supported
+from kuartui.embedded.kinds.pod_volumes import csi_driver_name
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid, not_supported, required
 
+_SHORTEST = 600
+_LONGEST_ID = 192
 _MODES = ("Ephemeral", "Persistent")
 _GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
 
@@ -40,6 +51,16 @@ class CsiDrivers(Strategy):
         for mode in spec.get("volumeLifecycleModes") or []:
             if mode not in _MODES:
                 errors.append(not_supported(path / "volumeLifecycleModes", mode, _MODES))
+        audiences: set[str] = set()
+        for index, request in enumerate(spec.get("tokenRequests") or []):
+            at, audience = (path / "tokenRequests").index(index), request.get("audience", "")
+            if audience in audiences:
+                errors.append(duplicate(at / "audience", audience))
+            audiences.add(audience)
+            seconds = request.get("expirationSeconds")
+            if seconds is not None and seconds < _SHORTEST:
+                text = "may not specify a duration less than 10 minutes"
+                errors.append(invalid(at / "expirationSeconds", seconds, text))
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
@@ -69,6 +90,28 @@ class CsiNodes(Strategy):
     has_status = False
     generation = False
 
+    def validate(self, obj: Obj) -> list[FieldError]:
+        drivers, errors = (obj.get("spec") or {}).get("drivers") or [], []
+        names = [driver.get("name", "") for driver in drivers]
+        for index, driver in enumerate(drivers):
+            at = (Path("spec") / "drivers").index(index)
+            errors += csi_driver_name(names[index], at / "name")
+            if not driver.get("nodeID"):
+                errors.append(required(at / "nodeID"))
+            elif len(driver["nodeID"]) > _LONGEST_ID:
+                errors.append(invalid(at / "nodeID", driver["nodeID"], f"must be {_LONGEST_ID} characters or less"))
+            errors += non_negative(driver.get("allocatable") or {}, at / "allocatable", "count")
+            if names[index] in names[:index]:
+                errors.append(duplicate(at / "name", names[index]))
+            keys = driver.get("topologyKeys") or []
+            for place, key in enumerate(keys):
+                if not key:
+                    errors.append(required(at))
+                if key in keys[:place]:
+                    errors.append(duplicate(at, key))
+                errors += label_key(key, at)
+        return errors
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [cells.name(obj), len((obj.get("spec") or {}).get("drivers") or []), cells.age(obj, now)]
 
@@ -77,3 +120,17 @@ class CsiNodes(Strategy):
 class CsiStorageCapacities(Strategy):
     has_status = False
     generation = False
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        errors = label_selector(obj.get("nodeTopology"), Path("nodeTopology"))
+        errors += dns_subdomain(obj.get("storageClassName", ""), Path("storageClassName"))
+        for field in ("capacity", "maximumVolumeSize"):
+            if obj.get(field) is not None:
+                errors += quantity_not_negative(obj[field], Path(field))
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        errors = self.validate(new)
+        for field in ("nodeTopology", "storageClassName"):
+            errors += immutable(new.get(field), old.get(field), field)
+        return errors
