@@ -15,8 +15,9 @@ import yaml
 from msgspec.structs import replace
 
 from kuartui.embedded.images import reference
+from kuartui.embedded.images.library.accounts import accounts
 from kuartui.embedded.images.library.alpine import base_files
-from kuartui.embedded.images.library.bases import accounts, directory, userland
+from kuartui.embedded.images.library.bases import directory, userland
 from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import PATH, Image, ImageConfig, ImageFile
 from kuartui.embedded.images.programs.scripted import Behaviour, DescriptionError, scripted
@@ -129,7 +130,7 @@ def _base(catalogue: ImageCatalogue, name: str) -> Image:
     if name in ("busybox", "alpine", "debian"):
         programs, direct, commands, shells = userland(name)
         trees = {
-            "busybox": lambda: {**accounts(), "/tmp": directory(0o1777)},
+            "busybox": lambda: {**accounts("busybox"), "/tmp": directory(0o1777)},
             "alpine": base_files,
             "debian": debian_files,
         }

@@ -129,6 +129,26 @@ async def test_proc_shows_the_environment_to_its_owner_and_what_is_mounted(world
     ]
 
 
+@pytest.mark.parametrize(
+    ("image", "user", "shown"),
+    [
+        ("busybox:1.36", Credentials(), "uid=0(root) gid=0(root) groups=0(root),10(wheel)"),
+        ("busybox:1.36", Credentials(uid=65534, gid=65534), "uid=65534(nobody) gid=65534(nobody) groups=65534(nobody)"),
+        ("busybox:1.36", Credentials(uid=1000), "uid=1000 gid=0(root) groups=0(root)"),
+        ("nginx:1.27", Credentials(), "uid=0(root) gid=0(root) groups=0(root)"),
+        (
+            "nginx:1.27-alpine",
+            Credentials(),
+            "uid=0(root) gid=0(root) groups=0(root),1(bin),2(daemon),3(sys),4(adm),6(disk),10(wheel),11(floppy),"
+            "20(dialout),26(tape),27(video)",
+        ),
+    ],
+)
+async def test_id_shows_the_groups_of_the_image(world: World, image: str, user: Credentials, shown: str) -> None:
+    container = await world.start(image, "sleep", "infinity", user=user)
+    assert (await world.exec(container, "id"))[1] == shown + "\n"
+
+
 async def test_nginx_that_may_not_give_files_away_does_not_start(world: World) -> None:
     user = Credentials(capabilities=granted((), ("ALL",)))
     exit_, log = await world.run("nginx:1.27", user=user)

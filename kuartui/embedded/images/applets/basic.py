@@ -220,7 +220,7 @@ async def ident(process: Process) -> int:
         text = " ".join(map(str, user.groups))
     else:
         text = f"uid={_named(user.uid, user_name(image, user.uid))} gid={_named(user.gid, group_name(image, user.gid))}"
-        if (user.groups and user.groups != (user.gid,)) or user.uid == 0:
+        if user.groups:
             text += " groups=" + ",".join(_named(gid, group_name(image, gid)) for gid in user.groups)
     await process.out(text + "\n")
     return 0

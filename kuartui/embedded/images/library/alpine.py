@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from kuartui.embedded.images.library.bases import accounts, directory, text, userland
+from kuartui.embedded.images.library.accounts import accounts
+from kuartui.embedded.images.library.bases import directory, text, userland
 from kuartui.embedded.images.model import Image, ImageConfig, ImageFile
 from kuartui.embedded.images.reference import Reference
 
@@ -21,7 +22,7 @@ HOME_URL="https://alpinelinux.org/"
 def base_files(users: str = "", groups: str = "") -> dict[str, ImageFile]:
     """Files of an Alpine image."""
     return {
-        **accounts(users, groups),
+        **accounts("alpine", users, groups),
         "/etc/os-release": text(RELEASE),
         "/etc/alpine-release": text("3.22.0\n"),
         "/root": directory(0o700),

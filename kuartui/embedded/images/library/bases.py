@@ -51,16 +51,6 @@ COMMON = tuple(
     wc who xargs xxd yes zcat""".split()
 )
 
-PASSWD = """root:x:0:0:root:/root:/bin/sh
-bin:x:1:1:bin:/bin:/sbin/nologin
-daemon:x:2:2:daemon:/sbin:/sbin/nologin
-{more}nobody:x:65534:65534:nobody:{home}:{shell}
-"""
-GROUP = """root:x:0:{root}
-bin:x:1:root,bin,daemon
-daemon:x:2:root,bin,daemon
-{more}"""
-
 
 def text(content: str, mode: int = 0o644) -> ImageFile:
     """A text file."""
@@ -70,16 +60,6 @@ def text(content: str, mode: int = 0o644) -> ImageFile:
 def directory(mode: int = 0o755, uid: int = 0, gid: int = 0) -> ImageFile:
     """A directory."""
     return ImageFile(None, mode, uid, gid)
-
-
-def accounts(users: str = "", groups: str = "", *, nobody: int = 65534, alpine: bool = True) -> dict[str, ImageFile]:
-    """/etc/passwd and /etc/group with more rows."""
-    passwd = PASSWD.format(more=users, home="/" if alpine else "/nonexistent", shell="/sbin/nologin")
-    nogroup = f"{'nobody' if alpine else 'nogroup'}:x:{nobody}:\n"
-    return {
-        "/etc/passwd": text(passwd),
-        "/etc/group": text(GROUP.format(root="root" if alpine else "", more=groups + nogroup)),
-    }
 
 
 @cache

@@ -7,7 +7,8 @@ import re
 from msgspec.structs import replace
 
 from kuartui.embedded.images.applets import names
-from kuartui.embedded.images.library.bases import accounts, directory, text, userland
+from kuartui.embedded.images.library.accounts import accounts
+from kuartui.embedded.images.library.bases import directory, text, userland
 from kuartui.embedded.images.model import Image, ImageConfig
 from kuartui.embedded.images.programs.httpd_busybox import httpd
 from kuartui.embedded.images.reference import Reference
@@ -24,7 +25,7 @@ def find(reference: Reference) -> Image | None:
     if re.match(r"1\.2[4-8]", reference.tag):
         programs["/bin/nslookup"] = names.old_nslookup
     files = {
-        **accounts("www-data:x:33:33:www-data:/var/www:/bin/false\n"),
+        **accounts("busybox"),
         "/root": directory(0o700),
         "/home": directory(),
         "/tmp": directory(0o1777),

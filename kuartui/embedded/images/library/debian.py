@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from kuartui.embedded.images.library.bases import accounts, directory, text, userland
+from kuartui.embedded.images.library.accounts import accounts
+from kuartui.embedded.images.library.bases import directory, text, userland
 from kuartui.embedded.images.model import Image, ImageConfig, ImageFile
 from kuartui.embedded.images.reference import Reference
 
@@ -40,9 +41,8 @@ NAMES = {
 
 def debian_files(users: str = "", groups: str = "") -> dict[str, ImageFile]:
     """Files of a Debian image."""
-    more = "www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n" + users
     return {
-        **accounts(more, "www-data:x:33:\n" + groups, alpine=False),
+        **accounts("debian", users, groups),
         "/etc/os-release": text(RELEASE),
         "/etc/debian_version": text("12.11\n"),
         "/root": directory(0o700),

@@ -103,7 +103,7 @@ class HostSystem(Struct, frozen=True):
 
     def files(self) -> dict[str, bytes]:
         """What a new disk has."""
-        from kuartui.embedded.images.library.bases import accounts
+        from kuartui.embedded.images.library.accounts import accounts
         from kuartui.embedded.metrics.kubelet import CONFIGURATION
 
         name = self.kubelet.name
@@ -122,12 +122,13 @@ class HostSystem(Struct, frozen=True):
             "/var/lib/kubelet/config.yaml": CONFIGURATION,
         }
         files = {path: text.encode() for path, text in texts.items()}
-        return files | {path: one.data for path, one in accounts(alpine=False).items() if one.data is not None}
+        return files | {path: one.data for path, one in accounts("debian").items() if one.data is not None}
 
     def image(self) -> Image:
         """The same as an image: which programs a process finds whose root is the disk."""
         from kuartui.embedded.images.applets import processes, timing
-        from kuartui.embedded.images.library.bases import accounts, curl_programs, userland
+        from kuartui.embedded.images.library.accounts import accounts
+        from kuartui.embedded.images.library.bases import curl_programs, userland
         from kuartui.embedded.node.host.crictl import crictl
         from kuartui.embedded.node.host.systemd import journalctl, systemctl
 
@@ -142,6 +143,6 @@ class HostSystem(Struct, frozen=True):
             "/usr/bin/journalctl": journalctl(self.kubelet),
         }
         return Image(
-            "node", "trixie", ImageConfig(), accounts(alpine=False), {**programs, **tools}, direct, commands, shells,
+            "node", "trixie", ImageConfig(), accounts("debian"), {**programs, **tools}, direct, commands, shells,
             distribution="debian",
         )  # fmt: skip
