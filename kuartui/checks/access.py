@@ -2,8 +2,8 @@
 
 `allow` and `deny` are SubjectAccessReviews. `within` walks RBAC itself: every rule that the subject holds through any
 binding (by its name or by one of its groups) must be covered by the order, and hold in the level's namespace only.
-Bindings that came with the cluster and grant everybody discovery are left out: those of the start, labelled
-`kubernetes.io/bootstrapping`.
+What every cluster grants to everybody (discovery, questions about oneself) is left out, by the names of the bindings: a
+label would be any player's to set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ READS = tuple(ResourceQuery(kind=kind, namespace=EVERYWHERE) for kind in ROLE_KI
 FRESH = 60.0  # seconds that an answer lasts: clusters may have authorizers beside RBAC
 LAG = 1.0  # seconds in which an API server's authorizer may not have heard yet of what we have seen
 PERIOD = 5.0  # seconds
-BOOTSTRAP = "kubernetes.io/bootstrapping"
+#: ClusterRoleBindings of every cluster, whose subjects are all users or all service accounts
+FOR_EVERYBODY = frozenset(
+    f"system:{name}" for name in ("basic-user", "discovery", "public-info-viewer", "service-account-issuer-discovery")
+)
+ABOUT_ONESELF = frozenset({"authorization.k8s.io", "authentication.k8s.io"})
 
 
 #: what was answered, by question, and when (cluster time)
@@ -93,7 +97,7 @@ async def observe(spec: AccessSpec, world: World, _name: str) -> Evidence:
                 reviews.append({"asked": asked, "wanted": wanted, "allowed": allowed})
     evidence: Evidence = {"reviews": reviews, "namespace": namespace}
     if spec.within is not None:
-        evidence["rules"] = list(rules_of(user, groups, found, bootstrap=False))
+        evidence["rules"] = list(rules_of(user, groups, found, common=False))
     return evidence
 
 
@@ -122,14 +126,14 @@ def judge(spec: AccessSpec, evidence: Evidence) -> Verdict:
     return Verdict(not wrong and not extra, "; ".join(parts))
 
 
-def rules_of(user: str, groups: Iterable[str], found: dict[str, list[Obj]], *, bootstrap: bool = True) -> Iterator[Obj]:
-    """Every rule that a subject holds: {namespace ("*" for everywhere), verbs, groups, resources, names, urls}."""
+def rules_of(user: str, groups: Iterable[str], found: dict[str, list[Obj]], *, common: bool = True) -> Iterator[Obj]:
+    """Every rule that a subject holds: {namespace ("*" for everywhere), verbs, groups, resources, names, urls}; without
+    `common` those that it does not share with everybody."""
     wanted = set(groups)
     roles = {(kind, *_key(obj)): obj for kind in ("Role", "ClusterRole") for obj in found[kind]}
     for binding in [*found["RoleBinding"], *found["ClusterRoleBinding"]]:
         metadata = binding["metadata"]
-        if not bootstrap and BOOTSTRAP in (metadata.get("labels") or {}):
-            continue
+        everybodys = binding["kind"] == "ClusterRoleBinding" and metadata["name"] in FOR_EVERYBODY
         if not any(_is_subject(subject, user, wanted, metadata) for subject in binding.get("subjects") or []):
             continue
         reference = binding["roleRef"]
@@ -138,6 +142,8 @@ def rules_of(user: str, groups: Iterable[str], found: dict[str, list[Obj]], *, b
             (reference["kind"], metadata.get("namespace", "") if reference["kind"] == "Role" else "", reference["name"])
         )
         for rule in (role or {}).get("rules") or []:
+            if not common and everybodys and _is_common(rule):
+                continue
             yield {
                 "namespace": home,
                 "verbs": rule.get("verbs") or [],
@@ -146,6 +152,11 @@ def rules_of(user: str, groups: Iterable[str], found: dict[str, list[Obj]], *, b
                 "names": rule.get("resourceNames") or [],
                 "urls": rule.get("nonResourceURLs") or [],
             }
+
+
+def _is_common(rule: Obj) -> bool:
+    """Whether it lets one read paths, or ask about oneself."""
+    return bool(rule.get("nonResourceURLs")) or set(rule.get("apiGroups") or []) <= ABOUT_ONESELF
 
 
 def _is_subject(subject: Obj, user: str, groups: set[str], binding: Obj) -> bool:

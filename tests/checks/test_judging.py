@@ -83,7 +83,7 @@ def rules(*bindings: dict, **roles: list) -> list:  # type: ignore[type-arg]
         "ClusterRoleBinding": [item for item in bindings if item["kind"] == "ClusterRoleBinding"],
     }
     user, groups = access.identity(BOT, "here")
-    return list(access.rules_of(user, groups, found, bootstrap=False))
+    return list(access.rules_of(user, groups, found, common=False))
 
 
 GET_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
@@ -106,10 +106,18 @@ def test_rules_are_found_by_every_way() -> None:
         rules(binding("RoleBinding", "r", {"kind": "Group", "name": "system:serviceaccounts:there"}), r=[GET_PODS])
         == []
     )
+
+
+def test_what_everybody_holds_is_not_counted_but_what_is_put_there_is() -> None:
     everybody = {"kind": "Group", "name": "system:authenticated"}
-    assert (
-        rules(binding("ClusterRoleBinding", "r", everybody, **{access.BOOTSTRAP: "rbac-defaults"}), r=[GET_PODS]) == []
-    )
+    discovery = {"nonResourceURLs": ["/api"], "verbs": ["get"]}
+    oneself = {"apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews"], "verbs": ["create"]}
+    common = binding("ClusterRoleBinding", "system:discovery", everybody)
+    assert rules(common, **{"system:discovery": [discovery, oneself]}) == []
+    assert len(rules(common, **{"system:discovery": [discovery, GET_PODS]})) == 1
+    labelled = binding("RoleBinding", "r", ACCOUNT, **{"kubernetes.io/bootstrapping": "rbac-defaults"})
+    assert len(rules(labelled, r=[GET_PODS])) == 1
+    assert len(rules(binding("RoleBinding", "system:discovery", ACCOUNT), **{"system:discovery": [discovery]})) == 1
 
 
 def test_rules_within_the_order() -> None:
