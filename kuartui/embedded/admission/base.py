@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
@@ -32,11 +33,29 @@ class Attributes(Struct):
     dry_run: bool = False
     options: Obj = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    changed: bool = False
+    """Whether a webhook or a policy has changed the object: then all that mutate have another look."""
+    again: bool = False
+    """Whether this is that other look."""
+    left: dict[str, bytes] = field(default_factory=dict)
+    """What webhooks and policies that want another look (reinvocationPolicy IfNeeded) left behind, by who it was."""
+
+    def leave(self, who: str) -> None:
+        """Note the object as somebody left it."""
+        self.left[who] = _dump(self.obj)
+
+    def wants_again(self, who: str) -> bool:
+        """Whether somebody who has seen the object would find it changed."""
+        return self.left.get(who, b"") not in (b"", _dump(self.obj))
 
     @property
     def resource(self) -> str:
         """The group resource: "deployments.apps"."""
         return self.endpoint.resource.name
+
+
+def _dump(obj: Obj | None) -> bytes:
+    return orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)
 
 
 class Plugin:
@@ -63,8 +82,13 @@ class Chain:
         self._validating += [plugin for plugin in plugins if type(plugin).validate is not Plugin.validate]
 
     async def mutate(self, attributes: Attributes) -> None:
+        """Once through all plugins; twice if a webhook or a policy changed something (plugin/.../reinvocation.go)."""
         for plugin in self._mutating:
             await plugin.mutate(attributes)
+        if attributes.changed:
+            attributes.again = True
+            for plugin in self._mutating:
+                await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         for plugin in self._validating:

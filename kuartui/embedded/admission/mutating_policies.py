@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from kuartui.embedded.admission.base import Attributes
 from kuartui.embedded.admission.matching import GROUP, exempt
 from kuartui.embedded.admission.policies import BoundPolicies, PolicyFailure, evaluate, refusal
@@ -31,26 +29,18 @@ class MutatingPolicies(BoundPolicies):
     """Lets every bound policy change what is written; those that ask for it have another look at what others changed."""
 
     async def mutate(self, attributes: Attributes) -> None:
-        bound = self._store.list(BINDINGS)
-        if not bound or attributes.obj is None or exempt(attributes):
+        bindings = self._store.list(BINDINGS)
+        if not bindings or attributes.obj is None or exempt(attributes):
             return
         pairs = [
-            (policy.data, binding.data)
-            for binding in sorted(bound, key=lambda one: one.data["spec"].get("policyName", ""))
-            if (policy := self._store.get(POLICIES, "", binding.data["spec"].get("policyName", ""))) is not None
+            (found.data, stored.data)
+            for stored in sorted(bindings, key=lambda one: one.data["spec"].get("policyName", ""))
+            if (found := self._store.get(POLICIES, "", stored.data["spec"].get("policyName", ""))) is not None
         ]
-        seen: dict[str, bytes] = {}  # what each binding's policy left behind
-        self._round(pairs, attributes, seen)
-        again = [
-            (policy, binding)
-            for policy, binding in pairs
-            if policy["spec"].get("reinvocationPolicy") == "IfNeeded"
-            and seen.get(binding["metadata"]["name"], b"") not in (b"", _dump(attributes.obj))
-        ]
-        self._round(again, attributes, seen)
-
-    def _round(self, pairs: Iterable[tuple[Obj, Obj]], attributes: Attributes, seen: dict[str, bytes]) -> None:
         for policy, binding in pairs:
+            who = f"policy {binding['metadata']['name']}"
+            if attributes.again and not attributes.wants_again(who):
+                continue
             if not self._concerns(policy, binding, attributes):
                 continue
             token = AUTHORIZE.set(lambda asked: self._allows(asked, attributes))
@@ -66,8 +56,8 @@ class MutatingPolicies(BoundPolicies):
                     raise error from failure
             finally:
                 AUTHORIZE.reset(token)
-            assert attributes.obj is not None
-            seen[binding["metadata"]["name"]] = _dump(attributes.obj)
+            if policy["spec"].get("reinvocationPolicy") == "IfNeeded":
+                attributes.leave(who)
 
     def _change(self, spec: Obj, attributes: Attributes, params: Obj | None) -> None:
         if not self._wanted(spec, self._values(attributes, params)):
@@ -84,6 +74,7 @@ class MutatingPolicies(BoundPolicies):
             _keep(values["object"], changed)
             stored = to_storage(attributes.endpoint, changed)
             assert attributes.obj is not None
+            attributes.changed = attributes.changed or stored != attributes.obj
             attributes.obj.clear()
             attributes.obj.update(stored)
 
@@ -145,7 +136,3 @@ def _keep(before: Obj, after: Obj) -> None:
     for field in _KEPT:
         if field in old:
             metadata[field] = old[field]
-
-
-def _dump(obj: Obj) -> bytes:
-    return orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)

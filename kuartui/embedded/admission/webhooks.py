@@ -30,6 +30,7 @@ API = "admission.k8s.io/v1"
 
 class _Webhooks(Plugin):
     configurations = ""
+    mutates = False
 
     def __init__(self, rest: Rest, network: Network) -> None:
         self._rest = rest
@@ -41,8 +42,13 @@ class _Webhooks(Plugin):
             return
         for stored in found:
             for webhook in stored.data.get("webhooks") or ():
+                who = f"webhook {stored.key.name}/{webhook['name']}"
+                if attributes.again and self.mutates and not attributes.wants_again(who):
+                    continue
                 if matches(webhook, attributes, self._rest.store) and self._wanted(webhook, attributes):
                     await self._ask(webhook, attributes)
+                    if webhook.get("reinvocationPolicy") == "IfNeeded":
+                        attributes.leave(who)
 
     def _wanted(self, webhook: Obj, attributes: Attributes) -> bool:
         """matchConditions: all must be true."""
@@ -103,6 +109,7 @@ class _Webhooks(Plugin):
 
 class MutatingWebhooks(_Webhooks):
     configurations = MUTATING
+    mutates = True
 
     async def mutate(self, attributes: Attributes) -> None:
         await self._call_all(attributes)
@@ -120,8 +127,10 @@ class MutatingWebhooks(_Webhooks):
                 f'Internal error occurred: failed calling webhook "{name}": received invalid webhook patch: {error}'
             )
             raise StatusError(500, "InternalError", message) from error
+        stored = to_storage(endpoint, changed)
+        attributes.changed = attributes.changed or stored != attributes.obj
         attributes.obj.clear()
-        attributes.obj.update(to_storage(endpoint, changed))
+        attributes.obj.update(stored)
 
 
 class ValidatingWebhooks(_Webhooks):

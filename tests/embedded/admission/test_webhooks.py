@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from kuartui.embedded.admission.base import Attributes, Plugin
 from kuartui.embedded.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 from kuartui.embedded.api.request import Request as ApiRequest
 from kuartui.embedded.api.request import parse_info, parse_query
@@ -143,6 +144,31 @@ async def test_a_connection_is_told_of_with_its_options(guarded: Guarded) -> Non
     guarded.response = {"allowed": False, "status": {"message": "hands off"}}
     with pytest.raises(StatusError, match="denied the request: hands off"):
         await connections.admit(request, endpoint)
+
+
+async def test_a_second_look_at_what_others_changed(guarded: Guarded) -> None:
+    class Stamp(Plugin):
+        """A plugin of the server itself: it, too, looks again."""
+
+        async def mutate(self, attributes: Attributes) -> None:
+            if attributes.resource == "configmaps" and attributes.obj is not None:
+                attributes.obj["data"]["seen"] = " ".join(sorted(set(attributes.obj["data"]) - {"seen"}))
+
+    guarded.rest.admission.add(Stamp())
+    await guarded.serve()
+    await guarded.configure("mutating", reinvocationPolicy="IfNeeded")
+    patch = orjson.dumps([{"op": "add", "path": "/data/b", "value": "2"}])
+    guarded.response = {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
+    made = await guarded.try_map(a="1")
+    assert made["data"] == {"a": "1", "b": "2", "seen": "a b"}
+    assert [seen["object"]["data"] for seen in guarded.seen] == [{"a": "1"}, {"a": "1", "b": "2", "seen": "a b"}]
+    await guarded.json("DELETE", f"{MAPS}/m")
+    guarded.seen.clear()
+    patch_never = {"webhooks": [{"name": "w.example.com", "reinvocationPolicy": "Never"}]}
+    kind = "application/strategic-merge-patch+json"
+    await guarded.json("PATCH", f"{GROUP}/mutatingwebhookconfigurations/hooks", patch_never, content_type=kind)
+    await guarded.try_map(a="1")
+    assert len(guarded.seen) == 1
 
 
 async def test_its_service_is_gone(guarded: Guarded) -> None:
