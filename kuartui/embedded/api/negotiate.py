@@ -13,7 +13,7 @@ import orjson
 from msgspec import Struct
 
 from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Request, Response
-from kuartui.embedded.meta import errors, protobuf
+from kuartui.embedded.meta import errors, ordered, protobuf
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.store import encode
 
@@ -50,18 +50,28 @@ def is_pretty(request: Request) -> bool:
 
 
 def finished(request: Request, response: Response) -> Response:
-    """The answer as it goes out: its JSON indented for those who read it themselves, or as protobuf. Raises 406.
+    """The answer as it goes out: its JSON in order and indented for those who read it themselves, or as protobuf.
 
-    What a pod said and the schemas stay as they are.
+    What a pod said and the schemas stay as they are. Raises 406.
     """
     own = request.info.subresource != "proxy" and not request.path.startswith("/openapi/")
     if not own or not response.content_type.startswith(JSON):
         return response
     if request.info.is_resource and _only_protobuf(request):
         return _in_protobuf(response)
-    if response.stream is None and response.body[:2] not in (b"", b"{\n") and is_pretty(request):
-        response.body = orjson.dumps(orjson.loads(response.body), option=orjson.OPT_INDENT_2)
+    if response.stream is None and response.body[:2] not in (b"", b"{\n"):
+        pretty = is_pretty(request)
+        if request.info.is_resource and _takes_anything(request):
+            response.body = ordered.encoded(orjson.loads(response.body), orjson.OPT_INDENT_2 if pretty else 0)
+        elif pretty:
+            response.body = orjson.dumps(orjson.loads(response.body), option=orjson.OPT_INDENT_2)
     return response
+
+
+def _takes_anything(request: Request) -> bool:
+    """Whether somebody may look at the JSON as it comes (`kubectl --raw`, curl): who names a format parses it."""
+    accept = request.headers.get("accept", "")
+    return not accept or "*/*" in accept
 
 
 def _only_protobuf(request: Request) -> bool:

@@ -66,6 +66,7 @@ async def list_(rest: Rest, endpoint: Endpoint, request: Request) -> Response:
         head = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{want.version}", "metadata": metadata}
         parts = [tables.partial(item.data, want.version) for item in items]
     else:
+        metadata = {"continue": "", **metadata} if endpoint.custom else metadata  # as unstructured lists have it
         head = {"kind": endpoint.resource.list_kind, "apiVersion": endpoint.api_version, "metadata": metadata}
         parts = [objects.raw_item(endpoint, item) for item in items]
     return _formatted(orjson.dumps(head)[:-1] + b',"items":[' + b",".join(parts) + b"]}", want)

@@ -1,0 +1,90 @@
+"""JSON in the order of Kubernetes' types."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import orjson
+
+from kuartui.embedded import data
+from kuartui.embedded.api import negotiate
+from kuartui.embedded.api.request import Request, Response, parse_info
+from kuartui.embedded.meta.ordered import encoded
+from tests.embedded.anything import anything
+
+POD: dict[str, Any] = {
+    "metadata": {"labels": {"b": "1", "a": "2"}, "uid": "u", "name": "p"},
+    "status": {"conditions": [{"status": "True", "observedGeneration": 1, "type": "Ready"}], "phase": "Running"},
+    "spec": {
+        "nodeName": "n",
+        "containers": [
+            {"env": [], "image": "i", "envFrom": [], "name": "c", "livenessProbe": {"periodSeconds": 1, "exec": {}}}
+        ],
+        "volumes": [{"emptyDir": {}, "name": "v"}],
+        "initContainers": [],
+    },
+    "apiVersion": "v1",
+    "kind": "Pod",
+}
+
+
+def keys(value: Any) -> Any:
+    """Names of fields in their order, as deep as objects go."""
+    if isinstance(value, list):
+        return [keys(one) for one in value]
+    return [(name, keys(inner)) if isinstance(inner, dict | list) else name for name, inner in value.items()]
+
+
+def test_fields_stand_as_in_the_types() -> None:
+    made = orjson.loads(encoded(POD))
+    assert made == POD
+    assert list(made) == ["kind", "apiVersion", "metadata", "spec", "status"]
+    assert keys(made["metadata"]) == ["name", "uid", ("labels", ["a", "b"])]
+    assert list(made["spec"]) == ["volumes", "initContainers", "containers", "nodeName"]
+    assert list(made["spec"]["volumes"][0]) == ["name", "emptyDir"]
+    assert list(made["spec"]["containers"][0]) == ["name", "image", "envFrom", "env", "livenessProbe"]
+    assert list(made["spec"]["containers"][0]["livenessProbe"]) == ["exec", "periodSeconds"]
+    assert list(made["status"]["conditions"][0]) == ["type", "observedGeneration", "status"]
+
+
+def test_lists_and_custom_objects() -> None:
+    items = [{name: POD[name] for name in ("status", "spec", "metadata")}]
+    made = orjson.loads(encoded({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
+    assert list(made["items"][0]) == ["metadata", "spec", "status"]
+    custom = {
+        "kind": "K",
+        "apiVersion": "e.com/v1",
+        "spec": {"b": 1, "a": 2},
+        "metadata": {"resourceVersion": "1", "name": "x"},
+    }
+    assert keys(orjson.loads(encoded(custom))) == [
+        "apiVersion",
+        "kind",
+        ("metadata", ["name", "resourceVersion"]),
+        ("spec", ["a", "b"]),
+    ]
+    metrics = {
+        "kind": "PodMetrics",
+        "apiVersion": "metrics.k8s.io/v1beta1",
+        "metadata": {"name": "x"},
+        "containers": [],
+    }
+    assert list(orjson.loads(encoded(metrics))) == list(metrics)
+
+
+def test_nothing_is_lost() -> None:
+    dice = random.Random(7)
+    for (group, version, kind), definition in sorted(data.definitions().items()):
+        obj = anything(data.schemas()[definition], dice)
+        if isinstance(obj, dict):
+            obj |= {"kind": kind, "apiVersion": f"{group}/{version}" if group else version}
+            assert orjson.loads(encoded(obj)) == obj
+
+
+def test_only_who_takes_anything_gets_it_in_order() -> None:
+    for accept, ordered in (("application/json, */*", True), ("*/*", True), ("", True), ("application/json", False)):
+        request = Request("GET", "/api/v1/namespaces/d/pods/p", {}, {"accept": accept}, b"", "")
+        request.info = parse_info("GET", request.path, {})
+        answer = negotiate.finished(request, Response(200, orjson.dumps(POD), "application/json"))
+        assert (answer.body == encoded(POD)) is ordered
