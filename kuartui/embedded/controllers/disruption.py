@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from kuartui.embedded.controllers import objects, pods
+from kuartui.embedded.controllers import objects, pods, scales
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.conditions import new_condition
+from kuartui.embedded.meta.gofmt import go_selector
 from kuartui.embedded.meta.intorstring import is_percent, scaled
 from kuartui.embedded.meta.labels import from_object
 from kuartui.embedded.meta.time import parse_time
@@ -17,12 +18,11 @@ Obj = dict[str, Any]
 
 BUDGETS = "poddisruptionbudgets.policy"
 DELETION_TIMEOUT = timedelta(minutes=2)  # an evicted pod that is still there after that counts again
-SCALES = {
-    ("apps", "Deployment"): "deployments.apps",
-    ("apps", "ReplicaSet"): "replicasets.apps",
-    ("apps", "StatefulSet"): "statefulsets.apps",
-    ("", "ReplicationController"): "replicationcontrollers",
-}
+UNMANAGED = (
+    "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of the "
+    "PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set "
+    '".spec.minAvailable" field of the PDB to an integer value.'
+)
 
 
 class NoScale(Exception):
@@ -38,7 +38,7 @@ class DisruptionController(Controller):
     def setup(self) -> None:
         self.watch(BUDGETS, self.enqueue_object)
         self.watch("pods", self._pod_changed)
-        for resource in SCALES.values():
+        for resource in scales.BUILT_IN.values():
             self.watch(resource, self._scale_changed)
 
     def _pod_changed(self, event: Event) -> None:
@@ -51,10 +51,17 @@ class DisruptionController(Controller):
         every = [objects.labels_of(event.obj.data)]
         if event.old is not None:
             every.append(objects.labels_of(event.old.data))
+        mine = []
         for stored in self.client.store.list(BUDGETS, event.obj.key.namespace):
             selector = from_object(stored.data["spec"].get("selector"))
             if any(selector.matches(labels) for labels in every):
                 self.enqueue(*stored.key[1:])
+            if selector.matches(every[0]):
+                mine.append(stored.key.name)
+        if len(mine) > 1:
+            pod = f'"{event.obj.key.namespace}"/"{event.obj.key.name}"'
+            text = f'Pod {pod} matches multiple PodDisruptionBudgets.  Chose "{mine[0]}" arbitrarily.'
+            self.client.record(event.obj.data, "Warning", "MultiplePodDisruptionBudgets", text, self.component)
 
     def _scale_changed(self, event: Event) -> None:
         old = event.old.data["spec"].get("replicas") if event.old else None
@@ -74,10 +81,16 @@ class DisruptionController(Controller):
         try:
             status = self._status(budget, chosen, now)
         except NoScale as error:
-            self.client.record(budget, "Warning", "CalculateExpectedPodCountFailed", str(error), self.component)
-            status = {**(budget.get("status") or {}), "disruptionsAllowed": 0}
-            status["observedGeneration"] = budget["metadata"].get("generation", 1)
-            status["conditions"] = self._condition(budget, "False", "SyncFailed", str(error), now)
+            text = f"Failed to calculate the number of expected pods: {error}"
+            self.client.record(budget, "Warning", "CalculateExpectedPodCountFailed", text, self.component)
+            counts = dict.fromkeys(("currentHealthy", "desiredHealthy", "expectedPods"), 0)
+            status = counts | (budget.get("status") or {}) | {"disruptionsAllowed": 0}
+            seen = status.get("observedGeneration", 0)
+            status["conditions"] = self._condition(budget, seen, "False", "SyncFailed", str(error), now)
+        else:
+            if _by_share(budget) and any(objects.controller_of(pod) is None for pod in chosen):
+                text = UNMANAGED.format(go_selector(budget["spec"].get("selector")))
+                self.client.record(budget, "Warning", "UnmanagedPods", text, self.component)
         if status != (budget.get("status") or {}):
             await self.client.update_status(BUDGETS, objects.with_status(budget, status))
         if status.get("disruptedPods"):
@@ -98,15 +111,18 @@ class DisruptionController(Controller):
             "disruptionsAllowed": allowed,
             "expectedPods": expected,
             "observedGeneration": budget["metadata"].get("generation", 1),
-            "conditions": self._condition(budget, *reason, "", now),
+            "conditions": self._condition(budget, budget["metadata"].get("generation", 1), *reason, "", now),
         }
         if disrupted:
             status["disruptedPods"] = disrupted
         return status
 
-    def _condition(self, budget: Obj, status: str, reason: str, message: str, now: datetime) -> list[Obj]:
-        new = new_condition("DisruptionAllowed", status, reason, message, now)
-        new |= {"message": message, "observedGeneration": budget["metadata"].get("generation", 1)}
+    def _condition(
+        self, budget: Obj, generation: int, status: str, reason: str, message: str, now: datetime
+    ) -> list[Obj]:
+        new = new_condition("DisruptionAllowed", status, reason, message, now) | {"message": message}
+        if generation:
+            new["observedGeneration"] = generation
         old = objects.condition((budget.get("status") or {}).get("conditions"), "DisruptionAllowed")
         if old is not None and old["status"] == status:
             new["lastTransitionTime"] = old["lastTransitionTime"]
@@ -125,37 +141,46 @@ class DisruptionController(Controller):
         """Pods that should be there and pods that have to be healthy. Raises NoScale."""
         spec = budget["spec"]
         most, least = spec.get("maxUnavailable"), spec.get("minAvailable")
+        if not _by_share(budget):
+            return len(chosen), int(least or 0)
+        expected = self._expected(chosen)
         if most is not None:
-            expected = self._expected(chosen)
             return expected, max(0, expected - scaled(most, expected, True))
-        if least is not None and is_percent(least):
-            expected = self._expected(chosen)
-            return expected, scaled(least, expected, True)
-        return len(chosen), int(least or 0)
+        return expected, scaled(least, expected, True)
 
     def _expected(self, chosen: list[Obj]) -> int:
-        """The sizes of the pods' controllers, each once."""
+        """The sizes of the pods' controllers, each once; a pod without one counts for nothing. Raises NoScale."""
         sizes: dict[str, int] = {}
         for pod in chosen:
             ref = objects.controller_of(pod)
-            if ref is None:
-                continue  # a naked pod counts for nothing here
+            if ref is None or ref["uid"] in sizes:
+                continue
             uid, size = self._scale(pod, ref)
             sizes[uid] = size
         return sum(sizes.values())
 
     def _scale(self, pod: Obj, ref: Obj) -> tuple[str, int]:
+        """Whose size it is that counts, and the size."""
         namespace = objects.namespace_of(pod)
-        resource = SCALES.get((ref["apiVersion"].rpartition("/")[0], ref["kind"]))
-        owner = self.client.get(resource, namespace, ref["name"]) if resource else None
-        if owner is None:
+        kind = scales.find(self.client, ref["apiVersion"], ref["kind"])
+        if kind is None:
+            raise NoScale(f'no matches for kind "{ref["kind"]}" in version "{ref["apiVersion"]}"')
+        if kind.paths is None:
+            raise NoScale(f"{kind.resource} does not implement the scale subresource")
+        owner = self.client.get(kind.resource, namespace, ref["name"])
+        if owner is None or objects.uid_of(owner) != ref["uid"]:
             raise NoScale(f'found no controllers for pod "{objects.name_of(pod)}"')
         above = objects.controller_of(owner)
         if ref["kind"] == "ReplicaSet" and above is not None and above["kind"] == "Deployment":
             deployment = self.client.get("deployments.apps", namespace, above["name"])
             owner = deployment if deployment is not None else owner
-        size = owner["spec"].get("replicas")
-        return objects.uid_of(owner), 1 if size is None else int(size)
+        return objects.uid_of(owner), kind.wanted(owner)
+
+
+def _by_share(budget: Obj) -> bool:
+    """Whether the budget asks how many pods there should be."""
+    least = budget["spec"].get("minAvailable")
+    return budget["spec"].get("maxUnavailable") is not None or (least is not None and is_percent(least))
 
 
 def _matters(pod: Obj) -> tuple[Any, ...]:

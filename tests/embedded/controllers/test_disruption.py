@@ -73,6 +73,77 @@ async def test_an_evicted_pod_is_not_counted_until_it_is_gone(cluster: Cluster) 
     assert numbers(cluster) == [4, 2, 2, 4]
 
 
+OWNER = {"controller": True, "blockOwnerDeletion": True, "name": "o"}
+CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+async def owned(cluster: Cluster, owner: Obj | None, **rule: Any) -> None:
+    """A pod of somebody's and a budget for it."""
+    cluster.start(DisruptionController(cluster.client))
+    metadata: Obj = {"labels": {"app": "web"}}
+    if owner is not None:
+        metadata["ownerReferences"] = [OWNER | owner]
+    await cluster.create("pods", "p", metadata=metadata, spec={"containers": []})
+    spec = {"selector": {"matchLabels": {"app": "web"}}, **rule}
+    await cluster.create("poddisruptionbudgets.policy", "b", spec=spec)
+    await cluster.run()
+
+
+async def test_a_controller_without_a_size_allows_nothing(cluster: Cluster) -> None:
+    await owned(cluster, {"apiVersion": "batch/v1", "kind": "Job", "uid": "j"}, maxUnavailable=1)
+    told = "jobs.batch does not implement the scale subresource"
+    assert cluster.events("CalculateExpectedPodCountFailed")[0] == (
+        f"Failed to calculate the number of expected pods: {told}"
+    )
+    status = cluster.get("poddisruptionbudgets.policy", "b")["status"]
+    (condition,) = status["conditions"]
+    assert (condition["reason"], condition["message"]) == ("SyncFailed", told)
+    assert "observedGeneration" not in condition
+    assert [status[key] for key in KEYS] == [0, 0, 0, 0]
+
+
+async def test_a_controller_that_is_gone(cluster: Cluster) -> None:
+    await owned(cluster, {"apiVersion": "apps/v1", "kind": "StatefulSet", "uid": "s"}, maxUnavailable=1)
+    assert cluster.events("CalculateExpectedPodCountFailed")[0] == (
+        'Failed to calculate the number of expected pods: found no controllers for pod "p"'
+    )
+
+
+async def test_custom_controllers_have_sizes(cluster: Cluster) -> None:
+    scale = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
+    versions = [{"name": "v1", "served": True, "subresources": {"scale": scale}}]
+    names = {"kind": "Widget", "plural": "widgets"}
+    crd = await cluster.create(
+        CRDS, "widgets.example.com", spec={"group": "example.com", "names": names, "versions": versions}
+    )
+    await cluster.edit(
+        CRDS, crd["metadata"]["name"], {"status": {"conditions": [{"type": "Established", "status": "True"}]}}
+    )
+    widget = await cluster.create("widgets.example.com", "o", spec={"size": 4})
+    owner = {"apiVersion": "example.com/v1", "kind": "Widget", "uid": widget["metadata"]["uid"]}
+    await owned(cluster, owner, minAvailable="50%")
+    assert numbers(cluster) == [0, 2, 0, 4]
+
+
+async def test_pods_of_nobodys_are_told_of(cluster: Cluster) -> None:
+    await owned(cluster, None, maxUnavailable=1)
+    assert cluster.events("UnmanagedPods")[0].startswith(
+        "Pods selected by this PodDisruptionBudget (selector: &LabelSelector{MatchLabels:map[string]string{app: web,},"
+        "MatchExpressions:[]LabelSelectorRequirement{},}) were found to be unmanaged. As a result, "
+    )
+    assert numbers(cluster) == [0, 0, 0, 0]
+
+
+async def test_two_budgets_for_one_pod(cluster: Cluster) -> None:
+    await owned(cluster, None, minAvailable=0)
+    await cluster.create("poddisruptionbudgets.policy", "c", spec={"selector": {}, "minAvailable": 0})
+    cluster.set_status("default", "p", "Running", ready=True)
+    await cluster.run()
+    assert cluster.events("MultiplePodDisruptionBudgets") == [
+        'Pod "default"/"p" matches multiple PodDisruptionBudgets.  Chose "b" arbitrarily.'
+    ]
+
+
 async def test_quota_counts_what_is_there(cluster: Cluster) -> None:
     cluster.start(ResourceQuotaController(cluster.client))
     hard = {"pods": "5", "requests.cpu": "2", "count/configmaps": "3"}

@@ -293,3 +293,23 @@ async def test_two_autoscalers_of_the_same_pods_stand_still(cluster: Cluster, lo
     await cluster.client.delete("horizontalpodautoscalers.autoscaling", "default", "twin")
     await cluster.run(60)
     assert size(cluster) > 2
+
+
+async def test_what_has_no_size_cannot_be_scaled(cluster: Cluster) -> None:
+    await autoscaled(cluster, None, scaleTargetRef={"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "web"})
+    assert "the server could not find the requested resource" in cluster.events("FailedGetScale")
+
+
+async def test_a_custom_resource_is_scaled_at_its_paths(cluster: Cluster) -> None:
+    paths = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
+    version = {"name": "v1", "served": True, "subresources": {"scale": paths}}
+    spec = {"group": "example.com", "names": {"kind": "Widget", "plural": "widgets"}, "versions": [version]}
+    crds = "customresourcedefinitions.apiextensions.k8s.io"
+    await cluster.create(crds, "widgets.example.com", spec=spec)
+    done = {"conditions": [{"type": "Established", "status": "True"}]}
+    await cluster.edit(crds, "widgets.example.com", {"status": done})
+    await cluster.create("widgets.example.com", "web", spec={"size": 15})
+    await autoscaled(cluster, None, scaleTargetRef={"apiVersion": "example.com/v1", "kind": "Widget", "name": "web"})
+    await cluster.run(20)
+    assert cluster.get("widgets.example.com", "web")["spec"] == {"size": 10}
+    assert "selector is required" in cluster.events("SelectorRequired")

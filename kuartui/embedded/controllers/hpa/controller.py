@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from kuartui.embedded.client import Client
-from kuartui.embedded.controllers import objects
+from kuartui.embedded.controllers import objects, scales
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.conditions import new_condition
 from kuartui.embedded.controllers.hpa import metrics
 from kuartui.embedded.controllers.hpa.limits import History, limit
 from kuartui.embedded.controllers.hpa.replicas import MetricError
 from kuartui.embedded.meta.errors import StatusError, not_found
-from kuartui.embedded.meta.labels import Selector, from_object
+from kuartui.embedded.meta.labels import Selector
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.metrics.usage import Usage
 from kuartui.embedded.store import Event, EventType
@@ -24,12 +24,6 @@ Obj = dict[str, Any]
 
 HPAS = "horizontalpodautoscalers.autoscaling"
 RESYNC = 15.0
-TARGETS = {
-    ("apps", "Deployment"): "deployments.apps",
-    ("apps", "ReplicaSet"): "replicasets.apps",
-    ("apps", "StatefulSet"): "statefulsets.apps",
-    ("", "ReplicationController"): "replicationcontrollers",
-}
 
 
 class HorizontalController(Controller):
@@ -78,7 +72,7 @@ class _Look:
     async def take(self) -> None:
         """Look, scale if need be, write the status."""
         try:
-            target, resource = self._target()
+            target, kind = self._target()
         except StatusError as error:
             self._event("Warning", "FailedGetScale", str(error))
             text = f"the HPA controller was unable to get the target's current scale: {error}"
@@ -87,35 +81,37 @@ class _Look:
             return
         text = "the HPA controller was able to get the target's current scale"
         self._condition("AbleToScale", True, "SucceededGetScale", text)
-        current = target["spec"].get("replicas")
-        current = 1 if current is None else current
+        current = kind.wanted(target)
         if not self._history.recommendations:
             self._history.recommendations.append((self._client.clock.monotonic(), current))
-        desired, reason = self._desired(target, current)
+        desired, reason = self._desired(kind.selector(target), current)
         if desired is None:
             self._status["currentReplicas"] = current
             self._status["desiredReplicas"] = self._status.get("desiredReplicas", 0)
         else:
-            rescaled = desired != current and await self._rescale(target, resource, current, desired, reason)
+            rescaled = desired != current and await self._rescale(target, kind, current, desired, reason)
             self._status["currentReplicas"] = current
             self._status["desiredReplicas"] = desired if rescaled else current
             if rescaled:
                 self._status["lastScaleTime"] = format_time(self._client.clock.now())
         await self._write()
 
-    def _target(self) -> tuple[Obj, str]:
+    def _target(self) -> tuple[Obj, scales.Scalable]:
         ref = self._hpa["spec"]["scaleTargetRef"]
-        group = (ref.get("apiVersion") or "").rpartition("/")[0]
-        resource = TARGETS.get((group, ref["kind"]))
-        if resource is None:
+        version = ref.get("apiVersion") or ""
+        kind = scales.find(self._client, version, ref["kind"])
+        if kind is None:
+            group = version.rpartition("/")[0]
             raise StatusError(404, "NotFound", f'no matches for kind "{ref["kind"]}" in group "{group}"')
-        target = self._client.get(resource, objects.namespace_of(self._hpa), ref["name"])
+        if kind.paths is None:
+            raise StatusError(404, "NotFound", "the server could not find the requested resource")
+        target = self._client.get(kind.resource, objects.namespace_of(self._hpa), ref["name"])
         if target is None:
-            plural, _, group = resource.partition(".")
+            plural, _, group = kind.resource.partition(".")
             raise not_found(plural, ref["name"], group)
-        return target, resource
+        return target, kind
 
-    def _desired(self, target: Obj, current: int) -> tuple[int | None, str]:
+    def _desired(self, wanted: Selector | None, current: int) -> tuple[int | None, str]:
         """The size to have and why; None if it is not known."""
         spec = self._hpa["spec"]
         low, high = spec.get("minReplicas"), spec["maxReplicas"]
@@ -129,7 +125,7 @@ class _Look:
         if current < low:
             return low, "Current number of replicas below Spec.MinReplicas"
         try:
-            proposed, metric = self._from_metrics(target, current)
+            proposed, metric = self._from_metrics(wanted, current)
         except MetricError as error:
             self._event("Warning", "FailedComputeMetricsReplicas", str(error))
             return None, ""
@@ -139,10 +135,14 @@ class _Look:
         self._condition("ScalingLimited", found.limited, *found.limit)
         return found.replicas, reason
 
-    def _from_metrics(self, target: Obj, current: int) -> tuple[int, str]:
+    def _from_metrics(self, wanted: Selector | None, current: int) -> tuple[int, str]:
         """The highest count that any metric asks for. Raises MetricError."""
         specs = self._hpa["spec"].get("metrics") or []
-        wanted = _selector(target)
+        if wanted is None:
+            self._event("Warning", "SelectorRequired", "selector is required")
+            text = "the HPA target's scale is missing a selector"
+            self._condition("ScalingActive", False, "InvalidSelector", text)
+            raise MetricError("selector is required")
         pods = [
             pod
             for pod in self._client.list("pods", objects.namespace_of(self._hpa))
@@ -184,9 +184,9 @@ class _Look:
         rivals = []
         for other in self._client.list(HPAS, namespace):
             ref = other["spec"]["scaleTargetRef"]
-            resource = TARGETS.get(((ref.get("apiVersion") or "").rpartition("/")[0], ref["kind"]))
-            target = self._client.get(resource, namespace, ref["name"]) if resource else None
-            selector = _selector(target) if target else None
+            kind = scales.find(self._client, ref.get("apiVersion") or "", ref["kind"])
+            target = self._client.get(kind.resource, namespace, ref["name"]) if kind and kind.paths else None
+            selector = kind.selector(target) if kind and target else None
             if selector and any(selector.matches(objects.labels_of(pod)) for pod in pods):
                 rivals.append(f"{namespace}/{objects.name_of(other)}")
         if len(rivals) > 1:
@@ -195,10 +195,10 @@ class _Look:
             self._condition("ScalingActive", False, "AmbiguousSelector", text)
             raise MetricError(text)
 
-    async def _rescale(self, target: Obj, resource: str, current: int, desired: int, reason: str) -> bool:
-        patch = {"spec": {"replicas": desired}}
+    async def _rescale(self, target: Obj, kind: scales.Scalable, current: int, desired: int, reason: str) -> bool:
+        where = kind.resource, objects.namespace_of(target), objects.name_of(target)
         try:
-            await self._client.patch(resource, objects.namespace_of(target), objects.name_of(target), patch)
+            await self._client.patch(*where, kind.patch(desired), subresource="scale")
         except StatusError as error:
             self._event("Warning", "FailedRescale", f"New size: {desired}; reason: {reason}; error: {error}")
             text = f"the HPA controller was unable to update the target scale: {error}"
@@ -233,11 +233,3 @@ class _Look:
         status.setdefault("desiredReplicas", 0)
         if status != self._hpa.get("status"):
             await self._client.update_status(HPAS, objects.with_status(self._hpa, status))
-
-
-def _selector(target: Obj) -> Selector:
-    """Whom a target has; a ReplicationController's is labels alone."""
-    selector = target["spec"].get("selector")
-    if isinstance(selector, dict) and not {"matchLabels", "matchExpressions"} & set(selector):
-        selector = {"matchLabels": selector}
-    return from_object(selector)
