@@ -233,7 +233,8 @@ class EmbeddedCluster:
         found = await _aside(self._host.find, sandbox_id)
         if found is None:
             return None
-        spec = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable", "keeper")}
+        # A process of an earlier version, left alone for the sake of its attempt, may not know all of them.
+        spec = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable", "keeper") if key in found}
         return EmbeddedSandbox(self._host, sandbox_id, spec, found["url"])
 
 

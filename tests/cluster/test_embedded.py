@@ -33,6 +33,20 @@ async def test_a_cluster_whose_process_is_gone_can_still_be_removed(tmp_path: Pa
     assert (await cluster.status()).phase == "absent"
 
 
+async def test_the_attempt_of_an_earlier_version_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process says what it knew then: a field that is newer is not there."""
+    host = EmbeddedHost(tmp_path)
+    folder = tmp_path / "clusters" / "attempt-1"
+    folder.mkdir(parents=True)
+    (folder / "cluster.json").write_text("{}")
+    said = {"name": "attempt-1", "nodes": 1, "bare": True, "fast": False, "durable": True, "url": "https://127.0.0.1:1"}
+    monkeypatch.setattr(host, "start", lambda: None)
+    monkeypatch.setattr(host, "find", {"attempt-1": said}.get)
+    found = await EmbeddedCluster("kuartui", host=host).find("attempt-1")
+    assert found is not None
+    assert found.id == "attempt-1"
+
+
 async def test_our_own_clients_come_in_by_a_socket_and_need_their_token_there_too(tmp_path: Path) -> None:
     host = EmbeddedHost(tmp_path / "s", tied=True)
     cluster = EmbeddedCluster("c", host=host)
