@@ -234,7 +234,7 @@ class EmbeddedCluster:
         if found is None:
             return None
         # A process of an earlier version, left alone for the sake of its attempt, may not know all of them.
-        spec = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable", "keeper") if key in found}
+        spec: Obj = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable", "keeper") if key in found}
         return EmbeddedSandbox(self._host, sandbox_id, spec, found["url"])
 
 
