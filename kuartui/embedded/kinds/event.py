@@ -10,6 +10,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
+from kuartui.embedded.kinds.checks import immutable
 from kuartui.embedded.meta.fielderr import FieldError, invalid, required
 from kuartui.embedded.meta.time import age as since
 
@@ -24,6 +25,23 @@ _RENAMED = (  # core/v1, events.k8s.io/v1
     ("reportingComponent", "reportingController"),
 )
 
+_FINAL = (
+    "regarding",
+    "reason",
+    "note",
+    "deprecatedSource",
+    "deprecatedFirstTimestamp",
+    "deprecatedLastTimestamp",
+    "deprecatedCount",
+    "related",
+    "reportingController",
+    "reportingInstance",
+    "type",
+    "eventTime",
+    "action",
+)
+_SHORT = 128
+
 
 class Events(Strategy):
     has_status = False
@@ -37,6 +55,9 @@ class Events(Strategy):
             mismatch = not about and space not in ("default", "kube-system")
             wanted = ("reportingComponent", "reportingInstance", "action", "reason")
             errors = [required(field) for field in wanted if not obj.get(field)]
+            for field in wanted[1:]:
+                if len(obj.get(field, "")) > _SHORT:
+                    errors.append(invalid(field, "", f"can have at most {_SHORT} characters"))
             if len(obj.get("message", "")) > _MAX_MESSAGE:
                 errors.append(invalid("message", "", f"can have at most {_MAX_MESSAGE} characters"))
         else:
@@ -114,4 +135,7 @@ class NewEvents(Events):
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return []  # only its series may be told anew
+        """Only its series may be told anew."""
+        views = [self.convert(one, "events.k8s.io/v1") for one in (new, old)]
+        errors = [error for field in _FINAL for error in immutable(views[0].get(field), views[1].get(field), field)]
+        return Events.validate(self, new) + errors

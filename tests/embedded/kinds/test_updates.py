@@ -459,3 +459,18 @@ def test_what_of_a_node_is_for_ever(patch: Obj, told: list[str]) -> None:
 )
 def test_what_is_better_not_written_is_warned_of(resource: str, text: str, warned: list[str]) -> None:
     assert strategy(resource).warnings(made(resource, text), None) == warned
+
+
+def test_of_an_event_only_its_series_may_change() -> None:
+    event = (
+        "{eventTime: '2026-01-01T00:00:00.000000Z', reportingComponent: a.b/c, reportingInstance: i, action: A, reason: R, "
+        "type: Normal, involvedObject: {namespace: d}, message: m}"
+    )
+    rules = strategy("events.events.k8s.io")
+    old = made("events.events.k8s.io", event)
+    assert changed(rules, old, {"series": {"count": 2}})[1] == []
+    assert changed(rules, old, {"message": "n", "reason": "S"})[1] == [
+        'reason: Invalid value: "S": field is immutable',
+        'note: Invalid value: "n": field is immutable',
+    ]
+    assert changed(strategy("events"), old, {"message": "n"})[1] == []
