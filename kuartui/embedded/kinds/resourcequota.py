@@ -28,7 +28,7 @@ class ResourceQuotas(Strategy):
             errors += _resource_name(name, at) + amount(name, text, at)
         errors += _scopes(spec.get("scopes") or [], hard, path / "scopes")
         if spec.get("scopeSelector") is not None:
-            errors += _scope_selector(spec["scopeSelector"], hard, path / "scopeSelector")
+            errors += _scope_selector(spec["scopeSelector"], spec.get("scopes"), hard, path / "scopeSelector")
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
@@ -118,7 +118,7 @@ def _scopes(scopes: list[str], hard: Obj, path: Path) -> list[FieldError]:
     return errors
 
 
-def _scope_selector(selector: Obj, hard: Obj, path: Path) -> list[FieldError]:
+def _scope_selector(selector: Obj, scopes: list[str] | None, hard: Obj, path: Path) -> list[FieldError]:
     path = path / "matchExpressions"
     errors: list[FieldError] = []
     terms = selector.get("matchExpressions") or []
@@ -151,4 +151,5 @@ def _scope_selector(selector: Obj, hard: Obj, path: Path) -> list[FieldError]:
                 errors.append(invalid(path / "values", values, text))
         else:
             errors.append(invalid(path / "operator", operator, "not a valid selector operator"))
-    return errors
+    named = {term.get("scopeName", "") for term in terms}
+    return errors + [invalid(path, scopes, "conflicting scopes") for pair in _OPPOSITES if pair <= named]
