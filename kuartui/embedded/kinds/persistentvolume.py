@@ -112,7 +112,7 @@ class PersistentVolumes(Strategy):
 
 
 _RECLAIM = ("Delete", "Recycle", "Retain")
-_NO_CHECK = ("flocker", "fc")
+_NO_CHECK = ("flocker",)
 _SOURCES = (
     "hostPath",
     "gcePersistentDisk",
@@ -172,6 +172,12 @@ def _spec_errors(spec: Obj, path: Path) -> list[FieldError]:
     mode = spec.get("volumeMode")
     if mode is not None and mode not in VOLUME_MODES:
         errors.append(not_supported(path / "volumeMode", mode, VOLUME_MODES))
+    attributes = spec.get("volumeAttributesClassName")
+    if attributes is not None:
+        at = path / "volumeAttributesClassName"
+        errors += dns_subdomain(attributes, at) if attributes else [required(at, "an empty string is disallowed")]
+        if spec.get("csi") is None:
+            errors.append(required(path / "csi", "has to be specified when using volumeAttributesClassName"))
     return errors
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kuartui.embedded.kinds import disks
 from kuartui.embedded.kinds.checks import dns_label, errors_of, label_selector, one_of
 from kuartui.embedded.kinds.pod_fields import FIELDS_IN_FILES, field_ref, resource_ref
 from kuartui.embedded.meta import names, quantity
@@ -135,10 +136,12 @@ def nfs(source: Obj, path: Path) -> list[FieldError]:
 
 
 def wants(kind: str) -> Callable[[Obj, Path], list[FieldError]]:
-    """The check of a source whose fields only have to be there."""
+    """The check of a source most of whose fields only have to be there."""
+    further = disks.more(kind)
 
     def check(source: Obj, path: Path) -> list[FieldError]:
-        return [required(path / field) for field in _REQUIRED_FIELDS[kind] if not source.get(field)]
+        absent = [required(path / field) for field in _REQUIRED_FIELDS.get(kind, ()) if not source.get(field)]
+        return absent + further(source, path)
 
     return check
 
@@ -301,7 +304,7 @@ _SOURCES: dict[str, Callable[[Obj, Path], list[FieldError]]] = {
     "cephfs": wants("cephfs"),
     "quobyte": wants("quobyte"),
     "downwardAPI": _downward,
-    "fc": lambda _source, _path: [],
+    "fc": wants("fc"),
     "flexVolume": wants("flexVolume"),
     "configMap": _config_map,
     "azureFile": wants("azureFile"),
