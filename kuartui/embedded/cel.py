@@ -92,6 +92,20 @@ def compile_cel(source: str, variables: Iterable[str], types: Mapping[str, str] 
     return _compiled(source, tuple(sorted((name, known.get(name, "DYN")) for name in variables)))
 
 
+def mismatches(source: str, variables: Iterable[str], types: Mapping[str, str]) -> str:
+    """What is wrong with an expression when some of its variables have types; "" if nothing is.
+
+    Nothing of it is kept: it is asked once, when somebody writes a policy.
+    """
+    all_ = {**dict.fromkeys(variables, "DYN"), **types}
+    wanted = tuple(sorted(all_.items()))
+    try:
+        _environment.__wrapped__(wanted, libraries(source)).compile(source)
+    except RuntimeError as error:
+        return str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
+    return ""
+
+
 def _go_error(text: str) -> str:
     for pattern, words in _GO_ERRORS:
         if pattern.fullmatch(text):

@@ -43,6 +43,40 @@ async def test_a_policy_is_looked_at_once_and_again_when_it_changes(cluster: Clu
 
 
 @pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("object.spec.replicas > 1 && object.metadata.name.startsWith('a')", ""),
+        ("object.spec.replicas > '1'", "'_>_' applied to '(int, string)'\n | object.spec.replicas > '1'\n | .....................^"),
+        ("'at most ' + object.spec.replicas", "'_+_' applied to '(string, int)'"),
+        ("object.metadata.name.startsWith(1)", "'startsWith' applied to '(string, int)'"),
+        ("!object.spec.template.spec.hostNetwork && has(object.spec.replicas)", ""),
+        ("!object.spec.replicas", "'!_' applied to '(int)'"),
+        ("object.spec.strategy.rollingUpdate.maxSurge == 1", ""),
+        ("object.metadata.labels.tier == 1", "'_==_' applied to '(string, int)'"),
+        ("object.spec.template.spec.containers.all(c, c.name > 1)", ""),
+        ("object.?spec.replicas.orValue('x') == 'x'", ""),
+        ("params.max > 1 && request.name != ''", ""),
+    ],
+)  # fmt: skip
+def test_what_operators_take(expression: str, told: str) -> None:
+    warnings = check(spec(expression))
+    text = warnings[0]["warning"] if warnings else ""
+    assert text.partition("found no matching overload for ")[2] == told if told in ("",) else told in text
+
+
+def test_custom_resources_have_types_too() -> None:
+    foo = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"foo": {"type": "string"}}}}}
+    names = {"plural": "gadgets", "kind": "Gadget"}
+    version = {"name": "v1", "schema": {"openAPIV3Schema": foo}}
+    crd = {"spec": {"group": "shop.example.com", "names": names, "versions": [version]}}
+    gadgets = rule("gadgets", group="shop.example.com")
+    (warning,) = check(spec("object.spec.foo > 1 && object.metadata.name != ''", gadgets), [crd])
+    assert warning["warning"].startswith("shop.example.com/v1, Kind=Gadget: ERROR: <input>:1:17: found no matching")
+    (warning,) = check(spec("object.spec.bar > 1", gadgets), [crd])
+    assert "undefined field 'bar'" in warning["warning"]
+
+
+@pytest.mark.parametrize(
     ("expression", "fields"),
     [
         ("has(object.spec.template.spec.hostNetworks)", ["hostNetworks"]),
