@@ -70,6 +70,10 @@ class ClusterError(KuartuiError):
     exit_code = 4
 
 
+class NoKindError(ClusterError):
+    """The cluster does not serve a kind, or not yet."""
+
+
 class ApiError(ClusterError):
     """A metav1.Status that the API server answered; `code` is the HTTP status, `reason` e.g. NotFound."""
 

@@ -19,7 +19,7 @@ from kuartui.checks.registry import kind_of
 from kuartui.checks.universal import UNIVERSAL
 from kuartui.checks.world import World
 from kuartui.cluster.watch import Change
-from kuartui.errors import ClusterError, KuartuiError
+from kuartui.errors import ClusterError, KuartuiError, NoKindError
 from kuartui.game.guards import GlobalGuard, guards_of
 from kuartui.game.level import Check, Guard
 from kuartui.game.spec import HistorySpec, ResourceQuery
@@ -56,6 +56,7 @@ class _Item:
     period: float | None = None
     exact: Callable[[], bool] | None = None  # judges this very moment, for questions about every moment
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
+    unserved: bool = False  # what it reads is of a kind that the cluster does not know yet
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     seen: asyncio.Event = field(default_factory=asyncio.Event)  # once and for all
 
@@ -95,12 +96,21 @@ class Engine:
         """Watch what the questions read and begin to follow them. ClusterError when the cluster does not answer."""
         self.world.objects.on_problem.append(self._problem)
         for item in self._items.values():
-            await self.world.objects.follow(item.reads, self._waker(item))
+            await self._begin(item)
         self._started = True
         for item in self._items.values():
             self._spawn(self._follow(item), f"check {item.name}")
             if item.period is not None:
                 self._spawn(self._tick(item, item.period * self._leisure), f"period {item.name}")
+
+    async def _begin(self, item: _Item) -> None:
+        """Watch what a question reads. A kind that it waits for may be made by the player: then it is watched later."""
+        try:
+            await self.world.objects.follow(item.reads, self._waker(item))
+        except NoKindError:
+            if not item.after:
+                raise
+            item.unserved = True
 
     async def stop(self) -> None:
         """Stop following; the findings stay."""
@@ -183,7 +193,14 @@ class Engine:
             self._settle(item, Finding(item.name, "waiting"))
             return
         try:
+            if item.unserved:
+                self.world.objects.forget_kinds()
+                await self.world.objects.follow(item.reads, self._waker(item))
+                item.unserved = False
             evidence, verdict = await item.look()
+        except NoKindError as error:
+            evidence, verdict = {}, Verdict(False, tr(error.message))
+            self._again(item, 1.0)
         except NotThereError as absent:
             evidence, verdict = {}, Verdict(False, tr(absent.args[0]))
         except KuartuiError as error:

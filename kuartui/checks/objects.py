@@ -44,6 +44,10 @@ class Objects:
             problem = next((item.problem for item in waiting if item.problem), later("the cluster does not answer"))
             raise ClusterError(problem) from error
 
+    def forget_kinds(self) -> None:
+        """Ask the cluster anew for a kind that it did not know."""
+        self.api.forget_kinds()
+
     def current(self, query: ResourceQuery) -> Obj | list[Obj] | None:
         """What a followed query finds now: one object or None when it has a name, else a list in order of names."""
         reflector, scope = self._sources[query]

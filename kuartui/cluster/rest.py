@@ -20,7 +20,7 @@ import orjson
 from kuartui.cluster import aiohttp_quickly
 from kuartui.cluster.access import Access, plugin_command, read_access
 from kuartui.cluster.resources import Resource, from_discovery, known, known_kinds
-from kuartui.errors import ApiError, ClusterError, did_you_mean
+from kuartui.errors import ApiError, ClusterError, NoKindError, did_you_mean
 from kuartui.message import Message, later
 
 if TYPE_CHECKING:
@@ -414,10 +414,10 @@ def unreachable(access: Access, error: BaseException) -> ClusterError:
     )
 
 
-def no_kind(kind: str, api_version: str = "", guess: str = "") -> ClusterError:
+def no_kind(kind: str, api_version: str = "", guess: str = "") -> NoKindError:
     """That a cluster does not serve this kind, in this version if one is given."""
     name = f"{kind} ({api_version})" if api_version else kind
-    return ClusterError(later("this cluster has no kind {name}{guess}", name=name, guess=guess))
+    return NoKindError(later("this cluster has no kind {name}{guess}", name=name, guess=guess))
 
 
 def _failure(code: int, body: bytes) -> ApiError:

@@ -72,8 +72,11 @@ class Reflector:
                     await asyncio.sleep(RETRY[0])  # a server that closes each watch at once must not make us spin
             except KuartuiError as error:
                 self._version = ""
-                gone = isinstance(error, ApiError) and error.code == 410
-                if not gone:
+                code = error.code if isinstance(error, ApiError) else 0
+                if code == 404:  # somebody deleted the definition of this kind: there are none, until it comes back
+                    self._empty()
+                    await asyncio.sleep(RETRY[-1])
+                elif code != 410:
                     self._trouble(error.message)
                     await asyncio.sleep(RETRY[min(failures, len(RETRY) - 1)])
                     failures += 1
@@ -89,6 +92,12 @@ class Reflector:
             if before is None or _version(before) != _version(obj):
                 self._apply("ADDED" if before is None else "MODIFIED", obj, listed=True)
         self._version = listing.resource_version
+        self.synced.set()
+        self._trouble("")
+
+    def _empty(self) -> None:
+        for obj in list(self.objects.values()):
+            self._apply("DELETED", obj, listed=True)
         self.synced.set()
         self._trouble("")
 

@@ -9,6 +9,7 @@ from typing import Any
 from kuartui.checks.world import World
 from kuartui.cluster.clock import SteppedClock
 from kuartui.cluster.watch import Change
+from kuartui.errors import NoKindError
 from kuartui.game.level import Level
 from kuartui.game.spec import ResourceQuery
 
@@ -23,11 +24,17 @@ class FakeObjects:
         self.on_problem: list[Callable[[str], None]] = []
         self._listeners: list[tuple[str, Callable[[Change], None]]] = []
         self.problem = ""
+        self.unserved: set[str] = set()
 
     async def follow(self, queries: Iterable[ResourceQuery], listener: Callable[[Change], None] | None = None) -> None:
         for query in queries:
+            if query.kind in self.unserved:
+                raise NoKindError(f"this cluster has no kind {query.kind}")
             if listener is not None:
                 self._listeners.append((query.kind, listener))
+
+    def forget_kinds(self) -> None:
+        """Nothing is remembered."""
 
     def current(self, query: ResourceQuery) -> Obj | list[Obj] | None:
         scope = query.namespace or "here"

@@ -13,6 +13,7 @@ from kuartui.checks import baseline
 from kuartui.checks.engine import Engine, Finding
 from kuartui.checks.evidence import Evidence, Verdict
 from kuartui.checks.registry import KINDS
+from kuartui.errors import NoKindError
 from kuartui.game.duration import Duration
 from kuartui.game.guards import GLOBAL
 from kuartui.game.level import Check, Guard, Level, Ref
@@ -101,6 +102,35 @@ async def test_after_waits_for_others() -> None:
         objects.remove("Pod", "b")
         await calm()
         assert states(engine) == {"one": "failing", "two": "waiting"}
+
+
+async def test_a_kind_that_the_player_makes_is_followed_from_then_on() -> None:
+    mine = StateSpec(
+        resources={"mine": ResourceQuery(kind="Tasting", api_version="cafe.example/v1")}, cel="mine.size() > 0"
+    )
+    first = Check(name="first", title="first", weight=50, state=mine, after=("one",))
+    place, objects, _ = world(level(check("one", 1), first))
+    objects.unserved.add("Tasting")
+    engine = Engine(place)
+    await engine.start()
+    objects.put("Pod", "a")
+    await calm()
+    assert states(engine) == {"one": "passing", "first": "failing"}
+    assert engine.findings["first"].observed == "this cluster has no kind Tasting"
+    objects.unserved.clear()
+    await place.clock.advance(1)
+    await calm()
+    objects.put("Tasting", "espresso")
+    await calm()
+    assert states(engine) == {"one": "passing", "first": "passing"}
+    await engine.stop()
+
+
+async def test_a_kind_that_nothing_waits_for_must_be_there() -> None:
+    place, objects, _ = world(level(check("one", 1)))
+    objects.unserved.add("Pod")
+    with pytest.raises(NoKindError):
+        await Engine(place).start()
 
 
 async def test_a_cluster_that_goes_away_is_shown_and_forgiven() -> None:

@@ -32,10 +32,13 @@ class Script:
         self.version = 1
         self.watches: asyncio.Queue[list[bytes | None]] = asyncio.Queue()
         self.lists = 0
+        self.served = True
 
     async def handler(self, request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
             self.lists += 1
+            if not self.served:
+                return web.json_response({"kind": "Status", "message": "not found", "code": 404}, status=404)
             items = list(self.objects.values())
             return web.json_response({"items": items, "metadata": {"resourceVersion": str(self.version)}})
         response = web.StreamResponse()
@@ -124,6 +127,20 @@ async def test_after_nonsense_it_lists_again(nonsense: bytes) -> None:
         await until(lambda: names(reflector) == ["b"])
         assert heard == [("DELETED", "a", True), ("ADDED", "b", True)]
         await until(lambda: reflector.problem == "")
+
+
+async def test_a_kind_that_is_served_no_more_has_no_objects() -> None:
+    script = Script()
+    script.objects["a"] = pod("a", 1)
+    async with copying(script) as reflector:
+        problems: list[str] = []
+        reflector.on_problem.append(problems.append)
+        script.served = False
+        script.watches.put_nowait([b"nonsense"])
+        await until(lambda: not reflector.objects)
+        assert reflector.problem == ""
+        script.served = True
+        await until(lambda: names(reflector) == ["a"])
 
 
 async def test_a_server_that_goes_away_and_comes_back() -> None:
