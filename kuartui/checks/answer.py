@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kuartui.checks.evidence import EVERYWHERE, Evidence, Verdict
+from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict
 from kuartui.checks.kind import QuestionKind
-from kuartui.errors import ApiError, ClusterError
+from kuartui.errors import ApiError, NoKindError
 from kuartui.game.cel import matches
 from kuartui.game.spec import AdmissionSpec, AnswerSpec, ResourceQuery
 from kuartui.translate import tr
@@ -42,20 +42,25 @@ def policies(_: AdmissionSpec) -> tuple[ResourceQuery, ...]:
 
 
 async def observe_admission(spec: AdmissionSpec, world: World, _name: str) -> Evidence:
-    obj = dict(spec.object)
     try:
-        resource = await world.api.resource(str(obj.get("kind")), str(obj.get("apiVersion", "")))
-    except ApiError:
-        raise
-    except ClusterError as error:  # a kind that the player is to define, and has not yet
+        return await _dry_run(dict(spec.object), world)
+    except NoKindError as error:  # a kind that the player is to define, and has not yet
         world.api.forget_kinds()
         return {"admitted": False, "message": str(error.message)}  # evidence is plain data
+
+
+async def _dry_run(obj: Obj, world: World) -> Evidence:
+    kind, api_version = str(obj.get("kind")), str(obj.get("apiVersion", ""))
+    resource = await world.api.resource(kind, api_version)
     metadata = dict(obj.get("metadata") or {})
     if resource.namespaced:
         metadata.setdefault("namespace", world.level.namespace)
     try:
         await world.api.create(resource, {**obj, "metadata": metadata}, dry_run=True)
     except ApiError as error:
+        if error.code == 404:  # its definition may be gone: look anew whether the kind is served
+            world.api.forget_kinds()
+            await world.api.resource(kind, api_version)
         if error.code not in (400, 403, 409, 422) and UNASKED not in error.message:
             raise
         return {"admitted": False, "message": error.message[:500]}
