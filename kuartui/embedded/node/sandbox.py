@@ -60,14 +60,16 @@ class AddressPool:
 
 
 def hostname(pod: Obj) -> str:
-    """The host name without domain: spec.hostname, or the pod's name shortened."""
+    """The host name: what overrides it, or, without domain, spec.hostname or the pod's name shortened."""
+    if override := pod["spec"].get("hostnameOverride"):
+        return str(override)
     name = pod["spec"].get("hostname") or pod["metadata"]["name"]
     return str(name)[:MAX_HOSTNAME].rstrip("-.")
 
 
 def domain(pod: Obj) -> str:
-    """The DNS domain that spec.subdomain gives, "" without."""
-    subdomain = pod["spec"].get("subdomain")
+    """The DNS domain that spec.subdomain gives, "" without or where the host name is another one."""
+    subdomain = None if pod["spec"].get("hostnameOverride") else pod["spec"].get("subdomain")
     return f"{subdomain}.{pod['metadata']['namespace']}.svc.{CLUSTER_DOMAIN}" if subdomain else ""
 
 

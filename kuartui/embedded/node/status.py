@@ -41,7 +41,9 @@ def pod_status(pod: Obj, state: PodState, host_ips: list[str], now: datetime) ->
     if state.rejected and state.failure:
         reason, message = state.failure
         began = old.get("startTime") or timestamp(now)
-        return old | {"phase": "Failed", "reason": reason, "message": message, "startTime": began}
+        generation = pod["metadata"].get("generation", 1)
+        failed = {"phase": "Failed", "reason": reason, "message": message, "startTime": began}
+        return old | failed | {"observedGeneration": generation}
     statuses: Obj = {}
     for kind, name in STATUS_LISTS.items():
         made = _container_statuses(pod, kind, state, old.get(name) or [])

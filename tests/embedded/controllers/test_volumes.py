@@ -127,6 +127,17 @@ async def test_a_claim_may_name_its_volume(storage: Cluster) -> None:
     assert storage.events("VolumeMismatch")[0] == 'Cannot bind to requested volume "v": requested PV is too small'
 
 
+async def test_what_somebody_wrote_into_the_status_of_a_bound_volume_stays(storage: Cluster) -> None:
+    await volume(storage, "v")
+    await claim(storage)
+    old = storage.get("persistentvolumes", "v")
+    await storage.client.update_status(
+        "persistentvolumes", {**old, "status": {**old["status"], "reason": "Mine", "message": "as I say"}}
+    )
+    await storage.run()
+    assert storage.get("persistentvolumes", "v")["status"]["message"] == "as I say"
+
+
 async def test_retained_volumes_are_released_and_can_be_freed(storage: Cluster) -> None:
     await volume(storage, "v")
     await claim(storage)

@@ -335,6 +335,14 @@ async def test_a_nodes_root_tells_what_runs_there(cluster):
     assert (await cluster.exec("show", "/host/etc/os-release"))[1].startswith(f'PRETTY_NAME="{image}"')
 
 
+async def test_what_overrides_the_host_name_is_all_of_it(cluster):
+    await cluster.pod(hostname="web", subdomain="sub", hostnameOverride="db.example.com")
+    await cluster.run()
+    _, hosts = await cluster.exec("show", "/etc/hosts", "HOSTNAME")
+    assert "10.244.1.2\tdb.example.com\n" in hosts
+    assert hosts.endswith("HOSTNAME=db.example.com\n")
+
+
 async def test_hosts_and_resolv_conf(cluster):
     aliases = [{"ip": "1.2.3.4", "hostnames": ["foo.local"]}]
     await cluster.pod(hostname="web", subdomain="sub", hostAliases=aliases, dnsPolicy="ClusterFirst")

@@ -178,7 +178,7 @@ async def test_what_does_not_fit_is_rejected(cluster):
     assert cluster.get()["status"]["phase"] == "Pending"  # who replaces such pods for ever needs time for it
     await cluster.run()
     status = cluster.get()["status"]
-    assert (status["phase"], status["reason"]) == ("Failed", "OutOfcpu")
+    assert (status["phase"], status["reason"], status["observedGeneration"]) == ("Failed", "OutOfcpu", 1)
     assert status["message"] == (
         "Pod was rejected: Node didn't have enough resource: cpu, requested: 5000, used: 0, capacity: 4000"
     )

@@ -252,7 +252,7 @@ class BinderController(Controller):
 
     async def _volume_phase(self, volume: Obj, phase: str, message: str = "") -> Obj:
         old = volume.get("status") or {}
-        if old.get("phase") == phase and old.get("message", "") == message:
+        if old.get("phase") == phase:  # what else somebody wrote there stays
             return volume
         status = {"phase": phase, "lastPhaseTransitionTime": format_time(self.clock.now())}
         if message:
