@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 from kuartui.checks.engine import Engine, Finding
 from kuartui.cluster.base import Report, Sandbox, silent
@@ -37,6 +38,8 @@ CONFIRM = 0.5  # seconds that all must stay green: a guard may take as long to s
 DRILL_PAUSE = 2.0  # seconds until what a drill does shows
 INVENTORY = "@inventory"  # beside the baselines of questions, whose names cannot hold an @
 STOCK = "@docker"
+ASKED = "@asked"  # beside the findings: what another process wishes that the leader looks at everything
+LOOKED = "@looked"  # and the last such wish that came true
 
 
 class Leader:
@@ -60,6 +63,7 @@ class Leader:
         self._now, self._state, self._wrote, self._trouble = now, state, wrote, trouble
         self._ending: asyncio.Task[None] | None = None
         self._firing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._drill_failed = False
         self._chronicle = Chronicle(now)
         self._sticky = sticky_names(level)
@@ -147,6 +151,17 @@ class Leader:
             await self.engine.refresh()
             self._record()
 
+    def heed(self, findings: dict[str, dict[str, Any]]) -> None:
+        """Look at everything if another process has asked for it since the last time."""
+        wish = findings.get(ASKED)
+        if wish and wish != findings.get(LOOKED) and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.ensure_future(self._look_for(wish))
+
+    async def _look_for(self, wish: dict[str, Any]) -> None:
+        with suppress(KuartuiError):  # what is wrong is shown already
+            await self.refresh()
+        self._ledger.finding(LOOKED, wish)
+
     def tick(self) -> None:
         """To be called several times a second: does what is due by the attempt's clock."""
         entries = self._chronicle.take()
@@ -166,11 +181,11 @@ class Leader:
             self._firing = asyncio.ensure_future(self._fire(due[0]))
 
     async def _quiet(self) -> None:
-        for task in (self._ending, self._firing):
+        for task in (self._ending, self._firing, self._looking):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        self._ending = self._firing = None
+        self._ending = self._firing = self._looking = None
 
     def _keep(self, baseline: dict[str, Any]) -> None:
         self.store.set_baseline(self.attempt_id, {**baseline, **self._start()})
@@ -295,9 +310,15 @@ class Leader:
         self._ledger.events(TimelineFired(at=self._now(), index=index))
 
 
+def asking() -> dict[str, Any]:
+    """A wish that all is looked at, told from every other; to be stored as ASKED."""
+    return {"wish": uuid4().hex}
+
+
 def seen(findings: dict[str, dict[str, Any]]) -> dict[str, Seen]:
     """Stored findings as snapshots show them."""
     return {
         name: Seen(item["state"], item["observed"], item["problem"], item["held_since"])
         for name, item in findings.items()
+        if name not in (ASKED, LOOKED)
     }

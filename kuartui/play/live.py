@@ -28,7 +28,7 @@ from kuartui.game.level import Level
 from kuartui.game.score import potential, score
 from kuartui.message import later
 from kuartui.play import present, timer, view, workspace
-from kuartui.play.leading import Leader, seen
+from kuartui.play.leading import ASKED, LOOKED, Leader, asking, seen
 from kuartui.play.present import Seen
 from kuartui.play.takedown import alone, take_down
 from kuartui.play.view import AttemptView, HintView, Phase, PlayEvent, Result
@@ -36,6 +36,7 @@ from kuartui.progress.store import AttemptRecord, Store
 from kuartui.prose import outcome_word
 
 POLL = 0.1  # seconds between two looks into the store for what other processes wrote
+LOOK_SECONDS = 15.0  # for the leader to look at everything; what it found by then has to do
 REVIVE_EVERY = 3.0  # seconds of trouble between two tries to bring the cluster up again
 LEASE_EVERY = 1.0  # seconds between two renewals of the lead
 
@@ -138,12 +139,23 @@ class AttemptSession:
 
     async def refresh(self) -> AttemptView:
         """Look at every check now (probes included) and return the new snapshot: `level check`."""
-        if self._leader is not None and self.leading:
+        if self._leader is None or not self.leading:
+            await self._others_look()
+        if self._leader is not None and self.leading:  # or it is we who lead by now
             await self._leader.refresh()
-        elif not self._state.over:
-            await self.clock.sleep(3 * POLL)  # the leader's findings are live; let what is under way arrive
         self._sync()
         return self.snapshot()
+
+    async def _others_look(self) -> None:
+        """Ask whoever leads to look at everything, and wait for it a while."""
+        wish, waited = asking(), 0.0
+        self.store.set_finding(self.record.id, ASKED, wish)
+        while not self._state.over and not self.leading and waited < LOOK_SECONDS:
+            await self.clock.sleep(POLL)
+            waited += POLL
+            self._sync()
+            if self.store.findings(self.record.id).get(LOOKED) == wish:
+                break
 
     def result(self) -> Result:
         """AttemptError while it is not over."""
@@ -265,7 +277,10 @@ class AttemptSession:
             entries = [*present.timeline(self.level, self._events), *self._changes]
             self._timeline = tuple(sorted(entries, key=lambda entry: entry.at))
         self._anchor = self.store.anchor(self.record.id)
-        self._seen = seen(self.store.findings(self.record.id))
+        findings = self.store.findings(self.record.id)
+        self._seen = seen(findings)
+        if self._leader is not None and self.leading and not self._state.over:
+            self._leader.heed(findings)
         self._tell_changes(before, broken)
         if self._state.over and self._result is None:
             self._conclude()

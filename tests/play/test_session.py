@@ -254,6 +254,33 @@ async def test_another_process_sees_and_does_the_same(level: Level, tmp_path: Pa
         other_store.close()
 
 
+async def test_a_look_in_another_process_has_the_leader_look_anew(level: Level, tmp_path: Path) -> None:
+    async with begun(level, tmp_path) as (first, _, store):
+        assert first._leader is not None
+        assert first._leader.engine is not None
+        looks: list[str] = []
+        engine = first._leader.engine
+
+        async def refresh() -> None:
+            looks.append("began")
+            await asyncio.sleep(0.2)  # a probe takes its time
+            looks.append("done")
+
+        engine.refresh = refresh  # type: ignore[method-assign]
+        other_store = Store(store.path)
+        record = other_store.running()
+        assert record is not None
+        second = await resume(record, level_of(record), cluster=first.cluster, store=other_store)
+        for _ in range(2):
+            await second.refresh()
+            assert looks == ["began", "done"]
+            looks.clear()
+        assert "@looked" not in states(second)
+        assert set(states(second)) == {"word", "twice"}
+        await second.close()
+        other_store.close()
+
+
 async def test_when_the_leader_dies_another_takes_over(level: Level, tmp_path: Path) -> None:
     async with begun(level, tmp_path) as (first, cluster, store):
         await until(lambda: "unknown" not in states(first).values())
