@@ -50,9 +50,14 @@ class Authorizer:
 
     def complaint(self, user: User, action: Action) -> str:
         """What is said beside of an action that nothing permits: why not, as far as anybody knows."""
-        lost = list(dict.fromkeys(self._lost(user, action.namespace)))
-        rbac = f"RBAC: {lost[0] if len(lost) == 1 else '[' + ', '.join(lost) + ']'}" if lost else ""
+        lost = self.lost(user, action.namespace)
+        rbac = f"RBAC: {lost}" if lost else ""
         return "\n".join(filter(None, [self._nodes.decide(user, action)[1], rbac]))
+
+    def lost(self, user: User, namespace: str) -> str:
+        """Which roles a user is bound to in vain, in words."""
+        found = list(dict.fromkeys(self._lost(user, namespace)))
+        return found[0] if len(found) == 1 else f"[{', '.join(found)}]" if found else ""
 
     def _lost(self, user: User, namespace: str) -> Iterator[str]:
         """Roles that the user's bindings name, but that are not there."""
@@ -94,16 +99,16 @@ class Authorizer:
             f'RBAC: allowed by {kind} "{where}" of {reference["kind"]} "{reference["name"]}" to '
             f"{_subject_text(subject, namespace)}"
         )
-        for rule in self.role_rules(reference, namespace):
+        for rule in self.role_rules(reference, namespace) or ():
             yield rule, why
 
-    def role_rules(self, reference: Obj, namespace: str) -> list[Obj]:
-        """The rules behind a roleRef; none if the role does not exist."""
+    def role_rules(self, reference: Obj, namespace: str) -> list[Obj] | None:
+        """The rules behind a roleRef; None if the role does not exist."""
         if reference["kind"] == "Role":
             found = self._store.get(ROLES, namespace, reference["name"])
         else:
             found = self._store.get(CLUSTER_ROLES, "", reference["name"])
-        return (found.data.get("rules") or []) if found else []
+        return (found.data.get("rules") or []) if found else None
 
 
 def _subject_text(subject: Obj, namespace: str) -> str:
