@@ -17,7 +17,6 @@ API_IP = "10.96.0.1"
 DNS_IP = "10.96.0.10"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 GROUPS = {
-    "componentstatuses": "componentstatuses",
     "clusterroles": "clusterroles.rbac.authorization.k8s.io",
     "clusterrolebindings": "clusterrolebindings.rbac.authorization.k8s.io",
     "roles": "roles.rbac.authorization.k8s.io",

@@ -12,6 +12,7 @@ from kuartui.embedded import control_plane
 from kuartui.embedded.admission import plugins
 from kuartui.embedded.admission.base import Plugin
 from kuartui.embedded.api.aggregation import Aggregator
+from kuartui.embedded.api.component_statuses import ComponentStatuses
 from kuartui.embedded.api.http import Receive, Scope, Send, failure
 from kuartui.embedded.api.request import Request, Response, json_response, parse_query
 from kuartui.embedded.api.resources import Endpoint
@@ -86,6 +87,7 @@ class Parts:
         self._aggregator = Aggregator(cluster.store, cluster.network, API_ADDRESS, self._front_proxy)
         cluster.dispatcher.aggregate = self._aggregator.forward
         cluster.rest.converter = WebhookConverter(WebhookCaller(cluster.store, cluster.clock, cluster.network))
+        self._statuses = ComponentStatuses(cluster.clock, lambda: self._components)
         self._metrics = metrics.MetricsEndpoint(MetricsApi(cluster.client, Usage(self.fleet, cluster.clock)))
 
     def _front_proxy(self) -> KeyPair:
@@ -222,9 +224,11 @@ class Parts:
     # Ways in
 
     async def answer(self, request: Request, endpoint: Endpoint) -> Response | None:
-        """Subresources and metrics: what is no plain reading and writing."""
+        """Subresources, metrics and component statuses: what is no plain reading and writing."""
         if endpoint.resource.group == metrics.GROUP:
             return self._metrics.answer(request)
+        if endpoint.resource.name == "componentstatuses":
+            return self._statuses.answer(request, endpoint)
         return await self.subresources.answer(request, endpoint)
 
     async def connect(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
