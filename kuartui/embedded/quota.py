@@ -5,7 +5,7 @@ kubernetes/pkg/quota/v1/evaluator/core/{pods,services,persistent_volume_claims}.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kuartui.embedded.kinds.pod_resources import pod_total, qos_class, says_for_all
@@ -130,4 +130,15 @@ def _in(term: Obj, pod: Obj) -> bool:
         "Terminating": pod["spec"].get("activeDeadlineSeconds") is not None,
         "NotTerminating": pod["spec"].get("activeDeadlineSeconds") is None,
     }
+    if name == "CrossNamespacePodAffinity":
+        return any(term.get("namespaces") or "namespaceSelector" in term for term in _affinity_terms(pod["spec"]))
     return found.get(name, False)
+
+
+def _affinity_terms(spec: Obj) -> Iterator[Obj]:
+    """The terms of a pod's affinity to other pods, and against them."""
+    for kind in ("podAffinity", "podAntiAffinity"):
+        affinity = (spec.get("affinity") or {}).get(kind) or {}
+        yield from affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        for weighted in affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ():
+            yield weighted.get("podAffinityTerm") or {}

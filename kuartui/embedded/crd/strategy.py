@@ -108,11 +108,7 @@ class CustomStrategy(Strategy):
         from kuartui.embedded.crd import embedded, rules  # with the compiler of rules behind it: when needed
         from kuartui.embedded.crd.validation import list_errors, validate
 
-        found = validate(new, self._schema)
-        if old is not None and found:
-            # ratcheting: what was wrong before and is left alone may stay so
-            before = set(map(str, validate(old, self._schema)))
-            found = [error for error in found if str(error) not in before]
+        found = validate(new, self._schema) if old is None else validate(new, self._schema, old=old)
         found += self._scale_errors(new, status=status)
         if self._embeds:
             found += embedded.errors(new, self._schema)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,9 +19,16 @@ from kuartui.embedded.meta.gofmt import go_json
 Obj = dict[str, Any]
 
 
-def validate(value: Any, raw: Obj, path: str = "") -> list[FieldError]:
-    """What is wrong with a value; `path` is "" at the root."""
-    return list(_check(value, raw, path))
+ABSENT: Any = object()
+"""Where there was nothing before."""
+
+
+def validate(value: Any, raw: Obj, path: str = "", old: Any = ABSENT) -> list[FieldError]:
+    """What is wrong with a value; `path` is "" at the root.
+
+    What was the same in `old` may stay as wrong as it was (k8s.io/apiserver/pkg/cel/common, apiextensions' ratcheting.go).
+    """
+    return list(_check(value, raw, path, old))
 
 
 def list_errors(value: Any, raw: Obj, path: str = "") -> list[FieldError]:
@@ -29,7 +36,9 @@ def list_errors(value: Any, raw: Obj, path: str = "") -> list[FieldError]:
     return list(_duplicates(value, raw, path))
 
 
-def _check(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:
+def _check(value: Any, raw: Obj, path: str, old: Any = ABSENT) -> Iterator[FieldError]:
+    if old is not ABSENT and old == value and type(old) is type(value):
+        return
     if value is None:
         if not raw.get("nullable") and (raw.get("type") or raw.get("x-kubernetes-int-or-string")):
             yield _mistyped(path, raw, "null")
@@ -47,9 +56,9 @@ def _check(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _number(value, raw, path)
     elif isinstance(value, list):
-        yield from _list(value, raw, path)
+        yield from _list(value, raw, path, old)
     elif isinstance(value, dict):
-        yield from _object(value, raw, path)
+        yield from _object(value, raw, path, old)
     yield from _junctors(value, raw, path)
 
 
@@ -124,7 +133,7 @@ def _number(value: float, raw: Obj, path: str) -> Iterator[FieldError]:
         yield _invalid(path, value, f"must be of type int32: {fielderr.quote(str(value))}")
 
 
-def _list(value: list[Any], raw: Obj, path: str) -> Iterator[FieldError]:
+def _list(value: list[Any], raw: Obj, path: str, old: Any) -> Iterator[FieldError]:
     most, least = raw.get("maxItems"), raw.get("minItems")
     if most is not None and len(value) > most:
         yield fielderr.too_many(path, len(value), int(most))
@@ -132,11 +141,18 @@ def _list(value: list[Any], raw: Obj, path: str) -> Iterator[FieldError]:
         yield _invalid(path, len(value), f"should have at least {least} items")
     items = raw.get("items")
     if isinstance(items, dict):
+        keys = raw.get("x-kubernetes-list-map-keys") if raw.get("x-kubernetes-list-type") == "map" else None
+        before = {_key(item, keys): item for item in old} if keys and isinstance(old, list) else {}
         for index, item in enumerate(value):
-            yield from _check(item, items, f"{path}[{index}]")
+            yield from _check(item, items, f"{path}[{index}]", before.get(_key(item, keys or ()), ABSENT))
 
 
-def _object(value: Obj, raw: Obj, path: str) -> Iterator[FieldError]:
+def _key(item: Any, keys: Sequence[str]) -> str:
+    """What makes an item of a list the same as one of another list."""
+    return go_json([item.get(key) for key in keys] if isinstance(item, dict) else item)
+
+
+def _object(value: Obj, raw: Obj, path: str, old: Any) -> Iterator[FieldError]:
     most, least = raw.get("maxProperties"), raw.get("minProperties")
     if most is not None and len(value) > most:
         noun = "item" if most == 1 else "items"
@@ -153,7 +169,8 @@ def _object(value: Obj, raw: Obj, path: str) -> Iterator[FieldError]:
         if inner is None and isinstance(more, dict):
             inner = more
         if inner is not None:
-            yield from _check(item, inner, f"{path}.{name}" if path else name)
+            before = old.get(name, ABSENT) if isinstance(old, dict) else ABSENT
+            yield from _check(item, inner, f"{path}.{name}" if path else name, before)
 
 
 def _junctors(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kuartui.embedded.admission.resource_quota import ResourceQuota
-from kuartui.embedded.quota import usage
+from kuartui.embedded.quota import in_scope, usage
 from tests.embedded.api.server import Server
 
 Obj = dict[str, Any]
@@ -30,6 +30,20 @@ def pod(name: str, **requests: str) -> Obj:
 def test_devices_and_huge_pages_count(asked: dict[str, str], counted: dict[str, str]) -> None:
     found = usage("pods", pod("p", **asked))
     assert {name: str(found[name]) for name in counted} == counted
+
+
+@pytest.mark.parametrize(
+    ("term", "counted"),
+    [({"namespaces": ["other"]}, True), ({"namespaceSelector": {}}, True), ({}, False)],
+)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_affinity_to_pods_elsewhere_is_a_scope(term: Obj, counted: bool, weighted: bool) -> None:
+    made = pod("p")
+    kind = "preferred" if weighted else "required"
+    terms = [{"weight": 1, "podAffinityTerm": term} if weighted else term]
+    made["spec"]["affinity"] = {"podAntiAffinity": {f"{kind}DuringSchedulingIgnoredDuringExecution": terms}}
+    quota = {"scopeSelector": {"matchExpressions": [{"scopeName": "CrossNamespacePodAffinity", "operator": "Exists"}]}}
+    assert in_scope(quota, "pods", made) == counted
 
 
 async def test_a_pod_that_asks_for_too_many_devices() -> None:

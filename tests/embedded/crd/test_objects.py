@@ -353,6 +353,25 @@ async def test_subresources_that_are_not_there(world: World) -> None:
         assert found["message"] == 'gadgets.shop.example.com "one" not found'
 
 
+async def test_only_what_stays_as_it_was_may_stay_wrong(world: World) -> None:
+    item = {**fields(key=TEXT, note=TEXT), "required": ["key"]}
+    mapped = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["key"]}
+    await world.define(fields(name=TEXT, other=TEXT, notes=mapped))
+    notes = [{"key": "a", "note": "too long"}, {"key": "b", "note": "ok"}]
+    await world.make(spec={"name": "too long", "notes": notes})
+    short = {**TEXT, "maxLength": 3}
+    item["properties"]["note"] = short
+    stricter = [version("v1", fields(name=short, other=TEXT, notes=mapped), storage=True)]
+    await world.json("PATCH", f"{CRDS}/{NAME}", {"spec": {"versions": stricter}}, content_type=MERGE)
+    await world.settle()
+    await world.change({"other": "x"})
+    refused = await world.change({"name": "long, too"}, code=422)
+    assert problems(refused) == ["spec.name: Too long: may not be more than 3 bytes"]
+    await world.change({"notes": [{"key": "c"}, *notes]})  # the same items in other places
+    refused = await world.change({"notes": [{"key": "a", "note": "long, too"}]}, code=422)
+    assert problems(refused) == ["spec.notes[0].note: Too long: may not be more than 3 bytes"]
+
+
 async def test_a_storage_migration(world: World) -> None:
     await world.define(None, version("v1", fields(a=TEXT), storage=True), version("v2", fields(a=TEXT, b=TEXT)))
     await world.make(spec={"a": "x"})
