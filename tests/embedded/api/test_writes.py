@@ -561,6 +561,23 @@ async def test_an_evicted_pod_says_so_and_a_dry_run_or_another_pods_eviction_lea
     assert "deletionTimestamp" in (await server.json("GET", f"{pods}/p"))["metadata"]
 
 
+async def test_a_pod_of_two_budgets_cannot_be_evicted(server: Server) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    pod = {"metadata": {"name": "p", "labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    await server.json("POST", pods, pod)
+    running = {"status": {"phase": "Running"}}
+    await server.json("PATCH", f"{pods}/p/status", running, content_type="application/merge-patch+json")
+    for name in ("x", "y"):
+        budget = {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "minAvailable": 0}}
+        await server.json("POST", "/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
+    answer = await server.json("POST", f"{pods}/p/eviction", eviction, code=500)
+    assert "reason" not in answer
+    assert answer["message"] == (
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "path", "code", "message"),
     [

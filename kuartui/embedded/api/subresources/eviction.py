@@ -14,7 +14,6 @@ from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write
 from kuartui.embedded.disruption import conditions_of_disrupted
 from kuartui.embedded.meta import errors, labels, schema
-from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
 
 Obj = dict[str, Any]
@@ -81,7 +80,7 @@ class Evictions:
             if labels.from_object(selector).matches(pod["metadata"].get("labels")):
                 found.append(stored.data)
         if len(found) > 1:
-            raise StatusError(500, "InternalError", f"Internal error occurred: {SEVERAL}") from None
+            raise errors.go_error(SEVERAL)
         return found[0] if found else None
 
     async def _spend(self, budget: Obj, pod: Obj, write: Write) -> None:
@@ -93,9 +92,9 @@ class Evictions:
             raise errors.too_many_requests(REFUSED, 10, [{"reason": "DisruptionBudget", "message": why}])
         if len(status.get("disruptedPods") or {}) > MOST_DISRUPTED:
             why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
-            raise errors.forbidden(BUDGETS, name, why)
+            raise errors.forbidden("poddisruptionbudget.policy", name, why)
         if status.get("disruptionsAllowed", 0) < 0:
-            raise errors.forbidden(BUDGETS, name, "pdb disruptions allowed is negative")
+            raise errors.forbidden("poddisruptionbudget.policy", name, "pdb disruptions allowed is negative")
         if not status.get("disruptionsAllowed", 0):
             why = (
                 f"The disruption budget {name} needs {status.get('desiredHealthy', 0)} healthy pods and has "
