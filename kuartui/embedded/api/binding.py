@@ -41,7 +41,8 @@ async def bind(rest: Rest, namespace: str, name: str, binding: Obj, write: Write
         pod["status"].pop("nominatedNodeName", None)  # it was a promise; ClearingNominatedNodeNameAfterBinding
         return pod
 
-    await rest.update(endpoint, namespace, name, change, replace(write, manager=""))  # nobody manages where a pod is
+    through = replace(write, manager="", subresource="binding")  # nobody manages where a pod is
+    await rest.update(endpoint, namespace, name, change, through)
 
 
 def _scheduled(pod: Obj, now: str) -> None:

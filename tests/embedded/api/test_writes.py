@@ -8,6 +8,7 @@ import pytest
 
 from kuartui.embedded.api.binding import bind
 from kuartui.embedded.api.rest import Write
+from kuartui.embedded.meta.errors import StatusError
 from tests.embedded.api.server import ADMIN, Server
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -610,3 +611,15 @@ async def test_a_pod_of_two_budgets_cannot_be_evicted(server: Server) -> None:
 )
 async def test_what_cannot_be_done(server: Server, method: str, path: str, code: int, message: str) -> None:
     assert (await server.json(method, path, code=code))["message"] == message
+
+
+@pytest.mark.parametrize("subresource", ["", "binding"])
+async def test_a_pod_is_bound_by_either_path(server: Server, subresource: str) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    await server.json("POST", "/api/v1/namespaces/default/pods", pod)
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    write = Write(user=ADMIN, manager="me", subresource=subresource)
+    await bind(server.rest, "default", "p", binding, write)
+    assert (await server.json("GET", "/api/v1/namespaces/default/pods/p"))["spec"]["nodeName"] == "n"
+    with pytest.raises(StatusError, match="already assigned"):
+        await bind(server.rest, "default", "p", binding, write)
