@@ -51,7 +51,10 @@ def data_in(endpoint: Endpoint, stored: Stored) -> Obj:
     key = ("data", endpoint.api_version, endpoint.strategy)  # a CRD's strategy goes when its schema changes
     found: Obj | None = stored.cache.get(key)
     if found is None:
-        found = stored.cache[key] = endpoint.strategy.convert(stored.data, endpoint.version)
+        found = endpoint.strategy.convert(stored.data, endpoint.version)
+        if found == stored.data:
+            found = stored.data  # the usual case: no second copy is kept
+        stored.cache[key] = found
     return found
 
 
@@ -73,7 +76,8 @@ def raw_in(endpoint: Endpoint, stored: Stored) -> bytes:
     key = ("raw", endpoint.api_version, endpoint.strategy)  # a CRD's strategy goes when its schema changes
     found: bytes | None = stored.cache.get(key)
     if found is None:
-        found = stored.cache[key] = encode(data_in(endpoint, stored))
+        data = data_in(endpoint, stored)
+        found = stored.cache[key] = stored.raw if data is stored.data else encode(data)
     return found
 
 
