@@ -111,11 +111,15 @@ def _check(check: CheckView) -> list[Content | str]:
 
 
 def story(view: AttemptView) -> Content:
-    """What it is about and what to do."""
+    """What it is about, what to do, and what to leave alone."""
     level = view.level
     head = plain(level.title, "bold")
     place = plain(tr("namespace {name}, cluster {cluster}", name=level.namespace, cluster=view.cluster), "$text-muted")
-    return lines(head, "", paragraphs(level.story), "", plain(tr("Task"), "bold"), paragraphs(level.task), "", place)
+    kept: list[Content | str] = [plain(f"- {guard.title}") for guard in level.guards]
+    if kept:
+        kept = ["", plain(tr("Must stay as it is:"), "bold"), *kept]
+    task = plain(tr("Task"), "bold")
+    return lines(head, "", paragraphs(level.story), "", task, paragraphs(level.task), *kept, "", place)
 
 
 def entry(item: TimelineEntry) -> Content:
