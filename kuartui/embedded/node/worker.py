@@ -86,6 +86,8 @@ class PodWorker:
             self._stale = True
             self._set_deadline()
             self._wake.set()
+        elif _gates(pod) != _gates(old):
+            self.reporter.changed()
 
     def adopt(self, mirror: Obj) -> None:
         """The pod is known to the API by another object from now on: a static pod's new mirror."""
@@ -403,6 +405,12 @@ def _cancelling() -> bool:
 def _stop_wish(pod: Obj) -> tuple[Any, Any]:
     meta = pod["metadata"]
     return meta.get("deletionTimestamp") is not None, meta.get("deletionGracePeriodSeconds")
+
+
+def _gates(pod: Obj) -> list[Obj]:
+    """What others say of the conditions that the pod's readiness waits for."""
+    types = {gate["conditionType"] for gate in pod["spec"].get("readinessGates") or ()}
+    return [one for one in pod.get("status", {}).get("conditions") or () if one["type"] in types]
 
 
 def _differs(new: Obj, old: Obj) -> bool:

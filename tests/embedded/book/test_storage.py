@@ -191,3 +191,30 @@ async def test_mongo_forms_its_replica_set_and_keeps_it(book: Book) -> None:
     await book.wait(90)
     assert book.ready(app="mongo") == ["mongo-0"]
     assert "(not reachable/healthy)" in await book.sh("mongo-0", "mongo --eval 'printjson(rs.status())'", "mongodb")
+
+
+LINKED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  restartPolicy: Never
+  initContainers:
+  - {name: i, image: "busybox:1.36", command: [sh, -c, 'mkdir /v/in; echo in > /v/in/f; ln -s TARGET /v/link'], volumeMounts: [{name: v, mountPath: /v}]}
+  containers:
+  - {name: c, image: "busybox:1.36", command: [cat, /m/f], volumeMounts: [{name: v, mountPath: /m, subPath: link}]}
+  volumes: [{name: v, emptyDir: {}}]
+"""
+
+
+async def test_a_sub_path_follows_links_within_its_volume_only(book: Book) -> None:
+    for name, target in {"in": "in", "up": "../outside", "absolute": "/etc", "back": "in/../in"}.items():
+        await book.apply(LINKED.replace("NAME", name).replace("TARGET", target))
+    await book.wait(15)
+    assert await book.logs("in") == await book.logs("back") == "in\n"
+    for name in ("up", "absolute"):
+        waiting = book.get("Pod", name)["status"]["containerStatuses"][0]["state"]["waiting"]
+        assert waiting == {
+            "reason": "CreateContainerConfigError",
+            "message": 'failed to prepare subPath for volumeMount "v" of container "c"',
+        }

@@ -52,6 +52,18 @@ def http(path="/", **more):
     return {"httpGet": {"path": path, "port": "http"}, "periodSeconds": 1} | more
 
 
+async def test_readiness_waits_for_what_others_say(cluster):
+    await cluster.pod(readinessGates=[{"conditionType": "example.com/in-rotation"}])
+    await cluster.run()
+    assert cluster.condition("Ready")["reason"] == "ReadinessGatesNotReady"
+    for told in ("True", "False"):
+        others = [one for one in cluster.get()["status"]["conditions"] if one["type"] != "example.com/in-rotation"]
+        conditions = [*others, {"type": "example.com/in-rotation", "status": told}]
+        await cluster.client.patch("pods", "default", "p", {"status": {"conditions": conditions}}, "status")
+        await cluster.run()
+        assert cluster.condition("Ready")["status"] == told
+
+
 async def test_readiness_follows_the_probe(cluster):
     probe = {"exec": {"command": ["check", "/tmp/ready"]}, "periodSeconds": 1}
     await cluster.pod(containers=[{"name": "c", "readinessProbe": probe}])

@@ -26,6 +26,7 @@ Obj = dict[str, Any]
 FIRST_RETRY = 0.5  # seconds; exponentialbackoff of the operation executor
 LAST_RETRY = 122.0
 NFS_PORT = 2049
+MOST_LINKS = 20  # on the way to a subPath
 HOST_PATH_KINDS = {
     "Directory": ("directory", "is not a directory"),
     "File": ("file", "is not a file"),
@@ -127,6 +128,12 @@ class PodVolumes(Struct):
             sub_path = mount.get("subPath") or expand(expression, env)
             if sub_path.startswith("/") or ".." in sub_path.split("/"):
                 raise ConfigError(f'subPath "{sub_path}" must be a relative path without ".."')
+            if sub_path and not mounted.api:  # what is projected has links of its own, which the runtime knows
+                inside = _resolved(mounted, sub_path)
+                if inside is None:
+                    where = f'volumeMount "{mount["name"]}" of container "{container["name"]}"'
+                    raise ConfigError(f"failed to prepare subPath for {where}")
+                sub_path = inside
             inner = posixpath.join(mounted.sub_path, sub_path) if sub_path else mounted.sub_path
             read_only = bool(mount.get("readOnly")) or mounted.read_only
             made.append(Mount(mount["mountPath"], mounted.volume, inner, read_only))
@@ -248,6 +255,38 @@ class PodVolumes(Struct):
         if group is not None:
             volume.gid, volume.mode = group, volume.mode | 0o2070
         return Mounted(volume)
+
+
+def _resolved(mounted: Mounted, path: str) -> str | None:
+    """A subPath without links; None if one leads out of the volume: to the kubelet absolute ones are the node's paths."""
+    fs, base = mounted.volume.fs, "/" + mounted.sub_path.strip("/")
+    todo, done, links = path.split("/"), "", 0
+    while todo:
+        part = todo.pop(0)
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not done:
+                return None
+            done = posixpath.dirname(done)
+            continue
+        here = posixpath.join(done, part)
+        where = posixpath.join(base, here)
+        if not fs.exists(where) or fs.stat(where)["file_type"] != "symlink":
+            done = here
+            continue
+        links += 1
+        target = fs.read_link(where)
+        if (
+            target.startswith("/")
+            and mounted.volume.kind == "hostPath"
+            and f"{target}/".startswith(f"{base.rstrip('/')}/")
+        ):
+            target, done = target[len(base) :], ""
+        if links > MOST_LINKS or target.startswith("/"):
+            return None
+        todo = [*target.split("/"), *todo]
+    return done
 
 
 def used_volumes(pod: Obj) -> list[Obj]:
