@@ -101,6 +101,17 @@ async def test_a_silent_node_is_unknown_unreachable_and_loses_its_pods(nodes: No
     assert nodes.ready("n2") == "True"
 
 
+async def test_a_node_that_nobody_runs_is_given_up_after_a_minute_without_a_word(nodes: Nodes) -> None:
+    await nodes.create("nodes", "paper")
+    await nodes.run(55)
+    assert not nodes.get("nodes", "paper").get("status", {}).get("conditions")
+    await nodes.run(10)
+    conditions = nodes.get("nodes", "paper")["status"]["conditions"]
+    assert {(one["status"], one["reason"]) for one in conditions} == {("Unknown", "NodeStatusNeverUpdated")}
+    assert nodes.taints("paper") == [("unreachable", "NoSchedule"), ("unreachable", "NoExecute")]
+    assert nodes.events("NodeNotReady") == []
+
+
 async def test_it_comes_back_in_time(nodes: Nodes) -> None:
     await nodes.pod("p")
     nodes.off.add("n1")

@@ -19,6 +19,8 @@ Obj = dict[str, Any]
 
 LEASES, LEASE_NAMESPACE = "leases.coordination.k8s.io", "kube-node-lease"
 GRACE = 50.0  # --node-monitor-grace-period
+STARTUP_GRACE = 60.0  # --node-startup-grace-period: for a node that never said anything
+NEVER_HEARD = "NodeStatusNeverUpdated"
 WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 PREFIX = "node.kubernetes.io/"
 PRESSURES = {
@@ -69,10 +71,12 @@ class NodeLifecycleController(Controller):
         if node is None:
             return
         silence = self.clock.monotonic() - self._seen.get(name, 0.0)
-        if silence >= GRACE:
+        heard = objects.condition((node.get("status") or {}).get("conditions"), "Ready")
+        grace = GRACE if heard else STARTUP_GRACE
+        if silence >= grace:
             node = await self._mark_unknown(node)
         else:
-            self.enqueue_after("", name, GRACE - silence)
+            self.enqueue_after("", name, grace - silence)
         if not _ready(node):
             await self._mark_pods(node)
         await self._taint(node, all_down=not _ready(node) and self._all_down())
@@ -93,7 +97,7 @@ class NodeLifecycleController(Controller):
                 continue
             reason, message = "NodeStatusUnknown", "Kubelet stopped posting node status."
             if current is None:
-                reason, message = "NodeStatusNeverUpdated", "Kubelet never posted node status."
+                reason, message = NEVER_HEARD, "Kubelet never posted node status."
             conditions[type_] = {
                 "type": type_,
                 "status": "Unknown",
@@ -127,7 +131,8 @@ class NodeLifecycleController(Controller):
                 if error.code not in (404, 409):
                     raise
             self._tell(stored.data, "Warning", "NodeNotReady", "Node is not ready")
-        if objects.condition(node.get("status", {}).get("conditions"), "Ready"):
+        ready = objects.condition(node.get("status", {}).get("conditions"), "Ready")
+        if ready and ready.get("reason") != NEVER_HEARD:  # who was never ready is no news
             self._tell_once(node)
 
     def _tell_once(self, node: Obj) -> None:
