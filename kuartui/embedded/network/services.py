@@ -21,6 +21,7 @@ from kuartui.embedded.network.objects import NODES, SERVICES, Obj, ObjectTable
 
 MANY_CLIENTS, MANY_ENDPOINTS = 1000, 400  # remembered before the old ones are forgotten
 MANY_PORTS = 1000  # whose endpoints are known before all are looked up again
+PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 AFFINITY_SECONDS = 10800  # the API's default for sessionAffinityConfig.clientIP.timeoutSeconds
 
 
@@ -68,6 +69,8 @@ class ServiceProxy:
         """
         claimed = False
         for service in self._objects.services_at(ip):
+            if _is_anothers(service):
+                continue
             spec = service.get("spec", {})
             is_cluster_ip = ip in (spec.get("clusterIPs") or [spec.get("clusterIP")])
             if is_cluster_ip and not internal:
@@ -92,7 +95,7 @@ class ServiceProxy:
         """
         for service in self._objects.list(SERVICES):
             spec = service.get("spec", {})
-            if spec.get("type") not in ("NodePort", "LoadBalancer"):
+            if spec.get("type") not in ("NodePort", "LoadBalancer") or _is_anothers(service):
                 continue
             for service_port in spec.get("ports") or ():
                 if service_port.get("nodePort") == port and service_port.get("protocol", "TCP") == protocol:
@@ -198,6 +201,11 @@ def slice_endpoints(slices: Iterable[Obj], service_port: Obj) -> Iterator[tuple[
                 zones = tuple(one["name"] for one in hints.get("forZones") or ())
                 for address in endpoint.get("addresses") or ():
                     yield Endpoint(address, port["port"], node, nodes, zones), endpoint.get("conditions") or {}
+
+
+def _is_anothers(service: Obj) -> bool:
+    """Whether the Service names another proxy, of which there is none here: kube-proxy leaves it alone."""
+    return PROXY_NAME in (service["metadata"].get("labels") or {})
 
 
 def _source_allowed(spec: Obj, source_ip: str, *, internal: bool) -> bool:

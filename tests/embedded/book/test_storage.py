@@ -212,6 +212,11 @@ async def test_a_sub_path_follows_links_within_its_volume_only(book: Book) -> No
         await book.apply(LINKED.replace("NAME", name).replace("TARGET", target))
     await book.wait(15)
     assert await book.logs("in") == await book.logs("back") == "in\n"
+    await book.apply(
+        LINKED.replace("NAME", "host").replace("TARGET", "/srv/in").replace("emptyDir: {}", "hostPath: {path: /srv}")
+    )
+    await book.wait(15)
+    assert await book.logs("host") == "in\n"
     for name in ("up", "absolute"):
         waiting = book.get("Pod", name)["status"]["containerStatuses"][0]["state"]["waiting"]
         assert waiting == {

@@ -99,6 +99,22 @@ async def test_no_endpoints_refuse(lan: Lan) -> None:
         await lan.ask()
 
 
+async def test_a_service_of_another_proxy_leads_nowhere(lan: Lan) -> None:
+    lan.server("10.244.0.1")
+    lan.service([{"addresses": ["10.244.0.1"], "conditions": {"ready": True}, "nodeName": "node-a"}])
+    service = lan.network.objects.get("services", "default", "web")
+    assert service is not None
+    labels = {"service.kubernetes.io/service-proxy-name": "mine"}
+    named = {**service, "metadata": {**service["metadata"], "labels": labels}}
+    lan.network.apply("services", "MODIFIED", named)
+    with pytest.raises(TimeoutError):
+        lan.network.locate(CLIENT, "10.96.0.50", 80)
+    with pytest.raises(ConnectionRefusedError):
+        lan.network.locate(CLIENT, "172.18.0.2", 30080)
+    lan.network.apply("services", "MODIFIED", service)
+    assert lan.network.locate(CLIENT, "10.96.0.50", 80)[1].ip == "10.244.0.1"
+
+
 async def test_terminating_endpoints_serve_when_nothing_else_is_left(lan: Lan) -> None:
     leaving = endpoint("10.244.0.2", ready=False, serving=True, terminating=True)
     lan.service([leaving])

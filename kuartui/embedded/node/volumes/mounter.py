@@ -282,7 +282,7 @@ def _resolved(mounted: Mounted, path: str) -> str | None:
             and mounted.volume.kind == "hostPath"
             and f"{target}/".startswith(f"{base.rstrip('/')}/")
         ):
-            target, done = target[len(base) :], ""
+            target, done = target[len(base) :].lstrip("/"), ""
         if links > MOST_LINKS or target.startswith("/"):
             return None
         todo = [*target.split("/"), *todo]
