@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from kuartui.embedded.meta.gofmt import go_json
+
 Obj = dict[str, Any]
 
 _METRICS = "autoscaling.alpha.kubernetes.io/metrics"
@@ -45,10 +47,10 @@ def from_v2(obj: Obj) -> Obj:
         (_METRICS, [_old_metric(metric, "target") for metric in others]),
         (_CURRENT, [_old_metric(metric, "current") for metric in current_others]),
         (_CONDITIONS, conditions),
-        (_BEHAVIOR, behavior),
+        (_BEHAVIOR, behavior and _old_behavior(behavior)),
     ):
         if value:
-            annotations[key] = json.dumps(value, separators=(",", ":"))
+            annotations[key] = go_json(value)
     metadata = {k: v for k, v in obj["metadata"].items() if k != "annotations"}
     if annotations:
         metadata["annotations"] = annotations
@@ -71,10 +73,10 @@ def to_v2(obj: Obj) -> Obj:
         current.insert(0, {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": used}}})
     if current:
         status["currentMetrics"] = current
-    for key, holder, field in ((_CONDITIONS, status, "conditions"), (_BEHAVIOR, spec, "behavior")):
-        value = _load(given.get(key))
-        if value:
-            holder[field] = value
+    if conditions := _load(given.get(_CONDITIONS)):
+        status["conditions"] = conditions
+    if behavior := _new_behavior(_load(given.get(_BEHAVIOR))):
+        spec["behavior"] = behavior
     metadata = {k: v for k, v in obj["metadata"].items() if k != "annotations"}
     kept = {k: v for k, v in given.items() if k not in _ALL}
     if kept:
@@ -92,54 +94,102 @@ def _load(text: str | None) -> Any:
         return []
 
 
-_PREFIX = {"target": "target", "current": "current"}
+_SOURCES = {
+    "Object": "object",
+    "Pods": "pods",
+    "Resource": "resource",
+    "ContainerResource": "containerResource",
+    "External": "external",
+}
 
 
 def _old_metric(metric: Obj, key: str) -> Obj:
-    """v2's nested target or current as v1's flat fields."""
+    """v2's nested target or current as v1's flat fields, in the order of v1's structs."""
     kind = metric.get("type", "")
-    source = kind[:1].lower() + kind[1:]
-    flat = dict(metric.get(source) or {})
-    values = flat.pop(key, None) or {}
-    name = flat.pop("metric", None) or {}
-    if "name" in name:
-        flat["metricName"] = name["name"]
-    if "selector" in name:
-        flat["metricSelector" if kind == "External" else "selector"] = name["selector"]
-    if "describedObject" in flat:
-        flat["target"] = flat.pop("describedObject")
-    for field, value in values.items():
-        if field != "type":
-            flat[_PREFIX[key] + field[:1].upper() + field[1:]] = value
-    return {"type": kind, source: flat}
+    source = _SOURCES.get(kind, "")
+    given = metric.get(source)
+    if given is None:
+        return {"type": kind}
+    values, name = given.get(key) or {}, given.get("metric") or {}
+    value, average = values.get("value"), values.get("averageValue")
+    now = key == "current"
+    flat: Obj = {}
+    if kind == "Object":
+        ref = given.get("describedObject") or {}
+        flat["target"] = {field: ref[field] for field in ("kind", "name", "apiVersion") if field in ref}
+    if "Resource" in kind:
+        flat["name"] = given.get("name", "")
+        flat[f"{key}AverageUtilization"] = values.get("averageUtilization")
+        flat[f"{key}AverageValue"] = average or ("0" if now else None)
+        flat["container"] = given.get("container")
+        return {"type": kind, source: _set(flat)}
+    flat["metricName"] = name.get("name", "")
+    if kind == "External":
+        flat["metricSelector"] = name.get("selector")
+        flat[f"{key}Value"] = value or ("0" if now else None)
+        flat[f"{key}AverageValue"] = average
+    elif kind == "Pods":
+        flat["targetAverageValue" if not now else "currentAverageValue"] = average or "0"
+        flat["selector"] = name.get("selector")
+    else:
+        flat[f"{key}Value"] = value or "0"
+        flat["selector"] = name.get("selector")
+        flat["averageValue"] = average
+    return {"type": kind, source: _set(flat)}
 
 
 def _new_metric(metric: Obj, key: str) -> Obj:
     """The way back."""
     kind = metric.get("type", "")
-    source = kind[:1].lower() + kind[1:]
-    flat = dict(metric.get(source) or {})
-    values: Obj = {}
-    for field, short in (
-        ("AverageUtilization", "averageUtilization"),
-        ("AverageValue", "averageValue"),
-        ("Value", "value"),
-    ):
-        if _PREFIX[key] + field in flat:
-            values[short] = flat.pop(_PREFIX[key] + field)
+    source = _SOURCES.get(kind, "")
+    flat = metric.get(source)
+    if flat is None:
+        return {"type": kind}
+    average = flat.get("averageValue" if kind == "Object" else f"{key}AverageValue")
+    values = _set({"averageUtilization": flat.get(f"{key}AverageUtilization"), "averageValue": average})
+    if flat.get(f"{key}Value") is not None and not (kind == "Object" and values):
+        values["value"] = flat[f"{key}Value"]
     if key == "target":
-        values["type"] = {"averageUtilization": "Utilization", "averageValue": "AverageValue"}.get(
-            next(iter(values), ""), "Value"
-        )
-    name: Obj = {}
-    if "metricName" in flat:
-        name["name"] = flat.pop("metricName")
-    for old in ("metricSelector", "selector"):
-        if old in flat:
-            name["selector"] = flat.pop(old)
-    if name:
-        flat["metric"] = name
-    if "target" in flat:
-        flat["describedObject"] = flat.pop("target")
-    flat[key] = values
-    return {"type": kind, source: flat}
+        words = {"averageUtilization": "Utilization", "averageValue": "AverageValue"}
+        values["type"] = words.get(next(iter(values), ""), "Value")
+    if "Resource" in kind:
+        kept = {"name": flat.get("name"), "container": flat.get("container")}
+        return {"type": kind, source: _set(kept) | {key: values}}
+    selector = flat.get("metricSelector" if kind == "External" else "selector")
+    new: Obj = {"metric": _set({"name": flat.get("metricName"), "selector": selector}), key: values}
+    if kind == "Object":
+        new["describedObject"] = flat.get("target") or {}
+    return {"type": kind, source: new}
+
+
+_RULES = ("stabilizationWindowSeconds", "selectPolicy", "policies", "tolerance")
+
+
+def _old_behavior(behavior: Obj) -> Obj:
+    """Behaviour as Kubernetes writes it here: the struct that it works with, whose fields have no names for JSON."""
+    return {_upper(way): _old_rules(behavior.get(way)) for way in ("scaleUp", "scaleDown")}
+
+
+def _old_rules(rules: Obj | None) -> Obj | None:
+    if rules is None:
+        return None
+    told = {_upper(field): rules.get(field) for field in _RULES}
+    if rules.get("policies") is not None:
+        fields = ("type", "value", "periodSeconds")
+        told["Policies"] = [{_upper(field): one.get(field) for field in fields} for one in rules["policies"]]
+    return told
+
+
+def _new_behavior(value: Any) -> Any:
+    """The way back, from either writing: encoding/json does not mind the case."""
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _new_behavior(item) for key, item in value.items() if item is not None}
+    return [_new_behavior(item) for item in value] if isinstance(value, list) else value
+
+
+def _upper(field: str) -> str:
+    return field[:1].upper() + field[1:]
+
+
+def _set(fields: Obj) -> Obj:
+    return {key: value for key, value in fields.items() if value is not None}

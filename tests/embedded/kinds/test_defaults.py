@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -180,6 +181,83 @@ def test_an_autoscaler_in_two_versions() -> None:
     there = rules.convert(new, "v1")
     assert "autoscaling.alpha.kubernetes.io/metrics" in there["metadata"]["annotations"]
     assert rules.convert(there, "v2")["spec"]["metrics"] == new["spec"]["metrics"]
+
+
+AVERAGE = {"type": "AverageValue", "averageValue": "3"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "old"),
+    [
+        (
+            {"type": "External", "external": {"metric": {"name": "q", "selector": {}}, "target": AVERAGE}},
+            {"type": "External", "external": {"metricName": "q", "metricSelector": {}, "targetAverageValue": "3"}},
+        ),
+        (
+            {
+                "type": "Object",
+                "object": {
+                    "describedObject": {"apiVersion": "v1", "kind": "Pod", "name": "p"},
+                    "metric": {"name": "m"},
+                    "target": {"type": "Value", "value": "40"},
+                },
+            },
+            {
+                "type": "Object",
+                "object": {
+                    "target": {"kind": "Pod", "name": "p", "apiVersion": "v1"},
+                    "metricName": "m",
+                    "targetValue": "40",
+                },
+            },
+        ),
+        (
+            {"type": "Object", "object": {"describedObject": {}, "metric": {"name": "m"}, "target": AVERAGE}},
+            {
+                "type": "Object",
+                "object": {"target": {}, "metricName": "m", "targetValue": "0", "averageValue": "3"},
+            },
+        ),
+        (
+            {
+                "type": "ContainerResource",
+                "containerResource": {"name": "memory", "container": "c", "target": AVERAGE},
+            },
+            {
+                "type": "ContainerResource",
+                "containerResource": {"name": "memory", "targetAverageValue": "3", "container": "c"},
+            },
+        ),
+    ],
+)
+def test_metrics_that_v1_has_no_field_for(metric: Obj, old: Obj) -> None:
+    rules = strategy("horizontalpodautoscalers.autoscaling")
+    new = {"apiVersion": "autoscaling/v2", "metadata": {"name": "x"}, "spec": {"metrics": [metric]}}
+    there = rules.convert(new, "v1")
+    text = there["metadata"]["annotations"]["autoscaling.alpha.kubernetes.io/metrics"]
+    assert text == json.dumps([old], separators=(",", ":"))
+    assert rules.convert(there, "v2")["spec"]["metrics"] == [metric]
+
+
+def test_what_v1_says_of_metrics_that_failed_and_of_behavior() -> None:
+    rules = strategy("horizontalpodautoscalers.autoscaling")
+    policies = [{"type": "Pods", "value": 4, "periodSeconds": 15}]
+    behavior = {"scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": policies}}
+    external = {"metric": {"name": "q"}, "current": {"averageValue": "16m"}}
+    current = [{"type": ""}, {"type": "External", "external": external}]
+    new = {"metadata": {"name": "x"}, "spec": {"behavior": behavior}, "status": {"currentMetrics": current}}
+    there = rules.convert(new, "v1")
+    assert there["metadata"]["annotations"] == {
+        "autoscaling.alpha.kubernetes.io/current-metrics": (
+            '[{"type":""},{"type":"External","external":{"metricName":"q","currentValue":"0",'
+            '"currentAverageValue":"16m"}}]'
+        ),
+        "autoscaling.alpha.kubernetes.io/behavior": (
+            '{"ScaleUp":{"StabilizationWindowSeconds":0,"SelectPolicy":"Max","Policies":[{"Type":"Pods","Value":4,'
+            '"PeriodSeconds":15}],"Tolerance":null},"ScaleDown":null}'
+        ),
+    }
+    assert rules.convert(there, "v2")["spec"]["behavior"] == behavior
 
 
 @pytest.mark.parametrize(
