@@ -40,6 +40,7 @@ def from_v2(obj: Obj) -> Obj:
     if cpu is not None:
         spec["targetCPUUtilizationPercentage"] = cpu
     current, current_others = _take(status.pop("currentMetrics", None) or [], "current")
+    status |= {field: status.pop(field, 0) for field in ("currentReplicas", "desiredReplicas")}  # not left out if 0
     if current is not None:
         status["currentCPUUtilizationPercentage"] = current
     behavior, conditions = spec.pop("behavior", None), status.pop("conditions", None)

@@ -247,6 +247,7 @@ def test_what_v1_says_of_metrics_that_failed_and_of_behavior() -> None:
     current = [{"type": ""}, {"type": "External", "external": external}]
     new = {"metadata": {"name": "x"}, "spec": {"behavior": behavior}, "status": {"currentMetrics": current}}
     there = rules.convert(new, "v1")
+    assert there["status"] == {"currentReplicas": 0, "desiredReplicas": 0}
     assert there["metadata"]["annotations"] == {
         "autoscaling.alpha.kubernetes.io/current-metrics": (
             '[{"type":""},{"type":"External","external":{"metricName":"q","currentValue":"0",'
