@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kuartui.embedded.node.runtime import Credentials, Mount, Projected, StartError, Volume
+from kuartui.embedded.node.runtime import Container, Credentials, Mount, Projected, StartError, Volume
 from tests.embedded.containers import World
 
 
@@ -163,3 +163,19 @@ async def test_stat_tells_the_mode_that_a_file_has_whoever_asks(world: World) ->
     )
     whole = (await world.sh(container, "stat /c/..data/k"))[1]
     assert "Access: (0644/-rw-r--r--)  Uid: (    0/    root)   Gid: (    0/    root)" in whole
+
+
+async def test_directories_of_a_volume_that_are_mounted_lie_in_each_other(world: World) -> None:
+    disk = Volume()
+
+    async def mounting(path: str) -> Container:
+        return await world.start("busybox:1.36", "sleep", "infinity", mounts=(Mount("/m", disk, path),))
+
+    inner = await mounting("a/b")
+    await world.sh(inner, "echo one > /m/f")
+    outer = await mounting("a")
+    assert (await world.sh(outer, "cat /m/b/f; echo two > /m/b/g"))[1] == "one\n"
+    assert (await world.sh(inner, "cat /m/g"))[1] == "two\n"
+    deeper = await mounting("a/b/c")
+    await world.sh(deeper, "echo three > /m/h")
+    assert (await world.sh(await mounting("a"), "cat /m/b/f /m/b/c/h"))[1] == "one\nthree\n"

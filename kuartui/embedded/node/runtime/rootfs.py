@@ -136,7 +136,7 @@ def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
     volume = mount.volume
     inner = "/" + mount.sub_path.strip("/")
     if mount.sub_path:
-        source = Files([MountPoint("/", volume)])
+        source = Files([MountPoint("/", volume), *(MountPoint(f"/{at}", child) for at, child in volume.apart())])
         try:
             is_file = not source.stat(inner).is_dir
         except FileNotFoundError:
@@ -160,7 +160,7 @@ def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
     if not root.fs.exists(path):
         root.fs.mkdir(path, recursive=True)
     points = [MountPoint(path, volume, mount.read_only or volume.read_only)]
-    for name, child in volume.children.items():
+    for name, child in volume.apart():
         points.append(MountPoint(posixpath.join(path, name), child, mount.read_only, visible=False))
     return points
 

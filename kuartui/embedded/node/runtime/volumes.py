@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -100,6 +100,9 @@ class Volume:
         path = path.strip("/")
         child = self.children.get(path)
         if child is None:
+            for known, around in self.children.items():
+                if path.startswith(f"{known}/"):
+                    return around.sub(path.removeprefix(f"{known}/"))
             child = Volume(mode=0o755, uid=self.uid, gid=self.gid, kind=self.kind)
             child.mode = self.mode if self.gid else 0o755
             source = "/" + path
@@ -108,8 +111,36 @@ class Volume:
                 _copy_tree(self.fs, source, child.fs, "")
                 self.fs.remove(source, recursive=True)
             self.fs.mkdir(source, recursive=True)
+            for known in [name for name in self.children if name.startswith(f"{path}/")]:
+                child.children[known.removeprefix(f"{path}/")] = self.children.pop(known)
             self.children[path] = child
         return child
+
+    def apart(self) -> Iterator[tuple[str, Volume]]:
+        """All directories that somebody mounts by subPath, with their path below this volume."""
+        for path, child in self.children.items():
+            yield path, child
+            for below, inner in child.apart():
+                yield f"{path}/{below}", inner
+
+    def drop(self, path: str) -> None:
+        """Delete a directory with all that is in it."""
+        path = path.strip("/")
+        for known, child in list(self.children.items()):
+            if f"{known}/".startswith(f"{path}/"):
+                del self.children[known]
+            elif path.startswith(f"{known}/"):
+                child.drop(path.removeprefix(f"{known}/"))
+        if self.fs.exists("/" + path):
+            self.fs.remove("/" + path, recursive=True)
+
+    def at(self, path: str) -> tuple[FileSystem, str]:
+        """Where the bytes of a path are: those of directories that somebody mounts by subPath are apart."""
+        path = path.strip("/")
+        for known, child in self.children.items():
+            if path == known or path.startswith(f"{known}/"):
+                return child.at(path[len(known) :])
+        return self.fs, "/" + path
 
     def owner(self, path: str) -> tuple[int, int]:
         """Owner and group of a path below this volume."""

@@ -64,7 +64,7 @@ class Disks:
     def tree(self, name: str) -> Files:
         """A node's disk with what pods mount of it as directories of their own."""
         root = self.node(name)
-        return Files([MountPoint("/", root), *(MountPoint(f"/{path}", child) for path, child in root.children.items())])
+        return Files([MountPoint("/", root), *(MountPoint(f"/{path}", child) for path, child in root.apart())])
 
     def known(self, name: str) -> bool:
         """Whether anything has been on a node's disk, in this process or in a former one."""
@@ -83,7 +83,8 @@ class Disks:
         kind, _, rest = key.partition("/")
         if kind == "node":
             name, _, path = rest.partition("/")
-            _remove_tree(self._nodes.get(name), path)
+            if name in self._nodes:
+                self._nodes[name].drop(path)
             return
         self._volumes.pop(key, None)
         self._saved.pop(key, None)
@@ -113,15 +114,6 @@ class Disks:
                 volume.restore(file.read_bytes())
                 self._saved[key] = _fingerprint(volume)
         return volume
-
-
-def _remove_tree(root: Volume | None, path: str) -> None:
-    if root is None:
-        return
-    for below in [child for child in root.children if f"{child}/".startswith(f"{path}/")]:
-        del root.children[below]
-    if root.fs.exists("/" + path):
-        root.fs.remove("/" + path, recursive=True)
 
 
 def _file(directory: Path, key: str) -> Path:

@@ -259,7 +259,7 @@ class PodVolumes(Struct):
 
 def _resolved(mounted: Mounted, path: str) -> str | None:
     """A subPath without links; None if one leads out of the volume: to the kubelet absolute ones are the node's paths."""
-    fs, base = mounted.volume.fs, "/" + mounted.sub_path.strip("/")
+    base = "/" + mounted.sub_path.strip("/")
     todo, done, links = path.split("/"), "", 0
     while todo:
         part = todo.pop(0)
@@ -271,7 +271,7 @@ def _resolved(mounted: Mounted, path: str) -> str | None:
             done = posixpath.dirname(done)
             continue
         here = posixpath.join(done, part)
-        where = posixpath.join(base, here)
+        fs, where = mounted.volume.at(posixpath.join(base, here))
         if not fs.exists(where) or fs.stat(where)["file_type"] != "symlink":
             done = here
             continue
