@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kuartui.embedded.node.runtime import ExecError, StartError
@@ -155,3 +157,17 @@ async def test_sysctl_knows_its_keys_and_changes_none(world: World) -> None:
     container = await world.start("busybox:1.36", "sleep", "infinity")
     assert await world.exec(container, "sysctl", "net.nope") == (1, "", "sysctl: error: 'net.nope' is an unknown key\n")
     assert (await world.exec(container, "sysctl", "-w", "kernel.hostname=x"))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("busybox:1.36", r"\s*real\t0m 0\.\d\ds\nuser\t0m 0\.00s\nsys\t0m 0\.00s\n"),
+        ("debian:12", r"\s*real\t0m0\.\d{3}s\nuser\t0m0\.000s\nsys\t0m0\.000s\n"),
+    ],
+)
+async def test_time_is_told_as_the_shell_does(world: World, image: str, said: str) -> None:
+    container = await world.start(image, "sleep", "infinity")
+    shell = "sh" if image.startswith("busybox") else "bash"
+    _, _, err = await world.exec(container, shell, "-c", "time true")
+    assert re.fullmatch(said, err), err

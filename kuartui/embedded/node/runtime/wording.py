@@ -23,9 +23,12 @@ BUSYBOX = (
     (r"^mv: cannot (?:move|stat) '(.*?)': (?:io error: )?(.*)$", r"mv: can't rename '\1': \2"),
     (r"^cat: (.*?): (No such file or directory|Permission denied)$", r"cat: can't open '\1': \2"),
     (r"^(chmod|chown): cannot (?:access|change) '(.*?)': (.*)$", r"\1: \2: \3"),
+    (r"^real\s+(\d+)m(\d+\.\d\d)\d*s$", r"real\t\1m \2s"),
+    (r"^(user|sys)\s+unavailable$", r"\1\t0m 0.00s"),
     (r"^(head|tail|wc|sort): cannot (?:open|read) '?(.*?)'?(?: for reading)?: (.*)$", r"\1: \2: \3"),
 )
 GNU = (
+    (r"^(user|sys)\s+unavailable$", r"\1\t0m0.000s"),
     (r"^cp: cannot (?:copy|stat) '(.*?)': Permission denied$", r"cp: cannot open '\1' for reading: Permission denied"),
     (r"^cp: cannot copy '(.*?)': (.*)$", r"cp: cannot stat '\1': \2"),
     (r"^mv: cannot move '(.*?)': (?:io error: )?(.*)$", r"mv: cannot stat '\1': \2"),
