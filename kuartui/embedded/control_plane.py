@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Collection
 from typing import Any, Protocol
 
-from kuartui.embedded import data
+from kuartui.embedded import data, kubeadm_rights
 from kuartui.embedded.api.discovery import VERSION
 from kuartui.embedded.auth.pki import KeyPair
 from kuartui.embedded.client import Client
@@ -180,6 +180,8 @@ def _kubeadm(client: Client, name: str, authority: str, endpoint: str) -> None:
     for account in _accounts():
         metadata = {"name": account, "namespace": SYSTEM}
         _plant(client, "serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    for resource, right in kubeadm_rights.objects():
+        _plant(client, resource, right)
     text = CLUSTER_CONFIGURATION.format(
         name=name, endpoint=endpoint, version=VERSION["gitVersion"], pods=POD_CIDR, services=SERVICE_CIDR
     )

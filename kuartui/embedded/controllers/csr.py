@@ -1,7 +1,7 @@
 """Signs approved CertificateSigningRequests with the cluster's CA.
 
 After pkg/controller/certificates/{signer,authority}. Approval is a person's business (`kubectl certificate approve`),
-but for a kubelet's own client certificate.
+but for a kubelet's own client certificate (`csr_approver`).
 """
 
 from __future__ import annotations
@@ -73,14 +73,11 @@ class CertificateSigner(Controller):
         """The certificate. Raises BadRequest."""
         spec = request["spec"]
         usages = spec.get("usages") or []
-        try:
-            body = base64.b64decode(spec["request"], validate=True)
-            asked = x509.load_pem_x509_csr(body)
-        except ValueError as error:
-            raise BadRequest(f"unable to parse csr: {error}") from error
-        complaint = _complaint(spec["signerName"], asked, usages)
-        if complaint:
-            raise BadRequest(complaint)
+        asked = parsed(spec["request"])
+        why = complaint(spec["signerName"], asked, usages)
+        if why:
+            raise BadRequest(why)
+        body = base64.b64decode(spec["request"])
         seconds = spec.get("expirationSeconds")
         lifetime = LONGEST if seconds is None else max(SHORTEST, min(LONGEST, timedelta(seconds=seconds)))
         return sign_request(self._authority, body, usages, lifetime)
@@ -100,7 +97,15 @@ class CertificateSigner(Controller):
         await self.client.update_status(REQUESTS, objects.with_status(request, changed))
 
 
-def _complaint(signer: str, asked: x509.CertificateSigningRequest, usages: list[str]) -> str:
+def parsed(encoded: str) -> x509.CertificateSigningRequest:
+    """What a request asks for. Raises BadRequest."""
+    try:
+        return x509.load_pem_x509_csr(base64.b64decode(encoded, validate=True))
+    except ValueError as error:
+        raise BadRequest(f"unable to parse csr: {error}") from error
+
+
+def complaint(signer: str, asked: x509.CertificateSigningRequest, usages: list[str]) -> str:
     """Why a signer does not serve a request (signer.go, pkg/apis/certificates/helpers.go)."""
     if signer == CLIENT:
         for usage in usages:

@@ -10,6 +10,7 @@ from kuartui.embedded.controllers.apiserver import ApiServerController
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.cronjob import CronJobController
 from kuartui.embedded.controllers.csr import CertificateSigner
+from kuartui.embedded.controllers.csr_approver import CertificateApprover
 from kuartui.embedded.controllers.daemonset import DaemonSetController
 from kuartui.embedded.controllers.deployment import DeploymentController
 from kuartui.embedded.controllers.disruption import DisruptionController
@@ -80,5 +81,6 @@ def controllers(client: Client, authority: KeyPair, usage: UsageSource | None) -
     made: list[Controller] = [kind(client) for kind in PLAIN]
     made.append(RootCAPublisher(client, authority.certificate.decode()))
     made.append(CertificateSigner(client, authority))
+    made.append(CertificateApprover(client))
     made.append(HorizontalController(client, Usage(usage, client.clock) if usage is not None else None))
     return made

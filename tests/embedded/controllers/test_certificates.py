@@ -15,19 +15,26 @@ from cryptography.x509.oid import NameOID
 from kuartui.embedded.auth.pki import new_authority
 from kuartui.embedded.controllers.aggregation import ClusterRoleAggregation
 from kuartui.embedded.controllers.csr import CertificateSigner
+from kuartui.embedded.controllers.csr_approver import CertificateApprover
 from tests.embedded.controllers.cluster import Cluster
 
 CSRS = "certificatesigningrequests.certificates.k8s.io"
 ROLES = "clusterroles.rbac.authorization.k8s.io"
 CLIENT = "kubernetes.io/kube-apiserver-client"
+FOR_NODES = ("client auth", "digital signature")
 APPROVED = {"status": {"conditions": [{"type": "Approved", "status": "True"}]}}
 
 
 async def ask(
-    cluster: Cluster, *usages: str, who: str = "jane", groups: tuple[str, ...] = ("devs",), dns: str = "", **more: Any
+    cluster: Cluster,
+    *usages: str,
+    who: str = "jane",
+    organizations: tuple[str, ...] = ("devs",),
+    dns: str = "",
+    **more: Any,
 ) -> None:
     cluster.start(CertificateSigner(cluster.client, new_authority()))
-    names = [(NameOID.COMMON_NAME, who), *((NameOID.ORGANIZATION_NAME, group) for group in groups)]
+    names = [(NameOID.COMMON_NAME, who), *((NameOID.ORGANIZATION_NAME, group) for group in organizations)]
     subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     if dns:
@@ -70,7 +77,7 @@ async def test_refuses_what_its_signer_may_not_sign(cluster: Cluster) -> None:
             {"usages": ["digital signature"]},
             "missing required usage for client certificate: client auth",
         ),
-        (f"{CLIENT}-kubelet", {"groups": ("devs",)}, "subject organization is not system:nodes"),
+        (f"{CLIENT}-kubelet", {"organizations": ("devs",)}, "subject organization is not system:nodes"),
         (f"{CLIENT}-kubelet", {"who": "jane"}, "subject common name does not begin with system:node:"),
         (f"{CLIENT}-kubelet", {"dns": "n"}, "DNS subjectAltNames are not allowed"),
         (
@@ -82,7 +89,7 @@ async def test_refuses_what_its_signer_may_not_sign(cluster: Cluster) -> None:
     ],
 )
 async def test_says_what_its_signer_misses(cluster: Cluster, signer: str, asked: dict[str, Any], message: str) -> None:
-    fine = {"who": "system:node:n", "groups": ("system:nodes",), "usages": ["client auth", "digital signature"]}
+    fine = {"who": "system:node:n", "organizations": ("system:nodes",), "usages": ["client auth", "digital signature"]}
     wanted = {**fine, **asked}
     usages = wanted.pop("usages")
     await ask(cluster, *usages, signerName=signer, **wanted)
@@ -92,12 +99,48 @@ async def test_says_what_its_signer_misses(cluster: Cluster, signer: str, asked:
 
 
 async def test_gives_the_usages_that_were_asked_for(cluster: Cluster) -> None:
-    await ask(cluster, "client auth", groups=("devs", "ops"))
+    await ask(cluster, "client auth", organizations=("devs", "ops"))
     await cluster.edit(CSRS, "jane", APPROVED)
     await cluster.run()
     certificate = x509.load_pem_x509_certificate(base64.b64decode(cluster.get(CSRS, "jane")["status"]["certificate"]))
     assert [type(one.value) for one in certificate.extensions][:2] == [x509.ExtendedKeyUsage, x509.BasicConstraints]
     assert certificate.subject.rfc4514_string() in ("CN=jane,O=devs+O=ops", "CN=jane,O=ops+O=devs")
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "right", "usages", "message"),
+    [
+        (
+            "system:node:n",
+            "system:nodes",
+            "selfnodeclient",
+            FOR_NODES,
+            "Auto approving self kubelet client certificate",
+        ),
+        ("system:bootstrap:t", "joining", "nodeclient", FOR_NODES, "Auto approving kubelet client certificate"),
+        ("system:node:other", "system:nodes", "selfnodeclient", FOR_NODES, ""),
+        ("system:node:n", "nobodies", "selfnodeclient", FOR_NODES, ""),
+        ("system:node:n", "system:nodes", "selfnodeclient", ("client auth",), ""),
+    ],
+)
+async def test_nodes_get_their_own_certificates_without_a_person(
+    cluster: Cluster, user: str, group: str, right: str, usages: tuple[str, ...], message: str
+) -> None:
+    cluster.start(CertificateApprover(cluster.client))
+    resource = f"certificatesigningrequests/{right}"
+    rule = {"apiGroups": ["certificates.k8s.io"], "resources": [resource], "verbs": ["create"]}
+    await cluster.create(ROLES, "r", rules=[rule])
+    allowed = "joining" if right == "nodeclient" else "system:nodes"
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": allowed}
+    await cluster.create(f"clusterrolebindings.{ROLES.partition('.')[2]}", "b", roleRef=reference, subjects=[subject])
+    asked = {"username": user, "groups": [group]}
+    signer = f"{CLIENT}-kubelet"
+    await ask(cluster, *usages, who="system:node:n", organizations=("system:nodes",), signerName=signer, **asked)
+    status = cluster.get(CSRS, "jane").get("status") or {}
+    told = [one["message"] for one in status.get("conditions") or ()]
+    assert [one.startswith(message) for one in told] == ([True] if message else [])
+    assert ("certificate" in status) == bool(message)
 
 
 async def test_leaves_foreign_signers_alone(cluster: Cluster) -> None:

@@ -9,6 +9,8 @@ from cryptography import x509
 
 from kuartui.embedded.auth.pki import new_authority
 from kuartui.embedded.control_plane import install, renew
+from kuartui.embedded.data import bootstrap
+from kuartui.embedded.kubeadm_rights import GROUP
 from kuartui.embedded.metrics.kubelet import configuration
 from tests.embedded.controllers.cluster import Cluster
 
@@ -56,3 +58,15 @@ async def test_leaders_renew_their_leases_and_make_lost_ones_anew(cluster: Clust
     assert after["renewTime"] > before["renewTime"]
     assert after["holderIdentity"] == before["holderIdentity"]
     assert cluster.get(LEASES, "kube-controller-manager", "kube-system")
+
+
+async def test_rights_that_kubeadm_gives_are_of_roles_that_there_are(cluster: Cluster) -> None:
+    install(cluster.client, "x", OURS, "1.2.3.4:6443", kubeadm=True)
+    built_in = {role["metadata"]["name"] for role in bootstrap()["clusterroles"]}
+    bindings = [*cluster.client.list(f"clusterrolebindings.{GROUP}"), *cluster.client.list(f"rolebindings.{GROUP}")]
+    assert len(bindings) == 10
+    for binding in bindings:
+        reference, place = binding["roleRef"], binding["metadata"].get("namespace", "")
+        plural = "roles" if reference["kind"] == "Role" else "clusterroles"
+        made = cluster.client.get(f"{plural}.{GROUP}", place if plural == "roles" else "", reference["name"])
+        assert made or reference["name"] in built_in
