@@ -9,13 +9,13 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from kuartui.embedded.node.runtime.rootfs import KERNEL_VERSION
 from kuartui.embedded.node.status import timestamp
 
 Obj = dict[str, Any]
 
 KUBELET_VERSION = "v1.36.2"
 RUNTIME_VERSION = "containerd://2.2.1"
-KERNEL_VERSION = "6.12.57+deb13-amd64"
 OS_IMAGE = "Debian GNU/Linux 13 (trixie)"
 KUBELET_PORT = 10250
 IMAGES_REPORTED = 50  # nodeStatusMaxImages

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from kuartui.embedded.node.runtime import ExecError, StartError
+from kuartui.embedded.node.runtime.rootfs import KERNEL_VERSION
 from tests.embedded.containers import World
 
 
@@ -171,3 +172,30 @@ async def test_time_is_told_as_the_shell_does(world: World, image: str, said: st
     shell = "sh" if image.startswith("busybox") else "bash"
     _, _, err = await world.exec(container, shell, "-c", "time true")
     assert re.fullmatch(said, err), err
+
+
+async def test_what_is_missing_is_told_in_the_shells_own_words_beside_xargs_too(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "1000")
+    code, out, _ = await world.exec(container, "sh", "-c", "nothing 2>&1 | cat; echo a b | xargs echo")
+    assert (code, out) == (0, "sh: nothing: not found\na b\n")
+    code, out, _ = await world.exec(container, "sh", "-c", "eval 'later() { echo here; }'; later; echo x | xargs echo")
+    assert out == "here\nx\n"
+
+
+async def test_the_kernel_is_the_nodes(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "1000")
+    assert (await world.exec(container, "uname", "-r"))[1] == KERNEL_VERSION + "\n"
+    words = (await world.exec(container, "uname", "-a"))[1].split()
+    assert (words[0], words[2], words[-2:]) == ("Linux", KERNEL_VERSION, ["x86_64", "GNU/Linux"])
+    assert KERNEL_VERSION in (await world.exec(container, "cat", "/proc/version"))[1]
+
+
+async def test_netstat_shows_what_it_is_asked_for(world: World) -> None:
+    container = await world.start("busybox:1.36", "httpd", "-f", "-p", "8080")
+    await world.clock.settle()
+    heading, columns, line = (await world.exec(container, "netstat", "-tln"))[1].splitlines()
+    assert heading == "Active Internet connections (only servers)"
+    assert (columns.split()[-1], line.split()[3:]) == ("State", ["0.0.0.0:8080", "0.0.0.0:*", "LISTEN"])
+    assert "PID/Program name" in (await world.exec(container, "netstat", "-tlnp"))[1]
+    assert len((await world.exec(container, "netstat", "-uln"))[1].splitlines()) == 2
+    assert "(w/o servers)" in (await world.exec(container, "netstat", "-tn"))[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.node.runtime.process import Process
 
 
@@ -65,15 +66,23 @@ async def route(process: Process) -> int:
 
 
 async def netstat(process: Process) -> int:
-    """netstat -tln: the ports that somebody in the pod listens on."""
-    host = process.host
+    """netstat [-tulnap]: the ports that somebody in the pod listens on, with -l or -a."""
+    options, _ = await parse(process, "tulnapWwrex")
+    which = "servers and established" if "a" in options else "only servers" if "l" in options else "w/o servers"
+    owner = "PID/Program name    " if "p" in options else ""
     await process.out(
-        "Active Internet connections (only servers)\nProto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name    \n"
+        f"Active Internet connections ({which})\n"
+        f"Proto Recv-Q Send-Q Local Address           Foreign Address         State       {owner}\n"
     )
-    for (port, protocol, bind), _ in sorted(host.listeners.items()) if host else ():
+    host = process.host
+    protocols = {name for letter, name in (("t", "TCP"), ("u", "UDP")) if letter in options} or {"TCP", "UDP"}
+    for (port, protocol, bind), _ in sorted(host.listeners.items()) if host and which != "w/o servers" else ():
+        if protocol not in protocols:
+            continue
         local = f"{bind or '0.0.0.0'}:{port}"
         state = "LISTEN" if protocol == "TCP" else ""
-        await process.out(f"{protocol.lower():5s}      0      0 {local:23s} {'0.0.0.0:*':23s} {state:11s} -\n")
+        line = f"{protocol.lower():5s}      0      0 {local:23s} {'0.0.0.0:*':23s} {state:11s} "
+        await process.out(line + ("-\n" if owner else "\n"))
     return 0
 
 

@@ -1,9 +1,10 @@
-"""sysctl: the kernel's parameters, as /proc/sys has them."""
+"""sysctl and uname: the kernel's parameters, as /proc/sys has them, and what it is."""
 
 from __future__ import annotations
 
 from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.node.runtime.process import Process
+from kuartui.embedded.node.runtime.rootfs import KERNEL_BUILD, KERNEL_VERSION
 
 TOP = "/proc/sys"
 
@@ -29,3 +30,21 @@ async def sysctl(process: Process) -> int:
             value = process.files.read(path).decode().rstrip("\n")
             await process.out(f"{value}\n" if "n" in options else f"{name} = {value}\n")
     return code
+
+
+async def uname(process: Process) -> int:
+    """uname [-asnrvmpio]: the node's kernel, the same that `kubectl get nodes -o wide` shows."""
+    options, _ = await parse(process, "asnrvmpio")
+    words = {
+        "s": "Linux",
+        "n": process.container.sandbox.hostname,
+        "r": KERNEL_VERSION,
+        "v": KERNEL_BUILD,
+        "m": "x86_64",
+        "p": "unknown",
+        "i": "unknown",
+        "o": "GNU/Linux",
+    }
+    wanted = "snrvmo" if "a" in options else "".join(options) or "s"
+    await process.out(" ".join(words[letter] for letter in words if letter in wanted) + "\n")
+    return 0

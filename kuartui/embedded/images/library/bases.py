@@ -28,7 +28,7 @@ from kuartui.embedded.images.model import ImageFile, Program
 OVERRIDES: Mapping[str, Program] = {
     "sleep": timing.sleep, "usleep": timing.usleep, "date": timing.date, "timeout": timing.timeout,
     "uptime": timing.uptime, "ls": filesystem.ls, "touch": filesystem.touch, "chown": filesystem.chown,
-    "tail": filesystem.tail, "df": filesystem.df, "mount": filesystem.mount, "stat": status.stat, "sysctl": kernel.sysctl, "hostname": basic.hostname,
+    "tail": filesystem.tail, "df": filesystem.df, "mount": filesystem.mount, "stat": status.stat, "sysctl": kernel.sysctl, "uname": kernel.uname, "hostname": basic.hostname,
     "id": basic.ident, "whoami": basic.whoami, "which": basic.which, "env": basic.env, "printenv": basic.printenv,
     "ps": processes.ps, "top": processes.top, "free": processes.free, "killall": processes.killall,
     "pidof": processes.pidof, "pgrep": processes.pgrep, "pkill": processes.pkill, "nohup": basic.nohup,

@@ -194,6 +194,8 @@ class Interpreter:
             found[name] = self._absent
         if not script.opaque:
             found = {name: program for name, program in found.items() if name in words}
+        # In a script file that is opaque the shell itself complains, and names the line.
+        if not script.opaque or (script.shows_its_functions and not script.is_file):
             for name in self._unknown(script.text, names):
                 found[name] = self._absent
         return found
@@ -220,7 +222,7 @@ class Interpreter:
     @staticmethod
     def _unknown(text: str, names: frozenset[str]) -> set[str]:
         commands, functions = _analysed(text)
-        return {name for name in commands - names - BUILTINS - functions if "/" not in name}
+        return {name for name in commands - names - BUILTINS - functions if "/" not in name and "$" not in name}
 
     async def _absent(self, process: Process) -> int:
         voice = Voice(self._flavour, "bash" if self._flavour == "bash" else "sh", script=False, files=process.files)

@@ -12,6 +12,8 @@ from kuartui.embedded.node.runtime.files import Files, MountPoint, User
 from kuartui.embedded.node.runtime.spec import ContainerSpec, Mount, Sandbox, StartError
 from kuartui.embedded.node.runtime.volumes import Volume
 
+KERNEL_VERSION = "6.12.57+deb13-amd64"
+KERNEL_BUILD = "#1 SMP PREEMPT_DYNAMIC Debian 6.12.57-1 (2025-11-05)"
 STUB = b"\x7fELF\x02\x01\x01\x00"
 SYSTEM = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
 
@@ -208,7 +210,8 @@ def _proc(spec: ContainerSpec, user: User, sandbox: Sandbox) -> Volume:
         ),
         ("/uptime", "1.00 4.00\n"),
         ("/loadavg", "0.00 0.01 0.05 1/200 1\n"),
-        ("/version", "Linux version 6.8.0 (kuartui) #1 SMP\n"),
+        ("/version", f"Linux version {KERNEL_VERSION} (debian-kernel@lists.debian.org) {KERNEL_BUILD}\n"),
+        ("/sys/kernel/osrelease", KERNEL_VERSION + "\n"),
         (
             "/meminfo",
             f"MemTotal:       {memory} kB\nMemFree:        {memory // 2} kB\nMemAvailable:   {memory // 2} kB\n",

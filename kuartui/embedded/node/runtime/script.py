@@ -21,11 +21,17 @@ class Script(Struct, frozen=True, dict=True):
     """A shell script's text and what it shows."""
 
     text: str
+    is_file: bool = False
 
     @cached_property
     def words(self) -> frozenset[str]:
         """Everything that could be a command's name."""
         return frozenset(WORD.findall(self.text))
+
+    @property
+    def shows_its_functions(self) -> bool:
+        """Whether all functions that it may define are in its text."""
+        return re.search(r"\beval\b|\bsource\b|(^|[;\s])\.\s", self.text) is None
 
     @cached_property
     def opaque(self) -> bool:

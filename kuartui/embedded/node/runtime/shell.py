@@ -108,7 +108,7 @@ class ShellRun:
         if piped:
             body, offset = f"__stdin | {{ (\n{body}\n); __over $?; }}", 1
         voice = Voice(self.flavour, self.name, not from_flag, self.process.files, text, offset)
-        self._bash = bash = Interpreter(self.process, Script(body), self.flavour)
+        self._bash = bash = Interpreter(self.process, Script(body, is_file=not from_flag), self.flavour)
         bash.add("__stdin", self._stdin)
         bash.add("__over", self._note_over)
         for name in DEAF & self._script.words if piped else ():
