@@ -149,8 +149,10 @@ class AttemptSession:
     async def _others_look(self) -> None:
         """Ask whoever leads to look at everything, and wait for it a while."""
         wish, waited = asking(), 0.0
-        self.store.set_finding(self.record.id, ASKED, wish)
-        while not self._state.over and not self.leading and waited < LOOK_SECONDS:
+        with suppress(StorageError):  # on a full disk what was found last has to do
+            self.store.set_finding(self.record.id, ASKED, wish)
+        asked = self.store.findings(self.record.id).get(ASKED) == wish
+        while asked and not self._state.over and not self.leading and waited < LOOK_SECONDS:
             await self.clock.sleep(POLL)
             waited += POLL
             self._sync()

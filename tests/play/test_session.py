@@ -254,7 +254,12 @@ async def test_another_process_sees_and_does_the_same(level: Level, tmp_path: Pa
         other_store.close()
 
 
-async def test_a_look_in_another_process_has_the_leader_look_anew(level: Level, tmp_path: Path) -> None:
+async def test_a_look_in_another_process_has_the_leader_look_anew(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise StorageError("the disk is full")
+
     async with begun(level, tmp_path) as (first, _, store):
         assert first._leader is not None
         assert first._leader.engine is not None
@@ -275,7 +280,9 @@ async def test_a_look_in_another_process_has_the_leader_look_anew(level: Level, 
             await second.refresh()
             assert looks == ["began", "done"]
             looks.clear()
-        assert "@looked" not in states(second)
+        monkeypatch.setattr(Store, "set_finding", no_room)
+        await second.refresh()  # what was found last is told
+        assert looks == []
         assert set(states(second)) == {"word", "twice"}
         await second.close()
         other_store.close()
