@@ -29,6 +29,17 @@ async def test_a_shell_that_eats_memory_is_killed(world: World) -> None:
     assert (exit_.code, exit_.reason) == (137, "OOMKilled")
 
 
+async def test_a_container_reads_its_limits_in_its_cgroup(world: World) -> None:
+    limits = Resources(cpu_limit=0.25, memory_limit=100_000_000)
+    container = await world.start("busybox:1.36", "sleep", "infinity", resources=limits)
+    names = [f"/sys/fs/cgroup/{name}" for name in ("cpu.max", "memory.max")]
+    assert await world.exec(container, "cat", *names) == (0, "25000 100000\n99999744\n", "")
+    container.update(Resources())
+    assert await world.sh(container, f"cat {' '.join(names)}") == (0, "max 100000\nmax\n", "")
+    code, _, _ = await world.sh(container, "echo 1 > /sys/fs/cgroup/memory.max")
+    assert code != 0
+
+
 async def test_a_lower_limit_takes_hold_at_once(world: World) -> None:
     container = await world.start("redis:7")
     await world.exec(container, "redis-cli", "debug", "populate", "100", "k", "1000000")

@@ -24,7 +24,7 @@ from kuartui.embedded.node.runtime import programs
 from kuartui.embedded.node.runtime.files import Files, User
 from kuartui.embedded.node.runtime.logs import ContainerLog
 from kuartui.embedded.node.runtime.process import ByteSource, NoInput, Process, Write
-from kuartui.embedded.node.runtime.rootfs import build, system_tree
+from kuartui.embedded.node.runtime.rootfs import CGROUP, build, cgroup, system_tree
 from kuartui.embedded.node.runtime.spec import (
     ContainerSpec,
     CreateError,
@@ -109,7 +109,7 @@ class Container:
         self.started_at: datetime | None = None
         self.on_remove: Callable[[], None] = lambda: None
         self.neighbours: Callable[[], list[Container]] = lambda: [self]
-        self._memory_limit = spec.resources.memory_limit
+        self._resources = spec.resources
         self._last_pid = 0
         self._files: Files | None = None
         self._out_of_memory = False
@@ -249,7 +249,9 @@ class Container:
     def update(self, resources: Resources) -> None:
         """Change limits while it runs (in-place resize)."""
         self.cpu.resize(resources.cpu_limit or self.sandbox.cores)
-        self._memory_limit = resources.memory_limit
+        self._resources = resources
+        if self._files is not None:
+            self._files.exchange(CGROUP, cgroup(resources))
         self.check_memory()
 
     @property
@@ -271,6 +273,7 @@ class Container:
         if self._files is None:
             target = self.target.files if self.target is not None else None
             self._files = build(self.spec, self.sandbox, self.user, target)
+            self._files.exchange(CGROUP, cgroup(self._resources))
             for number, write in ((1, self._stdout), (2, self._stderr)):
                 self._files.outlets[f"/proc/1/fd/{number}"] = self._outlet(self._tty_out if self.spec.tty else write)
         return self._files
@@ -377,7 +380,8 @@ class Container:
 
     def check_memory(self) -> None:
         """Kill everything if the limit is exceeded (memory.oom.group, as the kubelet sets it)."""
-        if self._memory_limit is not None and self._memory() > self._memory_limit and self.state is State.RUNNING:
+        limit = self._resources.memory_limit
+        if limit is not None and self._memory() > limit and self.state is State.RUNNING:
             self._out_of_memory = True
             for process in list(self.processes.values()):
                 process.kill()

@@ -14,6 +14,7 @@ from typing import Any
 
 from bashkit import FileSystem
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kuartui.embedded.node.runtime.capabilities import DEFAULT
 from kuartui.embedded.node.runtime.volumes import Volume
@@ -113,6 +114,10 @@ class Files:
     def mounts(self) -> list[MountPoint]:
         """Mount points, outermost first."""
         return sorted(self._mounts, key=lambda mount: mount.path)
+
+    def exchange(self, path: str, volume: Volume) -> None:
+        """Mount another volume at a path where one is."""
+        self._mounts = [replace(one, volume=volume) if one.path == path else one for one in self._mounts]
 
     def mount_of(self, path: str) -> tuple[MountPoint, str]:
         """The mount that holds a path, and the path within it."""

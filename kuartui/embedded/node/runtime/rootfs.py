@@ -9,13 +9,15 @@ from functools import lru_cache
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.node.runtime.capabilities import mask
 from kuartui.embedded.node.runtime.files import Files, MountPoint, User
-from kuartui.embedded.node.runtime.spec import ContainerSpec, Mount, Sandbox, StartError
+from kuartui.embedded.node.runtime.spec import ContainerSpec, Mount, Resources, Sandbox, StartError
 from kuartui.embedded.node.runtime.volumes import Volume
 
 KERNEL_VERSION = "6.12.57+deb13-amd64"
 KERNEL_BUILD = "#1 SMP PREEMPT_DYNAMIC Debian 6.12.57-1 (2025-11-05)"
 STUB = b"\x7fELF\x02\x01\x01\x00"
 SYSTEM = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
+CGROUP = "/sys/fs/cgroup"
+PAGE, PERIOD = 4096, 100_000  # bytes; microseconds
 
 
 @lru_cache(maxsize=128)
@@ -44,7 +46,7 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
     for directory, paths in image.by_directory.items():
         if directory not in SYSTEM:
             _stubs(root, paths)
-    for path in ("/proc", "/dev", "/sys", "/etc", "/tmp", *([spec.working_dir] if spec.working_dir else [])):
+    for path in ("/proc", "/dev", CGROUP, "/etc", "/tmp", *([spec.working_dir] if spec.working_dir else [])):
         if not root.fs.exists(path):
             root.fs.mkdir(path, recursive=True)
     if "/tmp" not in image.files:
@@ -52,6 +54,7 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
     proc = _proc(spec, user, sandbox)
     mounts.append(MountPoint("/proc", proc, visible=False))
     mounts.append(MountPoint("/dev", _dev(), visible=False))
+    mounts.append(MountPoint(CGROUP, cgroup(spec.resources), read_only=True, visible=False))
     for path, text in (
         ("/etc/hosts", sandbox.hosts),
         ("/etc/hostname", sandbox.hostname + "\n"),
@@ -261,6 +264,23 @@ def set_uptime(files: Files, seconds: float) -> None:
     """Bring /proc/uptime up to date; files do not know the time by themselves."""
     mount, inner = files.mount_of("/proc/uptime")
     mount.volume.fs.write_file(inner, f"{seconds:.2f} {seconds * 4:.2f}\n".encode())
+
+
+@lru_cache(maxsize=128)
+def cgroup(resources: Resources) -> Volume:
+    """The container's cgroup (version 2) with its limits, shared by all that have the same."""
+    volume = Volume(mode=0o755, read_only=True, kind="tmpfs")
+    cores, memory = resources.cpu_limit, resources.memory_limit
+    for name, value in (
+        ("cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma misc"),
+        ("cpu.max", f"{'max' if cores is None else round(cores * PERIOD)} {PERIOD}"),
+        ("memory.high", "max"),
+        ("memory.max", "max" if memory is None else str(memory // PAGE * PAGE)),
+        ("memory.swap.max", "0" if memory is not None else "max"),
+        ("pids.max", "max"),
+    ):
+        volume.fs.write_file(f"/{name}", f"{value}\n".encode())
+    return volume
 
 
 def _dev() -> Volume:
