@@ -78,6 +78,17 @@ def _data_source(source: Obj, path: Path) -> list[FieldError]:
     return errors
 
 
+def spec_warnings(spec: Obj, path: Path) -> list[str]:
+    """On the spec of a claim, or of a template for one."""
+    found = []
+    for kind in ("requests", "limits"):
+        amount = ((spec.get("resources") or {}).get(kind) or {}).get("storage")
+        if amount is not None and quantity.parse(amount).milli % 1000:
+            text = f'fractional byte value "{quantity.canonical(amount)}" is invalid, must be an integer'
+            found.append(f"{(path / 'resources' / kind).key('storage')}: {text}")
+    return found
+
+
 @register("persistentvolumeclaims")
 class PersistentVolumeClaims(Strategy):
     generation = False
@@ -105,12 +116,7 @@ class PersistentVolumeClaims(Strategy):
         if CLASS_ANNOTATION in (obj["metadata"].get("annotations") or {}):
             text = 'deprecated since v1.8; use "storageClassName" attribute instead'
             found.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {text}")
-        for kind in ("requests", "limits"):
-            amount = (((obj.get("spec") or {}).get("resources") or {}).get(kind) or {}).get("storage")
-            if amount is not None and quantity.parse(amount).milli % 1000:
-                text = f'fractional byte value "{quantity.canonical(amount)}" is invalid, must be an integer'
-                found.append(f"spec.resources.{kind}[storage]: {text}")
-        return found
+        return found + spec_warnings(obj.get("spec") or {}, Path("spec"))
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kuartui.embedded.kinds import node_labels
+from kuartui.embedded.kinds import node_labels, volume_paths
 from kuartui.embedded.kinds.checks import ip_warnings
 from kuartui.embedded.kinds.pod_defaults import CONTAINER_LISTS
 from kuartui.embedded.meta import quantity
@@ -52,6 +52,13 @@ def warnings(pod: Obj, path: Path, is_template: bool) -> list[str]:
             for kind, text in OLD_VOLUMES.items()
             if volume.get(kind) is not None
         ]
+        template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+        if template is not None:
+            from kuartui.embedded.kinds.persistentvolumeclaim import spec_warnings
+
+            where = (at / "volumes").index(index) / "ephemeral" / "volumeClaimTemplate" / "spec"
+            found += spec_warnings(template.get("spec") or {}, where)
+    found += volume_paths.warnings(spec.get("volumes") or [])
     found += _token_paths(spec.get("volumes") or [], at / "volumes")
     found += _twice(spec.get("hostAliases") or [], "ip", at / "hostAliases")
     for index, alias in enumerate(spec.get("hostAliases") or []):

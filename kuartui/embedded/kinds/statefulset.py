@@ -10,7 +10,7 @@ from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import at_most_hundred_percent, int_or_percent, non_negative
 from kuartui.embedded.kinds.deployment import is_zero
 from kuartui.embedded.kinds.fill import empty, missing
-from kuartui.embedded.kinds.persistentvolumeclaim import default_claim
+from kuartui.embedded.kinds.persistentvolumeclaim import default_claim, spec_warnings
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
@@ -77,6 +77,9 @@ class StatefulSets(Strategy):
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = workload.name_warnings(obj, old)
         found += workload.template_warnings(obj, old, obj["spec"]["template"])
+        for index, template in enumerate(obj["spec"].get("volumeClaimTemplates") or []):
+            at = (Path("spec") / "volumeClaimTemplates").index(index) / "Spec"  # so spelled
+            found += spec_warnings(template.get("spec") or {}, at)
         limit = obj["spec"].get("revisionHistoryLimit")
         if limit is not None and limit < 0:
             text = "a negative value retains all historical revisions; a value >= 0 is recommended"

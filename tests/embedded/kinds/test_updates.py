@@ -448,6 +448,33 @@ def test_what_of_a_node_is_for_ever(patch: Obj, told: list[str]) -> None:
             ["spec.addressType: FQDN endpoints are deprecated"],
         ),
         (
+            "pods",
+            """
+            spec:
+              containers: [{name: c, image: i}]
+              volumes:
+              - {name: v, configMap: {name: m, items: [{key: k, path: a}, {key: l, path: a/b}]}}
+              - name: p
+                projected:
+                  sources:
+                  - {secret: {name: s, items: [{key: k, path: x/y}]}}
+                  - {downwardAPI: {items: [{path: x/y/z, fieldRef: {fieldPath: metadata.name}}]}}
+            """,
+            [
+                'volume "v" (ConfigMap "m"): overlapping paths: "a/b" with "a"',
+                'volume "p" (Projected DownwardAPI): overlapping paths: "x/y/z" with "x/y"',
+            ],
+        ),
+        (
+            "statefulsets.apps",
+            f"{WORKLOAD[:-1]}, volumeClaimTemplates: [{{metadata: {{name: v}}, spec: {{accessModes: [ReadWriteOnce], "
+            "resources: {requests: {storage: 1500m}}}}]}",
+            [
+                'spec.volumeClaimTemplates[0].Spec.resources.requests[storage]: fractional byte value "1500m" is '
+                "invalid, must be an integer"
+            ],
+        ),
+        (
             "networkpolicies.networking.k8s.io",
             "spec: {podSelector: {}, egress: [{to: [{ipBlock: {cidr: '2001:DB8::/64'}}]}]}",
             [
