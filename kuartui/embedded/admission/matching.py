@@ -109,5 +109,5 @@ def request_of(attributes: Attributes) -> Obj:
             **({"extra": {key: list(value) for key, value in user.extra.items()}} if user.extra else {}),
         },
         "dryRun": attributes.dry_run,
-        "options": attributes.options,
+        "options": attributes.options or None,
     }

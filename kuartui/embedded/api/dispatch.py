@@ -13,7 +13,7 @@ from kuartui.embedded.api.measures import Measures
 from kuartui.embedded.api.openapi import OpenApi
 from kuartui.embedded.api.request import Info, Request, Response, User, parse_info
 from kuartui.embedded.api.resources import Endpoint
-from kuartui.embedded.api.rest import Rest, Write
+from kuartui.embedded.api.rest import OPTIONS, Rest, Write
 from kuartui.embedded.auth.authentication import Authenticator, impersonate
 from kuartui.embedded.auth.rbac import Action, Authorizer, forbidden_text
 from kuartui.embedded.meta import errors
@@ -177,6 +177,7 @@ class Dispatcher:
             subresource=request.info.subresource,
             force=request.flag("force"),
             warnings=request.warnings,
+            options=_options(request),
         )
 
     def _answer(self, request: Request, endpoint: Endpoint, obj: Obj, status: int = 200) -> Response:
@@ -288,6 +289,18 @@ def deleted(endpoint: Endpoint, obj: Obj) -> Obj:
     if resource.group:
         details["group"] = resource.group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+def _options(request: Request) -> Obj:
+    """The options that a write came with, as the query gives them."""
+    kind = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}.get(request.info.verb)
+    if kind is None:
+        return {}
+    found: Obj = {"kind": kind, "apiVersion": OPTIONS}
+    found |= {name: request.param(name) for name in ("fieldManager", "fieldValidation") if request.param(name)}
+    if "dryRun" in request.query:
+        found["dryRun"] = request.query["dryRun"]
+    return found | ({"force": request.flag("force")} if "force" in request.query else {})
 
 
 def _selected_name(fields: str) -> str:

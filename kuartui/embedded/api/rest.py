@@ -26,6 +26,7 @@ from kuartui.embedded.store import AlreadyExists, Conflict, NotFound, Store, Sto
 
 Obj = dict[str, Any]
 
+OPTIONS = "meta.k8s.io/v1"
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 GENERATE_TRIES = 8
 RETRIES = 5  # of an unconditional write that loses a race
@@ -42,6 +43,8 @@ class Write(Struct):
     applied: bool = False
     """Whether the object says itself who manages what: a server-side apply."""
     warnings: list[str] = field(default_factory=list)
+    options: Obj = field(default_factory=dict)
+    """What admission is told of how it was asked: a CreateOptions, UpdateOptions or PatchOptions."""
 
 
 Change = Callable[[Obj], Obj]
@@ -426,7 +429,7 @@ class Rest:
             old=old,
             subresource=write.subresource,
             dry_run=write.dry_run,
-            options=options or {},
+            options=_told(operation, options, write),
         )
 
     def _check(self, endpoint: Endpoint, obj: Obj, problems: list[Any]) -> None:
@@ -455,6 +458,19 @@ def _propagation(options: Obj) -> str | None:
     if policy is None and orphan is not None:
         return "Orphan" if orphan else "Background"
     return None if policy is None else str(policy)
+
+
+def _told(operation: str, options: Obj | None, write: Write) -> Obj:
+    """The options of a request as an object of their kind, as admission sees them."""
+    if operation == "CONNECT":
+        return {}
+    if operation == "DELETE":
+        return {**(options or {}), "kind": "DeleteOptions", "apiVersion": OPTIONS}
+    if write.options:
+        return write.options
+    dry = {"dryRun": ["All"]} if write.dry_run else {}
+    manager = {"fieldManager": write.manager} if write.manager else {}
+    return {"kind": f"{operation.title()}Options", "apiVersion": OPTIONS, **dry, **manager}
 
 
 def _other_object(endpoint: Endpoint, current: Stored, uid: str) -> errors.StatusError:

@@ -105,6 +105,31 @@ async def test_it_is_told_everything(guarded: Guarded) -> None:
     assert seen["userInfo"]["username"] == "admin"
     assert seen["object"]["data"] == {"a": "1"}
     assert seen["oldObject"] is None
+    assert seen["options"] == {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "method", "query", "told"),
+    [
+        ("CREATE", "POST", "?fieldManager=me&fieldValidation=Strict",
+         {"kind": "CreateOptions", "fieldManager": "me", "fieldValidation": "Strict"}),
+        ("UPDATE", "PATCH", "/m?fieldManager=me", {"kind": "PatchOptions", "fieldManager": "me"}),
+        ("UPDATE", "PUT", "/m?dryRun=All", {"kind": "UpdateOptions", "dryRun": ["All"]}),
+        ("DELETE", "DELETE", "/m?gracePeriodSeconds=3", {"kind": "DeleteOptions", "gracePeriodSeconds": 3}),
+    ],
+)  # fmt: skip
+async def test_it_is_told_how_it_was_asked(
+    guarded: Guarded, operation: str, method: str, query: str, told: Obj
+) -> None:
+    if operation != "CREATE":
+        await guarded.config_map("m")
+    await guarded.serve()
+    await guarded.configure(rules=[{**RULES[0], "operations": [operation]}])
+    body = {"metadata": {"name": "m"}, "data": {"a": "1"}} if method != "DELETE" else None
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    await guarded.json(method, f"{MAPS}{query}", body, content_type=kind)
+    (seen,) = guarded.seen
+    assert seen["options"] == {**told, "apiVersion": "meta.k8s.io/v1"}
 
 
 async def test_a_rejection(guarded: Guarded) -> None:
