@@ -205,3 +205,10 @@ async def test_pwd_is_a_program_too(world: World) -> None:
         container = await world.start(image, "sleep", "infinity", working_dir="/tmp")
         assert await world.exec(container, "pwd") == (0, "/tmp\n", "")
         assert await world.exec(container, "/bin/pwd") == (0, "/tmp\n", "")
+
+
+async def test_a_script_from_stdin_has_a_name_and_arguments(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    script = b"echo $0 $# $2\nshift\necho $1 '$0'\n"
+    assert await world.exec(container, "sh", "-s", "a", "b c", stdin=script) == (0, "sh 2 b c\nb c $0\n", "")
+    assert await world.exec(container, "sh", stdin=b"echo $0 $#\n") == (0, "sh 0\n", "")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+from collections.abc import Sequence
 
 from bashkit import CommandContext
 
 from kuartui.embedded.node.runtime.interpreter import Interpreter
 from kuartui.embedded.node.runtime.process import ByteSource, Process
-from kuartui.embedded.node.runtime.script import Script
+from kuartui.embedded.node.runtime.script import Script, quote, with_name
 from kuartui.embedded.node.runtime.wording import Voice
 
 INTERRUPTED = 130
@@ -18,10 +19,11 @@ INTERRUPTED = 130
 class Prompt:
     """One interactive shell."""
 
-    def __init__(self, process: Process, flavour: str, name: str) -> None:
+    def __init__(self, process: Process, flavour: str, name: str, args: Sequence[str] = ()) -> None:
         self._process = process
         self._flavour = flavour
         self._name = name
+        self._args = args
         self._over = asyncio.Event()
         self._status = 0
         self._busy = False
@@ -43,6 +45,8 @@ class Prompt:
             terminal.complete = self._completions
             for name in ("TERM", "INT"):
                 self._process.on_signal(name, lambda: None)
+        if self._args:
+            await self._one("set -- " + " ".join(map(quote, self._args)))
         lines = _Lines(self._process.stdin)
         pending = ""
         while True:
@@ -71,7 +75,7 @@ class Prompt:
         start = f"__status {self._status}\n" if self._status else ""
         voice = self._voice(text, offset=1 if start else 0)
         self._busy = True
-        code, error = await self._bash.execute(f"{start}{text}\n__over $?\n", voice)
+        code, error = await self._bash.execute(f"{start}{with_name(text, self._name)}\n__over $?\n", voice)
         self._busy = False
         self._bash.revive()
         if error and error.startswith("parse error"):

@@ -119,3 +119,10 @@ BUILTINS = frozenset(
     popd printf pushd pwd read readarray readonly return select set shift shopt source test then time times trap true
     type typeset ulimit umask unalias unset until wait while { } sh bash ash dash __stdin __over __status""".split()  # noqa: SIM905
 )
+
+
+def with_name(text: str, name: str) -> str:
+    """bashkit has no way to set $0: put it into the text, where quotes allow."""
+    if "$0" not in text and "${0" not in text:
+        return text
+    return re.sub(r"'[^']*'|\$0(?!\d)|\$\{0\}", lambda m: m[0] if m[0].startswith("'") else name, text)

@@ -16,7 +16,7 @@ from kuartui.embedded.images.model import PATH
 from kuartui.embedded.node.runtime.interpreter import Interpreter
 from kuartui.embedded.node.runtime.process import SIGNAL_NUMBERS, NoInput, Process
 from kuartui.embedded.node.runtime.prompt import Prompt
-from kuartui.embedded.node.runtime.script import DEAF, Script, quote
+from kuartui.embedded.node.runtime.script import DEAF, Script, quote, with_name
 from kuartui.embedded.node.runtime.wording import Voice
 
 NAME = re.compile(r"[\w./+-]*")  # what means nothing to a shell
@@ -34,7 +34,7 @@ async def run_shell(process: Process) -> int:
         zero = rest[1] if len(rest) > 1 else name
         return await ShellRun(process, flavour, zero, rest[2:], flags).run(rest[0], from_flag=True)
     if not rest or "s" in flags:
-        return await Prompt(process, flavour, name).run()
+        return await Prompt(process, flavour, name, rest).run()
     try:
         text = process.read(rest[0]).decode(errors="replace")
     except OSError as error:
@@ -95,7 +95,7 @@ class ShellRun:
     async def run(self, text: str, *, from_flag: bool) -> int:
         """Run the script; its exit code."""
         plain = NAME.fullmatch(self.name) is not None
-        text = _with_name(text, self.name if plain else "${__zero}")
+        text = with_name(text, self.name if plain else "${__zero}")
         self._script = Script(text)
         if self._script.spins:
             await self._spin()
@@ -219,10 +219,3 @@ async def _deaf(process: Process) -> int:
     if "sed" in process.argv[0] and not any(re.match(r"-[nErsz]*i|--in-place", word) for word in process.argv[1:]):
         return await process.run(process.argv)
     return await process.run(process.argv, stdin=NoInput())
-
-
-def _with_name(text: str, name: str) -> str:
-    """bashkit has no way to set $0: put it into the text, where quotes allow."""
-    if "$0" not in text and "${0" not in text:
-        return text
-    return re.sub(r"'[^']*'|\$0(?!\d)|\$\{0\}", lambda m: m[0] if m[0].startswith("'") else name, text)
