@@ -34,6 +34,8 @@ async def test_a_container_reads_its_limits_in_its_cgroup(world: World) -> None:
     container = await world.start("busybox:1.36", "sleep", "infinity", resources=limits)
     names = [f"/sys/fs/cgroup/{name}" for name in ("cpu.max", "memory.max")]
     assert await world.exec(container, "cat", *names) == (0, "25000 100000\n99999744\n", "")
+    _, memory, _ = await world.exec(container, "cat", "/proc/meminfo")
+    assert int(memory.split()[1]) << 10 == container.sandbox.node_memory, "a limit does not show there"
     container.update(Resources())
     assert await world.sh(container, f"cat {' '.join(names)}") == (0, "max 100000\nmax\n", "")
     code, _, _ = await world.sh(container, "echo 1 > /sys/fs/cgroup/memory.max")

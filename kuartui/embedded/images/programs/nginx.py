@@ -14,6 +14,7 @@ from kuartui.embedded.network.http import server
 from kuartui.embedded.network.tls import load_pem, tls_handler
 from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.runtime.programs import NotExecutable
+from kuartui.embedded.node.runtime.rootfs import KERNEL_VERSION
 from kuartui.embedded.node.runtime.users import user_ids
 
 TEMPORARY = ("client_temp", "proxy_temp", "fastcgi_temp", "uwsgi_temp", "scgi_temp")
@@ -197,7 +198,7 @@ class Nginx:
             'using the "epoll" event method',
             f"nginx/{self.version}",
             "built by gcc 12.2.0 (Debian 12.2.0-14)",
-            "OS: Linux 6.8.0",
+            f"OS: Linux {KERNEL_VERSION}",
             "getrlimit(RLIMIT_NOFILE): 1048576:1048576",
             "start worker processes",
             "start worker process 29",

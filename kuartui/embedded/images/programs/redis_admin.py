@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kuartui.embedded.images.programs import redis_config
 from kuartui.embedded.images.programs.redis_data import COMMANDS, OK, Entry, Filler, RedisError, size_of
+from kuartui.embedded.node.runtime.rootfs import KERNEL_VERSION
 
 if TYPE_CHECKING:
     from kuartui.embedded.images.programs.redis_server import RedisServer, Session
@@ -145,7 +146,7 @@ async def info(server: RedisServer, session: Session, a: Args) -> Any:
     limit = int(server.config["maxmemory"])
     replication = server.replication
     sections: dict[str, dict[str, object]] = {
-        "server": {"redis_version": server.version, "redis_mode": "standalone", "os": "Linux 6.8.0 x86_64", "process_id": server.process.pid,
+        "server": {"redis_version": server.version, "redis_mode": "standalone", "os": f"Linux {KERNEL_VERSION} x86_64", "process_id": server.process.pid,
                    "run_id": server.run_id, "tcp_port": server.config["port"], "uptime_in_seconds": up, "uptime_in_days": up // 86400,
                    "executable": "/data/redis-server", "config_file": server.config_file},
         "clients": {"connected_clients": len(server.sessions), "maxclients": server.config["maxclients"], "blocked_clients": 0},
