@@ -24,20 +24,31 @@ def exempt(attributes: Attributes) -> bool:
 
 def matches(match: Obj, attributes: Attributes, store: Store, rules: str = "rules") -> bool:
     """Whether a request is meant; `match` has rules, matchPolicy, namespaceSelector and objectSelector."""
-    found = match.get(rules)
+    found, endpoint = match.get(rules), attributes.endpoint
     equivalent = match.get("matchPolicy", "Equivalent") != "Exact"
-    if found is not None and not any(_rule(rule, attributes, equivalent=equivalent) for rule in found):
+    versions = endpoint.resource.versions if equivalent else (endpoint.version,)
+    if found is not None and not any(_rule(rule, attributes, versions) for rule in found):
         return False
-    if any(_rule(rule, attributes, equivalent=equivalent) for rule in match.get("excludeResourceRules") or ()):
+    if any(_rule(rule, attributes, versions) for rule in match.get("excludeResourceRules") or ()):
         return False
     return _namespace(match.get("namespaceSelector"), attributes, store) and _object(
         match.get("objectSelector"), attributes
     )
 
 
-def _rule(rule: Obj, attributes: Attributes, *, equivalent: bool) -> bool:
+def version_for(webhook: Obj, attributes: Attributes) -> str:
+    """The version in which a webhook that matches wants its objects: the request's own, or one that its rules name."""
+    endpoint = attributes.endpoint
+    if (attributes.obj or attributes.old or {}).get("kind", endpoint.kind) != endpoint.kind:
+        return endpoint.version  # a subresource with a kind of its own
+    for version in (endpoint.version, *endpoint.resource.versions):
+        if any(_rule(rule, attributes, (version,)) for rule in webhook.get("rules") or ()):
+            return version
+    return endpoint.version
+
+
+def _rule(rule: Obj, attributes: Attributes, versions: Sequence[str]) -> bool:
     resource = attributes.endpoint.resource
-    versions = resource.versions if equivalent else (attributes.endpoint.version,)
     names = rule.get("resourceNames")
     return (
         _one(rule.get("operations"), (attributes.operation,))
@@ -82,19 +93,23 @@ def _object(selector: Obj | None, attributes: Attributes) -> bool:
     return any(wanted.matches((obj.get("metadata") or {}).get("labels") or {}) for obj in objects)
 
 
-def request_of(attributes: Attributes) -> Obj:
-    """What policies and webhooks are told of a request (admission.k8s.io/v1 AdmissionRequest)."""
+def request_of(attributes: Attributes, version: str = "") -> Obj:
+    """What policies and webhooks are told of a request (admission.k8s.io/v1 AdmissionRequest).
+
+    `version` is that of the objects they see, where it is not the request's.
+    """
     resource = attributes.endpoint.resource
     kind = {"group": resource.group, "version": attributes.endpoint.version, "kind": resource.kind}
     shown = attributes.obj or attributes.old or {}
     if shown.get("kind", resource.kind) != resource.kind:  # a subresource with a kind of its own
-        group, _, version = str(shown.get("apiVersion", "")).rpartition("/")
-        kind = {"group": group, "version": version, "kind": shown["kind"]}
+        group, _, own = str(shown.get("apiVersion", "")).rpartition("/")
+        kind = {"group": group, "version": own, "kind": shown["kind"]}
     plural = {"group": resource.group, "version": attributes.endpoint.version, "resource": resource.plural}
     user = attributes.user
+    seen = {"version": version} if version else {}
     return {
-        "kind": kind,
-        "resource": plural,
+        "kind": {**kind, **seen},
+        "resource": {**plural, **seen},
         "subResource": attributes.subresource,
         "requestKind": kind,
         "requestResource": plural,

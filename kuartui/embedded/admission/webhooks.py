@@ -12,8 +12,7 @@ from typing import Any
 import orjson
 
 from kuartui.embedded.admission.base import Attributes, Plugin
-from kuartui.embedded.admission.matching import GROUP, exempt, matches, request_of
-from kuartui.embedded.api.objects import from_storage, to_storage
+from kuartui.embedded.admission.matching import GROUP, exempt, matches, request_of, version_for
 from kuartui.embedded.api.rest import Rest
 from kuartui.embedded.cel import CelError, compile_cel
 from kuartui.embedded.meta import errors, patch_json, random
@@ -45,14 +44,29 @@ class _Webhooks(Plugin):
                 who = f"webhook {stored.key.name}/{webhook['name']}"
                 if attributes.again and self.mutates and not attributes.wants_again(who):
                     continue
-                if matches(webhook, attributes, self._rest.store) and self._wanted(webhook, attributes):
-                    await self._ask(webhook, attributes)
+                if not matches(webhook, attributes, self._rest.store):
+                    continue
+                request = await self._request(webhook, attributes)
+                if self._wanted(webhook, request, attributes):
+                    await self._ask(webhook, request, attributes)
                     if webhook.get("reinvocationPolicy") == "IfNeeded":
                         attributes.leave(who)
 
-    def _wanted(self, webhook: Obj, attributes: Attributes) -> bool:
+    async def _request(self, webhook: Obj, attributes: Attributes) -> Obj:
+        """What a webhook is told, objects in the version that it knows."""
+        endpoint, version = attributes.endpoint, version_for(webhook, attributes)
+        objects = {"object": attributes.obj, "oldObject": attributes.old}
+        shown = {
+            name: await self._rest.in_version(endpoint, obj, version) if obj is not None else None
+            for name, obj in objects.items()
+        }
+        return {**request_of(attributes, version if version != endpoint.version else ""), **shown}
+
+    def _wanted(self, webhook: Obj, request: Obj, attributes: Attributes) -> bool:
         """matchConditions: all must be true."""
-        values = {**self._objects(attributes), "request": request_of(attributes), "authorizer": {}}
+        objects = {name: request[name] for name in ("object", "oldObject")}
+        asked = {name: value for name, value in request.items() if name not in objects}
+        values = {**objects, "request": asked, "authorizer": {}}
         for condition in webhook.get("matchConditions") or ():
             try:
                 if compile_cel(condition["expression"], CONDITION_VARIABLES).evaluate(values) is not True:
@@ -64,12 +78,12 @@ class _Webhooks(Plugin):
                 raise errors.forbidden(attributes.resource, attributes.name, why) from error
         return True
 
-    async def _ask(self, webhook: Obj, attributes: Attributes) -> None:
+    async def _ask(self, webhook: Obj, request: Obj, attributes: Attributes) -> None:
         name = webhook["name"]
         if attributes.dry_run and webhook.get("sideEffects") not in ("None", "NoneOnDryRun"):
             raise errors.bad_request(f'admission webhook "{name}" does not support dry run')
         try:
-            response = await self._call(webhook, attributes)
+            response = await self._call(webhook, request)
         except CallError as error:
             if webhook.get("failurePolicy", "Fail") == "Ignore":
                 return
@@ -79,24 +93,16 @@ class _Webhooks(Plugin):
         attributes.warnings += [str(text) for text in response.get("warnings") or ()]
         if not response.get("allowed"):
             raise _rejection(name, response.get("status") or {})
-        self._accept(webhook, response, attributes)
+        await self._accept(webhook, response, request, attributes)
 
-    def _accept(self, webhook: Obj, response: Obj, attributes: Attributes) -> None:
-        """What an allowing answer changes."""
-
-    def _objects(self, attributes: Attributes) -> Obj:
-        endpoint = attributes.endpoint
-        return {
-            "object": from_storage(endpoint, attributes.obj) if attributes.obj is not None else None,
-            "oldObject": from_storage(endpoint, attributes.old) if attributes.old is not None else None,
-        }
+    async def _accept(self, webhook: Obj, response: Obj, request: Obj, attributes: Attributes) -> None:
+        """What an allowing answer to a request changes."""
 
     # --- the call
 
-    async def _call(self, webhook: Obj, attributes: Attributes) -> Obj:
+    async def _call(self, webhook: Obj, request: Obj) -> Obj:
         uid = random.uid()
-        request = {"uid": uid, **request_of(attributes), **self._objects(attributes)}
-        review = {"kind": "AdmissionReview", "apiVersion": API, "request": request}
+        review = {"kind": "AdmissionReview", "apiVersion": API, "request": {"uid": uid, **request}}
         seconds = int(webhook.get("timeoutSeconds") or 10)
         answer = await self._caller.call(webhook.get("clientConfig") or {}, review, seconds)
         response = answer.get("response")
@@ -114,20 +120,19 @@ class MutatingWebhooks(_Webhooks):
     async def mutate(self, attributes: Attributes) -> None:
         await self._call_all(attributes)
 
-    def _accept(self, webhook: Obj, response: Obj, attributes: Attributes) -> None:
+    async def _accept(self, webhook: Obj, response: Obj, request: Obj, attributes: Attributes) -> None:
         if not response.get("patch") or attributes.obj is None:
             return
         name = webhook["name"]
         try:
             patch = orjson.loads(base64.b64decode(response["patch"], validate=True))
-            endpoint = attributes.endpoint
-            changed = patch_json.apply(orjson.loads(orjson.dumps(from_storage(endpoint, attributes.obj))), patch)
+            changed = patch_json.apply(orjson.loads(orjson.dumps(request["object"])), patch)
         except (ValueError, binascii.Error, StatusError) as error:
             message = (
                 f'Internal error occurred: failed calling webhook "{name}": received invalid webhook patch: {error}'
             )
             raise StatusError(500, "InternalError", message) from error
-        stored = to_storage(endpoint, changed)
+        stored = await self._rest.from_version(attributes.endpoint, changed, request["kind"]["version"])
         attributes.changed = attributes.changed or stored != attributes.obj
         attributes.obj.clear()
         attributes.obj.update(stored)

@@ -91,6 +91,23 @@ class Rest:
             for stored, obj in zip(alike, made, strict=True):
                 objects.put_converted(endpoint, stored, obj)
 
+    async def in_version(self, endpoint: Endpoint, obj: Obj, version: str) -> Obj:
+        """An object that is being written, as admission has it, in a version of its kind. Not to be changed."""
+        if endpoint.custom:
+            return obj if version == endpoint.version else (await self._convert(endpoint, [obj], version))[0]
+        return objects.from_storage(self._sibling(endpoint, version), obj)
+
+    async def from_version(self, endpoint: Endpoint, obj: Obj, version: str) -> Obj:
+        """The way back."""
+        if endpoint.custom:
+            return obj if version == endpoint.version else (await self._convert(endpoint, [obj], endpoint.version))[0]
+        return objects.to_storage(self._sibling(endpoint, version), obj)
+
+    def _sibling(self, endpoint: Endpoint, version: str) -> Endpoint:
+        if version == endpoint.version:
+            return endpoint
+        return self.resources.find(endpoint.resource.group, version, endpoint.resource.plural) or endpoint
+
     async def _convert(self, endpoint: Endpoint, given: list[Obj], version: str) -> list[Obj]:
         strategy = endpoint.strategy
         if self.converter is None or strategy.conversion is None:

@@ -171,6 +171,33 @@ async def test_a_connection_is_told_of_with_its_options(guarded: Guarded) -> Non
         await connections.admit(request, endpoint)
 
 
+async def test_it_sees_the_version_that_it_knows(guarded: Guarded) -> None:
+    await guarded.serve()
+    scalers = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+    rules = [{"apiGroups": ["autoscaling"], "apiVersions": ["v1"], "operations": ["CREATE"],
+              "resources": ["horizontalpodautoscalers"]}]  # fmt: skip
+    await guarded.configure("mutating", rules=rules)
+    patch = orjson.dumps([{"op": "replace", "path": "/spec/targetCPUUtilizationPercentage", "value": 70}])
+    guarded.response = {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
+    target = {"type": "Utilization", "averageUtilization": 50}
+    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    spec = {"maxReplicas": 3, "scaleTargetRef": scaled, "metrics": metrics}
+    made = await guarded.json("POST", scalers, {"metadata": {"name": "web"}, "spec": spec})
+    assert made["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+    (seen,) = guarded.seen
+    assert (seen["kind"]["version"], seen["requestKind"]["version"]) == ("v1", "v2")
+    assert (seen["object"]["apiVersion"], seen["object"]["spec"]["targetCPUUtilizationPercentage"]) == (
+        "autoscaling/v1",
+        50,
+    )
+    exact = {"webhooks": [{"name": "w.example.com", "matchPolicy": "Exact"}]}
+    kind = "application/strategic-merge-patch+json"
+    await guarded.json("PATCH", f"{GROUP}/mutatingwebhookconfigurations/hooks", exact, content_type=kind)
+    made = await guarded.json("POST", scalers, {"metadata": {"name": "other"}, "spec": spec})
+    assert made["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
+
+
 async def test_a_second_look_at_what_others_changed(guarded: Guarded) -> None:
     class Stamp(Plugin):
         """A plugin of the server itself: it, too, looks again."""
