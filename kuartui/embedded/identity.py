@@ -82,13 +82,19 @@ def _write_private(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+NO_CHECK_TIME = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for."""
+
+
 @functools.lru_cache(8)
 def context(server: pki.KeyPair, clients: bytes = b"") -> ssl.SSLContext:
-    """For whoever serves with that certificate. `clients` is the authority (PEM) of certificates that clients may show."""
+    """For whoever serves with that certificate. `clients` is the authority (PEM) of certificates that clients may show;
+    whether these are out of date is for each request to see, which is answered with 401 then."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.num_tickets = 0  # no client resumes a session here, and making tickets costs
     load_pem(made, server.certificate, server.key)
     if clients:
         made.verify_mode = ssl.CERT_OPTIONAL
+        made.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
         made.load_verify_locations(cadata=clients.decode())
     return made

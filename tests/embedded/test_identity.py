@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import ssl
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from kuartui.embedded import identity
+from kuartui.embedded.auth import pki
 from kuartui.embedded.cluster import Cluster, Spec
 from kuartui.embedded.host import Host
+from kuartui.embedded.network.tls import load_pem
 
 
 def test_it_is_kept_in_the_state_directory(tmp_path: Path) -> None:
@@ -43,6 +50,31 @@ async def test_no_token_of_a_passing_cluster_is_good_for_another(tmp_path: Path)
             assert (await ask(there, foreign, "GET", account)).status_code == 401
     finally:
         await host.stop()
+
+
+async def test_a_client_whose_certificate_is_out_of_date_is_told_so_in_http(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    cluster = await host.create(Spec("a", nodes=1, bare=True, fast=True, durable=False))
+    try:
+        for minutes, status in ((2, 403), (-2, 401)):
+            trusted = ssl.create_default_context(cadata=cluster.identity.authority.certificate.decode())
+            load_pem(trusted, *issued(cluster.identity.authority, "bob", timedelta(minutes=minutes)))
+            async with httpx.AsyncClient(verify=trusted) as api:
+                assert (await api.get(f"{cluster.url}/api/v1/nodes")).status_code == status
+    finally:
+        await host.stop()
+
+
+def issued(authority: pki.KeyPair, user: str, lifetime: timedelta) -> tuple[bytes, bytes]:
+    """A user's certificate and key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
+    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    request = asked.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pki.sign_request(authority, request, ["client auth"], lifetime), private
 
 
 async def ask(cluster: Cluster, token: str, method: str, path: str, body: object = None) -> httpx.Response:

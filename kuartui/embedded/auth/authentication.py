@@ -6,7 +6,9 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/
 from __future__ import annotations
 
 import hmac
+import ssl
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,7 +30,7 @@ Authorize = Callable[[User, str, str, str, str], None]
 
 
 class Authenticator:
-    """Knows static tokens and the cluster's service accounts; certificates are checked by TLS already."""
+    """Knows static tokens and the cluster's service accounts; of certificates, TLS has checked all but their time."""
 
     def __init__(self, store: Store, signer: TokenSigner, clock: Clock, tokens: Mapping[str, User]) -> None:
         self._store, self._signer, self._clock = store, signer, clock
@@ -40,11 +42,12 @@ class Authenticator:
 
     def authenticate(self, request: Request) -> User:
         """The sender. Raises 401 for credentials that are wrong; none at all means anonymous."""
-        user = self._certificate_user(request.certificate)
+        outdated = not _in_time(request.certificate or {})
+        user = None if outdated else self._certificate_user(request.certificate)
         header = request.headers.get("authorization", "")
         if user is None and header[:7].lower() == "bearer ":
             user = self.token_user(header[7:].strip())
-        if user is None and header:
+        if user is None and (header or outdated):
             raise unauthorized()
         return user or ANONYMOUS
 
@@ -92,6 +95,15 @@ class Authenticator:
         groups = tuple(value for key, value in names if key == "organizationName")
         extra = {CREDENTIAL: (f"X509SHA256={certificate[FINGERPRINT]}",)} if FINGERPRINT in certificate else {}
         return User(name, (*groups, AUTHENTICATED), extra=extra) if name else None
+
+
+def _in_time(certificate: Mapping[str, Any]) -> bool:
+    """Whether it is valid today, by the machine's time, as clients check the server's."""
+    now = datetime.now(UTC).timestamp()
+    begins, ends = certificate.get("notBefore"), certificate.get("notAfter")
+    if begins and now < ssl.cert_time_to_seconds(begins):
+        return False
+    return not ends or now <= ssl.cert_time_to_seconds(ends)
 
 
 def account_user(namespace: str, name: str, uid: str = "", extra: Mapping[str, tuple[str, ...]] | None = None) -> User:

@@ -179,6 +179,23 @@ def test_a_certificate_names_user_and_groups() -> None:
     assert user.extra == {"authentication.kubernetes.io/credential-id": ("X509SHA256=ab01",)}
 
 
+def test_a_certificate_counts_only_within_its_time() -> None:
+    from kuartui.embedded.api.request import Request
+
+    server = Server()
+    certificate = {"subject": ((("commonName", "bob"),),), "notBefore": "Jan  1 00:00:00 2020 GMT"}
+    spans = {"notAfter": "Jan  1 00:00:00 2021 GMT"}, {"notBefore": "Jan  1 00:00:00 2120 GMT"}
+    for span in spans:
+        shown = {**certificate, **span}
+        with pytest.raises(StatusError) as refused:
+            server.authenticator.authenticate(Request("GET", "/", {}, {}, certificate=shown))
+        assert refused.value.code == 401
+        other = Request("GET", "/", {}, {"authorization": "Bearer admin-token"}, certificate=shown)
+        assert server.authenticator.authenticate(other).name == "admin"
+    valid = {**certificate, "notAfter": "Jan  1 00:00:00 2120 GMT"}
+    assert server.authenticator.authenticate(Request("GET", "/", {}, {}, certificate=valid)).name == "bob"
+
+
 async def test_a_signing_request_tells_all_that_is_known_of_its_sender(server: Server) -> None:
     request = base64.b64encode(request_for("bob", "devs")).decode()
     spec = {
