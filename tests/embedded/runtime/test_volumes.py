@@ -179,3 +179,15 @@ async def test_directories_of_a_volume_that_are_mounted_lie_in_each_other(world:
     deeper = await mounting("a/b/c")
     await world.sh(deeper, "echo three > /m/h")
     assert (await world.sh(await mounting("a"), "cat /m/b/f /m/b/c/h"))[1] == "one\nthree\n"
+
+
+async def test_who_sees_a_volume_goes_on_seeing_what_others_mount_of_it_later(world: World) -> None:
+    disk, user = Volume(), Credentials(uid=1000)
+    script = "mkdir /v/x; echo one > /v/x/f; while sleep 10; do cat /v/x/*; done"
+    looping = await world.start("busybox:1.36", "sh", "-c", script, mounts=(Mount("/v", disk),), user=user)
+    await world.clock.advance(5)
+    other = await world.start("busybox:1.36", "sleep", "infinity", mounts=(Mount("/m", disk, "x"),), user=user)
+    await world.sh(other, "echo two > /m/g")
+    assert (await world.sh(looping, "cat /v/x/f /v/x/g; stat -c %u /v/x/f"))[1] == "one\ntwo\n1000\n"
+    await world.clock.advance(10)
+    assert world.log(looping).endswith("one\ntwo\n")

@@ -106,6 +106,9 @@ class Files:
     def __init__(self, mounts: list[MountPoint]) -> None:
         self._mounts = sorted(mounts, key=lambda mount: len(mount.path), reverse=True)
         self._straight: dict[str, bool] = {}
+        for mount in mounts:
+            if mount.visible and mount.path != "/" and not mount.volume.read_only:
+                mount.volume.seen_by(self)
         self.outlets: dict[
             str, Callable[[bytes], None]
         ] = {}  # files that are open ends: what is written comes out there
@@ -118,6 +121,16 @@ class Files:
     def exchange(self, path: str, volume: Volume) -> None:
         """Mount another volume at a path where one is."""
         self._mounts = [replace(one, volume=volume) if one.path == path else one for one in self._mounts]
+
+    def set_apart(self, volume: Volume, path: str, child: Volume) -> None:
+        """A directory of a volume that is mounted here is mounted by somebody else, too: go on seeing what is in it."""
+        made = [
+            MountPoint(posixpath.join(point.path, path), child, point.read_only, visible=False)
+            for point in self._mounts
+            if point.volume is volume
+        ]
+        self._mounts = sorted([*self._mounts, *made], key=lambda mount: len(mount.path), reverse=True)
+        child.seen_by(self)
 
     def mount_of(self, path: str) -> tuple[MountPoint, str]:
         """The mount that holds a path, and the path within it."""

@@ -11,7 +11,8 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from bashkit import FileSystem
 from msgspec import Struct
@@ -36,6 +37,13 @@ def empty_filesystem() -> FileSystem:
     return fs
 
 
+class Viewer(Protocol):
+    """Somebody who sees a volume as a part of a greater tree."""
+
+    def set_apart(self, volume: Volume, path: str, child: Volume) -> None:
+        """What was at a path of the volume is in another one from now on."""
+
+
 class Volume:
     """A tree of files. `mode`, `uid` and `gid` are those of its top directory and of files that nobody chowned."""
 
@@ -52,6 +60,7 @@ class Volume:
         self.system: Callable[[], Image] | None = None  # the programs installed here, for who makes it their root
         self.owners: dict[str, tuple[int, int]] = {}
         self.children: dict[str, Volume] = {}  # directories that some container mounts by subPath
+        self._viewers: WeakSet[Viewer] | None = None  # who has it in a tree; once there is one
         self._projected: dict[str, Projected] = {}
 
     @classmethod
@@ -113,8 +122,20 @@ class Volume:
             self.fs.mkdir(source, recursive=True)
             for known in [name for name in self.children if name.startswith(f"{path}/")]:
                 child.children[known.removeprefix(f"{path}/")] = self.children.pop(known)
+            child.owners = {
+                at.removeprefix(source): self.owners.pop(at) for at in [*self.owners] if at.startswith(source)
+            }
+            child.uid, child.gid = child.owners.pop("", (child.uid, child.gid))
             self.children[path] = child
+            for viewer in list(self._viewers or ()):
+                viewer.set_apart(self, path, child)
         return child
+
+    def seen_by(self, viewer: Viewer) -> None:
+        """Tell somebody of directories that are mounted apart from now on."""
+        if self._viewers is None:
+            self._viewers = WeakSet()
+        self._viewers.add(viewer)
 
     def apart(self) -> Iterator[tuple[str, Volume]]:
         """All directories that somebody mounts by subPath, with their path below this volume."""
