@@ -199,3 +199,15 @@ async def test_netstat_shows_what_it_is_asked_for(world: World) -> None:
     assert "PID/Program name" in (await world.exec(container, "netstat", "-tlnp"))[1]
     assert len((await world.exec(container, "netstat", "-uln"))[1].splitlines()) == 2
     assert "(w/o servers)" in (await world.exec(container, "netstat", "-tn"))[1]
+
+
+async def test_busybox_runs_its_applets_by_name(world: World) -> None:
+    container = await world.start("busybox:1.36", "busybox", "sleep", "1000")
+    assert (await world.exec(container, "busybox", "echo", "a", "b")) == (0, "a b\n", "")
+    assert (await world.exec(container, "sh", "-c", "busybox head -1 /etc/passwd | busybox cut -d: -f1"))[1] == "root\n"
+    assert (await world.exec(container, "busybox", "nothing")) == (127, "", "nothing: applet not found\n")
+    listed = (await world.exec(container, "busybox", "--list"))[1].split()
+    assert {"wget", "sh", "nslookup", "grep"} <= set(listed)
+    assert (await world.exec(container, "busybox"))[1].startswith("BusyBox v1.36.1 (")
+    with pytest.raises(ExecError):
+        await world.exec(await world.start("debian:12", "sleep", "1000"), "busybox", "true")

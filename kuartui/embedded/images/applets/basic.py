@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import textwrap
 
 from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.node.runtime.files import EXECUTE, READ, WRITE
@@ -252,6 +253,36 @@ async def which(process: Process) -> int:
         else:
             code = 1
     return code
+
+
+BUSYBOX = """BusyBox v1.36.1 (2024-06-10 07:11:47 UTC) multi-call binary.
+BusyBox is copyrighted by many authors between 1998-2015.
+Licensed under GPLv2. See source distribution for detailed
+copyright notices.
+
+Usage: busybox [function [arguments]...]
+   or: busybox --list[-full]
+
+Currently defined functions:
+"""
+
+
+async def busybox(process: Process) -> int:
+    """busybox [--list] [APPLET arguments]: the program behind all the others of such an image."""
+    words, image = process.argv[1:], process.container.spec.image
+    applets = sorted(path.removeprefix("/bin/") for path in image.executables if path.startswith("/bin/"))
+    if words[:1] in (["--list"], ["--list-full"]):
+        prefix = "bin/" if words[0] == "--list-full" else ""
+        await process.out("".join(f"{prefix}{name}\n" for name in applets if name != "busybox"))
+        return 0
+    if not words or words[0] == "--help":
+        names = ", ".join(name for name in applets if name != "busybox")
+        await process.out(BUSYBOX + textwrap.indent(textwrap.fill(names, 70), "\t") + "\n")
+        return 0
+    if words[0] not in applets:
+        await process.err(f"{words[0]}: applet not found\n")
+        return 127
+    return await process.run(words)
 
 
 async def nohup(process: Process) -> int:

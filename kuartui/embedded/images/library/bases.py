@@ -78,6 +78,8 @@ def userland(kind: str) -> tuple[dict[str, Program], dict[str, Program], frozens
         for absent in ("ps", "top", "free", "uptime", "pgrep", "pkill", "pidof"):  # procps is not in slim images
             overrides.pop(absent, None)
     programs = {f"{place}/{name}": program for place in places for name, program in overrides.items()}
+    if kind != "debian":
+        programs["/bin/busybox"] = basic.busybox
     if kind != "busybox":
         programs["/usr/bin/getent"] = names.getent
     direct = {f"{place}/{name}": program for place in places for name, program in DIRECT.items()}
