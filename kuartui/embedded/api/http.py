@@ -44,7 +44,7 @@ class App:
             request.body = await _read(receive)
             response = negotiate.finished(request, await self._handle(request))
         except StatusError as error:
-            response = negotiate.finished(request, failure(error))
+            response = negotiate.finished(request, failure(error), refused=True)
         except Exception as error:
             log.exception("%s %s", request.method, request.path)
             response = failure(errors.internal(str(error) or type(error).__name__))

@@ -49,12 +49,13 @@ def is_pretty(request: Request) -> bool:
     return request.headers.get("user-agent", "").startswith(("curl/", "Wget/", "Mozilla/"))
 
 
-def finished(request: Request, response: Response) -> Response:
+def finished(request: Request, response: Response, *, refused: bool = False) -> Response:
     """The answer as it goes out: its JSON in order and indented for those who read it themselves, or as protobuf.
 
-    What a pod said and the schemas stay as they are. Raises 406.
+    What a pod said through a proxy stays as it is, unless it is the API server that refused, and so do the schemas.
+    Raises 406.
     """
-    own = request.info.subresource != "proxy" and not request.path.startswith("/openapi/")
+    own = (refused or request.info.subresource != "proxy") and not request.path.startswith("/openapi/")
     if not own or not response.content_type.startswith(JSON):
         return response
     if request.info.is_resource and _only_protobuf(request):

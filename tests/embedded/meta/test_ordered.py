@@ -88,3 +88,13 @@ def test_only_who_takes_anything_gets_it_in_order() -> None:
         request.info = parse_info("GET", request.path, {})
         answer = negotiate.finished(request, Response(200, orjson.dumps(POD), "application/json"))
         assert (answer.body == encoded(POD)) is ordered
+
+
+def test_what_comes_through_a_proxy_is_not_touched_but_a_refusal_is_indented_for_curl() -> None:
+    headers = {"accept": "*/*", "user-agent": "curl/8.1"}
+    request = Request("GET", "/api/v1/namespaces/d/pods/p/proxy/x", {}, headers, b"", "")
+    request.info = parse_info("GET", request.path, {})
+    body = b'{"kind":"Status","apiVersion":"v1","metadata":{},"code":404}'
+    assert negotiate.finished(request, Response(404, body, "application/json")).body == body
+    refused = negotiate.finished(request, Response(404, body, "application/json"), refused=True)
+    assert refused.body.startswith(b'{\n  "kind": "Status",\n')
