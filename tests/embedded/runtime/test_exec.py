@@ -212,3 +212,13 @@ async def test_a_script_from_stdin_has_a_name_and_arguments(world: World) -> Non
     script = b"echo $0 $# $2\nshift\necho $1 '$0'\n"
     assert await world.exec(container, "sh", "-s", "a", "b c", stdin=script) == (0, "sh 2 b c\nb c $0\n", "")
     assert await world.exec(container, "sh", stdin=b"echo $0 $#\n") == (0, "sh 0\n", "")
+
+
+async def test_id_of_somebody_else(world: World) -> None:
+    busybox = await world.start("busybox:1.36", "sleep", "infinity")
+    code, told, _ = await world.exec(busybox, "id", "nobody")
+    assert (code, told.partition(" gid")[0]) == (0, "uid=65534(nobody)")
+    assert await world.exec(busybox, "id", "eve") == (1, "", "id: unknown user eve\n")
+    debian = await world.start("nginx:1.27", "sleep", "infinity")
+    assert (await world.exec(debian, "id", "-u", "nginx"))[1] == "101\n"
+    assert await world.exec(debian, "id", "eve") == (1, "", "id: 'eve': no such user\n")

@@ -10,7 +10,8 @@ from kuartui.embedded.node.runtime.files import EXECUTE, READ, WRITE
 from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.runtime.programs import NotExecutable
 from kuartui.embedded.node.runtime.rootfs import set_uptime
-from kuartui.embedded.node.runtime.users import group_name, user_name
+from kuartui.embedded.node.runtime.spec import Credentials
+from kuartui.embedded.node.runtime.users import group_name, resolve_user, user_ids, user_name
 
 
 async def true(process: Process) -> int:
@@ -210,9 +211,17 @@ def _qualified(process: Process, name: str) -> str:
 
 
 async def ident(process: Process) -> int:
-    """id [-u|-g|-G|-n]."""
-    options, _ = await parse(process, "ugGnr")
+    """id [-u|-g|-G|-n] [user]."""
+    options, names = await parse(process, "ugGnr")
     user, image = process.user, process.container.spec.image
+    if names:
+        ids = user_ids(image, names[0])
+        if ids is None:
+            gnu = image.distribution not in ("busybox", "alpine")
+            told = f"'{names[0]}': no such user" if gnu else f"unknown user {names[0]}"
+            await process.err(f"id: {told}\n")
+            return 1
+        user = resolve_user(image, Credentials(uid=ids[0]))
     if "u" in options:
         text = (user_name(image, user.uid) or str(user.uid)) if "n" in options else str(user.uid)
     elif "g" in options:
