@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
@@ -24,6 +25,9 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Handle = Callable[[Request], Awaitable[Response]]
 Connect = Callable[[Request, Scope, Receive, Send], Awaitable[None]]
+
+AUDIT_ID = "audit-id"
+"""Header that names a request: the client's own word, or one made up here; answers repeat it."""
 
 
 class App:
@@ -50,6 +54,8 @@ class App:
             response = failure(errors.internal(str(error) or type(error).__name__))
         for warning in dict.fromkeys(request.warnings):
             response.headers.append(("Warning", f'299 - "{_quoted(warning)}"'))
+        if not any(name.lower() == AUDIT_ID for name, _ in response.headers):  # an aggregated server told its own
+            response.headers.append((AUDIT_ID, request.headers.get(AUDIT_ID) or str(uuid.uuid4())))
         await _send(response, receive, send, head=request.method == "HEAD")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -57,6 +58,14 @@ async def call(
 async def test_a_body_beyond_the_limit_is_too_large(server: Server) -> None:
     code, _, body = await call(server, "POST", MAPS, b"x" * (3 * 1024 * 1024 + 1))
     assert (code, orjson.loads(body)["reason"]) == (413, "RequestEntityTooLarge")
+
+
+async def test_every_answer_names_its_request(server: Server) -> None:
+    targets = (MAPS, MAPS, "/openapi/v2", "/openapi/v2", "/apis", "/apis", f"{MAPS}/none", "/nowhere", "/healthz")
+    told = [(await call(server, "GET", target))[1]["audit-id"] for target in targets]
+    assert len(set(told)) == len(targets)
+    assert all(str(UUID(name)) == name for name in told)
+    assert (await call(server, "GET", MAPS, headers={"audit-id": "mine"}))[1]["audit-id"] == "mine"
 
 
 @pytest.mark.parametrize(
