@@ -14,7 +14,8 @@ from kuartui.embedded.api.openapi import OpenApi
 from kuartui.embedded.api.request import Info, Request, Response, User, parse_info
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import OPTIONS, Rest, Write
-from kuartui.embedded.auth.authentication import Authenticator, impersonate
+from kuartui.embedded.auth.authentication import Authenticator
+from kuartui.embedded.auth.impersonation import Impersonation
 from kuartui.embedded.auth.rbac import Action, Authorizer, forbidden_text
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.errors import StatusError
@@ -43,6 +44,7 @@ class Dispatcher:
     ) -> None:
         self.rest = rest
         self.authenticator, self.authorizer = authenticator, authorizer
+        self._impersonation = Impersonation(self.require)
         self.discovery = Discovery(rest.resources, address)
         self.openapi = OpenApi(rest.resources)
         self._special = special
@@ -86,13 +88,10 @@ class Dispatcher:
     def admit(self, request: Request) -> None:
         """Find out who asks for what, and whether they may. Raises 401 and 403."""
         request.info = parse_info(request.method, request.path, request.query)
-        user = self.authenticator.authenticate(request)
-        request.caller, request.user = user, impersonate(request, user, self._may_impersonate)
-        self._authorize(request)
-
-    def _may_impersonate(self, user: User, group: str, resource: str, name: str, namespace: str) -> None:
-        plural, _, sub = resource.partition("/")
-        self.require(user, Action("impersonate", group, plural, sub, namespace, name))
+        request.caller = self.authenticator.authenticate(request)
+        asked = _asked(request)
+        request.user = self._impersonation.user(request.headers, request.caller, asked)
+        self.require(request.user, asked)
 
     def require(self, user: User, action: Action) -> None:
         """Raises 403 unless the user may."""
@@ -101,23 +100,6 @@ class Dispatcher:
             why = self.authorizer.complaint(user, action)
             text = forbidden_text(user, action)
             raise errors.forbidden(resource, action.name, f"{text}: {why}" if why else text)
-
-    def _authorize(self, request: Request) -> None:
-        info = request.info
-        if info.is_resource:
-            fields = request.param("fieldSelector") if info.verb in ("list", "watch") else ""
-            action = Action(
-                info.verb,
-                info.group,
-                info.resource,
-                info.subresource,
-                info.namespace,
-                info.name or _selected_name(fields),
-                fields=fields,
-            )
-        else:
-            action = Action(info.verb, path=info.path)
-        self.require(request.user, action)
 
     def endpoint(self, info: Info) -> Endpoint:
         """What the path names. Raises 404."""
@@ -301,6 +283,16 @@ def _options(request: Request) -> Obj:
     if "dryRun" in request.query:
         found["dryRun"] = request.query["dryRun"]
     return found | ({"force": request.flag("force")} if "force" in request.query else {})
+
+
+def _asked(request: Request) -> Action:
+    """What the sender needs a right for."""
+    info = request.info
+    if not info.is_resource:
+        return Action(info.verb, path=info.path)
+    fields = request.param("fieldSelector") if info.verb in ("list", "watch") else ""
+    name = info.name or _selected_name(fields)
+    return Action(info.verb, info.group, info.resource, info.subresource, info.namespace, name, fields=fields)
 
 
 def _selected_name(fields: str) -> str:

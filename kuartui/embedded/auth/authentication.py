@@ -1,4 +1,4 @@
-"""Who sends a request: tokens, client certificates, impersonation; else nobody in particular.
+"""Who sends a request: tokens, client certificates; else nobody in particular.
 
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hmac
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
 
-from kuartui.embedded.api.request import ANONYMOUS, FINGERPRINT, SEVERAL, Request, User
+from kuartui.embedded.api.request import ANONYMOUS, FINGERPRINT, Request, User
 from kuartui.embedded.auth.tokens import ISSUER, BadToken, TokenSigner
 from kuartui.embedded.clock import Clock
-from kuartui.embedded.meta.errors import StatusError, unauthorized
+from kuartui.embedded.meta.errors import unauthorized
 from kuartui.embedded.store import Store
 
 Obj = dict[str, Any]
@@ -23,10 +22,6 @@ Obj = dict[str, Any]
 AUTHENTICATED = "system:authenticated"
 SERVICE_ACCOUNTS = "system:serviceaccounts"
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
-EXTRA_HEADER = "impersonate-extra-"
-
-Authorize = Callable[[User, str, str, str, str], None]
-"""(user, group, resource, name, subresource): raises 403 unless the user may impersonate that."""
 
 
 class Authenticator:
@@ -110,40 +105,3 @@ def account_user(namespace: str, name: str, uid: str = "", extra: Mapping[str, t
     """A service account as a user."""
     groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
     return User(f"system:serviceaccount:{namespace}:{name}", groups, uid, extra or {})
-
-
-def impersonate(request: Request, user: User, authorize: Authorize) -> User:
-    """The user that `Impersonate-*` headers ask for. Raises 403 where `user` may not, 500 for headers without one."""
-    name = request.headers.get("impersonate-user", "")
-    groups = tuple(g for g in request.headers.get("impersonate-group", "").split(SEVERAL) if g)
-    extra = {
-        unquote(key.removeprefix(EXTRA_HEADER)): tuple(value.split(SEVERAL))
-        for key, value in request.headers.items()
-        if key.startswith(EXTRA_HEADER)
-    }
-    uid = request.headers.get("impersonate-uid", "")
-    if not name:
-        if groups or extra or uid:
-            raise StatusError(
-                500,
-                "InternalError",
-                "Internal error occurred: requested &user.DefaultInfo without impersonating a user",
-            )
-        return user
-    parts = name.split(":")
-    if name.startswith("system:serviceaccount:") and len(parts) == 4:
-        authorize(user, "", "serviceaccounts", parts[3], parts[2])
-        if not groups:
-            groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{parts[2]}")
-    else:
-        authorize(user, "", "users", name, "")
-    for group in groups if request.headers.get("impersonate-group") else ():
-        authorize(user, "", "groups", group, "")
-    for key, values in extra.items():
-        for value in values:
-            authorize(user, "authentication.k8s.io", f"userextras/{key}", value, "")
-    if uid:
-        authorize(user, "authentication.k8s.io", "uids", uid, "")
-    if name != ANONYMOUS.name and AUTHENTICATED not in groups:
-        groups = (*groups, AUTHENTICATED)
-    return User(name, groups, uid, extra)

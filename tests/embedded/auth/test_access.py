@@ -79,7 +79,10 @@ async def test_a_subresource_is_another_resource(server: Server) -> None:
 async def test_impersonation_needs_a_right_of_its_own(server: Server) -> None:
     server.authenticator.add_token("bob-token", User("bob"))
     response = await server.json("GET", MAPS, code=403, authorization="Bearer bob-token", impersonate_user="ann")
-    assert 'User "bob" cannot impersonate resource "users" in API group ""' in response["message"]
+    refused = (
+        'configmaps is forbidden: User "bob" cannot impersonate-on:user-info:list resource "configmaps" in API group'
+    )
+    assert response["message"] == f'{refused} "" in the namespace "default"'
 
 
 @pytest.mark.parametrize(
@@ -93,14 +96,48 @@ async def test_each_attribute_of_who_is_impersonated_needs_its_right(
     server: Server, header: str, value: str, missing: str
 ) -> None:
     server.authenticator.add_token("bob-token", User("bob"))
-    rule = {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}
-    await server.json("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "be-ann"}, "rules": [rule]})
-    reference = {"kind": "ClusterRole", "name": "be-ann", "apiGroup": "rbac.authorization.k8s.io"}
-    subject = {"kind": "User", "name": "bob", "apiGroup": "rbac.authorization.k8s.io"}
-    binding = {"metadata": {"name": "be-ann"}, "subjects": [subject], "roleRef": reference}
-    await server.json("POST", f"{RBAC}/clusterrolebindings", binding)
-    sent = {"authorization": "Bearer bob-token", "impersonate_user": "ann", header: value}
+    await allow(server, "bob", {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]})
+    sent = {"authorization": "Bearer bob-token", "impersonate_user": "ann"}
+    assert 'User "ann" cannot list' in (await server.json("GET", MAPS, code=403, **sent))["message"]
+    sent[header] = value
     assert (await server.json("GET", MAPS, code=403, **sent))["message"].startswith(missing)
+
+
+async def test_some_may_be_others_only_for_some_requests(server: Server) -> None:
+    server.authenticator.add_token("bob-token", User("bob"))
+    identity = {"apiGroups": ["authentication.k8s.io"], "resources": ["users", "groups"]}
+    await allow(
+        server,
+        "bob",
+        {**identity, "verbs": ["impersonate:user-info"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["impersonate-on:user-info:list"]},
+    )
+    await grant(server, "ann", ["list", "deletecollection"], ["configmaps"])
+    sent = {"authorization": "Bearer bob-token", "impersonate_user": "ann"}
+    await server.json("GET", MAPS, **sent)
+    assert (await server.ask("DELETE", MAPS, **sent)).status == 403
+    assert (await server.ask("DELETE", MAPS, impersonate_user="ann")).status == 200
+    refused = await server.json("GET", MAPS, code=403, impersonate_group="system:masters", **sent)
+    assert refused["message"].endswith("impersonating the system:masters group is not allowed")
+    sent["impersonate_user"] = "system:serviceaccount:default:default"
+    assert "impersonate-on:serviceaccount:list" in (await server.json("GET", MAPS, code=403, **sent))["message"]
+
+
+async def test_who_is_impersonated_as_a_node_is_in_the_group_of_nodes(server: Server) -> None:
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    rule = {"apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]}
+    await allow(server, "system:node:n1", rule)
+    answer = await server.json("POST", path, {}, impersonate_user="system:node:n1")
+    assert answer["status"]["userInfo"]["groups"] == ["system:nodes", "system:authenticated"]
+
+
+async def allow(server: Server, user: str, *rules: dict[str, Any]) -> None:
+    """Bind a user to rules for the whole cluster."""
+    await server.json("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "some"}, "rules": list(rules)})
+    reference = {"kind": "ClusterRole", "name": "some", "apiGroup": "rbac.authorization.k8s.io"}
+    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
+    binding = {"metadata": {"name": "some"}, "subjects": [subject], "roleRef": reference}
+    await server.json("POST", f"{RBAC}/clusterrolebindings", binding)
 
 
 async def test_wrong_credentials_are_unauthorized_and_none_are_anonymous(server: Server) -> None:
