@@ -115,7 +115,7 @@ class Machine(Struct, frozen=True):
             "capacity": capacity,
             "conditions": _conditions(old.get("conditions") or [], pressure, now),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
-            "features": {"supplementalGroupsPolicy": False},
+            "features": {"supplementalGroupsPolicy": True},
             "images": images[:IMAGES_REPORTED],
             "nodeInfo": self.info((old.get("nodeInfo") or {}).get("bootID") or self.boot_id()),
             "runtimeHandlers": [

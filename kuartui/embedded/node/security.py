@@ -36,6 +36,7 @@ def credentials(pod: Obj, container: Obj) -> Credentials:
         tuple(groups),
         granted(asked.get("add") or (), asked.get("drop") or (), privileged=privileged),
         context.get("allowPrivilegeEscalation") is False,
+        of_pod.get("supplementalGroupsPolicy") != "Strict",
     )
 
 

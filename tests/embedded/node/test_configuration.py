@@ -415,6 +415,13 @@ async def test_an_image_volume_shows_the_files_of_the_image_and_takes_none(clust
     assert await cluster.exec("touch", "/v/f", "x") == (1, "touch: /v/f: Read-only file system\n")
 
 
+async def test_the_status_tells_whom_a_container_runs_as(cluster):
+    context = {"runAsUser": 1000, "runAsGroup": 3000, "supplementalGroups": [4000]}
+    await cluster.pod(securityContext=context)
+    await cluster.run()
+    assert cluster.status()["user"] == {"linux": {"uid": 1000, "gid": 3000, "supplementalGroups": [3000, 4000]}}
+
+
 async def test_a_container_waits_for_the_image_of_its_volume(cluster):
     mounts = [{"name": "v", "mountPath": "/v"}]
     volume = {"name": "v", "image": {"reference": "absent:1"}}

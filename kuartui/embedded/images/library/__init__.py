@@ -36,6 +36,7 @@ MODULES = {
     "docker.io/wbitt/network-multitool": "tools",
     "registry.k8s.io/e2e-test-images/jessie-dnsutils": "tools",
     "docker.io/polinux/stress": "tools",
+    "docker.io/vish/stress": "tools",
     "registry.k8s.io/hpa-example": "tools",
     "registry.k8s.io/ingress-nginx/controller": "ingress",
     "docker.io/envoyproxy/envoy": "ingress",
@@ -46,6 +47,7 @@ MODULES = {
     **{f"docker.io/kuartui/{name}": "demo" for name in ("checkout", "loadgen", "pruner", "seal", "slowstart")},
     **{f"docker.io/kuartui/{name}": "demo" for name in ("operator", "policy-webhook")},
     "docker.io/library/ghost": "ghost",
+    "quay.io/crio/artifact": "artifacts",
     **{f"docker.io/{name}/parse-server": "apps" for name in ("parseplatform", "kuartui")},
     **{
         f"{place}/{name}-notebook": "apps"

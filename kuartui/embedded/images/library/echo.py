@@ -16,6 +16,17 @@ DEMOS = ("nautilus", "kitten")
 """What the update demo of kubectl shows: agnhost with a file that says which one it is."""
 
 
+_ACCOUNTS = (
+    "user-defined-in-image:x:1000:1000:Linux User,,,:/home/user-defined-in-image:/bin/sh\n",
+    "user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n",
+)
+"""A user with a supplementary group, to show what supplementalGroupsPolicy does."""
+
+
+def _version(tag: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in tag.split("."))
+
+
 def find(reference: Reference) -> Image | None:
     """The image for a tag."""
     if reference.path.endswith("http-echo"):
@@ -31,11 +42,12 @@ def find(reference: Reference) -> Image | None:
     programs, direct, commands, shells = userland("alpine")
     bind = {"/usr/bin/dig": names.dig, "/usr/bin/nslookup": names.bind_nslookup, "/usr/bin/host": names.host}
     bash = {"/bin/bash": "bash"}
+    files = base_files(*_ACCOUNTS) if not demo and _version(reference.tag) >= (2, 43) else base_files()
     return Image(
         reference.repository,
         reference.tag,
         ImageConfig(entrypoint=("/agnhost",), cmd=("test-webserver",) if demo else ("pause",)),
-        {**base_files(), "/data.json": text(f'{{\n"image": "{demo}.jpg"\n}}\n')} if demo else base_files(),
+        {**files, "/data.json": text(f'{{\n"image": "{demo}.jpg"\n}}\n')} if demo else files,
         {**programs, **bind, **curl_programs(), "/agnhost": agnhost},
         direct,
         commands,

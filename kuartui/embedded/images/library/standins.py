@@ -80,7 +80,10 @@ SERVERS: dict[str, Server] = {
     ),
     "docker.io/traefik/whoami": Server("Starting up on port 80", (80,), body="Hostname: HOSTNAME\n", shell=""),
     "gcr.io/google-samples/hello-app": Server(
-        "Server listening on port 8080", (8080,), body="Hello, world!\nVersion: VERSION\nHostname: HOSTNAME\n", shell=""
+        "Server listening on port 8080",
+        (8080,),
+        body="Hello, world!\nVersion: VERSION\nHostname: HOSTNAME\n",
+        shell="alpine",  # its successor below has no shell
     ),
     "us-docker.pkg.dev/google-samples/containers/gke/hello-app": Server(
         "Server listening on port 8080", (8080,), body="Hello, world!\nVersion: VERSION\nHostname: HOSTNAME\n", shell=""

@@ -11,7 +11,7 @@ from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import PATH, Image, ImageConfig, Program
 from kuartui.embedded.images.programs.python import python
 from kuartui.embedded.images.programs.standin import hello_world
-from kuartui.embedded.images.programs.stress import hpa_example, pi, stress
+from kuartui.embedded.images.programs.stress import hpa_example, memory_hog, pi, stress
 from kuartui.embedded.images.reference import Reference
 
 BIND: dict[str, Program] = {
@@ -41,6 +41,11 @@ def find(reference: Reference) -> Image | None:
     name = reference.path.rpartition("/")[2]
     if not re.fullmatch(TAGS[name], reference.tag or "latest"):
         return None
+    if reference.repository == "docker.io/vish/stress":
+        config = ImageConfig(entrypoint=("/stress", "-logtostderr"))
+        return Image(
+            reference.repository, reference.tag, config, {}, {"/stress": memory_hog}, size=3 << 20, memory=1 << 20
+        )
     if name in ("stress", "hpa-example", "hello-world"):
         return _plain(reference, name)
     debian = name in ("perl", "jessie-dnsutils") or (name == "python" and "alpine" not in reference.tag)

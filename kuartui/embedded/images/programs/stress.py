@@ -1,9 +1,10 @@
-"""stress and hpa-example: programs that use what they are told to use."""
+"""stress (two of them) and hpa-example: programs that use what they are told to use."""
 
 from __future__ import annotations
 
 import re
 
+from kuartui.embedded.meta import quantity
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.node.runtime.process import Process
 
@@ -38,6 +39,68 @@ async def stress(process: Process) -> int:
     await process.clock.sleep(seconds or 3.2e9)
     await process.out(f"stress: info: [{process.pid}] successful run completed in {seconds:g}s\n")
     return 0
+
+
+_HOG_FLAGS = {"cpus": "0", "mem-total": "0", "mem-alloc-size": "4Ki", "mem-alloc-sleep": "1ms"}
+_HOG_SWITCHES = ("logtostderr", "alsologtostderr")
+_DURATIONS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_HOG_STEPS = 100  # a huge sum in tiny chunks is not worth a wake-up for each of them
+
+
+def _duration(text: str) -> float | None:
+    """Seconds of a Go duration; None if it is none."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", text)
+    if text != "0" and "".join(number + unit for number, unit in parts) != (text or None):
+        return None
+    return sum(float(number) * _DURATIONS[unit] for number, unit in parts)
+
+
+async def memory_hog(process: Process) -> int:
+    """vish/stress: -cpus N, -mem-total Q in chunks of -mem-alloc-size Q, with -mem-alloc-sleep D after each."""
+    values = dict(_HOG_FLAGS)
+    words = process.argv[1:]
+    while words and words[0].startswith("-"):
+        name, equals, value = words.pop(0).lstrip("-").partition("=")
+        if name in _HOG_SWITCHES:
+            continue
+        if name not in values:
+            await process.err(f"flag provided but not defined: -{name}\nUsage of {process.argv[0]}:\n")
+            await process.err("".join(f"  -{flag}\n" for flag in sorted(values)))
+            return 2
+        if not equals and not words:
+            await process.err(f"flag needs an argument: -{name}\n")
+            return 2
+        values[name] = value if equals else words.pop(0)
+    pause = _duration(values["mem-alloc-sleep"])
+    if not values["cpus"].isdigit() or pause is None:
+        wrong = "mem-alloc-sleep" if pause is None else "cpus"
+        await process.err(f'invalid value "{values[wrong]}" for flag -{wrong}: parse error\n')
+        return 2
+    try:
+        total, step = (quantity.parse(values[name]) for name in ("mem-total", "mem-alloc-size"))
+    except quantity.QuantityError as error:
+        await process.err(f"panic: cannot parse '{values['mem-total']}': {error}\n\ngoroutine 1 [running]:\n")
+        return 2
+
+    async def log(line: int, text: str) -> None:
+        now = process.clock.now()
+        await process.err(f"I{now:%m%d %H:%M:%S.%f} {process.pid:7d} main.go:{line}] {text}\n")
+
+    chunks = f'in "{step}" chunks, with a {values["mem-alloc-sleep"]} sleep between allocations'
+    await log(26, f'Allocating "{total}" memory, {chunks}')
+    for _ in range(int(values["cpus"])):
+        await log(39, "Spawning a thread to consume CPU")
+    process.container.cpu.steady(process.pid, int(values["cpus"]))
+    left = int(float(total) // float(step)) if float(step) else 0
+    at_once = max(1, left // _HOG_STEPS) if pause < 1 else 1
+    while left > 0:
+        now = min(at_once, left)
+        left -= now
+        process.memory += now * int(float(step))
+        await process.clock.sleep(pause * now)
+    await log(29, f'Allocated "{total}" memory')
+    await process.signals("TERM", "INT").get()
+    return 2
 
 
 async def hpa_example(process: Process) -> int:

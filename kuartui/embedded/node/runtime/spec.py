@@ -54,6 +54,7 @@ class Credentials(Struct, frozen=True):
     groups: tuple[int, ...] = ()  # supplementalGroups and fsGroup
     capabilities: frozenset[str] = DEFAULT
     no_new_privileges: bool = False
+    image_groups: bool = True  # what the image's /etc/group says counts too (supplementalGroupsPolicy: Merge)
 
 
 class Resources(Struct, frozen=True):

@@ -49,7 +49,7 @@ def resolve_user(image: Image, wanted: Credentials) -> User:
         gid = int(row[3]) if row and len(row) > 3 else 0
     login = row[0] if row else ""
     own = {int(r[2]) for r in group if len(r) > 3 and login in r[3].split(",") and login}
-    groups = tuple(sorted({*wanted.groups, gid, *own}))
+    groups = tuple(sorted({*wanted.groups, gid, *(own if wanted.image_groups else ())}))
     home = row[5] if row and len(row) > 5 else "/"
     return User(uid, gid, groups, login, home, wanted.capabilities)
 

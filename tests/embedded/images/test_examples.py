@@ -1,0 +1,57 @@
+"""Images that Kubernetes' documentation shows its examples with."""
+
+from __future__ import annotations
+
+import pytest
+
+from kuartui.embedded.node.runtime import Credentials, Resources
+from tests.embedded.containers import World
+
+MIB = 1 << 20
+
+
+async def test_a_hog_burns_what_it_may_and_takes_memory_in_chunks(world: World) -> None:
+    words = ("-cpus", "2", "-mem-total=500Mi", "-mem-alloc-size", "100Mi", "-mem-alloc-sleep", "1s")
+    hog = await world.start("vish/stress", args=words, resources=Resources(cpu_limit=1.0))
+    assert hog.memory < 150 * MIB
+    await world.clock.advance(2)
+    assert 250 * MIB < hog.memory < 450 * MIB
+    await world.clock.advance(60)
+    assert 500 * MIB <= hog.memory < 510 * MIB
+    assert hog.usage().cpu_nanocores == pytest.approx(1e9, rel=0.05)
+    log = world.log(hog)
+    assert 'main.go:26] Allocating "500Mi" memory, in "100Mi" chunks, with a 1s sleep between allocations\n' in log
+    assert log.count("Spawning a thread to consume CPU\n") == 2
+    assert log.endswith('main.go:29] Allocated "500Mi" memory\n')
+
+
+async def test_a_hog_over_its_limit_is_killed(world: World) -> None:
+    words = ("-mem-total", "200Mi", "-mem-alloc-size", "10Mi")
+    ended, _ = await world.run("vish/stress", args=words, resources=Resources(memory_limit=100 * MIB))
+    assert (ended.code, ended.reason) == (137, "OOMKilled")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-memory", "1"), "flag provided but not defined: -memory"),
+        (("-mem-total", "1Mb"), "panic: cannot parse '1Mb'"),
+        (("-mem-alloc-sleep", "1"), 'invalid value "1" for flag -mem-alloc-sleep'),
+    ],
+)
+async def test_a_hog_with_wrong_arguments_ends(world: World, words: tuple[str, ...], said: str) -> None:
+    ended, log = await world.run("vish/stress", args=words)
+    assert ended.code == 2
+    assert said in log
+
+
+async def test_groups_of_the_image_count_unless_the_pod_says_no(world: World) -> None:
+    for merge, groups in ((True, "50000"), (False, "4000")):
+        wanted = Credentials(uid=1000, gid=3000, groups=(4000,), image_groups=merge)
+        container = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.45", "sleep", "600", user=wanted)
+        assert (await world.exec(container, "id", "-G"))[1].split()[-1] == groups
+
+
+async def test_the_sample_application_has_a_shell(world: World) -> None:
+    container = await world.start("gcr.io/google-samples/hello-app:2.0")
+    assert "hello-app" in (await world.sh(container, "ps aux"))[1]
