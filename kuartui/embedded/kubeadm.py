@@ -8,6 +8,7 @@ kube-apiserver and etcd serve on, as nobody could mend a cluster through an API 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from typing import Any
 from kuartui.embedded.api.discovery import VERSION
 from kuartui.embedded.auth.pki import KeyPair, client_certificate
 from kuartui.embedded.client import Client
-from kuartui.embedded.control_plane import MANAGER, SCHEDULER
+from kuartui.embedded.control_plane import LEADERS, MANAGER, SCHEDULER
 from kuartui.embedded.images.model import Image, ImageConfig, Program
 from kuartui.embedded.images.reference import Reference
 from kuartui.embedded.images.registry import Finder
+from kuartui.embedded.kube_scheduler import Setup, SetupError, health
+from kuartui.embedded.kube_scheduler import setup as scheduler_setup
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.network import Stream
 from kuartui.embedded.network.http import Request, Response, reply, server
@@ -44,18 +47,23 @@ ACCOUNTS = {
 }
 SAID = {
     "kube-apiserver": ('options.go:263] "external host was not specified, using {ip}"', 'secure_serving.go:211] "Serving securely on [::]:6443"'),
-    MANAGER: ('controllermanager.go:189] "Starting" version="{release}"', 'leaderelection.go:271] "Successfully acquired lease" lease="kube-system/kube-controller-manager"'),
-    SCHEDULER: ('server.go:175] "Starting Kubernetes Scheduler" version="{release}"', 'leaderelection.go:271] "Successfully acquired lease" lease="kube-system/kube-scheduler"'),
+    MANAGER: ('controllermanager.go:189] "Starting" version="{release}"',),
+    SCHEDULER: ('server.go:175] "Starting Kubernetes Scheduler" version="{release}"',),
     "kube-proxy": ('server_linux.go:66] "Using iptables proxy"', 'shared_informer.go:356] "Caches are synced" controller="service config"'),
     "etcd": ('etcdmain/etcd.go:64] "Running" version="{release}"', 'embed/serve.go:210] "serving client traffic securely" address="{ip}:2379"'),
 }  # fmt: skip
 
-Switch = Callable[[str, bool], None]
-"""Told that a component's process began (True) or ended."""
+WAITS = 'leaderelection.go:257] "Attempting to acquire leader lease..." lease="{lease}"'
+LEADS = 'leaderelection.go:271] "Successfully acquired lease" lease="{lease}"'
+
+Switch = Callable[[str, str, bool], None]
+"""Told that a component's process began (True) or ended its work, for a scheduler's profile ("" in other components)."""
+Leases = dict[str, asyncio.Lock]
+"""By namespace/name: held by the process that leads."""
 
 
-def finder(repository: str, switch: Switch) -> Finder | None:
-    """Finds the images of one component; `switch` is told of the processes in them."""
+def finder(repository: str, switch: Switch, leases: Leases) -> Finder | None:
+    """Finds the images of one component; `switch` is told of the processes in them, of which one leads each lease."""
     host, _, name = repository.partition("/")
     if host != REGISTRY or name not in SIZES:
         return None
@@ -65,20 +73,28 @@ def finder(repository: str, switch: Switch) -> Finder | None:
         if not re.fullmatch(tags, reference.tag):
             return None
         path = f"/usr/local/bin/{name}"
-        programs = {path: _component(name, switch)}
+        programs = {path: _component(name, switch, leases)}
         size, memory = SIZES[name] << 20, MEMORY[name] << 20
         return Image(repository, reference.tag, ImageConfig(entrypoint=(path,)), {}, programs, size=size, memory=memory)
 
     return find
 
 
-def _component(name: str, switch: Switch) -> Program:
+def _component(name: str, switch: Switch, leases: Leases) -> Program:
     async def run(process: Process) -> int:
         for word in process.argv[1:]:
             flag, _, path = word.partition("=")
             complaint = _unusable(process, path) if flag.endswith("kubeconfig") else ""
             if complaint:
                 await process.err(_line(process, f'run.go:72] "command failed" err="{complaint}"', "E"))
+                return 1
+        setup = Setup(profiles=("",), elects=name in LEADERS, lease=f"kube-system/{name}")
+        if name == SCHEDULER:
+            try:
+                setup = scheduler_setup(process.argv[1:], process.read)
+                process.listen(setup.port, health())
+            except (SetupError, OSError) as error:
+                await process.err(_line(process, f'run.go:72] "command failed" err="{error}"', "E"))
                 return 1
         if name == "etcd":
             try:
@@ -91,15 +107,45 @@ def _component(name: str, switch: Switch) -> Program:
         release = process.container.spec.image.tag.partition("-")[0]
         for text in SAID[name]:
             await process.err(_line(process, text.format(ip=process.ip, release=release)))
-        stop = process.signals("TERM", "INT")
-        switch(name, True)
+        stop = asyncio.ensure_future(process.signals("TERM", "INT").get())
+        lease = leases.setdefault(setup.lease, asyncio.Lock()) if setup.elects else None
         try:
-            await stop.get()
+            if lease is None:
+                await _work(name, setup, switch, stop)
+                return 0
+            await process.err(_line(process, WAITS.format(lease=setup.lease)))
+            if await _acquired(lease, stop):
+                try:
+                    await process.err(_line(process, LEADS.format(lease=setup.lease)))
+                    await _work(name, setup, switch, stop)
+                finally:
+                    lease.release()
+            return 0
         finally:
-            switch(name, False)
-        return 0
+            stop.cancel()
 
     return run
+
+
+async def _work(name: str, setup: Setup, switch: Switch, stop: asyncio.Future[str]) -> None:
+    """Have the component do what it is for until it is told to stop."""
+    for profile in setup.profiles:
+        switch(name, profile, True)
+    try:
+        await stop
+    finally:
+        for profile in setup.profiles:
+            switch(name, profile, False)
+
+
+async def _acquired(lease: asyncio.Lock, stop: asyncio.Future[str]) -> bool:
+    """Wait to be the leader; False if told to stop before."""
+    acquiring = asyncio.ensure_future(lease.acquire())
+    try:
+        await asyncio.wait((acquiring, stop), return_when=asyncio.FIRST_COMPLETED)
+        return acquiring.done()
+    finally:
+        acquiring.cancel()
 
 
 def _unusable(process: Process, path: str) -> str:

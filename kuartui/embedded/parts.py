@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ from kuartui.embedded.node.fleet import SWITCHES, Fleet
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.probes.http import RequestError, Target, get
 from kuartui.embedded.node.volumes.disks import Disks
+from kuartui.embedded.scheduler.scheduler import NAME as DEFAULT_PROFILE
 from kuartui.embedded.scheduler.scheduler import Scheduler
 from kuartui.embedded.store import Event, EventType
 from kuartui.embedded.webhooks import WebhookCaller
@@ -81,8 +83,12 @@ class Parts:
         self._tasks: list[asyncio.Task[Any]] = []
         self._components: dict[str, list[asyncio.Task[Any]]] = {}
         """What kube-scheduler and kube-controller-manager do, while they run."""
-        self._processes: dict[str, int] = {}
-        """How many processes of each are there; the work begins before the first and ends with the last."""
+        self._schedulers: dict[str, asyncio.Task[Any]] = {}
+        """By profile: what other processes of kube-scheduler do than place the default profile's pods."""
+        self._processes: Counter[tuple[str, str]] = Counter()
+        """How many processes there are by component and profile; the work of those that a cluster comes with begins
+        before the first, and all of it ends with the last."""
+        self._leases: dict[str, asyncio.Lock] = {}
         self.subresources = Subresources(cluster, self.fleet)
         self._aggregator = Aggregator(cluster.store, cluster.network, API_ADDRESS, self._front_proxy)
         cluster.dispatcher.aggregate = self._aggregator.forward
@@ -152,23 +158,31 @@ class Parts:
             work = [*controllers(cluster.client, cluster.identity.authority, usage)]
         self._components[name] = [asyncio.create_task(one.run(), name=one.name) for one in work]
 
-    def _switch_component(self, name: str, on: bool) -> None:
+    def _switch_component(self, name: str, profile: str, on: bool) -> None:
         """A process of the control plane began or ended: what it stands for does the same."""
-        if name not in control_plane.LEADERS or not self.cluster.spec.kubeadm:
+        if name not in control_plane.LEADERS:
             return
-        self._processes[name] = count = self._processes.get(name, 0) + (1 if on else -1)
-        if on and name not in self._components:
-            self._run_component(name)
-        elif count == 0:
-            for task in self._components.pop(name, ()):
-                task.cancel()
+        self._processes[name, profile] += 1 if on else -1
+        first, last = on and self._processes[name, profile] == 1, self._processes[name, profile] == 0
+        if profile not in ("", DEFAULT_PROFILE):
+            if first:
+                work = Scheduler(self.cluster.client, profile)
+                self._schedulers[profile] = asyncio.create_task(work.run(), name=profile)
+            elif last and profile in self._schedulers:
+                self._schedulers.pop(profile).cancel()
+        elif self.cluster.spec.kubeadm:
+            if on and name not in self._components:
+                self._run_component(name)
+            elif last:
+                for task in self._components.pop(name, ()):
+                    task.cancel()
 
     def _component_images(self, repository: str) -> Finder | None:
         if repository not in control_plane.IMAGES:
             return None
         from kuartui.embedded import kubeadm
 
-        return kubeadm.finder(repository, self._switch_component)
+        return kubeadm.finder(repository, self._switch_component, self._leases)
 
     async def _show_control_plane(self) -> None:
         """Set up the pods of the control plane, once the cluster serves: nobody has to wait for them."""
@@ -201,11 +215,13 @@ class Parts:
         return "" if 200 <= answer.status < 300 else f"bad status from {target.url}: {answer.status}"
 
     async def stop(self) -> None:
-        tasks = [*self._tasks, *(task for tasks in self._components.values() for task in tasks)]
+        components = (task for tasks in self._components.values() for task in tasks)
+        tasks = [*self._tasks, *self._schedulers.values(), *components]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._components.clear()
+        self._schedulers.clear()
         await self.fleet.stop()
 
     async def _expire_events(self) -> None:

@@ -111,3 +111,78 @@ async def test_a_static_pod_that_the_api_refuses_does_not_keep_others_from_runni
     assert pods(cluster, "default") == {"good-k-worker": "Running"}
     lines = [entry.line() for entry in kubelet.services.journal.entries("kubelet")]
     assert any("Failed creating a mirror pod" in line and "reference secrets" in line for line in lines)
+
+
+CONFIG = """apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+  - schedulerName: my-scheduler
+leaderElection:
+  leaderElect: {elect}
+"""
+
+
+async def second_scheduler(cluster: Cluster, elect: str, config: str = CONFIG) -> None:
+    data = {"c.yaml": config.format(elect=elect)}
+    meta = {"name": "my-scheduler", "namespace": SYSTEM}
+    await cluster.client.create("configmaps", {"metadata": meta, "data": data})
+    probe = {"httpGet": {"path": "/healthz", "port": 10259, "scheme": "HTTPS"}}
+    container = {
+        "name": "c",
+        "image": "registry.k8s.io/kube-scheduler:v1.36.2",
+        "command": ["/usr/local/bin/kube-scheduler", "--config=/etc/my/c.yaml"],
+        "readinessProbe": probe,
+        "volumeMounts": [{"name": "v", "mountPath": "/etc/my"}],
+    }
+    volume = {"name": "v", "configMap": {"name": "my-scheduler"}}
+    spec = {"containers": [container], "volumes": [volume]}
+    await cluster.client.create("pods", {"metadata": meta, "spec": spec})
+    await cluster.clock.advance(30)
+
+
+async def run_pod_of(cluster: Cluster, name: str, scheduler: str) -> None:
+    container = {"name": "c", "image": "busybox:1.36", "command": ["sleep", "1000"]}
+    spec = {"containers": [container], "schedulerName": scheduler}
+    await cluster.client.create("pods", {"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+    await cluster.clock.advance(5)
+
+
+async def test_a_second_scheduler_places_the_pods_that_name_it_while_it_runs(cluster: Cluster) -> None:
+    await cluster.clock.advance(10)
+    await run_pod_of(cluster, "early", "my-scheduler")
+    assert pods(cluster, "default") == {"early": "Pending"}
+    await second_scheduler(cluster, "false")
+    pod = cluster.client.get("pods", SYSTEM, "my-scheduler")
+    assert pod is not None
+    ready = {one["type"]: one["status"] for one in pod["status"]["conditions"]}
+    assert ready["Ready"] == "True"
+    assert pods(cluster, "default") == {"early": "Running"}
+    events = cluster.client.list("events", "default")
+    assert {e["reportingComponent"] for e in events if e["reason"] == "Scheduled"} == {"my-scheduler"}
+    await cluster.client.delete("pods", SYSTEM, "my-scheduler")
+    await cluster.clock.advance(40)
+    await run_pod_of(cluster, "late", "my-scheduler")
+    await run_pod(cluster, "usual")
+    assert pods(cluster, "default") == {"early": "Running", "late": "Pending", "usual": "Running"}
+
+
+async def test_a_scheduler_that_has_to_lead_waits_for_the_leader_of_its_lease(cluster: Cluster) -> None:
+    await cluster.clock.advance(10)
+    await second_scheduler(cluster, "true")
+    await run_pod_of(cluster, "waits", "my-scheduler")
+    assert pods(cluster, "default") == {"waits": "Pending"}
+
+
+async def test_a_scheduler_with_its_own_lease_need_not_wait(cluster: Cluster) -> None:
+    await cluster.clock.advance(10)
+    await second_scheduler(cluster, "true\n  resourceName: my-scheduler")
+    await run_pod_of(cluster, "runs", "my-scheduler")
+    assert pods(cluster, "default") == {"runs": "Running"}
+
+
+async def test_a_scheduler_does_not_start_with_a_configuration_of_another_version(cluster: Cluster) -> None:
+    await cluster.clock.advance(10)
+    await second_scheduler(cluster, "false", CONFIG.replace("k8s.io/v1", "k8s.io/v1beta3"))
+    pod = cluster.client.get("pods", SYSTEM, "my-scheduler")
+    assert pod is not None
+    assert pod["status"]["containerStatuses"][0]["restartCount"] > 0

@@ -17,9 +17,8 @@ from kuartui.embedded.store import AlreadyExists, Store, StoreError
 
 Obj = dict[str, Any]
 
-MODERN = frozenset({"default-scheduler"})
-"""Components that write events through events.k8s.io: no source, no count, a series instead."""
 ACTIONS = {"Scheduled": "Binding", "FailedScheduling": "Scheduling", "Preempted": "Preempting"}
+"""By reason: what schedulers, whatever their name, tell through events.k8s.io: no source, no count, a series instead."""
 TTL = timedelta(hours=1)
 BURST, REFILL_SECONDS = 25, 300.0  # per source and object: 25 at once, then one in five minutes
 ALIKE, ALIKE_SECONDS = 10, 600.0  # messages of one source, object and reason until they are combined; apart by at most
@@ -71,7 +70,7 @@ class EventRecorder:
         involved = {key: value for key, value in involved.items() if value}
         about = (component, host, involved.get("uid", ""), metadata["name"], type_, reason)
         key: tuple[str, ...] = (*about, field_path, message)
-        if component not in MODERN and self._combine(about, message):
+        if reason not in ACTIONS and self._combine(about, message):
             key, message = about, COMBINED + message
         namespace = metadata.get("namespace") or "default"
         known = self._known.setdefault(key, _Known(namespace))
@@ -176,9 +175,9 @@ class EventRecorder:
                 "reportingComponent": component,
                 "reportingInstance": host,
             }
-            if component in MODERN:
+            if reason in ACTIONS:
                 event |= {
-                    "action": ACTIONS.get(reason, reason),
+                    "action": ACTIONS[reason],
                     "eventTime": format_micro(now.replace(microsecond=0)),  # sorts with others of this second
                     "firstTimestamp": None,
                     "lastTimestamp": None,

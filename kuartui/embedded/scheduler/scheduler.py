@@ -35,11 +35,10 @@ NEVER_PREPARED = "not found"  # the same when an earlier plugin ended the attemp
 
 
 class Scheduler:
-    """Places pods that name it (or nobody) as their scheduler."""
+    """Places pods that name it as their scheduler; the default one also those that name nobody."""
 
-    name = NAME
-
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, name: str = NAME) -> None:
+        self.name = name
         self.client = client.as_user("system:kube-scheduler", manager="kube-scheduler")
         self.nodes = Nodes(self.client)
         self.queue = Queue(client.clock)
@@ -97,7 +96,7 @@ class Scheduler:
             self._forget(name, event.obj.uid)
             return
         self._nominate(pod)
-        if (pod["spec"].get("schedulerName") or NAME) != NAME or pod["spec"].get("schedulingGates"):
+        if (pod["spec"].get("schedulerName") or NAME) != self.name or pod["spec"].get("schedulingGates"):
             return
         if old is None or _own_change(old, pod):
             self.queue.add(name, pod)
@@ -204,7 +203,7 @@ class Scheduler:
         await self.client.bind(*name, node)
         self.queue.remove(name)
         text = f"Successfully assigned {name[0]}/{name[1]} to {node}"
-        self.client.record(self.client.get("pods", *name) or pod, "Normal", "Scheduled", text, NAME)
+        self.client.record(self.client.get("pods", *name) or pod, "Normal", "Scheduled", text, self.name)
 
     async def _bind_with_volumes(self, name: Name, pod: Obj, node: str, planned: list[tuple[Obj, Obj | None]]) -> None:
         uid = objects.uid_of(pod)
@@ -233,7 +232,7 @@ class Scheduler:
             outcome = preemption.find(trial, diagnosis, self._promises())
             if outcome.candidate is not None:
                 nominated = outcome.candidate.node
-                await preemption.evict(self.client, trial.pod, outcome.candidate, NAME)
+                await preemption.evict(self.client, trial.pod, outcome.candidate, self.name)
                 await self._withdraw(trial.entry, nominated)
             else:
                 diagnosis.after = f"{NO_CLAIMS}, preemption: {outcome.message}"
@@ -252,7 +251,7 @@ class Scheduler:
         self, pod: Obj, message: str, *, reason: str = "Unschedulable", nominated: str | None = None
     ) -> None:
         """Event and condition of a pod that found no node."""
-        self.client.record(pod, "Warning", "FailedScheduling", message, NAME)
+        self.client.record(pod, "Warning", "FailedScheduling", message, self.name)
         status = pod.get("status", {})
         conditions = status.get("conditions") or []
         current = objects.condition(conditions, "PodScheduled")
