@@ -14,7 +14,7 @@ from kuartui.embedded.admission import plugins
 from kuartui.embedded.admission.base import Plugin
 from kuartui.embedded.api.aggregation import Aggregator
 from kuartui.embedded.api.component_statuses import ComponentStatuses
-from kuartui.embedded.api.http import Receive, Scope, Send, failure
+from kuartui.embedded.api.http import Receive, Scope, Send, answered, decoded
 from kuartui.embedded.api.request import Request, Response, json_response, parse_query
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.subresources import Subresources
@@ -263,11 +263,8 @@ class Parts:
     async def _from_inside(self, asked: network_http.Request) -> network_http.Response:
         path, _, raw_query = asked.target.partition("?")
         headers = {name.lower(): value for name, value in asked.headers}
-        request = Request(asked.method, path, parse_query(raw_query), headers, asked.body, raw_query)
-        try:
-            response = await self.cluster.dispatcher.handle(request)
-        except StatusError as error:
-            response = failure(error)
+        request = Request(asked.method, decoded(path), parse_query(raw_query), headers, asked.body, raw_query)
+        response = await answered(request, self.cluster.dispatcher.handle)
         found = network_http.Headers([("Content-Type", response.content_type), *response.headers])
         return network_http.Response(response.status, found, response.stream or response.body)
 

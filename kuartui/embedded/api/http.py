@@ -44,19 +44,30 @@ class App:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope, b"")
-        try:
+
+        async def handle(request: Request) -> Response:
             request.body = await _read(receive)
-            response = negotiate.finished(request, await self._handle(request))
-        except StatusError as error:
-            response = negotiate.finished(request, failure(error), refused=True)
-        except Exception as error:
-            log.exception("%s %s", request.method, request.path)
-            response = failure(errors.internal(str(error) or type(error).__name__))
-        for warning in dict.fromkeys(request.warnings):
-            response.headers.append(("Warning", f'299 - "{_quoted(warning)}"'))
-        if not any(name.lower() == AUDIT_ID for name, _ in response.headers):  # an aggregated server told its own
-            response.headers.append((AUDIT_ID, request.headers.get(AUDIT_ID) or str(uuid.uuid4())))
+            return await self._handle(request)
+
+        response = await answered(request, handle)
         await _send(response, receive, send, head=request.method == "HEAD")
+
+
+async def answered(request: Request, handle: Handle) -> Response:
+    """The answer to a request as every client gets it, wherever it comes from: in the form that it wants, refusals
+    and failures as a Status, with warnings and the request's name."""
+    try:
+        response = negotiate.finished(request, await handle(request))
+    except StatusError as error:
+        response = negotiate.finished(request, failure(error), refused=True)
+    except Exception as error:
+        log.exception("%s %s", request.method, request.path)
+        response = failure(errors.internal(str(error) or type(error).__name__))
+    for warning in dict.fromkeys(request.warnings):
+        response.headers.append(("Warning", f'299 - "{_quoted(warning)}"'))
+    if not any(name.lower() == AUDIT_ID for name, _ in response.headers):  # an aggregated server told its own
+        response.headers.append((AUDIT_ID, request.headers.get(AUDIT_ID) or str(uuid.uuid4())))
+    return response
 
 
 def failure(error: StatusError) -> Response:
@@ -86,8 +97,13 @@ def _request(scope: Scope, body: bytes) -> Request:
         raw_query=raw_query,
         certificate=scope.get("state", {}).get("peer"),
     )
-    request.path = unquote(request.path) if "%" in request.path and "%2F" not in request.path.upper() else request.path
+    request.path = decoded(request.path)
     return request
+
+
+def decoded(path: str) -> str:
+    """A path without its escapes; one that hides a slash in them stays as it is."""
+    return unquote(path) if "%" in path and "%2F" not in path.upper() else path
 
 
 def _quoted(text: str) -> str:

@@ -349,6 +349,44 @@ async def test_python_serves_files_and_eats_memory(world: World) -> None:
     assert (exit_.code, log) == (1, "python: this image runs only simple programs, not os.fork()\n")
 
 
+@pytest.mark.parametrize(
+    ("code", "index", "exit_code", "log"),
+    [
+        ("import os, sys\nif int(os.environ.get('N')) % 2 == 0:\n  sys.exit(42)\nprint('odd', end='!')", "4", 42, ""),
+        (
+            "import os, sys\nif int(os.environ.get('N')) % 2 == 0:\n  sys.exit(42)\nprint('odd', end='!')",
+            "5",
+            0,
+            "odd!",
+        ),
+        ("import os\nn = os.environ['N']\nprint(f'{n} is ' + ('1' if n == '1' else 'no'))", "1", 0, "1 is 1\n"),
+        ("import sys\nif not 1 < 2 <= 2 or False:\n  pass\nelse:\n  sys.exit('no luck')", "", 1, "no luck\n"),
+        ("import os\nprint(os.environ['X'])", "", 1, "KeyError: 'X'\n"),
+        ("raise ValueError('bad')", "", 1, "ValueError: bad\n"),
+    ],
+)
+async def test_python_decides_by_its_environment(world: World, code: str, index: str, exit_code: int, log: str) -> None:
+    exit_, said = await world.run("python:3", "python3", "-c", code, env={"N": index})
+    assert exit_.code == exit_code
+    assert said.endswith(log)
+    assert said == log or said.startswith("Traceback (most recent call last):\n")
+
+
+@pytest.mark.parametrize("args", [("-s",), (), ("curl", "-s"), ("sh", "-c", "curl -s $0")])
+async def test_the_curl_image_takes_options_for_curl(world: World, args: tuple[str, ...]) -> None:
+    server = await world.start("registry.k8s.io/e2e-test-images/agnhost:2.53", args=("netexec", "--http-port=80"))
+    url = f"http://{server.sandbox.ip}/echo?msg=hi"
+    exit_, log = await world.run("curlimages/curl:8.14.1", args=(*args, url))
+    assert (exit_.code, log.endswith("hi")) == (0, True)
+
+
+async def test_the_bash_image_takes_options_for_bash_and_no_strangers(world: World) -> None:
+    exit_, log = await world.run("bash:5", args=("-c", "echo $((1 + 1))"))
+    assert (exit_.code, log) == (0, "2\n")
+    exit_, log = await world.run("bash:5", args=("nonsense",))
+    assert (exit_.code, log) == (127, "/usr/local/bin/docker-entrypoint.sh: line 11: exec: nonsense: not found\n")
+
+
 async def test_curl_goes_elsewhere_and_shows_the_certificate_it_met(world: World) -> None:
     world.network.add_pod("10.244.0.200", "default", "door")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

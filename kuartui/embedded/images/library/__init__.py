@@ -46,6 +46,16 @@ MODULES = {
     **{f"registry.k8s.io/e2e-test-images/{name}": "echo" for name in ("agnhost", "nautilus", "kitten")},
     **{f"docker.io/kuartui/{name}": "demo" for name in ("checkout", "loadgen", "pruner", "seal", "slowstart")},
     **{f"docker.io/kuartui/{name}": "demo" for name in ("operator", "policy-webhook")},
+    **{
+        f"{place}/{name}": "samples"
+        for place in (
+            "gcr.io/google-samples",
+            "gcr.io/google_samples",
+            "us-docker.pkg.dev/google-samples/containers/gke",
+        )
+        for name in ("kubernetes-bootcamp", "hello-frontend", "gb-frontend", "gb-redis-follower")
+    },
+    "docker.io/jocatalin/kubernetes-bootcamp": "samples",
     "docker.io/library/ghost": "ghost",
     "quay.io/crio/artifact": "artifacts",
     **{f"docker.io/{name}/parse-server": "apps" for name in ("parseplatform", "kuartui")},

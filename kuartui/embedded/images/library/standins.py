@@ -88,9 +88,8 @@ SERVERS: dict[str, Server] = {
     "us-docker.pkg.dev/google-samples/containers/gke/hello-app": Server(
         "Server listening on port 8080", (8080,), body="Hello, world!\nVersion: VERSION\nHostname: HOSTNAME\n", shell=""
     ),
-    "gcr.io/google-samples/gb-frontend": Server("apache2 started", (80,)),
-    "us-docker.pkg.dev/google-samples/containers/gke/gb-frontend": Server("apache2 started", (80,)),
     "gcr.io/google-samples/node-hello": Server("", (8080,), body="Hello Kubernetes!"),
+    "gcr.io/google-samples/hello-go-gke": Server("", (80,), body='{"message":"Hello"}\n', memory=4 << 20, shell=""),
     "registry.k8s.io/goproxy": Server("", tcp=(8080,), memory=4 << 20, shell=""),
     "registry.k8s.io/serve_hostname": Server("", (9376,), body="HOSTNAME\n", memory=4 << 20, shell=""),
     "docker.io/kicbase/echo-server": Server(

@@ -9,6 +9,7 @@ from kuartui.embedded.images.library.alpine import base_files
 from kuartui.embedded.images.library.bases import curl_programs, userland
 from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import PATH, Image, ImageConfig, Program
+from kuartui.embedded.images.programs.entrypoint import entrypoint
 from kuartui.embedded.images.programs.python import python
 from kuartui.embedded.images.programs.standin import hello_world
 from kuartui.embedded.images.programs.stress import hpa_example, memory_hog, pi, stress
@@ -57,7 +58,7 @@ def find(reference: Reference) -> Image | None:
     if name == "curl":
         own, user = curl_programs(), "100"
         config = ImageConfig(entrypoint=("/entrypoint.sh",), cmd=("curl",), user=user)
-        own |= {"/entrypoint.sh": _curl_entrypoint}
+        own |= {"/entrypoint.sh": entrypoint("curl", strangers=True)}
     elif name == "python":
         version = re.match(r"3\.\d+(\.\d+)?", reference.tag)
         env = (("PATH", PATH), ("PYTHON_VERSION", version[0] if version else "3.14.0"))
@@ -69,7 +70,7 @@ def find(reference: Reference) -> Image | None:
     elif name == "bash":
         shells = {**shells, "/usr/local/bin/bash": "bash"}
         config = ImageConfig(entrypoint=("docker-entrypoint.sh",), cmd=("bash",))
-        own = {"/usr/local/bin/docker-entrypoint.sh": _exec_entrypoint}
+        own = {"/usr/local/bin/docker-entrypoint.sh": entrypoint("bash")}
     elif name == "busyboxplus":
         own, config = curl_programs(), ImageConfig(cmd=("/bin/sh",))
     else:
@@ -93,17 +94,6 @@ def find(reference: Reference) -> Image | None:
         memory=1 << 20,
         distribution=kind,
     )
-
-
-async def _exec_entrypoint(process: object) -> int:
-    from kuartui.embedded.node.runtime.process import Process
-
-    assert isinstance(process, Process)
-    program, process.argv = process.container.find(process.argv[1:], process)
-    return await program(process)
-
-
-_curl_entrypoint = _exec_entrypoint
 
 
 def _plain(reference: Reference, name: str) -> Image:

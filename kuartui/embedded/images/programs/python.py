@@ -1,13 +1,17 @@
 """python: a few programs that manifests run with it, honestly few.
 
 `python -m http.server` serves files. `python -c CODE` understands the usual memory hog: names bound to a string or bytes
-times a product of numbers, `time.sleep`, `print`, loops over them. Whatever else it is given, it says so and exits 1.
+times a product of numbers, `time.sleep`, `print`, loops over them; and the usual task of a Job, which looks at its
+environment, decides, prints, and exits with some code. Whatever else it is given, it says so and exits 1.
 """
 
 from __future__ import annotations
 
 import ast
+import operator as operators
 import posixpath
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kuartui.embedded.images.programs.files_server import inside, media_type
@@ -16,6 +20,16 @@ from kuartui.embedded.node.runtime.process import Process, ProcessExit
 
 BASE_MEMORY = 9 << 20
 MOST_STEPS = 100_000
+COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operators.eq, ast.NotEq: operators.ne, ast.Lt: operators.lt, ast.LtE: operators.le, ast.Gt: operators.gt,
+    ast.GtE: operators.ge, ast.Is: operators.is_, ast.IsNot: operators.is_not,
+    ast.In: lambda left, right: left in right, ast.NotIn: lambda left, right: left not in right,
+}  # fmt: skip
+EXCEPTIONS: Mapping[str, type[Exception]] = {
+    kind.__name__: kind for kind in (Exception, KeyError, IndexError, OSError, RuntimeError, TypeError, ValueError)
+}
+ERRORS = (ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""What a program's own mistakes, and those that it makes on purpose, end in."""
 
 
 class Block:
@@ -106,7 +120,21 @@ async def _run(process: Process, text: str, name: str) -> int:
     except _Unknown as error:
         await process.err(f"python: this image runs only simple programs, not {error}\n")
         return 1
+    except _Raised as error:
+        await process.err(
+            f'Traceback (most recent call last):\n  File "{name}", line {error.line}, in <module>\n{error}\n'
+        )
+        return 1
     return 0
+
+
+class _Raised(Exception):
+    """An exception of the program's, with the line that it came from."""
+
+    def __init__(self, error: Exception, line: int) -> None:
+        name, text = type(error).__name__, str(error)
+        super().__init__(f"{name}: {text}" if text else name)
+        self.line = line
 
 
 class _Unknown(Exception):
@@ -123,7 +151,10 @@ class _Machine:
 
     async def block(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
-            await self._statement(statement)
+            try:
+                await self._statement(statement)
+            except ERRORS as error:
+                raise _Raised(error, statement.lineno) from None
 
     async def _statement(self, node: ast.stmt) -> None:
         self._steps += 1
@@ -148,6 +179,10 @@ class _Machine:
                 for item in await self._value(iterable):
                     self._names[name] = item
                     await self.block(body)
+            case ast.If(test=test, body=body, orelse=others):
+                await self.block(body if await self._value(test) else others)
+            case ast.Raise(exc=ast.Call(func=ast.Name(id=name), args=arguments)) if name in EXCEPTIONS:
+                raise _Raised(EXCEPTIONS[name](*[await self._value(a) for a in arguments]), node.lineno)
             case _:
                 raise _Unknown(ast.unparse(node).splitlines()[0])
         self._measure()
@@ -165,17 +200,50 @@ class _Machine:
                 return [await self._value(item) for item in items]
             case ast.BinOp(left=left, op=operator, right=right):
                 return _operate(await self._value(left), operator, await self._value(right))
-            case ast.Compare(left=left, ops=[ast.Lt()], comparators=[right]):
-                return await self._value(left) < await self._value(right)
-            case ast.Call(func=function, args=arguments):
-                return await self._call(ast.unparse(function), [await self._value(a) for a in arguments])
+            case ast.Compare(left=left, ops=kinds, comparators=others):
+                return await self._compare(left, kinds, others)
+            case ast.BoolOp(op=kind, values=values):
+                for value in values:
+                    found = await self._value(value)
+                    if bool(found) is isinstance(kind, ast.Or):
+                        break
+                return found
+            case ast.UnaryOp(op=ast.Not(), operand=value):
+                return not await self._value(value)
+            case ast.UnaryOp(op=ast.USub(), operand=value):
+                return -(await self._value(value))
+            case ast.IfExp(test=test, body=value, orelse=other):
+                return await self._value(value if await self._value(test) else other)
+            case ast.JoinedStr(values=values):
+                return "".join([_text(await self._value(value)) for value in values])
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                return await self._value(value)
+            case ast.Attribute(value=ast.Name(id="os"), attr="environ"):
+                return self._process.env
+            case ast.Attribute(value=ast.Name(id="sys"), attr="stderr"):
+                return self._process.err
+            case ast.Subscript(value=value, slice=index):
+                return (await self._value(value))[await self._value(index)]
+            case ast.Call(func=function, args=arguments, keywords=named):
+                options = {keyword.arg: await self._value(keyword.value) for keyword in named if keyword.arg}
+                return await self._call(ast.unparse(function), [await self._value(a) for a in arguments], options)
         raise _Unknown(ast.unparse(node))
 
-    async def _call(self, name: str, arguments: list[Any]) -> Any:
-        if name in ("print", "sys.stdout.write"):
-            await self._process.out(
-                " ".join(str(_size(a)) if isinstance(a, Block) else str(a) for a in arguments) + "\n"
-            )
+    async def _compare(self, first: ast.expr, kinds: list[ast.cmpop], others: list[ast.expr]) -> bool:
+        """A chain, as `0 < x <= 9`: true if each link is."""
+        left = await self._value(first)
+        for kind, other in zip(kinds, others, strict=True):
+            right = await self._value(other)
+            if not COMPARISONS[type(kind)](left, right):
+                return False
+            left = right
+        return True
+
+    async def _call(self, name: str, arguments: list[Any], options: Mapping[str, Any]) -> Any:
+        if name in ("print", "sys.stdout.write", "sys.stderr.write"):
+            say = self._process.err if name.startswith("sys.stderr") else options.get("file") or self._process.out
+            end = options.get("end", "\n" if name == "print" else "")
+            await say(_text(options.get("sep", " ")).join(_text(a) for a in arguments) + _text(end))
         elif name in ("time.sleep", "sleep"):
             self._measure()
             await self._process.clock.sleep(float(arguments[0]))
@@ -185,8 +253,21 @@ class _Machine:
             return range(*arguments)
         elif name == "len":
             return arguments[0].size if isinstance(arguments[0], Block) else len(arguments[0])
-        elif name in ("exit", "sys.exit"):
-            raise ProcessExit(int(arguments[0]) if arguments else 0)
+        elif name in ("exit", "sys.exit", "quit"):
+            code = arguments[0] if arguments else 0
+            if isinstance(code, str):
+                await self._process.err(code + "\n")
+            raise ProcessExit(1 if isinstance(code, str) else int(code or 0) & 0xFF)
+        elif name in ("os.environ.get", "os.getenv"):
+            return self._process.env.get(*arguments)
+        elif name in ("sys.stdout.flush", "sys.stderr.flush"):
+            return None
+        elif name == "int":
+            return int(*arguments)
+        elif name == "float":
+            return float(*arguments)
+        elif name == "str":
+            return _text(*arguments)
         elif name.endswith(".append") and isinstance(self._names.get(name[:-7]), list):
             self._names[name[:-7]].append(arguments[0])
         elif name in ("signal.pause", "threading.Event().wait"):
@@ -204,6 +285,10 @@ def _size(value: Any) -> int:
     return sum(_size(item) for item in value) if isinstance(value, list) else 0
 
 
+def _text(value: Any) -> str:
+    return str(_size(value)) if isinstance(value, Block) else str(value)
+
+
 def _add(left: Any, right: Any) -> Any:
     if isinstance(left, Block) or isinstance(right, Block):
         return Block(_size(left) + _size(right))
@@ -217,6 +302,10 @@ def _operate(left: Any, operator: ast.operator, right: Any) -> Any:
             return Block(size) if size > 4096 or isinstance(text, Block) else text * count
     if isinstance(operator, ast.Add):
         return _add(left, right)
+    if isinstance(operator, ast.Mod) and isinstance(left, str):
+        if re.search(r"\d{4}|\*", left):  # would make a long text of a short one
+            raise _Unknown("this format")
+        return left % right
     if not isinstance(left, int | float) or not isinstance(right, int | float):
         raise _Unknown("this arithmetic")
     match operator:
@@ -228,6 +317,8 @@ def _operate(left: Any, operator: ast.operator, right: Any) -> Any:
             return left / right
         case ast.FloorDiv():
             return left // right
+        case ast.Mod():
+            return left % right
         case ast.LShift() if 0 <= right < 64 and abs(left) < 1 << 64:
             return int(left) << int(right)
         case ast.Pow() if 0 <= right < 64 and abs(left) < 1 << 64:
