@@ -1,6 +1,6 @@
 """The roles and bindings that `kubeadm init` makes.
 
-cmd/kubeadm/app/phases/{bootstraptoken,kubelet,uploadconfig,addons/proxy} of kubernetes/kubernetes.
+cmd/kubeadm/app/phases/{bootstraptoken,kubelet,uploadconfig,addons/{dns,proxy}} of kubernetes/kubernetes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ GROUP = "rbac.authorization.k8s.io"
 ADMINS = "kubeadm:cluster-admins"
 JOINING = "system:bootstrappers:kubeadm:default-node-token"
 NODES = "system:nodes"
+COREDNS = "system:coredns"
 SYSTEM, PUBLIC = "kube-system", "kube-public"
 REQUESTS = "system:certificates.k8s.io:certificatesigningrequests"
 
@@ -63,6 +64,18 @@ def objects() -> Iterator[tuple[str, Obj]]:
         {"name": "kubeadm:node-proxier"},
         roleRef=_reference("ClusterRole", "system:node-proxier"),
         subjects=[{"kind": "ServiceAccount", "name": "kube-proxy", "namespace": SYSTEM}],
+    )
+    rules = [
+        {"apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    ]
+    yield _made("clusterroles", "ClusterRole", {"name": COREDNS}, rules=rules)
+    yield _made(
+        "clusterrolebindings",
+        "ClusterRoleBinding",
+        {"name": COREDNS},
+        roleRef=_reference("ClusterRole", COREDNS),
+        subjects=[{"kind": "ServiceAccount", "name": "coredns", "namespace": SYSTEM}],
     )
     for namespace, name, config, readers in READERS:
         metadata = {"name": name, "namespace": namespace}

@@ -64,7 +64,7 @@ async def test_rights_that_kubeadm_gives_are_of_roles_that_there_are(cluster: Cl
     install(cluster.client, "x", OURS, "1.2.3.4:6443", kubeadm=True)
     built_in = {role["metadata"]["name"] for role in bootstrap()["clusterroles"]}
     bindings = [*cluster.client.list(f"clusterrolebindings.{GROUP}"), *cluster.client.list(f"rolebindings.{GROUP}")]
-    assert len(bindings) == 10
+    assert len(bindings) == 11
     for binding in bindings:
         reference, place = binding["roleRef"], binding["metadata"].get("namespace", "")
         plural = "roles" if reference["kind"] == "Role" else "clusterroles"

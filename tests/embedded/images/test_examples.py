@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kuartui.embedded.node.runtime import Credentials, Resources
+from kuartui.embedded.node.runtime.container import State
 from tests.embedded.containers import World
 
 MIB = 1 << 20
@@ -55,3 +56,24 @@ async def test_groups_of_the_image_count_unless_the_pod_says_no(world: World) ->
 async def test_the_sample_application_has_a_shell(world: World) -> None:
     container = await world.start("gcr.io/google-samples/hello-app:2.0")
     assert "hello-app" in (await world.sh(container, "ps aux"))[1]
+
+
+@pytest.mark.parametrize("name", ["k8s.gcr.io/serve_hostname", "gcr.io/google_containers/pause:2.0"])
+async def test_former_names_of_a_registry_have_what_the_one_of_today_has(world: World, name: str) -> None:
+    container = await world.start(name)
+    assert container.state is State.RUNNING
+
+
+async def test_what_the_project_calls_busybox_is_an_old_one(world: World) -> None:
+    world.service("web", "10.96.0.30", 80, [])
+    old = await world.start("gcr.io/google-containers/busybox", "sleep", "infinity")
+    code, out, _ = await world.exec(old, "nslookup", "web.default")
+    assert code == 0
+    assert out.endswith("Address 1: 10.96.0.30 web.default.svc.cluster.local\n")
+
+
+async def test_ubuntu_has_procps_where_debian_has_not(world: World) -> None:
+    ubuntu = await world.start("ubuntu", "sleep", "infinity")
+    debian = await world.start("debian", "sleep", "infinity")
+    assert "sleep" in (await world.sh(ubuntu, "ps aux"))[1]
+    assert (await world.sh(debian, "ps aux"))[0] == 127

@@ -63,7 +63,7 @@ def test_every_repository_has_its_images() -> None:
             except PullError:
                 continue
             assert image.repository == repository
-            assert image.config.entrypoint or image.config.cmd
+            assert module == "artifacts" or image.config.entrypoint or image.config.cmd  # those only hold files
             break
         else:
             pytest.fail(f"no tag of {repository} resolves")

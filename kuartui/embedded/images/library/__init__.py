@@ -22,8 +22,7 @@ MODULES = {
     "registry.k8s.io/pause": "pause",
     **{f"registry.k8s.io/{name}": "copies" for name in ("busybox", "nginx-slim", "redis")},
     **{f"registry.k8s.io/e2e-test-images/{name}": "copies" for name in ("busybox", "httpd", "nginx")},
-    **{f"k8s.gcr.io/{name}": "copies" for name in ("busybox", "e2e-test-images/agnhost", "nginx-slim", "pause")},
-    **{f"gcr.io/{name}/busybox": "copies" for name in ("google-containers", "google_containers")},
+    "docker.io/bprashanth/nginxhttps": "copies",
     **{f"docker.io/library/{name}": "databases" for name in ("postgres", "mysql", "mariadb", "mongo")},
     **{f"docker.io/library/{name}": "tools" for name in ("python", "perl", "hello-world", "bash")},
     "docker.io/curlimages/curl": "tools",
@@ -72,8 +71,12 @@ MODULES = {
 def _finder(repository: str) -> Finder | None:
     module = MODULES.get(repository)
     if module is None:
-        from kuartui.embedded.images.library import standins
+        from kuartui.embedded.images.library import copies, standins
 
+        newer = copies.newer_name(repository)
+        if newer:
+            find = _finder(newer)
+            return copies.mirrored(find, newer) if find is not None else None
         return standins.find if repository in standins.SERVERS else None
     found: Finder = importlib.import_module(f"{__name__}.{module}").find
     return found

@@ -52,6 +52,10 @@ COMMON = tuple(
 )
 
 
+PROCPS = ("ps", "top", "free", "uptime", "pgrep", "pkill", "pidof")
+"""What Debian's images lack and Ubuntu's have."""
+
+
 def text(content: str, mode: int = 0o644) -> ImageFile:
     """A text file."""
     return ImageFile(content.encode(), mode)
@@ -75,7 +79,7 @@ def userland(kind: str) -> tuple[dict[str, Program], dict[str, Program], frozens
         overrides |= {"apt": packages.apt, "apt-get": packages.apt}
         for absent in ("usleep", "killall"):
             overrides.pop(absent, None)
-        for absent in ("ps", "top", "free", "uptime", "pgrep", "pkill", "pidof"):  # procps is not in slim images
+        for absent in PROCPS:
             overrides.pop(absent, None)
     programs = {f"{place}/{name}": program for place in places for name, program in overrides.items()}
     if kind != "debian":
@@ -94,6 +98,11 @@ def userland(kind: str) -> tuple[dict[str, Program], dict[str, Program], frozens
     else:
         shells = {"/bin/sh": "ash", "/bin/ash": "ash"}
     return programs, direct, commands, shells
+
+
+def procps_programs() -> dict[str, Program]:
+    """Those of Debian's package procps, where an image has it."""
+    return {f"{place}/{name}": OVERRIDES[name] for place in ("/bin", "/usr/bin") for name in PROCPS}
 
 
 def curl_programs() -> dict[str, Program]:

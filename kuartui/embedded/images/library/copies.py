@@ -10,36 +10,38 @@ from msgspec.structs import replace
 
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.images.reference import Reference, parse
+from kuartui.embedded.images.registry import Finder
 
 SAME = r"latest|v?\d+(\.\d+){0,2}"
 
 
 class Copy(Struct, frozen=True):
-    """Which image it is, in which tags it comes, and which tag of the original those are ("" for the same)."""
+    """Which image it is, in which tags it comes, and which tag of the original those are ("" for the same).
+
+    `latest` is what the tag of that name has been for years, where nobody pushes to it any more."""
 
     of: str
     module: str
     tags: str = SAME
     tag: str = ""
+    latest: str = "latest"
 
 
-_BUSYBOX = Copy("docker.io/library/busybox", "busybox")
+_BUSYBOX = Copy("docker.io/library/busybox", "busybox", latest="1.24")
 _NGINX_SLIM = Copy("docker.io/library/nginx", "nginx", r"0\.\d+", "1.27")
-_AGNHOST = "registry.k8s.io/e2e-test-images/agnhost"
 COPIES = {
     "registry.k8s.io/busybox": _BUSYBOX,
-    "k8s.gcr.io/busybox": _BUSYBOX,
-    "gcr.io/google-containers/busybox": _BUSYBOX,
-    "gcr.io/google_containers/busybox": _BUSYBOX,
     "registry.k8s.io/e2e-test-images/busybox": Copy(_BUSYBOX.of, "busybox", r"1\.(29|3\d)(\.\d)?-\d+", "1.36"),
     "registry.k8s.io/nginx-slim": _NGINX_SLIM,
-    "k8s.gcr.io/nginx-slim": _NGINX_SLIM,
     "registry.k8s.io/e2e-test-images/nginx": Copy(_NGINX_SLIM.of, "nginx", r"1\.1[45](\.\d)?(-alpine)?-\d+", "1.14"),
     "registry.k8s.io/e2e-test-images/httpd": Copy("docker.io/library/httpd", "standins", r"2\.4\.\d+-\d+", "2.4"),
     "registry.k8s.io/redis": Copy("docker.io/library/redis", "redis", r"e2e|v1", "6"),
-    "k8s.gcr.io/pause": Copy("registry.k8s.io/pause", "pause"),
-    "k8s.gcr.io/e2e-test-images/agnhost": Copy(_AGNHOST, "echo"),
+    "docker.io/bprashanth/nginxhttps": Copy(_NGINX_SLIM.of, "nginx", r"1\.0|latest", "1.27"),
 }
+MIRRORS = {
+    f"{name}/": "registry.k8s.io/" for name in ("k8s.gcr.io", "gcr.io/google-containers", "gcr.io/google_containers")
+}
+"""Former names of a registry, which still has there what it had then."""
 
 
 def find(reference: Reference) -> Image | None:
@@ -48,5 +50,22 @@ def find(reference: Reference) -> Image | None:
     if not re.fullmatch(copy.tags, reference.tag or "latest"):
         return None
     module = importlib.import_module(f"kuartui.embedded.images.library.{copy.module}")
-    original: Image | None = module.find(parse(f"{copy.of}:{copy.tag or reference.tag or 'latest'}"))
+    tag = copy.tag or (copy.latest if reference.tag in ("", "latest") else reference.tag)
+    original: Image | None = module.find(parse(f"{copy.of}:{tag}"))
     return None if original is None else replace(original, repository=reference.repository, tag=reference.tag)
+
+
+def newer_name(repository: str) -> str:
+    """What a repository is called today, "" if its registry has no newer name."""
+    return next((new + repository.removeprefix(old) for old, new in MIRRORS.items() if repository.startswith(old)), "")
+
+
+def mirrored(find: Finder, repository: str) -> Finder:
+    """Finds under a repository's former name what `find` finds under the one of today."""
+    registry, _, path = repository.partition("/")
+
+    def found(reference: Reference) -> Image | None:
+        original = find(replace(reference, registry=registry, path=path))
+        return None if original is None else replace(original, repository=reference.repository)
+
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kuartui.embedded.images.library.accounts import accounts
-from kuartui.embedded.images.library.bases import directory, text, userland
+from kuartui.embedded.images.library.bases import directory, procps_programs, text, userland
 from kuartui.embedded.images.model import Image, ImageConfig, ImageFile
 from kuartui.embedded.images.reference import Reference
 
@@ -65,7 +65,7 @@ def find(reference: Reference) -> Image | None:
         return _red_hat(reference, name)
     ubuntu = reference.path.endswith("ubuntu")
     tags = (
-        r"latest|(1[68]|2[0246])\.04|jammy|noble|focal"
+        r"latest|(1[468]|2[0246])\.04|jammy|noble|focal"
         if ubuntu
         else r"latest|stable|(bookworm|trixie|bullseye|sid|1[123])(-slim)?"
     )
@@ -75,6 +75,7 @@ def find(reference: Reference) -> Image | None:
     files = debian_files()
     if ubuntu:
         files["/etc/os-release"] = text(UBUNTU)
+        programs = {**programs, **procps_programs()}
     config = ImageConfig(cmd=("/bin/bash",) if ubuntu else ("bash",))
     return Image(
         reference.repository, reference.tag, config, files, programs, direct, commands, shells, size=29_700_000 if ubuntu else 48_500_000,

@@ -17,7 +17,7 @@ async def pause(process: Process) -> int:
 
 def find(reference: Reference) -> Image | None:
     """The image for a tag."""
-    if not re.match(r"^(latest|3\.\d+(\.\d+)?)$", reference.tag or "latest"):
+    if not re.match(r"^(latest|go|[0-3]\.\d+(\.\d+)?)$", reference.tag or "latest"):
         return None
     config = ImageConfig(entrypoint=("/pause",), user="65535:65535")
     return Image(reference.repository, reference.tag, config, {}, {"/pause": pause}, size=320_000, memory=200 << 10)

@@ -65,7 +65,6 @@ SERVERS: dict[str, Server] = {
     "registry.k8s.io/fluentd-elasticsearch": Server(
         "[info]: #0 fluentd worker is now running worker=0", memory=60 << 20
     ),
-    "k8s.gcr.io/fluentd-elasticsearch": Server("[info]: #0 fluentd worker is now running worker=0", memory=60 << 20),
     "docker.io/nginxdemos/hello": Server(
         "start worker process 29", (80,), body="Server name: HOSTNAME\n", shell="alpine"
     ),
@@ -91,6 +90,7 @@ SERVERS: dict[str, Server] = {
     "gcr.io/google-samples/node-hello": Server("", (8080,), body="Hello Kubernetes!"),
     "gcr.io/google-samples/hello-go-gke": Server("", (80,), body='{"message":"Hello"}\n', memory=4 << 20, shell=""),
     "registry.k8s.io/goproxy": Server("", tcp=(8080,), memory=4 << 20, shell=""),
+    "registry.k8s.io/test-webserver": Server("", (80,), body="<pre>\n</pre>\n", memory=4 << 20, shell=""),
     "registry.k8s.io/serve_hostname": Server("", (9376,), body="HOSTNAME\n", memory=4 << 20, shell=""),
     "docker.io/kicbase/echo-server": Server(
         "Echo server listening on port 8080.", (8080,), body="Request served by HOSTNAME\n", shell=""
