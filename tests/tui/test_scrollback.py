@@ -253,3 +253,15 @@ async def test_the_same_line_stays_in_sight_when_the_width_changes() -> None:
         await pilot.resize_terminal(100, 10)
         await until(pilot, lambda: shown.board.width == 100)
         assert any(row.startswith(top) for row in (await rows())[:2])
+
+
+async def test_every_cell_has_a_style_for_a_terminal_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with terminal() as (shown, pilot, rows):
+        shown.feed(numbers(1, 30))
+        shown.board.blitter.current_buffer.resize(30, 5)  # as for a moment when the pane grows
+        assert "line 25." in await rows()
+        shown.look(5)
+        await pilot.pause(0.05)
+        assert all(segment.style is not None for y in range(12) for segment in shown.render_line(y))
+        assert "line 16." in screen_text(pilot.app)

@@ -15,6 +15,7 @@ from typing import Any
 from bittty.video import Video
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -38,6 +39,7 @@ def runs(row: Sequence[tuple[Any, str]], blank: object = None, *, only_blank: bo
 
 
 _PLAIN = Video(1, 1).grid[0][0][0]
+_NO_STYLE = Style.null()
 
 
 def wrapped(line: Line, width: int) -> list[Line]:
@@ -66,6 +68,13 @@ def wrapped(line: Line, width: int) -> list[Line]:
         if text[begin:]:
             rows[-1].append((style, text[begin:]))
     return [tuple(row) for row in rows]
+
+
+def styled(strip: Strip) -> Strip:
+    """The same with a style for blanks that have none: Textual's filter for NO_COLOR fails without one."""
+    if all(segment.style is not None for segment in strip):
+        return strip
+    return Strip([Segment(text, style or _NO_STYLE, control) for text, style, control in strip], strip.cell_length)
 
 
 class Page(Video):  # type: ignore[misc]
@@ -218,8 +227,9 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         return runs(grid[index - len(gone)]) if index - len(gone) < len(grid) else ()
 
     def render_line(self, y: int) -> Strip:
-        if not self.back:
-            return super().render_line(y)  # type: ignore[no-any-return]
+        return styled(super().render_line(y) if not self.back else self._earlier_line(y))
+
+    def _earlier_line(self, y: int) -> Strip:
         width = self.size.width
         strip = Strip([Segment(text, self._to_rich(style)) for style, text in self._line(y)]).adjust_cell_length(width)
         span = self.text_selection.get_span(y) if self.text_selection is not None else None
