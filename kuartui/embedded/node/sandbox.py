@@ -172,6 +172,8 @@ class PodNetwork:
             meter=self._meter,
             share_processes=bool(pod["spec"].get("shareProcessNamespace")),
             host_processes=bool(pod["spec"].get("hostPID")),
+            host_network=shared,
+            host_users=pod["spec"].get("hostUsers") is not False,
             sysctls=sysctls.in_force(pod),
         )
 

@@ -118,6 +118,28 @@ async def test_nginx_reloads(world: World) -> None:
     assert await get(world, f"http://{container.sandbox.ip}/") == "new"
 
 
+async def test_nginx_has_a_master_and_a_worker(world: World) -> None:
+    container = await world.start("nginx:1.27-alpine")
+
+    async def processes() -> dict[str, list[str]]:
+        lines = (await world.exec(container, "ps"))[1].splitlines()[1:]
+        return {line.split(maxsplit=3)[3]: line.split()[:2] for line in lines}
+
+    before = await processes()
+    assert before["nginx: master process nginx -g daemon off;"] == ["1", "root"]
+    worker, user = before["nginx: worker process"]
+    assert user == "nginx"
+    await world.exec(container, "kill", "-HUP", "1")
+    reloaded = (await processes())["nginx: worker process"][0]
+    assert reloaded != worker
+    await world.exec(container, "kill", reloaded)
+    assert (await processes())["nginx: worker process"][0] not in (worker, reloaded)
+    await world.exec(container, "nginx", "-s", "quit")
+    assert container.exit is not None
+    assert container.exit.code == 0
+    assert not container.processes
+
+
 async def test_nginx_without_a_place_to_write(world: World) -> None:
     exit_, log = await world.run("nginx:1.27-alpine", read_only_root=True)
     assert exit_.code == 1

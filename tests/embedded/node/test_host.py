@@ -79,6 +79,13 @@ async def test_systemctl_and_journalctl_tell_of_the_kubelet(cluster, host):
     assert await host("journalctl -u sshd") == (0, "-- No entries --\n")
 
 
+async def test_sudo_starts_what_it_is_given(host):
+    assert await host("sudo -E A=1 sh -c 'echo $A $SUDO_USER'") == (0, "1 root\n")
+    assert await host("sudo -i whoami") == (0, "root\n")
+    assert await host("sudo nothing") == (1, "sudo: nothing: command not found\n")
+    assert (await host("sudo -u nobody id"))[0] == 1
+
+
 async def test_systemctl_stops_the_kubelet(cluster, host):
     assert cluster.fleet.answers("one")
     assert (await host("systemctl stop kubelet; systemctl is-active kubelet"))[1] == "inactive\n"
@@ -101,6 +108,34 @@ async def test_containers_that_share_processes_see_and_signal_each_other(cluster
     assert (await cluster.exec("kill", commands["sleeper"][0], name="shared", container="sh"))[0] == 0
     await cluster.run(20)
     assert cluster.status("shared", "c")["restartCount"] == 1
+
+
+async def test_containers_that_share_processes_see_each_others_files(cluster):
+    cluster.images["busybox:1.36"] = busybox.find(parse("busybox:1.36"))
+    shell = {"name": "sh", "image": "busybox:1.36", "command": ["sleep", "1000"]}
+    writer = {**shell, "name": "w", "command": ["sh", "-c", "echo mine > /tmp/note; exec sleep 2000"]}
+    await cluster.pod("shared", containers=[writer, shell], shareProcessNamespace=True)
+    await cluster.run()
+    read = "cat /proc/$(pgrep -f 'sleep 200[0]')/root/tmp/note; ls /proc/77/root"
+    code, text = await cluster.exec("sh", "-c", read, name="shared", container="sh")
+    assert code == 1
+    assert text.startswith("mine\n")
+    assert "No such file or directory" in text
+
+
+async def test_a_pod_without_the_nodes_users_has_a_namespace_of_its_own(cluster):
+    cluster.images["busybox:1.36"] = busybox.find(parse("busybox:1.36"))
+    shell = {"name": "c", "image": "busybox:1.36", "command": ["sleep", "1000"]}
+    seen = {}
+    for name, more in (("a", {}), ("b", {"hostUsers": False}), ("c", {"hostUsers": False})):
+        await cluster.pod(name, containers=[shell], **more)
+        await cluster.run()
+        script = "readlink /proc/self/ns/user; cat /proc/self/uid_map"
+        seen[name] = (await cluster.exec("sh", "-c", script, name=name))[1].split()
+    assert seen["a"] == ["user:[4026531837]", "0", "0", "4294967295"]
+    assert seen["b"][1] == "0"
+    assert seen["b"][3] == "65536"
+    assert len({tuple(words) for words in seen.values()}) == 3
 
 
 async def test_the_nodes_processes_are_seen_with_host_pid(cluster):

@@ -191,3 +191,12 @@ async def test_who_sees_a_volume_goes_on_seeing_what_others_mount_of_it_later(wo
     assert (await world.sh(looping, "cat /v/x/f /v/x/g; stat -c %u /v/x/f"))[1] == "one\ntwo\n1000\n"
     await world.clock.advance(10)
     assert world.log(looping).endswith("one\ntwo\n")
+
+
+async def test_ls_tells_of_what_links_lead_to(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "1000")
+    _, out, error = await world.sh(container, "cd /tmp; echo four > f; ln -s f l; ln -s no b; ls -lL l; ls -lL b")
+    assert out.startswith("-rw-r--r--")
+    assert out.split()[4] == "5"
+    assert "->" not in out
+    assert error == "ls: b: No such file or directory\n"

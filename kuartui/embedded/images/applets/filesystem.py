@@ -17,7 +17,7 @@ HOG_BYTES_PER_SECOND = 200 << 20
 
 
 async def ls(process: Process) -> int:
-    """ls [-alAh1RdrtS] [paths]."""
+    """ls [-alAh1RdrtSL] [paths]."""
     options, names = await parse(
         process, "1alAhRdFrtSnioLpCs", ("color=", "color", "full-time", "group-directories-first")
     )
@@ -26,7 +26,8 @@ async def ls(process: Process) -> int:
     directories: list[str] = []
     for name in names or ["."]:
         try:
-            found = process.files.stat(process.path(name)) if "l" not in options else _follow(process, name)
+            follows = "l" not in options or "L" in options
+            found = process.files.stat(process.path(name)) if follows else _follow(process, name)
         except OSError as error:
             gnu = process.container.spec.image.distribution not in ("busybox", "alpine")
             await process.err(
@@ -56,7 +57,9 @@ async def ls(process: Process) -> int:
         elif "A" not in options:
             inside = [entry for entry in inside if not entry.startswith(".")]
         if "l" in options:
-            await process.out(f"total {sum(_blocks(process, posixpath.join(path, entry)) for entry in inside)}\n")
+            await process.out(
+                f"total {sum(_blocks(process, posixpath.join(path, entry), options) for entry in inside)}\n"
+            )
         await _list(process, options, _ordered(process, options, inside, path), path)
         if "R" in options:
             below = [entry for entry in inside if entry not in (".", "..")]
@@ -72,12 +75,23 @@ def _follow(process: Process, name: str) -> Stat:
     return process.files.stat(path) if name.endswith("/") and found.kind == "symlink" else found
 
 
+def _shown(process: Process, path: str, options: dict[str, str]) -> Stat:
+    """What is told of a name: with -L what a link leads to, if it leads anywhere."""
+    found = process.files.lstat(path)
+    if "L" in options and found.kind == "symlink":
+        try:
+            return process.files.stat(path)
+        except OSError:
+            return found
+    return found
+
+
 def _is_real_dir(process: Process, path: str) -> bool:
     return process.files.lstat(path).is_dir
 
 
-def _blocks(process: Process, path: str) -> int:
-    found = process.files.lstat(path)
+def _blocks(process: Process, path: str, options: dict[str, str]) -> int:
+    found = _shown(process, path, options)
     return 4 if found.is_dir else 0 if found.kind == "symlink" else (found.size + 4095) // 4096 * 4
 
 
@@ -108,7 +122,7 @@ async def _list(process: Process, options: dict[str, str], names: list[str], dir
 
 
 def _long(process: Process, name: str, path: str, options: dict[str, str]) -> str:
-    found = process.files.lstat(path)
+    found = _shown(process, path, options)
     image = process.container.spec.image
     links = 2 if found.is_dir else 1
     owner = str(found.uid) if "n" in options else user_name(image, found.uid) or str(found.uid)

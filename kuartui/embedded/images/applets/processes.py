@@ -11,10 +11,10 @@ from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.node.host.system import KUBELET_COMMAND
 from kuartui.embedded.node.journal import PIDS
 from kuartui.embedded.node.runtime.files import User
+from kuartui.embedded.node.runtime.pids import PAUSE_PID, numbered
 from kuartui.embedded.node.runtime.process import SIGNAL_NUMBERS, Process
 from kuartui.embedded.node.runtime.users import user_name
 
-FIRST_HOST_PID = 1000  # what boots with the node has the numbers below
 NAMES = {number: name for name, number in SIGNAL_NUMBERS.items()}
 
 
@@ -33,31 +33,19 @@ class Resident(Struct):
 Seen = Process | Resident
 
 
-def visible(process: Process) -> Iterator[Seen]:
-    """The processes that one sees: of the container, of the one or the pod whose namespace it shares, or of the node."""
-    container = process.container
-    if container.sandbox.host_processes:
+def _residents(process: Process) -> Iterator[Resident]:
+    sandbox = process.container.sandbox
+    if sandbox.host_processes:
         yield Resident(1, ["/sbin/init"])
         yield Resident(PIDS["containerd"], ["/usr/bin/containerd"])
         yield Resident(PIDS["kubelet"], KUBELET_COMMAND.split())
-    elif container.sandbox.share_processes:
-        yield Resident(1, ["/pause"], User(65535, 65535))
-    others = container.neighbours()
-    for other in others if container in others else [*others, container]:
-        heirs = {shell.replaced_by for shell in other.processes.values()}
-        yield from [found for found in other.processes.values() if found not in heirs]
+    elif sandbox.share_processes:
+        yield Resident(PAUSE_PID, ["/pause"], User(65535, 65535))
 
 
 def _pids(process: Process) -> dict[int, Seen]:
-    """Numbers as seen from here: who came first keeps its own."""
-    found: dict[int, Seen] = {}
-    first = FIRST_HOST_PID if process.container.sandbox.host_processes else 0
-    for other in visible(process):
-        pid = other.pid if isinstance(other, Resident) else other.pid + first
-        while pid in found:
-            pid += 1
-        found[pid] = other
-    return found
+    """What one sees: the processes of the container, of the one or the pod whose namespace it shares, or of the node."""
+    return {**{resident.pid: resident for resident in _residents(process)}, **numbered(process.container)}
 
 
 async def ps(process: Process) -> int:
@@ -77,7 +65,7 @@ async def ps(process: Process) -> int:
         return 0
     await process.out("    PID TTY          TIME CMD\n")
     for pid, other in rows:
-        await process.out(f"{pid:7d} ?        00:00:00 {_command(other).split()[0].rpartition('/')[2]}\n")
+        await process.out(f"{pid:7d} ?        00:00:00 {_name(other)[:15]}\n")
     return 0
 
 
@@ -101,7 +89,9 @@ def _name(process: Seen) -> str:
 
 def _command(process: Seen) -> str:
     """Its arguments in one line: control characters are shown as spaces, as busybox and procps do."""
-    return "".join(" " if char < " " else char for char in " ".join(_become(process).argv))
+    become = _become(process)
+    title = become.title if isinstance(become, Process) else ""
+    return "".join(" " if char < " " else char for char in title or " ".join(become.argv))
 
 
 COLUMNS: dict[str, tuple[int, str, Callable[[Process, int, Seen], str]]] = {

@@ -7,6 +7,8 @@ import posixpath
 import re
 import ssl
 
+from msgspec.structs import replace
+
 from kuartui.embedded.images.programs.nginx_conf import Block, ConfigError, Directive, matches_glob, parse
 from kuartui.embedded.images.programs.nginx_serve import Site
 from kuartui.embedded.network import Listener, NameNotResolved
@@ -19,6 +21,7 @@ from kuartui.embedded.node.runtime.users import user_ids
 
 TEMPORARY = ("client_temp", "proxy_temp", "fastcgi_temp", "uwsgi_temp", "scgi_temp")
 MEMORY = 7 << 20
+FIRST_WORKER = 29  # the entrypoint's scripts had the numbers before
 BIND_TRIES = 5
 
 
@@ -51,6 +54,7 @@ class Nginx:
         self.globals = ""
         self.owner = "nginx"  # whom the workers run as
         self.listeners: dict[int, Listener] = {}
+        self.worker: Process | None = None
 
     async def log(self, level: str, text: str, pid: int = 1) -> None:
         """A line of the error log."""
@@ -82,7 +86,7 @@ class Nginx:
         return site
 
     def _worker_log(self, level: str, text: str) -> object:
-        return self.log(level, text, 29)
+        return self.log(level, text, FIRST_WORKER)
 
     async def _check_upstreams(self, http: Block) -> None:
         """Names in proxy_pass and upstream blocks are resolved once, at start."""
@@ -193,7 +197,8 @@ class Nginx:
         queue = self.process.signals("TERM", "QUIT", "INT", "HUP", "USR1")
         if await self.start() is None:
             return 1
-        self.process.memory = MEMORY
+        self.process.memory = MEMORY // 2
+        self.process.title = f"nginx: master process {' '.join(self.process.argv)}"
         for line in (
             'using the "epoll" event method',
             f"nginx/{self.version}",
@@ -201,16 +206,18 @@ class Nginx:
             f"OS: Linux {KERNEL_VERSION}",
             "getrlimit(RLIMIT_NOFILE): 1048576:1048576",
             "start worker processes",
-            "start worker process 29",
+            f"start worker process {FIRST_WORKER}",
         ):
             await self.log("notice", line)
+        self._start_worker()
         while True:
             name = await queue.get()
             number = {"TERM": 15, "QUIT": 3, "INT": 2, "HUP": 1, "USR1": 10}[name]
             if name == "HUP":
                 await self.log("notice", "signal 1 (SIGHUP) received from 0, reconfiguring")
                 await self.log("notice", "reconfiguring")
-                await self.start()
+                if await self.start() is not None:
+                    self._start_worker()
                 continue
             if name == "USR1":
                 continue
@@ -220,6 +227,31 @@ class Nginx:
             await self.log("notice", "exit", 29)
             await self.log("notice", "exit")
             return 0
+
+    def _start_worker(self) -> None:
+        """A worker in place of the one before. One that dies is replaced; it is the master that does all the work."""
+        if self.worker is not None:
+            self.worker.kill()
+        user = self.process.user
+        ids = user_ids(self.process.container.spec.image, self.owner)
+        if user.uid == 0 and ids is not None:
+            user = replace(user, uid=ids[0], gid=ids[1], groups=(ids[1],), name=self.owner)
+        self.worker = self.process.container.fork(self._work, self.process, user, FIRST_WORKER)
+
+    async def _work(self, process: Process) -> int:
+        process.title, process.memory = "nginx: worker process", MEMORY - MEMORY // 2
+        quit_ = process.signals("QUIT")
+        try:
+            await quit_.get()
+        finally:
+            if self.worker is process and process.container.processes.get(self.process.pid) is self.process:
+                self.worker = None
+                asyncio.get_running_loop().call_soon(self._replace)
+        return 0
+
+    def _replace(self) -> None:
+        if self.worker is None and self.process.pid in self.process.container.processes:
+            self._start_worker()
 
 
 def _nested(directives: list[Directive], name: str) -> list[Directive]:

@@ -130,6 +130,7 @@ class HostSystem(Struct, frozen=True):
         from kuartui.embedded.images.library.accounts import accounts
         from kuartui.embedded.images.library.bases import curl_programs, userland
         from kuartui.embedded.node.host.crictl import crictl
+        from kuartui.embedded.node.host.sudo import sudo
         from kuartui.embedded.node.host.systemd import journalctl, systemctl
 
         programs, direct, commands, shells = userland("debian")
@@ -137,6 +138,7 @@ class HostSystem(Struct, frozen=True):
         tools: Mapping[str, Program] = {
             **{f"/usr/bin/{name}": program for name, program in procps.items()},
             **curl_programs(),
+            "/usr/bin/sudo": sudo,
             "/usr/bin/uptime": timing.uptime,
             "/usr/bin/crictl": crictl(self.kubelet),
             "/usr/bin/systemctl": systemctl(self.kubelet),

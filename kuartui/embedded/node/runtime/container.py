@@ -23,6 +23,7 @@ from kuartui.embedded.network import Network
 from kuartui.embedded.node.runtime import programs
 from kuartui.embedded.node.runtime.files import Files, User
 from kuartui.embedded.node.runtime.logs import ContainerLog
+from kuartui.embedded.node.runtime.pids import numbered
 from kuartui.embedded.node.runtime.process import ByteSource, NoInput, Process, Write
 from kuartui.embedded.node.runtime.rootfs import CGROUP, build, cgroup, system_tree
 from kuartui.embedded.node.runtime.spec import (
@@ -271,12 +272,17 @@ class Container:
     def files(self) -> Files:
         """The container's file system, built on first use. Raises StartError if a mount is impossible."""
         if self._files is None:
-            target = self.target.files if self.target is not None else None
-            self._files = build(self.spec, self.sandbox, self.user, target)
+            self._files = build(self.spec, self.sandbox, self.user)
+            self._files.root_of = self._root_of
             self._files.exchange(CGROUP, cgroup(self._resources))
             for number, write in ((1, self._stdout), (2, self._stderr)):
                 self._files.outlets[f"/proc/1/fd/{number}"] = self._outlet(self._tty_out if self.spec.tty else write)
         return self._files
+
+    def _root_of(self, pid: int) -> Files | None:
+        """The tree that /proc/PID/root shows; None if there is no such process."""
+        found = numbered(self).get(pid)
+        return found.container.files if found is not None else None
 
     def _outlet(self, write: Write) -> Callable[[bytes], None]:
         """`echo … > /proc/1/fd/1`, from any process and any thread, is output of the container."""
@@ -351,6 +357,15 @@ class Container:
         )
         process.start(program)
         return process
+
+    def fork(self, program: Program, parent: Process, user: User, pid: int = 0) -> Process:
+        """Start a child that runs on in its parent's program, with a number of at least `pid`."""
+        self._last_pid = max(self._last_pid, pid - 1)
+        child = self._process(
+            parent.argv, parent.env, parent.cwd, user, NoInput(), parent.stdout, parent.stderr, None, parent
+        )
+        child.start(program)
+        return child
 
     def rooted(self, top: str) -> Container | None:
         """The same container with a directory as its root, for chroot(2): what runs there are the programs of the system

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from bashkit import FileSystem
@@ -21,6 +22,7 @@ from kuartui.embedded.node.runtime.volumes import Volume
 
 READ, WRITE, EXECUTE = 4, 2, 1
 MAX_LINKS = 20
+_ROOT = re.compile(r"/proc/([0-9]+)/root(?=/|$)")
 IN_MEMORY = ("tmpfs", "secret", "projected", "downwardAPI")  # kinds of volumes
 DISK, DISK_BYTES = "/dev/vda1", 100 << 30  # of the node
 
@@ -113,6 +115,9 @@ class Files:
             str, Callable[[bytes], None]
         ] = {}  # files that are open ends: what is written comes out there
 
+        self.root_of: Callable[[int], Files | None] | None = None  # what /proc/PID/root leads to
+        self._roots: dict[str, Files] = {}
+
     @property
     def mounts(self) -> list[MountPoint]:
         """Mount points, outermost first."""
@@ -134,12 +139,37 @@ class Files:
 
     def mount_of(self, path: str) -> tuple[MountPoint, str]:
         """The mount that holds a path, and the path within it."""
+        if path.startswith("/proc/") and (found := _ROOT.match(path)):
+            self._show_root(found[0], int(found[1]))
         for mount in self._mounts:
             if mount.path == "/":
                 return mount, path
             if path == mount.path or path.startswith(mount.path + "/"):
                 return mount, path[len(mount.path) :] or "/"
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def roots(self, pids: Iterable[int]) -> list[MountPoint]:
+        """What is mounted at /proc/PID/root of these processes."""
+        for pid in pids:
+            self._show_root(f"/proc/{pid}/root", pid)
+        return [mount for mount in self.mounts if _ROOT.match(mount.path)]
+
+    def _show_root(self, top: str, pid: int) -> None:
+        """Mount at /proc/PID/root what that process has there now."""
+        tree = self.root_of(pid) if self.root_of is not None else None
+        if tree is self._roots.get(top):
+            return
+        kept = [mount for mount in self._mounts if not f"{mount.path}/".startswith(f"{top}/")]
+        if tree is None:
+            self._roots.pop(top, None)
+        else:
+            self._roots[top] = tree
+            kept += [
+                MountPoint(top + (m.path if m.path != "/" else ""), m.volume, m.read_only, visible=False)
+                for m in tree.mounts
+                if not m.path.startswith("/proc")
+            ]
+        self._mounts = sorted(kept, key=lambda mount: len(mount.path), reverse=True)
 
     def real(self, path: str, *, last: bool = True) -> str:
         """The path with links resolved (`last`: also that of the final name). The final name need not exist."""

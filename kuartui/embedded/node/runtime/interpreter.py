@@ -21,6 +21,7 @@ from bashkit import Bash, BashError, CommandContext, ExecutionProfile
 from kuartui.embedded.images.model import PATH, Program
 from kuartui.embedded.node.runtime.files import EXECUTE, Files
 from kuartui.embedded.node.runtime.guard import guarded
+from kuartui.embedded.node.runtime.pids import numbered
 from kuartui.embedded.node.runtime.process import Process, Write
 from kuartui.embedded.node.runtime.rootfs import set_uptime
 from kuartui.embedded.node.runtime.script import BUILTINS, EXTERNAL, Script
@@ -28,6 +29,7 @@ from kuartui.embedded.node.runtime.strands import Strands
 from kuartui.embedded.node.runtime.wording import Voice
 
 UNLIMITED = 10**12
+OTHERS_ROOTS = re.compile(r"/proc/\S+/root")
 STREAMS = "/proc/1/fd"  # of the container's first process: where its log comes from
 SPAWN_SECONDS = 0.004  # CPU that starting a command costs: more than in reality, because ours costs real CPU, too
 WRITE_SECONDS = 1 / (256 << 10)  # CPU that a byte of output costs
@@ -90,6 +92,9 @@ class Interpreter:
         """Run a script; exit code, and bashkit's own error if it could not."""
         errors = _Rewording(self._sink(self._process.stderr), voice)
         text, self._before = self._before + text, ""
+        if OTHERS_ROOTS.search(text) and not self._process.user.checked:
+            for mount in self._process.files.roots(numbered(self._process.container)):
+                self._bash.mount(mount.path, mount.volume.fs, read_only=mount.read_only or mount.volume.read_only)
         self._strands.start()
         running = asyncio.ensure_future(
             self._bash.execute(text, stdout=self._sink(self._process.stdout), stderr=errors.write, capture=0)

@@ -73,6 +73,7 @@ class Process:
         self.container = container
         self.pid = pid
         self.argv = argv
+        self.title = ""  # what ps shows instead of the arguments, for programs that write over them
         self.env = dict(env)
         self.cwd = cwd
         self.user = user

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -18,6 +19,14 @@ STUB = b"\x7fELF\x02\x01\x01\x00"
 SYSTEM = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
 CGROUP = "/sys/fs/cgroup"
 PAGE, PERIOD = 4096, 100_000  # bytes; microseconds
+IDS, IDS_OF_PODS = 65536, 30_000  # ids that a user namespace has; pods that can have one
+HOST_NAMESPACES = {
+    "uts": 4026531838,
+    "user": 4026531837,
+    "pid": 4026531836,
+    "net": 4026531840,
+}  # include/linux/proc_ns.h
+FIRST_NAMESPACE, NAMESPACES = 4026532000, 400_000
 
 
 @lru_cache(maxsize=128)
@@ -30,7 +39,7 @@ def _system(paths: frozenset[str], directory: str) -> Volume:
     return volume
 
 
-def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | None) -> Files:
+def build(spec: ContainerSpec, sandbox: Sandbox, user: User) -> Files:
     """The file system of a container. Raises StartError if a volume can't be mounted where it should."""
     image = spec.image
     root = Volume(mode=0o755, kind="overlay")
@@ -63,12 +72,6 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User, target: Files | Non
         root.fs.write_file(path, text.encode())
     for wanted in sorted(spec.mounts, key=lambda m: m.path.count("/")):
         mounts += _mounted(root, wanted)
-    if target is not None:
-        mounts += [
-            MountPoint("/proc/1/root" + (m.path if m.path != "/" else ""), m.volume, m.read_only, visible=False)
-            for m in target.mounts
-            if not m.path.startswith("/proc")
-        ]
     if spec.read_only_root:
         mounts[0] = MountPoint("/", root, read_only=True)
     files = Files(mounts)
@@ -233,9 +236,39 @@ def _proc(spec: ContainerSpec, user: User, sandbox: Sandbox) -> Volume:
     )
     fs.chmod("/1/environ", 0o400)
     volume.owners["/1/environ"] = user.uid, user.gid
+    fs.write_file("/1/uid_map", _id_map(sandbox).encode())
+    fs.write_file("/1/gid_map", _id_map(sandbox).encode())
+    fs.mkdir("/1/ns")
+    for name, number in _namespaces(spec, sandbox).items():
+        fs.symlink(f"{name}:[{number}]", f"/1/ns/{name}")
     fs.symlink("1", "/self")
     fs.symlink("self/mounts", "/mounts")
     return volume
+
+
+def _number(*parts: str) -> int:
+    """A number that always is the same for the same thing."""
+    return zlib.crc32("/".join(parts).encode())
+
+
+def _id_map(sandbox: Sandbox) -> str:
+    """/proc/PID/uid_map: which ids of the node those of the container are."""
+    if sandbox.host_users:
+        return f"{0:10d} {0:10d} {2**32 - 1:10d}\n"
+    return f"{0:10d} {IDS * (1 + _number(sandbox.uid) % IDS_OF_PODS):10d} {IDS:10d}\n"
+
+
+def _namespaces(spec: ContainerSpec, sandbox: Sandbox) -> dict[str, int]:
+    """Inodes of the namespaces that processes of a container are in: the node's, the pod's or the container's own."""
+    pod = {"ipc": False, "net": sandbox.host_network, "uts": sandbox.host_network, "user": sandbox.host_users}
+    found = {
+        name: HOST_NAMESPACES[name] if hosts else FIRST_NAMESPACE + _number(sandbox.uid, name) % NAMESPACES
+        for name, hosts in pod.items()
+    }
+    own = FIRST_NAMESPACE + _number(sandbox.uid, spec.name) % NAMESPACES
+    shared = FIRST_NAMESPACE + _number(sandbox.uid, "pid") % NAMESPACES
+    found["pid"] = HOST_NAMESPACES["pid"] if sandbox.host_processes else shared if sandbox.share_processes else own + 1
+    return {"cgroup": own + 2, "mnt": own, **found}
 
 
 def _status(spec: ContainerSpec, user: User) -> str:

@@ -87,6 +87,8 @@ class Sandbox(Struct):
     meter: MemoryMeter = field(default_factory=MemoryMeter)  # of the node
     share_processes: bool = False  # shareProcessNamespace
     host_processes: bool = False  # hostPID
+    host_network: bool = False
+    host_users: bool = True  # no user namespace of the pod's own
     sysctls: Mapping[str, str] = field(default_factory=dict)  # /proc/sys, by dotted name
 
 
