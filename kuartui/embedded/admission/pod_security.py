@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from kuartui.embedded.admission.base import Attributes, Plugin
-from kuartui.embedded.admission.pod_security_checks import LEVELS, PRIVILEGED, violations
+from kuartui.embedded.admission.pod_security_checks import LATEST, LEVELS, PRIVILEGED, violations
 from kuartui.embedded.meta import errors, fielderr
 from kuartui.embedded.store import Store
 
@@ -57,14 +57,14 @@ class PodSecurity(Plugin):
 
     def _judge(self, attributes: Attributes, labels: Obj, spec: Obj) -> None:
         level, version = _policy(labels, "enforce")
-        denied = violations(spec, level) if attributes.resource == "pods" else []
+        denied = violations(spec, level, _minor(version)) if attributes.resource == "pods" else []
         if denied:
             why = f'violates PodSecurity "{level}:{version}": {", ".join(map(str, denied))}'
             raise errors.forbidden("pods", attributes.name, why)
         warned, warned_version = _policy(labels, "warn")
         if attributes.resource != "pods" and LEVELS.index(level) > LEVELS.index(warned):
             warned, warned_version = level, version  # what will be denied later is warned about now
-        found = violations(spec, warned)
+        found = violations(spec, warned, _minor(warned_version))
         if found:
             text = f'would violate PodSecurity "{warned}:{warned_version}": {", ".join(map(str, found))}'
             attributes.warnings.append(text)
@@ -93,9 +93,10 @@ class PodSecurity(Plugin):
         """Say which running pods would not be let in any more; those of one text together."""
         if level == PRIVILEGED:
             return
+        minor = _minor(version)
         found: dict[str, list[str]] = {}
         for stored in self._store.list("pods", attributes.name)[:SHOWN_PODS]:
-            reasons = [violation.reason for violation in violations(stored.data["spec"], level)]
+            reasons = [violation.reason for violation in violations(stored.data["spec"], level, minor)]
             if reasons:
                 found.setdefault(", ".join(reasons), []).append(stored.key.name)
         if not found:
@@ -114,6 +115,11 @@ def _policy(labels: Obj, mode: str) -> tuple[str, str]:
     """Level and version of a mode; without a label everything is privileged."""
     level = labels.get(PREFIX + mode, PRIVILEGED)
     return (level if level in LEVELS else "restricted"), labels.get(f"{PREFIX}{mode}-version", "latest")
+
+
+def _minor(version: str) -> float:
+    """22 of v1.22. What is no version counts as the latest."""
+    return float(version.removeprefix("v1.")) if version != "latest" and _VERSION.fullmatch(version) else LATEST
 
 
 def _dig(obj: Obj, path: tuple[str, ...]) -> Obj | None:

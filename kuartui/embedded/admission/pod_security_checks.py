@@ -1,6 +1,7 @@
 """The Pod Security Standards: what each profile forbids, and the words in which it says so.
 
-Rules and texts after k8s.io/pod-security-admission/policy (`check_*.go`), at the version "latest":
+Rules and texts after k8s.io/pod-security-admission/policy (`check_*.go`). An older version of a standard does without
+the rules that came later; those that are there are judged as in "latest":
 https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
 
@@ -15,6 +16,7 @@ Obj = dict[str, Any]
 
 PRIVILEGED, BASELINE, RESTRICTED = "privileged", "baseline", "restricted"
 LEVELS = (PRIVILEGED, BASELINE, RESTRICTED)
+LATEST = float("inf")
 
 DEFAULT_CAPABILITIES = frozenset(
     {
@@ -75,15 +77,16 @@ class Violation(Struct, frozen=True):
         return f"{self.reason} ({self.detail})" if self.detail else self.reason
 
 
-def violations(spec: Obj, level: str) -> list[Violation]:
-    """What in a pod's (or template's) spec this level forbids, in the order in which Kubernetes lists it."""
+def violations(spec: Obj, level: str, minor: float = LATEST) -> list[Violation]:
+    """What in a pod's (or template's) spec this level forbids, in the order in which Kubernetes lists it. `minor` is the
+    version of the standard, 22 for v1.22."""
     if level == PRIVILEGED:
         return []
+    checks = [check for check in CHECKS if check.since <= minor and (level == RESTRICTED or check.level == BASELINE)]
+    stricter = {check.overrides for check in checks}
     found = []
-    for check in CHECKS:
-        if level == RESTRICTED or check.level == BASELINE:
-            if level == RESTRICTED and check.overridden:
-                continue
+    for check in checks:
+        if check.id not in stricter:
             violation = check.run(spec)
             if violation:
                 found.append(violation)
@@ -417,32 +420,34 @@ def _windows(spec: Obj) -> bool:
 
 
 class Check(Struct, frozen=True):
-    """`overridden`: at the restricted level a stricter check of the same thing runs instead."""
+    """`since` is the minor version of Kubernetes whose standard has it first; it runs instead of the check that it
+    `overrides`, being stricter."""
 
     id: str
     level: str
     run: Callable[[Obj], Violation | None]
-    overridden: bool = False
+    since: int = 0
+    overrides: str = ""
 
 
 # In the order of Kubernetes' registry: baseline by id, then restricted by id.
 CHECKS: tuple[Check, ...] = (
     Check("appArmorProfile", BASELINE, app_armor),
-    Check("capabilities_baseline", BASELINE, capabilities_baseline, overridden=True),
+    Check("capabilities_baseline", BASELINE, capabilities_baseline),
     Check("hostNamespaces", BASELINE, host_namespaces),
-    Check("hostPathVolumes", BASELINE, host_path, overridden=True),
+    Check("hostPathVolumes", BASELINE, host_path),
     Check("hostPorts", BASELINE, host_ports),
-    Check("hostProbesAndHostLifecycle", BASELINE, host_probes),
+    Check("hostProbesAndHostLifecycle", BASELINE, host_probes, since=34),
     Check("privileged", BASELINE, privileged),
     Check("procMount", BASELINE, proc_mount),
     Check("seLinuxOptions", BASELINE, selinux),
-    Check("seccompProfile_baseline", BASELINE, seccomp_baseline, overridden=True),
+    Check("seccompProfile_baseline", BASELINE, seccomp_baseline),
     Check("sysctls", BASELINE, sysctls),
     Check("windowsHostProcess", BASELINE, windows_host_process),
-    Check("allowPrivilegeEscalation", RESTRICTED, privilege_escalation),
-    Check("capabilities_restricted", RESTRICTED, capabilities_restricted),
-    Check("restrictedVolumes", RESTRICTED, restricted_volumes),
+    Check("allowPrivilegeEscalation", RESTRICTED, privilege_escalation, since=8),
+    Check("capabilities_restricted", RESTRICTED, capabilities_restricted, since=22, overrides="capabilities_baseline"),
+    Check("restrictedVolumes", RESTRICTED, restricted_volumes, overrides="hostPathVolumes"),
     Check("runAsNonRoot", RESTRICTED, run_as_non_root),
-    Check("runAsUser", RESTRICTED, run_as_user),
-    Check("seccompProfile_restricted", RESTRICTED, seccomp_restricted),
+    Check("runAsUser", RESTRICTED, run_as_user, since=23),
+    Check("seccompProfile_restricted", RESTRICTED, seccomp_restricted, since=19, overrides="seccompProfile_baseline"),
 )

@@ -42,3 +42,26 @@ async def test_a_pod_beyond_the_enforced_level_is_denied_with_level_and_version(
     assert answer["message"] == (
         'pods "p" is forbidden: violates PodSecurity "baseline:v1.30": host namespaces (hostNetwork=true)'
     )
+
+
+@pytest.mark.parametrize(("version", "code"), [("v1.18", 201), ("v1.21", 201), ("v1.22", 403), ("latest", 403)])
+async def test_an_old_version_of_a_standard_knows_no_rule_that_came_later(version: str, code: int) -> None:
+    server = Secured()
+    await server.namespace(enforce="restricted", enforce_version=version)
+    context = {"runAsNonRoot": True, "allowPrivilegeEscalation": False, "seccompProfile": {"type": "RuntimeDefault"}}
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "x", "securityContext": context}]}}
+    await server.json("POST", "/api/v1/namespaces/n/pods", pod, code=code)
+
+
+async def test_before_its_stricter_sister_came_the_baseline_rule_holds_at_the_restricted_level_too() -> None:
+    server = Secured()
+    await server.namespace(enforce="restricted", enforce_version="v1.21")
+    context = {
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "capabilities": {"add": ["NET_ADMIN"]},
+    }
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "x", "securityContext": context}]}}
+    answer = await server.json("POST", "/api/v1/namespaces/n/pods", pod, code=403)
+    assert "non-default capabilities" in answer["message"]
