@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict, digest
-from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
+from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, RESTARTED, SYSTEM_NAMESPACE
 from kuartui.game.level import Level
 from kuartui.game.spec import ResourceQuery
 from kuartui.message import later
@@ -200,8 +200,22 @@ async def _system_objects(world: World) -> Evidence:
 
 
 def _content(obj: Obj) -> str:
+    """A digest of what an object says. A workload that was only restarted says the same as before."""
     kept: dict[str, Any] = {key: obj.get(key) for key in ("spec", "data", "binaryData")}
-    return digest(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode())
+    return digest(orjson.dumps(_without_restart(kept), option=orjson.OPT_SORT_KEYS).decode())
+
+
+def _without_restart(content: dict[str, Any]) -> dict[str, Any]:
+    """Without the mark of `kubectl rollout restart`, and as if its map of annotations had not been there either."""
+    template = (content["spec"] or {}).get("template") or {}
+    metadata = template.get("metadata") or {}
+    if RESTARTED not in (metadata.get("annotations") or {}):
+        return content
+    left = {name: value for name, value in metadata["annotations"].items() if name != RESTARTED}
+    metadata = {name: value for name, value in metadata.items() if name != "annotations"}
+    if left:
+        metadata["annotations"] = left
+    return {**content, "spec": {**content["spec"], "template": {**template, "metadata": metadata}}}
 
 
 def _leader_lock(obj: Obj) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from kuartui.checks.registry import KINDS
 from kuartui.errors import NoKindError
 from kuartui.game.duration import Duration
 from kuartui.game.guards import GLOBAL
+from kuartui.game.labels import RESTARTED
 from kuartui.game.level import Check, Guard, Level, Ref
 from kuartui.game.spec import HistorySpec, Place, ResourceQuery, StateSpec, TrafficSpec, UnchangedSpec
 from tests.checks.fakes import FakeObjects, calm, world
@@ -310,3 +311,14 @@ async def test_our_own_pod_must_stay() -> None:
         objects.put("Pod", "probe", namespace="kuartui-system", spec={})
 
     assert await broken(lambda o: o.remove("Pod", "probe"), before=probe) == {"own-business"}
+
+
+async def test_the_system_may_be_restarted_but_not_changed() -> None:
+    def dns(restarted: str = "", image: str = "dns:1") -> Callable[[FakeObjects], None]:
+        metadata = {"annotations": {RESTARTED: restarted}} if restarted else {}
+        template = {"metadata": metadata, "spec": {"containers": [{"image": image}]}}
+        return lambda o: o.put("Deployment", "coredns", namespace="kube-system", spec={"template": template})
+
+    assert await broken(dns("2026-01-01T00:00:00Z"), before=dns()) == set()
+    assert await broken(dns("2026-01-01T00:00:00Z"), before=dns("2025-12-31T00:00:00Z")) == set()
+    assert await broken(dns("2026-01-01T00:00:00Z", "dns:2"), before=dns()) == {"system-as-was"}
