@@ -10,12 +10,12 @@ from kuartui.checks.state import judge, observe
 from kuartui.checks.world import World
 from kuartui.cluster.rest import STRATEGIC_PATCH
 from kuartui.errors import ClusterError
+from kuartui.game.labels import LABEL_ATTEMPT, RESTARTED
 from kuartui.game.level import Drill, Meddling
 from kuartui.game.spec import Place, ResourceQuery
 from kuartui.message import later
 from kuartui.play.switches import switch
 
-RESTARTED = "kubectl.kubernetes.io/restartedAt"
 EXEC_SECONDS = 10.0
 
 
@@ -44,12 +44,23 @@ class Performance:
             await api.patch(resource, ref.namespace or level.namespace, ref.name, patch, content_type=STRATEGIC_PATCH)
         for obj in load(Path(level.folder), drill.apply, level):
             resource = await api.resource(obj["kind"], obj["apiVersion"])
-            metadata = {"namespace": level.namespace, **obj["metadata"]}
+            if resource.namespaced:
+                metadata = {"namespace": level.namespace, **obj["metadata"]}
+            else:  # it goes when the attempt does
+                labels = {**(obj["metadata"].get("labels") or {}), **await self._mark()}
+                metadata = {**obj["metadata"], "labels": labels}
             await api.apply(resource, {**obj, "metadata": metadata})
         for action in drill.nodes:
             await switch(action, self._world)
         if drill.exec_ is not None:
             await self._meddle(drill.exec_)
+
+    async def _mark(self) -> dict[str, str]:
+        """The label of the attempt, as the level's namespace has it."""
+        api, level = self._world.api, self._world.level
+        live = await api.read(await api.resource("Namespace"), "", level.namespace) or {}
+        labels = live.get("metadata", {}).get("labels") or {}
+        return {LABEL_ATTEMPT: labels[LABEL_ATTEMPT]} if LABEL_ATTEMPT in labels else {}
 
     async def _meddle(self, meddling: Meddling) -> None:
         try:

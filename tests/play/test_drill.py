@@ -80,3 +80,15 @@ async def test_a_command_that_cannot_be_run_is_told(place: Place, level: Level, 
     with pytest.raises(ClusterError, match="no ready pod with app=nobody"):
         await place.pace.through(Performance(odd, arena.world).begin())
     await arena.close()
+
+
+async def test_a_namespace_that_it_opens_is_the_attempts(place: Place) -> None:
+    level = Catalog.default().level("webhook-blocks-all")
+    arena = Arena(level, await place.cluster.sandbox("tenant"), "tenant")
+    await place.pace.through(arena.prepare())
+    await place.pace.through(Performance(level.after[0], arena.world).begin())
+    async with Api.open(place.kubeconfig) as admin:
+        opened = await admin.read(await admin.resource("Namespace"), "", f"{level.namespace}-kiosk")
+    assert opened is not None
+    assert opened["metadata"]["labels"]["kuartui.dev/attempt"] == "tenant"
+    await arena.close()
