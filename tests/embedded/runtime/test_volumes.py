@@ -200,3 +200,18 @@ async def test_ls_tells_of_what_links_lead_to(world: World) -> None:
     assert out.split()[4] == "5"
     assert "->" not in out
     assert error == "ls: b: No such file or directory\n"
+
+
+async def test_ls_of_gnu_makes_its_columns_as_wide_as_they_need_to_be(world: World) -> None:
+    script = "mkdir /k; cd /k; echo hi > a; seq 1000 > b; chown 1000:1000 b; ls -l"
+    for image, first, second in (
+        ("debian:12", "-rw-r--r-- 1 root root    3 ", "-rw-r--r-- 1 1000 1000 3893 "),
+        (
+            "busybox:1.36",
+            "-rw-r--r--    1 root     root             3 ",
+            "-rw-r--r--    1 1000     1000          3893 ",
+        ),
+    ):
+        container = await world.start(image, "sleep", "infinity")
+        lines = (await world.sh(container, script))[1].splitlines()
+        assert [line[: len(start)] for line, start in zip(lines[1:], (first, second), strict=True)] == [first, second]

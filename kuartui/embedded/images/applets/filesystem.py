@@ -29,7 +29,7 @@ async def ls(process: Process) -> int:
             follows = "l" not in options or "L" in options
             found = process.files.stat(process.path(name)) if follows else _follow(process, name)
         except OSError as error:
-            gnu = process.container.spec.image.distribution not in ("busybox", "alpine")
+            gnu = _is_gnu(process)
             await process.err(
                 f"ls: cannot access '{name}': {error.strerror}\n" if gnu else f"ls: {name}: {error.strerror}\n"
             )
@@ -114,14 +114,30 @@ async def _list(process: Process, options: dict[str, str], names: list[str], dir
     if not names:
         return
     if "l" in options:
-        await process.out("".join(_long(process, name, paths[name], options) for name in names))
+        await process.out(_table(process, [_long(process, name, paths[name], options) for name in names]))
     elif process.terminal is not None and "1" not in options:
         await process.out(_columns(names, process.terminal.columns))
     else:
         await process.out("".join(name + "\n" for name in names))
 
 
-def _long(process: Process, name: str, path: str, options: dict[str, str]) -> str:
+def _is_gnu(process: Process) -> bool:
+    return process.container.spec.image.distribution not in ("busybox", "alpine")
+
+
+def _table(process: Process, rows: list[list[str]]) -> str:
+    """Rows of `ls -l`: BusyBox has columns of a fixed width, GNU's are as wide as they need to be."""
+    wide = [4, 8, 8, 9]
+    if _is_gnu(process):
+        wide = [max(len(row[column]) for row in rows) for column in range(1, 5)]
+    return "".join(
+        f"{mode} {links:>{wide[0]}} {owner:<{wide[1]}} {group:<{wide[2]}} {size:>{wide[3]}} {rest}\n"
+        for mode, links, owner, group, size, rest in rows
+    )
+
+
+def _long(process: Process, name: str, path: str, options: dict[str, str]) -> list[str]:
+    """Mode, links, owner, group, size, and the rest of a line."""
     found = _shown(process, path, options)
     image = process.container.spec.image
     links = 2 if found.is_dir else 1
@@ -131,7 +147,7 @@ def _long(process: Process, name: str, path: str, options: dict[str, str]) -> st
     when = datetime.fromtimestamp(found.modified, UTC) if found.modified else process.container.created_at
     arrow = f" -> {process.files.readlink(path)}" if found.kind == "symlink" else ""
     mode = modes.filemode(KINDS[found.kind] | (0o777 if found.kind == "symlink" else found.mode))
-    return f"{mode} {links:4d} {owner:<8s} {group:<8s} {size:>9s} {when:%b %e %H:%M} {name}{arrow}\n"
+    return [mode, str(links), owner, group, size, f"{when:%b %e %H:%M} {name}{arrow}"]
 
 
 def _human(size: float) -> str:
@@ -156,7 +172,7 @@ def _columns(names: list[str], width: int) -> str:
 async def touch(process: Process) -> int:
     """touch files."""
     options, names = await parse(process, "acmd:t:r:h", ("no-create",))
-    gnu = process.container.spec.image.distribution not in ("busybox", "alpine")
+    gnu = _is_gnu(process)
     code = 0
     for name in names:
         path = process.path(name)
