@@ -34,21 +34,15 @@ def mounts(container: Obj, volumes: dict[str, Obj], path: Path) -> list[FieldErr
         if target in used.values():
             text = "must not already exist as a path in volumeDevices"
             errors.append(invalid(at / "mountPath", target, text))
-        errors += _sub_path(mount, volumes.get(name) or {}, at, path)
+        errors += _sub_path(mount, at, path)
         errors += _propagation(mount, container, path / "mountPropagation")
         errors += _recursive_read_only(mount, path / "recursiveReadOnly")
     return errors
 
 
-def _sub_path(mount: Obj, volume: Obj, at: Path, path: Path) -> list[FieldError]:
+def _sub_path(mount: Obj, at: Path, path: Path) -> list[FieldError]:
     plain, expression = mount.get("subPath", ""), mount.get("subPathExpr", "")
     errors: list[FieldError] = []
-    if volume.get("image") is not None:
-        errors += [
-            invalid(at / field, mount[field], "not allowed in image volume sources")
-            for field in ("subPath", "subPathExpr")
-            if mount.get(field)
-        ]
     if plain:
         errors += descending_path(plain, path / "subPath")
     if expression:

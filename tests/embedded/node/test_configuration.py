@@ -415,6 +415,14 @@ async def test_an_image_volume_shows_the_files_of_the_image_and_takes_none(clust
     assert await cluster.exec("touch", "/v/f", "x") == (1, "touch: /v/f: Read-only file system\n")
 
 
+async def test_an_image_volume_shows_a_part_of_the_image(cluster):
+    volume = {"name": "v", "image": {"reference": "nobody:1"}}
+    mounts = [{"name": "v", "mountPath": "/v", "subPath": "etc"}]
+    await cluster.pod(volumes=[volume], containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run(10)
+    assert (await cluster.exec("show", "/v/passwd"))[1].startswith("root:x:0:0")
+
+
 async def test_the_status_tells_whom_a_container_runs_as(cluster):
     context = {"runAsUser": 1000, "runAsGroup": 3000, "supplementalGroups": [4000]}
     await cluster.pod(securityContext=context)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from kuartui.embedded.node.runtime import Capture, Credentials, ExecIO
+from kuartui.embedded.node.runtime import Capture, Container, Credentials, ExecIO
 from tests.embedded.containers import World
 
 
@@ -33,8 +33,8 @@ class Session:
         self.screen = Capture()
         self.task: asyncio.Task[int] | None = None
 
-    async def open(self, image: str, *argv: str) -> None:
-        container = await self.world.start(image, "sleep", "infinity")
+    async def open(self, image: str, *argv: str, container: Container | None = None) -> None:
+        container = container or await self.world.start(image, "sleep", "infinity")
         io = ExecIO(self.screen.write, None, self.keyboard.chunks(), tty=True)
         self.task = asyncio.ensure_future(container.exec(list(argv), io))
         await self.world.clock.settle()
@@ -100,6 +100,19 @@ async def test_a_prompt_shows_edits_and_remembers(world: World) -> None:
     await session.type("exit\r")
     assert session.task is not None
     assert await session.task == 1
+
+
+async def test_kill_at_a_prompt_is_for_processes_or_for_jobs(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "trap 'echo hung up; exit 3' HUP; sleep 100 & wait")
+    session = Session(world)
+    await session.open("busybox:1.36", "sh", container=container)
+    await session.type("kill -HUP 77\r")
+    assert "kill: can't kill pid 77: No such process" in session.screen.text
+    await session.type("kill %3; kill 1\r")
+    await session.type("kill -HUP 1\r")
+    await world.clock.advance(5)
+    assert container.exit is not None
+    assert container.exit.code == 3
 
 
 async def test_a_command_over_several_lines(world: World) -> None:

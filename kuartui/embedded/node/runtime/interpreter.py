@@ -54,6 +54,7 @@ class Interpreter:
         self.stuck = False
         self.after_command: Callable[[], None] = lambda: None
         self._ahead_until = 0.0
+        self._kills_by_number = False
         self._strands = Strands(process.clock, self._on_stuck)
         self._bash: Any = Bash(
             profile=ExecutionProfile.Interactive,
@@ -90,6 +91,7 @@ class Interpreter:
 
     async def execute(self, text: str, voice: Voice) -> tuple[int, str | None]:
         """Run a script; exit code, and bashkit's own error if it could not."""
+        self._kill_by_number(Script(text).kills_by_number)
         errors = _Rewording(self._sink(self._process.stderr), voice)
         text, self._before = self._before + text, ""
         if OTHERS_ROOTS.search(text) and not self._process.user.checked:
@@ -111,6 +113,14 @@ class Interpreter:
         finally:
             self._strands.finish()
         return result.exit_code, result.error
+
+    def _kill_by_number(self, wanted: bool) -> None:
+        """Whether `kill` is for the container's processes now, or the shell's own, which knows its jobs only."""
+        if wanted and not self._kills_by_number:
+            self._bash.add_command("kill", self._callback(_run_by_path))
+        elif self._kills_by_number and not wanted:
+            self._bash.remove_builtin("kill")
+        self._kills_by_number = wanted
 
     def add(self, name: str, callback: Callback) -> None:
         """Register a command that talks to the script itself."""
@@ -193,8 +203,6 @@ class Interpreter:
         for path in image.executables:
             if script.opaque or path in words:
                 found[path] = _run_by_path
-        if script.kills_by_number:
-            found["kill"] = _run_by_path
         for name in EXTERNAL - names:
             found[name] = self._absent
         if not script.opaque:
