@@ -64,3 +64,20 @@ async def test_the_guestbook_writes_to_the_leader_and_reads_from_followers(world
     await world.clock.advance(1)
     assert await ask(world, f"{php}?cmd=get&key=guestbook") == '{"data": ",hello"}'
     assert (await world.exec(follower, "redis-cli", "get", "guestbook"))[1].strip().strip('"') == ",hello"
+
+
+async def test_the_echo_server_tells_whom_it_saw(world: World) -> None:
+    client = await world.start("curlimages/curl:8.14.1", "sleep", "infinity")
+    env = {"POD_NAME": "echo", "NODE_NAME": "node-a"}
+    told = {}
+    for version in ("1.4", "1.10"):
+        server = await world.start(f"registry.k8s.io/echoserver:{version}", env=env)
+        url = f"http://{server.sandbox.ip}:8080/shop?item=1"
+        told[version] = (await world.exec(client, "curl", "-s", "-H", "X-Colour: red", "-d", "body", url))[1]
+        for line in (f"client_address={client.sandbox.ip}", "real path=/shop?item=1", "query=item=1", "x-colour=red"):
+            assert line in [row.strip() for row in told[version].splitlines()]
+    assert told["1.4"].startswith("CLIENT VALUES:\n")
+    assert told["1.4"].endswith("BODY:\nbody")
+    assert f"Hostname: {server.sandbox.hostname}\n" in told["1.10"]
+    assert "\tnode name:\tnode-a\n\tpod name:\techo\n" in told["1.10"]
+    assert "Request Body:\n\tbody\n" in told["1.10"]

@@ -42,6 +42,10 @@ MODULES = {
     "ghcr.io/projectcontour/contour": "ingress",
     "docker.io/library/traefik": "ingress",
     "docker.io/hashicorp/http-echo": "echo",
+    **{
+        f"{place}/echoserver": "echo"
+        for place in ("registry.k8s.io", "k8s.gcr.io", "gcr.io/google-containers", "gcr.io/google_containers")
+    },
     **{f"registry.k8s.io/e2e-test-images/{name}": "echo" for name in ("agnhost", "nautilus", "kitten")},
     **{f"docker.io/kuartui/{name}": "demo" for name in ("checkout", "loadgen", "pruner", "seal", "slowstart")},
     **{f"docker.io/kuartui/{name}": "demo" for name in ("operator", "policy-webhook")},

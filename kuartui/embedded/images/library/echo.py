@@ -1,4 +1,4 @@
-"""hashicorp/http-echo and Kubernetes' agnhost."""
+"""hashicorp/http-echo, Kubernetes' echoserver and agnhost."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import re
 from kuartui.embedded.images.applets import names
 from kuartui.embedded.images.library.alpine import base_files
 from kuartui.embedded.images.library.bases import curl_programs, text, userland
+from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import Image, ImageConfig
 from kuartui.embedded.images.programs.agnhost import agnhost
-from kuartui.embedded.images.programs.echo import http_echo
+from kuartui.embedded.images.programs.echo import echoserver, http_echo
 from kuartui.embedded.images.reference import Reference
 
 DEMOS = ("nautilus", "kitten")
@@ -36,6 +37,16 @@ def find(reference: Reference) -> Image | None:
         return Image(
             reference.repository, reference.tag, config, {}, {"/http-echo": http_echo}, size=5 << 20, memory=4 << 20
         )
+    if reference.path.endswith("echoserver"):
+        if not re.fullmatch(r"1\.(\d|10)", reference.tag):
+            return None
+        programs, direct, commands, shells = userland("debian")
+        own = {**curl_programs(), "/usr/local/bin/run.sh": echoserver(reference.tag)}
+        return Image(
+            reference.repository, reference.tag, ImageConfig(cmd=("/usr/local/bin/run.sh",), ports=(8080, 8443)),
+            debian_files(), {**programs, **own}, direct, commands, shells,
+            size=42 << 20, memory=6 << 20, distribution="debian",
+        )  # fmt: skip
     demo = reference.path.rpartition("/")[2] if reference.path.endswith(tuple(DEMOS)) else ""
     if not re.fullmatch(r"1\.\d" if demo else r"2\.\d{1,2}(\.\d+)?", reference.tag):
         return None

@@ -109,7 +109,6 @@ SERVERS: dict[str, Server] = {
         body="Hello from HOSTNAME!\n",
         shell="alpine",
     ),
-    "registry.k8s.io/echoserver": Server("Echo server listening on port 8080.", (8080,), body="Hostname: HOSTNAME\n"),
     "registry.k8s.io/metrics-server/metrics-server": Server(
         '"Serving securely" address="[::]:10250"', tcp=(10250,), shell=""
     ),
