@@ -49,6 +49,10 @@ def test_every_repository_has_its_images() -> None:
         "kuard": "blue",
         "controller": "v1.13.0",
         "jessie-dnsutils": "1.7",
+        "echoserver": "1.10",
+        "kubernetes-bootcamp": "v1",
+        "hello-frontend": "1.0",
+        "gb-": "v5",
     }
     shelf = catalogue()
     for repository, module in library.MODULES.items():
