@@ -125,7 +125,7 @@ class _Binding(Pods):
 
 
 class _Resize(Pods):
-    """pods/resize: resources of containers, and what happens when they change."""
+    """pods/resize: resources of the pod and its containers, and what happens when they change."""
 
     def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         given, before = new.get("spec") or {}, old["spec"]
@@ -134,6 +134,7 @@ class _Resize(Pods):
             asked = {container.get("name"): container for container in given.get(field) or []}
             if field in before:
                 spec[field] = [_resized(container, asked.get(container.get("name"))) for container in before[field]]
+        _keep(spec, given, "resources")
         new["spec"] = spec
         new["status"] = old.get("status") or {}
 

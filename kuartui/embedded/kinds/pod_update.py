@@ -163,12 +163,13 @@ def ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
 
 
 def resize_errors(new: Obj, old: Obj) -> list[FieldError]:
-    """A change through pods/resize: CPU and memory of containers."""
+    """A change through pods/resize: CPU and memory of the pod and its containers."""
     path, errors = Path("spec"), []
     if qos_class(new) != qos_class(old):
         text = "Pod QOS Class may not change as a result of resizing"
         errors.append(invalid(path, (new.get("status") or {}).get("qosClass", ""), text))
     spec, before = new.get("spec") or {}, old.get("spec") or {}
+    errors += _only_resized(spec.get("resources") or {}, before.get("resources") or {}, path / "resources")
     for field in ("initContainers", "containers"):
         for index, container in enumerate(before.get(field) or []):
             changed = (spec.get(field) or [])[index]
@@ -180,19 +181,21 @@ def resize_errors(new: Obj, old: Obj) -> list[FieldError]:
     return errors
 
 
-def _resized(changed: Obj, container: Obj, path: Path) -> list[FieldError]:
-    now, was = changed.get("resources") or {}, container.get("resources") or {}
+def _only_resized(now: Obj, was: Obj, path: Path) -> list[FieldError]:
     errors = [
         forbidden(path / field, f"resource {field} cannot be removed")
         for field in ("requests", "limits")
         if set(was.get(field) or {}) - set(now.get(field) or {})
     ]
-    fixed = [
-        {**one, "resources": {f: _others(sides.get(f)) for f in ("limits", "requests")}, "resizePolicy": None}
-        for one, sides in ((changed, now), (container, was))
-    ]
+    fixed = [{**one, **{field: _others(one.get(field)) for field in ("limits", "requests")}} for one in (now, was)]
     if fixed[0] != fixed[1]:
         errors.append(forbidden(Path("spec"), "only cpu and memory resources are mutable"))
+    return errors
+
+
+def _resized(changed: Obj, container: Obj, path: Path) -> list[FieldError]:
+    now, was = changed.get("resources") or {}, container.get("resources") or {}
+    errors = _only_resized(now, was, path)
     policy = next(
         (p.get("restartPolicy") for p in changed.get("resizePolicy") or [] if p.get("resourceName") == "memory"), ""
     )

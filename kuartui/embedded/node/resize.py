@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from kuartui.embedded.node import spec
-from kuartui.embedded.node.resources import amounts, pod_requests, total_requests
+from kuartui.embedded.node.resources import amounts, cgroup_limits, pod_requests, total_requests
 from kuartui.embedded.node.state import PodState, Run
 
 Obj = dict[str, Any]
@@ -21,27 +21,47 @@ Obj = dict[str, Any]
 RESIZABLE = ("cpu", "memory")
 
 
+def whole(pod: Obj) -> Obj:
+    """The resources of the pod as a whole."""
+    resources: Obj = pod["spec"].get("resources") or {}
+    return resources
+
+
+def pending(pod: Obj, state: PodState) -> bool:
+    """Whether the spec asks for other resources than the pod or one of its running containers has."""
+    return bool(outdated(pod, state)) or state.resources != whole(pod)
+
+
 def outdated(pod: Obj, state: PodState) -> list[tuple[Obj, Run]]:
-    """Running containers whose resources are not those of the spec."""
+    """Running containers whose resources are not those of the spec, or whose limits are the pod's former ones."""
     found = []
     for kind, container in spec.all_containers(pod):
         run = state.last(container["name"])
         lasting = kind == spec.REGULAR or spec.sidecar(kind, container)
-        if lasting and run and run.running and run.resources != (container.get("resources") or {}):
+        if not lasting or run is None or not run.running:
+            continue
+        if run.resources != (container.get("resources") or {}) or run.living.limits != cgroup_limits(pod, container):
             found.append((container, run))
     return found
 
 
-def restarts_for(container: Obj, run: Run) -> bool:
-    """Whether one of the changed resources has the policy RestartContainer."""
+def restarts_for(pod: Obj, container: Obj, run: Run) -> bool:
+    """Whether one of the changed resources, or of the pod's limits that the container goes by, has the policy
+    RestartContainer."""
     policies = {one["resourceName"]: one["restartPolicy"] for one in container.get("resizePolicy") or ()}
     wanted = container.get("resources") or {}
-    return any(
-        policies.get(name) == "RestartContainer"
+    before, after = run.living.limits, cgroup_limits(pod, container)
+    changed = {
+        name
         for name in RESIZABLE
         for part in ("requests", "limits")
         if (wanted.get(part) or {}).get(name) != (run.resources.get(part) or {}).get(name)
-    )
+    }
+    if before.cpu_limit != after.cpu_limit:
+        changed.add("cpu")
+    if before.memory_limit != after.memory_limit:
+        changed.add("memory")
+    return any(policies.get(name) == "RestartContainer" for name in changed)
 
 
 def summary(pod: Obj, error: str = "") -> str:

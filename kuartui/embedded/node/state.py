@@ -108,6 +108,8 @@ class PodState(Struct):
     """The node did not take the pod; nothing of it ever ran here."""
     disruption: str = ""
     """Message of the DisruptionTarget condition: the kubelet evicts this pod."""
+    resources: Obj | None = None
+    """What was allocated to the pod as a whole; None until its first sync."""
     resize: tuple[str, str] | None = None
     """Why a resize has to wait: Deferred or Infeasible, and the message."""
 

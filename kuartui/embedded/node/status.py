@@ -69,11 +69,11 @@ def pod_status(pod: Obj, state: PodState, host_ips: list[str], now: datetime) ->
     elif status["phase"] == old.get("phase"):
         status |= {key: old[key] for key in ("reason", "message") if old.get(key)}
     status["conditions"] = pod_conditions(pod, status, state, now)
-    _tell_pod_resources(pod, status)
+    _tell_pod_resources(pod, state.resources, status)
     return status
 
 
-def _tell_pod_resources(pod: Obj, status: Obj) -> None:
+def _tell_pod_resources(pod: Obj, allocated: Obj | None, status: Obj) -> None:
     """What the pod as a whole may use, as its control group says; memory has no limit unless all containers have one."""
     given = [one.get("resources") or {} for one in (*spec.containers(pod, spec.INIT), *spec.containers(pod))]
     resources: Obj = {}
@@ -86,7 +86,9 @@ def _tell_pod_resources(pod: Obj, status: Obj) -> None:
             resources[kind] = {name: str(amount) for name, amount in sorted(total.items())}
     if "limits" in resources and not all("memory" in (one.get("limits") or {}) for one in given):
         resources["limits"]["memory"] = UNLIMITED
-    for kind, amounts in (pod["spec"].get("resources") or {}).items():  # those of the pod go first
+    for kind, amounts in (
+        (pod["spec"].get("resources") or {}) if allocated is None else allocated
+    ).items():  # those of the pod go first
         if kind in ("limits", "requests"):
             resources[kind] = {**resources.get(kind, {}), **amounts}
     if "requests" in resources:

@@ -204,7 +204,7 @@ class PodWorker:
             self.volumes.refresh(self._sources())
         await self._resize()
         delay = await self._converge(sandbox)
-        if self._resizing and not resize.outdated(self.pod, self.state):
+        if self._resizing and not resize.pending(self.pod, self.state):
             self._node.event(self.pod, "Normal", "ResizeCompleted", f"Pod resize completed: {self._resizing}")
             self._resizing = ""
         return delay
@@ -246,9 +246,11 @@ class PodWorker:
 
     async def _resize(self) -> None:
         """Give running containers the resources that the spec asks for, if the node has them."""
-        outdated = resize.outdated(self.pod, self.state)
+        if self.state.resources is None:
+            self.state.resources = resize.whole(self.pod)
+        pending = resize.pending(self.pod, self.state)
         before, self.state.resize = self.state.resize, None
-        if not outdated:
+        if not pending:
             if before:
                 self.reporter.changed()
             return
@@ -262,8 +264,9 @@ class PodWorker:
             return
         self._resizing = resize.summary(self.pod)
         self._node.event(self.pod, "Normal", "ResizeStarted", f"Pod resize started: {self._resizing}")
-        for container, run in outdated:
-            if resize.restarts_for(container, run):
+        self.state.resources = resize.whole(self.pod)
+        for container, run in resize.outdated(self.pod, self.state):
+            if resize.restarts_for(self.pod, container, run):
                 message = f"Container {run.name} resize requires restart, will be restarted"
                 await self._stopper.stop(self.pod, run, message)
                 self._supervisor.settle(run)

@@ -99,6 +99,17 @@ def test_resize_changes_cpu_and_memory_only() -> None:
     assert "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed" in errors
 
 
+def test_resize_of_a_pods_own_resources() -> None:
+    rules = strategy("pods").at("resize")
+    old = made("pods", "spec: {resources: {requests: {cpu: 1}, limits: {cpu: 1}}, containers: [{name: c, image: i}]}")
+    more = {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
+    new, errors = changed(rules, old, {"spec": {"resources": more}})
+    assert new["spec"]["resources"] == more
+    assert errors == []
+    _, errors = changed(rules, old, {"spec": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": None}}}})
+    assert "spec.resources.limits: Forbidden: resource limits cannot be removed" in errors
+
+
 @pytest.mark.parametrize("resource", ["deployments.apps", "replicasets.apps", "daemonsets.apps"])
 def test_selectors_are_for_ever(resource: str) -> None:
     old = made(resource, WORKLOAD)

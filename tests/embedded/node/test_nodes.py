@@ -252,6 +252,32 @@ async def test_a_resize_by_restart_is_complete_when_the_container_runs_again(clu
     assert reasons[-6:] == ["ResizeStarted", "Killing", "Pulled", "Created", "Started", "ResizeCompleted"]
 
 
+async def test_resize_of_the_pod_as_a_whole(cluster):
+    policy = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
+    own = {"requests": {"cpu": "100m"}, "limits": {"cpu": "150m"}}
+    containers = [
+        {"name": "c", "image": "box:1"},
+        {"name": "own", "image": "box:1", "resizePolicy": policy, "resources": own},
+        {"name": "restarts", "image": "box:1", "resizePolicy": policy},
+    ]
+    await cluster.pod(containers=containers, resources={"requests": {"cpu": "1"}, "limits": {"cpu": "1"}})
+    await cluster.run()
+    bigger = {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
+    await cluster.client.patch("pods", "default", "p", {"spec": {"resources": bigger}})
+    await cluster.run()
+    assert cluster.get()["status"]["resources"]["requests"] == {"cpu": "2"}
+    assert cluster.get()["status"]["resources"]["limits"]["cpu"] == "2"
+    assert cluster.fleet.container(cluster.get(), "c").cpu.cores == 2
+    assert cluster.fleet.container(cluster.get(), "own").cpu.cores == 0.15
+    assert [cluster.status("p", name)["restartCount"] for name in ("c", "own", "restarts")] == [0, 0, 1]
+    assert len(cluster.events("ResizeCompleted")) == 1
+    huge = {"requests": {"cpu": "9"}, "limits": {"cpu": "9"}}
+    await cluster.client.patch("pods", "default", "p", {"spec": {"resources": huge}})
+    await cluster.run()
+    assert cluster.condition("PodResizePending")["reason"] == "Infeasible"
+    assert cluster.get()["status"]["resources"]["requests"] == {"cpu": "2"}
+
+
 async def test_resize_that_must_wait(cluster):
     await cluster.pod(containers=[{"name": "c", "resources": {"requests": {"cpu": "1"}}}])
     await cluster.pod("other", containers=[{"name": "c", "resources": {"requests": {"cpu": "2"}}}])

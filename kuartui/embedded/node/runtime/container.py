@@ -256,6 +256,11 @@ class Container:
         self.check_memory()
 
     @property
+    def limits(self) -> Resources:
+        """What its control group allows it now."""
+        return self._resources
+
+    @property
     def memory(self) -> int:
         """Bytes of working set of all its processes."""
         return self._memory()
