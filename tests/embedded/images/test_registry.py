@@ -52,7 +52,8 @@ def test_every_repository_has_its_images() -> None:
         "echoserver": "1.10",
         "kubernetes-bootcamp": "v1",
         "hello-frontend": "1.0",
-        "gb-": "v5",
+        "gb-frontend": "v5",
+        "gb-redis-follower": "v2",
     }
     shelf = catalogue()
     for repository, module in library.MODULES.items():
