@@ -24,6 +24,8 @@ class Kill(Struct):
     container: Obj
     message: str
     probe: str = ""
+    restart: bool = True
+    """Whether it starts again in the same pass, whatever the pod's restart policy says of containers that end."""
 
 
 class Actions(Struct):
@@ -35,6 +37,11 @@ class Actions(Struct):
     ephemeral: list[Obj] = field(default_factory=list)
     init: list[Obj] = field(default_factory=list)
     regular: list[Obj] = field(default_factory=list)
+
+    @property
+    def starts(self) -> int:
+        """How many containers to start, those that are killed first aside."""
+        return len(self.ephemeral) + len(self.init) + len(self.regular)
 
 
 def next_actions(pod: Obj, state: PodState) -> Actions:
@@ -114,5 +121,5 @@ def _kill_if_wrong(pod: Obj, kind: str, container: Obj, run: Run, actions: Actio
         return False
     if restart:
         message = f"{message}, will be restarted"
-    actions.kill.append(Kill(run, kind, container, message, probe))
+    actions.kill.append(Kill(run, kind, container, message, probe, restart))
     return True

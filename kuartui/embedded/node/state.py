@@ -92,6 +92,8 @@ class PodState(Struct):
     runs: dict[str, list[Run]] = field(default_factory=dict)
     """By container name, oldest first, at most two are kept (the last and the one before)."""
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    replacing: set[str] = field(default_factory=set)
+    """Containers that the kubelet kills to start them anew; until it has, the status stays what it was."""
     ips: list[str] = field(default_factory=list)
     sandbox: bool = False
     """Whether the pod's network is up."""

@@ -115,6 +115,8 @@ def _container_statuses(pod: Obj, kind: str, state: PodState, old: list[Obj]) ->
 
 def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old: Obj | None, waiting: str) -> Obj:
     name = container["name"]
+    if old and name in state.replacing:
+        return {**old}
     runs = state.runs.get(name)
     if runs and len(runs) > 1 and runs[-1].fresh and old:
         # while a pod's worker starts a container anew it reports nothing: what was told of the last run stands

@@ -14,7 +14,7 @@ from typing import Any
 
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.node import resize, spec
-from kuartui.embedded.node.actions import Kill, next_actions
+from kuartui.embedded.node.actions import Actions, Kill, next_actions
 from kuartui.embedded.node.devices import missing_driver
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.reporter import Reporter
@@ -281,21 +281,28 @@ class PodWorker:
             if actions.end:
                 await self._end()
                 return None
-            since = {kill.run.name: self._restart_base(kill.run) for kill in actions.kill}
-            await asyncio.gather(*(self._kill_one(kill) for kill in actions.kill))
-            progress, retries = bool(actions.kill), []
-            for kind, containers in (
-                (spec.EPHEMERAL, actions.ephemeral),
-                (spec.INIT, actions.init),
-                (spec.REGULAR, actions.regular),
-            ):
-                for container in containers:
-                    delay = await self._start(kind, container, sandbox, since)
-                    progress = progress or delay is None
-                    if delay is not None:
-                        retries.append(delay)
-            if not progress:
+            retries = [delay for delay in await self._take(actions, sandbox) if delay is not None]
+            if not actions.kill and len(retries) == actions.starts:
                 return min(retries, default=None)
+
+    async def _take(self, actions: Actions, sandbox: Sandbox) -> list[float | None]:
+        """Kill and start what is planned; what came of each start (see `_start`)."""
+        since = {kill.run.name: self._restart_base(kill.run) for kill in actions.kill}
+        self.state.replacing = {kill.run.name for kill in actions.kill if kill.restart}
+        try:
+            await asyncio.gather(*(self._kill_one(kill) for kill in actions.kill))
+            again = [(kill.kind, kill.container) for kill in actions.kill if kill.restart]
+            return [
+                await self._start(kind, container, sandbox, since)
+                for kind, containers in (
+                    (spec.EPHEMERAL, actions.ephemeral),
+                    (spec.INIT, [*(one for kind, one in again if kind == spec.INIT), *actions.init]),
+                    (spec.REGULAR, [*actions.regular, *(one for kind, one in again if kind == spec.REGULAR)]),
+                )
+                for container in containers
+            ]
+        finally:
+            self.state.replacing = set()
 
     def _restart_base(self, run: Run) -> float | None:
         """Since when a killed container's back-off counts: the end of the run before, as the kubelet has it."""
@@ -314,9 +321,11 @@ class PodWorker:
         try:
             run = await self._starter.start(self.pod, kind, container, sandbox, ended)
         except StartFailure as failure:
+            self.state.replacing.discard(name)
             self.state.waiting[name] = Waiting(failure.reason, failure.message)
             self.reporter.changed()
             return min(AFTER_ERROR, failure.retry if failure.retry is not None else AFTER_ERROR)
+        self.state.replacing.discard(name)
         self.state.waiting.pop(name, None)
         if run.running:
             self._supervisor.started(run, container)

@@ -292,6 +292,28 @@ async def test_a_new_image_restarts_the_container(cluster):
     assert cluster.events("Killing") == ["Container c definition changed, will be restarted"]
 
 
+async def test_a_new_image_restarts_the_container_even_of_a_pod_that_never_restarts(cluster):
+    await cluster.pod(restartPolicy="Never")
+    await cluster.run()
+    await cluster.client.patch("pods", "default", "p", {"spec": {"containers": [{"name": "c", "image": "uid:1"}]}})
+    phases = []
+    for _ in range(20):
+        await cluster.run(0.1)
+        phases.append(cluster.get("p")["status"]["phase"])
+    assert set(phases) == {"Running"}
+    assert cluster.status()["image"] == "docker.io/library/uid:1"
+    assert cluster.status()["restartCount"] == 1
+
+
+async def test_a_new_image_that_is_not_there_ends_a_pod_that_never_restarts(cluster):
+    await cluster.pod(restartPolicy="Never")
+    await cluster.run()
+    await cluster.client.patch("pods", "default", "p", {"spec": {"containers": [{"name": "c", "image": "box:9"}]}})
+    await cluster.run(5)
+    assert "terminated" in cluster.status()["state"]
+    assert cluster.get("p")["status"]["phase"] in ("Succeeded", "Failed")
+
+
 async def test_pull_secret(cluster):
     cluster.catalogue.add_registry(Registry("r.example.com", {"u": "secret"}))
     cluster.catalogue.add(replace(cluster.images["box:1"], repository="r.example.com/box"))
