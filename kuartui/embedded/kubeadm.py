@@ -82,6 +82,10 @@ def finder(repository: str, switch: Switch, leases: Leases) -> Finder | None:
 
 def _component(name: str, switch: Switch, leases: Leases) -> Program:
     async def run(process: Process) -> int:
+        release = process.container.spec.image.tag.partition("-")[0]
+        if any(word in ("--version", "-version", "--version=true") for word in process.argv[1:]):
+            await process.out(_version(name, release))
+            return 0
         for word in process.argv[1:]:
             flag, _, path = word.partition("=")
             complaint = _unusable(process, path) if flag.endswith("kubeconfig") else ""
@@ -104,7 +108,6 @@ def _component(name: str, switch: Switch, leases: Leases) -> Program:
             except OSError as error:
                 await process.err(f"listen tcp: {error.strerror}\n")
                 return 1
-        release = process.container.spec.image.tag.partition("-")[0]
         for text in SAID[name]:
             await process.err(_line(process, text.format(ip=process.ip, release=release)))
         stop = asyncio.ensure_future(process.signals("TERM", "INT").get())
@@ -146,6 +149,13 @@ async def _acquired(lease: asyncio.Lock, stop: asyncio.Future[str]) -> bool:
         return acquiring.done()
     finally:
         acquiring.cancel()
+
+
+def _version(name: str, release: str) -> str:
+    """What a component says of itself with `--version`."""
+    if name != "etcd":
+        return f"Kubernetes {release}\n"
+    return f"etcd Version: {release}\nGit SHA: d2809cf\nGo Version: {VERSION['goVersion']}\nGo OS/Arch: linux/amd64\n"
 
 
 def _unusable(process: Process, path: str) -> str:

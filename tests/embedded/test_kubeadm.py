@@ -9,6 +9,8 @@ import pytest
 
 from kuartui.embedded.cluster import Cluster, Spec
 from kuartui.embedded.host import Host
+from kuartui.embedded.node.runtime import ExecIO
+from tests.embedded.containers import Capture
 
 SYSTEM = "kube-system"
 MANIFEST = "/etc/kubernetes/manifests/kube-scheduler.yaml"
@@ -44,6 +46,23 @@ async def test_the_control_plane_shows_as_static_pods_and_kube_proxy_runs_everyw
     assert mirror is not None
     assert mirror["metadata"]["ownerReferences"][0]["kind"] == "Node"
     assert mirror["spec"]["priority"] == 2000001000
+
+
+async def test_a_component_asked_for_its_version_leaves_the_running_one_alone(cluster: Cluster) -> None:
+    await cluster.clock.advance(10)
+    kubelet = cluster.parts.fleet.kubelets["k-control-plane"]
+    said = {}
+    for name in ("etcd", "kube-scheduler"):
+        worker = next(one for one in kubelet.workers.values() if one.pod["metadata"]["name"].startswith(name))
+        run = worker.state.last(name)
+        assert run is not None
+        out = Capture()
+        assert await run.living.exec([name, "--version"], ExecIO(out.write, out.write)) == 0
+        said[name] = out.text
+    assert said["etcd"].startswith("etcd Version: 3.6.")
+    assert said["kube-scheduler"] == "Kubernetes v1.36.2\n"
+    await run_pod(cluster, "p")
+    assert pods(cluster, "default") == {"p": "Running"}
 
 
 async def test_without_its_manifest_the_scheduler_schedules_nothing(cluster: Cluster) -> None:

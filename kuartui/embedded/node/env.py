@@ -28,7 +28,7 @@ class Surroundings(Struct, frozen=True):
 
 
 def environment(client: Client, pod: Obj, container: Obj, around: Surroundings) -> dict[str, str]:
-    """All variables that Kubernetes sets. Raises ConfigError."""
+    """All variables that Kubernetes sets, the container's own first as the kubelet has them. Raises ConfigError."""
     services = service_variables(client, pod)
     env: dict[str, str] = {}
     for source in container.get("envFrom") or ():
@@ -37,7 +37,7 @@ def environment(client: Client, pod: Obj, container: Obj, around: Surroundings) 
         value = _value(client, pod, container, variable, env, services, around)
         if value is not None:
             env[variable["name"]] = value
-    return {**{name: value for name, value in services.items() if name not in env}, **env}
+    return {**env, **{name: value for name, value in services.items() if name not in env}}
 
 
 def _from_source(client: Client, pod: Obj, source: Obj) -> dict[str, str]:

@@ -127,7 +127,8 @@ async def test_without_requests_it_cannot_tell(cluster: Cluster, load: Load) -> 
         "missing request for cpu in container c of Pod web-"
     )
     assert cluster.events("FailedComputeMetricsReplicas")[0].startswith(
-        "invalid metrics (1 invalid out of 1), first error is: failed to get cpu utilization: missing request"
+        "invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: "
+        "failed to get cpu utilization: missing request"
     )
 
 

@@ -6,6 +6,8 @@ import base64
 
 import pytest
 
+from kuartui.embedded.node.env import Surroundings, environment
+
 
 def encoded(**data):
     return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
@@ -61,6 +63,16 @@ async def test_arguments_are_expanded(cluster):
     )
     await cluster.run()
     assert await cluster.logs() == "HOSTNAME=p\n"
+
+
+async def test_the_containers_own_variables_come_before_those_of_services(cluster):
+    service = {"metadata": {"name": "kubernetes", "namespace": "default"}}
+    spec = {"clusterIP": "10.96.0.1", "ports": [{"port": 443, "protocol": "TCP", "name": "https"}]}
+    await cluster.client.create("services", {**service, "spec": spec})
+    container = {"name": "c", "env": [{"name": "MINE", "value": "1"}]}
+    await cluster.pod(containers=[container])
+    names = list(environment(cluster.client, cluster.get(), container, Surroundings([], [], {})))
+    assert names.index("MINE") < names.index("KUBERNETES_SERVICE_HOST")
 
 
 async def test_service_variables(cluster):

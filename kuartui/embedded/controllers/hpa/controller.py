@@ -171,7 +171,7 @@ class _Look:
                 text = f"the HPA was unable to compute the replica count: {first.text}"
                 self._condition("ScalingActive", False, first.reason, text)
                 raise MetricError(
-                    f"invalid metrics ({failures} invalid out of {len(specs)}), first error is: {first.text}"
+                    f"invalid metrics ({failures} invalid out of {len(specs)}), first error is: {first.told}"
                 )
             raise MetricError("no metrics specified")
         text = f"the HPA was able to successfully calculate a replica count from {best[1]}"

@@ -59,6 +59,13 @@ class Failed(Struct, frozen=True):
 
     reason: str
     text: str
+    what: str = ""
+    """Which metric it was, as the sum of all failures names it."""
+
+    @property
+    def told(self) -> str:
+        """The failure as `computeReplicasForMetric` (pkg/controller/podautoscaler/horizontal.go) hands it on."""
+        return f"failed to get {self.what} metric value: {self.text}" if self.what else self.text
 
 
 def evaluate(scene: Scene, spec: Obj) -> Measured | Failed:
@@ -70,11 +77,11 @@ def evaluate(scene: Scene, spec: Obj) -> Measured | Failed:
         return _resource(scene, spec["containerResource"], "containerResource", kind)
     if kind == "Pods":
         name = spec["pods"]["metric"]["name"]
-        return Failed("FailedGetPodsMetric", f"unable to get metric {name}: {NO_CUSTOM_API}")
+        return Failed("FailedGetPodsMetric", f"unable to get metric {name}: {NO_CUSTOM_API}", "pods")
     if kind == "Object":
         name, described = spec["object"]["metric"]["name"], spec["object"]["describedObject"]
         where = f"{described['kind']} on {objects.namespace_of(scene.hpa)} {described['name']}"
-        return Failed("FailedGetObjectMetric", f"unable to get metric {name}: {where}/{NO_CUSTOM_API}")
+        return Failed("FailedGetObjectMetric", f"unable to get metric {name}: {where}/{NO_CUSTOM_API}", "object")
     if kind == "External":
         name, selector = spec["external"]["metric"]["name"], spec["external"]["metric"].get("selector")
         text = (
@@ -82,22 +89,23 @@ def evaluate(scene: Scene, spec: Obj) -> Measured | Failed:
             "fetch metrics from external metrics API: the server could not find the requested resource "
             f"(get {name}.external.metrics.k8s.io)"
         )
-        return Failed("FailedGetExternalMetric", text)
+        return Failed("FailedGetExternalMetric", text, f"{name} external")
     return Failed("InvalidMetricSourceType", f'unknown metric source type "{kind}"')
 
 
 def _resource(scene: Scene, source: Obj, field: str, kind: str) -> Measured | Failed:
     resource, target, container = source["name"], source["target"], source.get("container", "")
     reason = f"FailedGet{kind}Metric"
+    what = f"{container} container" if container else f"{resource} resource"
     by_value = target.get("averageValue") is not None
     word = "usage" if by_value else "utilization"
     if not by_value and target.get("averageUtilization") is None:
         text = "invalid resource metric source: neither an average utilization target nor an average value "
-        return Failed(reason, f"{text}(usage) target was set")
+        return Failed(reason, f"{text}(usage) target was set", what)
     try:
         found = _ask(scene, resource, container, target, by_value=by_value)
     except MetricError as error:
-        return Failed(reason, f"failed to get {resource} {word}: {error}")
+        return Failed(reason, f"failed to get {resource} {word}: {error}", what)
     current: Obj = {"averageValue": str(quantity.milli(found.average))}
     if found.utilization is not None:
         current["averageUtilization"] = found.utilization

@@ -1,0 +1,137 @@
+"""The small applications that courses for the Kubernetes exams deploy, as their sources have them."""
+
+from __future__ import annotations
+
+import json
+import random
+
+from kuartui.embedded.images.programs.python import python
+from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.node.runtime.process import Process
+
+COLORS = {
+    "red": "#e74c3c",
+    "green": "#16a085",
+    "blue": "#2980b9",
+    "blue2": "#30336b",
+    "pink": "#be2edd",
+    "darkblue": "#130f40",
+}
+EVENTS = ("logged in", "logged out", "is viewing page1", "is viewing page2", "is viewing page3")
+EVENT_LOG = "/log/app.log"
+LOCKED, SOLD_OUT = 5, 8  # every so many events something goes wrong
+CONFIG = "/usr/shared/app/config.json"
+
+
+async def webapp_color(process: Process) -> int:
+    """python app.py [--color COLOR]: a page in a colour, of the command line, of APP_COLOR or a random one.
+
+    Any other command line is Python's.
+    """
+    if process.argv[1:2] != ["app.py"]:
+        return await python(process)
+    supported = ",".join(COLORS)
+    await process.out(
+        " This is a sample web application that displays a colored background. \n"
+        " A color can be specified in two ways. \n\n"
+        f" 1. As a command line argument with --color as the argument. Accepts one of {supported} \n"
+        f" 2. As an Environment variable APP_COLOR. Accepts one of {supported} \n"
+        " 3. If none of the above then a random color is picked from the above list. \n"
+        " Note: Command line argument precedes over environment variable.\n\n\n"
+    )
+    given, set_ = _option(process.argv[2:]), process.env.get("APP_COLOR")
+    if given is None:
+        await process.err("usage: app.py [-h] [--color COLOR]\napp.py: error: unrecognized arguments\n")
+        return 2
+    color = given or set_ or random.choice(list(COLORS))
+    if given:
+        await process.out(f"Color from command line argument ={given}\n")
+        if set_:
+            await process.out(
+                f"A color was set through environment variable -{set_}. However, color from command line argument takes "
+                "precendence.\n"
+            )
+    elif set_:
+        await process.out(f"No Command line argument. Color from environment variable ={set_}\n")
+    else:
+        await process.out(f"No command line argument or environment variable. Picking a Random Color ={color}\n")
+    if color not in COLORS:
+        await process.out(f"Color not supported. Received '{color}' expected one of {supported}\n")
+        return 1
+    hostname = process.container.sandbox.hostname
+    page = (
+        f'<!doctype html>\n<title>Hello from Flask</title>\n<body style="background: {COLORS[color]};"></body>\n'
+        '<div style="color: #e4e4e4;\n    text-align:  center;\n    height: 90px;\n    vertical-align:  middle;">\n\n'
+        f"  <h1>Hello from {hostname}!</h1>\n\n</div>"
+    )
+
+    async def app(request: Request) -> Response:
+        status = 200 if request.path == "/" else 404
+        now = process.clock.now()
+        line = f'{request.peer[0]} - - [{now:%d/%b/%Y %H:%M:%S}] "{request.method} {request.target} HTTP/1.1" {status} -'
+        await process.err(line + "\n")
+        text = page if status == 200 else "<!doctype html>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n"
+        return reply(status, text, "text/html; charset=utf-8")
+
+    return await _serve(process, 8080, app, f" * Serving Flask app 'app'\n * Running on http://{process.ip}:8080\n")
+
+
+def _option(words: list[str]) -> str | None:
+    """The value of --color, "" without it, None if there is anything else."""
+    if not words:
+        return ""
+    name, equals, value = words[0].partition("=")
+    if name != "--color" or len(words) != (1 if equals else 2):
+        return None
+    return value if equals else words[1]
+
+
+async def event_simulator(process: Process) -> int:
+    """A web shop's log, a line a second; LOG_HANDLERS, OVERRIDE_USER and PRINT_SPECIAL_MESSAGE change it."""
+    handlers = (process.env.get("LOG_HANDLERS") or "file,console").split(",")
+    user = process.env.get("OVERRIDE_USER") or "USER7"
+    special = process.env.get("PRINT_SPECIAL_MESSAGE") != "FALSE"
+
+    async def log(level: str, message: str) -> None:
+        now = process.clock.now()
+        line = f"[{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}] {level} in event-simulator: {message}\n"
+        if "file" in handlers:
+            process.files.append(process.path(EVENT_LOG), line.encode())
+        if "console" in handlers:
+            await process.err(line)
+
+    count = 0
+    while True:
+        await log("INFO", f"USER{random.randint(1, 4)} {random.choice(EVENTS)}")
+        await process.clock.sleep(1)
+        count += 1
+        if special and count % LOCKED == 0:
+            await log("WARNING", "USER5 Failed to Login as the account is locked due to MANY FAILED ATTEMPTS.")
+        if special and count % SOLD_OUT == 0:
+            await log("WARNING", f"{user} Order failed as the item is OUT OF STOCK.")
+
+
+async def read_config(process: Process) -> int:
+    """A web server that tells the database's address from /usr/shared/app/config.json."""
+
+    async def app(request: Request) -> Response:
+        try:
+            database = json.loads(process.read(CONFIG))["dbConfig"]
+            found = f"Database URL: {database['host']}:{database['port']}/{database['dbName']}\n"
+        except (OSError, ValueError, KeyError) as error:
+            await process.err(f"{type(error).__name__}: {error}\n")
+            return reply(500, "")
+        return reply(200, found)
+
+    return await _serve(process, 8080, app, "Server running at http://0.0.0.0:8080/\n")
+
+
+async def _serve(process: Process, port: int, app: object, started: str) -> int:
+    try:
+        process.listen(port, server(app))  # type: ignore[arg-type]
+    except OSError as error:
+        await process.err(f"listen: {error.strerror}\n")
+        return 1
+    await process.out(started)
+    await process.signals("TERM", "INT").get()
+    return 0
