@@ -67,6 +67,13 @@ MODULES = {
         for place in ("docker.io/jupyter", "quay.io/jupyter")
         for name in ("base", "minimal", "scipy", "datascience")
     },
+    **{f"docker.io/kodekloud/{name}": "courses" for name in ("webapp-color", "event-simulator")},
+    **{f"docker.io/bmuschko/nodejs-{name}": "courses" for name in ("hello-world", "read-config")},
+    **{f"docker.io/{name}": "courses" for name in ("dgkanatsios/simpleapp", "luksa/kubia", "progrium/stress")},
+    **dict.fromkeys(
+        ("gcr.io/kubernetes-e2e-test-images/dnsutils", "docker.io/tutum/dnsutils", "docker.io/containous/whoami"),
+        "copies",
+    ),
     "registry.k8s.io/coredns/coredns": "coredns",
     "docker.io/coredns/coredns": "coredns",
 }

@@ -29,6 +29,7 @@ class Copy(Struct, frozen=True):
 
 _BUSYBOX = Copy("docker.io/library/busybox", "busybox", latest="1.24")
 _NGINX_SLIM = Copy("docker.io/library/nginx", "nginx", r"0\.\d+", "1.27")
+_DNSUTILS = "registry.k8s.io/e2e-test-images/jessie-dnsutils"
 COPIES = {
     "registry.k8s.io/busybox": _BUSYBOX,
     "registry.k8s.io/e2e-test-images/busybox": Copy(_BUSYBOX.of, "busybox", r"1\.(29|3\d)(\.\d)?-\d+", "1.36"),
@@ -37,6 +38,9 @@ COPIES = {
     "registry.k8s.io/e2e-test-images/httpd": Copy("docker.io/library/httpd", "standins", r"2\.4\.\d+-\d+", "2.4"),
     "registry.k8s.io/redis": Copy("docker.io/library/redis", "redis", r"e2e|v1", "6"),
     "docker.io/bprashanth/nginxhttps": Copy(_NGINX_SLIM.of, "nginx", r"1\.0|latest", "1.27"),
+    "gcr.io/kubernetes-e2e-test-images/dnsutils": Copy(_DNSUTILS, "tools", r"1\.\d", "1.3"),
+    "docker.io/tutum/dnsutils": Copy(_DNSUTILS, "tools", r"latest", "1.3"),
+    "docker.io/containous/whoami": Copy("docker.io/traefik/whoami", "standins"),
 }
 MIRRORS = {
     f"{name}/": "registry.k8s.io/" for name in ("k8s.gcr.io", "gcr.io/google-containers", "gcr.io/google_containers")

@@ -103,12 +103,6 @@ SERVERS: dict[str, Server] = {
     ),
     "docker.io/library/caddy": Server('"serving initial configuration"', (80,), body="Caddy works!\n", shell="alpine"),
     "docker.io/kennethreitz/httpbin": Server("Listening at: http://0.0.0.0:80 (1)", (80,), body='{"url": "/"}\n'),
-    "docker.io/kodekloud/webapp-color": Server(
-        "* Running on http://0.0.0.0:8080/ (Press CTRL+C to quit)",
-        (8080,),
-        body="Hello from HOSTNAME!\n",
-        shell="alpine",
-    ),
     "registry.k8s.io/metrics-server/metrics-server": Server(
         '"Serving securely" address="[::]:10250"', tcp=(10250,), shell=""
     ),

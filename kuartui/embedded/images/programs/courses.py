@@ -6,7 +6,7 @@ import json
 import random
 
 from kuartui.embedded.images.programs.python import python
-from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.network.http import App, Request, Response, reply, server
 from kuartui.embedded.node.runtime.process import Process
 
 COLORS = {
@@ -68,7 +68,9 @@ async def webapp_color(process: Process) -> int:
     async def app(request: Request) -> Response:
         status = 200 if request.path == "/" else 404
         now = process.clock.now()
-        line = f'{request.peer[0]} - - [{now:%d/%b/%Y %H:%M:%S}] "{request.method} {request.target} HTTP/1.1" {status} -'
+        line = (
+            f'{request.peer[0]} - - [{now:%d/%b/%Y %H:%M:%S}] "{request.method} {request.target} HTTP/1.1" {status} -'
+        )
         await process.err(line + "\n")
         text = page if status == 200 else "<!doctype html>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n"
         return reply(status, text, "text/html; charset=utf-8")
@@ -96,7 +98,7 @@ async def event_simulator(process: Process) -> int:
         now = process.clock.now()
         line = f"[{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}] {level} in event-simulator: {message}\n"
         if "file" in handlers:
-            process.files.append(process.path(EVENT_LOG), line.encode())
+            process.files.write(process.path(EVENT_LOG), line.encode(), append=True)
         if "console" in handlers:
             await process.err(line)
 
@@ -126,9 +128,9 @@ async def read_config(process: Process) -> int:
     return await _serve(process, 8080, app, "Server running at http://0.0.0.0:8080/\n")
 
 
-async def _serve(process: Process, port: int, app: object, started: str) -> int:
+async def _serve(process: Process, port: int, app: App, started: str) -> int:
     try:
-        process.listen(port, server(app))  # type: ignore[arg-type]
+        process.listen(port, server(app))
     except OSError as error:
         await process.err(f"listen: {error.strerror}\n")
         return 1
