@@ -50,6 +50,9 @@ def _revived(
     if policy == "Always":
         return []
     own = {c.get("name"): c for c in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]}
+    rules = [rule for container in own.values() for rule in container.get("restartPolicyRules") or []]
+    if any(rule.get("action") == "RestartAllContainers" for rule in rules):
+        return []
     errors = []
     now = {status.get("name"): status.get("state") or {} for status in new}
     for index, status in enumerate(old):

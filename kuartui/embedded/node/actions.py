@@ -54,7 +54,7 @@ def next_actions(pod: Obj, state: PodState) -> Actions:
         return actions
     kept = 0
     for container in spec.containers(pod):
-        run = state.last(container["name"])
+        run = state.valid(container["name"])
         if run is None or run.exited:
             if spec.restarts_after(pod, spec.REGULAR, container, run.exit_code if run else None):
                 actions.regular.append(container)
@@ -64,6 +64,15 @@ def next_actions(pod: Obj, state: PodState) -> Actions:
         actions.end = True
         actions.init.clear()
     return actions
+
+
+def start_over(pod: Obj, state: PodState) -> bool:
+    """Whether a container ended in a way after which all of them are to restart."""
+    for kind, container in spec.all_containers(pod):
+        run = state.valid(container["name"]) if kind != spec.EPHEMERAL else None
+        if run and run.exited and spec.restarts_all(container, run.exit_code):
+            return not pod["metadata"].get("deletionTimestamp")
+    return False
 
 
 def _init(pod: Obj, state: PodState, actions: Actions) -> bool:

@@ -29,6 +29,7 @@ def pod_conditions(pod: Obj, status: Obj, state: PodState, now: datetime) -> lis
     containers = containers_ready(pod, status)
     made = [
         *_at_times(state),
+        *_restarting(pod, status, state),
         _condition("PodReadyToStartContainers", state.sandbox),
         _initialized(pod, status),
         _ready(pod, containers, foreign),
@@ -44,6 +45,14 @@ def pod_conditions(pod: Obj, status: Obj, state: PodState, now: datetime) -> lis
         condition["lastProbeTime"] = None
         condition["observedGeneration"] = generation
     return foreign + made
+
+
+def _restarting(pod: Obj, status: Obj, state: PodState) -> list[Obj]:
+    """AllContainersRestarting, of pods that can come to it only."""
+    if not spec.could_restart_all(pod):
+        return []
+    reason = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(status["phase"], "")
+    return [_condition("AllContainersRestarting", state.restarting, reason)]
 
 
 def _at_times(state: PodState) -> list[Obj]:

@@ -8,6 +8,7 @@ from typing import Any
 Obj = dict[str, Any]
 
 STORAGE = "ephemeral-storage"
+RESTART_ALL = "RestartAllContainers"  # an action of restartPolicyRules
 INIT, REGULAR, EPHEMERAL = "initContainers", "containers", "ephemeralContainers"
 
 
@@ -65,7 +66,7 @@ def restarts_after(pod: Obj, kind: str, container: Obj, exit_code: int | None) -
         return True
     rule = _rule(container, exit_code)
     if rule:
-        return rule == "Restart"
+        return True
     policy = container.get("restartPolicy") or pod["spec"].get("restartPolicy", "Always")
     if kind == INIT and policy == "Always":
         policy = "OnFailure"
@@ -80,6 +81,20 @@ def _rule(container: Obj, exit_code: int) -> str | None:
             action: str = rule.get("action", "Restart")
             return action
     return None
+
+
+def could_restart_all(pod: Obj) -> bool:
+    """Whether a container of the pod may have all of them restart."""
+    return any(
+        rule.get("action") == RESTART_ALL
+        for _, container in all_containers(pod)
+        for rule in container.get("restartPolicyRules") or ()
+    )
+
+
+def restarts_all(container: Obj, exit_code: int) -> bool:
+    """Whether all containers of the pod are to restart after this end of one."""
+    return _rule(container, exit_code) == RESTART_ALL
 
 
 def never_restarts(pod: Obj) -> bool:

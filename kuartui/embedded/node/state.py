@@ -35,6 +35,8 @@ class Run(Struct):
     identity: tuple[str, str]
     sandbox: int = 0
     """Which sandbox of the pod it ran in; runs of an earlier one count for back-off and status only."""
+    superseded: bool = False
+    """All containers of the pod were restarted since; it counts for the status only."""
     phase: Phase = Phase.CREATED
     seen: bool = False
     """Whether the kubelet has looked since it began to run; the status shows it as being created until then."""
@@ -112,6 +114,8 @@ class PodState(Struct):
     """Message of the DisruptionTarget condition: the kubelet evicts this pod."""
     resources: Obj | None = None
     """What was allocated to the pod as a whole; None until its first sync."""
+    restarting: bool = False
+    """All containers are being stopped, to start over."""
     resize: tuple[str, str] | None = None
     """Why a resize has to wait: Deferred or Infeasible, and the message."""
 
@@ -121,9 +125,14 @@ class PodState(Struct):
         return runs[-1] if runs else None
 
     def current(self, name: str) -> Run | None:
-        """The newest run of a container, if it belongs to the present sandbox."""
-        run = self.last(name)
+        """The newest run of a container, if it belongs to the present sandbox and the pod's last start."""
+        run = self.valid(name)
         return run if run and run.sandbox == self.sandboxes else None
+
+    def valid(self, name: str) -> Run | None:
+        """The newest run of a container, unless all containers were restarted after it."""
+        run = self.last(name)
+        return run if run and not run.superseded else None
 
     def add(self, run: Run) -> None:
         """Make `run` the newest of its container."""

@@ -99,6 +99,8 @@ def _tell_pod_resources(pod: Obj, allocated: Obj | None, status: Obj) -> None:
 def _final_phase(pod: Obj, old: Obj, statuses: Obj, state: PodState) -> str:
     phase = pod_phase(pod, statuses, state.ended)
     former: str = old.get("phase", "")
+    if state.restarting:
+        return former
     if state.doomed and not state.failure:
         return former
     return former if former in ("Succeeded", "Failed") else phase
@@ -121,6 +123,8 @@ def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old:
     if runs and len(runs) > 1 and runs[-1].fresh and old:
         # while a pod's worker starts a container anew it reports nothing: what was told of the last run stands
         status = {**old}
+    elif runs and runs[-1].superseded and kind != spec.EPHEMERAL:
+        status = {**_of_run(runs[-1]), "state": {"waiting": {"reason": waiting}}}
     elif runs:
         status = _of_run(runs[-1])
         if len(runs) > 1:

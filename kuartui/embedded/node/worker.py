@@ -14,7 +14,7 @@ from typing import Any
 
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.node import resize, spec
-from kuartui.embedded.node.actions import Actions, Kill, next_actions
+from kuartui.embedded.node.actions import Actions, Kill, next_actions, start_over
 from kuartui.embedded.node.devices import missing_driver
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.reporter import Reporter
@@ -277,6 +277,8 @@ class PodWorker:
     async def _converge(self, sandbox: Sandbox) -> float | None:
         retries: list[float] = []
         while True:
+            if start_over(self.pod, self.state):
+                await self._start_over()
             actions = next_actions(self.pod, self.state)
             if actions.end:
                 await self._end()
@@ -304,6 +306,17 @@ class PodWorker:
         finally:
             self.state.replacing = set()
 
+    async def _start_over(self) -> None:
+        """Stop all containers, without their hooks; then the pod begins anew where it is, with its volumes and address."""
+        self.state.restarting = True
+        self.reporter.changed()
+        await self._stopper.stop_all(self.pod, grace=0)
+        self._supervisor.settle_all()
+        for runs in self.state.runs.values():
+            runs[-1].superseded = True
+        self.state.restarting = False
+        self.reporter.changed()
+
     def _restart_base(self, run: Run) -> float | None:
         """Since when a killed container's back-off counts: the end of the run before, as the kubelet has it."""
         runs = self.state.runs[run.name]
@@ -317,7 +330,7 @@ class PodWorker:
         """Start a container; None if that went well, otherwise the seconds until the next try."""
         name = container["name"]
         last = self.state.last(name)
-        ended = since.get(name, last.finished if last and last.exited else None)
+        ended = since.get(name, last.finished if last and last.exited and not last.superseded else None)
         try:
             run = await self._starter.start(self.pod, kind, container, sandbox, ended)
         except StartFailure as failure:

@@ -326,3 +326,36 @@ async def test_pull_secret(cluster):
     await cluster.pod("q", imagePullSecrets=[{"name": "s"}], containers=[{"name": "c", "image": "r.example.com/box:1"}])
     await cluster.run()
     assert cluster.get("q")["status"]["phase"] == "Running"
+
+
+async def test_all_containers_restart_after_one_of_them(cluster):
+    rules = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}}]
+    watcher = {"name": "watcher", "image": "box:1", "restartPolicy": "Always", "restartPolicyRules": rules}
+    init = {"name": "init", "image": "box:1", "command": ["pause", "0"]}
+    await cluster.pod(
+        initContainers=[init, watcher | {"command": ["fail", "1", "5"]}],
+        containers=[{"name": "c", "image": "box:1"}],
+        restartPolicy="Never",
+    )
+    address = cluster.get()["status"].get("podIP")
+    phases, seen = set(), []
+    for _ in range(60):
+        await cluster.run(0.5)
+        status = cluster.get().get("status") or {}
+        phases.add(status.get("phase"))
+        address = address or status.get("podIP")
+        seen += [one["status"] for one in status.get("conditions") or () if one["type"] == "AllContainersRestarting"]
+    status = cluster.get()["status"]
+    counts = {one["name"]: one["restartCount"] for one in status["initContainerStatuses"] + status["containerStatuses"]}
+    assert counts["init"] >= 1
+    assert counts["watcher"] == counts["init"]
+    assert counts["c"] >= counts["init"] - 1
+    assert "Failed" not in phases
+    assert {"True", "False"} <= set(seen)
+    assert status["podIP"] == address
+
+
+async def test_a_pod_that_cannot_restart_all_says_nothing_of_it(cluster):
+    await cluster.pod()
+    await cluster.run()
+    assert "AllContainersRestarting" not in [one["type"] for one in cluster.get()["status"]["conditions"]]
