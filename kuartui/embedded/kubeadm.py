@@ -340,7 +340,11 @@ def _proxy(endpoint: str) -> list[tuple[str, Obj]]:
         ],
         "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
         "securityContext": {"privileged": True},
-        "volumeMounts": [{"mountPath": "/var/lib/kube-proxy", "name": "kube-proxy"}],
+        "volumeMounts": [
+            {"mountPath": "/var/lib/kube-proxy", "name": "kube-proxy"},
+            {"mountPath": "/run/xtables.lock", "name": "xtables-lock"},
+            {"mountPath": "/lib/modules", "name": "lib-modules", "readOnly": True},
+        ],
     }
     pod = {
         "priorityClassName": "system-node-critical",
@@ -349,7 +353,11 @@ def _proxy(endpoint: str) -> list[tuple[str, Obj]]:
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"operator": "Exists"}],
         "containers": [container],
-        "volumes": [{"name": "kube-proxy", "configMap": {"name": "kube-proxy"}}],
+        "volumes": [
+            {"name": "kube-proxy", "configMap": {"name": "kube-proxy"}},
+            {"name": "xtables-lock", "hostPath": {"path": "/run/xtables.lock", "type": "FileOrCreate"}},
+            {"name": "lib-modules", "hostPath": {"path": "/lib/modules"}},
+        ],
     }
     spec = {
         "selector": {"matchLabels": labels},

@@ -238,6 +238,14 @@ async def test_a_changed_config_map_shows_up_but_not_through_sub_path(cluster):
             {"hostPath": {"path": "/nowhere", "type": "Directory"}},
             "hostPath type check failed: /nowhere is not a directory",
         ),
+        (
+            {"hostPath": {"path": "/no/where", "type": "FileOrCreate"}},
+            "open /no/where: no such file or directory",
+        ),
+        (
+            {"hostPath": {"path": "/", "type": "FileOrCreate"}},
+            "hostPath type check failed: / is not a file",
+        ),
     ],
 )
 async def test_what_cannot_be_mounted(cluster, volume, reason):

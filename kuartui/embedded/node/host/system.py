@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kuartui.embedded.node.kubelet import Kubelet
 
 DIRECTORIES = (
-    "/etc", "/home", "/mnt", "/opt/cni/bin", "/root", "/srv", "/tmp", "/usr", "/var/lib", "/var/log",
-    "/etc/kubernetes/manifests",
+    "/etc", "/home", "/lib/modules", "/mnt", "/opt/cni/bin", "/root", "/run", "/srv", "/tmp", "/usr", "/var/lib",
+    "/var/log", "/etc/kubernetes/manifests",
 )  # fmt: skip
 OS_RELEASE = f'''PRETTY_NAME="{OS_IMAGE}"
 NAME="Debian GNU/Linux"

@@ -187,11 +187,13 @@ class PodVolumes(Struct):
         root = self.disks.node(self.node)
         path, kind = absolute(source["path"]), source.get("type", "")
         found = root.fs.stat(path)["file_type"] if path == "/" or root.fs.exists(path) else None
-        if kind in HOST_PATH_KINDS:
-            wanted, complaint = HOST_PATH_KINDS[kind]
+        if kind in HOST_PATH_KINDS or (found and kind):
+            wanted, complaint = HOST_PATH_KINDS[kind.removesuffix("OrCreate")]
             if found != wanted:
                 raise _set_up_failed(name, f"hostPath type check failed: {source['path']} {complaint}")
         elif found is None and kind == "FileOrCreate":
+            if not root.fs.exists(posixpath.dirname(path)):
+                raise _set_up_failed(name, f"open {source['path']}: no such file or directory")
             root.fs.write_file(path, b"")
         elif found is None:
             root.fs.mkdir(path, recursive=True)
