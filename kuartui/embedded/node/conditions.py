@@ -16,7 +16,7 @@ Obj = dict[str, Any]
 
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 """Condition types that the kubelet sets, in the order in which it reports them."""
-OWN_AT_TIMES = ("PodResizePending", "PodResizeInProgress")
+OWN_AT_TIMES = ("PodResizePending", "PodResizeInProgress", "AllContainersRestarting")
 """Types that it sets while they hold and removes afterwards."""
 
 

@@ -353,6 +353,8 @@ async def test_all_containers_restart_after_one_of_them(cluster):
     assert "Failed" not in phases
     assert {"True", "False"} <= set(seen)
     assert status["podIP"] == address
+    types = [one["type"] for one in status["conditions"]]
+    assert types.count("AllContainersRestarting") == 1
 
 
 async def test_a_pod_that_cannot_restart_all_says_nothing_of_it(cluster):
