@@ -334,7 +334,7 @@ async def test_all_containers_restart_after_one_of_them(cluster):
     init = {"name": "init", "image": "box:1", "command": ["pause", "0"]}
     await cluster.pod(
         initContainers=[init, watcher | {"command": ["fail", "1", "5"]}],
-        containers=[{"name": "c", "image": "box:1"}],
+        containers=[{"name": "c", "image": "box:1", "command": ["stubborn"]}],
         restartPolicy="Never",
     )
     address = cluster.get()["status"].get("podIP")
