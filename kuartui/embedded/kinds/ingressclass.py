@@ -11,6 +11,7 @@ from kuartui.embedded.kinds.checks import domain_prefixed_path, local_reference
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required, too_long
 
+_DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 _MAX_CONTROLLER = 250  # characters
 
 
@@ -43,7 +44,9 @@ class IngressClasses(Strategy):
         if parameters is not None:
             group = parameters.get("apiGroup")
             shown = f"{parameters.get('kind', '')}{'' if group is None else '.' + group}/{parameters.get('name', '')}"
-        return [cells.name(obj), spec.get("controller", ""), shown, cells.age(obj, now)]
+        is_default = (obj["metadata"].get("annotations") or {}).get(_DEFAULT) == "true"
+        name = cells.name(obj) + (" (default)" if is_default else "")
+        return [name, spec.get("controller", ""), shown, cells.age(obj, now)]
 
 
 def _controller(controller: str, path: Path) -> list[FieldError]:

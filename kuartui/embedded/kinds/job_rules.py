@@ -224,14 +224,16 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _template_update(new: Obj, old: Obj, path: Path) -> list[FieldError]:
-    """A suspended job that never ran may still change where its pods run."""
+    """While a job is suspended, what its next pods ask for and where they run may still change."""
     after, before = ((one.get("spec") or {}).get("template") or {} for one in (new, old))
+    if (old.get("spec") or {}).get("suspend"):
+        at_rest = _at_rest(old.get("status") or {})
+        if at_rest or not (old.get("status") or {}).get("startTime"):
+            before = _with_placement_of(after, before)
+        if at_rest:
+            before = _with_resources_of(after, before)
     if after == before:
         return []
-    if (old.get("spec") or {}).get("suspend") and not (old.get("status") or {}).get("startTime"):
-        after, before = (_without_placement(one) for one in (after, before))
-        if after == before:
-            return []
     metadata = {
         key: dict(sorted(value.items())) if isinstance(value, dict) else value
         for key, value in (after.get("metadata") or {}).items()
@@ -240,11 +242,36 @@ def _template_update(new: Obj, old: Obj, path: Path) -> list[FieldError]:
     return [invalid(path, shown, "field is immutable")]
 
 
-def _without_placement(template: Obj) -> Obj:
-    spec = {
-        k: v
-        for k, v in (template.get("spec") or {}).items()
-        if k not in ("nodeSelector", "tolerations", "schedulingGates", "affinity")
-    }
-    metadata = {k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")}
-    return {**template, "metadata": metadata, "spec": spec}
+def _at_rest(status: Obj) -> bool:
+    """The controller says that the job is suspended, and the last of its pods has gone."""
+    conditions = status.get("conditions") or []
+    told = any(one.get("type") == "Suspended" and one.get("status") == "True" for one in conditions)
+    return told and not status.get("active")
+
+
+def _with_placement_of(after: Obj, before: Obj) -> Obj:
+    """`before`, but placed as `after` is. Of the affinity only that to nodes may change."""
+    asked = after.get("spec") or {}
+    spec = _taken(before.get("spec") or {}, asked, ("nodeSelector", "tolerations", "schedulingGates"))
+    now = asked.get("affinity")
+    affinity = _taken(spec.pop("affinity", None) or {}, now or {}, ("nodeAffinity",))
+    if affinity or now is not None:
+        spec["affinity"] = affinity
+    metadata = _taken(before.get("metadata") or {}, after.get("metadata") or {}, ("labels", "annotations"))
+    return {**_taken(before, {}, ("metadata",)), **({"metadata": metadata} if metadata else {}), "spec": spec}
+
+
+def _with_resources_of(after: Obj, before: Obj) -> Obj:
+    """`before`, but its containers ask for what those of `after` do; they are told apart by their place."""
+    spec, asked = dict(before.get("spec") or {}), after.get("spec") or {}
+    for field in ("containers", "initContainers"):
+        mine, theirs = spec.get(field) or [], asked.get(field) or []
+        if mine and len(mine) == len(theirs):
+            spec[field] = [_taken(one, other, ("resources",)) for one, other in zip(mine, theirs, strict=True)]
+    return {**before, "spec": spec}
+
+
+def _taken(into: Obj, source: Obj, fields: tuple[str, ...]) -> Obj:
+    """A copy of `into` whose `fields` are those of `source`, also where it has none."""
+    kept = {key: value for key, value in into.items() if key not in fields}
+    return {**kept, **{key: source[key] for key in fields if key in source}}

@@ -168,7 +168,7 @@ def _transitions(after: Obj, before: Obj, spec: Obj) -> list[FieldError]:
         found.append(invalid(_STATUS / "completionTime", ended[0], "completionTime cannot be mutated"))
     started = before.get("startTime")
     if started and started != after.get("startTime") and not spec.get("suspend"):
-        found.append(required(_STATUS / "startTime", "startTime cannot be removed for unsuspended job"))
+        found.append(required(_STATUS / "startTime", "field is immutable for unsuspended job once set"))
     if "SuccessCriteriaMet" in lost:
         found.append(without_value(_CONDITIONS, "cannot disable the SuccessCriteriaMet=True condition"))
     return found

@@ -83,9 +83,15 @@ class Nodes(Strategy):
             _address(status, "InternalIP"),
             _address(status, "ExternalIP"),
             info.get("osImage") or "<unknown>",
-            info.get("kernelVersion") or "<unknown>",
+            _kernel(info),
             info.get("containerRuntimeVersion") or "<unknown>",
         ]
+
+
+def _kernel(info: Obj) -> str:
+    """The kernel, and for which processors it is: "6.8.0-100-generic (amd64)"."""
+    version, architecture = info.get("kernelVersion") or "<unknown>", info.get("architecture")
+    return f"{version} ({architecture})" if architecture else version
 
 
 def roles(node: Obj) -> list[str]:

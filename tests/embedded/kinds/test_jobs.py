@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import yaml
 
+from kuartui.embedded.kinds import job_rules
 from kuartui.embedded.kinds.base import WriteContext, strategy
+from kuartui.embedded.meta.fielderr import Path
 
 Obj = dict[str, Any]
 
@@ -125,6 +128,47 @@ def test_a_policy_that_changed_is_shown_in_full() -> None:
     ]
 
 
+FRESH: Obj = {}
+RUNNING: Obj = {"startTime": "2030-01-01T00:00:00Z", "active": 1}
+STOPPING: Obj = {"active": 1, "conditions": [{"type": "Suspended", "status": "True"}]}
+AT_REST: Obj = {"conditions": [{"type": "Suspended", "status": "True"}]}
+RESTED_ONCE: Obj = {**AT_REST, "startTime": "2030-01-01T00:00:00Z"}
+SIZE = {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}}]}
+PLACE = {"nodeSelector": {"disk": "fast"}, "affinity": {"nodeAffinity": {"a": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("suspend", "status", "change", "allowed"),
+    [
+        (True, AT_REST, SIZE, True),
+        (True, RESTED_ONCE, SIZE, True),
+        (True, FRESH, SIZE, False),
+        (True, STOPPING, SIZE, False),
+        (True, RUNNING, SIZE, False),
+        (False, AT_REST, SIZE, False),
+        (True, AT_REST, PLACE, True),
+        (True, RESTED_ONCE, PLACE, True),
+        (True, FRESH, PLACE, True),
+        (True, RUNNING, PLACE, False),
+        (False, FRESH, PLACE, False),
+        (True, AT_REST, {**SIZE, **PLACE}, True),
+        (True, AT_REST, {"containers": [{"name": "c", "image": "other"}]}, False),
+        (True, AT_REST, {"affinity": {"podAffinity": {"a": 1}}}, False),
+    ],
+)
+def test_a_suspended_job_may_change_what_its_pods_ask_for_and_where_they_run(
+    suspend: bool, status: Obj, change: Obj, allowed: bool
+) -> None:
+    old = {**job(f"{{suspend: {str(suspend).lower()}}}"), "status": status}
+    new = copy.deepcopy(old)
+    containers = change.get("containers") or []
+    for own, other in zip(new["spec"]["template"]["spec"]["containers"], containers, strict=False):
+        own.update(other)
+    new["spec"]["template"]["spec"].update({k: v for k, v in change.items() if k != "containers"})
+    errors = job_rules.update_errors(new, old, Path("spec"))
+    assert [error.field for error in errors] == ([] if allowed else ["spec.template"])
+
+
 def conditions(*types: str) -> list[Obj]:
     return [{"type": type_, "status": "True"} for type_ in types]
 
@@ -176,7 +220,7 @@ ENDED = {"startTime": DAY, "completionTime": LATER, "conditions": conditions("Su
                 "cannot set non-empty completedIndexes when non-indexed completion mode"
             ],
         ),
-        ({}, {"startTime": DAY}, ["status.startTime: Required value: startTime cannot be removed for unsuspended job"]),
+        ({}, {"startTime": DAY}, ["status.startTime: Required value: field is immutable for unsuspended job once set"]),
     ],
 )
 def test_what_may_become_of_a_jobs_status(after: Obj, before: Obj, errors: list[str]) -> None:

@@ -301,3 +301,25 @@ def test_flow_schemas_are_shown_in_the_order_in_which_they_are_tried() -> None:
     assert order is not None
     every = [{"metadata": {"name": n}, "spec": {"matchingPrecedence": p}} for n, p in (("a", 9), ("c", 1), ("b", 1))]
     assert [one["metadata"]["name"] for one in sorted(every, key=order)] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("info", "shown"),
+    [
+        ({"kernelVersion": "6.8.0-generic", "architecture": "arm64"}, "6.8.0-generic (arm64)"),
+        ({"kernelVersion": "6.8.0-generic"}, "6.8.0-generic"),
+        ({}, "<unknown>"),
+    ],
+)
+def test_a_nodes_kernel_is_shown_with_its_architecture(info: dict[str, str], shown: str) -> None:
+    row = strategy("nodes").row({"metadata": META, "status": {"nodeInfo": info}}, NOW)
+    assert row is not None
+    assert row[8] == shown
+
+
+@pytest.mark.parametrize(("value", "name"), [("true", "x (default)"), ("false", "x"), (None, "x")])
+def test_the_default_ingress_class_is_marked(value: str | None, name: str) -> None:
+    annotations = {"ingressclass.kubernetes.io/is-default-class": value} if value else {}
+    row = strategy("ingressclasses.networking.k8s.io").row({"metadata": {**META, "annotations": annotations}}, NOW)
+    assert row is not None
+    assert row[0] == name
