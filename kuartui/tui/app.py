@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +17,7 @@ from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.events import Resize
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -47,6 +50,7 @@ ABOUT = {
     "result": later("How it went. Only your best attempt at a level counts."),
 }
 SMALLEST = (50, 15)
+TERMINATED = 128 + signal.SIGTERM  # the exit code, as shells count
 GARBAGE = (700, 10, 10)  # Python's own thresholds of its garbage collector
 
 
@@ -76,6 +80,8 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self.theme = chosen if chosen in themes.NAMES else themes.first(self._surroundings)
         if self._surroundings.get("KUARTUI_MOTION") == "none":
             self.animation_level = "none"
+        if not self.is_web:  # a browser's driver has its own
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave, TERMINATED)
         self.push_screen(HomeScreen())
         level, seed = self._first
         if level:
@@ -141,6 +147,19 @@ class KuartuiApp(App[int], inherit_bindings=False):
         """Tell what a worker could not do."""
         self.trouble(message.text, message.hint)
 
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """The last note only: each answers one key, and a pile of them would cover the screen and its dialogs."""
+        self.clear_notifications()
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
     # Actions
 
     def place(self) -> str:
@@ -173,11 +192,11 @@ class KuartuiApp(App[int], inherit_bindings=False):
         question = tr("Leave kuartui? The level goes on, and so does its clock.") if playing else tr("Leave kuartui?")
         self.push_screen(Confirm(question, tr("Leave")), lambda yes: self._leave() if yes else None)
 
-    def _leave(self) -> None:
+    def _leave(self, code: int = 0) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, PlayScreen):
                 self.game.let_go(screen.session)
-        self.exit(0)
+        self.exit(code)
 
     def action_copy_or_nothing(self) -> None:
         """Ctrl-C copies what is selected and never ends anything."""

@@ -61,7 +61,7 @@ class Key:
 KEYS: tuple[Key, ...] = (
     Key("f1,question_mark", "help", "Help", "Show all keys", footer=True),
     Key("f2", "command_palette", "Commands", "Find and run any command", spare=True),
-    Key("f7", "next_theme", "Theme", "Next theme: dark, light, high contrast, terminal colours"),
+    Key("f7", "next_theme", "Theme", "Next theme: dark, light, contrast, mono, terminal colours"),
     Key("f10", "leave", "Quit", "Leave kuartui; a level in play goes on and can be continued", spare=True),
     Key("escape", "back", "Back", "One step back; never quits, never ends a level"),
     Key("enter", "choose", "Play", "Play the selected level, or continue it", "home", footer=True),

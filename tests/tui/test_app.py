@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,6 +55,16 @@ async def test_the_filter_narrows_the_list_and_escape_clears_it(game: Any, text_
         await until(pilot, lambda: "No warehouse delivers" not in text_of(app))
         await pilot.press("escape")
         await until(pilot, lambda: "No warehouse delivers" in text_of(app))
+
+
+async def test_the_filter_shows_the_list_that_it_narrows(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "ring the bell twice" in text_of(app))
+        await pilot.press("space")
+        await until(pilot, lambda: "2 checks, 3 hints" in text_of(app))
+        await pilot.press("slash", *"redis")
+        await until(pilot, lambda: "Storage and state" in text_of(app))
 
 
 async def test_enter_plays_the_highlighted_level(game: Any) -> None:
@@ -145,6 +157,26 @@ async def test_a_command_that_is_still_typed_starts_nothing(game: Any, monkeypat
         time += 1.1
         await pilot.press("t")
         await until(pilot, lambda: app.screen is not screen)
+
+
+async def test_who_types_beside_the_terminal_is_told_once(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await playing(app, pilot)
+        await pilot.press(*"kubectl label deploy")
+        await until(pilot, lambda: text_of(app).count("F9 goes to the") == 1)
+        await pilot.press("f4")
+        await until(pilot, lambda: "F9 goes to the" not in text_of(app))
+
+
+async def test_a_signal_to_end_leaves_as_the_key_does(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await playing(app, pilot)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_value == 143
+    assert game.sessions[0].calls[-1] == "close"
 
 
 async def test_nothing_ends_by_escape_or_control_c(game: Any) -> None:

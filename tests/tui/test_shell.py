@@ -30,3 +30,23 @@ def test_a_shell_has_the_players_setup_and_ours(
     assert f"theirs /k/config {tmp_path}" in done.stdout
     assert "kubectl" in done.stdout
     assert "<>" in done.stdout
+
+
+@pytest.mark.parametrize("library", [True, False], ids=["with bash-completion", "without"])
+def test_tab_completes_words_of_kubectl(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: bool
+) -> None:
+    bash = shutil.which("bash")
+    if bash is None or shutil.which("kubectl") is None:
+        pytest.skip("needs bash and kubectl")
+    if library and not Path("/usr/share/bash-completion/bash_completion").exists():
+        pytest.skip("no bash-completion here")
+    monkeypatch.setenv("SHELL", bash)
+    start = command(Path("/k/config"), os.environ["PATH"], "market", tmp_path, tmp_path)
+    rc = tmp_path / "bashrc"
+    if not library:
+        rc.write_text(rc.read_text().replace("/usr/share/bash-completion", "/nowhere"))
+    script = "COMP_WORDS=(kubectl annot) COMP_CWORD=1 COMP_LINE='kubectl annot' COMP_POINT=13; __start_kubectl\n"
+    script += 'echo "<${COMPREPLY[*]% }>"\nexit\n'
+    done = subprocess.run(start, input=script, capture_output=True, text=True, timeout=60)
+    assert "<annotate>" in done.stdout

@@ -168,8 +168,9 @@ class HomeScreen(Screen[None], keys.Explains):
         solved, total = len(shelf.solved()), len(shelf.cards)
         parts: list[Content | str] = [plain("kuartui", "bold $text-accent"), "  "]
         parts += [bar(solved / total if total else 0, 16), "  "]
-        parts.append(tr("{solved} of {total} solved", solved=solved, total=total))
-        parts.append(tr(", {points} points", points=shelf.points()))
+        if total:  # nothing is known before the first look
+            parts.append(tr("{solved} of {total} solved", solved=solved, total=total))
+            parts.append(tr(", {points} points", points=shelf.points()))
         medals = shelf.medals()
         if medals and self.size.width >= 80:
             parts.append(plain("   " + ", ".join(f"{count} {tr(name)}" for name, count in medals), "$text-muted"))
@@ -268,15 +269,18 @@ class HomeScreen(Screen[None], keys.Explains):
         if attempt is not None and (not name or attempt.level == name):
             self.app.play_attempt(attempt)
         elif attempt is not None:
+            playing = self.shelf.card(attempt.level)
             text = tr(
                 "{level} is still in play. Continue it (first in the list), or finish it there with F12.",
-                level=attempt.level,
+                level=playing.title if playing else attempt.level,
             )
             self.notify(clean(text), markup=False, severity="warning")
         elif name:
             self.app.play_level(name, None)
 
     def action_search(self) -> None:
+        if self._details:
+            self.action_details()
         field = self.query_one("#filter", Input)
         field.display = True
         field.focus()

@@ -268,9 +268,9 @@ class PlayScreen(Screen[None], keys.Explains):
     def why_not(self, action: str) -> str:
         """Why a key does nothing here."""
         if action in ("describe", "yaml", "logs") and not isinstance(self._row(), Row):
-            return tr("choose something in the cluster pane first (F6)")
+            return tr("choose something in the cluster pane first (F6); F9 goes to the terminal")
         if action == "copy" and not self.detail.display and not isinstance(self._row(), Row):
-            return tr("there is nothing to copy; choose something in the cluster pane first (F6)")
+            return tr("choose something to copy in the cluster pane first (F6); F9 goes to the terminal")
         if action == "next_match" and not (self.detail.display and self.query_one("#find", Input).value):
             return tr("there is no search in something that is open; / begins one")
         if action in ("grow", "shrink") and not self.arrangement.sizable:

@@ -36,7 +36,14 @@ export KUBECONFIG="$KUARTUI_KUBECONFIG"
 export PATH="$KUARTUI_PATH"
 alias k=kubectl
 if [ -r /usr/share/bash-completion/bash_completion ]; then . /usr/share/bash-completion/bash_completion; fi
-if command -v kubectl >/dev/null 2>&1 && type _init_completion >/dev/null 2>&1; then
+if command -v kubectl >/dev/null 2>&1 && [ "${BASH_VERSINFO[0]}" -ge 4 ]; then
+  if ! type _get_comp_words_by_ref >/dev/null 2>&1; then  # without bash-completion: what kubectl's own asks of it
+    COMP_WORDBREAKS=${COMP_WORDBREAKS//[=:]/}
+    _get_comp_words_by_ref() {
+      words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    }
+    __ltrim_colon_completions() { :; }
+  fi
   . <(kubectl completion bash) && complete -o default -F __start_kubectl k
 fi
 PS1='\\[\\e[1;36m\\]${KUARTUI_NAMESPACE}\\[\\e[0m\\] \\$ '
