@@ -230,7 +230,8 @@ def _tell_mounts(container: Obj, status: Obj) -> None:
     for mount in container.get("volumeMounts") or ():
         told = {"name": mount["name"], "mountPath": mount["mountPath"]}
         if mount.get("readOnly"):
-            told |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+            recursive = mount.get("recursiveReadOnly") in ("Enabled", "IfPossible")
+            told |= {"readOnly": True, "recursiveReadOnly": "Enabled" if recursive else "Disabled"}
         mounts.append(told)
     if mounts:
         status["volumeMounts"] = mounts

@@ -232,3 +232,16 @@ async def test_hello_app_tells_its_version(world: World) -> None:
 async def test_relatives_of_red_hat_have_a_shell_and_say_who_they_are(world: World) -> None:
     exit_, log = await world.run("centos:7", "bash", "-c", "grep ^ID= /etc/os-release; apt-get update")
     assert (exit_.code, log.splitlines()[0]) == (127, 'ID="centos"')
+
+
+async def test_packages_that_are_there_need_no_mirror(world: World) -> None:
+    container = await world.start("nginx:1.27", "sleep", "1000")
+    code, out, _ = await world.sh(container, "apt-get update; apt-get install -y curl")
+    assert code == 0
+    assert "curl is already the newest version" in out
+    code, _, error = await world.sh(container, "apt install curl procps")
+    assert code == 100
+    assert error == "E: Unable to locate package procps\n"
+    alpine = await world.start("nginx:1.27-alpine", "sleep", "1000")
+    assert (await world.sh(alpine, "apk add --no-cache curl"))[0] == 0
+    assert (await world.sh(alpine, "apk add bind-tools"))[0] == 1

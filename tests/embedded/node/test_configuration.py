@@ -443,6 +443,17 @@ async def test_an_image_volume_shows_a_part_of_the_image(cluster):
     assert (await cluster.exec("show", "/v/passwd"))[1].startswith("root:x:0:0")
 
 
+async def test_the_status_tells_of_mounts_that_are_read_only_all_through(cluster):
+    mounts = [
+        {"name": "v", "mountPath": f"/{mode}", "readOnly": True, "recursiveReadOnly": mode}
+        for mode in ("Enabled", "IfPossible", "Disabled")
+    ]
+    await cluster.pod(volumes=[{"name": "v", "emptyDir": {}}], containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run()
+    told = [mount["recursiveReadOnly"] for mount in cluster.status()["volumeMounts"]]
+    assert told[:3] == ["Enabled", "Enabled", "Disabled"]
+
+
 async def test_the_status_tells_whom_a_container_runs_as(cluster):
     context = {"runAsUser": 1000, "runAsGroup": 3000, "supplementalGroups": [4000]}
     await cluster.pod(securityContext=context)

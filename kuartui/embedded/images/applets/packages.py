@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from kuartui.embedded.images.model import PATH
 from kuartui.embedded.node.runtime.process import Process
 
 MIRROR = "https://dl-cdn.alpinelinux.org/alpine/v3.22"
+
+PROGRAMS = {
+    "bind-tools": "dig",
+    "bind9-dnsutils": "dig",
+    "dnsutils": "dig",
+    "iproute2": "ip",
+    "iputils": "ping",
+    "iputils-ping": "ping",
+    "net-tools": "netstat",
+    "netcat": "nc",
+    "netcat-openbsd": "nc",
+    "procps": "ps",
+    "redis-tools": "redis-cli",
+}
+"""What a package is wanted for, where that has another name than the package."""
+CURRENT = {"curl": "7.88.1-10+deb12u14", "wget": "1.21.3-1+deb12u1", "procps": "2:4.0.2-3"}
+VERSION = "1.0-1"  # of all others
+
+
+def _absent(process: Process, names: Iterable[str]) -> list[str]:
+    """The packages that an image does not have: those whose program it lacks."""
+    there = process.container.spec.image.on_path(process.env.get("PATH") or PATH)[1]
+    return [name for name in names if PROGRAMS.get(name, name) not in there]
 
 
 async def apk(process: Process) -> int:
@@ -19,10 +45,14 @@ async def apk(process: Process) -> int:
     if words[:1] == ["update"]:
         await process.err("4 unavailable, 0 stale; 14 distinct packages available\n")
         return 4
+    absent = _absent(process, words[1:])
+    if not absent:
+        await process.out("OK: 9 MiB in 24 packages\n")
+        return 0
     await process.err("ERROR: unable to select packages:\n")
-    for name in words[1:]:
+    for name in absent:
         await process.err(f"  {name} (no such package):\n    required by: world[{name}]\n")
-    return len(words[1:])
+    return len(absent)
 
 
 async def apt(process: Process) -> int:
@@ -37,9 +67,15 @@ async def apt(process: Process) -> int:
         await process.err("W: Some index files failed to download. They have been ignored, or old ones used instead.\n")
         return 0
     await process.out("Reading package lists... Done\nBuilding dependency tree... Done\n")
-    for name in words[1:]:
+    absent = _absent(process, words[1:])
+    for name in absent:
         await process.err(f"E: Unable to locate package {name}\n")
-    return 100 if words[1:] else 0
+    if absent:
+        return 100
+    for name in words[1:] if words[:1] == ["install"] else ():
+        await process.out(f"{name} is already the newest version ({CURRENT.get(name, VERSION)}).\n")
+    await process.out("0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n")
+    return 0
 
 
 async def vi(process: Process) -> int:
