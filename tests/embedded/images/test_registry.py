@@ -49,6 +49,7 @@ def test_every_repository_has_its_images() -> None:
         "kuard": "blue",
         "controller": "v1.13.0",
         "jessie-dnsutils": "1.7",
+        "dnsutils": "1.3",
         "echoserver": "1.10",
         "kubernetes-bootcamp": "v1",
         "hello-frontend": "1.0",
