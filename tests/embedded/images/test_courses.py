@@ -7,6 +7,8 @@ import re
 import pytest
 
 from kuartui.embedded.node.runtime import Mount, Projected, Volume
+from kuartui.embedded.node.runtime.capabilities import DEFAULT
+from kuartui.embedded.node.runtime.spec import Credentials
 from tests.embedded.containers import World
 
 
@@ -60,3 +62,27 @@ async def test_an_application_reads_the_configuration_that_was_put_beside_it(wor
     mount = Mount("/usr/shared/app", Volume.projection({"config.json": Projected(data)}, world.clock.now()))
     web = await world.start("bmuschko/nodejs-read-config:1.0.0", mounts=(mount,))
     assert await get(world, web.sandbox.ip, 8080) == "Database URL: localhost:5432/customers\n"
+
+
+async def test_an_application_tells_how_it_gets_on_with_its_database(world: World) -> None:
+    async def ask(**env: str) -> str:
+        web = await world.start("bmuschko/web-app:1.0.1", env=env)
+        return await get(world, web.sandbox.ip, 3000)
+
+    database = await world.start("mysql:8.4", env={"MYSQL_ROOT_PASSWORD": "s3cret"})
+    await world.clock.advance(30)
+    world.service("mysql-service", "10.96.0.20", 3306, [(database.sandbox.ip, 3306)])
+    where = {"DB_HOST": "mysql-service", "DB_PASSWORD": "s3cret"}
+    assert await ask(**where, DB_USER="root") == "Successfully connected to database!"
+    denied = "Failed to connect to database: ER_ACCESS_DENIED_ERROR: Access denied for user 'myuser'@'"
+    assert (await ask(**where, DB_USER="myuser")).startswith(denied)
+    assert await ask(DB_HOST="nowhere") == "Failed to connect to database: getaddrinfo ENOTFOUND nowhere"
+
+
+async def test_only_who_may_set_the_clock_sets_it(world: World) -> None:
+    at = ("date", "-s", "19 APR 2012 11:14:00")
+    may_not = await world.start("ubuntu", "sleep", "infinity")
+    refused = "date: cannot set date: Operation not permitted\n"
+    assert await world.exec(may_not, *at) == (1, "Thu Apr 19 11:14:00 UTC 2012\n", refused)
+    may = await world.start("ubuntu", "sleep", "infinity", user=Credentials(capabilities=DEFAULT | {"SYS_TIME"}))
+    assert await world.exec(may, *at) == (0, "Thu Apr 19 11:14:00 UTC 2012\n", "")

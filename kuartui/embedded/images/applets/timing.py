@@ -45,7 +45,11 @@ async def usleep(process: Process) -> int:
 
 
 async def date(process: Process) -> int:
-    """date [-u] [-d TIME] [-I[spec]] [-R] [+FORMAT]."""
+    """date [-u] [-d TIME] [-s TIME] [-I[spec]] [-R] [+FORMAT].
+
+    With the capability to set the clock, -s says that it did; a node's time stays what its time service makes of it.
+    """
+    failed = False
     words = process.argv[1:]
     when = process.clock.now().astimezone(UTC)
     form = "%a %b %e %H:%M:%S UTC %Y"
@@ -53,19 +57,24 @@ async def date(process: Process) -> int:
         word = words.pop(0)
         if word.startswith("+"):
             form = word[1:]
-        elif word in ("-d", "--date") and words:
+        elif word in ("-d", "--date", "-s", "--set") and words:
             parsed = _parse_date(words.pop(0), when)
             if parsed is None:
                 await process.err("date: invalid date\n")
                 return 1
             when = parsed
+            if word in ("-s", "--set") and not process.user.can("SYS_TIME"):
+                failed = process.container.spec.image.distribution not in ("busybox", "alpine")
+                await process.err(
+                    ("date: cannot" if failed else "date: can't") + " set date: Operation not permitted\n"
+                )
         elif word.startswith("-I") or word.startswith("--iso-8601"):
             spec = word.removeprefix("-I").removeprefix("--iso-8601").lstrip("=")
             form = {"s": "%Y-%m-%dT%H:%M:%S+00:00", "seconds": "%Y-%m-%dT%H:%M:%S+00:00"}.get(spec, "%Y-%m-%d")
         elif word in ("-R", "--rfc-2822", "--rfc-email"):
             form = "%a, %d %b %Y %H:%M:%S +0000"
     await process.out(_format(when, form) + "\n")
-    return 0
+    return int(failed)
 
 
 def _format(when: datetime, form: str) -> str:
@@ -88,8 +97,18 @@ def _parse_date(text: str, now: datetime) -> datetime | None:
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        return None
+        return _in_words(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _in_words(text: str) -> datetime | None:
+    """A date with the name of a month."""
+    for form in ("%d %b %Y %H:%M:%S", "%d %b %Y %H:%M", "%d %b %Y", "%a %b %d %H:%M:%S UTC %Y"):
+        try:
+            return datetime.strptime(text.strip(), form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
 
 
 async def timeout(process: Process) -> int:

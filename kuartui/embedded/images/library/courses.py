@@ -10,7 +10,7 @@ from kuartui.embedded.images.library.alpine import base_files
 from kuartui.embedded.images.library.bases import curl_programs, directory, text, userland
 from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import Image, ImageConfig, Program
-from kuartui.embedded.images.programs.courses import event_simulator, read_config, webapp_color
+from kuartui.embedded.images.programs.courses import database_check, event_simulator, read_config, webapp_color
 from kuartui.embedded.images.programs.standin import standin
 from kuartui.embedded.images.programs.stress import stress
 from kuartui.embedded.images.reference import Reference
@@ -53,6 +53,7 @@ IMAGES = {
     "docker.io/bmuschko/nodejs-read-config": Course(
         read_config, ("node", "server.js"), ("/usr/local/bin/node",), 8080
     ),
+    "docker.io/bmuschko/web-app": Course(database_check, ("node", "server.js"), ("/usr/local/bin/node",), 3000),
     "docker.io/progrium/stress": Course(
         stress, ("/usr/bin/stress", "--verbose"), ("/usr/bin/stress",), cmd=("--version",), memory=2 << 20
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+from kuartui.embedded.images.programs.mysql_login import LoginFailed, log_in
 from kuartui.embedded.images.programs.python import python
 from kuartui.embedded.network.http import App, Request, Response, reply, server
 from kuartui.embedded.node.runtime.process import Process
@@ -126,6 +127,21 @@ async def read_config(process: Process) -> int:
         return reply(200, found)
 
     return await _serve(process, 8080, app, "Server running at http://0.0.0.0:8080/\n")
+
+
+async def database_check(process: Process) -> int:
+    """A web server on port 3000 that logs in to the MySQL of DB_HOST as DB_USER with DB_PASSWORD and tells how that went."""
+
+    async def app(request: Request) -> Response:
+        host, user = process.env.get("DB_HOST", "localhost"), process.env.get("DB_USER", "")
+        try:
+            await log_in(process, host, 3306, user, process.env.get("DB_PASSWORD", ""))
+        except LoginFailed as failure:
+            code = f"{failure.code}: " if failure.code.startswith("ER_") else ""
+            return reply(200, f"Failed to connect to database: {code}{failure.message}")
+        return reply(200, "Successfully connected to database!")
+
+    return await _serve(process, 3000, app, "Server running at http://0.0.0.0:3000/\n")
 
 
 async def _serve(process: Process, port: int, app: App, started: str) -> int:

@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from kuartui.embedded.images.programs.databases import chown_tree
-from kuartui.embedded.network import NameNotResolved
+from kuartui.embedded.images.programs.mysql_login import LoginFailed, log_in
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.node.runtime.files import User
 from kuartui.embedded.node.runtime.process import Process
@@ -198,22 +198,11 @@ class Ghost:
         user = settings.get("database.connection.user", "root")
         password = settings.get("database.connection.password", "")
         try:
-            stream = await self._process.connect(host, port, seconds=10)
-        except NameNotResolved:
-            return f'getaddrinfo ENOTFOUND {host}\n\n"Unknown database error"\n\nError Code: ENOTFOUND'
-        except ConnectionRefusedError:
-            return f'connect ECONNREFUSED {host}:{port}\n\n"Unknown database error"\n\nError Code: ECONNREFUSED'
-        except OSError:
-            return 'connect ETIMEDOUT\n\n"Unknown database error"\n\nError Code: ETIMEDOUT'
-        try:
-            await stream.read_until(b"\n")
-            await stream.write(f"AUTH {user} {password}\n".encode())
-            answer = (await stream.read_until(b"\n")).decode(errors="replace").strip()
-        finally:
-            stream.close()
-        if answer == "OK":
-            return ""
-        return f"{answer.partition(': ')[2]}\n\nError Code: ER_ACCESS_DENIED_ERROR"
+            await log_in(self._process, host, port, user, password)
+        except LoginFailed as failure:
+            unknown = "" if failure.code.startswith("ER_") else '"Unknown database error"\n\n'
+            return f"{failure.message}\n\n{unknown}Error Code: {failure.code}"
+        return ""
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:
