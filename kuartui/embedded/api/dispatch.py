@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from kuartui.embedded.api import bodies, health, negotiate, objects, options, reading, watching
 from kuartui.embedded.api.discovery import VERSION, Discovery
@@ -100,6 +101,18 @@ class Dispatcher:
             why = self.authorizer.complaint(user, action)
             text = forbidden_text(user, action)
             raise errors.forbidden(resource, action.name, f"{text}: {why}" if why else text)
+
+    def require_create(self, request: Request) -> None:
+        """Raises 403 unless who asks may also create what they get: a WebSocket to a pod begins as a GET.
+
+        ensureAuthorizedForVerb of kubernetes/pkg/registry/core/pod/rest/authorize.go, which gives no reason of its own.
+        """
+        info = request.info
+        if info.verb == "create":
+            return
+        action = replace(_asked(request), verb="create")
+        if not self.authorizer.allows(request.user, action):
+            raise errors.forbidden(info.resource, info.name, self.authorizer.complaint(request.user, action))
 
     def endpoint(self, info: Info) -> Endpoint:
         """What the path names. Raises 404."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import orjson
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from kuartui.embedded.api.request import User
+from kuartui.embedded.api.request import Request, Response, User
+from kuartui.embedded.api.subresources import Subresources
 from kuartui.embedded.auth import pki
 from kuartui.embedded.auth.tokens import BadToken
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.network import Network
 from tests.embedded.api.server import Server
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -297,3 +301,33 @@ async def test_a_review_asks_one_question_about_somebody(
 ) -> None:
     answer = await server.json("POST", target, body, code=422)
     assert [cause["field"] for cause in answer["details"]["causes"]] == errors
+
+
+class Refused:
+    """A connection that keeps how it was refused."""
+
+    protocols: tuple[str, ...] = ("v5.channel.k8s.io",)
+    upgraded = False
+    answer: Response | None = None
+
+    async def refuse(self, answer: Response) -> None:
+        self.answer = answer
+
+
+@pytest.mark.parametrize("stream", ["exec", "attach", "portforward"])
+async def test_a_websocket_needs_the_right_to_create_what_it_gets(server: Server, stream: str) -> None:
+    await grant(server, "ann", ["get"], ["pods", f"pods/{stream}"])
+    await grant(server, "bob", ["get", "create"], ["pods", f"pods/{stream}"])
+
+    async def refusal(user: str) -> dict[str, Any]:
+        headers = {"authorization": "Bearer admin-token", "impersonate-user": user}
+        request = Request("GET", f"/api/v1/namespaces/default/pods/p/{stream}", {}, headers, b"")
+        socket = Refused()
+        subresources = Subresources(SimpleNamespace(**vars(server), network=Network(server.clock)), SimpleNamespace())  # type: ignore[arg-type]
+        await subresources.connect(request, {"connection": socket}, None, None)  # type: ignore[arg-type]
+        assert socket.answer is not None
+        return cast("dict[str, Any]", orjson.loads(socket.answer.body))
+
+    denied = await refusal("ann")
+    assert (denied["code"], denied["message"]) == (403, 'pods "p" is forbidden: ')
+    assert (await refusal("bob"))["code"] == 404  # there is no such pod, but bob may ask

@@ -99,6 +99,8 @@ class Subresources:
         if serve is None:
             return None
         await self._connections.admit(request, endpoint)
+        if endpoint.resource.name == "pods" and info.subresource in UPGRADED:
+            self._dispatcher.require_create(request)
         return await serve(request, endpoint)
 
     async def connect(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +118,7 @@ class Subresources:
             if info.subresource == "log":
                 await self._send_log(request, endpoint, socket)
             else:
+                self._dispatcher.require_create(request)
                 await self._pods.stream(request, endpoint, socket)
         except StatusError as error:
             await socket.refuse(json_response(error.status(), error.code))
@@ -139,4 +142,5 @@ class Subresources:
 
 
 BINARY = "binary.k8s.io"
-STREAMS = ("exec", "attach", "portforward", "log")
+UPGRADED = ("exec", "attach", "portforward")
+STREAMS = (*UPGRADED, "log")
