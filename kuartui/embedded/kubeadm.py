@@ -25,7 +25,7 @@ from kuartui.embedded.kube_scheduler import Setup, SetupError, health
 from kuartui.embedded.kube_scheduler import setup as scheduler_setup
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.network import Stream
-from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.network.http import App, Request, Response, reply, server
 from kuartui.embedded.node.kubelet import Kubelet
 from kuartui.embedded.node.probes import grpc
 from kuartui.embedded.node.runtime.process import Process
@@ -37,6 +37,7 @@ RELEASE = str(VERSION["gitVersion"])
 ETCD_TAG = "3.6.6-0"
 REGISTRY = "registry.k8s.io"
 ETCD_HEALTH = 2381
+PROXY_METRICS, PROXY_HEALTH = 10249, 10256
 DONE = "/var/lib/etcd"  # on a node's disk: the control plane was set up here
 SIZES = {"kube-apiserver": 29, MANAGER: 23, SCHEDULER: 17, "kube-proxy": 26, "etcd": 23}  # MB
 MEMORY = {"kube-apiserver": 180, MANAGER: 50, SCHEDULER: 22, "kube-proxy": 18, "etcd": 40}  # MB, at rest
@@ -107,6 +108,13 @@ def _component(name: str, switch: Switch, leases: Leases) -> Program:
                     process.listen(int(port), _serves)
             except OSError as error:
                 await process.err(f"listen tcp: {error.strerror}\n")
+                return 1
+        if name == "kube-proxy":
+            try:
+                process.listen(PROXY_METRICS, server(_proxy_page(process)), bind="127.0.0.1")
+                process.listen(PROXY_HEALTH, server(_proxy_page(process)))
+            except OSError as error:
+                await process.err(_line(process, f'server.go:663] "Error binding to port" err="{error.strerror}"', "E"))
                 return 1
         for text in SAID[name]:
             await process.err(_line(process, text.format(ip=process.ip, release=release)))
@@ -186,6 +194,26 @@ async def _serves(stream: Stream) -> None:
         await grpc.serve(stream, lambda service: "SERVING" if not service else None)
     except ConnectionResetError:
         stream.abort()
+
+
+def _proxy_page(process: Process) -> App:
+    """What kube-proxy says of itself: how it works, and that it does."""
+
+    async def page(request: Request) -> Response:
+        if request.path == "/proxyMode":
+            try:
+                text = process.read(_flag(process, "config")).decode(errors="replace")
+            except OSError:
+                text = ""
+            found = re.search(r"^mode: *\"?(\w+)", text, re.MULTILINE)
+            return reply(200, found[1] if found else "iptables")
+        if request.path == "/healthz":
+            now = f"{process.clock.now():%Y-%m-%d %H:%M:%S.%f} +0000 UTC"
+            told = f'{{"lastUpdated": "{now}","currentTime": "{now}", "nodeEligible": true}}'
+            return reply(200, told, "application/json")
+        return reply(404, "404 page not found\n")
+
+    return page
 
 
 async def _healthy(request: Request) -> Response:

@@ -48,6 +48,21 @@ async def test_the_control_plane_shows_as_static_pods_and_kube_proxy_runs_everyw
     assert mirror["spec"]["priority"] == 2000001000
 
 
+async def test_kube_proxy_tells_on_its_node_how_it_works(cluster: Cluster) -> None:
+    container = {"name": "c", "image": "busybox:1.36", "command": ["sleep", "1000"]}
+    spec = {"containers": [container], "nodeName": "k-worker", "hostNetwork": True}
+    pod = {"metadata": {"name": "look", "namespace": "default"}, "spec": spec}
+    await cluster.client.create("pods", pod)
+    await cluster.clock.advance(10)
+    for url, said in (("localhost:10249/proxyMode", "iptables"), ("localhost:10256/healthz", '"nodeEligible": true')):
+        out = Capture()
+        placed = cluster.client.get("pods", "default", "look")
+        assert placed is not None
+        ask = ["wget", "-qO-", url]
+        assert await cluster.parts.fleet.exec(placed, "c", ask, ExecIO(out.write, out.write, None)) == 0, out.text
+        assert said in out.text
+
+
 async def test_a_component_asked_for_its_version_leaves_the_running_one_alone(cluster: Cluster) -> None:
     await cluster.clock.advance(10)
     kubelet = cluster.parts.fleet.kubelets["k-control-plane"]

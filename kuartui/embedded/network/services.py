@@ -93,14 +93,27 @@ class ServiceProxy:
 
         A Local policy spares only the pods of that very node: from elsewhere they come with their node's address.
         """
+        found = self._of_node_port(port, protocol)
+        if found is None:
+            return None
+        service, service_port = found
+        local = service["spec"].get("externalTrafficPolicy") == "Local" and source_node != node
+        return self.choose(service, service_port, source_ip, node, local=local)
+
+    def masquerades(self, port: int, protocol: str) -> bool:
+        """Whether who comes in by a node port is seen with the address of the node: unless its policy is Local."""
+        found = self._of_node_port(port, protocol)
+        return found is not None and found[0]["spec"].get("externalTrafficPolicy") != "Local"
+
+    def _of_node_port(self, port: int, protocol: str) -> tuple[Obj, Obj] | None:
+        """The Service that has a node port, and its port."""
         for service in self._objects.list(SERVICES):
             spec = service.get("spec", {})
             if spec.get("type") not in ("NodePort", "LoadBalancer") or _is_anothers(service):
                 continue
             for service_port in spec.get("ports") or ():
                 if service_port.get("nodePort") == port and service_port.get("protocol", "TCP") == protocol:
-                    local = spec.get("externalTrafficPolicy") == "Local" and source_node != node
-                    return self.choose(service, service_port, source_ip, node, local=local)
+                    return service, service_port
         return None
 
     def choose(

@@ -301,7 +301,7 @@ class Network:
             except OSError as error:
                 failure = error
                 continue
-            return self._join(source, listener, (address, port), target)
+            return self._join(source, listener, (address, port), target, protocol)
         raise failure
 
     def locate(self, source: str | None, ip: str, port: int, protocol: str = "TCP") -> tuple[Listener, Host]:
@@ -341,13 +341,17 @@ class Network:
             return False
         return self._policies.allows(self._party(client), self._party(target), -1, "ICMP", self._pod(target))
 
-    def _join(self, source: str | None, listener: Listener, asked: tuple[str, int], target: Host) -> Stream:
+    def _join(
+        self, source: str | None, listener: Listener, asked: tuple[str, int], target: Host, protocol: str
+    ) -> Stream:
         near, far = pipe()
         client = self._hosts.get(source) if source else None
         ip = asked[0] if _is_loopback(asked[0]) else client.ip if client else OUTSIDE_IP
         own = (ip, self._chance.randint(32768, 60999))
         near.local, near.remote = own, asked
-        far.local, far.remote = (target.ip, listener.port), own
+        node = self._hosts.get(asked[0])
+        by_node = node is not None and node.kind == "node" and self._services.masquerades(asked[1], protocol)
+        far.local, far.remote = (target.ip, listener.port), (asked[0], own[1]) if by_node else own
         for host, end in ((client, near), (target, far)):
             if host is not None:
                 host.streams.add(end)

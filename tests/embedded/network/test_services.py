@@ -169,6 +169,21 @@ async def test_node_ports_answer_on_every_node_from_outside(lan: Lan) -> None:
         await lan.ask("172.18.0.2", 30081, source=None)
 
 
+async def test_who_comes_by_a_node_port_is_seen_as_the_node_unless_the_policy_is_local(lan: Lan) -> None:
+    async def tell(stream: Stream) -> None:
+        await stream.write(stream.remote[0].encode())
+        stream.close()
+
+    lan.network.add_pod("10.244.0.5", "default", "mirror", node="node-a")
+    lan.network.listen("10.244.0.5", 8080, tell)
+    lan.service([endpoint("10.244.0.5")], type="NodePort")
+    assert await lan.ask("172.18.0.3", 30080, source=None) == "172.18.0.3"
+    assert await lan.ask("172.18.0.3", 30080) == "172.18.0.3"
+    assert await lan.ask() == CLIENT  # by the cluster IP
+    lan.service([endpoint("10.244.0.5")], type="NodePort", externalTrafficPolicy="Local")
+    assert await lan.ask("172.18.0.2", 30080, source=None) == "172.18.0.1"
+
+
 async def test_external_traffic_policy_local_drops_on_nodes_without_endpoints(lan: Lan) -> None:
     lan.service([endpoint("10.244.0.2")], type="NodePort", externalTrafficPolicy="Local")
     assert await lan.ask("172.18.0.2", 30080, source=None) == "10.244.0.2"
