@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kuartui.embedded.images.library import busybox
@@ -34,6 +36,19 @@ async def test_the_root_is_the_nodes_disk_with_its_programs(cluster, host):
     assert await host("echo x > /tmp/x") == (0, "")
     assert cluster.fleet.disks.tree("one").read("/tmp/x") == b"x\n"
     assert (await host("nosuch"))[0] == 127
+
+
+async def test_the_kubelets_version_and_the_networks_configuration_are_found(cluster, host):
+    assert await host("kubelet --version") == (0, "Kubernetes v1.36.2\n")
+    code, text = await host("kubelet")
+    assert (code, "10250: bind: address already in use" in text) == (1, True)
+    code, text = await host("cat /etc/cni/net.d/*")
+    assert (code, json.loads(text)["plugins"][0]["type"]) == (0, "ptp")
+    code, text = await host("ls /opt/cni/bin")
+    assert {plugin["type"] for plugin in json.loads((await host("cat /etc/cni/net.d/*"))[1])["plugins"]} <= {
+        *text.split()
+    }
+    assert "inet 127.0.0.1/8" in (await host("ip addr"))[1]
 
 
 async def test_chroot_says_what_is_wrong(cluster, host):

@@ -5,13 +5,16 @@ Nothing here is made before somebody mounts a directory of the node.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from kuartui.embedded.images.model import Image, ImageConfig, Program
-from kuartui.embedded.node.machine import OS_IMAGE
+from kuartui.embedded.node.machine import KUBELET_VERSION, OS_IMAGE
+from kuartui.embedded.node.runtime.process import Process
+from kuartui.embedded.node.runtime.rootfs import STUB
 
 if TYPE_CHECKING:
     from kuartui.embedded.node.kubelet import Kubelet
@@ -89,6 +92,8 @@ CONTAINERD = """version = 3
   SystemdCgroup = true
 """
 CRICTL = "runtime-endpoint: unix:///run/containerd/containerd.sock\n"
+CNI = "/etc/cni/net.d/10-kindnet.conflist"
+CNI_PLUGINS = ("host-local", "loopback", "portmap", "ptp")
 API_SERVER = "172.18.0.2:6443"
 
 
@@ -120,13 +125,15 @@ class HostSystem(Struct, frozen=True):
             "/usr/lib/systemd/system/kubelet.service": UNIT,
             "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": DROP_IN,
             "/var/lib/kubelet/config.yaml": CONFIGURATION,
+            CNI: _network((self.kubelet.services.client.get("nodes", "", name) or {}).get("spec") or {}),
         }
         files = {path: text.encode() for path, text in texts.items()}
+        files |= {f"/opt/cni/bin/{plugin}": STUB for plugin in CNI_PLUGINS}
         return files | {path: one.data for path, one in accounts("debian").items() if one.data is not None}
 
     def image(self) -> Image:
         """The same as an image: which programs a process finds whose root is the disk."""
-        from kuartui.embedded.images.applets import processes, timing
+        from kuartui.embedded.images.applets import interfaces, processes, timing
         from kuartui.embedded.images.library.accounts import accounts
         from kuartui.embedded.images.library.bases import curl_programs, userland
         from kuartui.embedded.node.host.crictl import crictl
@@ -140,6 +147,8 @@ class HostSystem(Struct, frozen=True):
             **curl_programs(),
             "/usr/bin/sudo": sudo,
             "/usr/bin/uptime": timing.uptime,
+            "/usr/bin/kubelet": _kubelet,
+            "/usr/sbin/ip": interfaces.ip,
             "/usr/bin/crictl": crictl(self.kubelet),
             "/usr/bin/systemctl": systemctl(self.kubelet),
             "/usr/bin/journalctl": journalctl(self.kubelet),
@@ -148,3 +157,29 @@ class HostSystem(Struct, frozen=True):
             "node", "trixie", ImageConfig(), accounts("debian"), {**programs, **tools}, direct, commands, shells,
             distribution="debian",
         )  # fmt: skip
+
+
+def _network(spec: dict[str, Any]) -> str:
+    """The configuration of the network's plugins, as kindnet writes it: addresses come from the node's range."""
+    ipam = {
+        "type": "host-local",
+        "dataDir": "/run/cni-ipam-state",
+        "routes": [{"dst": "0.0.0.0/0"}],
+        "ranges": [[{"subnet": subnet}] for subnet in spec.get("podCIDRs") or ()],
+    }
+    plugins = [
+        {"type": "ptp", "ipMasq": False, "ipam": ipam, "mtu": 1500},
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+    ]
+    return json.dumps({"cniVersion": "0.3.1", "name": "kindnet", "plugins": plugins}, indent=2) + "\n"
+
+
+async def _kubelet(process: Process) -> int:
+    """kubelet --version; a second one beside the service finds its port taken."""
+    if "--version" in process.argv[1:]:
+        await process.out(f"Kubernetes {KUBELET_VERSION}\n")
+        return 0
+    head = f"E{process.clock.now():%m%d %H:%M:%S.%f} {process.pid:7d} run.go:72]"
+    why = "failed to run Kubelet: failed to listen: listen tcp 0.0.0.0:10250: bind: address already in use"
+    await process.err(f'{head} "command failed" err="{why}"\n')
+    return 1
