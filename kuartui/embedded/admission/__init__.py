@@ -21,6 +21,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
     from kuartui.embedded.admission.mutating_policies import MutatingPolicies
     from kuartui.embedded.admission.namespace_lifecycle import NamespaceLifecycle
     from kuartui.embedded.admission.node_restriction import NodeRestriction
+    from kuartui.embedded.admission.pod_resize import PodResizeValidator
     from kuartui.embedded.admission.pod_security import PodSecurity
     from kuartui.embedded.admission.pod_topology import PodTopologyLabels
     from kuartui.embedded.admission.policies import ValidatingPolicies
@@ -47,6 +48,7 @@ def plugins(cluster: Cluster) -> list[Plugin]:
         DefaultIngressClass(store),
         Escalation(cluster.authorizer),
         CertificateRequests(cluster.authorizer),
+        PodResizeValidator(store),
         MutatingPolicies(store, cluster.resources, cluster.authorizer),
         MutatingWebhooks(cluster.rest, cluster.network),
         ValidatingPolicies(store, cluster.resources, cluster.authorizer),
