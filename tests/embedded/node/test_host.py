@@ -74,6 +74,26 @@ async def test_crictl_lists_what_runs(cluster, host):
     assert 'an error occurred when try to find container "123": not found' in text
 
 
+async def test_crictl_runs_commands_in_containers(cluster, host):
+    own = cluster.status("debug", "debugger")["containerID"].removeprefix("containerd://")
+    assert await host(f"crictl exec {own[:13]} hostname") == (0, "debug\n")
+    assert await host(f"echo in | crictl exec -i {own[:13]} sed s/in/out/") == (0, "out\n")
+    code, text = await host(f"crictl exec {own[:13]} sh -c 'exit 3'")
+    assert (code, "terminated with exit code 3" in text) == (1, True)
+    code, text = await host(f"crictl exec {own[:13]} nope")
+    assert (code, "executable file not found in $PATH" in text) == (1, True)
+
+
+async def test_crictl_chooses_pods_by_label_and_state_and_names_images_by_id(cluster, host):
+    await cluster.pod("labelled", meta={"labels": {"run": "x"}})
+    await cluster.run()
+    (row,) = (await host("crictl pods --label run=x --state ready"))[1].splitlines()[1:]
+    assert "labelled" in row
+    ids = (await host("crictl images -q"))[1].split()
+    assert ids
+    assert all(one.startswith("sha256:") and len(one) == 71 for one in ids)
+
+
 async def test_crictl_stops_a_container_and_the_kubelet_starts_it_again(cluster, host):
     web = cluster.status("web")["containerID"].removeprefix("containerd://")
     assert await host(f"crictl stop {web}") == (0, web + "\n")

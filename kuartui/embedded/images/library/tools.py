@@ -72,7 +72,7 @@ def find(reference: Reference) -> Image | None:
         config = ImageConfig(entrypoint=("docker-entrypoint.sh",), cmd=("bash",))
         own = {"/usr/local/bin/docker-entrypoint.sh": entrypoint("bash")}
     elif name == "busyboxplus":
-        own, config = curl_programs(), ImageConfig(cmd=("/bin/sh",))
+        own, config = {**curl_programs(), "/bin/nslookup": names.old_nslookup}, ImageConfig(cmd=("/bin/sh",))
     else:
         own = {**BIND, **curl_programs()}
         shells = {**shells, "/bin/bash": "bash"}

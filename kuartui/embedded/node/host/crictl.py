@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.images.model import Program
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.node.logs import LogOptions, read
+from kuartui.embedded.node.machine import RUNTIME_VERSION
+from kuartui.embedded.node.runtime.spec import ExecError, ExecIO
 
 if TYPE_CHECKING:
     from kuartui.embedded.node.kubelet import Kubelet
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from kuartui.embedded.node.worker import PodWorker
 
 SHORT = 13  # characters of an id
-USAGE = "crictl - client for CRI\n\nCommands: ps, pods, images, logs, inspect, stop\n"
+USAGE = "crictl - client for CRI\n\nCommands: ps, pods, images, logs, exec, inspect, stop, version\n"
 UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 
@@ -46,7 +48,7 @@ def pod_id(worker: PodWorker) -> str:
 
 
 def crictl(kubelet: Kubelet) -> Program:
-    """crictl ps|pods|images|logs|inspect|stop."""
+    """crictl ps|pods|images|logs|exec|inspect|stop|version."""
 
     async def run(process: Process) -> int:
         words = process.argv[1:]
@@ -101,17 +103,23 @@ async def _ps(kubelet: Kubelet, process: Process) -> int:
 
 
 async def _pods(kubelet: Kubelet, process: Process) -> int:
-    options, _ = await parse(process, "q", ("quiet", "name=", "namespace=", "no-trunc"))
+    options, _ = await parse(process, "qs:", ("quiet", "name=", "namespace=", "no-trunc", "label=", "state="))
     name, namespace = options.get("name", ""), options.get("namespace", "")
+    wanted = (options.get("state", "") or options.get("s", "")).lower()
+    key, _, value = options.get("label", "").partition("=")
     now = kubelet.services.clock.now()
     table = [("POD ID", "CREATED", "STATE", "NAME", "NAMESPACE", "ATTEMPT", "RUNTIME")]
     for worker in reversed(list(kubelet.workers.values())):
         meta = worker.pod["metadata"]
         if name not in meta["name"] or namespace not in ("", meta["namespace"]):
             continue
+        if key and (meta.get("labels") or {}).get(key) != value:
+            continue
         began = (worker.pod.get("status") or {}).get("startTime") or meta.get("creationTimestamp")
         made = _ago(now, datetime.fromisoformat(began) if began else None)
         state = "Ready" if worker.sandbox is not None else "NotReady"
+        if wanted not in ("", state.lower()):
+            continue
         table.append((pod_id(worker)[:SHORT], made, state, meta["name"], meta["namespace"], "0", "(default)"))
     if "q" in options or "quiet" in options:
         await process.out("".join(f"{row[0]}\n" for row in table[1:]))
@@ -121,14 +129,50 @@ async def _pods(kubelet: Kubelet, process: Process) -> int:
 
 
 async def _images(kubelet: Kubelet, process: Process) -> int:
-    await parse(process, "qv", ("quiet", "verbose"))
+    options, _ = await parse(process, "qv", ("quiet", "verbose"))
     table = [("IMAGE", "TAG", "IMAGE ID", "SIZE")]
     for listed in kubelet.services.images.listed():
         name = next((one for one in listed["names"] if "@" not in one), listed["names"][0])
         repository, _, tag = name.rpartition(":")
         digest = next((one for one in listed["names"] if "@" in one), "").rpartition(":")[2]
+        if "q" in options or "quiet" in options:
+            await process.out(f"sha256:{digest}\n")
         table.append((repository, tag, digest[:SHORT], _size(listed["sizeBytes"])))
-    await process.out(_table(table))
+    if "q" not in options and "quiet" not in options:
+        await process.out(_table(table))
+    return 0
+
+
+async def _exec(kubelet: Kubelet, process: Process) -> int:
+    options, rest = await parse(process, "itsr:", ("interactive", "tty", "sync", "timeout="), mixed=False)
+    row = await _find(kubelet, process, rest)
+    if row is None:
+        return 1
+    if len(rest) < 2 or row.run.container is None:
+        await process.err("FATA[0000] execing command in container: a command is needed\n")
+        return 1
+
+    async def typed() -> AsyncIterator[bytes]:
+        while data := await process.stdin.read():
+            yield data
+
+    reads = "i" in options or "interactive" in options
+    try:
+        code = await row.run.container.exec(
+            rest[1:], ExecIO(process.stdout, process.stderr, typed() if reads else None)
+        )
+    except ExecError as error:
+        await process.err(f'FATA[0000] execing command in container "{rest[0]}": {error}\n')
+        return 1
+    if code:
+        await process.err(f"FATA[0000] execing command in container: command terminated with exit code {code}\n")
+    return 1 if code else 0
+
+
+async def _version(kubelet: Kubelet, process: Process) -> int:
+    name, _, number = RUNTIME_VERSION.partition("://")
+    text = f"Version:  0.1.0\nRuntimeName:  {name}\nRuntimeVersion:  v{number}\nRuntimeApiVersion:  v1\n"
+    await process.out(text)
     return 0
 
 
@@ -204,6 +248,7 @@ async def _find(kubelet: Kubelet, process: Process, rest: list[str]) -> Row | No
 
 COMMANDS: dict[str, Callable[[Kubelet, Process], Awaitable[int]]] = {
     "ps": _ps, "pods": _pods, "images": _images, "img": _images, "logs": _logs, "inspect": _inspect, "stop": _stop,
+    "exec": _exec, "version": _version,
 }  # fmt: skip
 
 
