@@ -94,6 +94,18 @@ async def test_crictl_chooses_pods_by_label_and_state_and_names_images_by_id(clu
     assert all(one.startswith("sha256:") and len(one) == 71 for one in ids)
 
 
+async def test_iptables_save_shows_the_tables_asked_for(cluster, host):
+    spec = {"clusterIP": "10.96.0.30", "ports": [{"port": 80, "protocol": "TCP"}]}
+    await cluster.client.create("services", {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
+    code, text = await host("iptables-save | grep default/web")
+    assert code == 0
+    assert "REJECT" in text
+    nat = (await host("iptables-save -t nat"))[1].splitlines()
+    assert [line for line in nat if line.startswith("*")] == ["*nat"]
+    assert ":KUBE-SERVICES - [0:0]" in nat
+    assert (await host("iptables-save -t nope"))[0] == 1
+
+
 async def test_crictl_stops_a_container_and_the_kubelet_starts_it_again(cluster, host):
     web = cluster.status("web")["containerID"].removeprefix("containerd://")
     assert await host(f"crictl stop {web}") == (0, web + "\n")

@@ -137,6 +137,7 @@ class HostSystem(Struct, frozen=True):
         from kuartui.embedded.images.library.accounts import accounts
         from kuartui.embedded.images.library.bases import curl_programs, userland
         from kuartui.embedded.node.host.crictl import crictl
+        from kuartui.embedded.node.host.iptables import iptables_save
         from kuartui.embedded.node.host.sudo import sudo
         from kuartui.embedded.node.host.systemd import journalctl, systemctl
 
@@ -150,6 +151,7 @@ class HostSystem(Struct, frozen=True):
             "/usr/bin/kubelet": _kubelet,
             "/usr/sbin/ip": interfaces.ip,
             "/usr/bin/crictl": crictl(self.kubelet),
+            "/usr/sbin/iptables-save": iptables_save(self.kubelet),
             "/usr/bin/systemctl": systemctl(self.kubelet),
             "/usr/bin/journalctl": journalctl(self.kubelet),
         }
