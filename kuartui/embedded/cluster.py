@@ -33,7 +33,7 @@ from kuartui.embedded.clock import Clock, FastClock, HeadStartClock, RealClock
 from kuartui.embedded.identity import Identity, context
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.time import format_micro
-from kuartui.embedded.network import Network
+from kuartui.embedded.network import Network, outside
 from kuartui.embedded.network.objects import RESOURCES
 from kuartui.embedded.store import Event, Store
 from kuartui.embedded.store.sqlite import SqliteJournal
@@ -120,6 +120,8 @@ class Cluster:
         self.parts = Parts(self)
         self.admission.add(*self.parts.admission())
         self._feed_network()
+        if not self.spec.bare:
+            outside.settle(self.network)
         with self.store.batch():
             await bootstrap(self.client, bare=self.spec.bare)
             control_plane.install(self.client, self.spec.name, self.identity, API_ENDPOINT, kubeadm=not self.spec.bare)
