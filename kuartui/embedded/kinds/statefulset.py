@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells, workload, workload_status
-from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import at_most_hundred_percent, int_or_percent, non_negative
-from kuartui.embedded.kinds.deployment import is_zero
+from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.kinds.checks import non_negative
 from kuartui.embedded.kinds.fill import empty, missing
 from kuartui.embedded.kinds.persistentvolumeclaim import default_claim, spec_warnings
 from kuartui.embedded.meta import names
@@ -46,6 +45,12 @@ class StatefulSets(Strategy):
             claim.setdefault("apiVersion", "v1")
             claim.setdefault("kind", "PersistentVolumeClaim")
             default_claim(claim)
+
+    def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
+        _drop_disabled(obj)
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        _drop_disabled(new)
 
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, workload.SPEC
@@ -119,22 +124,20 @@ def _update_strategy(strategy: Obj, path: Path) -> list[FieldError]:
         return [invalid(path, _shown(strategy), "must be 'RollingUpdate' or 'OnDelete'")]
     if rolling is None:
         return []
-    at = path / "rollingUpdate"
-    errors = non_negative(rolling, at, "partition")
-    unavailable = rolling.get("maxUnavailable")
-    if unavailable is not None:
-        errors += int_or_percent(unavailable, at / "maxUnavailable")
-        if is_zero(unavailable):
-            errors.append(invalid(at / "maxUnavailable", unavailable, "cannot be 0"))
-        errors += at_most_hundred_percent(unavailable, at / "maxUnavailable")
-    return errors
+    return non_negative(rolling, path / "rollingUpdate", "partition")
+
+
+def _drop_disabled(obj: Obj) -> None:
+    """Without the feature MaxUnavailableStatefulSet, which 1.36 has off again, its field goes without a word."""
+    strategy = (obj.get("spec") or {}).get("updateStrategy") or {}
+    (strategy.get("rollingUpdate") or {}).pop("maxUnavailable", None)
 
 
 def _shown(strategy: Obj) -> Obj:
     rolling = strategy.get("rollingUpdate")
     shown = None
     if rolling is not None:
-        shown = {"Partition": rolling.get("partition", 0), "MaxUnavailable": rolling.get("maxUnavailable")}
+        shown = {"Partition": rolling.get("partition", 0), "MaxUnavailable": None}
     return {"Type": strategy.get("type", ""), "RollingUpdate": shown}
 
 

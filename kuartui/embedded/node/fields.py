@@ -52,7 +52,10 @@ def _map_lines(values: Mapping[str, str]) -> str:
 
 
 def resource_value(pod: Obj, selector: Obj, own: Obj | None, allocatable: Mapping[str, str]) -> str:
-    """The text of a `resourceFieldRef`; `own` is the container that it belongs to, if it names none."""
+    """The text of a `resourceFieldRef`; `own` is the container that it belongs to, if it names none.
+
+    A limit that the container lacks is the pod's own, and without that one what the node has to give.
+    """
     name = selector.get("containerName")
     if name:
         found = spec.container(pod, name)
@@ -64,6 +67,7 @@ def resource_value(pod: Obj, selector: Obj, own: Obj | None, allocatable: Mappin
     which, _, resource = selector["resource"].partition(".")
     given = ((own.get("resources") or {}).get(which) or {}).get(resource)
     if given is None and which == "limits":
-        given = allocatable.get(resource)
+        of_pod = (pod["spec"].get("resources") or {}).get("limits") or {}
+        given = of_pod.get(resource) or allocatable.get(resource)
     divisor = parse(selector.get("divisor") or "1").value or Decimal(1)
     return str(math.ceil(parse(given or "0").value / divisor))

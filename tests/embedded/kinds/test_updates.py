@@ -131,6 +131,15 @@ def test_most_of_a_stateful_set_is_for_ever() -> None:
     ]
 
 
+def test_a_stateful_set_rolls_one_by_one_whatever_it_asks_for() -> None:
+    rolling = "updateStrategy: {rollingUpdate: {maxUnavailable: 2, partition: 1}}"
+    old = made("statefulsets.apps", WORKLOAD.replace("spec: {", f"spec: {{{rolling}, ", 1))
+    assert old["spec"]["updateStrategy"]["rollingUpdate"] == {"partition": 1}
+    patch = {"spec": {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 0, "partition": 2}}}}
+    new, errors = changed(strategy("statefulsets.apps"), old, patch)
+    assert (errors, new["spec"]["updateStrategy"]["rollingUpdate"]) == ([], {"partition": 2})
+
+
 def test_a_job_selects_its_own_pods() -> None:
     job = made("jobs.batch", "spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}")
     labels = job["spec"]["template"]["metadata"]["labels"]

@@ -54,6 +54,19 @@ async def test_variables_of_all_kinds(cluster):
     ]
 
 
+async def test_a_container_without_limits_is_told_those_of_its_pod(cluster):
+    env = [
+        {"name": name, "valueFrom": {"resourceFieldRef": {"resource": resource, "divisor": divisor}}}
+        for name, resource, divisor in (("CPU", "limits.cpu", "1m"), ("MEM", "limits.memory", "1Mi"))
+    ]
+    container = {"name": "c", "command": ["show"], "args": ["CPU", "MEM"], "env": env}
+    container["resources"] = {"limits": {"cpu": "100m"}}
+    limits = {"limits": {"cpu": "200m", "memory": "128Mi"}}
+    await cluster.pod(restartPolicy="Never", resources=limits, containers=[container])
+    await cluster.run()
+    assert await cluster.logs() == "CPU=100\nMEM=128\n"
+
+
 async def test_arguments_are_expanded(cluster):
     await cluster.pod(
         restartPolicy="Never",

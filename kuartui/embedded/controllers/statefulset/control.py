@@ -15,7 +15,6 @@ from kuartui.embedded.controllers.revisions import with_template
 from kuartui.embedded.controllers.statefulset import identity
 from kuartui.embedded.controllers.statefulset.claims import ClaimControl
 from kuartui.embedded.meta.errors import StatusError
-from kuartui.embedded.meta.intorstring import scaled
 
 Obj = dict[str, Any]
 Record = Callable[[Obj, str, str, str], None]
@@ -138,21 +137,15 @@ class Round:
         return False
 
     async def _roll(self) -> None:
-        """Delete pods of other revisions from the highest ordinal down, so many at a time."""
-        strategy = self._set["spec"].get("updateStrategy") or {}
-        wish = (strategy.get("rollingUpdate") or {}).get("maxUnavailable")
-        at_once = 1 if wish is None else max(1, scaled(wish, len(self._wanted), True))
-        unavailable = 0
+        """Delete pods of other revisions from the highest ordinal down, one at a time."""
         for number in reversed(self._wanted[self._partition() :]):
             pod = self.pods.get(number)
             if pod is None:
                 return
             if identity.revision_of(pod) != self._update and not objects.being_deleted(pod):
                 await self._delete(pod)
-                unavailable += 1
-            elif not self._healthy(pod) or not self._available(pod):
-                unavailable += 1
-            if unavailable >= at_once:
+                return
+            if not self._healthy(pod) or not self._available(pod):
                 return
 
     async def _delete(self, pod: Obj) -> None:
