@@ -482,3 +482,10 @@ async def test_old_and_new_nslookup(world: World) -> None:
     assert code == 0
     assert out.endswith("Name:      web\nAddress 1: 10.96.0.30 web.default.svc.cluster.local\n")
     assert (await world.exec(old, "nslookup", "nope"))[::2] == (1, "nslookup: can't resolve 'nope'\n")
+
+
+async def test_env_lists_variables_in_the_order_in_which_the_runtime_adds_them(world: World) -> None:
+    web = await world.start("nginx:1.27", env={"MINE": "1"})
+    names = [line.partition("=")[0] for line in (await world.exec(web, "env"))[1].splitlines()]
+    assert names[:3] == ["PATH", "HOSTNAME", "NGINX_VERSION"]
+    assert names[-2:] == ["MINE", "HOME"]

@@ -114,7 +114,9 @@ class ContainerSpec(Struct, frozen=True):
     def environment(self, hostname: str, home: str) -> dict[str, str]:
         """What the first process finds: the image's variables, the runtime's, those of the pod, and HOME if none says it."""
         terminal = {"TERM": "xterm"} if self.tty else {}
-        found = {**dict(self.image.config.env), "HOSTNAME": hostname, **terminal, **self.env}
+        own = dict(self.image.config.env)
+        path = {"PATH": own["PATH"]} if "PATH" in own else {}
+        found = {**path, "HOSTNAME": hostname, **own, **terminal, **self.env}  # in containerd's order
         found.setdefault("HOME", home)
         return found
 
