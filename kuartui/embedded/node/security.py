@@ -13,6 +13,7 @@ from kuartui.embedded.node.runtime import Credentials, granted, image_user
 from kuartui.embedded.node.wording import pod_ref, quoted
 
 Obj = dict[str, Any]
+SECCOMP_ROOT = "/var/lib/kubelet/seccomp"
 
 
 def effective(pod: Obj, container: Obj) -> Obj:
@@ -38,6 +39,15 @@ def credentials(pod: Obj, container: Obj) -> Credentials:
         context.get("allowPrivilegeEscalation") is False,
         of_pod.get("supplementalGroupsPolicy") != "Strict",
     )
+
+
+def seccomp_file(pod: Obj, container: Obj) -> str:
+    """Where on the node the seccomp profile of a container must be, "" if it needs none of the node's own."""
+    context = effective(pod, container)
+    profile = context.get("seccompProfile") or {}
+    if profile.get("type") != "Localhost" or context.get("privileged"):
+        return ""
+    return f"{SECCOMP_ROOT}/{profile.get('localhostProfile', '').lstrip('/')}"
 
 
 def verify_non_root(pod: Obj, container: Obj, image: Image) -> None:

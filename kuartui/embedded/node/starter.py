@@ -17,7 +17,7 @@ from kuartui.embedded.node.hooks import HookFailed
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.resources import cgroup_limits
 from kuartui.embedded.node.runtime import Container, ContainerSpec, CreateError, Sandbox, StartError
-from kuartui.embedded.node.security import credentials, effective, verify_non_root
+from kuartui.embedded.node.security import credentials, effective, seccomp_file, verify_non_root
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.state import Phase, PodState, Run
 from kuartui.embedded.node.volumes.mounter import PodVolumes, image_volumes
@@ -87,12 +87,19 @@ class Starter:
             raise StartFailure("CreateContainerConfigError", str(error), AFTER_ERROR) from None
         target = self._state.last(container["targetContainerName"]) if container.get("targetContainerName") else None
         try:
+            self._find_seccomp(seccomp_file(pod, container), pod["spec"].get("nodeName", ""))
             made = self._node.runtime.create(wanted, sandbox, target.container if target else None)
         except CreateError as error:
             event("Warning", "Failed", f"Error: {error}")
             raise StartFailure("CreateContainerError", str(error), AFTER_ERROR) from None
         event("Normal", "Created", "Container created")
         return made
+
+    def _find_seccomp(self, path: str, node: str) -> None:
+        """Raises CreateError, as containerd does, if a profile is not on the node's disk."""
+        if path and not self._node.disks.tree(node).is_file(path):
+            why = f'cannot load seccomp profile "{path}": open {path}: no such file or directory'
+            raise CreateError(f"failed to create containerd container: {why}")
 
     def _configure(self, pod: Obj, container: Obj, image: Image, sandbox: Sandbox) -> ContainerSpec:
         verify_non_root(pod, container, image)

@@ -481,3 +481,21 @@ async def test_a_container_waits_for_the_image_of_its_volume(cluster):
     await cluster.run(5)
     assert cluster.waiting() in ("ErrImagePull", "ImagePullBackOff")
     assert cluster.events("Pulling")[-1] == 'Pulling image "absent:1"'
+
+
+async def test_a_seccomp_profile_must_be_on_the_node(cluster):
+    profile = {"seccompProfile": {"type": "Localhost", "localhostProfile": "profiles/audit.json"}}
+    await cluster.pod(securityContext=profile)
+    await cluster.pod("privileged", containers=[{"name": "c", "securityContext": profile | {"privileged": True}}])
+    await cluster.run(5)
+    path = "/var/lib/kubelet/seccomp/profiles/audit.json"
+    why = f'cannot load seccomp profile "{path}": open {path}: no such file or directory'
+    assert cluster.waiting() == "CreateContainerError"
+    assert f"Error: failed to create containerd container: {why}" in cluster.events("Failed")
+    assert cluster.get("privileged")["status"]["phase"] == "Running"
+    volumes = [{"name": "v", "hostPath": {"path": "/var/lib/kubelet/seccomp/profiles", "type": "DirectoryOrCreate"}}]
+    container = {"name": "c", "command": ["touch", "/v/audit.json", "{}"]}
+    container["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
+    await cluster.pod("writer", volumes=volumes, containers=[container], restartPolicy="Never")
+    await cluster.run(100)
+    assert cluster.get("p")["status"]["phase"] == "Running"
