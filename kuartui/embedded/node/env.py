@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from kuartui.embedded.client import Client
+from kuartui.embedded.node.env_file import BadEnvFile, value_in
 from kuartui.embedded.node.expansion import expand
 from kuartui.embedded.node.fields import field_value, resource_value
 from kuartui.embedded.node.payload import secret_bytes
+from kuartui.embedded.node.wording import quoted
 
 Obj = dict[str, Any]
 
@@ -27,14 +29,21 @@ class Surroundings(Struct, frozen=True):
     allocatable: Mapping[str, str]
 
 
-def environment(client: Client, pod: Obj, container: Obj, around: Surroundings) -> dict[str, str]:
+EnvFile = Callable[[str, str], tuple[str, str | None]]
+"""Where a file in a volume of the pod is on the node, and its text (None: it is not there). Raises ConfigError."""
+
+
+def environment(client: Client, pod: Obj, container: Obj, around: Surroundings, env_file: EnvFile) -> dict[str, str]:
     """All variables that Kubernetes sets, the container's own first as the kubelet has them. Raises ConfigError."""
     services = service_variables(client, pod)
     env: dict[str, str] = {}
     for source in container.get("envFrom") or ():
         env |= _from_source(client, pod, source)
     for variable in container.get("env") or ():
-        value = _value(client, pod, container, variable, env, services, around)
+        if "fileKeyRef" in (variable.get("valueFrom") or {}):
+            value = _from_file(variable["valueFrom"]["fileKeyRef"], env_file)
+        else:
+            value = _value(client, pod, container, variable, env, services, around)
         if value is not None:
             env[variable["name"]] = value
     return {**env, **{name: value for name, value in services.items() if name not in env}}
@@ -88,6 +97,20 @@ def _value(
     if "secretKeyRef" in source:
         return _key(client, pod, "secrets", "Secret", source["secretKeyRef"])
     return None
+
+
+def _from_file(ref: Obj, env_file: EnvFile) -> str | None:
+    """An optional key may be missing, but not its file."""
+    where, content = env_file(ref["volumeName"], ref["path"])
+    if content is None:
+        raise ConfigError("couldn't parse env file")
+    try:
+        value = value_in(content, ref["key"])
+    except BadEnvFile as error:
+        raise ConfigError("couldn't parse env file") from error
+    if not value and not ref.get("optional"):
+        raise ConfigError(f"environment variable key {quoted(ref['key'])} not found in file {quoted(where)}")
+    return value or None
 
 
 def _key(client: Client, pod: Obj, resource: str, kind: str, ref: Obj) -> str | None:

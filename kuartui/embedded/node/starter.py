@@ -104,7 +104,7 @@ class Starter:
     def _configure(self, pod: Obj, container: Obj, image: Image, sandbox: Sandbox) -> ContainerSpec:
         verify_non_root(pod, container, image)
         ips = [sandbox.ip]
-        env = environment(self._node.client, pod, container, self._node.around(ips))
+        env = environment(self._node.client, pod, container, self._node.around(ips), self._volumes.env_file(pod))
         context = effective(pod, container)
         return ContainerSpec(
             name=container["name"],

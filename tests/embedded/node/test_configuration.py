@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from kuartui.embedded.node.env import Surroundings, environment
+from kuartui.embedded.node.env_file import BadEnvFile, value_in
 
 
 def encoded(**data):
@@ -78,13 +79,82 @@ async def test_arguments_are_expanded(cluster):
     assert await cluster.logs() == "HOSTNAME=p\n"
 
 
+def no_files(volume, path):
+    raise AssertionError("no variable comes from a file")
+
+
+def from_file(name, key, path="vars", **more):
+    ref = {"volumeName": "v", "path": path, "key": key, "optional": False, **more}
+    return {"name": name, "valueFrom": {"fileKeyRef": ref}}
+
+
+async def left_variables(cluster, lines, *env):
+    """A pod whose first container leaves a file of variables for its second."""
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    first = {"name": "i", "command": ["touch", "/v/vars", lines], "volumeMounts": mounts}
+    container = {"name": "c", "command": ["show", "A", "B"], "env": list(env)}
+    volumes = [{"name": "v", "emptyDir": {}}]
+    await cluster.pod(restartPolicy="Never", volumes=volumes, initContainers=[first], containers=[container])
+    await cluster.run()
+
+
+async def test_variables_from_a_file_that_another_container_left(cluster):
+    env = (from_file("A", "ONE"), from_file("B", "NONE", optional=True))
+    await left_variables(cluster, "# mine\nONE='1 # 2' # a comment\n", *env)
+    assert await cluster.logs() == "A=1 # 2\nB=<unset>\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "complaint"),
+    [
+        (from_file("A", "TWO"), 'environment variable key "TWO" not found in file "/var/lib/kubelet/pods/'),
+        (from_file("A", "ONE", "other", optional=True), "couldn't parse env file"),
+    ],
+)
+async def test_a_container_does_not_start_without_its_variables(cluster, variable, complaint):
+    await left_variables(cluster, "ONE='1'\n", variable)
+    (status,) = cluster.get()["status"]["containerStatuses"]
+    assert status["state"]["waiting"]["reason"] == "CreateContainerConfigError"
+    assert status["state"]["waiting"]["message"].startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("lines", "value"),
+    [
+        ("A='x'\nB='two\nlines'", "two\nlines"),
+        ("  B='it'\nB='again'", "it"),
+        ("B= 'y'", ""),
+        ("A='x'", ""),
+        ("B='y'\nrubbish", "y"),
+    ],
+)
+def test_what_a_file_of_variables_says(lines, value):
+    assert value_in(lines, "B") == value
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ("# well\nrubbish", "at line 2: missing '='"),
+        ("='x'", "at line 1: empty variable name"),
+        ("B ='x'", "at line 1: whitespace before '=' is not allowed"),
+        ("B=x", "at line 1: value must be enclosed in single quotes"),
+        ("A='x\ny' z", "at line 2: unexpected content after closing quote"),
+        ("A='x'\nB='x\ny", "starting at line 2: unclosed single quote"),
+    ],
+)
+def test_a_file_that_is_no_list_of_variables(lines, complaint):
+    with pytest.raises(BadEnvFile, match=complaint):
+        value_in(lines, "B")
+
+
 async def test_the_containers_own_variables_come_before_those_of_services(cluster):
     service = {"metadata": {"name": "kubernetes", "namespace": "default"}}
     spec = {"clusterIP": "10.96.0.1", "ports": [{"port": 443, "protocol": "TCP", "name": "https"}]}
     await cluster.client.create("services", {**service, "spec": spec})
     container = {"name": "c", "env": [{"name": "MINE", "value": "1"}]}
     await cluster.pod(containers=[container])
-    names = list(environment(cluster.client, cluster.get(), container, Surroundings([], [], {})))
+    names = list(environment(cluster.client, cluster.get(), container, Surroundings([], [], {}), no_files))
     assert names.index("MINE") < names.index("KUBERNETES_SERVICE_HOST")
 
 

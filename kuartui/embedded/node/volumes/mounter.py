@@ -14,7 +14,7 @@ from kuartui.embedded.images.model import Image
 from kuartui.embedded.meta import quantity
 from kuartui.embedded.network import Network
 from kuartui.embedded.node import spec
-from kuartui.embedded.node.env import ConfigError
+from kuartui.embedded.node.env import ConfigError, EnvFile, text
 from kuartui.embedded.node.expansion import expand, variables_in
 from kuartui.embedded.node.runtime import Mount, Volume
 from kuartui.embedded.node.runtime.rootfs import image_tree
@@ -26,6 +26,7 @@ Obj = dict[str, Any]
 FIRST_RETRY = 0.5  # seconds; exponentialbackoff of the operation executor
 LAST_RETRY = 122.0
 NFS_PORT = 2049
+KUBELET_PODS = "/var/lib/kubelet/pods"
 MOST_LINKS = 20  # on the way to a subPath
 HOST_PATH_KINDS = {
     "Directory": ("directory", "is not a directory"),
@@ -139,6 +140,24 @@ class PodVolumes(Struct):
             made.append(Mount(mount["mountPath"], mounted.volume, inner, read_only))
         return tuple(made)
 
+    def env_file(self, pod: Obj) -> EnvFile:
+        """Reads what a `fileKeyRef` of the pod names."""
+
+        def read(name: str, path: str) -> tuple[str, str | None]:
+            mounted = self.mounted.get(name)
+            if mounted is None:
+                raise ConfigError(f'cannot find the volume "{name}" referenced by FileKeyRef')
+            where = f"{KUBELET_PODS}/{pod['metadata']['uid']}/volumes/kubernetes.io~empty-dir/{name}/{path}"
+            inside = _resolved(mounted, path)
+            if inside is None:
+                return where, None
+            fs, at = mounted.volume.at(posixpath.join("/" + mounted.sub_path.strip("/"), inside))
+            if not fs.exists(at) or fs.stat(at)["file_type"] != "file":
+                return where, None
+            return where, text(fs.read_file(at))
+
+        return read
+
     def _postpone(self, state: Pending, now: float) -> None:
         state.failures += 1
         state.retry_at = now + min(LAST_RETRY, FIRST_RETRY * 2 ** (state.failures - 1))
@@ -205,7 +224,7 @@ class PodVolumes(Struct):
         try:
             self.network.locate(self.node_ip, server, NFS_PORT)
         except (OSError, ValueError) as error:
-            where = f"/var/lib/kubelet/pods/{pod['metadata']['uid']}/volumes/kubernetes.io~nfs/{name}"
+            where = f"{KUBELET_PODS}/{pod['metadata']['uid']}/volumes/kubernetes.io~nfs/{name}"
             refused = isinstance(error, ConnectionRefusedError)
             reason = "Connection refused" if refused else "Connection timed out"
             raise _set_up_failed(
