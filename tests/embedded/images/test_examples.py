@@ -72,8 +72,23 @@ async def test_what_the_project_calls_busybox_is_an_old_one(world: World) -> Non
     assert out.endswith("Address 1: 10.96.0.30 web.default.svc.cluster.local\n")
 
 
+async def test_the_curl_image_of_the_service_tutorial_resolves_as_the_documentation_shows(world: World) -> None:
+    world.service("my-nginx", "10.96.0.31", 80, [])
+    curl = await world.start("radial/busyboxplus:curl", "sleep", "infinity")
+    code, out, _ = await world.exec(curl, "nslookup", "my-nginx")
+    assert code == 0
+    assert out.endswith("Name:      my-nginx\nAddress 1: 10.96.0.31 my-nginx.default.svc.cluster.local\n")
+
+
 async def test_ubuntu_has_procps_where_debian_has_not(world: World) -> None:
     ubuntu = await world.start("ubuntu", "sleep", "infinity")
     debian = await world.start("debian", "sleep", "infinity")
     assert "sleep" in (await world.sh(ubuntu, "ps aux"))[1]
     assert (await world.sh(debian, "ps aux"))[0] == 127
+
+
+async def test_the_cache_of_the_affinity_example_is_an_old_redis(world: World) -> None:
+    cache = await world.start("redis:3.2-alpine")
+    code, out, _ = await world.exec(cache, "redis-cli", "info", "server")
+    assert code == 0
+    assert "redis_version:3.2.12" in out

@@ -16,7 +16,8 @@ from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.runtime.programs import NotExecutable
 
 VERSIONS = {"latest": "8.2.2", "8": "8.2.2", "8.2": "8.2.2", "8.0": "8.0.4", "7": "7.4.5", "7.4": "7.4.5", "7.2": "7.2.10",
-            "7.0": "7.0.15", "6": "6.2.19", "6.2": "6.2.19", "6.0": "6.0.20", "5": "5.0.14", "5.0": "5.0.14"}  # fmt: skip
+            "7.0": "7.0.15", "6": "6.2.19", "6.2": "6.2.19", "6.0": "6.0.20", "5": "5.0.14", "5.0": "5.0.14",
+            "4": "4.0.14", "4.0": "4.0.14", "3": "3.2.12", "3.2": "3.2.12"}  # fmt: skip
 UID = {"debian": 999, "alpine": 999}
 
 
@@ -50,7 +51,7 @@ def find(reference: Reference) -> Image | None:
         return None
     name = "latest" if found[1] in ("alpine", "bookworm") else found[1]
     version = VERSIONS.get(name, name)
-    if not re.fullmatch(r"[5-8]\.[0-9]\.\d{1,2}", version):
+    if not re.fullmatch(r"[3-8]\.[0-9]\.\d{1,2}", version):
         return None
     is_alpine = "alpine" in tag
     programs, direct, commands, shells = userland("alpine" if is_alpine else "debian")
