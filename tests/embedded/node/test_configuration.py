@@ -569,3 +569,18 @@ async def test_a_seccomp_profile_must_be_on_the_node(cluster):
     await cluster.pod("writer", volumes=volumes, containers=[container], restartPolicy="Never")
     await cluster.run(100)
     assert cluster.get("p")["status"]["phase"] == "Running"
+
+
+async def test_host_paths_below_one_that_another_pod_has(cluster):
+    made = [{"name": "v", "hostPath": {"path": "/srv/data", "type": "DirectoryOrCreate"}}]
+    writer = {"name": "c", "command": ["touch", "/v/file", "from-writer"]}
+    writer["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
+    await cluster.pod("writer", volumes=made, containers=[writer], restartPolicy="Never")
+    await cluster.run(3)
+    kinds = {"file": "File", "new": "FileOrCreate", "sub": "DirectoryOrCreate"}
+    volumes = [{"name": n, "hostPath": {"path": f"/srv/data/{n}", "type": kind}} for n, kind in kinds.items()]
+    mounts = [{"name": n, "mountPath": f"/{n}"} for n in kinds]
+    await cluster.pod(volumes=volumes, containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run(3)
+    assert cluster.get("p")["status"]["phase"] == "Running", cluster.events("FailedMount")
+    assert await cluster.exec("show", "/file") == (0, "from-writer\n")

@@ -203,20 +203,19 @@ class PodVolumes(Struct):
         return Mounted(made, read_only=True, api=True)
 
     def _host_path(self, name: str, source: Obj, mode: int = 0o755) -> Mounted:
-        root = self.disks.node(self.node)
+        root, files = self.disks.node(self.node), self.disks.tree(self.node)
         path, kind = absolute(source["path"]), source.get("type", "")
-        found = root.fs.stat(path)["file_type"] if path == "/" or root.fs.exists(path) else None
+        found = files.stat(path).kind if files.exists(path) else None
         if kind in HOST_PATH_KINDS or (found and kind):
             wanted, complaint = HOST_PATH_KINDS[kind.removesuffix("OrCreate")]
             if found != wanted:
                 raise _set_up_failed(name, f"hostPath type check failed: {source['path']} {complaint}")
         elif found is None and kind == "FileOrCreate":
-            if not root.fs.exists(posixpath.dirname(path)):
+            if not files.is_dir(posixpath.dirname(path)):
                 raise _set_up_failed(name, f"open {source['path']}: no such file or directory")
-            root.fs.write_file(path, b"")
+            files.write(path, b"")
         elif found is None:
-            root.fs.mkdir(path, recursive=True)
-            root.fs.chmod(path, mode)
+            files.mkdir(path, parents=True, mode=mode)
         return Mounted(root, sub_path=path.lstrip("/"))
 
     def _nfs(self, name: str, source: Obj, pod: Obj) -> Mounted:
