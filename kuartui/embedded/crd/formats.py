@@ -10,6 +10,7 @@ import base64
 import binascii
 import ipaddress
 import re
+import struct
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from kuartui.embedded.meta.time import parse_time
 Obj = dict[str, Any]
 Check = Callable[[str], object]
 
+_BITS = {"int32": 32, "int64": 64}
 NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
 
 
@@ -31,6 +33,21 @@ def fits(form: str, value: str) -> bool:
         return check is None or check(value) is not False
     except (ValueError, binascii.Error):
         return False
+
+
+def holds(schema: Obj, number: float) -> bool:
+    """Whether the schema's numeric format has room for a number; only those formats that go with its type count."""
+    form = schema.get("format")
+    if form not in NUMBERS.get(schema.get("type", ""), ()):
+        return True
+    if form in _BITS:
+        room = 1 << (_BITS[form] - 1)
+        return -room <= number < room
+    try:
+        struct.pack("<f" if form == "float" else "<d", number)
+    except OverflowError:
+        return False
+    return True
 
 
 def unrecognized(schema: Any) -> Iterator[str]:

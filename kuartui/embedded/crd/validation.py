@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from kuartui.embedded.crd.formats import fits
+from kuartui.embedded.crd.formats import fits, holds
 from kuartui.embedded.meta import fielderr
 from kuartui.embedded.meta.fielderr import FieldError
 from kuartui.embedded.meta.gofmt import go_json
@@ -121,6 +121,15 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def _number(value: float, raw: Obj, path: str) -> Iterator[FieldError]:
     most, least, step = raw.get("maximum"), raw.get("minimum"), raw.get("multipleOf")
+    for what, number in (
+        ("Checked", value),
+        ("MultipleOf", step),
+        ("Minimum boundary", least),
+        ("Maximum boundary", most),
+    ):
+        if number is not None and not holds(raw, number):
+            kind = f"must be of type {raw['type']} with format {raw['format']}"
+            yield fielderr.invalid("<nil>", "", f"{what} value {kind} in {path}")  # it is no error of the field to Go
     if most is not None and (value > most or (raw.get("exclusiveMaximum") and value == most)):
         words = "less than" if raw.get("exclusiveMaximum") else "less than or equal to"
         yield _invalid(path, value, f"should be {words} {fielderr.go_value(most)}")
@@ -129,8 +138,6 @@ def _number(value: float, raw: Obj, path: str) -> Iterator[FieldError]:
         yield _invalid(path, value, f"should be {words} {fielderr.go_value(least)}")
     if step and not math.isclose(value / step, round(value / step), rel_tol=1e-9, abs_tol=1e-9):
         yield _invalid(path, value, f"should be a multiple of {fielderr.go_value(step)}")
-    if raw.get("format") == "int32" and not -(2**31) <= value < 2**31:
-        yield _invalid(path, value, f"must be of type int32: {fielderr.quote(str(value))}")
 
 
 def _list(value: list[Any], raw: Obj, path: str, old: Any) -> Iterator[FieldError]:

@@ -410,3 +410,37 @@ async def test_custom_objects_say_what_they_are(world: World) -> None:
     assert answer["message"].startswith(
         "the object provided is unrecognized (must be of type Gadget): Object 'Kind' is missing in '{\"apiVersion\""
     )
+
+
+INT32 = {"type": "integer", "format": "int32"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        (INT32, 2147483647, None),
+        (INT32, 2147483648, "Checked value must be of type integer with format int32 in spec.a"),
+        (
+            {**INT32, "maximum": 4294967295},
+            1,
+            "Maximum boundary value must be of type integer with format int32 in spec.a",
+        ),
+        ({"type": "integer", "format": "int64"}, 2147483648, None),
+        (
+            {"type": "number", "format": "float"},
+            3.5e38,
+            "Checked value must be of type number with format float in spec.a",
+        ),
+        ({"type": "number", "format": "double"}, 3.5e38, None),
+    ],
+)
+async def test_numbers_keep_to_their_formats(
+    world: World, schema: dict[str, Any], value: float, expected: str | None
+) -> None:
+    await world.define(fields(a=schema))
+    answer = await world.ask("POST", GADGETS, gadget("one", spec={"a": value}))
+    told = orjson.loads(answer.body)
+    if expected is None:
+        assert answer.status == 201, told
+        return
+    assert told["message"] == f'Gadget.shop.example.com "one" is invalid: <nil>: Invalid value: "": {expected}'

@@ -329,6 +329,11 @@ async def test_a_changed_config_map_shows_up_but_not_through_sub_path(cluster):
             {"hostPath": {"path": "/", "type": "FileOrCreate"}},
             "hostPath type check failed: / is not a file",
         ),
+        (
+            {"gitRepo": {"repository": "https://example.com/site.git"}},
+            "git-repo volume plugin has been disabled; if necessary, it may be re-enabled by enabling the feature-gate "
+            "`GitRepoVolumeDriver`",
+        ),
     ],
 )
 async def test_what_cannot_be_mounted(cluster, volume, reason):

@@ -27,6 +27,10 @@ FIRST_RETRY = 0.5  # seconds; exponentialbackoff of the operation executor
 LAST_RETRY = 122.0
 NFS_PORT = 2049
 KUBELET_PODS = "/var/lib/kubelet/pods"
+NO_GIT = (
+    "git-repo volume plugin has been disabled; if necessary, it may be re-enabled by enabling the feature-gate "
+    "`GitRepoVolumeDriver`"
+)
 MOST_LINKS = 20  # on the way to a subPath
 HOST_PATH_KINDS = {
     "Directory": ("directory", "is not a directory"),
@@ -194,6 +198,8 @@ class PodVolumes(Struct):
             return self._claim(claim["claimName"], bool(claim.get("readOnly")), sources)
         if "ephemeral" in volume:
             return self._claim(f"{sources.pod['metadata']['name']}-{name}", False, sources)
+        if "gitRepo" in volume:
+            raise _set_up_failed(name, NO_GIT)
         raise _set_up_failed(name, "no volume plugin matched")
 
     def _project(self, content: dict[str, Any], volume: Obj, sources: Sources) -> Mounted:
