@@ -79,6 +79,23 @@ async def test_an_application_tells_how_it_gets_on_with_its_database(world: Worl
     assert await ask(DB_HOST="nowhere") == "Failed to connect to database: getaddrinfo ENOTFOUND nowhere"
 
 
+async def test_a_page_tells_which_database_it_tried_and_how_that_went(world: World) -> None:
+    async def ask(**env: str) -> str:
+        web = await world.start("kodekloud/simple-webapp-mysql", env=env)
+        return await get(world, web.sandbox.ip, 8080)
+
+    database = await world.start("mysql:5.6", env={"MYSQL_ROOT_PASSWORD": "password123"})
+    await world.clock.advance(30)
+    world.service("sql01", "10.96.0.20", 3306, [(database.sandbox.ip, 3306)])
+    page = await ask(DB_Host="sql01", DB_User="root", DB_Password="password123")
+    assert "Successfully connected to the MySQL database." in page
+    assert "DB_Host=sql01; DB_Database=Not Set; DB_User=root;" in page
+    page = await ask(DB_Host="sql01", DB_User="sql-user", DB_Password="password123")
+    assert "Failed connecting to the MySQL database." in page
+    assert "1045 (28000): Access denied for user &#x27;sql-user&#x27;@" in page
+    assert "(-2 Name does not resolve)" in await ask(DB_Host="mysql")
+
+
 async def test_only_who_may_set_the_clock_sets_it(world: World) -> None:
     at = ("date", "-s", "19 APR 2012 11:14:00")
     may_not = await world.start("ubuntu", "sleep", "infinity")

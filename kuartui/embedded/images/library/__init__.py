@@ -67,7 +67,7 @@ MODULES = {
         for place in ("docker.io/jupyter", "quay.io/jupyter")
         for name in ("base", "minimal", "scipy", "datascience")
     },
-    **{f"docker.io/kodekloud/{name}": "courses" for name in ("webapp-color", "event-simulator")},
+    **{f"docker.io/kodekloud/{name}": "courses" for name in ("webapp-color", "event-simulator", "simple-webapp-mysql")},
     **{f"docker.io/bmuschko/nodejs-{name}": "courses" for name in ("hello-world", "read-config")},
     "docker.io/bmuschko/web-app": "courses",
     **{f"docker.io/{name}": "courses" for name in ("dgkanatsios/simpleapp", "luksa/kubia", "progrium/stress")},

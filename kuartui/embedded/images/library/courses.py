@@ -10,7 +10,13 @@ from kuartui.embedded.images.library.alpine import base_files
 from kuartui.embedded.images.library.bases import curl_programs, directory, text, userland
 from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import Image, ImageConfig, Program
-from kuartui.embedded.images.programs.courses import database_check, event_simulator, read_config, webapp_color
+from kuartui.embedded.images.programs.courses import (
+    database_check,
+    database_page,
+    event_simulator,
+    read_config,
+    webapp_color,
+)
 from kuartui.embedded.images.programs.standin import standin
 from kuartui.embedded.images.programs.stress import stress
 from kuartui.embedded.images.reference import Reference
@@ -46,6 +52,9 @@ IMAGES = {
     "docker.io/kodekloud/event-simulator": Course(
         event_simulator, ("python", "event-simulator.py"), _PYTHON, kind="alpine", working_dir="/",
         files=("/event-simulator.py", "/log/"),
+    ),
+    "docker.io/kodekloud/simple-webapp-mysql": Course(
+        database_page, ("python", "app.py"), _PYTHON, 8080, kind="alpine", working_dir="/opt", files=("/opt/app.py",)
     ),
     "docker.io/dgkanatsios/simpleapp": _page(8080, "Hello world from HOSTNAME and version 2.0\n", "Server running"),
     "docker.io/bmuschko/nodejs-hello-world": _page(3000, "Hello World", "Magic happens on port 3000"),

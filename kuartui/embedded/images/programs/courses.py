@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import random
 
@@ -20,6 +21,11 @@ COLORS = {
 }
 EVENTS = ("logged in", "logged out", "is viewing page1", "is viewing page2", "is viewing page3")
 EVENT_LOG = "/log/app.log"
+UNREACHABLE = {
+    "ENOTFOUND": "-2 Name does not resolve",
+    "ECONNREFUSED": "111 Connection refused",
+    "ETIMEDOUT": "110 Operation timed out",
+}
 LOCKED, SOLD_OUT = 5, 8  # every so many events something goes wrong
 CONFIG = "/usr/shared/app/config.json"
 
@@ -142,6 +148,37 @@ async def database_check(process: Process) -> int:
         return reply(200, "Successfully connected to database!")
 
     return await _serve(process, 3000, app, "Server running at http://0.0.0.0:3000/\n")
+
+
+async def database_page(process: Process) -> int:
+    """A page on port 8080 that says whether the MySQL of DB_Host lets DB_User in, in the words of Python's driver."""
+    names = ("DB_Host", "DB_Database", "DB_User", "DB_Password")
+    told = "Environment Variables: " + "; ".join(f"{name}={process.env.get(name) or 'Not Set'}" for name in names)
+    host, user = process.env.get("DB_Host") or "localhost", process.env.get("DB_User") or "root"
+
+    async def app(request: Request) -> Response:
+        failed = ""
+        try:
+            await log_in(process, host, 3306, user, process.env.get("DB_Password") or "paswrd")
+        except LoginFailed as failure:
+            why = UNREACHABLE.get(failure.code)
+            failed = (
+                f"2003: Can't connect to MySQL server on '{host}:3306' ({why})"
+                if why
+                else f"1045 (28000): {failure.message}"
+            )
+        color = "#ff3f3f" if failed else "#39b54b"
+        verdict = (
+            "Failed connecting to the MySQL database. " if failed else "Successfully connected to the MySQL database."
+        )
+        page = (
+            f'<!doctype html>\n<title>Hello from Flask</title>\n<body style="background: {color};"></body>\n'
+            f"<div>\n    <h3> {verdict}</h3>\n    <h2> {html.escape(f'{told}; {failed}')} </h2>\n"
+            f"    <p> From {process.container.sandbox.hostname}!</p>\n</div>"
+        )
+        return reply(200, page, "text/html; charset=utf-8")
+
+    return await _serve(process, 8080, app, f" * Serving Flask app 'app'\n * Running on http://{process.ip}:8080\n")
 
 
 async def _serve(process: Process, port: int, app: App, started: str) -> int:
