@@ -92,3 +92,10 @@ async def test_the_cache_of_the_affinity_example_is_an_old_redis(world: World) -
     code, out, _ = await world.exec(cache, "redis-cli", "info", "server")
     assert code == 0
     assert "redis_version:3.2.12" in out
+
+
+async def test_the_root_of_a_debian_image_has_the_usual_directories(world: World) -> None:
+    web = await world.start("nginx")
+    listed = (await world.exec(web, "ls", "/"))[1].split()
+    usual = "bin boot dev docker-entrypoint.d docker-entrypoint.sh etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var"
+    assert listed == usual.split()

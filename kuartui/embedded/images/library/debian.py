@@ -46,7 +46,7 @@ def debian_files(users: str = "", groups: str = "") -> dict[str, ImageFile]:
         "/etc/os-release": text(RELEASE),
         "/etc/debian_version": text("12.11\n"),
         "/root": directory(0o700),
-        "/home": directory(),
+        **{f"/{name}": directory() for name in ("boot", "home", "lib", "lib64", "media", "sbin")},
         "/mnt": directory(),
         "/opt": directory(),
         "/srv": directory(),
