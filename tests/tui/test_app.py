@@ -208,6 +208,18 @@ async def test_layouts_follow_each_other(game: Any) -> None:
         assert seen == [["-side"], ["-stacked"], ["-checks"]]
 
 
+async def test_each_layout_looks_different_where_there_is_no_room_side_by_side(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await playing(app, pilot)
+        seen = []
+        for name in ("checks only", "terminal only", "stacked"):
+            await pilot.press("f4")
+            await until(pilot, lambda name=name: name in text_of(app))  # type: ignore[misc]
+            seen.append(screen.arrangement.layout)
+        assert seen == ["checks", "terminal", "side"]  # which it is again where there is room
+
+
 async def test_texts_of_a_level_are_no_markup(game: Any, text_of: Text) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(120, 40)) as pilot:

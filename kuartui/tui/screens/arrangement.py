@@ -63,9 +63,14 @@ class Arrangement:
         """Whether there is a bar to move."""
         return self.layout in ("side", "stacked")
 
-    def next_layout(self) -> None:
-        names = list(LAYOUTS)
+    def next_layout(self, columns: int) -> None:
+        """The one after, of those that look different in so many columns."""
+        names = [name for name in LAYOUTS if name != "stacked" or self.layout == name or columns >= ROOM_BESIDE]
         self.layout = names[(names.index(self.layout) + 1) % len(names)]
+
+    def shape(self, columns: int) -> str:
+        """The layout as it looks in so many columns."""
+        return "stacked" if self.layout == "side" and columns < ROOM_BESIDE else self.layout
 
     def show(self, view: str) -> None:
         """Have this pane in sight."""

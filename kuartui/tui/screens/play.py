@@ -189,9 +189,9 @@ class PlayScreen(Screen[None], keys.Explains):
             self.app.game.keep(name, value)
 
     def action_layout(self) -> None:
-        self.arrangement.next_layout()
+        self.arrangement.next_layout(self.size.width)
         self._remember()
-        self.notify(tr(LAYOUTS[self.arrangement.layout]), markup=False, timeout=2)
+        self.notify(tr(LAYOUTS[self.arrangement.shape(self.size.width)]), markup=False, timeout=2)
         if self.arrangement.layout == "terminal" or (self.focused is None and self.arrangement.shell_shown):
             self.terminal.enter()
         elif not self.arrangement.shell_shown or self.focused is None:
