@@ -246,3 +246,10 @@ async def test_packages_that_are_there_need_no_mirror(world: World) -> None:
     alpine = await world.start("nginx:1.27-alpine", "sleep", "1000")
     assert (await world.sh(alpine, "apk add --no-cache curl"))[0] == 0
     assert (await world.sh(alpine, "apk add bind-tools"))[0] == 1
+
+
+@pytest.mark.parametrize(
+    "image", ["ubuntu:bionic", "ubuntu:18.04", "debian:buster-slim", "debian:stable-slim", "debian:10"]
+)
+def test_older_releases_are_there_by_name_and_by_number(image: str) -> None:
+    assert catalogue().pull(image).config.cmd

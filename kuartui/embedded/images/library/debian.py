@@ -65,9 +65,9 @@ def find(reference: Reference) -> Image | None:
         return _red_hat(reference, name)
     ubuntu = reference.path.endswith("ubuntu")
     tags = (
-        r"latest|(1[468]|2[0246])\.04|jammy|noble|focal"
+        r"latest|rolling|(1[468]|2[0246])\.04|trusty|xenial|bionic|focal|jammy|noble"
         if ubuntu
-        else r"latest|stable|(bookworm|trixie|bullseye|sid|1[123])(-slim)?"
+        else r"latest|(stable|oldstable|testing|sid|jessie|stretch|buster|bullseye|bookworm|trixie|[89]|1[0123])(-slim)?"
     )
     if not re.fullmatch(tags, reference.tag or "latest"):
         return None
