@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import pod_row, pod_status, pod_update
+from kuartui.embedded.kinds import pod_label_keys, pod_row, pod_status, pod_update
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.pod_defaults import default_pod
 from kuartui.embedded.kinds.pod_resources import qos_class
@@ -41,6 +41,7 @@ class Pods(Strategy):
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj)}
         if (obj.get("spec") or {}).get("schedulingGates"):
             obj["status"]["conditions"] = [dict(_GATED)]
+        pod_label_keys.merge(obj)
 
     def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         status, before = new.setdefault("status", {}), old.get("status") or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from kuartui.embedded.kinds.checks import NOT_POSITIVE, dns_label, errors_of, label_key, label_selector
@@ -234,10 +235,14 @@ def _spread_label_keys(constraint: Obj, path: Path) -> list[FieldError]:
     errors = []
     if selector is None:
         errors.append(forbidden(path, "must not be specified when labelSelector is not set"))
-    used = set((selector or {}).get("matchLabels") or {})
-    used |= {term.get("key") for term in (selector or {}).get("matchExpressions") or []}
+    used = Counter(list((selector or {}).get("matchLabels") or ()))
+    expressions = (selector or {}).get("matchExpressions") or []
+    used.update(term.get("key") for term in expressions)
+    merged = {
+        term.get("key") for term in expressions if term.get("operator") == "In" and len(term.get("values") or ()) == 1
+    }
     for index, key in enumerate(keys):
         errors += label_key(key, path.index(index))
-        if key in used:
+        if used[key] > (key in merged):  # a pod has each key in its selector once: it was merged there
             errors.append(invalid(path.index(index), key, "exists in both matchLabelKeys and labelSelector"))
     return errors

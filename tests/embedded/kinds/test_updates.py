@@ -60,6 +60,36 @@ def test_a_pod_keeps_its_spec() -> None:
     assert diff[0].startswith("@@ ")
 
 
+LABELLED = "{name: x, namespace: d, uid: u, labels: {app: web, rev: '7'}}"
+SPREAD = "{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, %s}"
+
+
+def test_label_keys_become_a_part_of_a_pods_selectors() -> None:
+    term = "{topologyKey: zone, labelSelector: {}, matchLabelKeys: [app, none], mismatchLabelKeys: [rev]}"
+    affinity = f"{{podAntiAffinity: {{preferredDuringSchedulingIgnoredDuringExecution: [{{weight: 1, podAffinityTerm: {term}}}]}}}}"
+    spread = SPREAD % "labelSelector: {matchLabels: {app: web}}, matchLabelKeys: [rev]"
+    spec = f"{{affinity: {affinity}, topologySpreadConstraints: [{spread}], containers: [{{name: c, image: i}}]}}"
+    found = made("pods", f"metadata: {LABELLED}\nspec: {spec}")["spec"]
+    (constraint,) = found["topologySpreadConstraints"]
+    (preferred,) = found["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    of_rev = {"key": "rev", "operator": "In", "values": ["7"]}
+    assert constraint["labelSelector"] == {"matchLabels": {"app": "web"}, "matchExpressions": [of_rev]}
+    assert preferred["podAffinityTerm"]["labelSelector"]["matchExpressions"] == [
+        {"key": "app", "operator": "In", "values": ["web"]},
+        {"key": "rev", "operator": "NotIn", "values": ["7"]},
+    ]
+
+
+@pytest.mark.parametrize(
+    "selector", ["matchLabels: {rev: '7'}", "matchExpressions: [{key: rev, operator: In, values: ['7']}]"]
+)
+def test_a_label_key_may_not_be_in_the_selector_before(selector: str) -> None:
+    spread = SPREAD % f"labelSelector: {{{selector}}}, matchLabelKeys: [rev]"
+    text = f"metadata: {LABELLED}\nspec: {{topologySpreadConstraints: [{spread}], containers: [{{name: c, image: i}}]}}"
+    with pytest.raises(AssertionError, match="exists in both matchLabelKeys and labelSelector"):
+        made("pods", text)
+
+
 def test_images_and_new_tolerations_of_a_pod_may_change() -> None:
     old = made("pods", POD)
     container = {**old["spec"]["containers"][0], "image": "other"}
