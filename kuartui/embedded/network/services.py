@@ -116,6 +116,17 @@ class ServiceProxy:
                     return service, service_port
         return None
 
+    def health_check(self, node: str, port: int) -> tuple[str, str, int] | None:
+        """Whose health checks a node's port answers: namespace, name, and how many endpoints the node has; or None."""
+        for service in self._objects.list(SERVICES):
+            meta, spec = service["metadata"], service.get("spec", {})
+            if spec.get("healthCheckNodePort") != port or _is_anothers(service):
+                continue
+            found = [self._usable(meta["namespace"], meta["name"], one) for one in spec.get("ports") or ()]
+            here = {endpoint.ip for usable in found for endpoint in usable.endpoints if endpoint.node == node}
+            return meta["namespace"], meta["name"], len(here)
+        return None
+
     def choose(
         self, service: Obj, service_port: Obj, source_ip: str, node: str = "", *, local: bool = False
     ) -> Endpoint:

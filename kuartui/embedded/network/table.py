@@ -16,6 +16,7 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 from kuartui.embedded.clock import Clock
+from kuartui.embedded.network import health_checks
 from kuartui.embedded.network.corefile import DEFAULT as DEFAULT_COREFILE
 from kuartui.embedded.network.corefile import CoreDns
 from kuartui.embedded.network.dns import (
@@ -331,6 +332,9 @@ class Network:
             self._party(client), self._party(target), target_port, protocol, self._pod(target)
         ):
             raise timed_out()
+        check = self._services.health_check(target.node, target_port) if direct and target.kind == "node" else None
+        if check is not None:
+            return Listener(target, target_port, protocol, "", health_checks.handler(*check)), target
         return _listener(target, target_port, protocol, target_ip, local=client is target), target
 
     def reachable(self, source: str | None, ip: str) -> bool:

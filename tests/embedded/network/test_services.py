@@ -184,6 +184,28 @@ async def test_who_comes_by_a_node_port_is_seen_as_the_node_unless_the_policy_is
     assert await lan.ask("172.18.0.2", 30080, source=None) == "172.18.0.1"
 
 
+async def test_health_checks_tell_which_nodes_have_endpoints(lan: Lan) -> None:
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 32122}
+    lan.service([endpoint("10.244.0.2"), endpoint("10.244.0.3")], **spec)
+
+    async def check(node: str) -> str:
+        stream = await lan.network.connect(None, node, 32122)
+        await stream.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        text = b""
+        while data := await stream.read():
+            text += data
+        return text.decode()
+
+    here, there = await check("172.18.0.2"), await check("172.18.0.3")
+    assert here.startswith("HTTP/1.1 200 ")
+    assert '"localEndpoints": 2,' in here
+    assert there.startswith("HTTP/1.1 503 ")
+    assert '"localEndpoints": 0,' in there
+    lan.service([endpoint("10.244.0.2")], type="LoadBalancer")
+    with pytest.raises(ConnectionRefusedError):
+        await lan.network.connect(None, "172.18.0.2", 32122)
+
+
 async def test_external_traffic_policy_local_drops_on_nodes_without_endpoints(lan: Lan) -> None:
     lan.service([endpoint("10.244.0.2")], type="NodePort", externalTrafficPolicy="Local")
     assert await lan.ask("172.18.0.2", 30080, source=None) == "10.244.0.2"
