@@ -70,12 +70,23 @@ def init_containers(listed: list[Obj], main: list[Obj], pod: PodFacts, path: Pat
         if container.get("restartPolicy") == "Always":
             errors += _running_parts(container, pod, at)
         else:
+            errors += _resized_without_restart(container, at / "resizePolicy")
             errors += [
                 forbidden(at / field, _NOT_FOR_INIT)
                 for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
                 if container.get(field) is not None
             ]
     return errors
+
+
+def _resized_without_restart(container: Obj, path: Path) -> list[FieldError]:
+    """What an init container has begun is not to be done twice."""
+    text = "must not be set to 'RestartContainer' for non-sidecar initContainers"
+    return [
+        invalid(path.index(index) / "restartPolicy", "RestartContainer", text)
+        for index, policy in enumerate(container.get("resizePolicy") or [])
+        if policy.get("restartPolicy") == "RestartContainer"
+    ]
 
 
 def ephemeral_containers(listed: list[Obj], others: list[Obj], pod: PodFacts, path: Path) -> list[FieldError]:

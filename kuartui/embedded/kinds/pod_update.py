@@ -173,11 +173,7 @@ def resize_errors(new: Obj, old: Obj) -> list[FieldError]:
     for field in ("initContainers", "containers"):
         for index, container in enumerate(before.get(field) or []):
             changed = (spec.get(field) or [])[index]
-            if field == "containers" or container.get("restartPolicy") == "Always":
-                at = (path / field).index(index) / "resources"
-                errors += _resized(changed, container, at)
-            elif changed != container:
-                errors.append(forbidden(path, "resources for non-sidecar init containers are immutable"))
+            errors += _resized(changed, container, (path / field).index(index) / "resources")
     return errors
 
 

@@ -19,6 +19,13 @@ RUNTIME_VERSION = "containerd://2.2.1"
 OS_IMAGE = "Debian GNU/Linux 13 (trixie)"
 KUBELET_PORT = 10250
 IMAGES_REPORTED = 50  # nodeStatusMaxImages
+FEATURES = (
+    "ExtendWebSocketsToKubelet",
+    "InPlacePodLevelResourcesVerticalScaling",
+    "InPlacePodVerticalScalingInitContainers",
+    "RestartAllContainersOnContainerExits",
+)
+"""What a kubelet of 1.36 declares (k8s.io/component-helpers/nodedeclaredfeatures), in order."""
 
 HEALTHY = {
     "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -115,6 +122,7 @@ class Machine(Struct, frozen=True):
             "capacity": capacity,
             "conditions": _conditions(old.get("conditions") or [], pressure, now),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
+            "declaredFeatures": list(FEATURES),
             "features": {"supplementalGroupsPolicy": True},
             "images": images[:IMAGES_REPORTED],
             "nodeInfo": self.info((old.get("nodeInfo") or {}).get("bootID") or self.boot_id()),

@@ -37,8 +37,7 @@ def outdated(pod: Obj, state: PodState) -> list[tuple[Obj, Run]]:
     found = []
     for kind, container in spec.all_containers(pod):
         run = state.last(container["name"])
-        lasting = kind == spec.REGULAR or spec.sidecar(kind, container)
-        if not lasting or run is None or not run.running:
+        if kind == spec.EPHEMERAL or run is None or not run.running:
             continue
         if run.resources != (container.get("resources") or {}) or run.living.limits != cgroup_limits(pod, container):
             found.append((container, run))
@@ -68,7 +67,7 @@ def summary(pod: Obj, error: str = "") -> str:
     """What events about a resize tell: the resources that are asked for, and what is in the way."""
     told: dict[str, Any] = {}
     for kind, container in spec.all_containers(pod):
-        if kind == spec.REGULAR or spec.sidecar(kind, container):
+        if kind != spec.EPHEMERAL:
             resources = container.get("resources") or {}
             shown = {part: resources[part] for part in ("limits", "requests") if resources.get(part)}
             told.setdefault(kind, []).append({"name": container["name"], "resources": shown})

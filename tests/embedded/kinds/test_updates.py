@@ -129,6 +129,16 @@ def test_resize_changes_cpu_and_memory_only() -> None:
     assert "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed" in errors
 
 
+def test_resize_changes_init_containers_too() -> None:
+    rules = strategy("pods").at("resize")
+    init = "initContainers: [{name: i, image: i, resources: {requests: {cpu: 100m}}}]"
+    old = made("pods", f"spec: {{{init}, containers: [{{name: c, image: i}}]}}")
+    more = {"name": "i", "resources": {"requests": {"cpu": "200m"}}}
+    new, errors = changed(rules, old, {"spec": {"initContainers": [more]}})
+    assert new["spec"]["initContainers"][0]["resources"]["requests"]["cpu"] == "200m"
+    assert errors == []
+
+
 def test_resize_of_a_pods_own_resources() -> None:
     rules = strategy("pods").at("resize")
     old = made("pods", "spec: {resources: {requests: {cpu: 1}, limits: {cpu: 1}}, containers: [{name: c, image: i}]}")

@@ -240,6 +240,19 @@ async def test_resize_in_place(cluster):
     assert cluster.events("ResizeCompleted") == [f"Pod resize completed: {asked}"]
 
 
+async def test_an_init_container_is_resized_while_it_runs(cluster):
+    small = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+    bigger = {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
+    init = {"name": "i", "image": "box:1"}
+    await cluster.pod(initContainers=[init | {"resources": small}], containers=[{"name": "c"}])
+    await cluster.run(1)
+    await cluster.client.patch("pods", "default", "p", {"spec": {"initContainers": [init | {"resources": bigger}]}})
+    await cluster.run(1)
+    assert cluster.fleet.container(cluster.get(), "i").cpu.cores == 2
+    (status,) = cluster.get()["status"]["initContainerStatuses"]
+    assert (status["restartCount"], status["resources"]) == (0, bigger)
+
+
 async def test_a_resize_by_restart_is_complete_when_the_container_runs_again(cluster):
     policy = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
     container = {"name": "c", "image": "box:1", "resizePolicy": policy}
