@@ -103,3 +103,12 @@ async def test_only_who_may_set_the_clock_sets_it(world: World) -> None:
     assert await world.exec(may_not, *at) == (1, "Thu Apr 19 11:14:00 UTC 2012\n", refused)
     may = await world.start("ubuntu", "sleep", "infinity", user=Credentials(capabilities=DEFAULT | {"SYS_TIME"}))
     assert await world.exec(may, *at) == (0, "Thu Apr 19 11:14:00 UTC 2012\n", "")
+
+
+async def test_the_server_of_the_older_documentation_falls_ill_after_ten_seconds(world: World) -> None:
+    server = await world.start("k8s.gcr.io/liveness", args=("/server",))
+    client = await world.start("busybox:1.36", "sleep", "infinity")
+    ask = ("wget", "-qO-", f"http://{server.sandbox.ip}:8080/healthz")
+    assert (await world.exec(client, *ask))[:2] == (0, "ok")
+    await world.clock.advance(11)
+    assert (await world.exec(client, *ask))[2] == "wget: server returned error: HTTP/1.1 500 Internal Server Error\n"

@@ -70,6 +70,7 @@ MODULES = {
     **{f"docker.io/kodekloud/{name}": "courses" for name in ("webapp-color", "event-simulator", "simple-webapp-mysql")},
     **{f"docker.io/bmuschko/nodejs-{name}": "courses" for name in ("hello-world", "read-config")},
     "docker.io/bmuschko/web-app": "courses",
+    "registry.k8s.io/liveness": "courses",
     **{f"docker.io/{name}": "courses" for name in ("dgkanatsios/simpleapp", "luksa/kubia", "progrium/stress")},
     **dict.fromkeys(
         ("gcr.io/kubernetes-e2e-test-images/dnsutils", "docker.io/tutum/dnsutils", "docker.io/containous/whoami"),

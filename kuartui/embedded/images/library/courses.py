@@ -14,6 +14,7 @@ from kuartui.embedded.images.programs.courses import (
     database_check,
     database_page,
     event_simulator,
+    liveness_server,
     read_config,
     webapp_color,
 )
@@ -63,6 +64,7 @@ IMAGES = {
         read_config, ("node", "server.js"), ("/usr/local/bin/node",), 8080
     ),
     "docker.io/bmuschko/web-app": Course(database_check, ("node", "server.js"), ("/usr/local/bin/node",), 3000),
+    "registry.k8s.io/liveness": Course(liveness_server, (), ("/server",), 8080, kind="", cmd=("/server",)),
     "docker.io/progrium/stress": Course(
         stress, ("/usr/bin/stress", "--verbose"), ("/usr/bin/stress",), cmd=("--version",), memory=2 << 20
     ),

@@ -6,6 +6,7 @@ import html
 import json
 import random
 
+from kuartui.embedded.images.programs.agnhost import agnhost
 from kuartui.embedded.images.programs.mysql_login import LoginFailed, log_in
 from kuartui.embedded.images.programs.python import python
 from kuartui.embedded.network.http import App, Request, Response, reply, server
@@ -179,6 +180,12 @@ async def database_page(process: Process) -> int:
         return reply(200, page, "text/html; charset=utf-8")
 
     return await _serve(process, 8080, app, f" * Serving Flask app 'app'\n * Running on http://{process.ip}:8080\n")
+
+
+async def liveness_server(process: Process) -> int:
+    """/server: healthy for its first ten seconds, as agnhost's `liveness`, which came after it."""
+    process.argv = [*process.argv[:1], "liveness"]
+    return await agnhost(process)
 
 
 async def _serve(process: Process, port: int, app: App, started: str) -> int:
