@@ -163,17 +163,9 @@ def _running_parts(container: Obj, pod: PodFacts, path: Path) -> list[FieldError
     for hook in ("postStart", "preStop"):
         if hooks.get(hook) is not None:
             errors += handlers(hooks[hook], path / "lifecycle" / hook, pod.grace)
-    if hooks.get("stopSignal"):
-        errors += _stop_signal(hooks["stopSignal"], path / "lifecycle" / "stopSignal")
     for kind in ("livenessProbe", "readinessProbe", "startupProbe"):
         errors += probe(kind, container.get(kind), path / kind)
     return errors
-
-
-def _stop_signal(signal: str, path: Path) -> list[FieldError]:
-    if signal.startswith("SIG"):
-        return []
-    return [invalid(path, signal, "must be a signal name such as SIGTERM")]
 
 
 def _restart_rules(container: Obj, path: Path) -> list[FieldError]:

@@ -83,10 +83,18 @@ def default_container(container: Obj) -> None:
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(probe) is not None:
             _probe(container[probe])
+    _drop_stop_signal(container)
     hooks = container.get("lifecycle") or {}
     for hook in ("postStart", "preStop"):
         if hooks.get(hook) is not None:
             _http_get(hooks[hook].get("httpGet"))
+
+
+def _drop_stop_signal(container: Obj) -> None:
+    """Without the feature ContainerStopSignals, which 1.36 has off, its field goes without a word."""
+    hooks = container.get("lifecycle")
+    if hooks and hooks.pop("stopSignal", None) is not None and not hooks:
+        del container["lifecycle"]
 
 
 def default_volume(volume: Obj) -> None:

@@ -121,7 +121,6 @@ class Starter:
             stdin_once=bool(container.get("stdinOnce")),
             tty=bool(container.get("tty")),
             termination_message_path=container.get("terminationMessagePath") or "/dev/termination-log",
-            stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
         )
 
     async def _run(self, pod: Obj, kind: str, container: Obj, image: Image, made: Container, event: Any) -> Run:

@@ -311,3 +311,16 @@ def test_warnings() -> None:
         'spec.containers[1].resources.requests[memory]: fractional byte value "100m" is invalid, must be an integer',
         "spec.containers[1].ports[1]: duplicate port definition with spec.containers[1].ports[0]",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hooks", "left"),
+    [
+        ("{stopSignal: SIGUSR1}", None),
+        ("{stopSignal: SIGUSR1, preStop: {sleep: {seconds: 1}}}", {"preStop": {"sleep": {"seconds": 1}}}),
+        ("{}", {}),
+    ],
+)
+def test_stop_signals_are_not_for_1_36(hooks: str, left: Obj | None) -> None:
+    pod = defaulted("pods", f"spec: {{containers: [{{name: c, image: i, lifecycle: {hooks}}}]}}")
+    assert pod["spec"]["containers"][0].get("lifecycle") == left

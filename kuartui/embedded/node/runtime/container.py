@@ -171,7 +171,7 @@ class Container:
         if self.state is State.CREATED:
             self._ended(Exit(137, "Error", self.clock.now(), self.clock.now()))
         if self.state is State.RUNNING and grace > 0:
-            name = signal or self.spec.stop_signal or self.spec.image.config.stop_signal
+            name = signal or self.spec.image.config.stop_signal
             self.signal(name.removeprefix("SIG"))
             try:
                 async with self.clock.timeout(grace):

@@ -109,7 +109,6 @@ class ContainerSpec(Struct, frozen=True):
     stdin_once: bool = False
     tty: bool = False
     termination_message_path: str = "/dev/termination-log"
-    stop_signal: str = ""  # "" is the image's
 
     def environment(self, hostname: str, home: str) -> dict[str, str]:
         """What the first process finds: the image's variables, the runtime's, those of the pod, and HOME if none says it."""
