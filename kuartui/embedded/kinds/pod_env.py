@@ -6,6 +6,7 @@ from typing import Any
 
 from kuartui.embedded.kinds.checks import dns_subdomain, errors_of
 from kuartui.embedded.kinds.pod_fields import FIELDS_IN_ENV, field_ref, resource_ref
+from kuartui.embedded.kinds.pod_volumes import local_path
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_found, required
 
@@ -79,7 +80,13 @@ def _key_ref(ref: Obj, path: Path) -> list[FieldError]:
 
 def _file_ref(ref: Obj, volumes: dict[str, Obj], path: Path) -> list[FieldError]:
     errors = [required(path / field) for field in ("key", "volumeName", "path") if not ref.get(field)]
-    name = ref.get("volumeName", "")
+    key, name, target = (ref.get(field, "") for field in ("key", "volumeName", "path"))
+    if key:
+        errors += errors_of(path / "key", key, names.env_var_name(key))
+    if target:
+        errors += local_path(target, path / "path")
     if name and name not in volumes:
         errors.append(not_found(path / "volumeName", name))
+    elif name and volumes[name].get("emptyDir") is None:
+        errors.append(invalid(path / "volumeName", name, "referenced volume must be of type emptyDir"))
     return errors

@@ -17,12 +17,22 @@ from kuartui.embedded.kinds.checks import (
 )
 from kuartui.embedded.kinds.pod_resources import pod_requirements, requirements
 from kuartui.embedded.kinds.pod_volumes import volumes
-from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
+from kuartui.embedded.meta.fielderr import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 
 Obj = dict[str, Any]
 
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_MAX_HOSTNAME = 64  # of the kernel
 _MAX_NAMESERVERS, _MAX_SEARCHES, _MAX_SEARCH_CHARACTERS = 3, 32, 2048
 
 
@@ -222,6 +232,21 @@ def _names(spec: Obj, path: Path) -> list[FieldError]:
     for field in ("hostname", "subdomain"):
         if spec.get(field):
             errors += dns_label(spec[field], path / field)
+    if spec.get("hostnameOverride") is not None:
+        errors += _hostname_override(spec, path / "hostnameOverride")
+    return errors
+
+
+def _hostname_override(spec: Obj, path: Path) -> list[FieldError]:
+    name = spec["hostnameOverride"]
+    errors = dns_subdomain(name, path)
+    if len(name) > _MAX_HOSTNAME:
+        errors.append(too_long(path, _MAX_HOSTNAME))
+    errors += [
+        forbidden(path, f"may not be specified when {field} is true")
+        for field in ("setHostnameAsFQDN", "hostNetwork")
+        if spec.get(field)
+    ]
     return errors
 
 
