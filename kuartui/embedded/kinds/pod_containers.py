@@ -13,11 +13,21 @@ from kuartui.embedded.kinds.pod_env import environment
 from kuartui.embedded.kinds.pod_probes import handlers, probe
 from kuartui.embedded.kinds.pod_security_context import container_context
 from kuartui.embedded.meta import names
-from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_found, required
+from kuartui.embedded.meta.fielderr import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_found,
+    required,
+    too_many,
+)
 
 Obj = dict[str, Any]
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_MOST_RULES, _MOST_CODES = 20, 255  # of a container that restarts by rules
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _NOT_FOR_INIT = "may not be set for init containers without restartPolicy=Always"
 _NOT_FOR_EPHEMERAL = "cannot be set for an Ephemeral Container"
@@ -175,6 +185,8 @@ def _restart_rules(container: Obj, path: Path) -> list[FieldError]:
         errors += one_of(policy, path / "restartPolicy", _RESTART_POLICIES)
     elif rules:
         errors.append(required(path / "restartPolicy", "must specify restartPolicy when restart rules are used"))
+    if len(rules) > _MOST_RULES:
+        errors.append(too_many(path / "restartPolicyRules", len(rules), _MOST_RULES))
     for index, rule in enumerate(rules):
         at = (path / "restartPolicyRules").index(index)
         errors += one_of(rule.get("action"), at / "action", ("Restart", "RestartAllContainers"))
@@ -182,6 +194,9 @@ def _restart_rules(container: Obj, path: Path) -> list[FieldError]:
             errors.append(required(at / "exitCodes", "must be specified"))
         else:
             errors += one_of(rule["exitCodes"].get("operator"), at / "exitCodes" / "operator", ("In", "NotIn"))
+            codes = len(rule["exitCodes"].get("values") or ())
+            if codes > _MOST_CODES:
+                errors.append(too_many(at / "exitCodes" / "values", codes, _MOST_CODES))
     return errors
 
 
