@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
-from kuartui.embedded.kinds.checks import non_negative
+from kuartui.embedded.kinds.checks import dns_label, non_negative
 from kuartui.embedded.kinds.fill import empty, missing
 from kuartui.embedded.kinds.persistentvolumeclaim import default_claim, spec_warnings
 from kuartui.embedded.meta import names
@@ -53,6 +53,11 @@ class StatefulSets(Strategy):
         _drop_disabled(new)
 
     def validate(self, obj: Obj) -> list[FieldError]:
+        service = (obj.get("spec") or {}).get("serviceName")
+        named = dns_label(service, workload.SPEC / "serviceName") if service else []  # of new ones only
+        return self._validate_spec(obj) + named
+
+    def _validate_spec(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, workload.SPEC
         errors = _management(spec, path)
         errors += _update_strategy(spec.get("updateStrategy") or {}, path / "updateStrategy")
@@ -65,7 +70,7 @@ class StatefulSets(Strategy):
         return errors + workload.template_matches(spec, "StatefulSet")
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        errors = self.validate(new)
+        errors = self._validate_spec(new)
         fixed = [{k: v for k, v in (one.get("spec") or {}).items() if k not in _MUTABLE} for one in (new, old)]
         if fixed[0] != fixed[1]:
             errors.append(forbidden(workload.SPEC, _CHANGED))
