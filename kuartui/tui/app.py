@@ -113,9 +113,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
 
     def play_level(self, name: str, seed: int | None) -> None:
         """Set a level up and play it; without a seed, with a new one."""
-        import random
-
-        self._go(SetupScreen(name, random.SystemRandom().randrange(1, 10_000) if seed is None else seed, None))
+        self._go(SetupScreen(name, self.game.deal(name) if seed is None else seed, None))
 
     def play_attempt(self, record: AttemptRecord) -> None:
         """Go on with an attempt."""

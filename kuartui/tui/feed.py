@@ -51,6 +51,7 @@ class Game:
             raise
         self._background.at_end.append(self.store.close)
         self._held: set[AttemptSession] = set()
+        self._dealt: dict[str, int] = {}
 
     def cluster(self) -> Cluster:
         return choose(self.kind, "kuartui")
@@ -93,6 +94,22 @@ class Game:
         if "/" in name:
             return LevelFolder.open(Path(name)).level(seed, self.language)
         return self.catalog.level(name, seed, self.language)
+
+    def seed(self, name: str) -> int:
+        """What a level is dealt with next: what is told of it before it is played is true when it is."""
+        return self._dealt.setdefault(name, self.draw())
+
+    def deal(self, name: str) -> int:
+        """The same, to play it now."""
+        seed = self.seed(name)
+        del self._dealt[name]
+        return seed
+
+    def draw(self) -> int:
+        """Any seed."""
+        import random
+
+        return random.SystemRandom().randrange(1, 10_000)
 
     async def status(self) -> ClusterStatus:
         return await self.cluster().status()

@@ -198,6 +198,9 @@ class StillGame(Game):
         self.sessions: list[ScriptedSession] = []
         self.objects = StillObjects()
 
+    def draw(self) -> int:
+        return 0
+
     async def status(self) -> ClusterStatus:
         return ClusterStatus("ready", "", "v1.36.2", 3, "https://127.0.0.1:6443")
 

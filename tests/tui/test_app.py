@@ -154,9 +154,27 @@ async def test_a_command_that_is_still_typed_starts_nothing(game: Any, monkeypat
             time += 0.3
             await pilot.press("space" if letter == " " else letter)
         assert app.screen is screen
+        time += 5.0
+        for letter in "kubectl get nodes":
+            time += 0.3
+            await pilot.press("space" if letter == " " else letter)
+        assert app.screen is screen
         time += 1.1
         await pilot.press("t")
         await until(pilot, lambda: app.screen is not screen)
+
+
+async def test_a_level_is_dealt_as_home_tells_of_it(game: Any, text_of: Text, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(game, "draw", lambda: 1)
+    told, other = (game.level("first-steps", seed).namespace for seed in (1, 2))
+    assert told != other
+    app = KuartuiApp(game)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await until(pilot, lambda: told in text_of(app))
+        monkeypatch.setattr(game, "draw", lambda: 2)
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(game.sessions))
+        assert game.sessions[0].level.seed == 1
 
 
 async def test_who_types_beside_the_terminal_is_told_once(game: Any, text_of: Text) -> None:

@@ -193,7 +193,9 @@ class HomeScreen(Screen[None], keys.Explains):
 
     @work(exclusive=True, group="about")
     async def _tell_about(self, card: LevelCard) -> None:
-        level = await guarded(self.app.game.call(self.app.game.level, card.name, 0), self.app.failed)
+        playing = self.shelf.attempt
+        seed = playing.seed if playing and playing.level == card.name else self.app.game.seed(card.name)
+        level = await guarded(self.app.game.call(self.app.game.level, card.name, seed), self.app.failed)
         if level is not None:
             with suppress(NoMatches):
                 self.query_one("#story", Prose).show(*about(self.shelf, card, level))

@@ -236,8 +236,8 @@ class ResultScreen(Screen[None], keys.Explains):
     # Actions
 
     def on_key(self, event: Key) -> None:
-        """A key that means nothing here."""
-        if self._types():
+        """A letter that means nothing here begins a command, typed by who has not looked yet."""
+        if self._types() or (event.is_printable and event.key not in self.active_bindings):
             self._typed = self._now()
 
     def _types(self) -> bool:
