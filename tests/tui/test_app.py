@@ -177,6 +177,25 @@ async def test_a_level_is_dealt_as_home_tells_of_it(game: Any, text_of: Text, mo
         assert game.sessions[0].level.seed == 1
 
 
+async def test_only_a_hint_that_costs_something_is_asked_about(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await playing(app, pilot)
+        await pilot.press("f3")
+        await until(pilot, lambda: "The next hint costs" in text_of(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert "hint" not in game.sessions[0].calls
+
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.play_level("first-steps", 0)
+        await until(pilot, lambda: "the next is free (F3)" in text_of(app))
+        await pilot.press("f3")
+        await until(pilot, lambda: "hint" in game.sessions[1].calls)
+        assert isinstance(app.screen, PlayScreen)
+
+
 async def test_who_types_beside_the_terminal_is_told_once(game: Any, text_of: Text) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

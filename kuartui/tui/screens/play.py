@@ -375,6 +375,9 @@ class PlayScreen(Screen[None], keys.Explains):
 
     def action_hint(self) -> None:
         cost = self.session.snapshot().next_hint_cost
+        if not cost:
+            self._run("hint")
+            return
         question = tr("The next hint costs {cost} points. Take it?", cost=cost)
         self.app.push_screen(Confirm(question, tr("Take it")), self._if_yes("hint"))
 

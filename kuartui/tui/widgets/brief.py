@@ -85,7 +85,9 @@ def checks(view: AttemptView) -> Content:
         rows.append(join(plain(f"{cost}: ", "bold $text-accent"), plain(paragraphs(hint.text))))
     if view.next_hint_cost is not None:
         offer = trn("{n} hint left", "{n} hints left", view.hints_left)
-        cost = tr("the next costs {cost} points (F3)", cost=view.next_hint_cost)
+        cost = tr("the next is free (F3)")
+        if view.next_hint_cost:
+            cost = tr("the next costs {cost} points (F3)", cost=view.next_hint_cost)
         rows.append(plain("  " + tr("{one}, {other}", one=offer, other=cost), "$text-muted"))
     return lines(*rows, "")
 
