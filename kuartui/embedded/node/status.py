@@ -155,11 +155,6 @@ def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old:
     if kind != spec.EPHEMERAL:
         _tell_resources(container, status, run)
     _tell_mounts(container, status)
-    if run and run.container and status.get("containerID") == run.id:
-        user = run.container.user
-        status["user"] = {
-            "linux": {"uid": user.uid, "gid": user.gid, "supplementalGroups": list(user.groups or (user.gid,))}
-        }
     return status
 
 

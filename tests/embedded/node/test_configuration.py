@@ -542,13 +542,6 @@ async def test_the_status_tells_of_mounts_that_are_read_only_all_through(cluster
     assert told[:3] == ["Enabled", "Enabled", "Disabled"]
 
 
-async def test_the_status_tells_whom_a_container_runs_as(cluster):
-    context = {"runAsUser": 1000, "runAsGroup": 3000, "supplementalGroups": [4000]}
-    await cluster.pod(securityContext=context)
-    await cluster.run()
-    assert cluster.status()["user"] == {"linux": {"uid": 1000, "gid": 3000, "supplementalGroups": [3000, 4000]}}
-
-
 async def test_a_container_waits_for_the_image_of_its_volume(cluster):
     mounts = [{"name": "v", "mountPath": "/v"}]
     volume = {"name": "v", "image": {"reference": "absent:1"}}
