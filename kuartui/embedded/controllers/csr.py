@@ -7,7 +7,7 @@ but for a kubelet's own client certificate (`csr_approver`).
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -83,18 +83,23 @@ class CertificateSigner(Controller):
         return sign_request(self._authority, body, usages, lifetime)
 
     async def _fail(self, request: Obj, message: str) -> None:
-        now = format_time(self.clock.now())
-        condition = {
-            "type": "Failed",
-            "status": "True",
-            "reason": "SignerValidationFailure",
-            "message": message,
-            "lastUpdateTime": now,
-            "lastTransitionTime": now,
-        }
-        status = request.get("status") or {}
-        changed = {**status, "conditions": [*(status.get("conditions") or ()), condition]}
-        await self.client.update_status(REQUESTS, objects.with_status(request, changed))
+        failed = with_condition(request, "Failed", "SignerValidationFailure", message, self.clock.now())
+        await self.client.update_status(REQUESTS, failed)
+
+
+def with_condition(request: Obj, kind: str, reason: str, message: str, now: datetime) -> Obj:
+    """The request with one condition more, which is true from now on."""
+    stamp = format_time(now)
+    condition = {
+        "type": kind,
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastUpdateTime": stamp,
+        "lastTransitionTime": stamp,
+    }
+    status = request.get("status") or {}
+    return objects.with_status(request, {**status, "conditions": [*(status.get("conditions") or ()), condition]})
 
 
 def parsed(encoded: str) -> x509.CertificateSigningRequest:

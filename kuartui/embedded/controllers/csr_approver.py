@@ -7,17 +7,12 @@ node itself. Everything else waits for a person.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 from kuartui.embedded.api.request import User
 from kuartui.embedded.auth.rbac import Action, Authorizer
-from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.base import Controller
-from kuartui.embedded.controllers.csr import KUBELET_CLIENT, REQUESTS, complaint, parsed
-from kuartui.embedded.meta.time import format_time
+from kuartui.embedded.controllers.csr import KUBELET_CLIENT, REQUESTS, complaint, parsed, with_condition
 from kuartui.embedded.store import Event, EventType
-
-Obj = dict[str, Any]
 
 RIGHTS = (
     ("selfnodeclient", "Auto approving self kubelet client certificate after SubjectAccessReview."),
@@ -59,19 +54,6 @@ class CertificateApprover(Controller):
                 continue
             group = "certificates.k8s.io"
             if self._authorizer.allows(user, Action("create", group, "certificatesigningrequests", right)):
-                await self._approve(request, message)
+                approved = with_condition(request, "Approved", "AutoApproved", message, self.clock.now())
+                await self.client.update_status(REQUESTS, approved)
                 return
-
-    async def _approve(self, request: Obj, message: str) -> None:
-        now = format_time(self.clock.now())
-        condition = {
-            "type": "Approved",
-            "status": "True",
-            "reason": "AutoApproved",
-            "message": message,
-            "lastUpdateTime": now,
-            "lastTransitionTime": now,
-        }
-        status = request.get("status") or {}
-        changed = {**status, "conditions": [*(status.get("conditions") or ()), condition]}
-        await self.client.update_status(REQUESTS, objects.with_status(request, changed))
