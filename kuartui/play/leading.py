@@ -271,14 +271,10 @@ class Leader:
         self._ledger.events(DrillStarted(at=self._now(), drill=drill.name))
         performance = Performance(drill, self.arena.world)
         try:
-            await performance.begin()
-            await self.clock.sleep(DRILL_PAUSE)
             missing = await self._came_of(performance)
         except KuartuiError as error:
             self._trouble(error.message)
             return False
-        finally:
-            await performance.end()
         if not missing:
             until = self._now() + drill.settle
             while self._now() < until:
@@ -291,11 +287,16 @@ class Leader:
         return False
 
     async def _came_of(self, performance: Performance) -> str:
-        """Wait for what should come of a drill; what did not come in time."""
-        until = self._now() + performance.drill.within
-        while (missing := await performance.missing()) and self._now() < until:
-            await self.clock.sleep(CONFIRM)
-        return missing
+        """Do a drill, wait for what should come of it, and undo it; what did not come in time."""
+        try:
+            await performance.begin()
+            await self.clock.sleep(DRILL_PAUSE)
+            until = self._now() + performance.drill.within
+            while (missing := await performance.missing()) and self._now() < until:
+                await self.clock.sleep(CONFIRM)
+            return missing
+        finally:
+            await performance.end()
 
     async def _fire(self, index: int) -> None:
         """One step of the level's own timeline."""

@@ -443,9 +443,9 @@ class Run:
     ) -> None:
         """Raises ProofError where it does not lead to what it should, or all is not green again in time."""
         drill = performance.drill
-        await pace.through(performance.begin())
-        await pace.step()
         try:
+            await pace.through(performance.begin())
+            await pace.step()
             until = pace.clock.monotonic() + drill.within
             while missing := await pace.through(performance.missing()):
                 if pace.clock.monotonic() > until:
