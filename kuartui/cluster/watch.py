@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -37,7 +37,8 @@ class Change:
 
 
 class Reflector:
-    """The objects of `resource` in `namespace` ("" is all), by (namespace, name)."""
+    """The objects of `resource` in `namespace` ("" is all), by (namespace, name). A field that the server says is null
+    is left out."""
 
     accept = ""  # in which form; "" is JSON
 
@@ -83,7 +84,7 @@ class Reflector:
 
     async def _list(self) -> None:
         listing = await self.api.list(self.resource, self.namespace)
-        found = {key_of(obj): obj for obj in listing.items}
+        found = {key_of(obj): without_nulls(obj) for obj in listing.items}
         gone = [obj for key, obj in self.objects.items() if key not in found]
         for obj in gone:
             self._apply("DELETED", obj, listed=True)
@@ -140,7 +141,7 @@ class Reflector:
             ) from error
         self._version = version
         if what != "BOOKMARK":
-            self._apply(what, obj)
+            self._apply(what, without_nulls(obj))
 
     def _apply(self, what: What, obj: Obj, *, listed: bool = False) -> None:
         key = key_of(obj)
@@ -158,6 +159,16 @@ class Reflector:
             self.problem = problem
             for listener in self.on_problem:
                 listener(problem)
+
+
+def without_nulls(value: Any) -> Any:
+    """The same without fields that are null. An API server writes an empty list of a field that Go does not omit so, as
+    in `"endpoints": null` of a slice that has none; to whoever asks, it is as good as not there."""
+    if isinstance(value, dict):
+        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [without_nulls(inner) for inner in value]
+    return value
 
 
 def key_of(obj: Obj) -> Key:

@@ -94,6 +94,18 @@ async def test_it_follows() -> None:
         assert heard == [("ADDED", False), ("MODIFIED", True), ("DELETED", True)]
 
 
+async def test_what_is_null_is_not_there() -> None:
+    script = Script()
+    script.objects["a"] = pod("a", 1) | {"endpoints": None, "ports": [{"name": None, "port": 80}, None]}
+    async with copying(script) as reflector:
+        script.watches.put_nowait([event("ADDED", pod("b", 2) | {"spec": {"rules": None, "of": 0}})])
+        await until(lambda: names(reflector) == ["a", "b"])
+        listed, watched = reflector.objects["here", "a"], reflector.objects["here", "b"]
+        assert "endpoints" not in listed
+        assert listed["ports"] == [{"port": 80}, None]
+        assert watched["spec"] == {"of": 0}
+
+
 async def test_a_watch_that_ends_goes_on_from_where_it_was() -> None:
     script = Script()
     async with copying(script) as reflector:

@@ -140,7 +140,7 @@ class EndpointSliceController(members.ServiceFollower):
                 "ownerReferences": [objects.controller_reference(service)],
             },
             "addressType": family,
-            "endpoints": endpoints,
+            "endpoints": endpoints or None,  # as the controller's protobuf arrives at the API server
             "ports": ports or None,
         }
 
@@ -154,7 +154,7 @@ class EndpointSliceController(members.ServiceFollower):
                 raise
 
     async def _update(self, old: Obj, new: Obj, trigger: str) -> None:
-        same = (old.get("endpoints") or []) == new["endpoints"] and (old.get("ports") or []) == (new["ports"] or [])
+        same = all((old.get(field) or []) == (new[field] or []) for field in ("endpoints", "ports"))
         meta = {**old["metadata"], "labels": new["metadata"]["labels"]}
         if same and meta["labels"] == objects.labels_of(old):
             return
