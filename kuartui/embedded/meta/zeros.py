@@ -21,7 +21,7 @@ _META = "k8s.io.apimachinery.pkg.apis.meta.v1."
 _TIMES = (_META + "Time", _META + "MicroTime")
 _RAW = {_META + "FieldsV1", "k8s.io.apimachinery.pkg.runtime.RawExtension"}
 _OPAQUE = {_META + "ObjectMeta", *_RAW}
-_NULL_LISTS = {  # lists without omitempty, shown as null
+_NULL_LISTS = {  # lists without omitempty; the empty ones come back from storage as null
     ("autoscaling.v2.HorizontalPodAutoscalerStatus", "currentMetrics"),
     ("discovery.v1.EndpointSlice", "endpoints"),
     ("discovery.v1.EndpointSlice", "ports"),
@@ -73,7 +73,7 @@ def _fill(obj: Obj, message: str) -> None:
     for name in gone or ():
         del obj[name]
     for name, zero in plan.zeros:
-        if name not in obj:
+        if name not in obj or obj[name] == []:
             obj[name] = zero
     for name in plan.structs:
         if obj.get(name) is None:

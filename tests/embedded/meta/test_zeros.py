@@ -24,6 +24,10 @@ from kuartui.embedded.meta import zeros
         ),
         ({"apiVersion": "v1", "kind": "Event"}, {"reportingComponent": "", "eventTime": None, "source": {}}),
         ({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}, {"rules": None}),
+        (
+            {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "endpoints": [], "ports": []},
+            {"endpoints": None, "ports": None},
+        ),
         ({"apiVersion": "v1", "kind": "ResourceQuota"}, {"spec": {}, "status": {}}),
     ],
 )
