@@ -213,6 +213,34 @@ def hint(
         output.line(f"{head} {taken.text.strip()}")
 
 
+@command(app, "pause")
+def pause() -> None:
+    """Stop the clock; in practice only."""
+    from kuartui.cli.attempt import current_session
+
+    async def run() -> AttemptView:
+        async with current_session() as session:
+            await session.pause()
+            return session.snapshot()
+
+    view = wait(run)
+    output.line(tr("the clock stands at {time}; kuartui level resume lets it go on", time=report.span(view.elapsed)))
+
+
+@command(app, "resume")
+def resume() -> None:
+    """Let the clock go on."""
+    from kuartui.cli.attempt import current_session
+
+    async def run() -> AttemptView:
+        async with current_session() as session:
+            await session.unpause()
+            return session.snapshot()
+
+    view = wait(run)
+    output.line(tr("the clock goes on from {time}", time=report.span(view.elapsed)))
+
+
 @command(app, "reset")
 def reset() -> None:
     """Set the level up anew; the clock runs on."""

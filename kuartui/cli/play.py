@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -13,6 +13,9 @@ from kuartui.cli.cluster import Kind
 from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import command
 from kuartui.translate import tr
+
+if TYPE_CHECKING:
+    from kuartui.game.events import Mode
 
 
 def add_to(app: click.Group) -> None:
@@ -25,12 +28,13 @@ def add_to(app: click.Group) -> None:
         ],
         seed: Annotated[int | None, Option(help="The same seed gives the same level.")] = None,
         cluster: Kind = "embedded",
+        practice: Annotated[bool, Option("--practice", help="No points; the clock may be paused.")] = False,
     ) -> None:
         """Play a level on the screen."""
         from kuartui.cli.level import is_path, open_level
 
         found = open_level(level, seed or 0)  # an unknown or broken level is told here, before a screen hides it
-        _run(cluster, found.folder if is_path(level) else level, seed)
+        _run(cluster, found.folder if is_path(level) else level, seed, "practice" if practice else "ranked")
 
 
 def home(cluster: str) -> None:
@@ -38,7 +42,7 @@ def home(cluster: str) -> None:
     _run(cluster, None, None)
 
 
-def _run(cluster: str, level: str | None, seed: int | None) -> None:
+def _run(cluster: str, level: str | None, seed: int | None, mode: Mode = "ranked") -> None:
     from kuartui.cluster.select import check_kind
 
     check_kind(cluster)
@@ -48,7 +52,7 @@ def _run(cluster: str, level: str | None, seed: int | None) -> None:
         raise click.exceptions.Exit(2)
     from kuartui.tui.app import run
 
-    raise click.exceptions.Exit(run(cluster, level=level, seed=seed))
+    raise click.exceptions.Exit(run(cluster, level=level, seed=seed, mode=mode))
 
 
 def has_screen() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from kuartui.cli import output, report
 from kuartui.cli.output import Format, Output
@@ -12,7 +12,16 @@ from kuartui.message import later
 from kuartui.prose import outcome_word
 from kuartui.translate import tr
 
+if TYPE_CHECKING:
+    from kuartui.progress.store import AttemptRecord
+
 app = Noun(help="What you played and how it went.")
+
+
+def _outcome(attempt: AttemptRecord) -> str:
+    """How it ended, and whether it was for points."""
+    word = outcome_word(attempt.outcome) if attempt.outcome else tr("in play")
+    return tr("{one}, {other}", one=word, other=tr("practice")) if attempt.mode == "practice" else word
 
 
 @command(app, "show")
@@ -55,15 +64,26 @@ def show(
             }
         )
         return
+    if not attempts and level:
+        output.line(tr("{level} was not played yet", level=level))
+        return
     if not attempts:
         output.line(tr("nothing played yet: kuartui level list"))
         return
     rows = [
-        [b.level, b.score, tr(b.medal) if b.medal else "-", report.span(b.elapsed), b.attempts] for b in best.values()
+        [
+            b.level,
+            b.score,
+            tr(b.medal) if b.medal else "-",
+            "-" if b.elapsed is None else report.span(b.elapsed),
+            b.attempts,
+        ]
+        for b in best.values()
     ]
-    output.table([later("LEVEL"), later("BEST"), later("MEDAL"), later("TIME"), later("ATTEMPTS")], rows)
-    output.line(tr("total: {points} points", points=sum(record.score for record in best.values())))
-    output.line()
+    if rows:
+        output.table([later("LEVEL"), later("BEST"), later("MEDAL"), later("TIME"), later("ATTEMPTS")], rows)
+        output.line(tr("total: {points} points", points=sum(record.score for record in best.values())))
+        output.line()
     output.table(
         [later("BEGUN"), later("LEVEL"), later("SEED"), later("OUTCOME"), later("SCORE"), later("TIME")],
         [
@@ -71,9 +91,9 @@ def show(
                 a.begun.astimezone().strftime("%Y-%m-%d %H:%M"),
                 a.level,
                 a.seed,
-                outcome_word(a.outcome) if a.outcome else tr("in play"),
-                a.score,
-                report.span(a.elapsed),
+                _outcome(a),
+                a.score if a.outcome else "-",
+                report.span(a.elapsed) if a.outcome else "-",
             ]
             for a in attempts
         ],

@@ -74,7 +74,11 @@ def checks(view: AttemptView) -> Iterator[str]:
     else:
         spans = {"elapsed": view.elapsed, "limit": view.level.time_limit, "par": view.level.par_time}
         state = tr("{elapsed} of {limit} (par {par})", **{name: span(value) for name, value in spans.items()})
+    if view.paused:
+        state = tr("{one}, {other}", one=state, other=tr("paused"))
     points = tr("{points} points now, {potential} within reach", points=view.score.total, potential=view.potential)
+    if view.mode == "practice":
+        points = tr("practice: no points")
     yield tr("{state}; {points}", state=state, points=points)
 
 
@@ -97,7 +101,8 @@ def ways(view: AttemptView) -> list[tuple[str, str]]:
     found = [(tr("In this terminal:"), "kuartui shell"), (tr("In any other:"), 'eval "$(kuartui env)"')]
     if view.level.setup.files:
         found.append((tr("The files:"), f"cd {shlex.quote(str(view.workspace))}"))
-    found.append((tr("Then:"), "kuartui level check | hint | finish"))
+    pause = " | pause | resume" if view.mode == "practice" else ""
+    found.append((tr("Then:"), f"kuartui level check | hint{pause} | finish"))
     width = max(cells(what) for what, _ in found)
     return [(padded(what, width), commands) for what, commands in found]
 
@@ -106,7 +111,7 @@ def signature(view: AttemptView) -> object:
     """What must change for `check --watch` to print again; the clock alone is no news."""
     seen = tuple((check.name, check.state, check.observed, check.problem) for check in view.checks)
     drill = view.progress if view.phase == "drill" else ""
-    return seen, tuple(guard.broken for guard in view.guards), drill, view.trouble, view.outcome
+    return seen, tuple(guard.broken for guard in view.guards), drill, view.trouble, view.paused, view.outcome
 
 
 def summary(result: Result) -> Iterator[str]:
@@ -179,6 +184,7 @@ def view(view: AttemptView) -> dict[str, Any]:
         "phase": view.phase,
         "outcome": view.outcome,
         "elapsed": round(view.elapsed, 3),
+        "paused": view.paused,
         "remaining": round(view.remaining, 3),
         "solved": view.solved,
         "checks": [_check(check) for check in view.checks],

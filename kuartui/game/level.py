@@ -42,6 +42,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=8000)]
 Title = Annotated[str, Meta(min_length=3, max_length=60)]
 FILE_PATH = re.compile(r"(\.?[A-Za-z0-9_][\w.-]*/)*\.?[A-Za-z0-9_][\w.-]*")  # within a folder: no part is . or ..
 #: what a level may need of a cluster beyond the API server and its controllers
+Exam = Literal["CKA", "CKAD", "CKS", "KCNA"]
 Need = Literal[
     "network",
     "metrics",
@@ -330,7 +331,7 @@ class Right(Spec, frozen=True, kw_only=True):
 
 
 class ExamDomain(Spec, frozen=True, kw_only=True):
-    exam: Literal["CKA", "CKAD", "CKS", "KCNA"]
+    exam: Exam
     domain: Name
 
 

@@ -182,19 +182,22 @@ class AttemptSession:
         self._write(SolutionsOpened(at=self.elapsed()))
 
     async def pause(self) -> None:
-        """Stop the clock. AttemptError when the mode does not allow it."""
+        """Stop the clock, if it is not stopped. AttemptError when the mode does not allow it."""
         self._must_run()
         if self.record.mode != "practice":
             raise AttemptError(
                 later("the clock can be paused in practice only"), hint="kuartui level start --practice LEVEL"
             )
-        self._set_clock(ticking=False)
-        self._write(Paused(at=self.elapsed()))
+        if not self._state.paused:
+            self._set_clock(ticking=False)
+            self._write(Paused(at=self.elapsed()))
 
     async def unpause(self) -> None:
+        """Let the clock go on, if it is stopped."""
         self._must_run()
-        self._set_clock(ticking=True)
-        self._write(Resumed(at=self.elapsed()))
+        if self._state.paused:
+            self._set_clock(ticking=True)
+            self._write(Resumed(at=self.elapsed()))
 
     async def reset(self, report: Report = silent) -> None:
         """Set the level up anew. The clock runs on."""

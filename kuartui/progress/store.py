@@ -64,11 +64,11 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best ranked attempt at a level so far."""
+    """The best ranked attempt at a level so far; `elapsed` is None where there was practice only."""
 
     level: str
     score: int
-    elapsed: float
+    elapsed: float | None
     medal: str
     attempts: int
     solved: bool
@@ -145,7 +145,7 @@ class Store:
                 "SELECT elapsed, medal FROM attempts WHERE level = ? AND ranked AND score = ? ORDER BY elapsed LIMIT 1",
                 (level, score),
             )
-            elapsed, medal = top[0] if top else (0.0, "")
+            elapsed, medal = top[0] if top else (None, "")
             found[level] = Best(level, score, elapsed, medal, count, bool(solved))
         return found
 

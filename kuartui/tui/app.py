@@ -23,6 +23,7 @@ from textual.worker import WorkerFailed
 
 from kuartui.errors import BUG
 from kuartui.game import cel
+from kuartui.game.events import Mode
 from kuartui.message import later
 from kuartui.play.session import AttemptSession
 from kuartui.play.view import Result
@@ -65,40 +66,42 @@ class KuartuiApp(App[int], inherit_bindings=False):
     BINDINGS = [*keys.bindings("everywhere"), Binding("ctrl+c", "copy_or_nothing", show=False, system=True)]
     AUTO_FOCUS = None
 
-    def __init__(self, game: Game, level: str | None = None, seed: int | None = None) -> None:
+    def __init__(self, game: Game, level: str | None = None, seed: int | None = None, mode: Mode = "ranked") -> None:
         self._surroundings = dict(os.environ)  # Textual takes NO_COLOR away
+        if not os.environ.get("NO_COLOR"):
+            os.environ.pop("NO_COLOR", None)  # an empty one asks for nothing (no-color.org); Textual heeds it
         super().__init__()
         widget_cache.mend()
         self.game = game
-        self._first = level, seed
+        self._first = level, seed, mode
         self.failure: Failure | None = None  # why the app ended by itself
         for theme in themes.OWN:
             self.register_theme(theme)
 
     def on_mount(self) -> None:
         chosen = choices.read().get("theme", "")
-        self.theme = chosen if chosen in themes.NAMES else themes.first(self._surroundings)
+        self.theme = chosen if chosen in self._themes() else themes.first(self._surroundings)
         if self._surroundings.get("KUARTUI_MOTION") == "none":
             self.animation_level = "none"
         if not self.is_web:  # a browser's driver has its own
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave, TERMINATED)
         self.push_screen(HomeScreen())
-        level, seed = self._first
+        level, seed, mode = self._first
         if level:
-            self.run_worker(self._begin_with(level, seed))
+            self.run_worker(self._begin_with(level, seed, mode))
 
     def on_ready(self) -> None:
         """From now on look for garbage as often as Python does by itself: the command line looks rarely, which suits
         its start and no long life."""
         gc.set_threshold(*GARBAGE)
 
-    async def _begin_with(self, level: str, seed: int | None) -> None:
+    async def _begin_with(self, level: str, seed: int | None, mode: Mode) -> None:
         """The level of the command line: continued if it is in play."""
         running = await guarded(self.game.call(self.game.running), self.failed)
         if running is not None and level in (running.level, running.folder):
             self.play_attempt(running)
         else:
-            self.play_level(level, seed)
+            self.play_level(level, seed, mode)
 
     def on_resize(self, event: Resize) -> None:
         """Say so where there is no room for the screens."""
@@ -111,9 +114,9 @@ class KuartuiApp(App[int], inherit_bindings=False):
 
     # Places
 
-    def play_level(self, name: str, seed: int | None) -> None:
+    def play_level(self, name: str, seed: int | None, mode: Mode = "ranked") -> None:
         """Set a level up and play it; without a seed, with a new one."""
-        self._go(SetupScreen(name, self.game.deal(name) if seed is None else seed, None))
+        self._go(SetupScreen(name, self.game.deal(name) if seed is None else seed, None, mode))
 
     def play_attempt(self, record: AttemptRecord) -> None:
         """Go on with an attempt."""
@@ -174,11 +177,15 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self.push_screen(Help(tr(TITLES[place]), keys.of(place), tr(ABOUT[place])))
 
     def action_next_theme(self) -> None:
-        names = list(themes.NAMES)
+        names = self._themes()
         index = names.index(self.theme) if self.theme in names else -1
         self.theme = names[(index + 1) % len(names)]
         self.game.keep("theme", self.theme)
         self.notify(tr("theme: {name}", name=tr(themes.NAMES[self.theme])), markup=False, timeout=2)
+
+    def _themes(self) -> list[str]:
+        """Those that can be read here: where no colours are wanted, the terminal's own ones all turn black."""
+        return [name for name in themes.NAMES if not (self.no_color and name.startswith("ansi"))]
 
     def action_command_palette(self) -> None:
         """Textual's, with its one sentence in the player's language."""
@@ -245,12 +252,12 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self.exit(BUG, message=self.failure.text() if self.is_web else None)
 
 
-def run(cluster: str = "embedded", level: str | None = None, seed: int | None = None) -> int:
+def run(cluster: str = "embedded", level: str | None = None, seed: int | None = None, mode: Mode = "ranked") -> int:
     """Show the app until the player leaves; the exit code. After a failure the player may go on, in a new app."""
     while True:
         game = Game(cluster)
         try:
-            app = KuartuiApp(game, level, seed)
+            app = KuartuiApp(game, level, seed, mode)
             code = app.run() or 0
         finally:
             ended = game.close()

@@ -14,6 +14,7 @@ from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.base import Cluster, ClusterStatus, Progress
 from kuartui.cluster.select import choose
 from kuartui.errors import KuartuiError
+from kuartui.game.events import Mode
 from kuartui.game.ghost import Split, splits
 from kuartui.game.level import Level
 from kuartui.game.review import Try
@@ -119,9 +120,9 @@ class Game:
         await self.cluster().up(_told(post))
         return True
 
-    async def begin(self, level: Level, post: Post) -> AttemptSession:
+    async def begin(self, level: Level, post: Post, mode: Mode = "ranked") -> AttemptSession:
         """Start an attempt, telling the steps."""
-        return self._hold(await start(level, cluster=self.cluster(), store=self.store, report=_told(post)))
+        return self._hold(await start(level, cluster=self.cluster(), store=self.store, mode=mode, report=_told(post)))
 
     async def resume(self, record: AttemptRecord) -> AttemptSession:
         """Go on with an attempt."""

@@ -69,6 +69,7 @@ KEYS: tuple[Key, ...] = (
     Key("left", "previous_track", "Track", "Jump to the track before", "home"),
     Key("right", "next_track", "Track", "Jump to the next track", "home"),
     Key("space", "details", "Details", "Show or hide what the level is about", "home", footer=True),
+    Key("p", "practice", "Practice", "Practise it: no points, and the clock can be paused", "home"),
     Key("r", "again", "Refresh", "Read levels, scores and cluster state again", "home"),
     Key("f3", "hint", "Hint", "Take the next hint; it costs points, and asks first", "play", footer=True),
     Key("f4", "layout", "Layout", "Layout: side by side, stacked, checks only, terminal only", "play", footer=True),
@@ -89,6 +90,7 @@ KEYS: tuple[Key, ...] = (
     Key("slash", "search", "Search", "Search in the cluster pane, or in what is open", "pane"),
     Key("n", "next_match", "Next", "Next place where the search is found", "pane"),
     Key("c", "copy", "Copy", "Copy what is open, or the name of what is chosen", "pane"),
+    Key("p", "pause", "Pause", "Stop the clock, or let it go on; in practice only", "pane"),
     Key("plus,equals_sign", "grow", "Larger", "Larger panes beside the terminal; or drag the bar", "pane"),
     Key("minus", "shrink", "Smaller", "Make them smaller", "pane"),
     Key(

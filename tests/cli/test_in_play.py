@@ -12,6 +12,9 @@ from click.testing import CliRunner
 from kuartui.catalog.catalog import Catalog
 from kuartui.cli.app import app
 from kuartui.cluster import kubectl
+from kuartui.game.attempt import AttemptState
+from kuartui.game.events import Mode
+from kuartui.game.score import score
 from kuartui.play.afterwards import kubeconfigs
 from kuartui.progress.store import AttemptRecord, Store
 
@@ -25,7 +28,7 @@ def story(*words: str) -> str:
     return done.stdout
 
 
-def deal(seed: int) -> None:
+def deal(seed: int, mode: Mode = "ranked") -> None:
     """An attempt at a level, as `level start` notes it down."""
     level = Catalog.default().level(LEVEL, seed)
     store = Store()
@@ -34,7 +37,7 @@ def deal(seed: int) -> None:
             id="a1",
             level=level.name,
             seed=seed,
-            mode="ranked",
+            mode=mode,
             cluster="embedded",
             sandbox="attempt-a1",
             kubeconfig="",
@@ -76,3 +79,25 @@ def test_kubectl_says_that_the_attempt_is_over(tmp_path: Path) -> None:
     assert done.returncode
     assert "this attempt is over; kuartui level finish shows how it went" in done.stderr
     assert "localhost" not in done.stderr
+
+
+def progress(*words: str) -> str:
+    done = RUN.invoke(app, ["progress", "show", *words])
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
+
+
+def test_progress_tells_practice_from_points() -> None:
+    assert "nothing played yet" in progress()
+    deal(1, "practice")
+    assert "in play, practice" in progress()
+    assert "BEST" not in progress()  # nothing is over
+    level = Catalog.default().level(LEVEL, 1)
+    store = Store()
+    state = AttemptState(mode="practice", passed=frozenset(check.name for check in level.checks), outcome="solved")
+    store.set_outcome("a1", "solved", score(level, state, 94))
+    store.close()
+    best, ended = [line.split() for line in progress().splitlines() if line.startswith(LEVEL) or "solved" in line]
+    assert best == [LEVEL, "0", "-", "-", "1"]
+    assert ended[-4:] == ["solved,", "practice", "0", "1m34s"]
+    assert "lost-badge was not played yet" in progress("--level", "lost-badge")

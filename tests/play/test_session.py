@@ -344,10 +344,13 @@ async def test_only_practice_may_pause(level: Level, tmp_path: Path) -> None:
     (tmp_path / "p.sqlite3").unlink()
     async with begun(level, tmp_path, mode="practice") as (session, cluster, _):
         await session.pause()
+        await session.pause()  # from another screen
         stood = session.elapsed()
         await asyncio.sleep(0.1)
         assert session.elapsed() == stood
         await session.unpause()
+        await session.unpause()
+        assert [entry.kind for entry in session.snapshot().timeline] == ["started", "paused", "resumed"]
         cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
         await until(lambda: session.snapshot().outcome == "solved")
         assert session.result().score.total == 0

@@ -32,11 +32,14 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "progress.sqlite3")
 
 
-def finish(store: Store, attempt_id: str, points: int, at: float, level: str = "sample") -> None:
+def finish(
+    store: Store, attempt_id: str, points: int, at: float, level: str = "sample", *, ranked: bool = True
+) -> None:
     record = replace(RECORD, id=attempt_id, level=level)
     store.begin(record)
     result = score(LEVEL, AttemptState(passed=frozenset(check.name for check in LEVEL.checks)), at)
-    store.set_outcome(attempt_id, "solved", replace(result, total=points))
+    medal = result.medal if ranked else None
+    store.set_outcome(attempt_id, "solved", replace(result, total=points, ranked=ranked, medal=medal))
 
 
 def test_an_attempt_is_found_again(store: Store) -> None:
@@ -133,6 +136,12 @@ def test_the_best_clean_attempt_counts(store: Store) -> None:
     assert best["other"].score == 10
     assert store.best_score("sample", without="b") == 90
     assert store.best_score("nothing", without="") is None
+
+
+def test_practice_has_no_best_time(store: Store) -> None:
+    finish(store, "a", 0, 50, ranked=False)
+    found = store.best()["sample"]
+    assert (found.score, found.elapsed, found.medal, found.attempts) == (0, None, "", 1)
 
 
 def test_books_are_closed_once(store: Store) -> None:

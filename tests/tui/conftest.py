@@ -13,6 +13,7 @@ import pytest
 from kuartui import paths
 from kuartui.cluster.base import ClusterStatus
 from kuartui.game.attempt import AttemptState
+from kuartui.game.events import Mode
 from kuartui.game.level import Level
 from kuartui.game.score import potential, score
 from kuartui.play import present
@@ -57,10 +58,10 @@ class Mailbox:
 class ScriptedSession:
     """An attempt whose checks the test decides."""
 
-    def __init__(self, level: Level) -> None:
-        self.level = level
+    def __init__(self, level: Level, mode: Mode = "ranked") -> None:
+        self.level, self.mode = level, mode
         self.seen: dict[str, Seen] = {check.name: Seen("failing", "0 of 3 seen") for check in level.checks}
-        self.state = AttemptState(started=True)
+        self.state = AttemptState(started=True, mode=mode)
         self.elapsed = 65.0
         self.trouble = ""
         self.timeline: tuple[TimelineEntry, ...] = ()
@@ -73,13 +74,13 @@ class ScriptedSession:
         return AttemptView(
             attempt_id="a1",
             level=level,
-            mode="ranked",
+            mode=self.mode,
             cluster="embedded",
             kubeconfig=Path("/home/player/kubeconfig"),
             workspace=Path("/home/player/work"),
             phase="running",
             elapsed=self.elapsed,
-            paused=False,
+            paused=self.state.paused,
             checks=present.checks(level, state, self.seen, self.elapsed),
             guards=present.guards(level, state),
             hints=present.hints(level, state),
@@ -104,6 +105,12 @@ class ScriptedSession:
         index = len(self.state.hints)
         self.state = replace(self.state, hints=self.state.hints | {index})
         return present.hint(self.level, index)
+
+    async def pause(self) -> None:
+        self.state = replace(self.state, paused=True)
+
+    async def unpause(self) -> None:
+        self.state = replace(self.state, paused=False)
 
     async def reset(self) -> None:
         self.calls.append("reset")
@@ -207,8 +214,8 @@ class StillGame(Game):
     async def up(self, post: Any) -> bool:
         return True
 
-    async def begin(self, level: Level, post: Any) -> Any:
-        self.sessions.append(ScriptedSession(level))
+    async def begin(self, level: Level, post: Any, mode: Mode = "ranked") -> Any:
+        self.sessions.append(ScriptedSession(level, mode))
         return self.sessions[-1]
 
     def observer(self, session: Any) -> Any:

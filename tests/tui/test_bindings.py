@@ -65,6 +65,7 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("home", "previous_track"): Effect(lambda app, screen: screen._chosen(), "first-steps", ("right", "right")),
     ("home", "next_track"): Effect(lambda app, screen: screen._chosen(), before=("right",)),
     ("home", "details"): Effect(lambda app, screen: screen.query_one("#about").display, True, size=(60, 20)),
+    ("home", "practice"): Effect(lambda app, _: [session.mode for session in app.game.sessions], ["practice"]),  # type: ignore[attr-defined]
     ("home", "again"): Effect(lambda app, _: app.game.reads),  # type: ignore[attr-defined]
     ("play", "hint"): on(Confirm),
     ("play", "layout"): Effect(lambda app, screen: screen.arrangement.layout, "stacked"),
@@ -81,6 +82,7 @@ EFFECTS: dict[tuple[str, str], Effect] = {
         lambda app, screen: screen.detail._at, None, ("cluster", "l", "wait", "slash", *"line 7", "enter")
     ),
     ("pane", "copy"): Effect(lambda app, _: app.clipboard, "pods/kiosk-1", ("cluster",)),
+    ("pane", "pause"): Effect(lambda app, _: app.game.sessions[0].state.paused, True, ("task", "practice")),  # type: ignore[attr-defined]
     ("pane", "grow"): Effect(left, None, ("task",)),
     ("pane", "shrink"): Effect(left, None, ("task",)),
     ("result", "next_level"): Effect(level, ["label-leak"]),
@@ -129,6 +131,8 @@ async def test_a_key_does_what_it_says(game: Any, place: str, key: Key, name: st
         for step in effect.before:
             if step in ("task", "cluster", "timeline"):
                 screen._focus(step)
+            elif step == "practice":
+                game.sessions[0].mode = "practice"
             elif step == "wait":
                 await until(pilot, lambda: "line 100" in screen.detail.text)
             else:

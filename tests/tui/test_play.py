@@ -219,6 +219,24 @@ async def test_every_key_of_the_screen_does_something(game: Any) -> None:
     assert "refresh" in game.sessions[0].calls
 
 
+async def test_practice_can_be_paused(game: Any, text_of: Text) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        app.show_play(await game.begin(SAMPLE, app.post_message, "practice"))
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.query("#cluster"))
+        screen = app.screen
+        assert isinstance(screen, PlayScreen)
+        screen._focus("task")
+        await until(pilot, lambda: "practice" in text_of(app).splitlines()[0])
+        assert "points" not in text_of(app).splitlines()[0]
+        await pilot.press("p")
+        await until(pilot, lambda: "the clock stands; p lets it go on" in text_of(app).splitlines()[1])
+        await pilot.press("p")
+        await until(pilot, lambda: "the clock stands" not in text_of(app))
+        assert not game.sessions[0].state.paused
+
+
 async def test_a_dead_cluster_is_told_and_forgotten_when_it_is_back(game: Any, text_of: Text) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(80, 24)) as pilot:

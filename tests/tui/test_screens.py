@@ -20,14 +20,14 @@ from kuartui.game.review import Try
 from kuartui.message import later
 from kuartui.play.present import Seen
 from kuartui.play.view import TimelineEntry
-from kuartui.progress.store import Best
+from kuartui.progress.store import AttemptRecord, Best
 from kuartui.translate import tr
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.messages import StepTaken
 from kuartui.tui.screens import setup
 from kuartui.tui.screens.dialogs import Confirm
 from kuartui.tui.screens.home import HomeScreen
-from kuartui.tui.screens.levels import Shelf
+from kuartui.tui.screens.levels import Shelf, about
 from tests.tui.golden import SIZES, Golden, screen_text, until
 from tests.tui.test_play import playing
 
@@ -131,7 +131,7 @@ async def setting_up(app: KuartuiApp, pilot: Any) -> None:
     await home(app, pilot)
     step = later("starting a cluster for this attempt")
 
-    async def never(level: Any, post: Any) -> Any:
+    async def never(level: Any, post: Any, mode: Any) -> Any:
         post(StepTaken(Progress(step, 2, 4)))
         await asyncio.Event().wait()
 
@@ -258,3 +258,47 @@ async def test_home_is_laid_out_anew_behind_what_is_in_front_of_it(game: Any, sh
         await until(pilot, lambda: rows() != wide)
         assert max(map(cell_len, rows())) <= home.query_one(OptionList).scrollable_content_region.width
         assert app.screen is not home
+
+
+async def test_the_name_of_an_exam_is_a_whole_word(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen.shelf.cards)
+        screen = app.screen
+        assert isinstance(screen, HomeScreen)
+        found = [card for _, cards in screen.shelf.by_track("cka") for card in cards]
+        assert found
+        assert all(any(domain.exam == "CKA" for domain in card.exams) for card in found)
+        more = [card for _, cards in screen.shelf.by_track("cka troubleshooting") for card in cards]
+        assert 0 < len(more) < len(found)
+
+
+async def test_what_is_in_play_stays_in_sight_of_a_filter(
+    game: Any, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = AttemptRecord("a1", "label-leak", 1, "ranked", "embedded", "s", "k", NOW)
+    monkeypatch.setattr(game, "shelf", lambda: replace(shelf, attempt=attempt))
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await home(app, pilot)
+        await pilot.press("slash", *"image")
+        await until(pilot, lambda: "Nobody is home" not in screen_text(app))
+        assert "Continue" in screen_text(app)
+
+
+def test_when_a_level_comes_back(game: Any, shelf: Shelf) -> None:
+    level = game.level("first-steps", 0)
+    card = shelf.card("first-steps")
+    assert card is not None
+    soon = replace(shelf, tries=[Try("first-steps", NOW - timedelta(hours=1), True)])
+    late = replace(shelf, tries=[Try("first-steps", NOW - timedelta(days=3), True)])
+    assert "review in 1 day" in [str(block) for block in about(soon, card, level)]
+    assert "review due for 2 days" in [str(block) for block in about(late, card, level)]
+
+
+def test_practice_alone_is_no_best_score(game: Any, shelf: Shelf) -> None:
+    card = shelf.card("first-steps")
+    assert card is not None
+    practised = replace(shelf, best={"first-steps": Best("first-steps", 0, None, "", 2, True)})
+    blocks = [str(block) for block in about(practised, card, game.level("first-steps", 0))]
+    assert "practised, no points yet; 2 attempts" in blocks

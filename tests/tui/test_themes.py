@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from textual.color import Color
 
 from kuartui.tui import themes
+from kuartui.tui.app import KuartuiApp
 
 #: 4.5 is WCAG's AA for normal text, 7 its AAA
 TEXTS = ("foreground", "text-success", "text-warning", "text-error", "text-accent", "text-muted")
@@ -72,3 +75,22 @@ def test_the_monochrome_theme_has_no_hue() -> None:
     for name in ("primary", "accent", "warning", "error", "success", "foreground", "background", "surface", "panel"):
         red, green, blue = Color.parse(getattr(colours, name)).rgb
         assert red == green == blue
+
+
+def test_an_empty_no_color_asks_for_nothing(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "")
+    assert not KuartuiApp(game).no_color
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert KuartuiApp(game).no_color
+
+
+async def test_without_colours_no_theme_turns_all_black(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal's own colours are unknown: made grey, text and ground are both black."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = KuartuiApp(game)
+    async with app.run_test() as pilot:
+        seen = set()
+        for _ in themes.NAMES:
+            await pilot.press("f7")
+            seen.add(app.theme)
+        assert seen == {theme.name for theme in themes.OWN}

@@ -19,6 +19,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from kuartui.cluster.base import Progress
+from kuartui.game.events import Mode
 from kuartui.game.level import LevelCard
 from kuartui.message import later
 from kuartui.translate import tr, trn
@@ -135,12 +136,11 @@ class HomeScreen(Screen[None], keys.Explains):
         wanted = self.query_one("#filter", Input).value
         chosen, width = self._option(), self._width()
         levels.clear_options()
-        if not wanted:
-            suggestions = shelf.suggestions()
-            if suggestions:
-                levels.add_option(Option(plain(fit_heading(tr("Up next"), width), "bold $text-accent"), disabled=True))
-            for kind, card in suggestions:
-                levels.add_option(Option(suggestion(shelf, kind, card, width), id=f"{SUGGESTED}{kind}:{card.name}"))
+        suggestions = [(kind, card) for kind, card in shelf.suggestions() if not wanted or kind == "continue"]
+        if suggestions:
+            levels.add_option(Option(plain(fit_heading(tr("Up next"), width), "bold $text-accent"), disabled=True))
+        for kind, card in suggestions:
+            levels.add_option(Option(suggestion(shelf, kind, card, width), id=f"{SUGGESTED}{kind}:{card.name}"))
         for track, cards in shelf.by_track(wanted):
             levels.add_option(Option(heading(shelf, track, cards, width), disabled=True))
             for card in cards:
@@ -257,7 +257,7 @@ class HomeScreen(Screen[None], keys.Explains):
 
     def why_not(self, action: str) -> str:
         """Why a key does nothing here and now."""
-        if action == "choose" and not self._chosen():
+        if action in ("choose", "practice") and not self._chosen():
             return tr("there is no level to play here")
         if action == "details" and not self.has_class("-details") and self.query_one("#about").display:
             return tr("the details are beside the list already")
@@ -266,7 +266,14 @@ class HomeScreen(Screen[None], keys.Explains):
     def on_option_list_option_selected(self) -> None:
         self.action_choose()
 
+    def action_practice(self) -> None:
+        self._play("practice")
+
     def action_choose(self) -> None:
+        self._play("ranked")
+
+    def _play(self, mode: Mode) -> None:
+        """The selected level; what is in play goes on as it began."""
         name, attempt = self._chosen(), self.shelf.attempt
         if attempt is not None and (not name or attempt.level == name):
             self.app.play_attempt(attempt)
@@ -278,7 +285,7 @@ class HomeScreen(Screen[None], keys.Explains):
             )
             self.notify(clean(text), markup=False, severity="warning")
         elif name:
-            self.app.play_level(name, None)
+            self.app.play_level(name, None, mode)
 
     def action_search(self) -> None:
         if self._details:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import get_args
 
 from rich.cells import cell_len
 from textual.content import Content
 
-from kuartui.game.level import Level, LevelCard
-from kuartui.game.review import Review, Try, due, recommended
+from kuartui.game.level import Exam, Level, LevelCard
+from kuartui.game.review import Review, Try, due, recommended, reviews
 from kuartui.message import later
 from kuartui.progress.store import AttemptRecord, Best
 from kuartui.translate import tr, trn
@@ -21,6 +23,7 @@ from kuartui.tui.widgets.prose import Block
 MEDALS = (later("gold"), later("silver"), later("bronze"))
 MEDAL_STYLES = {"gold": "bold $text-warning", "silver": "bold $foreground", "bronze": "$text-warning"}
 STAR = "★"
+EXAMS = {exam.lower() for exam in get_args(Exam)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,16 @@ class Shelf:
         tracks = dict.fromkeys(card.track for card in self.cards)
         for track in tracks:
             cards = [card for card in self.cards if card.track == track]
-            found = [card for card in cards if all(word in self._facts(card, card.name in reviews) for word in words)]
+            found = [card for card in cards if self._has(card, words, card.name in reviews)]
             if found:
                 yield track, found
+
+    def _has(self, card: LevelCard, words: Sequence[str], review: bool) -> bool:
+        """Whether a level has all the words. The name of an exam is a whole word: who prepares for the CKA wants no
+        level that is for the CKAD only."""
+        exams = {domain.exam.lower() for domain in card.exams}
+        facts = self._facts(card, review)
+        return all(word in (exams if word in EXAMS else facts) for word in words)
 
     def _facts(self, card: LevelCard, review: bool) -> str:
         """What the filter looks at."""
@@ -144,6 +154,15 @@ def suggestion(shelf: Shelf, kind: str, card: LevelCard, width: int) -> Content:
 TOUR = "first-steps"
 
 
+def _when(review: Review, now: datetime) -> Content:
+    """When a level is to be played again, in days."""
+    late = review.late_by(now)
+    if late < timedelta():
+        return plain(trn("review in {n} day", "review in {n} days", ceil(-late / timedelta(days=1))), "$text-muted")
+    text = trn("review due for {n} day", "review due for {n} days", late.days) if late.days else tr("review due today")
+    return plain(text, "$text-warning")
+
+
 def about(shelf: Shelf, card: LevelCard, level: Level) -> list[Block]:
     """The details of a level: facts, your record, story, task."""
     track = shelf.tracks.get(card.track, card.track)
@@ -164,12 +183,12 @@ def about(shelf: Shelf, card: LevelCard, level: Level) -> list[Block]:
     blocks += [plain(f"{fact}", "$text-muted") for fact in (*facts, exams) if fact]
     if best:
         medal = f", {tr(best.medal)}" if best.medal else ""
-        text = tr("best {score} in {time}{medal}", score=best.score, time=span(best.elapsed), medal=medal)
+        text = tr("practised, no points yet")
+        if best.elapsed is not None:
+            text = tr("best {score} in {time}{medal}", score=best.score, time=span(best.elapsed), medal=medal)
         tries = trn("{n} attempt", "{n} attempts", best.attempts)
         blocks.append(plain(f"{text}; {tries}", "$text-success"))
-    review = next((review for review in shelf.due() if review.level == card.name), None)
+    review = next((review for review in reviews(shelf.tries) if review.level == card.name), None)
     if review:
-        days = review.late_by(shelf.now).days
-        late = trn("review due for {n} day", "review due for {n} days", days) if days else tr("review due today")
-        blocks.append(plain(late, "$text-warning"))
+        blocks.append(_when(review, shelf.now))
     return [*blocks, "", level.story, "", plain(tr("Task"), "bold"), level.task]

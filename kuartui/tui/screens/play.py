@@ -277,6 +277,8 @@ class PlayScreen(Screen[None], keys.Explains):
             return tr("there is one pane only; F4 changes the layout")
         if action in ("earlier", "later"):
             return self._why_not_look(action)
+        if action == "pause" and self.session.snapshot().mode != "practice":
+            return tr("the clock stops in practice only; p on the home screen begins it")
         if action == "hint" and self.session.snapshot().next_hint_cost is None:
             return tr("there are no more hints")
         return ""
@@ -373,6 +375,9 @@ class PlayScreen(Screen[None], keys.Explains):
     def action_look(self) -> None:
         self._run("look")
 
+    def action_pause(self) -> None:
+        self._run("go on" if self.session.snapshot().paused else "pause")
+
     def action_hint(self) -> None:
         cost = self.session.snapshot().next_hint_cost
         if not cost:
@@ -406,6 +411,10 @@ class PlayScreen(Screen[None], keys.Explains):
         elif what == "hint":
             await guarded(run(session.hint()), self.post_message)
             self.query_one("#task").scroll_home(animate=False)
+        elif what == "pause":
+            await guarded(run(session.pause()), self.post_message)
+        elif what == "go on":
+            await guarded(run(session.unpause()), self.post_message)
         elif what == "reset":
             await guarded(run(session.reset()), self.post_message)
         elif what == "finish":

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from kuartui.cluster.base import Progress
+from kuartui.game.events import Mode
 from kuartui.play.session import AttemptSession
 from kuartui.progress.store import AttemptRecord
 from kuartui.translate import tr
@@ -34,9 +35,10 @@ class SetupScreen(Screen[None]):
     BINDINGS = [Binding("escape", "back", tr("Cancel"), key_display="Esc")]
     app: KuartuiApp
 
-    def __init__(self, name: str, seed: int, record: AttemptRecord | None) -> None:
+    def __init__(self, name: str, seed: int, record: AttemptRecord | None, mode: Mode = "ranked") -> None:
         """A new attempt at a level, or `record` to continue."""
         super().__init__()
+        self._mode: Mode = mode
         self._name, self._seed, self._record = name, seed, record
         self._begun = monotonic()
         self._step = Progress("")
@@ -66,7 +68,7 @@ class SetupScreen(Screen[None]):
         level = await game.call(game.level, self._name, self._seed)
         story = paragraphs(level.story)
         self.query_one("#story", Static).update(lines(plain(level.title, "bold"), "", story))
-        return await game.run(game.begin(level, self.post_message))
+        return await game.run(game.begin(level, self.post_message, self._mode))
 
     def on_step_taken(self, message: StepTaken) -> None:
         self._step = message.progress

@@ -45,6 +45,8 @@ def clock(view: AttemptView, width: int) -> Content:
     else:
         times = f" {tr('par {par}, limit {limit}', par=par, limit=limit)}   "
         points = "   " + tr("{now} points, {possible} possible", now=view.score.total, possible=view.potential)
+    if view.mode == "practice":
+        points = ("   " if width >= ROOMY else "  ") + tr("practice")
     word = f" {tr('checks')}" if width >= ROOMY else ""
     return join(plain(now, f"bold {style}".strip()), plain(times), marks, plain(f"{green}{word}{points}"))
 
@@ -60,6 +62,8 @@ def alarm(view: AttemptView, silent: float = 0.0) -> Content | None:
     if silent:
         text = tr("the cluster has not answered for {seconds} s; waiting for it", seconds=round(silent))
         return plain(f"! {text}", "bold $text-error")
+    if view.paused:
+        return plain("‖ " + tr("the clock stands; p lets it go on (F9 leaves the terminal)"), "bold $text-warning")
     broken = [guard for guard in view.guards if guard.broken]
     if broken:
         more = f" (+{len(broken) - 1})" if len(broken) > 1 else ""
