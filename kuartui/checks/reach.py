@@ -72,8 +72,14 @@ async def _address(via: ResourceQuery, world: World) -> str:
     for place in places:
         address = place.get("value") or place.get("ip") or place.get("hostname")
         if address:
-            return str(address)
+            return _whole(str(address))
     raise NotThereError(f"{via.kind} {via.name} has no address" if found else f"there is no {via.kind} {via.name}")
+
+
+def _whole(address: str) -> str:
+    """With a dot behind a name: then the resolver asks for that alone, and not first for it in each domain of its search
+    list, the last of which is often one of the host's. Addresses stay as they are."""
+    return f"{address}." if address[-1].isalpha() and ":" not in address else address
 
 
 def _reads(spec: ReachSpec) -> tuple[ResourceQuery, ...]:

@@ -9,6 +9,8 @@ import pytest
 
 from kuartui.checks import access, answer, execute, history, logs, reach, state, traffic, unchanged
 from kuartui.checks.evidence import NotThereError, Verdict, redact
+from kuartui.cluster import exec as cluster_exec
+from kuartui.cluster.exec import ExecResult
 from kuartui.game.level import Check
 from kuartui.game.spec import (
     AccessSpec,
@@ -225,6 +227,31 @@ def test_reach_without_enough_answers_is_no_verdict() -> None:
     assert reach.judge(ReachSpec(url="http://x/", times=3), attempts(FINE)).holds is None
 
 
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("10.96.3.4", "http://10.96.3.4:80/"),
+        ("edge.addons.svc.cluster.local", "http://edge.addons.svc.cluster.local.:80/"),
+        ("edge.example.com.", "http://edge.example.com.:80/"),
+    ],
+)
+async def test_a_name_in_a_status_is_asked_for_as_a_whole_one(
+    monkeypatch: pytest.MonkeyPatch, address: str, asked: str
+) -> None:
+    place, objects, _ = world(LEVEL)
+    objects.put("Gateway", "door", status={"addresses": [{"type": "Hostname", "value": address}]})
+    commands: list[tuple[str, ...]] = []
+
+    async def run(_api: object, _namespace: str, _pod: str, command: tuple[str, ...], **_: object) -> ExecResult:
+        commands.append(command)
+        return ExecResult(0, FINE, "")
+
+    monkeypatch.setattr(cluster_exec, "run", run)
+    spec = ReachSpec(url="http://shop.example.com/", via=ResourceQuery(kind="Gateway", name="door"))
+    await reach.observe(spec, place, "reached")
+    assert commands[0][4:] == (asked, "2", "Host: shop.example.com")
+
+
 def test_dns() -> None:
     spec = DnsSpec(name="web", addresses=("10.0.0.1",))
     assert reach.judge_dns(spec, {"exit": 0, "addresses": ["10.0.0.1"]}).holds is True
@@ -286,6 +313,8 @@ def test_traffic_adds_up_what_was_measured() -> None:
     assert found["p95"] == pytest.approx(300)
     spec = TrafficSpec(from_=FROM, cel="share >= 0.5 && age < 5.0", observe="'%d of %d'.format([ok, total])")
     assert traffic.judge(spec, found).observed == "5 of 10"
+    elsewhere = log.replace("T12", "T14").replace("Z ", "+02:00 ")
+    assert traffic.measured(elsewhere, 10.0, datetime(2026, 11, 23, 12, 0, 4, tzinfo=UTC)) == found
     with pytest.raises(NotThereError):
         traffic.measured("nothing\n", 10.0, datetime.now(UTC))
 
