@@ -77,8 +77,8 @@ async def _address(via: ResourceQuery, world: World) -> str:
 
 
 def _whole(address: str) -> str:
-    """With a dot behind a name: then the resolver asks for that alone, and not first for it in each domain of its search
-    list, the last of which is often one of the host's. Addresses stay as they are."""
+    """With a dot behind a name: then the resolver asks for that alone, and not first for it in each domain of its
+    search list, the last of which is often one of the host's. Addresses stay as they are."""
     return f"{address}." if address[-1].isalpha() and ":" not in address else address
 
 
