@@ -62,6 +62,25 @@ async def test_redis_moves_from_list_to_list(world: World) -> None:
     assert await cli(world, container, "llen done") == "3"
 
 
+async def test_redis_tells_who_asked_for_what(world: World) -> None:
+    container = await world.start(
+        "redis:7", args=("redis-server", "--slowlog-log-slower-than", "0", "--slowlog-max-len", "3")
+    )
+    for line in ("ping", "rpush q a", f"set x {'y' * 130}", "lmove q done left right"):
+        await cli(world, container, line)
+    words = (await cli(world, container, "slowlog get")).splitlines()
+    assert words[3:8] == ["lmove", "q", "done", "left", "right"]
+    assert words[8].startswith("127.0.0.1:")
+    assert "y" * 128 + "... (2 more bytes)" in words
+    assert "ping" not in words, "there is room for three"
+    assert await cli(world, container, "slowlog len") == "3"
+    await cli(world, container, "config set slowlog-log-slower-than 10000")
+    await cli(world, container, "slowlog reset")
+    await cli(world, container, "lmove q done left right")
+    assert await cli(world, container, "slowlog get -1") == ""
+    assert await cli(world, container, "slowlog get some") == "ERR value is not an integer or out of range"
+
+
 async def test_redis_cli_answers_what_it_reads_line_by_line(world: World) -> None:
     container = await world.start("redis:7")
     out, more = Capture(), asyncio.Event()

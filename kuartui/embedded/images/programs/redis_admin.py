@@ -410,6 +410,24 @@ async def wait(server: RedisServer, session: Session, a: Args) -> Any:
     return len(server.replication.replicas)
 
 
+async def slowlog(server: RedisServer, session: Session, a: Args) -> Any:
+    action = a[0].upper() if a else b""
+    if action == b"LEN":
+        return len(server.slow)
+    if action == b"RESET":
+        server.slow.clear()
+        return OK
+    if action == b"GET":
+        try:
+            count = int(a[1]) if len(a) > 1 else 10
+        except ValueError:
+            raise RedisError("ERR value is not an integer or out of range") from None
+        if count < -1:
+            raise RedisError("ERR count should be greater than or equal to -1")
+        return list(server.slow)[: None if count == -1 else count]
+    raise RedisError(f"ERR unknown subcommand '{action.decode(errors='replace').lower()}'. Try SLOWLOG HELP.")
+
+
 async def empty(server: RedisServer, session: Session, a: Args) -> Any:
     return []
 
@@ -424,5 +442,5 @@ ADMIN: dict[str, Admin] = {
     "shutdown": shutdown, "replicaof": replicaof, "slaveof": replicaof, "psync": psync, "replconf": ok, "role": role, "multi": multi,
     "exec": exec_, "discard": discard, "watch": ok, "unwatch": ok, "client": client, "command": command, "debug": debug,
     "memory": memory, "object": object_, "time": time, "publish": publish, "subscribe": subscribe, "blpop": blpop, "brpop": brpop,
-    "wait": wait, "reset": ok, "slowlog": empty, "latency": empty, "module": empty, "acl": acl,
+    "wait": wait, "reset": ok, "slowlog": slowlog, "latency": empty, "module": empty, "acl": acl,
 }  # fmt: skip

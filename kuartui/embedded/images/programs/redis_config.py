@@ -44,11 +44,13 @@ NUMBERS = frozenset(
         "maxclients",
         "tcp-keepalive",
         "tcp-backlog",
+        "slowlog-log-slower-than",
         "slowlog-max-len",
         "replica-priority",
         "io-threads",
     ]
 )
+LEAST = {"databases": 1, "slowlog-log-slower-than": -1}
 MEMORY = frozenset(["maxmemory", "auto-aof-rewrite-min-size", "repl-backlog-size"])
 UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
 IMMUTABLE = frozenset(
@@ -99,8 +101,9 @@ def check(name: str, value: str) -> str:
             raise ConfigError("argument couldn't be parsed into an integer")
         if name == "port" and not 0 <= int(value) <= 65535:
             raise ConfigError("argument must be between 0 and 65535 inclusive")
-        if int(value) < 0 or (name == "databases" and int(value) < 1):
-            raise ConfigError(f"argument must be between {int(name == 'databases')} and 2147483647 inclusive")
+        least = LEAST.get(name, 0)
+        if int(value) < least:
+            raise ConfigError(f"argument must be between {least} and 2147483647 inclusive")
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import posixpath
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,9 @@ from kuartui.embedded.node.runtime.process import Process, ProcessExit
 BASE_MEMORY = 1 << 20  # used_memory of an empty server
 RSS_BASE = 6 << 20
 UNAUTHENTICATED = frozenset(["auth", "hello", "quit", "reset"])
+NOT_TIMED = frozenset(["auth", "hello", "exec", "blpop", "brpop", "subscribe", "psync"])
+"""What SLOWLOG leaves out: secrets, what is counted command by command, and waiting."""
+SLOW_WORDS, SLOW_WORD = 32, 128  # what SLOWLOG keeps of a command
 
 
 class Session:
@@ -58,6 +62,8 @@ class RedisServer:
         self.replication = Replication(self)
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.run_id = hashlib.sha1(process.container.id.encode(), usedforsecurity=False).hexdigest()
+        self.slow: deque[list[Any]] = deque()  # newest first, as SLOWLOG GET shows them
+        self._slow_number = 0
         self._number = 0
         self._waiters: list[asyncio.Event] = []
 
@@ -134,6 +140,26 @@ class RedisServer:
             self._lookup(name, words)
             session.queue.append(words)
             return "+QUEUED"
+        begun = self.process.clock.monotonic()
+        try:
+            return await self._call(session, name, words)
+        finally:
+            if name not in NOT_TIMED:
+                self._note_slow(session, words, int((self.process.clock.monotonic() - begun) * 1e6) + 1)
+
+    def _note_slow(self, session: Session, words: list[bytes], micros: int) -> None:
+        """SLOWLOG's entry (slowlog.c), if the command took long enough for one; a threshold of 0 takes all."""
+        threshold = int(self.config["slowlog-log-slower-than"])
+        if threshold < 0 or micros < threshold:
+            return
+        address = ":".join(str(part) for part in session.stream.remote).encode()
+        moment = int(self.process.clock.now().timestamp())
+        self.slow.appendleft([self._slow_number, moment, micros, slow_words(words), address, session.name])
+        self._slow_number += 1
+        while len(self.slow) > int(self.config["slowlog-max-len"]):
+            self.slow.pop()
+
+    async def _call(self, session: Session, name: str, words: list[bytes]) -> Any:
         admin = ADMIN.get(name)
         if admin is not None:
             return await admin(self, session, words[1:])
@@ -392,6 +418,16 @@ class RedisServer:
             return
         if result is not NotImplemented:  # the command wrote its own answer
             await session.stream.write(encode(result))
+
+
+def slow_words(words: list[bytes]) -> list[bytes]:
+    """A command as SLOWLOG keeps it."""
+    kept = words if len(words) <= SLOW_WORDS else words[: SLOW_WORDS - 1]
+    shown = [
+        word if len(word) <= SLOW_WORD else word[:SLOW_WORD] + b"... (%d more bytes)" % (len(word) - SLOW_WORD)
+        for word in kept
+    ]
+    return shown if kept is words else [*shown, b"... (%d more arguments)" % (len(words) - SLOW_WORDS + 1)]
 
 
 def encode(value: Any) -> bytes:
