@@ -29,12 +29,14 @@ class Domain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Exam(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`aside`: its weights are no aim of ours."""
+    """`aside`: its weights are no aim of ours. `minutes` and `pass_` (percent) are those of the real one."""
 
     name: str
     title: str
     domains: tuple[Domain, ...]
     aside: bool = False
+    minutes: int = 120
+    pass_: int = msgspec.field(name="pass", default=66)
 
 
 class Chapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

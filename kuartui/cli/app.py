@@ -13,7 +13,7 @@ from kuartui.cli import output, spoken
 from kuartui.cli.run import guard
 
 VERBS = {"play": "play", "serve": "serve", "shell": "env", "env": "env", "kubectl": "env", "doctor": "doctor"}
-NOUNS = ("level", "pack", "cluster", "bundle", "image", "progress")
+NOUNS = ("level", "exam", "pack", "cluster", "bundle", "image", "progress")
 COMPLETION = "_KUARTUI_COMPLETE"  # the variable in which click's scripts for shells ask
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -271,7 +272,8 @@ def finish(
                 return None
             if session.snapshot().outcome is None:
                 await session.refresh()
-            return session.result() if session.snapshot().outcome else await session.finish()
+            result = session.result() if session.snapshot().outcome else await session.finish()
+            return replace(result, debrief="", solutions=()) if session.in_exam else result
 
     result = wait(run)
     if out is Format.json:

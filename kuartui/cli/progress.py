@@ -21,7 +21,8 @@ app = Noun(help="What you played and how it went.")
 def _outcome(attempt: AttemptRecord) -> str:
     """How it ended, and whether it was for points."""
     word = outcome_word(attempt.outcome) if attempt.outcome else tr("in play")
-    return tr("{one}, {other}", one=word, other=tr("practice")) if attempt.mode == "practice" else word
+    what = {"practice": tr("practice"), "exam": tr("exam")}.get(attempt.mode)
+    return tr("{one}, {other}", one=word, other=what) if what else word
 
 
 @command(app, "show")

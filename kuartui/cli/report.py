@@ -36,12 +36,12 @@ def span(seconds: float) -> str:
 # Lines for people
 
 
-def briefing(level: Level) -> Iterator[str]:
-    """Story, task and checks, as shown before and at the start."""
+def briefing(level: Level, facts: str = "") -> Iterator[str]:
+    """Story, task and checks, as shown before and at the start. `facts`: what to say instead of name, points, times."""
     yield plain(level.title)
     stars, par, limit = "*" * level.difficulty, span(level.par_time), span(level.time_limit)
-    facts = tr("{points} points, par {par}, limit {limit}", points=level.points, par=par, limit=limit)
-    yield f"{level.name}  {stars}  {facts}"
+    counts = tr("{points} points, par {par}, limit {limit}", points=level.points, par=par, limit=limit)
+    yield facts or f"{level.name}  {stars}  {counts}"
     for text in (level.story, level.task):
         yield ""
         yield from paragraphs(plain(text), WIDTH)
@@ -79,6 +79,9 @@ def checks(view: AttemptView) -> Iterator[str]:
     points = tr("{points} points now, {potential} within reach", points=view.score.total, potential=view.potential)
     if view.mode == "practice":
         points = tr("practice: no points")
+    if view.mode == "exam" and not view.outcome:
+        state = tr("{elapsed} on this task", elapsed=span(view.elapsed))
+        points = tr("{time} left of the exam", time=span(view.remaining))
     yield tr("{state}; {points}", state=state, points=points)
 
 
@@ -101,8 +104,15 @@ def ways(view: AttemptView) -> list[tuple[str, str]]:
     found = [(tr("In this terminal:"), "kuartui shell"), (tr("In any other:"), 'eval "$(kuartui env)"')]
     if view.level.setup.files:
         found.append((tr("The files:"), f"cd {shlex.quote(str(view.workspace))}"))
+    if view.mode == "exam":
+        found.append((tr("Then:"), "kuartui level check, kuartui exam show | task TASK | flag TASK | finish"))
+        return _in_columns(found)
     pause = " | pause | resume" if view.mode == "practice" else ""
     found.append((tr("Then:"), f"kuartui level check | hint{pause} | finish"))
+    return _in_columns(found)
+
+
+def _in_columns(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     width = max(cells(what) for what, _ in found)
     return [(padded(what, width), commands) for what, commands in found]
 

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-Mode = Literal["ranked", "practice"]
+Mode = Literal["ranked", "practice", "exam"]
 Outcome = Literal["solved", "finished", "time-up", "abandoned"]
 
 

@@ -31,5 +31,5 @@ def parts(score: Score) -> list[Part]:
     if score.hint_cost:
         found.append(Part(tr("hints"), max(0, round(running) - score.hint_cost) - round(running)))
     if not score.ranked:
-        found.append(Part(tr("practice: no points"), -sum(part.points for part in found)))
+        found.append(Part(tr("practice, exam: no points"), -sum(part.points for part in found)))
     return found

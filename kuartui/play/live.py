@@ -85,6 +85,12 @@ class AttemptSession:
         """Whether this process runs the live checks."""
         return self._leader is not None and self._leader.engine is not None
 
+    @property
+    def in_exam(self) -> bool:
+        """Whether it is a task of an exam that is not over: nothing tells the solution yet."""
+        exam = self.store.exam()
+        return self.record.mode == "exam" and exam is not None and exam.ended is None
+
     def elapsed(self) -> float:
         """Seconds on the attempt's clock."""
         if self._state.finished_at is not None:
@@ -94,7 +100,8 @@ class AttemptSession:
     def snapshot(self) -> AttemptView:
         """All there is to show, now. Cheap: call it at every event and every tick of a clock."""
         elapsed, state, level = self.elapsed(), self._state, self.level
-        following = present.next_hint(level, state)
+        helped = self.record.mode != "exam"
+        following = present.next_hint(level, state) if helped else None
         drill = present.drill(level, state, elapsed)
         phase = "over" if state.over else "drill" if drill and self._phase == "running" else self._phase
         return AttemptView(
@@ -111,7 +118,7 @@ class AttemptSession:
             guards=present.guards(level, state),
             hints=present.hints(level, state),
             next_hint_cost=None if following is None else present.hint(level, following).cost,
-            hints_left=len(level.hints) - len(state.hints),
+            hints_left=len(level.hints) - len(state.hints) if helped else 0,
             score=score(level, state, elapsed),
             potential=potential(level, state, elapsed),
             timeline=self._timeline,
@@ -168,8 +175,10 @@ class AttemptSession:
     # --- what a player does ------------------------------------------------------------------------------------------
 
     async def hint(self) -> HintView:
-        """Take the next hint. AttemptError when there is none left or the attempt is over."""
+        """Take the next hint. AttemptError when there is none left, in an exam, or when the attempt is over."""
         self._must_run()
+        if self.record.mode == "exam":
+            raise AttemptError(later("there are no hints in an exam"))
         index = present.next_hint(self.level, self._state)
         if index is None:
             raise AttemptError(later("there are no more hints"))

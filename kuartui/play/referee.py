@@ -50,6 +50,9 @@ async def watch(attempt_id: str) -> None:
         while session.snapshot().outcome is None and followed < FOLLOWING:
             await session.clock.sleep(LOOK)
             followed = 0.0 if session.leading else followed + LOOK
+            current = store.attempt(attempt_id)
+            if current is not None and current.aside:  # a task of an exam that waits
+                break
         await session.close(referee=False)
     finally:
         store.close()

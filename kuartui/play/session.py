@@ -13,17 +13,23 @@ checks and records what they find; if it dies, another takes over. `close()` lea
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from kuartui.catalog.catalog import Catalog
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.cluster.base import Cluster, Report, silent
+from kuartui.cluster.clock import RealClock
 from kuartui.containers.engine import Docker
 from kuartui.errors import AttemptError, LevelError, UnknownName
 from kuartui.game.attempt import AttemptState
+from kuartui.game.duration import Duration
 from kuartui.game.events import Finished, Mode, Started
+from kuartui.game.exam import left
 from kuartui.game.level import Level
 from kuartui.game.score import score
 from kuartui.message import later
@@ -45,9 +51,11 @@ async def start(
     cluster: Cluster,
     store: Store,
     mode: Mode = "ranked",
+    note: Callable[[str], None] = lambda _: None,
     report: Report = silent,
 ) -> AttemptSession:
-    """Begin an attempt at `level` (already filled in for a seed) and return when it is set up and settled."""
+    """Begin an attempt at `level` (already filled in for a seed) and return when it is set up and settled. `note` is
+    told its id before anything is made for it."""
     if cluster.kind == "embedded":  # others have to be asked first
         require(level, cluster.capabilities, cluster.name)
     docker = Docker()
@@ -55,8 +63,10 @@ async def start(
         await require_engine(level, docker)
     finally:
         docker.close()
-    if _borrows_its_name(level):
+    if mode != "exam" and _borrows_its_name(level):
         mode = "practice"
+    if mode != "exam":
+        no_exam(store)
     await _make_way(cluster, store)
     await cluster.up(report)
     await supply(cluster, level, report)
@@ -75,6 +85,7 @@ async def start(
         digest=level.digest,
     )
     store.begin(record)
+    note(attempt_id)
     try:
         sandbox = await cluster.sandbox(record.sandbox, head=head_start(level), report=report)
         record = replace(record, kubeconfig=str(await sandbox.player_kubeconfig(level.namespace)))
@@ -89,9 +100,27 @@ async def start(
         raise
     store.set_anchor(record.id, timer.anchor(sandbox.clock, 0.0, ticking=True))
     store.append(record.id, Started(at=0.0, level=level.name, seed=level.seed, mode=mode, digest=level.digest))
-    session = AttemptSession(record, level, cluster, store, sandbox)
+    session = AttemptSession(record, in_time(record, level, store), cluster, store, sandbox)
     await session.run()
     return session
+
+
+def no_exam(store: Store) -> None:
+    """AttemptError while an exam is under way."""
+    exam = store.exam()
+    if exam is not None and exam.ended is None:
+        raise AttemptError(later("an exam is under way"), hint=later("kuartui exam show, or kuartui exam finish"))
+
+
+def in_time(record: AttemptRecord, level: Level, store: Store) -> Level:
+    """A level as an attempt may take it: the time limit of an exam's task is what is left of the exam."""
+    if record.mode != "exam":
+        return level
+    current = store.attempt(record.id)
+    exam = next((exam for exam in store.exams() if current is not None and exam.id == current.exam), None)
+    rest = left(exam.begun, exam.minutes, store.now()) if exam is not None and exam.ended is None else 0.0
+    spent = timer.elapsed(RealClock(), store.anchor(record.id))
+    return msgspec.structs.replace(level, time_limit=Duration(spent + rest))
 
 
 def _borrows_its_name(level: Level) -> bool:
@@ -107,7 +136,7 @@ async def resume(record: AttemptRecord, level: Level, *, cluster: Cluster, store
         raise AttemptError(
             later("setting {level} up was interrupted", level=record.level), hint=f"kuartui level start {record.level}"
         )
-    session = AttemptSession(record, level, cluster, store, None)
+    session = AttemptSession(record, in_time(record, level, store), cluster, store, None)
     await session.run()
     return session
 

@@ -73,6 +73,29 @@ MIGRATIONS = (
     """
     ALTER TABLE made ADD COLUMN uid TEXT NOT NULL DEFAULT ''; -- once it is made, of a namespace
     """,
+    """
+    CREATE TABLE exams (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,            -- CKA, CKAD
+        minutes INTEGER NOT NULL,
+        begun TEXT NOT NULL,           -- ISO 8601, UTC
+        ended TEXT                     -- NULL while it runs
+    );
+    CREATE TABLE exam_tasks (
+        exam TEXT NOT NULL REFERENCES exams (id),
+        number INTEGER NOT NULL,
+        level TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        domain TEXT NOT NULL,
+        weight INTEGER NOT NULL,       -- percent
+        flagged INTEGER NOT NULL DEFAULT 0,
+        attempt TEXT REFERENCES attempts (id), -- the latest one, NULL before the first
+        credit REAL,                   -- 0 to 1, once the exam is over
+        PRIMARY KEY (exam, number)
+    ) WITHOUT ROWID;
+    CREATE INDEX exam_tasks_by_attempt ON exam_tasks (attempt);
+    ALTER TABLE attempts ADD COLUMN aside INTEGER NOT NULL DEFAULT 0; -- a task of an exam while another one is in play
+    """,
 )
 VERSION = len(MIGRATIONS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ import orjson
 from kuartui import paths
 from kuartui.errors import StorageError
 from kuartui.game.events import AttemptEvent, Mode, Outcome, decode, encode
+from kuartui.game.exam import Task
 from kuartui.game.score import Score
 from kuartui.message import later
 from kuartui.progress.schema import VERSION, migrate
@@ -49,6 +50,30 @@ class AttemptRecord:
     elapsed: float = 0.0
     medal: str = ""
     solved: bool = False
+    exam: str = ""  # the exam that it is a task of
+    aside: bool = False  # it waits, while another task of the exam is in play
+
+
+@dataclass(frozen=True, slots=True)
+class ExamRecord:
+    """One mock exam; `ended` is None while it runs."""
+
+    id: str
+    name: str
+    minutes: int
+    begun: datetime
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """A task of an exam, and what became of it: `attempt` is the latest, "" before the first; `credit` (0 to 1) is
+    there once the exam is over."""
+
+    task: Task
+    flagged: bool = False
+    attempt: str = ""
+    credit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +133,15 @@ class Store:
         with self._guard():
             self._db.close()
 
+    def now(self) -> datetime:
+        """By the clock on the wall, as records are stamped."""
+        return datetime.fromtimestamp(self._wall(), UTC)
+
     # --- reading ------------------------------------------------------------------------------------------------
 
     def running(self) -> AttemptRecord | None:
-        """The attempt that is not over, if there is one."""
-        rows = self._records("WHERE outcome IS NULL ORDER BY begun DESC LIMIT 1", ())
+        """The attempt that is not over, if there is one; not a task of an exam that waits."""
+        rows = self._records("WHERE outcome IS NULL AND NOT aside ORDER BY begun DESC LIMIT 1", ())
         return rows[0] if rows else None
 
     def count(self) -> int:
@@ -167,6 +196,36 @@ class Store:
         """Attempts that are over, but whose place was not taken down."""
         return self._records("WHERE outcome IS NOT NULL AND sandbox != '' ORDER BY begun", ())
 
+    def exam(self) -> ExamRecord | None:
+        """The latest exam, over or not."""
+        found = self.exams(1)
+        return found[0] if found else None
+
+    def exams(self, limit: int = 100) -> list[ExamRecord]:
+        """Newest first."""
+        query = "SELECT id, name, minutes, begun, ended FROM exams ORDER BY begun DESC LIMIT ?"
+        return [
+            ExamRecord(
+                id_, name, minutes, datetime.fromisoformat(begun), datetime.fromisoformat(ended) if ended else None
+            )
+            for id_, name, minutes, begun, ended in self._all(query, (limit,))
+        ]
+
+    def tasks(self, exam_id: str) -> list[TaskRecord]:
+        """Of an exam, in their order."""
+        query = """
+            SELECT number, level, seed, domain, weight, flagged, coalesce(attempt, ''), credit
+            FROM exam_tasks WHERE exam = ? ORDER BY number"""
+        return [
+            TaskRecord(Task(number, level, seed, domain, weight), bool(flagged), attempt, credit)
+            for number, level, seed, domain, weight, flagged, attempt, credit in self._all(query, (exam_id,))
+        ]
+
+    def last_played(self) -> dict[str, datetime]:
+        """When each level was begun last."""
+        query = "SELECT level, max(begun) FROM attempts GROUP BY level"
+        return {level: datetime.fromisoformat(begun) for level, begun in self._all(query, ())}
+
     def baseline(self, attempt_id: str) -> dict[str, Any]:
         """What the cluster was like at the start, as `set_baseline` stored it."""
         rows = self._all("SELECT baseline FROM attempts WHERE id = ?", (attempt_id,))
@@ -219,6 +278,39 @@ class Store:
                     record.begun.astimezone(UTC).isoformat(),
                 ),
             )
+
+    def begin_exam(self, exam: ExamRecord, tasks: Iterable[Task]) -> None:
+        """Note a new exam with its tasks."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO exams (id, name, minutes, begun) VALUES (?, ?, ?, ?)",
+                (exam.id, exam.name, exam.minutes, exam.begun.astimezone(UTC).isoformat()),
+            )
+            db.executemany(
+                "INSERT INTO exam_tasks (exam, number, level, seed, domain, weight) VALUES (?, ?, ?, ?, ?, ?)",
+                [(exam.id, task.number, task.level, task.seed, task.domain, task.weight) for task in tasks],
+            )
+
+    def begin_task(self, exam_id: str, number: int, attempt_id: str) -> None:
+        """Say which attempt a task is worked at in."""
+        self._execute("UPDATE exam_tasks SET attempt = ? WHERE exam = ? AND number = ?", (attempt_id, exam_id, number))
+
+    def flag(self, exam_id: str, number: int, flagged: bool) -> None:
+        """Mark a task to come back to, or take the mark away."""
+        self._execute("UPDATE exam_tasks SET flagged = ? WHERE exam = ? AND number = ?", (flagged, exam_id, number))
+
+    def set_aside(self, attempt_id: str, aside: bool) -> None:
+        """Let a task of an exam wait, or take it up again."""
+        self._execute("UPDATE attempts SET aside = ? WHERE id = ?", (aside, attempt_id))
+
+    def end_exam(self, exam_id: str, ended: datetime, brought: Mapping[int, float]) -> None:
+        """Close an exam with what each task brought, by number; what is closed stays so."""
+        with self._write() as db:
+            stamp = ended.astimezone(UTC).isoformat()
+            done = db.execute("UPDATE exams SET ended = ? WHERE id = ? AND ended IS NULL", (stamp, exam_id))
+            if done.rowcount:
+                rows = [(credit, exam_id, number) for number, credit in brought.items()]
+                db.executemany("UPDATE exam_tasks SET credit = ? WHERE exam = ? AND number = ?", rows)
 
     def append(self, attempt_id: str, *events: AttemptEvent) -> int:
         """Add events, all or none; the last sequence number."""
@@ -304,7 +396,8 @@ class Store:
     def _records(self, where: str, values: tuple[Any, ...]) -> list[AttemptRecord]:
         columns = (
             "id, level, seed, mode, cluster, sandbox, kubeconfig, begun,"
-            " folder, digest, outcome, score, elapsed, medal, solved"
+            " folder, digest, outcome, score, elapsed, medal, solved,"
+            " coalesce((SELECT exam FROM exam_tasks WHERE attempt = attempts.id), ''), aside"
         )
         rows = self._all(f"SELECT {columns} FROM attempts {where}", values)  # noqa: S608  no outside text in it
         return [_record(row) for row in rows]
@@ -352,7 +445,7 @@ class Store:
 
 def _record(row: Sequence[Any]) -> AttemptRecord:
     id_, level, seed, mode, cluster, sandbox, kubeconfig, begun, *row = row
-    folder, digest, outcome, score, elapsed, medal, solved = row
+    folder, digest, outcome, score, elapsed, medal, solved, exam, aside = row
     return AttemptRecord(
         id=id_,
         level=level,
@@ -369,4 +462,6 @@ def _record(row: Sequence[Any]) -> AttemptRecord:
         elapsed=elapsed,
         medal=medal,
         solved=bool(solved),
+        exam=exam,
+        aside=bool(aside),
     )

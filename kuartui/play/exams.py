@@ -1,0 +1,272 @@
+"""Mock exams, from the first task to the result; headless, shared by the command line and the screens.
+
+    exam = begin("CKA", 120, store=store)
+    session = await take_up(exam, 3, cluster=cluster, store=store)   # sets task 3 up, or goes on with it
+    session = await take_up(exam, 5, cluster=cluster, store=store)   # task 3 waits meanwhile, as it is
+    sheet = await finish(exam, cluster=cluster, store=store)
+
+Each task is an attempt with a cluster of its own. One is in play at a time; the others wait with their clocks stopped,
+and bring what was green when they were left. Everything is in the store, so that an exam outlives whatever shows it.
+When its time is over it ends by itself: whoever looks next (`current`) closes the books.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kuartui.catalog import curriculum
+from kuartui.catalog.catalog import Catalog
+from kuartui.cluster.base import Cluster, Report, silent
+from kuartui.cluster.capabilities import missing
+from kuartui.cluster.clock import RealClock
+from kuartui.errors import AttemptError, KuartuiError, LevelError, UnknownName
+from kuartui.game import exam as rules
+from kuartui.game.attempt import is_clear, replay
+from kuartui.game.events import Finished, Outcome, Paused, Resumed
+from kuartui.game.exam import Part, Task
+from kuartui.game.level import Level
+from kuartui.game.score import score
+from kuartui.message import later
+from kuartui.play import timer
+from kuartui.play.session import AttemptSession, level_of, no_exam, resume, start
+from kuartui.play.takedown import take_down
+from kuartui.progress.store import AttemptRecord, ExamRecord, Store, TaskRecord
+
+START = "kuartui exam start CKA"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A task as a list shows it. `state`: new, in play, waiting, handed in; `spent` seconds; `credit` is there once
+    the exam is over."""
+
+    task: Task
+    title: str
+    domain: str
+    state: str
+    spent: float
+    flagged: bool
+    credit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """An exam at one moment. `left` seconds; `reached` percent and `parts` by domain once it is over."""
+
+    exam: ExamRecord
+    title: str
+    left: float
+    rows: tuple[Row, ...]
+    to_pass: int
+    reached: float | None = None
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.reached is not None and round(self.reached, 6) >= self.to_pass
+
+
+def offered() -> list[curriculum.Exam]:
+    """The exams that can be tried here."""
+    return [exam for exam in curriculum.curriculum().exams if not exam.aside]
+
+
+def begin(
+    name: str, minutes: int | None, *, cluster: Cluster, store: Store, catalog: Catalog, seed: int | None = None
+) -> ExamRecord:
+    """Deal the tasks and start the clock. UnknownName for an exam that is not offered; AttemptError while another exam
+    or a level is in play."""
+    found = {exam.name: exam for exam in offered()}
+    exam = found.get(name.upper())
+    if exam is None:
+        raise UnknownName(later("exam"), name, found)
+    _only_one(store)
+    cards = [card for card in catalog.cards() if not missing(card.needs, cluster.capabilities)]
+    weights = {domain.name: domain.weight for domain in exam.domains}
+    record = ExamRecord(uuid.uuid4().hex[:12], exam.name, minutes or exam.minutes, store.now())
+    chance = random.SystemRandom().randrange(1, 10_000) if seed is None else seed
+    tasks = rules.deal(cards, exam.name, weights, record.minutes, chance, store.last_played())
+    store.begin_exam(record, tasks)
+    return record
+
+
+def _only_one(store: Store) -> None:
+    no_exam(store)
+    running = store.running()
+    if running is not None and store.events(running.id):
+        raise AttemptError(
+            later("{level} is still in play", level=running.level),
+            hint=later("kuartui level finish, or kuartui level finish --abandon"),
+        )
+
+
+async def current(*, cluster: Cluster, store: Store) -> ExamRecord | None:
+    """The exam that is under way, None when there is none. One whose time is over is closed first."""
+    exam = store.exam()
+    if exam is None or exam.ended is not None:
+        return None
+    if rules.left(exam.begun, exam.minutes, store.now()) > 0:
+        return exam
+    await finish(exam, cluster=cluster, store=store)
+    return None
+
+
+def sheet(exam: ExamRecord, *, store: Store, catalog: Catalog, language: str = "") -> Sheet:
+    """What there is to show of an exam now."""
+    facts = next(item for item in curriculum.curriculum().exams if item.name == exam.name)
+    domains = {domain.name: domain.title for domain in facts.domains}
+    titles = {card.name: card.title for card in catalog.cards(language)}
+    records = store.tasks(exam.id)
+    rows = tuple(
+        Row(
+            record.task,
+            titles.get(record.task.level, record.task.level),
+            domains.get(record.task.domain, record.task.domain),
+            *_state(record, store),
+            record.flagged,
+            record.credit,
+        )
+        for record in records
+    )
+    over = exam.ended is not None
+    marks = [(record.task, record.credit or 0.0) for record in records]
+    return Sheet(
+        exam,
+        facts.title,
+        0.0 if over else rules.left(exam.begun, exam.minutes, store.now()),
+        rows,
+        facts.pass_,
+        rules.total(marks) if over else None,
+        tuple(Part(domains.get(part.domain, part.domain), part.reached, part.weight) for part in rules.by_domain(marks))
+        if over
+        else (),
+    )
+
+
+def _state(record: TaskRecord, store: Store) -> tuple[str, float]:
+    """How far a task is, and the seconds that it took so far."""
+    attempt = _attempt(record, store)
+    if attempt is None:
+        return "new", 0.0
+    if attempt.outcome is not None:
+        return "handed in", attempt.elapsed
+    return "waiting" if attempt.aside else "in play", timer.elapsed(RealClock(), store.anchor(attempt.id))
+
+
+def _attempt(record: TaskRecord, store: Store) -> AttemptRecord | None:
+    """The attempt at a task; None before one, and after one that was given up or never set up: it begins anew."""
+    found = store.attempt(record.attempt) if record.attempt else None
+    if found is None or found.outcome == "abandoned" or not store.events(found.id):
+        return None
+    return found
+
+
+async def take_up(
+    exam: ExamRecord,
+    number: int,
+    *,
+    cluster: Cluster,
+    store: Store,
+    catalog: Catalog,
+    language: str = "",
+    report: Report = silent,
+) -> AttemptSession:
+    """Work at a task: it is set up, or goes on as it was left. Another one that is in play waits from now on.
+    AttemptError when the exam is over, or the task was handed in."""
+    if rules.left(exam.begun, exam.minutes, store.now()) <= 0 or exam.ended is not None:
+        raise AttemptError(later("the exam is over"), hint="kuartui exam show")
+    record = next((item for item in store.tasks(exam.id) if item.task.number == number), None)
+    if record is None:
+        raise AttemptError(later("the exam has no task {number}", number=number), hint="kuartui exam show")
+    attempt = _attempt(record, store)
+    if attempt is not None and attempt.outcome is not None:
+        raise AttemptError(later("task {number} was handed in", number=number), hint="kuartui exam show")
+    running = store.running()
+    if running is not None and store.events(running.id) and (attempt is None or running.id != attempt.id):
+        if running.exam != exam.id:
+            raise AttemptError(later("{level} is still in play", level=running.level), hint="kuartui level finish")
+        put_aside(running, store)
+    if attempt is None:
+        level = catalog.level(record.task.level, record.task.seed, language)
+        return await start(
+            level,
+            cluster=cluster,
+            store=store,
+            mode="exam",
+            note=lambda attempt_id: store.begin_task(exam.id, number, attempt_id),
+            report=report,
+        )
+    if attempt.aside:
+        store.set_aside(attempt.id, False)
+        _set_clock(attempt, store, ticking=True)
+    return await resume(attempt, level_of(attempt, language), cluster=cluster, store=store)
+
+
+def put_aside(attempt: AttemptRecord, store: Store) -> None:
+    """Let a task wait as it is, its clock stopped."""
+    _set_clock(attempt, store, ticking=False)
+    store.set_aside(attempt.id, True)
+
+
+def _set_clock(attempt: AttemptRecord, store: Store, *, ticking: bool) -> None:
+    clock = RealClock()
+    spent = timer.elapsed(clock, store.anchor(attempt.id))
+    store.set_anchor(attempt.id, timer.anchor(clock, spent, ticking=ticking))
+    store.append(attempt.id, Resumed(at=spent) if ticking else Paused(at=spent))
+
+
+def flag(exam: ExamRecord, number: int, store: Store) -> bool:
+    """Mark a task to come back to, or take the mark away; whether it is marked now. AttemptError when there is no such
+    task."""
+    record = next((item for item in store.tasks(exam.id) if item.task.number == number), None)
+    if record is None:
+        raise AttemptError(later("the exam has no task {number}", number=number), hint="kuartui exam show")
+    store.flag(exam.id, number, not record.flagged)
+    return not record.flagged
+
+
+async def finish(exam: ExamRecord, *, cluster: Cluster, store: Store) -> None:
+    """End it: every task brings what is green in it. Then their clusters are removed."""
+    late = rules.left(exam.begun, exam.minutes, store.now()) <= 0
+    attempts = {record.task.number: _attempt(record, store) for record in store.tasks(exam.id)}
+    brought: dict[int, float] = {}
+    for number, attempt in attempts.items():
+        brought[number] = _close(attempt, store, "time-up" if late else "finished") if attempt is not None else 0.0
+    store.end_exam(exam.id, store.now(), brought)
+    await _clean_up([attempt for attempt in attempts.values() if attempt is not None], cluster, store)
+
+
+def _close(attempt: AttemptRecord, store: Store, outcome: Outcome) -> float:
+    """End the attempt at a task where that was not done; what it brings."""
+    level = _level(attempt)
+    if level is None:
+        return 0.0
+    state = replay(level, [event for _, event in store.events(attempt.id)])
+    if state.over:
+        return rules.credit(level, state)
+    spent = timer.elapsed(RealClock(), store.anchor(attempt.id), state.last_at)
+    end: Outcome = "solved" if is_clear(level, state) and not level.after else outcome
+    store.append(attempt.id, Finished(at=spent, outcome=end))
+    final = replay(level, [event for _, event in store.events(attempt.id)])
+    store.set_outcome(attempt.id, final.outcome or end, score(level, final, spent))
+    return rules.credit(level, final)
+
+
+def _level(attempt: AttemptRecord) -> Level | None:
+    """The level of an attempt; None when its files are gone."""
+    try:
+        return level_of(attempt)
+    except (LevelError, UnknownName):
+        return None
+
+
+async def _clean_up(attempts: Sequence[AttemptRecord], cluster: Cluster, store: Store) -> None:
+    """Remove the places of tasks. What cannot be removed now is removed before the next level is set up."""
+    for attempt in attempts:
+        try:
+            await take_down(attempt, _level(attempt), cluster, store)
+        except KuartuiError:
+            continue

@@ -1,0 +1,203 @@
+"""A mock exam from start to result: tasks that wait, time that runs out, processes that die."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kuartui.catalog.catalog import Catalog
+from kuartui.errors import AttemptError, UnknownName
+from kuartui.play import exams, live
+from kuartui.play.session import start
+from kuartui.progress.store import ExamRecord, Store
+from tests.play.kube import MiniCluster, mini
+from tests.play.test_session import LEVEL, SOLVED, states, until
+
+DOMAINS = ("troubleshooting", "cluster-architecture", "services-networking")
+
+
+@pytest.fixture(autouse=True)
+def spawned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    referees: list[str] = []
+    monkeypatch.setattr("kuartui.play.referee.spawn", referees.append)
+    monkeypatch.setattr("kuartui.play.leading.CONFIRM", 0.05)
+    monkeypatch.setattr(live, "POLL", 0.02)
+    return referees
+
+
+class Hall:
+    """An exam of three tasks on a cluster of no size. `now` is the clock on the wall."""
+
+    def __init__(self, cluster: MiniCluster, catalog: Catalog, path: Path) -> None:
+        self.cluster, self.catalog, self.path = cluster, catalog, path
+        self.now = 1_800_000_000.0
+        self.store = self.open()
+
+    def open(self) -> Store:
+        return Store(self.path, wall=lambda: self.now)
+
+    def begin(self) -> ExamRecord:
+        return exams.begin("cka", 22, cluster=self.cluster, store=self.store, catalog=self.catalog, seed=1)
+
+    async def take_up(self, exam: ExamRecord, number: int) -> live.AttemptSession:
+        return await exams.take_up(exam, number, cluster=self.cluster, store=self.store, catalog=self.catalog)
+
+    def sheet(self) -> exams.Sheet:
+        exam = self.store.exam()
+        assert exam is not None
+        return exams.sheet(exam, store=self.store, catalog=self.catalog)
+
+    def states(self) -> list[str]:
+        return [row.state for row in self.sheet().rows]
+
+    def answer(self, number: int, **data: str) -> None:
+        level = self.sheet().rows[number - 1].task.level
+        self.cluster.kube.put("ConfigMap", f"desk-{level[-1]}", "note", data=data)
+
+
+@pytest.fixture
+async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
+    for number, domain in enumerate(DOMAINS):
+        folder = tmp_path / "pack" / "levels" / "words" / f"words-{number}"
+        (folder / "setup").mkdir(parents=True)
+        text = LEVEL.replace("name: words", f"name: words-{number}").replace(
+            "namespace: desk", f"namespace: desk-{number}"
+        )
+        text = text.replace("  difficulty: 1", f"  difficulty: 1\n  exams: [{{exam: CKA, domain: {domain}}}]")
+        (folder / "level.yaml").write_text(text)
+        (folder / "debrief.md").write_text("Open sesame.\n")
+        (folder / "setup" / "lock.yaml").write_text(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: lock}\ndata: {kind: rusty}\n"
+        )
+    async with mini(tmp_path) as cluster:
+        found = Hall(cluster, Catalog([tmp_path / "pack" / "levels"]), tmp_path / "p.sqlite3")
+        yield found
+        found.store.close()
+
+
+async def test_tasks_wait_as_they_were_left(hall: Hall) -> None:
+    exam = hall.begin()
+    assert hall.states() == ["new", "new", "new"]
+    assert sum(row.task.weight for row in hall.sheet().rows) == 100
+    first = await hall.take_up(exam, 1)
+    hall.answer(1, word="sesame")
+    await until(lambda: states(first)["word"] == "passing")
+    await first.close()
+    second = await hall.take_up(exam, 2)
+    assert hall.states() == ["waiting", "in play", "new"]
+    spent = hall.sheet().rows[0].spent
+    await second.close()
+    again = await hall.take_up(exam, 1)
+    assert hall.states() == ["in play", "waiting", "new"]
+    assert again.attempt_id == first.attempt_id
+    assert again.elapsed() >= spent
+    hall.answer(1, **SOLVED)
+    await until(lambda: again.snapshot().outcome == "solved")
+    await again.close()
+    assert hall.states() == ["handed in", "waiting", "new"]
+    with pytest.raises(AttemptError, match="task 1 was handed in"):
+        await hall.take_up(exam, 1)
+    with pytest.raises(AttemptError, match="no task 4"):
+        await hall.take_up(exam, 4)
+    await exams.finish(exam, cluster=hall.cluster, store=hall.store)
+    sheet = hall.sheet()
+    weight = sheet.rows[0].task.weight
+    assert [row.credit for row in sheet.rows] == [1.0, 0.0, 0.0]
+    assert sheet.reached == weight
+    assert sum(part.reached for part in sheet.parts) == weight
+    assert not sheet.passed
+    assert hall.store.leftovers() == []
+
+
+async def test_there_is_partial_credit_and_no_help(hall: Hall) -> None:
+    exam = hall.begin()
+    session = await hall.take_up(exam, 1)
+    view = session.snapshot()
+    assert (view.mode, view.next_hint_cost, view.hints_left) == ("exam", None, 0)
+    assert session.in_exam
+    with pytest.raises(AttemptError, match="no hints in an exam"):
+        await session.hint()
+    with pytest.raises(AttemptError, match="practice only"):
+        await session.pause()
+    hall.answer(1, word="sesame")
+    await until(lambda: states(session)["word"] == "passing")
+    await exams.finish(exam, cluster=hall.cluster, store=hall.store)
+    await until(lambda: session.snapshot().outcome == "finished")
+    await session.close()
+    assert not session.in_exam
+    assert hall.sheet().rows[0].credit == pytest.approx(0.7)
+    assert hall.store.best()[hall.sheet().rows[0].task.level].score == 0
+
+
+async def test_time_runs_out_while_nobody_looks(hall: Hall) -> None:
+    exam = hall.begin()
+    first = await hall.take_up(exam, 1)
+    hall.answer(1, word="sesame")
+    await until(lambda: states(first)["word"] == "passing")
+    await first.close()
+    second = await hall.take_up(exam, 2)
+    assert second.level.time_limit == pytest.approx(22 * 60, abs=5)
+    await second.close()
+    hall.now += 22 * 60
+    with pytest.raises(AttemptError, match="the exam is over"):
+        await hall.take_up(exam, 3)
+    assert await exams.current(cluster=hall.cluster, store=hall.store) is None
+    assert [row.credit for row in hall.sheet().rows] == [pytest.approx(0.7), 0.0, 0.0]
+    assert {record.outcome for record in hall.store.attempts()} == {"time-up"}
+    again = hall.begin()
+    assert again.id != exam.id
+
+
+async def test_nothing_is_lost_with_the_process(hall: Hall) -> None:
+    """What follows is done by another one, which has the store only."""
+    exam = hall.begin()
+    session = await hall.take_up(exam, 2)
+    hall.answer(2, word="sesame")
+    await until(lambda: states(session)["word"] == "passing")
+    await session.close(referee=False)
+    hall.store.close()
+    hall.store = hall.open()
+    found = await exams.current(cluster=hall.cluster, store=hall.store)
+    assert found == exam
+    assert hall.states() == ["new", "in play", "new"]
+    again = await hall.take_up(exam, 2)
+    assert again.attempt_id == session.attempt_id
+    assert states(again)["word"] == "passing"
+    await again.close()
+
+
+async def test_a_task_whose_set_up_failed_begins_anew(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    exam = hall.begin()
+    level = hall.sheet().rows[0].task.level
+    hall.cluster.kube.put("Namespace", "", f"desk-{level[-1]}")
+    with pytest.raises(Exception, match="is there already"):
+        await hall.take_up(exam, 1)
+    assert hall.states() == ["new", "new", "new"]
+
+
+async def test_one_thing_at_a_time(hall: Hall) -> None:
+    with pytest.raises(UnknownName):
+        exams.begin("KCNA", None, cluster=hall.cluster, store=hall.store, catalog=hall.catalog)
+    level = hall.catalog.level("words-0")
+    session = await start(level, cluster=hall.cluster, store=hall.store)
+    with pytest.raises(AttemptError, match="words-0 is still in play"):
+        hall.begin()
+    await session.abandon()
+    exam = hall.begin()
+    with pytest.raises(AttemptError, match="an exam is under way"):
+        hall.begin()
+    with pytest.raises(AttemptError, match="an exam is under way"):
+        await start(level, cluster=hall.cluster, store=hall.store)
+    assert exam.begun + timedelta(minutes=22) > hall.store.now()
+
+
+async def test_a_flag_comes_and_goes(hall: Hall) -> None:
+    exam = hall.begin()
+    assert exams.flag(exam, 3, hall.store)
+    assert [row.flagged for row in hall.sheet().rows] == [False, False, True]
+    assert not exams.flag(exam, 3, hall.store)
+    with pytest.raises(AttemptError, match="no task 4"):
+        exams.flag(exam, 4, hall.store)
