@@ -156,7 +156,8 @@ def flag(number: Number) -> None:
             return exams.flag(await _current(store, cluster), number, store)
 
     flagged = wait(run)
-    output.line(tr("task {number} is flagged", number=number) if flagged else tr("task {number} is not flagged any more", number=number))
+    off = tr("task {number} is not flagged any more", number=number)
+    output.line(tr("task {number} is flagged", number=number) if flagged else off)
 
 
 @command(app, "finish")
