@@ -52,6 +52,7 @@ HELP = {
     "exam": "CKA, CKAD, CKS or KCNA",
     "exams": "The domains of the exams that the level trains",
     "exec": "A command in a container ends so and prints that",
+    "Drill.data": "What an application must say then: reads are commands, cel judges what they print",
     "Drill.exec": "A command in one container, to see how the rest takes it",
     "exitCode": "0 unless given",
     "AdmissionSpec.expect": "admitted (unless given) or denied",

@@ -74,6 +74,10 @@ def problems(level: Level, document: Document) -> Iterator[LevelError]:
     for index, drill in enumerate(level.after):
         if drill.until is not None:
             yield from _expressions(drill.until, problem, "after", index, "until")
+        if drill.data is not None:
+            yield from _expressions(drill.data, problem, "after", index, "data")
+            if drill.until is not None:
+                yield problem(later("a drill has until or data, not both"), "after", index, "data")
     catchers = {*check_names, *guard_names, *guards.NAMES, *(drill.name for drill in level.after)}
     for index, cheat in enumerate(level.cheats):
         for name in _unknown(cheat.caught_by, catchers):

@@ -99,7 +99,7 @@ def _asked(level: Level) -> Iterator[tuple[str, str, str, AnySpec | None]]:
     for guard in level.guards:
         yield "guards", guard.name, guard.type, guard.spec
     for drill in level.after:
-        yield "after", drill.name, "drill", drill.until
+        yield "after", drill.name, "drill", drill.until or drill.data
 
 
 def _says(question: AnySpec | None) -> bool:

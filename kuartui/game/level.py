@@ -305,8 +305,8 @@ class Meddling(Spec, frozen=True, kw_only=True):
 
 
 class Drill(Spec, frozen=True, kw_only=True):
-    """What is done once all is green. Then `until`, if given, must come true `within` so long, what `exec` did is
-    undone, and all must be green again within `settle`."""
+    """What is done once all is green. Then `until` or `data`, if given, must come true `within` so long, what `exec` did
+    is undone, and all must be green again within `settle`."""
 
     name: Slug
     title: Text
@@ -316,6 +316,7 @@ class Drill(Spec, frozen=True, kw_only=True):
     nodes: tuple[NodeSwitch, ...] = ()
     exec_: Meddling | None = field(name="exec", default=None)
     until: StateSpec | None = None
+    data: DataSpec | None = None
     within: Duration = lasting(30)
     settle: Duration = lasting(60)
 

@@ -22,7 +22,7 @@ class Titled(Spec, frozen=True, kw_only=True):
 
 
 class QuestionText(Titled, frozen=True, kw_only=True):
-    """Of a check, a guard or a drill. `observe` is its expression once more (a drill's `until`), with other words."""
+    """Of a check, a guard or a drill. `observe` is its expression once more (a drill's `until` or `data`), with other words."""
 
     observe: Cel | None = None
 
@@ -53,7 +53,9 @@ def translated(level: Level, spec: TranslationSpec) -> Level:
         guards=tuple(_seen(guard, guard.name, guard.attribute, spec.guards) for guard in level.guards),
         hints=_by_position(level.hints, "text", spec.hints),
         solutions=tuple(_titled(item, item.name, spec.solutions) for item in level.solutions),
-        after=tuple(_seen(drill, drill.name, "until", spec.after) for drill in level.after),
+        after=tuple(
+            _seen(drill, drill.name, "data" if drill.until is None else "until", spec.after) for drill in level.after
+        ),
         coach=_by_position(level.coach, "text", spec.coach),
         references=_by_position(level.references, "title", spec.references),
         setup=structs.replace(level.setup, events=_by_position(level.setup.events, "message", spec.events)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kuartui.catalog.manifests import load
+from kuartui.checks import execute, state
 from kuartui.checks.evidence import NotThereError
-from kuartui.checks.state import judge, observe
 from kuartui.checks.world import World
 from kuartui.cluster.rest import STRATEGIC_PATCH
 from kuartui.errors import ClusterError
@@ -15,6 +15,7 @@ from kuartui.game.level import Drill, Meddling
 from kuartui.game.spec import Place, ResourceQuery
 from kuartui.message import later
 from kuartui.play.switches import switch
+from kuartui.translate import tr
 
 EXEC_SECONDS = 10.0
 
@@ -75,12 +76,19 @@ class Performance:
             raise ClusterError(later("{text} ({why})", text=words, why=said[0]) if said else words)
 
     async def missing(self) -> str:
-        """What `until` still waits for, in a few words; empty once it is true, or where there is none."""
-        until = self.drill.until
-        if until is None:
+        """What `until` or `data` still waits for, in a few words; empty once it is true, or where there is neither."""
+        until, data = self.drill.until, self.drill.data
+        if until is not None:
+            verdict = state.judge(until, await state.observe(until, self._world, ""))
+        elif data is not None:
+            try:
+                verdict = execute.judge_data(data, await execute.observe_data(data, self._world, ""))
+            except NotThereError as absent:
+                return tr(absent.args[0])
+        else:
             return ""
-        verdict = judge(until, await observe(until, self._world, ""))
-        return "" if verdict.holds else verdict.observed or verdict.problem or f"not yet: {until.cel}"
+        asked = until or data
+        return "" if verdict.holds else verdict.observed or verdict.problem or f"not yet: {asked.cel if asked else ''}"
 
     async def end(self) -> None:
         """Undo what was done in a container. Where that has gone, so has what was done to it."""

@@ -70,6 +70,12 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
             "spec.cheats[0].caughtBy: no check, guard or drill 'upp'; did you mean up?",
         ),
         ("    - name: reached", "    - name: up", "the name 'up' is taken twice"),
+        (
+            "  hints:",
+            "  after:\n    - {name: d, title: D, until: {resources: {p: {kind: Pod}}, cel: 'true'},"
+            " data: {from: {selector: a=b}, reads: {x: [id]}, cel: 'true'}}\n  hints:",
+            "spec.after[0].data: a drill has until or data, not both",
+        ),
         ("      weight: 40", "      weight: 40\n      after: [reachd]", "no check 'reachd'"),
         ("status: 200", "status: 200, body: '('", "spec.checks[1].reach.body: invalid regular expression"),
         ("      reach: {", "      dns: {name: x}\n      reach: {", "reached needs exactly one of state"),

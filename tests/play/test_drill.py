@@ -92,3 +92,25 @@ async def test_a_namespace_that_it_opens_is_the_attempts(place: Place) -> None:
     assert opened is not None
     assert opened["metadata"]["labels"]["kuartui.dev/attempt"] == "tenant"
     await arena.close()
+
+
+async def test_what_an_application_must_say_is_waited_for(place: Place) -> None:
+    level = Catalog.default().level("config-hot-reload")
+    arena = Arena(level, await place.cluster.sandbox("notice"), "notice")
+    await place.pace.through(arena.prepare())
+    drill = level.after[0]
+    assert drill.data is not None
+    greeting = msgspec.structs.replace(
+        drill.data,
+        reads={"notices": ("cat", "/etc/texts/greeting")},
+        cel='notices == "ahoy"',
+        observe='"it is " + notices',
+    )
+    performance = Performance(msgspec.structs.replace(drill, data=greeting), arena.world)
+    assert await place.pace.through(performance.missing()) == "it is hello"
+    heard = msgspec.structs.replace(greeting, cel='notices == "hello"')
+    assert not await place.pace.through(Performance(msgspec.structs.replace(drill, data=heard), arena.world).missing())
+    unread = msgspec.structs.replace(greeting, reads={"notices": ("cat", "/etc/texts/notice")})
+    performance = Performance(msgspec.structs.replace(drill, data=unread), arena.world)
+    assert "No such file" in await place.pace.through(performance.missing())
+    await arena.close()

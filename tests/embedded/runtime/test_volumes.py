@@ -181,6 +181,14 @@ async def test_directories_of_a_volume_that_are_mounted_lie_in_each_other(world:
     assert (await world.sh(await mounting("a"), "cat /m/b/f /m/b/c/h"))[1] == "one\nthree\n"
 
 
+async def test_what_is_mounted_later_at_the_same_place_covers_it(world: World) -> None:
+    one, two = (Volume.projection({"k": Projected(text)}, world.clock.now()) for text in (b"one", b"two"))
+    for path in ("/c", "/c/"):
+        mounts = (Mount("/c/" if path == "/c" else "/c", one), Mount(path, two))
+        container = await world.start("busybox:1.36", "sleep", "infinity", mounts=mounts)
+        assert (await world.exec(container, "cat", "/c/k"))[1] == "two"
+
+
 async def test_who_sees_a_volume_goes_on_seeing_what_others_mount_of_it_later(world: World) -> None:
     disk, user = Volume(), Credentials(uid=1000)
     script = "mkdir /v/x; echo one > /v/x/f; while sleep 10; do cat /v/x/*; done"

@@ -70,8 +70,9 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User) -> Files:
         ("/etc/resolv.conf", sandbox.resolv_conf),
     ):
         root.fs.write_file(path, text.encode())
-    for wanted in sorted(spec.mounts, key=lambda m: m.path.count("/")):
-        mounts += _mounted(root, wanted)
+    last = {posixpath.normpath(mount.path): mount for mount in spec.mounts}  # of two at one place it covers the other
+    for path in sorted(last, key=lambda path: path.count("/")):
+        mounts += _mounted(root, last[path])
     if spec.read_only_root:
         mounts[0] = MountPoint("/", root, read_only=True)
     files = Files(mounts)
