@@ -305,8 +305,8 @@ class Meddling(Spec, frozen=True, kw_only=True):
 
 
 class Drill(Spec, frozen=True, kw_only=True):
-    """What is done once all is green. Then `until` or `data`, if given, must come true `within` so long, what `exec` did
-    is undone, and all must be green again within `settle`."""
+    """What is done once all is green. Then `until` or `data`, if given, must come true `within` so long, what `exec`
+    did is undone, and all must be green again within `settle`."""
 
     name: Slug
     title: Text
