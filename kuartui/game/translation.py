@@ -22,8 +22,8 @@ class Titled(Spec, frozen=True, kw_only=True):
 
 
 class QuestionText(Titled, frozen=True, kw_only=True):
-    """Of a check, a guard or a drill. `observe` is its expression once more (for a drill that of `until` or `data`), with
-    other words."""
+    """Of a check, a guard or a drill. `observe` is its expression once more (a drill's `until` or `data`), with other
+    words."""
 
     observe: Cel | None = None
 
