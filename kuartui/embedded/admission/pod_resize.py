@@ -36,13 +36,13 @@ class PodResizeValidator(Plugin):
         node = self._store.get("nodes", "", place)
         if node is None:
             raise errors.forbidden("pods", attributes.name, f"node {quote(place)} not found")
-        short = _short(pod, node.data)
-        if short:
-            raise _refused(attributes, f"Node didn't have enough allocatable resources: {short}", "NodeCapacity")
-        system = (node.data["metadata"].get("labels") or {}).get(_OS, "")
+        system = (node.data["metadata"].get("labels") or {}).get(_OS, "linux")
         if system != "linux":
             text = f"pod resize is only supported on linux nodes, node {quote(place)} is {quote(system)}"
             raise _refused(attributes, text, "UnsupportedPlatform")
+        short = _short(pod, node.data)
+        if short:
+            raise _refused(attributes, f"node didn't have enough allocatable resources: {short}", "NodeCapacity")
 
 
 def _short(pod: Obj, node: Obj) -> str:

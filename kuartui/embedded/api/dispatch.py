@@ -224,6 +224,9 @@ class Dispatcher:
         given = bodies.options_body(request)
         write = self.write(request)
         write.dry_run = write.dry_run or bool(given.get("dryRun"))
+        problem = endpoint.strategy.lasting(info.name)
+        if problem:
+            raise errors.forbidden(endpoint.resource.name, info.name, problem)
         obj, gone = await self.rest.delete(endpoint, info.namespace, info.name, given, write)
         if not gone or endpoint.strategy.returns_deleted:
             return self._answer(request, endpoint, obj)

@@ -69,13 +69,12 @@ class NamespaceController(Controller):
         if found is None or not objects.being_deleted(found):
             return
         failures = await self._delete_all("pods", name)
-        if not self.client.store.list("pods", name):
-            for resource in self.client.store.resources():
-                if resource != "pods":
-                    failures += await self._delete_all(resource, name)
-        remaining = {
-            resource: left for resource in self.client.store.resources() if (left := self.client.list(resource, name))
-        }
+        resources = ["pods"]
+        if not self.client.store.list("pods", name):  # until then nothing else goes, nor is spoken of
+            resources = self.client.store.resources()
+            for resource in resources:
+                failures += await self._delete_all(resource, name)
+        remaining = {resource: left for resource in resources if (left := self.client.list(resource, name))}
         current = self.client.get("namespaces", "", name)
         if current is None:
             return
@@ -123,7 +122,7 @@ class NamespaceController(Controller):
             troubles["NamespaceDeletionContentFailure"] = "ContentDeletionFailed", message
         if remaining:
             counts = ", ".join(
-                f"{_with_dot(one)} has {len(left)} resource instances" for one, left in remaining.items()
+                sorted(f"{_with_dot(one)} has {len(left)} resource instances" for one, left in remaining.items())
             )
             troubles["NamespaceContentRemaining"] = "SomeResourcesRemain", f"Some resources are remaining: {counts}"
         finalizers = _finalizers(remaining)

@@ -162,6 +162,10 @@ class Strategy:
     def canonicalize(self, obj: Obj) -> None:
         """Bring into canonical form after validation and admission."""
 
+    def lasting(self, name: str) -> str:
+        """Why the object of this name may never be deleted by itself; "" where it may."""
+        return ""
+
     def prepare_delete(self, obj: Obj) -> None:
         """Change an object that begins to be deleted (in place)."""
 

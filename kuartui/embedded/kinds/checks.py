@@ -101,6 +101,21 @@ def label_selector(selector: Obj | None, path: Path) -> list[FieldError]:
     return errors
 
 
+def shown_selector(selector: Obj | None) -> Obj | None:
+    """A metav1.LabelSelector as errors show it: fields in the order of the struct, labels sorted, nothing unset."""
+    if selector is None:
+        return None
+    shown: Obj = {}
+    if selector.get("matchLabels"):
+        shown["matchLabels"] = dict(sorted(selector["matchLabels"].items()))
+    if selector.get("matchExpressions"):
+        shown["matchExpressions"] = [
+            {field: term[field] for field in ("key", "operator", "values") if field in term}
+            for term in selector["matchExpressions"]
+        ]
+    return shown
+
+
 def selector_matches(selector: Obj | None, template: Obj) -> bool | None:
     """Whether a workload's selector takes the pods of its template; None if it is no selector at all."""
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
-from kuartui.embedded.kinds.checks import at_most_hundred_percent, immutable, int_or_percent, non_negative
+from kuartui.embedded.kinds.checks import at_most_hundred_percent, int_or_percent, non_negative
 from kuartui.embedded.kinds.deployment import is_zero, shown_strategy
 from kuartui.embedded.kinds.fill import empty, missing
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_supported, required
@@ -51,8 +51,7 @@ class DaemonSets(Strategy):
         return errors + non_negative(spec, path, "revisionHistoryLimit")
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
-        return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
+        return self.validate(new) + workload.selector_stays(new, old)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return workload_status.daemon_errors(new) + workload_status.collision_errors(new, old)

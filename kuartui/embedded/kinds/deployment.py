@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import at_most_hundred_percent, immutable, int_or_percent, non_negative
+from kuartui.embedded.kinds.checks import at_most_hundred_percent, int_or_percent, non_negative
 from kuartui.embedded.kinds.fill import empty, missing
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
@@ -39,8 +39,7 @@ class Deployments(Strategy):
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
-        return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
+        return self.validate(new) + workload.selector_stays(new, old)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
         errors = workload_status.replica_errors(new, "updatedReplicas", "readyReplicas", "availableReplicas")

@@ -13,17 +13,19 @@ import json
 import re
 from typing import Any
 
+from kuartui.embedded.kinds.checks import shown_selector
+
 Obj = dict[str, Any]
 
 # name:type, where s is a string, i a number, b a bool, q a quantity, [X a list of X, *X a pointer to X, .X an X, a name
-# in parentheses is embedded, and everything else (-) is null when unset.
+# in parentheses is embedded, m a map, S a LabelSelector, and everything else (-) is null when unset.
 _TABLE = """
 PodSpec Volumes:[Volume InitContainers:[Container Containers:[Container EphemeralContainers:[EphemeralContainer
- RestartPolicy:s TerminationGracePeriodSeconds:- ActiveDeadlineSeconds:- DNSPolicy:s NodeSelector:-
+ RestartPolicy:s TerminationGracePeriodSeconds:- ActiveDeadlineSeconds:- DNSPolicy:s NodeSelector:m
  ServiceAccountName:s AutomountServiceAccountToken:- NodeName:s SecurityContext:*PodSecurityContext
  ImagePullSecrets:[Named Hostname:s Subdomain:s SetHostnameAsFQDN:- Affinity:*Affinity SchedulerName:s
  Tolerations:[Toleration HostAliases:[HostAlias PriorityClassName:s Priority:- PreemptionPolicy:-
- DNSConfig:*PodDNSConfig ReadinessGates:[ReadinessGate RuntimeClassName:- Overhead:- EnableServiceLinks:-
+ DNSConfig:*PodDNSConfig ReadinessGates:[ReadinessGate RuntimeClassName:- Overhead:m EnableServiceLinks:-
  TopologySpreadConstraints:[Spread OS:*Named SchedulingGates:[Named ResourceClaims:[PodClaim Resources:*Resources
  HostnameOverride:- SchedulingGroup:-
 Named Name:s
@@ -63,7 +65,7 @@ FieldRef APIVersion:s FieldPath:s
 ResourceRef ContainerName:s Resource:s Divisor:q
 KeyRef Name:s Key:s Optional:-
 FileRef VolumeName:s Path:s Key:s Optional:-
-Resources Limits:- Requests:- Claims:[ResourceClaim
+Resources Limits:m Requests:m Claims:[ResourceClaim
 ResourceClaim Name:s Request:s
 Resize ResourceName:s RestartPolicy:s
 Mount Name:s ReadOnly:b RecursiveReadOnly:- MountPath:s SubPath:s MountPropagation:- SubPathExpr:s
@@ -97,18 +99,18 @@ PreferredTerm Weight:i Preference:.NodeTerm
 PodAffinity RequiredDuringSchedulingIgnoredDuringExecution:[PodTerm
  PreferredDuringSchedulingIgnoredDuringExecution:[WeightedTerm
 WeightedTerm Weight:i PodAffinityTerm:.PodTerm
-PodTerm LabelSelector:- Namespaces:- TopologyKey:s NamespaceSelector:- MatchLabelKeys:- MismatchLabelKeys:-
+PodTerm LabelSelector:S Namespaces:- TopologyKey:s NamespaceSelector:S MatchLabelKeys:- MismatchLabelKeys:-
 Toleration Key:s Operator:s Value:s Effect:s TolerationSeconds:-
 HostAlias IP:s Hostnames:-
 PodDNSConfig Nameservers:- Searches:- Options:[DNSOption
 DNSOption Name:s Value:-
 ReadinessGate ConditionType:s
 PodClaim Name:s ResourceClaimName:- ResourceClaimTemplateName:-
-Spread MaxSkew:i TopologyKey:s WhenUnsatisfiable:s LabelSelector:- MinDomains:- NodeAffinityPolicy:-
+Spread MaxSkew:i TopologyKey:s WhenUnsatisfiable:s LabelSelector:S MinDomains:- NodeAffinityPolicy:-
  NodeTaintsPolicy:- MatchLabelKeys:-
-ClaimSpec AccessModes:- Selector:- Resources:.ClaimResources VolumeName:s StorageClassName:- VolumeMode:-
+ClaimSpec AccessModes:- Selector:S Resources:.ClaimResources VolumeName:s StorageClassName:- VolumeMode:-
  DataSource:*DataSource DataSourceRef:*DataSourceRef VolumeAttributesClassName:-
-ClaimResources Limits:- Requests:-
+ClaimResources Limits:m Requests:m
 DataSource APIGroup:- Kind:s Name:s
 DataSourceRef APIGroup:- Kind:s Name:s Namespace:-
 VolumeSource GCEPersistentDisk:- AWSElasticBlockStore:- HostPath:*HostPath Glusterfs:- NFS:*NFS RBD:- Quobyte:-
@@ -117,7 +119,7 @@ VolumeSource GCEPersistentDisk:- AWSElasticBlockStore:- HostPath:*HostPath Glust
 Local Path:s FSType:-
 """
 _IRREGULAR = {"CephFS": "cephfs", "StorageOS": "storageos"}
-_ZERO: dict[str, Any] = {"s": "", "i": 0, "b": False, "q": "0", "-": None}
+_ZERO: dict[str, Any] = {"s": "", "i": 0, "b": False, "q": "0", "-": None, "m": None, "S": None}
 _HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers")
 
 
@@ -160,8 +162,15 @@ def render(struct: str, value: Obj | None) -> Any:
         elif kind.startswith("."):
             shown[go] = render(kind[1:], given)
         else:
-            shown[go] = _ZERO[kind] if given in (None, {}, []) else given
+            shown[go] = _ZERO[kind] if given in (None, {}, []) else _in_order(kind, given)
     return shown
+
+
+def _in_order(kind: str, given: Any) -> Any:
+    """Keys as Go's JSON has them: those of maps sorted, those of structs as declared."""
+    if kind == "m":
+        return dict(sorted(given.items()))
+    return shown_selector(given) if kind == "S" else given
 
 
 def render_pod_spec(spec: Obj) -> Any:

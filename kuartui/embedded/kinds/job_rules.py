@@ -11,6 +11,7 @@ from kuartui.embedded.kinds.checks import (
     immutable,
     label_selector,
     non_negative,
+    shown_selector,
 )
 from kuartui.embedded.kinds.checks import (
     selector_matches as matches_template,
@@ -55,7 +56,7 @@ def generated_selector(obj: Obj, path: Path) -> list[FieldError]:
         elif labels[key] != value:
             errors.append(invalid(at, dict(sorted(labels.items())), text))
     if matches_template(selector, {"metadata": {"labels": wanted}}) is False:
-        errors.append(invalid(path / "selector", selector, "`selector` not auto-generated"))
+        errors.append(invalid(path / "selector", shown_selector(selector), "`selector` not auto-generated"))
     return errors
 
 
@@ -114,7 +115,7 @@ def spec_errors(spec: Obj, path: Path, *, in_cron_job: bool = False) -> list[Fie
     if not in_cron_job:
         return errors + label_selector(spec.get("selector"), path / "selector")
     if spec.get("selector") is not None:
-        errors.append(invalid(path / "selector", spec["selector"], "`selector` will be auto-generated"))
+        errors.append(invalid(path / "selector", shown_selector(spec["selector"]), "`selector` will be auto-generated"))
     if spec.get("manualSelector"):
         supported = 'supported values: "nil", "false"'
         errors.append(FieldError("Unsupported value", str(path / "manualSelector"), "true", supported))
@@ -205,7 +206,8 @@ def update_errors(new: Obj, old: Obj, path: Path) -> list[FieldError]:
         errors += immutable(completions, before.get("completions"), at)
     elif completions is not None and completions not in (before.get("completions"), spec.get("parallelism")):
         errors.append(invalid(at, completions, "can only be modified in tandem with spec.parallelism"))
-    errors += immutable(spec.get("selector"), before.get("selector"), path / "selector")
+    selectors = shown_selector(spec.get("selector")), shown_selector(before.get("selector"))
+    errors += immutable(*selectors, path / "selector")
     errors += _template_update(new, old, path / "template")
     errors += immutable(spec.get("completionMode"), before.get("completionMode"), path / "completionMode")
     shown: list[tuple[str, Callable[[Any], Any]]] = [

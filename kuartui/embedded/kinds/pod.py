@@ -12,6 +12,7 @@ from kuartui.embedded.kinds.pod_resources import qos_class
 from kuartui.embedded.kinds.pod_spec import pod_errors
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden
+from kuartui.embedded.meta.time import format_time
 
 _NAME_WARNING = (
     "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; "
@@ -21,7 +22,6 @@ _GATED = {
     "type": "PodScheduled",
     "status": "False",
     "lastProbeTime": None,
-    "lastTransitionTime": None,
     "reason": "SchedulingGated",
     "message": "Scheduling is blocked due to non-empty scheduling gates",
 }
@@ -40,7 +40,8 @@ class Pods(Strategy):
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj)}
         if (obj.get("spec") or {}).get("schedulingGates"):
-            obj["status"]["conditions"] = [dict(_GATED)]
+            since = format_time(ctx.now) if ctx.now else None
+            obj["status"]["conditions"] = [{**_GATED, "lastTransitionTime": since}]
         pod_label_keys.merge(obj)
 
     def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:

@@ -47,6 +47,9 @@ class PriorityClasses(Strategy):
             errors.append(forbidden("value", "may not be changed in an update."))
         return errors + immutable(new.get("preemptionPolicy"), old.get("preemptionPolicy"), "preemptionPolicy")
 
+    def lasting(self, name: str) -> str:
+        return "this is a system priority class and cannot be deleted" if name in SYSTEM else ""
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [
             cells.name(obj),

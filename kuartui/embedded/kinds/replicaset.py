@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import immutable, non_negative
+from kuartui.embedded.kinds.checks import non_negative
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.meta.fielderr import FieldError
 
@@ -24,8 +24,7 @@ class ReplicaSets(Strategy):
         return errors + workload.template_matches(spec, "ReplicaSet")
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        before, after = (old.get("spec") or {}).get("selector"), (new.get("spec") or {}).get("selector")
-        return self.validate(new) + immutable(after, before, workload.SPEC / "selector")
+        return self.validate(new) + workload.selector_stays(new, old)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return workload_status.replica_errors(new, "fullyLabeledReplicas", "readyReplicas", "availableReplicas")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuartui.embedded.kinds.checks import label_selector, selector_matches
+from kuartui.embedded.kinds.checks import immutable, label_selector, selector_matches, shown_selector
 from kuartui.embedded.kinds.pod_defaults import default_template
 from kuartui.embedded.kinds.pod_spec import always_restarts, template_errors, template_metadata_errors
 from kuartui.embedded.meta import names
@@ -42,8 +42,14 @@ def selector_errors(spec: Obj, kind: str, *, needed: bool = True) -> list[FieldE
         return [required(path)] if needed else []
     errors = label_selector(selector, path)
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        errors.append(invalid(path, selector, f"empty selector is invalid for {kind}"))
+        errors.append(invalid(path, shown_selector(selector), f"empty selector is invalid for {kind}"))
     return errors
+
+
+def selector_stays(new: Obj, old: Obj) -> list[FieldError]:
+    """spec.selector, once there is one."""
+    after, before = (shown_selector((obj.get("spec") or {}).get("selector")) for obj in (new, old))
+    return immutable(after, before, SPEC / "selector")
 
 
 def template_matches(spec: Obj, kind: str) -> list[FieldError]:
@@ -51,12 +57,14 @@ def template_matches(spec: Obj, kind: str) -> list[FieldError]:
     selector, template = spec.get("selector"), spec.get("template") or {}
     matches = selector_matches(selector, template)
     if matches is None:
-        return [invalid(SPEC / "selector", selector, "invalid label selector")]
+        return [invalid(SPEC / "selector", shown_selector(selector), "invalid label selector")]
     errors = []
     if not matches:
         labels = (template.get("metadata") or {}).get("labels")
         errors.append(
-            invalid(TEMPLATE / "metadata" / "labels", dict(sorted(labels.items())) if labels else None, MISMATCH)
+            invalid(
+                TEMPLATE / "metadata" / "labels", None if labels is None else dict(sorted(labels.items())), MISMATCH
+            )
         )
     # A StatefulSet's pods may mount volumes that its claim templates bring: their spec is checked when they are made.
     check = template_metadata_errors if kind == "StatefulSet" else template_errors

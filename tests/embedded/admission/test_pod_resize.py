@@ -11,7 +11,7 @@ from tests.embedded.api.server import Server
 
 PODS = "/api/v1/namespaces/default/pods"
 ROOM = {"cpu": "4", "memory": "1Gi"}
-LITTLE = "Node didn't have enough allocatable resources: "
+LITTLE = "node didn't have enough allocatable resources: "
 
 
 def spec(requests: dict[str, str], **more: Any) -> dict[str, Any]:

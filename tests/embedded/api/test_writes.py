@@ -351,6 +351,16 @@ async def test_applying_needs_a_manager_and_known_fields(server: Server) -> None
 # Deletion
 
 
+async def test_a_system_priority_class_stays(server: Server) -> None:
+    name = "system-node-critical"
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    await server.json("POST", classes, {"metadata": {"name": name}, "value": 2_000_001_000})
+    answer = await server.json("DELETE", f"{classes}/{name}", code=403)
+    why = "this is a system priority class and cannot be deleted"
+    assert answer["message"] == f'priorityclasses.scheduling.k8s.io "{name}" is forbidden: {why}'
+    await server.json("GET", f"{classes}/{name}")
+
+
 async def test_deletion_answers_what_is_gone(server: Server) -> None:
     made = await server.config_map("a")
     answer = await server.json("DELETE", f"{MAPS}/a")

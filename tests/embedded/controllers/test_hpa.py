@@ -11,12 +11,15 @@ import pytest
 
 from kuartui.embedded.controllers.deployment import DeploymentController
 from kuartui.embedded.controllers.hpa import HorizontalController
+from kuartui.embedded.controllers.hpa.controller import RESYNC
 from kuartui.embedded.controllers.hpa.limits import History, limit
 from kuartui.embedded.controllers.replicaset import ReplicaSetController
 from kuartui.embedded.metrics.usage import Usage
 from tests.embedded.controllers.cluster import Cluster
 
 Obj = dict[str, Any]
+
+HPAS = "horizontalpodautoscalers.autoscaling"
 
 
 class Load:
@@ -63,12 +66,12 @@ async def autoscaled(cluster: Cluster, load: Load | None, *, request: str | None
     }
     ref = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
     spec = {"scaleTargetRef": ref, "minReplicas": 1, "maxReplicas": 10, "metrics": [metric]} | more
-    await cluster.create("horizontalpodautoscalers.autoscaling", "web", spec=spec)
-    await cluster.run(1)
+    await cluster.create(HPAS, "web", spec=spec)
+    await cluster.run(RESYNC + 1)
 
 
 def conditions(cluster: Cluster) -> dict[str, tuple[str, str]]:
-    found = cluster.get("horizontalpodautoscalers.autoscaling", "web")["status"]["conditions"]
+    found = cluster.get(HPAS, "web")["status"]["conditions"]
     return {one["type"]: (one["status"], one["reason"]) for one in found}
 
 
@@ -84,7 +87,7 @@ async def test_follows_the_load_up_at_once(cluster: Cluster, load: Load) -> None
     assert cluster.events("SuccessfulRescale") == [
         "New size: 4; reason: cpu resource utilization (percentage of request) above target"
     ]
-    status = cluster.get("horizontalpodautoscalers.autoscaling", "web")["status"]
+    status = cluster.get(HPAS, "web")["status"]
     assert status["currentMetrics"][0]["resource"]["current"] == {"averageUtilization": 150, "averageValue": "150m"}
     assert (status["currentReplicas"], status["desiredReplicas"]) == (2, 4)
     assert status["lastScaleTime"]
@@ -93,6 +96,18 @@ async def test_follows_the_load_up_at_once(cluster: Cluster, load: Load) -> None
         "ScalingActive": ("True", "ValidMetricFound"),
         "ScalingLimited": ("True", "ScaleUpLimit"),
     }
+
+
+async def test_a_new_one_waits_for_its_turn(cluster: Cluster, load: Load) -> None:
+    load.millicores = 100  # on target for two pods
+    await autoscaled(cluster, load)
+    spec = cluster.get(HPAS, "web")["spec"]
+    await cluster.client.delete(HPAS, "default", "web")
+    await cluster.create(HPAS, "next", spec=spec)
+    await cluster.run(RESYNC - 1)
+    assert "currentReplicas" not in cluster.get(HPAS, "next").get("status", {})
+    await cluster.run(2)
+    assert cluster.get(HPAS, "next")["status"]["currentReplicas"] == 2
 
 
 async def test_comes_down_five_minutes_later(cluster: Cluster, load: Load) -> None:
@@ -119,7 +134,7 @@ async def test_a_little_off_target_is_on_target(cluster: Cluster, load: Load) ->
 async def test_without_requests_it_cannot_tell(cluster: Cluster, load: Load) -> None:
     load.millicores = 100
     await autoscaled(cluster, load, request=None)
-    found = cluster.get("horizontalpodautoscalers.autoscaling", "web")["status"]["conditions"]
+    found = cluster.get(HPAS, "web")["status"]["conditions"]
     active = next(one for one in found if one["type"] == "ScalingActive")
     assert active["reason"] == "FailedGetResourceMetric"
     assert active["message"].startswith(
@@ -273,8 +288,7 @@ async def test_the_tolerance_is_a_field(cluster: Cluster, load: Load) -> None:
     await autoscaled(cluster, load, behavior={"scaleUp": {"tolerance": "0.3"}})
     await cluster.run(60)
     assert size(cluster) == 2
-    hpas = "horizontalpodautoscalers.autoscaling"
-    await cluster.client.patch(hpas, "default", "web", {"spec": {"behavior": {"scaleUp": {"tolerance": "0.2"}}}})
+    await cluster.client.patch(HPAS, "default", "web", {"spec": {"behavior": {"scaleUp": {"tolerance": "0.2"}}}})
     await cluster.run(60)
     assert size(cluster) == 3
 
@@ -282,8 +296,8 @@ async def test_the_tolerance_is_a_field(cluster: Cluster, load: Load) -> None:
 async def test_two_autoscalers_of_the_same_pods_stand_still(cluster: Cluster, load: Load) -> None:
     load.millicores = 100
     await autoscaled(cluster, load)
-    first = cluster.get("horizontalpodautoscalers.autoscaling", "web")
-    await cluster.create("horizontalpodautoscalers.autoscaling", "twin", spec=first["spec"])
+    first = cluster.get(HPAS, "web")
+    await cluster.create(HPAS, "twin", spec=first["spec"])
     load.millicores = 400
     await cluster.run(60)
     assert size(cluster) == 2
@@ -291,7 +305,7 @@ async def test_two_autoscalers_of_the_same_pods_stand_still(cluster: Cluster, lo
     assert said in cluster.events("AmbiguousSelector")
     assert said in cluster.events("FailedComputeMetricsReplicas")
     assert conditions(cluster)["ScalingActive"] == ("False", "AmbiguousSelector")
-    await cluster.client.delete("horizontalpodautoscalers.autoscaling", "default", "twin")
+    await cluster.client.delete(HPAS, "default", "twin")
     await cluster.run(60)
     assert size(cluster) > 2
 

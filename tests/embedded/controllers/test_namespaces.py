@@ -43,7 +43,8 @@ async def test_deletion_takes_pods_first_and_everything_in_the_end(cluster: Clus
     assert cluster.get("widgets.example.com", "w", "team")
     found = {one["type"]: one for one in cluster.get("namespaces", "team")["status"]["conditions"]}
     assert found["NamespaceContentRemaining"]["reason"] == "SomeResourcesRemain"
-    assert "pods. has 1 resource instances" in found["NamespaceContentRemaining"]["message"]
+    only_pods = "Some resources are remaining: pods. has 1 resource instances"
+    assert found["NamespaceContentRemaining"]["message"] == only_pods
     await cluster.run()
     assert cluster.gone("namespaces", "team")
     assert not [one for resource in cluster.store.resources() for one in cluster.client.list(resource, "team")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -58,6 +59,42 @@ def test_a_pod_keeps_its_spec() -> None:
     assert '- "Hostname": "",' in diff
     assert '+ "Hostname": "h",' in diff
     assert diff[0].startswith("@@ ")
+
+
+def test_the_difference_shows_maps_with_sorted_keys() -> None:
+    old = made("pods", "spec: {nodeSelector: {z: '1', b: '2'}, containers: [{name: c, image: i}]}")
+    _, errors = changed(strategy("pods"), old, {"spec": {"nodeSelector": {"a": "3"}}})
+    diff = errors[0].splitlines()
+    added = diff.index('+  "a": "3",')
+    assert diff[added - 1 : added + 3] == ['  "NodeSelector": {', '+  "a": "3",', '   "b": "2",', '   "z": "1"']
+
+
+@pytest.mark.parametrize("kind", ["deployments.apps", "replicasets.apps", "daemonsets.apps"])
+def test_a_selector_that_stays_is_shown_as_its_struct(kind: str) -> None:
+    expression = "matchExpressions: [{values: [b], operator: In, key: a}]"
+    old = made(kind, f"spec: {{selector: {{{expression}}}, {TEMPLATE}}}")
+    _, errors = changed(strategy(kind), old, {"spec": {"selector": {"matchLabels": {"a": "b"}}}})
+    assert errors == [
+        'spec.selector: Invalid value: {"matchLabels":{"a":"b"},"matchExpressions":[{"key":"a","operator":"In",'
+        '"values":["b"]}]}: field is immutable'
+    ]
+
+
+@pytest.mark.parametrize(("labels", "shown"), [({"a": None}, "{}"), (None, "null")])
+def test_labels_that_went_one_by_one_are_an_empty_map(labels: Obj | None, shown: str) -> None:
+    patch = {"spec": {"template": {"metadata": {"labels": labels}}}}
+    _, errors = changed(strategy("deployments.apps"), made("deployments.apps", WORKLOAD), patch)
+    assert errors == [
+        f"spec.template.metadata.labels: Invalid value: {shown}: `selector` does not match template `labels`"
+    ]
+
+
+def test_a_gated_pod_says_since_when() -> None:
+    ctx = WriteContext(now=datetime(2026, 1, 2, tzinfo=UTC))
+    pod = made("pods", "spec: {schedulingGates: [{name: a/b}], containers: [{name: c, image: i}]}", ctx)
+    (condition,) = pod["status"]["conditions"]
+    assert condition["reason"] == "SchedulingGated"
+    assert condition["lastTransitionTime"] == "2026-01-02T00:00:00Z"
 
 
 LABELLED = "{name: x, namespace: d, uid: u, labels: {app: web, rev: '7'}}"

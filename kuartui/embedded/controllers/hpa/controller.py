@@ -42,8 +42,8 @@ class HorizontalController(Controller):
     def _hpa_changed(self, event: Event) -> None:
         if event.type is EventType.DELETED:
             self._histories.pop(event.obj.uid, None)
-        elif event.old is None or event.old.data["spec"] != event.obj.data["spec"]:
-            self.enqueue_object(event)
+        else:  # new ones and changed ones wait for their turn, too: until then a status is empty
+            self.enqueue_after(event.obj.key.namespace, event.obj.key.name, RESYNC)
 
     async def reconcile(self, namespace: str, name: str) -> None:
         hpa = self.client.get(HPAS, namespace, name)
