@@ -35,19 +35,21 @@ from kuartui.tui.feed import Game, guarded
 from kuartui.tui.keys import Explains
 from kuartui.tui.messages import Failed
 from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall, Trouble
+from kuartui.tui.screens.exam import ExamScreen
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
 from kuartui.tui.screens.setup import SetupScreen
 from kuartui.tui.text import clean
 
-TITLES = {"home": later("Home"), "play": later("Play"), "result": later("Result")}
+TITLES = {"home": later("Home"), "play": later("Play"), "exam": later("Exam"), "result": later("Result")}
 ABOUT = {
     "home": later("Pick a level. The cluster starts by itself."),
     "play": later(
         "Fix the cluster with kubectl, in the terminal here or in your own. Checks tick by themselves. "
         "While the terminal has the focus, only F-keys are kuartui's: F9 leaves it."
     ),
+    "exam": later("Each task is worth its percent: what is green in it when you leave it counts, time does not."),
     "result": later("How it went. Only your best attempt at a level counts."),
 }
 SMALLEST = (50, 15)
@@ -122,6 +124,13 @@ class KuartuiApp(App[int], inherit_bindings=False):
         """Go on with an attempt."""
         self._go(SetupScreen(record.level, record.seed, record))
 
+    def play_task(self, number: int) -> None:
+        """Work at a task of the exam."""
+        self._go(SetupScreen("", 0, None, task=number))
+
+    def show_exam(self) -> None:
+        self._go(ExamScreen())
+
     def show_play(self, session: AttemptSession) -> None:
         gc.collect()  # the last level's screens, 4 MB in circles that Python might find an hour later; nobody types now
         cel.forget()  # what its checks asked
@@ -164,8 +173,10 @@ class KuartuiApp(App[int], inherit_bindings=False):
     # Actions
 
     def place(self) -> str:
-        """home, play or result."""
+        """home, play, exam or result."""
         for screen in reversed(self.screen_stack):
+            if isinstance(screen, ExamScreen):
+                return "exam"
             if isinstance(screen, PlayScreen):
                 return "play"
             if isinstance(screen, ResultScreen):

@@ -13,18 +13,20 @@ from textual.message import Message
 from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.base import Cluster, ClusterStatus, Progress
 from kuartui.cluster.select import choose
-from kuartui.errors import KuartuiError
+from kuartui.errors import AttemptError, KuartuiError
 from kuartui.game.events import Mode
 from kuartui.game.ghost import Split, splits
 from kuartui.game.level import Level
 from kuartui.game.review import Try
 from kuartui.language import chosen
-from kuartui.play import detail
+from kuartui.message import later
+from kuartui.play import detail, exams
 from kuartui.play.detail import View
+from kuartui.play.exams import Sheet
 from kuartui.play.observe import Observer, Row
 from kuartui.play.session import AttemptSession, level_of, resume, start
 from kuartui.play.view import Finished, Result, WasReset
-from kuartui.progress.store import AttemptRecord, Store
+from kuartui.progress.store import AttemptRecord, ExamRecord, Store
 from kuartui.tui import choices
 from kuartui.tui.background import Background
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed, StepTaken
@@ -59,12 +61,13 @@ class Game:
 
     def shelf(self) -> Shelf:
         """The levels, with what the player made of them."""
-        attempts = self.store.attempts(limit=EVERY)
+        attempts, exam = self.store.attempts(limit=EVERY), self.store.exam()
         return Shelf(
             cards=self.catalog.cards(self.language),
             tracks={track.name: track.title_in(self.language) for track in self.catalog.tracks()},
             best=self.store.best(),
             attempt=self.running(),
+            exam=exam,
             tries=[
                 Try(record.level, record.begun, record.solved, late=record.medal == "bronze")
                 for record in attempts
@@ -128,6 +131,43 @@ class Game:
         """Go on with an attempt."""
         level = level_of(record, self.language)
         return self._hold(await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=self.store))
+
+    @property
+    def _hall(self) -> dict[str, Any]:
+        """Where exams are held: on the embedded cluster, since each task has a cluster of its own."""
+        return {"cluster": choose("embedded", "kuartui"), "store": self.store}
+
+    async def exam_sheet(self) -> Sheet | None:
+        """The latest exam as it stands; closed first if its time is over."""
+        await exams.current(**self._hall)
+        exam = self.store.exam()
+        return exams.sheet(exam, store=self.store, catalog=self.catalog, language=self.language) if exam else None
+
+    async def begin_exam(self, name: str, minutes: int) -> bool:
+        """Deal the tasks and start the clock; True, or a KuartuiError."""
+        exams.begin(name, minutes, catalog=self.catalog, **self._hall)
+        return True
+
+    async def take_up(self, number: int, post: Post) -> AttemptSession:
+        """Work at a task of the exam."""
+        exam, more = self._exam(), self._hall
+        session = await exams.take_up(
+            exam, number, catalog=self.catalog, language=self.language, report=_told(post), **more
+        )
+        return self._hold(session)
+
+    def flag(self, number: int) -> bool:
+        """Flag a task, or take the flag away; whether it is flagged now."""
+        return exams.flag(self._exam(), number, self.store)
+
+    async def finish_exam(self) -> None:
+        await exams.finish(self._exam(), **self._hall)
+
+    def _exam(self) -> ExamRecord:
+        exam = self.store.exam()
+        if exam is None or exam.ended is not None:
+            raise AttemptError(later("no exam is under way"), hint=exams.START)
+        return exam
 
     def _hold(self, session: AttemptSession) -> AttemptSession:
         """Know of a session, whatever becomes of the screen it was meant for."""

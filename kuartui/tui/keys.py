@@ -40,7 +40,7 @@ class Explains:
 @dataclass(frozen=True, slots=True)
 class Key:
     """`place` is where it works: everywhere, home, play, pane (play, but not in the terminal), shell (play, for the
-    terminal), result. `footer` keys are shown there; that of the shell when it does something and there is room;
+    terminal), exam, result. `footer` keys are shown there; that of the shell when it does something and there is room;
     `spare` ones where the place leaves room."""
 
     keys: str
@@ -70,6 +70,7 @@ KEYS: tuple[Key, ...] = (
     Key("right", "next_track", "Track", "Jump to the next track", "home"),
     Key("space", "details", "Details", "Show or hide what the level is about", "home", footer=True),
     Key("p", "practice", "Practice", "Practise it: no points, and the clock can be paused", "home"),
+    Key("e", "exam", "Exam", "A mock exam: begin one, go on with it, or see how it went", "home"),
     Key("r", "again", "Refresh", "Read levels, scores and cluster state again", "home"),
     Key("f3", "hint", "Hint", "Take the next hint; it costs points, and asks first", "play", footer=True),
     Key("f4", "layout", "Layout", "Layout: side by side, stacked, checks only, terminal only", "play", footer=True),
@@ -102,6 +103,9 @@ KEYS: tuple[Key, ...] = (
         footer=True,
     ),
     Key("shift+pagedown,alt+pagedown", "later", "Later", "Go on towards the end of the terminal", "shell"),
+    Key("enter", "take_up", "Work", "Work at the selected task; the one in play waits as it is", "exam", footer=True),
+    Key("f", "flag", "Flag", "Flag the task to come back to, or take the flag away", "exam", footer=True),
+    Key("f12", "finish", "Finish", "End the exam and see the result; asks first", "exam", footer=True),
     Key("n", "next_level", "Next", "Play the next level", "result", footer=True),
     Key("t", "try_again", "Again", "Play it again with other names and numbers", "result", footer=True),
     Key("s", "solutions", "Solutions", "Show or hide the solutions", "result", footer=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from kuartui import paths
 from kuartui.cluster.base import ClusterStatus
 from kuartui.game.attempt import AttemptState
 from kuartui.game.events import Mode
+from kuartui.game.exam import Task, by_domain, total
 from kuartui.game.level import Level
 from kuartui.game.score import potential, score
 from kuartui.play import present
-from kuartui.play.observe import Row, Section
+from kuartui.play.exams import Row, Sheet
+from kuartui.play.observe import Row as ObjectRow
+from kuartui.play.observe import Section
 from kuartui.play.present import Seen
 from kuartui.play.view import AttemptView, Finished, HintView, Result, TimelineEntry
+from kuartui.progress.store import ExamRecord
 from kuartui.tui.feed import Game
 from tests.tui.golden import Golden, screen_text
 
@@ -165,7 +170,7 @@ class StillObjects:
                 "Service",
                 ("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age"),
                 (
-                    Row(
+                    ObjectRow(
                         "Service",
                         "services",
                         "market",
@@ -178,7 +183,7 @@ class StillObjects:
                 "Event",
                 ("Last Seen", "Type", "Reason", "Object", "Message"),
                 (
-                    Row(
+                    ObjectRow(
                         "Event",
                         "events",
                         "market",
@@ -194,7 +199,32 @@ class StillObjects:
     def _pod(self, name: str) -> Row:
         broken = "broken" in name
         cells = (name, "0/1", "ImagePullBackOff", "0", "5m") if broken else (name, "1/1", "Running", "0", "5m")
-        return Row("Pod", "pods", "market", name, cells, "bad" if broken else "good")
+        return ObjectRow("Pod", "pods", "market", name, cells, "bad" if broken else "good")
+
+
+def sheet(name: str = "CKA", minutes: int = 30) -> Sheet:
+    """An exam that has just begun."""
+    begun = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    tasks = (
+        (Task(1, "broken-selector", 1, "troubleshooting", 33), "Nobody is home", "Troubleshooting"),
+        (Task(2, "label-leak", 2, "services-networking", 42), "Strange things on the menu", "Services & Networking"),
+        (Task(3, "static-pv-bind", 3, "storage", 25), "That shelf [b]and[/b] no other", "Storage"),
+    )
+    rows = tuple(Row(task, title, domain, "new", 0.0, False) for task, title, domain in tasks)
+    return Sheet(ExamRecord("e1", name, minutes, begun), name, minutes * 60.0, rows, 66)
+
+
+def graded(sheet: Sheet) -> Sheet:
+    """The same after its end: all of the first task, a half of the second."""
+    rows = tuple(
+        replace(row, state=state, spent=spent, credit=credit)
+        for row, state, spent, credit in zip(
+            sheet.rows, ("handed in", "handed in", "new"), (65.0, 720.0, 0.0), (1.0, 0.5, 0.0), strict=True
+        )
+    )
+    marks = [(row.task, row.credit or 0.0) for row in rows]
+    ended = replace(sheet.exam, ended=datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
+    return replace(sheet, exam=ended, left=0.0, rows=rows, reached=total(marks), parts=tuple(by_domain(marks)))
 
 
 class StillGame(Game):
@@ -204,6 +234,7 @@ class StillGame(Game):
         super().__init__("embedded")
         self.sessions: list[ScriptedSession] = []
         self.objects = StillObjects()
+        self.sheet: Any = None
 
     def draw(self) -> int:
         return 0
@@ -221,7 +252,30 @@ class StillGame(Game):
     def observer(self, session: Any) -> Any:
         return self.objects
 
-    async def detail(self, session: Any, row: Row, view: Any) -> AsyncIterator[str]:
+    async def exam_sheet(self) -> Any:
+        return self.sheet
+
+    async def begin_exam(self, name: str, minutes: int) -> bool:
+        self.sheet = sheet(name, minutes)
+        return True
+
+    async def take_up(self, number: int, post: Any) -> Any:
+        self._change(number, state="in play", spent=65.0)
+        return await self.begin(self.level(self.sheet.rows[number - 1].task.level, 1), post, "exam")
+
+    def flag(self, number: int) -> bool:
+        self._change(number, flagged=not self.sheet.rows[number - 1].flagged)
+        return self.sheet.rows[number - 1].flagged
+
+    async def finish_exam(self) -> None:
+        self.sheet = graded(self.sheet)
+
+    def _change(self, number: int, **more: Any) -> None:
+        rows = list(self.sheet.rows)
+        rows[number - 1] = replace(rows[number - 1], **more)
+        self.sheet = replace(self.sheet, rows=tuple(rows))
+
+    async def detail(self, session: Any, row: ObjectRow, view: Any) -> AsyncIterator[str]:
         yield f"{view} {row.resource}/{row.name}: [not markup] [/x]"
         for number in range(200):
             yield f"line {number}"

@@ -17,10 +17,12 @@ from kuartui.tui import keys
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.keys import Key
 from kuartui.tui.screens.dialogs import Confirm, Help
+from kuartui.tui.screens.exam import ExamChoice, ExamScreen
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
 from kuartui.tui.widgets.lines import Choices
+from tests.tui.conftest import sheet
 from tests.tui.golden import screen_text, until
 from tests.tui.test_play import playing
 
@@ -66,6 +68,7 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("home", "next_track"): Effect(lambda app, screen: screen._chosen(), before=("right",)),
     ("home", "details"): Effect(lambda app, screen: screen.query_one("#about").display, True, size=(60, 20)),
     ("home", "practice"): Effect(lambda app, _: [session.mode for session in app.game.sessions], ["practice"]),  # type: ignore[attr-defined]
+    ("home", "exam"): on(ExamChoice),
     ("home", "again"): Effect(lambda app, _: app.game.reads),  # type: ignore[attr-defined]
     ("play", "hint"): on(Confirm),
     ("play", "layout"): Effect(lambda app, screen: screen.arrangement.layout, "stacked"),
@@ -85,13 +88,16 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("pane", "pause"): Effect(lambda app, _: app.game.sessions[0].state.paused, True, ("task", "practice")),  # type: ignore[attr-defined]
     ("pane", "grow"): Effect(left, None, ("task",)),
     ("pane", "shrink"): Effect(left, None, ("task",)),
+    ("exam", "take_up"): on(PlayScreen),
+    ("exam", "flag"): Effect(lambda app, _: app.game.sheet.rows[0].flagged, True),  # type: ignore[attr-defined]
+    ("exam", "finish"): on(Confirm),
     ("result", "next_level"): Effect(level, ["label-leak"]),
     ("result", "try_again"): Effect(level, ["broken-selector"]),
     ("result", "solutions"): Effect(lambda app, screen: screen.query_one("#solutions").display, True),
     ("result", "copy_solution"): Effect(lambda app, _: app.clipboard.startswith("kubectl"), True),
 }
 ELSEWHERE = {"shell"}  # in test_scrollback.py, with a terminal
-PLACES = {"everywhere": ("home", "play", "result"), "pane": ("play",), "shell": ("play",)}
+PLACES = {"everywhere": ("home", "play", "exam", "result"), "pane": ("play",), "shell": ("play",)}
 PRESSES = [
     pytest.param(place, key, name, id=f"{place}-{key.action}-{name}")
     for key in keys.KEYS
@@ -107,6 +113,10 @@ async def arrive(app: KuartuiApp, pilot: Any, place: str) -> Any:
     if place == "play":
         screen = await playing(app, pilot)
         await until(pilot, lambda: screen.query_one("#cluster", Choices).chosen and screen.focused)
+    elif place == "exam":
+        app.game.sheet = sheet()  # type: ignore[attr-defined]
+        app.show_exam()
+        await until(pilot, lambda: isinstance(app.screen, ExamScreen) and app.screen.sheet and app.focused)
     elif place == "result":
         session = await app.game.begin(app.game.level("broken-selector", 1), app.post_message)
         app.show_result(session.result())  # type: ignore[attr-defined]
@@ -146,7 +156,7 @@ async def test_a_key_does_what_it_says(game: Any, place: str, key: Key, name: st
             await until(pilot, lambda: effect.look(app, screen) == effect.after)
 
 
-@pytest.mark.parametrize("place", ["home", "play", "result"])
+@pytest.mark.parametrize("place", ["home", "play", "exam", "result"])
 async def test_help_and_palette_have_all_that_is_bound(game: Any, place: str) -> None:
     """Whatever key a screen of ours binds is in the table, which help and palette are made from."""
     app = KuartuiApp(game)
@@ -157,7 +167,7 @@ async def test_help_and_palette_have_all_that_is_bound(game: Any, place: str) ->
             for owner in (app, screen)
             for name, bindings in owner._bindings.key_to_bindings.items()
             for binding in bindings
-            if not binding.system and type(owner) in (KuartuiApp, HomeScreen, PlayScreen, ResultScreen)
+            if not binding.system and type(owner) in (KuartuiApp, HomeScreen, PlayScreen, ExamScreen, ResultScreen)
         }
         told = {(name, key.action) for key in keys.of(place) for name in key.keys.split(",")}
         inherited = {(name, binding.action) for binding in _of_textual() for name in binding.key.split(",")}

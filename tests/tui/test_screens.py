@@ -24,10 +24,12 @@ from kuartui.progress.store import AttemptRecord, Best
 from kuartui.translate import tr
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.messages import StepTaken
-from kuartui.tui.screens import setup
+from kuartui.tui.screens import exam, setup
 from kuartui.tui.screens.dialogs import Confirm
+from kuartui.tui.screens.exam import ExamChoice
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.levels import Shelf, about
+from tests.tui.conftest import graded, sheet
 from tests.tui.golden import SIZES, Golden, screen_text, until
 from tests.tui.test_play import playing
 
@@ -151,6 +153,31 @@ def asking(key: str) -> Way:
     return way
 
 
+async def examined(app: KuartuiApp, pilot: Any) -> None:
+    """An exam in which one task is in play, one waits and is flagged."""
+    await home(app, pilot)
+    made = sheet()
+    one, two, three = made.rows
+    rows = (replace(one, state="waiting", spent=312.0, flagged=True), replace(two, state="in play", spent=65.0), three)
+    app.game.sheet = replace(made, rows=rows, left=1234.0)  # type: ignore[attr-defined]
+    app.show_exam()
+    await until(pilot, lambda: "20:34" in screen_text(app))
+
+
+async def marked(app: KuartuiApp, pilot: Any) -> None:
+    """Its result."""
+    await home(app, pilot)
+    app.game.sheet = graded(sheet())  # type: ignore[attr-defined]
+    app.show_exam()
+    await until(pilot, lambda: "54 %" in screen_text(app))
+
+
+async def choosing(app: KuartuiApp, pilot: Any) -> None:
+    await home(app, pilot)
+    await pilot.press("e")
+    await until(pilot, lambda: isinstance(app.screen, ExamChoice) and "CKAD" in screen_text(app))
+
+
 Way = Callable[[KuartuiApp, Any], Awaitable[None]]
 SCREENS: dict[str, Way] = {
     "home": home,
@@ -162,6 +189,9 @@ SCREENS: dict[str, Way] = {
     "trouble": troubled,
     "palette": listed,
     "setup": setting_up,
+    "exam": examined,
+    "exam-result": marked,
+    "exam-choice": choosing,
     "hint": asking("f3"),
     "reset": asking("f8"),
     "finish": asking("f12"),
@@ -183,6 +213,7 @@ async def settled(app: KuartuiApp, pilot: Any) -> None:
 @pytest.fixture(autouse=True)
 def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "monotonic", lambda: 3.0)
+    monkeypatch.setattr(exam, "monotonic", lambda: 3.0)
 
 
 @pytest.mark.parametrize("size", [(49, 20), (60, 14), (30, 5)])
@@ -209,7 +240,9 @@ async def test_screens_look_as_they_did(game: Any, shelf: Shelf, golden: Golden,
             golden(app, name)
 
 
-@pytest.mark.parametrize("name", ["home", "filter", "result", "help", "confirm", "setup", "palette"])
+@pytest.mark.parametrize(
+    "name", ["home", "filter", "result", "help", "confirm", "setup", "palette", "exam", "exam-result", "exam-choice"]
+)
 async def test_screens_in_chinese_look_as_they_did(
     game: Any, golden: Golden, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, name: str
 ) -> None:

@@ -22,10 +22,12 @@ from kuartui.cluster.base import Progress
 from kuartui.game.events import Mode
 from kuartui.game.level import LevelCard
 from kuartui.message import later
+from kuartui.play.exams import offered
 from kuartui.translate import tr, trn
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import ClusterSeen, Failed, StepTaken
+from kuartui.tui.screens.exam import ExamChoice
 from kuartui.tui.screens.levels import Shelf, about, heading, row, suggestion
 from kuartui.tui.text import clean, join, plain
 from kuartui.tui.widgets.bar import bar
@@ -39,6 +41,7 @@ LOOK_SECONDS = 5.0
 SLOW_SECONDS = 2.0  # without an answer until we say so
 TICK_SECONDS = 0.2
 SUGGESTED = "suggested:"
+EXAM = "exam:"
 PHASES = {
     "absent": later("absent"),
     "stopped": later("stopped"),
@@ -137,8 +140,11 @@ class HomeScreen(Screen[None], keys.Explains):
         chosen, width = self._option(), self._width()
         levels.clear_options()
         suggestions = [(kind, card) for kind, card in shelf.suggestions() if not wanted or kind == "continue"]
-        if suggestions:
+        if suggestions or shelf.examined:
             levels.add_option(Option(plain(fit_heading(tr("Up next"), width), "bold $text-accent"), disabled=True))
+        if shelf.examined and shelf.exam is not None:
+            text = tr("Go on with the {exam} mock exam", exam=shelf.exam.name)
+            levels.add_option(Option(plain(f"▸ {text}", "bold $text-warning"), id=EXAM))
         for kind, card in suggestions:
             levels.add_option(Option(suggestion(shelf, kind, card, width), id=f"{SUGGESTED}{kind}:{card.name}"))
         for track, cards in shelf.by_track(wanted):
@@ -257,7 +263,7 @@ class HomeScreen(Screen[None], keys.Explains):
 
     def why_not(self, action: str) -> str:
         """Why a key does nothing here and now."""
-        if action in ("choose", "practice") and not self._chosen():
+        if action in ("choose", "practice") and not self._option():
             return tr("there is no level to play here")
         if action == "details" and not self.has_class("-details") and self.query_one("#about").display:
             return tr("the details are beside the list already")
@@ -272,8 +278,36 @@ class HomeScreen(Screen[None], keys.Explains):
     def action_choose(self) -> None:
         self._play("ranked")
 
+    def action_exam(self) -> None:
+        """Go on with the exam that is under way, or choose one."""
+        exam = self.shelf.exam
+        if self.shelf.examined:
+            self.app.show_exam()
+            return
+        choice = ExamChoice([item.name for item in offered()], exam.name if exam is not None else "")
+        self.app.push_screen(choice, self._take)
+
+    def _take(self, chosen: tuple[str, int] | None) -> None:
+        if chosen is not None:
+            self._examine(*chosen)
+
+    @work(group="exam")
+    async def _examine(self, name: str, minutes: int) -> None:
+        """Begin an exam; without minutes, show the last one."""
+        begun = not minutes or await guarded(
+            self.app.game.run(self.app.game.begin_exam(name, minutes)), self.app.failed
+        )
+        if begun:
+            self.app.show_exam()
+
     def _play(self, mode: Mode) -> None:
         """The selected level; what is in play goes on as it began."""
+        if self._option() == EXAM:
+            self.app.show_exam()
+            return
+        if self.shelf.examined:
+            self.notify(tr("an exam is under way: first in the list, or e"), markup=False, severity="warning")
+            return
         name, attempt = self._chosen(), self.shelf.attempt
         if attempt is not None and (not name or attempt.level == name):
             self.app.play_attempt(attempt)

@@ -15,7 +15,7 @@ from textual.content import Content
 from kuartui.game.level import Exam, Level, LevelCard
 from kuartui.game.review import Review, Try, due, recommended, reviews
 from kuartui.message import later
-from kuartui.progress.store import AttemptRecord, Best
+from kuartui.progress.store import AttemptRecord, Best, ExamRecord
 from kuartui.translate import tr, trn
 from kuartui.tui.text import fit, join, plain, span
 from kuartui.tui.widgets.prose import Block
@@ -34,6 +34,7 @@ class Shelf:
     tracks: dict[str, str] = field(default_factory=dict)  # titles by name
     best: dict[str, Best] = field(default_factory=dict)
     attempt: AttemptRecord | None = None  # in play
+    exam: ExamRecord | None = None  # the latest, over or not
     tries: Sequence[Try] = ()
     broken: Mapping[str, str] = field(default_factory=dict)  # what could not be read, and why
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -60,8 +61,15 @@ class Shelf:
     def recommended(self) -> LevelCard | None:
         return self.card(recommended(self.cards, self.tries))
 
+    @property
+    def examined(self) -> bool:
+        """Whether an exam is under way: then there is nothing else to play."""
+        return self.exam is not None and self.exam.ended is None
+
     def suggestions(self) -> list[tuple[str, LevelCard]]:
         """(continue | review | next, level): what is worth playing now."""
+        if self.examined:
+            return []
         found: list[tuple[str, LevelCard | None]] = []
         if self.attempt is not None:
             found.append(("continue", self.card(self.attempt.level)))

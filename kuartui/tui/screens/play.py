@@ -166,7 +166,14 @@ class PlayScreen(Screen[None], keys.Explains):
 
     def on_attempt_ended(self, message: AttemptEnded) -> None:
         self.app.game.let_go(self.session)
-        self.app.show_result(message.result)
+        if self.in_exam:  # what was to be done is told after its end
+            self.app.show_exam()
+        else:
+            self.app.show_result(message.result)
+
+    @property
+    def in_exam(self) -> bool:
+        return self.session.snapshot().mode == "exam"
 
     def on_failed(self, message: Failed) -> None:
         message.stop()
@@ -279,6 +286,8 @@ class PlayScreen(Screen[None], keys.Explains):
             return self._why_not_look(action)
         if action == "pause" and self.session.snapshot().mode != "practice":
             return tr("the clock stops in practice only; p on the home screen begins it")
+        if action == "hint" and self.in_exam:
+            return tr("there are no hints in an exam")
         if action == "hint" and self.session.snapshot().next_hint_cost is None:
             return tr("there are no more hints")
         return ""
@@ -392,6 +401,8 @@ class PlayScreen(Screen[None], keys.Explains):
 
     def action_finish(self) -> None:
         question = tr("End the level now, with {points} points?", points=self.session.snapshot().score.total)
+        if self.in_exam:
+            question = tr("Hand in this task as it is, for good? Esc outside the terminal only leaves it.")
         self.app.push_screen(Confirm(question, tr("Finish")), self._if_yes("finish"))
 
     def _if_yes(self, what: str) -> Callable[[bool | None], None]:
@@ -427,6 +438,9 @@ class PlayScreen(Screen[None], keys.Explains):
             self._close_search()
         elif self.detail.display:
             self._close_detail()
+        elif self.in_exam:
+            self.app.game.let_go(self.session)
+            self.app.show_exam()
         else:
             self.app.game.let_go(self.session)
             self.app.go_home()

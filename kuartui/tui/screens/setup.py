@@ -35,9 +35,12 @@ class SetupScreen(Screen[None]):
     BINDINGS = [Binding("escape", "back", tr("Cancel"), key_display="Esc")]
     app: KuartuiApp
 
-    def __init__(self, name: str, seed: int, record: AttemptRecord | None, mode: Mode = "ranked") -> None:
-        """A new attempt at a level, or `record` to continue."""
+    def __init__(
+        self, name: str, seed: int, record: AttemptRecord | None, mode: Mode = "ranked", task: int = 0
+    ) -> None:
+        """A new attempt at a level, `record` to continue, or a task of the exam."""
         super().__init__()
+        self._number = task
         self._mode: Mode = mode
         self._name, self._seed, self._record = name, seed, record
         self._begun = monotonic()
@@ -65,6 +68,9 @@ class SetupScreen(Screen[None]):
         if self._record is not None:
             self.query_one("#story", Static).update(plain(tr("Continuing {level}", level=self._name), "bold"))
             return await game.run(game.resume(self._record))
+        if self._number:
+            self.query_one("#story", Static).update(plain(tr("Task {number}", number=self._number), "bold"))
+            return await game.run(game.take_up(self._number, self.post_message))
         level = await game.call(game.level, self._name, self._seed)
         story = paragraphs(level.story)
         self.query_one("#story", Static).update(lines(plain(level.title, "bold"), "", story))
@@ -84,9 +90,16 @@ class SetupScreen(Screen[None]):
 
     def on_failed(self, message: Failed) -> None:
         message.stop()
-        self.app.go_home()
+        self._leave()
         self.app.trouble(message.text, message.hint)
 
     def action_back(self) -> None:
         self.workers.cancel_group(self, "setup")
-        self.app.go_home()
+        self._leave()
+
+    def _leave(self) -> None:
+        """To where it was begun."""
+        if self._number:
+            self.app.show_exam()
+        else:
+            self.app.go_home()

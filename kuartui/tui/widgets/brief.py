@@ -47,6 +47,12 @@ def clock(view: AttemptView, width: int) -> Content:
         points = "   " + tr("{now} points, {possible} possible", now=view.score.total, possible=view.potential)
     if view.mode == "practice":
         points = ("   " if width >= ROOMY else "  ") + tr("practice")
+    if view.mode == "exam":
+        style = "$text-error" if view.remaining < LAST_MINUTE else ""
+        now, times = span(view.remaining), f" {tr('left of the exam, {time} on this task', time=span(view.elapsed))}   "
+        points = ""
+        if width < ROOMY:
+            times = f" {tr('left')}, {span(view.elapsed)}  "
     word = f" {tr('checks')}" if width >= ROOMY else ""
     return join(plain(now, f"bold {style}".strip()), plain(times), marks, plain(f"{green}{word}{points}"))
 
@@ -62,6 +68,8 @@ def alarm(view: AttemptView, silent: float = 0.0) -> Content | None:
     if silent:
         text = tr("the cluster has not answered for {seconds} s; waiting for it", seconds=round(silent))
         return plain(f"! {text}", "bold $text-error")
+    if view.paused and view.mode == "exam":
+        return plain("‖ " + tr("another task is in play; Esc leads to all of them"), "bold $text-warning")
     if view.paused:
         return plain("‖ " + tr("the clock stands; p lets it go on (F9 leaves the terminal)"), "bold $text-warning")
     broken = [guard for guard in view.guards if guard.broken]
