@@ -8,6 +8,7 @@ objects carry our label: the rest goes with its namespace.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from kuartui.cluster.base import Progress, Report
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import MANAGER, STRICT, Api, Obj, no_kind
-from kuartui.errors import ApiError, ClusterError
+from kuartui.errors import ApiError, ClusterError, NoKindError
 from kuartui.game.guards import guards_of
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Level, Question, Ref, Settle, Stage
@@ -30,6 +31,7 @@ from kuartui.progress.store import Made
 
 PROBE_IMAGE = "busybox:1.36"
 POLL = 0.1  # seconds on the cluster's clock
+SERVED_SECONDS = 10.0  # from a definition to its kind
 SLOW = 5.0  # a cluster that has to pull images may take so many times longer
 COMMON = ("default", "kube-system")  # there in every cluster; a level may put something into them
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
@@ -94,7 +96,25 @@ class Setup:
         for obj in (item for item in found if item["kind"] != "Namespace"):
             await self._put(obj)
             if obj["kind"] == "CustomResourceDefinition":
-                self.api.forget_kinds()
+                await self._wait_for(partial(self._unserved, obj), SERVED_SECONDS * self._patience, 0.0)
+
+    async def _unserved(self, definition: Obj) -> str:
+        """What is missing before objects of a newly defined kind can be made: an API server takes a moment to say that
+        it has it, and one more to have it."""
+        spec, name = definition["spec"], definition["metadata"]["name"]
+        self.api.forget_kinds()
+        for version in spec["versions"]:
+            if not version["served"]:
+                continue
+            try:
+                resource = await self.api.resource(spec["names"]["kind"], f"{spec['group']}/{version['name']}")
+                await self.api.list(resource, limit=1)
+            except NoKindError as error:
+                return f"{name} is not served yet ({error.message})"
+            except ApiError as error:
+                if error.code == 404:  # else it is: there may be a converter that cannot be asked
+                    return f"{name} is not served yet ({error.message})"
+        return ""
 
     async def delete(self, ref: Ref) -> None:
         resource = await self.api.resource(ref.kind, ref.api_version)

@@ -145,6 +145,17 @@ async def test_maxmemory_refuses_or_evicts(world: World) -> None:
     assert int(await cli(world, container, "dbsize")) < 15
 
 
+async def test_memory_is_counted_as_the_allocator_hands_it_out(world: World) -> None:
+    container = await world.start("redis:7", args=("redis-server", "--maxmemory", "50mb"))
+    for key in range(5):  # with header and end 8 MiB and ten bytes each, for which there are blocks of 10 MiB
+        assert await cli(world, container, f"setrange big:{key} 8388607 .") == "8388608"
+    assert await cli(world, container, "set x y") == "OOM command not allowed when used memory > 'maxmemory'."
+    await cli(world, container, "flushall")
+    for key in range(5):
+        assert await cli(world, container, f"setrange big:{key} 8388000 .") == "8388001"
+    assert await cli(world, container, "set x y") == "OK"
+
+
 async def test_redis_cannot_write_where_it_may_not(world: World) -> None:
     exit_, log = await world.run("redis:7", user=Credentials(uid=1000), args=("redis-server", "--appendonly", "yes"))
     assert exit_.code == 1

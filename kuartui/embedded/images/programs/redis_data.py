@@ -11,6 +11,8 @@ from msgspec import Struct, field
 
 KEY_OVERHEAD = 90  # bytes per key beside key and value, about what Redis needs
 ELEMENT_OVERHEAD = 24
+EMBEDDED = 44  # so many bytes of a string lie in its object itself
+STRING_HEADER = 9  # of a long string
 FILL_ABOVE = 4096  # bytes of zeros that are only described
 
 OK = "+OK"  # simple strings start with +; bytes are bulk strings, None is nil
@@ -98,12 +100,19 @@ def size_of(key: bytes, entry: Entry) -> int:
     """Bytes that a key takes in memory."""
     value = entry.value
     if isinstance(value, bytes | Filler):
-        inner = len(value)
+        inner = len(value) if len(value) <= EMBEDDED else _allocated(STRING_HEADER + len(value) + 1)
     elif isinstance(value, dict):
         inner = sum(len(k) + (len(v) if isinstance(v, bytes) else 8) + 2 * ELEMENT_OVERHEAD for k, v in value.items())
     else:
         inner = sum(len(item) + ELEMENT_OVERHEAD for item in value)
     return len(key) + inner + KEY_OVERHEAD
+
+
+def _allocated(size: int) -> int:
+    """What jemalloc hands out for so many bytes: of sizes above 128 there are four to each doubling, so that 8 MiB and
+    one byte take 10 MiB."""
+    step = 1 << max(4, (size - 1).bit_length() - 3)
+    return -(-size // step) * step
 
 
 Args = list[bytes]

@@ -1,0 +1,84 @@
+"""What a level brings is there when the next thing needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kuartui.catalog.catalog import Catalog
+from kuartui.cluster.base import silent
+from kuartui.cluster.clock import SteppedClock
+from kuartui.cluster.resources import Resource, known
+from kuartui.cluster.rest import Listing, no_kind
+from kuartui.errors import ApiError, ClusterError
+from kuartui.play.setup import SERVED_SECONDS, Setup
+
+SHIP = Resource("Ship", "sea.example", "v1", "ships", namespaced=True)
+DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "ships.sea.example"},
+    "spec": {
+        "group": "sea.example",
+        "names": {"kind": "Ship", "plural": "ships"},
+        "versions": [{"name": "v1", "served": True}, {"name": "v0", "served": False}],
+    },
+}
+GULL = {"apiVersion": "sea.example/v1", "kind": "Ship", "metadata": {"name": "gull"}, "spec": {}}
+
+
+class Server:
+    """Says that it has the new kind `found` seconds after its definition, and has it after `served` seconds."""
+
+    def __init__(self, clock: SteppedClock, *, found: float, served: float) -> None:
+        self.clock, self.found, self.served = clock, found, served
+        self.defined = 0.0
+        self.made: dict[str, float] = {}
+
+    def forget_kinds(self) -> None:
+        pass
+
+    async def resource(self, kind: str, api_version: str = "") -> Resource:
+        if kind != "Ship":
+            return known(kind, api_version) or SHIP
+        if self.clock.monotonic() < self.defined + self.found:
+            raise no_kind(kind, api_version)
+        return SHIP
+
+    async def list(self, resource: Resource, *, limit: int) -> Listing:
+        if self.clock.monotonic() < self.defined + self.served:
+            raise ApiError("404 page not found", code=404)
+        return Listing([], "1")
+
+    async def create(self, resource: Resource, obj: dict[str, Any], *, strict: bool) -> dict[str, Any]:
+        self.made[resource.kind] = self.clock.monotonic()
+        return obj
+
+
+async def brought(server: Server, clock: SteppedClock) -> None:
+    level = Catalog.default().level("broken-selector")
+    world: Any = SimpleNamespace(api=server, level=level, clock=clock, objects=None)
+    setup = Setup(world, "a1", note=lambda _: None, report=silent, patient=False)
+    applying = asyncio.ensure_future(setup.apply([DEFINITION, GULL]))
+    while not applying.done():
+        await asyncio.sleep(0)
+        if clock.waited_for:
+            await clock.advance(0.1)
+    await applying
+
+
+async def test_objects_of_a_new_kind_wait_until_it_is_served() -> None:
+    clock = SteppedClock()
+    server = Server(clock, found=0.5, served=1.2)
+    await brought(server, clock)
+    assert server.made["CustomResourceDefinition"] == 0
+    assert 1.2 <= server.made["Ship"] < 1.4
+
+
+async def test_a_kind_that_is_never_served_is_told() -> None:
+    clock = SteppedClock()
+    with pytest.raises(ClusterError, match=r"ships\.sea\.example is not served yet"):
+        await brought(Server(clock, found=0.5, served=SERVED_SECONDS * 2), clock)
