@@ -59,9 +59,9 @@ def values(obj: Obj, node: Node, *, whole: bool) -> dict[Path, Any]:
         if key == "metadata" and isinstance(value, dict):
             kept = {k: v for k, v in value.items() if f"metadata.{k}" not in _SERVER_OWNED}
             if kept:
-                _walk(kept, inner, (f"f:{key}",), found, whole, container=False)
+                _walk(kept, inner, (f"f:{key}",), found, whole, made=False)
         else:
-            _walk(value, inner, (f"f:{key}",), found, whole, container=_made(node, key))
+            _walk(value, inner, (f"f:{key}",), found, whole, made=_inside(node, key)[1])
     return found
 
 
@@ -76,14 +76,33 @@ def differing(old: Obj, new: Obj, node: Node) -> tuple[dict[Path, Any], dict[Pat
             inner = node.field(key) or _NOWHERE
             for name, one, other in _pairs(left, right):
                 if f"metadata.{name}" not in _SERVER_OWNED and one != other:
-                    place, container = _inside(inner, name)
-                    _compare(one, other, place, (f"f:{key}", f"f:{name}"), before, after, container)
+                    place, made = _inside(inner, name)
+                    _compare(one, other, place, (f"f:{key}", f"f:{name}"), before, after, made)
         elif left is _MISSING or right is _MISSING or key == "metadata":
             before |= {} if left is _MISSING else values({key: left}, node, whole=True)
             after |= {} if right is _MISSING else values({key: right}, node, whole=True)
         else:
-            _compare(left, right, node.field(key) or _NOWHERE, (f"f:{key}",), before, after, _made(node, key))
+            inner, made = _inside(node, key)
+            _compare(left, right, inner, (f"f:{key}",), before, after, made)
+    for path in [path for path, value in after.items() if value == {} and path not in before and not _made(path, node)]:
+        del after[path]  # was empty before, too
     return before, after
+
+
+def _made(path: Path, node: Node) -> bool:
+    """Whether a value comes into being with its content.
+
+    The Go struct of a built-in kind has an empty spec, pod selector and so on to begin with, which nobody owns; pointers,
+    elements of lists and all that is in them it lacks, as a custom object lacks everything.
+    """
+    for part in path:
+        kind, _, name = part.partition(":")
+        if kind != "f":
+            return True
+        node, made = _inside(node, name)
+        if made:
+            return True
+    return False
 
 
 _MISSING = object()
@@ -99,11 +118,11 @@ def _pairs(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, Any,
 
 
 def _compare(
-    old: Any, new: Any, node: Node, path: Path, before: dict[Path, Any], after: dict[Path, Any], container: bool
+    old: Any, new: Any, node: Node, path: Path, before: dict[Path, Any], after: dict[Path, Any], made: bool
 ) -> None:
     """Walk two values that differ, and only into what differs."""
     fields, elements = node.shape
-    if fields and old and new and isinstance(old, dict) and isinstance(new, dict):
+    if fields and isinstance(old, dict) and isinstance(new, dict):
         for key, left, right in _pairs(old, new):
             if left != right:
                 inner, optional = _inside(node, key)
@@ -119,12 +138,13 @@ def _compare(
                         before[inside] = CONTAINER
                     if right is not _MISSING:
                         after[inside] = CONTAINER
-                    _compare(left, right, node.items, inside, before, after, container=False)
+                    made = left is _MISSING or right is _MISSING
+                    _compare(left, right, node.items, inside, before, after, made)
             return
     if old is not _MISSING:
-        _walk(old, node, path, before, True, container)
+        _walk(old, node, path, before, True, made)
     if new is not _MISSING:
-        _walk(new, node, path, after, True, container)
+        _walk(new, node, path, after, True, made)
 
 
 def _by_key(items: list[Any], node: Node) -> dict[str, Any] | None:
@@ -138,24 +158,16 @@ def _by_key(items: list[Any], node: Node) -> dict[str, Any] | None:
     return found
 
 
-def _made(node: Node, key: str) -> bool:
-    """Whether a top-level field comes into being with its content.
-
-    The Go struct of a built-in kind has an empty spec and status; a custom object has none to begin with.
-    """
-    return not node.name or key not in ("spec", "status")
-
-
-def _walk(value: Any, node: Node, path: Path, found: dict[Path, Any], whole: bool, container: bool) -> None:
+def _walk(value: Any, node: Node, path: Path, found: dict[Path, Any], whole: bool, made: bool) -> None:
     fields, elements = node.shape
     if fields and value and isinstance(value, dict):
-        if whole and container:
+        if whole and made:
             found[path] = CONTAINER
         for key, item in value.items():
             inner, optional = _inside(node, key)
-            _walk(item, inner, (*path, f"f:{key}"), found, whole, optional)
+            _walk(item, inner, (*path, f"f:{key}"), found, whole, made or optional)
     elif elements and value and isinstance(value, list):
-        if whole and container:
+        if whole and made:
             found[path] = CONTAINER
         for item in value:
             element = element_key(item, node)
@@ -167,7 +179,7 @@ def _walk(value: Any, node: Node, path: Path, found: dict[Path, Any], whole: boo
                 found[inner_path] = item
             else:
                 found[inner_path] = CONTAINER
-                _walk(item, node.items, inner_path, found, whole, container=False)
+                _walk(item, node.items, inner_path, found, whole, made=True)
     else:
         found[path] = value
 
@@ -177,7 +189,7 @@ def _inside(node: Node, key: str) -> tuple[Node, bool]:
     inner = node.field(key) or _NOWHERE
     optional = node.optional.get(key)
     if optional is None:
-        optional = inner.default != {}
+        optional = not node.name or inner.default != {}
         if optional and node.name:
             facts = data.protobuf().get(data.message_name(node.name), {}).get(key)
             optional = facts is None or bool(facts.get("omitempty")) or bool(facts.get("ptr"))

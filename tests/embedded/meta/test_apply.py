@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kuartui.embedded.meta import apply, fieldset, typed
 from kuartui.embedded.meta.apply import APPLY, UPDATE, Manager
 from kuartui.embedded.meta.errors import StatusError
-from kuartui.embedded.meta.schema import for_kind
+from kuartui.embedded.meta.schema import Node, for_kind
 
 MAP = for_kind("", "v1", "ConfigMap")
 POD = for_kind("", "v1", "Pod")
@@ -99,6 +99,59 @@ def test_an_update_owns_what_it_changes(first: dict[str, str], second: dict[str,
     changed = {f".data.{key}" for key, value in second.items() if first.get(key) != value}
     assert changed <= owners(new).get("writer", set())
     assert not changed & owners(new).get("ann", set())
+
+
+def written(group: str, kind: str, fields: dict[str, Any]) -> Any:
+    """What a writer owns of an object that it creates."""
+    node = for_kind(group, "v1", kind)
+    assert node is not None
+    new = {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": "x"}} | fields
+    apply.track(None, new, node, WRITER, EARLY)
+    return new["metadata"].get("managedFields", [{"fieldsV1": None}])[0]["fieldsV1"]
+
+
+def test_nobody_owns_what_every_object_has_empty() -> None:
+    assert written("", "Namespace", {"spec": {}, "status": {}}) is None
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert written("networking.k8s.io", "NetworkPolicy", {"spec": spec}) == {"f:spec": {"f:policyTypes": {}}}
+    spec["podSelector"] = {"matchLabels": {"a": "b"}}
+    owned = written("networking.k8s.io", "NetworkPolicy", {"spec": spec})
+    assert owned == {"f:spec": {"f:podSelector": {}, "f:policyTypes": {}}}
+
+
+def test_an_element_comes_with_all_that_is_in_it() -> None:
+    spec = pod({"name": "c", "resources": {"limits": {"cpu": "1"}}}, {"name": "d", "resources": {}})["spec"]
+    owned = written("", "Pod", {"spec": {**spec, "securityContext": {}}})["f:spec"]
+    assert owned["f:securityContext"] == {}, "a pointer, which an object has not by itself"
+    containers = owned["f:containers"]
+    assert "." not in containers
+    assert containers['k:{"name":"c"}']["f:resources"] == {".": {}, "f:limits": {".": {}, "f:cpu": {}}}
+    assert containers['k:{"name":"d"}']["f:resources"] == {}
+
+
+def test_a_custom_object_has_nothing_by_itself() -> None:
+    inner = {"type": "object", "default": {}, "properties": {"on": {"type": "boolean"}}}
+    node = Node({"type": "object", "properties": {"spec": {"type": "object", "properties": {"a": inner, "b": inner}}}})
+    new = {"metadata": {"name": "x"}, "spec": {"a": {"on": True}, "b": {}}}
+    apply.track(None, new, node, WRITER, EARLY)
+    owned = new["metadata"]["managedFields"][0]["fieldsV1"]  # type: ignore[index]
+    assert owned == {"f:spec": {".": {}, "f:a": {".": {}, "f:on": {}}, "f:b": {}}}
+
+
+def test_who_empties_a_selector_owns_it_and_who_empties_a_struct_does_not() -> None:
+    policies = for_kind("networking.k8s.io", "v1", "NetworkPolicy")
+    assert policies is not None
+    old = {"metadata": {"name": "x"}, "spec": {"podSelector": {"matchLabels": {"a": "b"}}}}
+    apply.track(None, old, policies, Manager("maker", UPDATE, "networking.k8s.io/v1"), EARLY)
+    new = {"metadata": old["metadata"], "spec": {"podSelector": {}}}
+    apply.track(old, new, policies, WRITER, LATE)
+    assert owners(new) == {"writer": {".spec.podSelector"}}
+    assert POD is not None
+    before = pod({"name": "c", "resources": {"limits": {"cpu": "1"}}})
+    apply.track(None, before, POD, Manager("maker", UPDATE, "v1"), EARLY)
+    after = {**pod({"name": "c", "resources": {}}), "metadata": before["metadata"]}
+    apply.track(before, after, POD, WRITER, LATE)
+    assert owners(after).keys() == {"maker"}
 
 
 def test_elements_of_keyed_lists_have_owners_of_their_own() -> None:
