@@ -179,6 +179,33 @@ def cidr_warnings(value: str, path: Path) -> list[str]:
     return [f'{path}: IPv6 CIDR value "{value}" should be in RFC 5952 canonical format ("{address}/{length}")']
 
 
+def no_address(host: str, path: Path) -> list[FieldError]:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return []
+    return [invalid(path, host, "must be a DNS name, not an IP address")]
+
+
+def balancer_points(points: Iterable[Obj], path: Path) -> list[FieldError]:
+    """Where a load balancer is reached, as the status of a Service or an Ingress has it."""
+    errors: list[FieldError] = []
+    for index, point in enumerate(points):
+        at = path.index(index)
+        if point.get("ip"):
+            errors += ip_address(point["ip"], at / "ip")
+        host = point.get("hostname")
+        if host:
+            errors += dns_subdomain(host, at / "hostname") + no_address(host, at / "hostname")
+    return errors
+
+
+def quantity_sound(text: str, path: Path) -> list[FieldError]:
+    """validateBasicResource: as `quantity_not_negative`, in other words."""
+    value = quantity.parse(text)
+    return [invalid(path, value.whole, "must be a valid resource quantity")] if value < quantity.ZERO else []
+
+
 def ordinary_ip(value: str, path: Path) -> list[FieldError]:
     """Addresses that make sense as an endpoint or external IP."""
     address = names.sloppy_ip(value)

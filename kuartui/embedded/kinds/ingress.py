@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, errors_of, ip_address, local_reference, port_number
+from kuartui.embedded.kinds.checks import (
+    balancer_points,
+    dns_label,
+    dns_subdomain,
+    errors_of,
+    local_reference,
+    no_address,
+    port_number,
+)
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_supported, required
 
@@ -42,17 +49,8 @@ class Ingresses(Strategy):
         return _spec_errors(new.get("spec") or {}, Path("spec"))
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        errors: list[FieldError] = []
         balancer = (new.get("status") or {}).get("loadBalancer") or {}
-        for index, one in enumerate(balancer.get("ingress") or []):
-            at = Path("status.loadBalancer.ingress").index(index)
-            if one.get("ip"):
-                errors += ip_address(one["ip"], at / "ip")
-            host = one.get("hostname")
-            if host:
-                errors += dns_subdomain(host, at / "hostname")
-                errors += _no_address(host, at / "hostname")
-        return errors
+        return balancer_points(balancer.get("ingress") or [], Path("status.loadBalancer.ingress"))
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         if old is None and CLASS_ANNOTATION in (obj["metadata"].get("annotations") or {}):
@@ -113,15 +111,7 @@ def _spec_errors(spec: Obj, path: Path) -> list[FieldError]:
 
 
 def _host(host: str, path: Path) -> list[FieldError]:
-    return _no_address(host, path) + _name(host, path) if host else []
-
-
-def _no_address(host: str, path: Path) -> list[FieldError]:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return []
-    return [invalid(path, host, "must be a DNS name, not an IP address")]
+    return no_address(host, path) + _name(host, path) if host else []
 
 
 def _name(host: str, path: Path) -> list[FieldError]:

@@ -58,6 +58,15 @@ class Namespaces(Strategy):
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return []
 
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        phase, going = new["status"]["phase"], new["metadata"].get("deletionTimestamp") is not None
+        if phase == ("Terminating" if going else "Active"):
+            return []
+        text = (
+            "'Terminating' if `deletionTimestamp` is not empty" if going else "'Active' if `deletionTimestamp` is empty"
+        )
+        return [invalid("status.Phase", phase, f"may only be {text}")]
+
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         return names.dns1123_label(name, prefix)
 

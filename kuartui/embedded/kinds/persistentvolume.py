@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
-from kuartui.embedded.kinds.checks import dns_subdomain, immutable, quantity_positive
+from kuartui.embedded.kinds.checks import dns_subdomain, immutable, quantity_positive, quantity_sound
 from kuartui.embedded.kinds.node_labels import term_warnings
 from kuartui.embedded.kinds.persistentvolumeclaim import (
     CLASS_ANNOTATION,
@@ -19,7 +19,6 @@ from kuartui.embedded.kinds.pod_defaults import default_volume_source
 from kuartui.embedded.kinds.pod_scheduling import node_selector
 from kuartui.embedded.kinds.pod_volumes import ONE_TYPE, csi_driver_name, host_path, nfs, no_backsteps, wants
 from kuartui.embedded.kinds.pod_warnings import OLD_VOLUMES
-from kuartui.embedded.meta import quantity
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 from kuartui.embedded.meta.time import format_time
 
@@ -149,10 +148,7 @@ def _spec_errors(spec: Obj, path: Path) -> list[FieldError]:
         errors.append(not_supported(path / "capacity", capacity or None, ("storage",)))
     for name, text in capacity.items():
         at = (path / "capacity").key(name)
-        value = quantity.parse(text)
-        if value < quantity.ZERO:
-            errors.append(invalid(at, value.whole, "must be a valid resource quantity"))
-        errors += quantity_positive(text, at)
+        errors += quantity_sound(text, at) + quantity_positive(text, at)
     policy = spec.get("persistentVolumeReclaimPolicy")
     if policy and policy not in _RECLAIM:
         errors.append(not_supported(path / "persistentVolumeReclaimPolicy", policy, _RECLAIM))

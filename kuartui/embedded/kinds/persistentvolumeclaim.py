@@ -7,7 +7,14 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
-from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, immutable, label_selector, quantity_positive
+from kuartui.embedded.kinds.checks import (
+    dns_label,
+    dns_subdomain,
+    immutable,
+    label_selector,
+    quantity_positive,
+    quantity_sound,
+)
 from kuartui.embedded.meta import quantity
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
@@ -110,6 +117,10 @@ class PersistentVolumeClaims(Strategy):
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return self.validate(new) + _update(new, old)
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        path, capacity = Path("status.capacity"), (new.get("status") or {}).get("capacity") or {}
+        return [error for name, text in capacity.items() for error in quantity_sound(text, path.key(name))]
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         found = []

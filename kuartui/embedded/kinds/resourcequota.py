@@ -22,10 +22,7 @@ class ResourceQuotas(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, Path("spec")
         hard = spec.get("hard") or {}
-        errors: list[FieldError] = []
-        for name, text in hard.items():
-            at = (path / "hard").key(name)
-            errors += _resource_name(name, at) + amount(name, text, at)
+        errors = _amounts(hard, path / "hard")
         errors += _scopes(spec.get("scopes") or [], hard, path / "scopes")
         if spec.get("scopeSelector") is not None:
             errors += _scope_selector(spec["scopeSelector"], spec.get("scopes"), hard, path / "scopeSelector")
@@ -38,6 +35,10 @@ class ResourceQuotas(Strategy):
             errors.append(invalid("spec.scopes", now or None, "field is immutable"))
         return errors
 
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        status, path = new.get("status") or {}, Path("status")
+        return [error for part in ("hard", "used") for error in _amounts(status.get(part) or {}, path / part)]
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         status = obj.get("status") or {}
         hard, used = status.get("hard") or {}, status.get("used") or {}
@@ -47,6 +48,13 @@ class ResourceQuotas(Strategy):
             shown = f"{name}: {cells.amount(used.get(name))}/{cells.amount(hard[name])}"
             (limits if name.startswith("limits.") else requests).append(shown)
         return [cells.name(obj), ", ".join(requests), ", ".join(limits), cells.age(obj, now)]
+
+
+def _amounts(given: Obj, path: Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for name, text in given.items():
+        errors += _resource_name(name, path.key(name)) + amount(name, text, path.key(name))
+    return errors
 
 
 _COMPUTE = (

@@ -67,6 +67,9 @@ class Services(Strategy):
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return service_rules.update_errors(new, old) + service_rules.service_errors(new)
 
+    def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        return service_rules.status_errors(new)
+
     def validate_name(self, name: str, prefix: bool) -> list[str]:
         return names.dns1123_label(name, prefix)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds.checks import (
     PROTOCOLS,
+    balancer_points,
     cidr,
     cidr_warnings,
     dns_label,
@@ -27,6 +28,7 @@ Obj = dict[str, Any]
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 INTERNAL_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 _MAX_AFFINITY_SECONDS = 86400
+_IP_MODES = ("Proxy", "VIP")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _SPEC = Path("spec")
 _ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
@@ -295,3 +297,19 @@ def warnings(service: Obj) -> list[str]:
     if spec.get("trafficDistribution") == "PreferClose":
         found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
     return found
+
+
+def status_errors(obj: Obj) -> list[FieldError]:
+    """ValidateServiceStatusUpdate: only a load balancer is reached from somewhere else."""
+    points = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    path = Path("status.loadBalancer.ingress")
+    if points and obj["spec"].get("type") != "LoadBalancer":
+        return [forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")]
+    errors = balancer_points(points, path)
+    for index, point in enumerate(points):
+        mode, at = point.get("ipMode"), path.index(index) / "ipMode"
+        if mode is not None and not point.get("ip"):
+            errors.append(forbidden(at, "may not be specified when `ip` is not set"))
+        elif mode is not None:
+            errors += one_of(mode, at, _IP_MODES)
+    return errors

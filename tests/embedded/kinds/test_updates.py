@@ -433,6 +433,60 @@ def test_the_numbers_of_a_status_must_fit_each_other(resource: str, status: Obj,
     assert [str(error) for error in strategy(resource).validate_status_update({"status": status}, {})] == errors
 
 
+POINTS = "status.loadBalancer.ingress"
+
+
+@pytest.mark.parametrize(
+    ("resource", "obj", "errors"),
+    [
+        (
+            "services",
+            {"spec": {"type": "ClusterIP"}, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}},
+            [f"{POINTS}: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"],
+        ),
+        (
+            "services",
+            {
+                "spec": {"type": "LoadBalancer"},
+                "status": {
+                    "loadBalancer": {
+                        "ingress": [
+                            {"ip": "x", "ipMode": "VIP"},
+                            {"hostname": "10.0.0.1", "ipMode": "VIP"},
+                            {"ip": "192.0.2.1", "ipMode": "Sometimes"},
+                        ]
+                    }
+                },
+            },
+            [
+                f'{POINTS}[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+                f'{POINTS}[1].hostname: Invalid value: "10.0.0.1": must be a DNS name, not an IP address',
+                f"{POINTS}[1].ipMode: Forbidden: may not be specified when `ip` is not set",
+                f'{POINTS}[2].ipMode: Unsupported value: "Sometimes": supported values: "Proxy", "VIP"',
+            ],
+        ),
+        (
+            "namespaces",
+            {"metadata": {}, "status": {"phase": "Terminating"}},
+            ["status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"],
+        ),
+        (
+            "resourcequotas",
+            {"status": {"hard": {"pods": "1"}, "used": {"pods": "500m"}}},
+            ['status.used[pods]: Invalid value: "500m": must be an integer'],
+        ),
+        (
+            "persistentvolumeclaims",
+            {"status": {"capacity": {"storage": "-1"}}},
+            ["status.capacity[storage]: Invalid value: -1: must be a valid resource quantity"],
+        ),
+    ],
+)
+def test_a_status_says_what_can_be(resource: str, obj: Obj, errors: list[str]) -> None:
+    found = sorted(str(error) for error in strategy(resource).validate_status_update(obj, {}))
+    assert found == sorted(errors)
+
+
 @pytest.mark.parametrize("resource", ["deployments.apps", "statefulsets.apps", "daemonsets.apps"])
 def test_collisions_of_names_are_not_forgotten(resource: str) -> None:
     def problems(before: Obj, after: Obj) -> list[str]:
