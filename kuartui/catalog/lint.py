@@ -43,6 +43,7 @@ COMMENT = re.compile(r"^\s*#|\s#\s")
 PINNED = re.compile(r"(@sha256:[0-9a-f]{64}|:[\w.-]+)$")
 INSIDE = re.compile(r"""\bkubectl\b[^|;&]*? -- (?:'[^']*'|"[^"]*"|[^|;&'"])*""")  # what runs in a container
 DATA = re.compile(r"""(?:-p|--patch|--overrides)[= ]?(?:'[^']*'|"(?:[^"\\]|\\.)*")""")  # what an object is to say
+IN_NAMESPACE = re.compile(r"\bkubectl\b[^|;&]*?\s(?:-n|--namespace)[ =]([a-z][a-z0-9-]*)")
 DANGEROUS = re.compile(r"\b(sudo|curl|wget|ssh|docker(?![.])|rm\s+-rf\s+[/~])\b")
 SEEDS = range(1, 12)
 #: where every value is a text: fields of kinds, and those of all metadata
@@ -103,6 +104,7 @@ class _Linter:
     def complaints(self) -> Iterator[Complaint]:
         yield from self._texts()
         yield from self._proofs()
+        yield from self._places()
         yield from self._questions()
         yield from self._manifests()
         yield from self._pins()
@@ -196,6 +198,26 @@ class _Linter:
                     yield self._complain(
                         "warning", later("does more than kubectl: is it portable?"), group, index, "run"
                     )
+
+    def _places(self) -> Iterator[Complaint]:
+        """On a shared cluster the player may look at the level's namespaces, and where `rights` let him."""
+        level = self.level
+        made = {
+            obj["metadata"]["name"] for objects, _ in self._stages for obj in objects if obj.get("kind") == "Namespace"
+        }
+        known = {level.namespace, *made, *(place for right in level.rights for place in right.namespaces)}
+        said: list[tuple[str, tuple[str | int, ...]]] = [
+            (hint.text, ("hints", index, "text")) for index, hint in enumerate(level.hints)
+        ]
+        said += [(line, ("solutions", index, "run")) for index, item in enumerate(level.solutions) for line in item.run]
+        for text, path in said:
+            for name in dict.fromkeys(IN_NAMESPACE.findall(" ".join(text.split()))):
+                if name in known:
+                    continue
+                words = later(
+                    "leads to namespace {name}, where `rights` give the player none on a shared cluster", name=name
+                )
+                yield self._complain("warning", words, *path)
 
     # --- questions ---------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,15 @@ def test_a_good_level_is_left_alone(tmp_path: Path) -> None:
     assert complaints(write(tmp_path)) == []
 
 
+@pytest.mark.parametrize(
+    "text", ["kubectl -n {{place}} get pods", "kubectl -n shed get pods", "kubectl logs a | tail -n five"]
+)
+def test_where_the_player_may_look_a_hint_may_lead(tmp_path: Path, text: str) -> None:
+    rights = "  rights:\n    - {verbs: [get, list], resources: [pods], namespaces: [shed]}\n"
+    level = LEVEL.replace("text: Look.", f'text: "{text}"').replace("  hints:", f"{rights}  hints:")
+    assert not any("leads to namespace" in item for item in complaints(write(tmp_path, level=level)))
+
+
 def test_the_shipped_levels_are_clean() -> None:
     catalog = Catalog.default()
     assert [text for name in catalog.names() for text in complaints(catalog.folder(name))] == []
@@ -50,6 +59,8 @@ def test_the_shipped_levels_are_clean() -> None:
         ("parTime: 2m", "parTime: 4m", "come to 1m30s"),
         ("{cost: 20,", "{cost: 1,", "should cost more"),
         ('    - {name: two, run: ["kubectl get pods -A"]}\n', "", "is there really no other way"),
+        ("text: Look.", "text: kubectl -n kube-system get pods", "leads to namespace kube-system"),
+        ("kubectl get pods -A", "kubectl get pods --namespace=there", "leads to namespace there"),
     ],
 )
 def test_what_spoils_a_level(tmp_path: Path, old: str, new: str, text: str) -> None:
