@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 GARBAGE = (50_000, 20, 20)  # objects between two looks for garbage; most of what clusters make lives, or goes by itself
-PASSING = (200_000, 20, 20)  # the same where clusters come and go: most of it has gone by then
+PASSING = (500_000, 20, 20)  # the same where clusters come and go: most of it has gone by then
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +16,7 @@ from kuartui.embedded.api.bodies import MAX_BODY
 from kuartui.embedded.api.request import SEVERAL, Request, Response, json_response, parse_query, text_response
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.random import uid
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ async def answered(request: Request, handle: Handle) -> Response:
     for warning in dict.fromkeys(request.warnings):
         response.headers.append(("Warning", f'299 - "{_quoted(warning)}"'))
     if not any(name.lower() == AUDIT_ID for name, _ in response.headers):  # an aggregated server told its own
-        response.headers.append((AUDIT_ID, request.headers.get(AUDIT_ID) or str(uuid.uuid4())))
+        response.headers.append((AUDIT_ID, request.headers.get(AUDIT_ID) or uid()))
     return response
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import uuid
 
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery/pkg/util/rand: no vowels, no look-alikes
 MAX_GENERATED = 63 - 5
@@ -20,7 +19,11 @@ def generate_name(prefix: str) -> str:
 
 
 def uid() -> str:
-    return str(uuid.uuid4())
+    """A UUID of version 4 (RFC 9562). Nobody has to be unable to guess it, so no system call is spent on it: a cluster
+    makes thousands."""
+    digits = f"{random.getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def safe_hash(data: bytes, length: int = 10) -> str:

@@ -77,7 +77,10 @@ class ServerBlock(Struct):
 
     def find(self, name: str) -> Directive | None:
         """The first directive of a plugin."""
-        return next((directive for directive in self.directives if directive.name == name), None)
+        for directive in self.directives:  # a plain loop: each question asks for each plugin
+            if directive.name == name:
+                return directive
+        return None
 
 
 def parse(text: str, filename: str = "/etc/coredns/Corefile") -> list[ServerBlock]:
