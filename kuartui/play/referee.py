@@ -34,7 +34,7 @@ def spawn(attempt_id: str) -> int:
 
 
 async def watch(attempt_id: str) -> None:
-    """Lead the attempt until it is over or somebody else does."""
+    """Lead the attempt until it is over, its clock is stopped or somebody else does."""
     from kuartui.cluster.select import choose
     from kuartui.play.session import level_of, resume
     from kuartui.progress.store import Store
@@ -50,8 +50,7 @@ async def watch(attempt_id: str) -> None:
         while session.snapshot().outcome is None and followed < FOLLOWING:
             await session.clock.sleep(LOOK)
             followed = 0.0 if session.leading else followed + LOOK
-            current = store.attempt(attempt_id)
-            if current is not None and current.aside:  # a task of an exam that waits
+            if session.snapshot().paused:  # whoever lets the clock go on starts another referee
                 break
         await session.close(referee=False)
     finally:

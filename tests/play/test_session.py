@@ -19,6 +19,7 @@ from kuartui.game.level import Drill, Level, Right
 from kuartui.game.spec import ResourceQuery, StateSpec
 from kuartui.play import live
 from kuartui.play.live import AttemptSession
+from kuartui.play.referee import watch
 from kuartui.play.session import level_of, resume, start
 from kuartui.play.view import CheckChanged, Finished
 from kuartui.progress.store import Store
@@ -354,6 +355,23 @@ async def test_only_practice_may_pause(level: Level, tmp_path: Path) -> None:
         cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
         await until(lambda: session.snapshot().outcome == "solved")
         assert session.result().score.total == 0
+
+
+async def test_a_referee_goes_home_while_the_clock_stands(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with mini(tmp_path) as cluster:
+        store = Store()
+        session = await start(level, cluster=cluster, store=store, mode="practice")
+        await session.pause()
+        await session.close(referee=False)
+        monkeypatch.setattr("kuartui.cluster.select.choose", lambda *_: cluster)
+        async with asyncio.timeout(5):
+            await watch(session.attempt_id)
+        record = store.running()
+        assert record is not None
+        assert record.id == session.attempt_id
+        store.close()
 
 
 async def test_a_set_up_that_fails_leaves_no_attempt(level: Level, tmp_path: Path) -> None:

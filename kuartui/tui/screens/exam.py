@@ -130,6 +130,8 @@ class ExamScreen(Screen[None], keys.Explains):
     def _row(self, row: Row, width: int) -> Content:
         """Sign, number, weight, title, domain where there is room, how far it is, the time that it took."""
         sign, style, word = STATES[row.state]
+        if self.over:
+            sign, style = _mark(row.credit or 0.0)
         flagged = "⚑" if row.flagged and not self.over else " "
         state = f"{row.credit or 0:.0%}" if self.over else tr(word)
         spent = span(row.spent) if row.spent else "-"
@@ -206,6 +208,13 @@ class ExamScreen(Screen[None], keys.Explains):
     def action_back(self) -> None:
         """Home; the exam's clock goes on."""
         self.app.go_home()
+
+
+def _mark(credit: float) -> tuple[str, str]:
+    """A sign for what a task brought: all, a part, nothing."""
+    if credit >= 1:
+        return "✓", "$text-success"
+    return ("◦", "$text-warning") if credit else ("✗", "$text-error")
 
 
 class ExamChoice(ModalScreen[tuple[str, int] | None]):
