@@ -10,12 +10,14 @@ compiles them (`hatch_build.py`). Texts of levels are data and have their own fi
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
-from kuartui.language import best, chosen
-from kuartui.message import Message
+from kuartui.language import VARIABLE, best, chosen, tag
+from kuartui.message import Message, later
 
 PLACE = Path(__file__).parent / "locale"
 DOMAIN = "kuartui"
@@ -48,6 +50,23 @@ def _said(values: dict[str, object]) -> dict[str, object]:
 def available() -> list[str]:
     """The languages there are catalogues for, as tags."""
     return sorted(place.parents[1].name.replace("_", "-") for place in PLACE.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
+
+
+def unheard(of_levels: Callable[[], Iterable[str]], option: str = "") -> str:
+    """One sentence when `option`, else $KUARTUI_LANG, asks for what is spoken nowhere here: not by us, not by levels,
+    whose languages (tags) are looked up only then. "" otherwise, and for a locale that is merely the system's."""
+    asked = option or os.environ.get(VARIABLE, "")
+    wanted = tag(asked)
+    if wanted == "" or (wanted and best(wanted, available())):
+        return ""
+    there = {*available(), *of_levels()}
+    if wanted and best(wanted, there):
+        return ""
+    return later(
+        "there is no language {asked!r} here, so this is in English; there are: {names}",
+        asked=asked,
+        names=", ".join(["en", *sorted(there)]),
+    )
 
 
 @lru_cache(maxsize=8)

@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po
 
 from kuartui.errors import KuartuiError, LevelError, UnknownName
 from kuartui.message import later
-from kuartui.translate import PLACE, available, tr, trn
+from kuartui.translate import PLACE, available, tr, trn, unheard
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -174,6 +174,27 @@ def test_no_sentence_passes_the_catalogue_by() -> None:
         if not place.startswith(OWN_WORDS):
             bare += [f"{place}: {text}" for text in sentences(ast.parse(path.read_text()), errors)]
     assert not bare, "wrap it in tr() where it is shown, in later() where it is found out"
+
+
+@pytest.mark.parametrize(
+    ("asked", "heard"),
+    [
+        ("", True),
+        ("en", True),
+        ("en_GB.UTF-8", True),
+        ("zh-SG", True),
+        ("de-AT", True),  # a pack has it
+        ("qq", False),
+        ("zh-TW", False),  # simplified characters only
+        ("no such thing", False),
+    ],
+)
+def test_a_language_that_nothing_is_in_is_named(asked: str, heard: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUARTUI_LANG", asked)
+    monkeypatch.setenv("LANG", "qq_QQ.UTF-8")  # the system's own locale is nobody's wish
+    sentence = f"there is no language {asked!r} here, so this is in English; there are: en, de, zh-CN"
+    assert tr(unheard(lambda: ["de"])) == ("" if heard else sentence)
+    assert unheard(lambda: ["de"], "zh-CN") == "", "an option counts before the variable"
 
 
 def test_a_bare_sentence_would_be_found() -> None:

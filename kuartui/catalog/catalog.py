@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from kuartui.catalog import translation
 from kuartui.catalog.cards import CardFile
 from kuartui.catalog.packs import roots as player_roots
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
@@ -87,6 +88,10 @@ class Catalog:
         """The pack that a level is in; "kuartui" for one that ships with it."""
         self.folder(name)
         return self._owners[name]
+
+    def languages(self) -> set[str]:
+        """The tags of those that some level is translated to; English is not among them."""
+        return {tag for folder in self._folders.values() for tag in translation.languages(folder)}
 
     def names(self) -> list[str]:
         """In the order of the tracks."""

@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 import kuartui
-from kuartui.cli import output, spoken
+from kuartui.cli import output, spoken, tongue
 from kuartui.cli.run import guard
 
 VERBS = {"play": "play", "serve": "serve", "shell": "env", "env": "env", "kubectl": "env", "doctor": "doctor"}
@@ -93,6 +93,8 @@ def _completion(context: click.Context, _parameter: click.Parameter, shell: str 
 @click.pass_context
 def app(context: click.Context, cluster: str) -> None:
     """The command line."""
+    if context.invoked_subcommand != "kubectl":  # each kubectl of the player would say it
+        tongue.tell_unheard()
     if context.invoked_subcommand is None:
         from kuartui.cli import play
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import click
 
-from kuartui.cli import output, report
+from kuartui import language
+from kuartui.cli import output, report, tongue
 from kuartui.cli.bar import steps
 from kuartui.cli.cluster import Kind, choose
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import Noun, command, wait
 from kuartui.errors import AttemptError
-from kuartui.language import speak
 from kuartui.message import later
 from kuartui.prose import plain
 from kuartui.translate import tr
@@ -95,11 +95,12 @@ def show(
     out: Output = Format.text,
 ) -> None:
     """Show a level: story, task, checks; the one in play as it was dealt."""
-    level = dealt(name, speak(lang)) if seed is None else None
+    tag = speak(lang, name)
+    level = dealt(name, tag) if seed is None else None
     if level is None:
         if not name:
             raise AttemptError(later("no level is in play"), hint=later("kuartui level show LEVEL"))
-        level = open_level(name, seed or 0, speak(lang))
+        level = open_level(name, seed or 0, tag)
     if out is Format.json:
         output.data(report.level(level))
         return
@@ -117,7 +118,7 @@ def start(
     out: Output = Format.text,
 ) -> None:
     """Set a level up and start the clock."""
-    level = open_level(name, fresh_seed() if seed is None else seed, speak(lang))
+    level = open_level(name, fresh_seed() if seed is None else seed, speak(lang, name))
     if choose(cluster).kind == "embedded":
         from kuartui.cluster.host import EmbeddedHost
 
@@ -342,6 +343,12 @@ def show_schema(
     from kuartui.catalog import schema
 
     output.line(schema.text(schema.translation() if translation else schema.schema()).rstrip())
+
+
+def speak(option: str, name: str = "") -> str:
+    """The tag that `--lang` asks for; it is said when there is no such language, unless a folder of the player's own
+    (`name`) may have it."""
+    return language.speak(option) if name and is_path(name) else tongue.speak(option)
 
 
 def dealt(name: str, language: str) -> Level | None:

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kuartui.catalog.manifests import load
@@ -49,18 +49,15 @@ BUSY = ("Pending", "ContainerCreating", "Init:", "PodInitializing", "Terminating
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One object. `tone` is good, bad, busy or "" where nothing can be told."""
+    """One object, which stays the same whatever its cells say. `tone` is good, bad, busy or "" where nothing can be
+    told."""
 
     kind: str
     resource: str  # as kubectl names it: deployments.apps
     namespace: str
     name: str
-    cells: tuple[str, ...]
-    tone: str = ""
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.kind, self.namespace, self.name
+    cells: tuple[str, ...] = field(compare=False)
+    tone: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from kuartui.play.observe import Observer, Row
 from kuartui.play.session import AttemptSession, level_of, resume, start
 from kuartui.play.view import Finished, Result, WasReset
 from kuartui.progress.store import AttemptRecord, ExamRecord, Store
+from kuartui.translate import unheard
 from kuartui.tui import choices
 from kuartui.tui.background import Background
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed, StepTaken
@@ -76,6 +77,10 @@ class Game:
             broken=dict(self.catalog.broken),
             now=datetime.now(UTC),
         )
+
+    def unheard(self) -> str:
+        """One sentence where the player asks for a language that there is not, else ""."""
+        return unheard(self.catalog.languages)
 
     def running(self) -> AttemptRecord | None:
         """The attempt that can be continued."""

@@ -41,7 +41,7 @@ class Explains:
 class Key:
     """`place` is where it works: everywhere, home, play, pane (play, but not in the terminal), shell (play, for the
     terminal), exam, result. `footer` keys are shown there; that of the shell when it does something and there is room;
-    `spare` ones where the place leaves room."""
+    `spare` ones where the place leaves room. What works everywhere may be told in one place's footer only: `told`."""
 
     keys: str
     action: str
@@ -50,6 +50,7 @@ class Key:
     place: str = "everywhere"
     footer: bool = False
     spare: bool = False
+    told: str = ""
 
     @property
     def shown(self) -> str:
@@ -63,7 +64,7 @@ KEYS: tuple[Key, ...] = (
     Key("f2", "command_palette", "Commands", "Find and run any command", spare=True),
     Key("f7", "next_theme", "Theme", "Next theme: dark, light, contrast, mono, terminal colours"),
     Key("f10", "leave", "Quit", "Leave kuartui; a level in play goes on and can be continued", spare=True),
-    Key("escape", "back", "Back", "One step back; never quits, never ends a level"),
+    Key("escape", "back", "Back", "One step back; never quits, never ends a level", told="result"),
     Key("enter", "choose", "Play", "Play the selected level, or continue it", "home", footer=True),
     Key("slash", "search", "Search", "Filter the levels", "home", footer=True),
     Key("left", "previous_track", "Track", "Jump to the track before", "home"),

@@ -54,6 +54,27 @@ def test_languages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'x1' is no language" in kuartui("level", "list", "--lang", "x1", code=2).stderr
 
 
+def test_a_language_that_there_is_not(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said once, on standard error, and all goes on in English."""
+    english = kuartui("level", "show", "broken-selector")
+    assert english.stderr == ""
+    sentence = "there is no language 'qq' here, so this is in English; there are: en, zh-CN\n"
+    for way in (
+        ("--lang", "qq", "level", "show", "broken-selector"),
+        ("level", "show", "broken-selector", "--lang=qq"),
+    ):
+        monkeypatch.setenv("KUARTUI_LANG", "en")
+        said = kuartui(*way)
+        assert (said.stdout, said.stderr) == (english.stdout, sentence)
+    monkeypatch.setenv("KUARTUI_LANG", "qq")
+    assert kuartui("level", "show", "broken-selector", "-o", "json").stderr == sentence
+    assert kuartui("level", "list", "--lang", "en").stderr == sentence
+    kuartui("level", "new", "shop-window", "--track", "basics")
+    (desk / "basics" / "shop-window" / "debrief.qq.md").write_text("...\n")
+    monkeypatch.setenv("KUARTUI_LANG", "en")
+    assert kuartui("level", "show", "basics/shop-window", "--lang", "qq").stderr == "", "one's own level may have it"
+
+
 def test_the_language_of_the_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUARTUI_LANG", "en")  # put back afterwards: --lang sets it for what the command starts
     assert kuartui("--lang", "zh", "level", "show", "broken-selector").stdout.startswith("门前无人应\n")

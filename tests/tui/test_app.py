@@ -76,6 +76,51 @@ async def test_enter_plays_the_highlighted_level(game: Any) -> None:
         assert game.sessions[0].level.name == "first-steps"  # the first of the list
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_a_click_selects_and_a_second_one_plays(game: Any, text_of: Text, size: tuple[int, int]) -> None:
+    """No clock is started by one click, on the level that is highlighted to begin with neither."""
+    app = KuartuiApp(game)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "Nobody is home" in text_of(app))
+
+        async def click(title: str) -> None:
+            row = max(at for at, line in enumerate(text_of(app).splitlines()) if title in line[:50])
+            await pilot.click(offset=(6, row))
+            await pilot.pause()
+
+        for title, name in (
+            ("Start here", "first-steps"),
+            ("Nobody is home", "broken-selector"),
+            ("The parcel", "image-typo-pull"),
+        ):
+            await click(title)
+            assert app.screen._chosen() == name  # type: ignore[attr-defined]
+            assert isinstance(app.screen, HomeScreen)
+        await click("Pods and containers")
+        await click("Nobody is home")
+        assert isinstance(app.screen, HomeScreen), "another one was clicked meanwhile"
+        assert not game.sessions
+        await click("Nobody is home")
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen))
+        assert game.sessions[0].level.name == "broken-selector"
+
+
+@pytest.mark.parametrize("asked", ["qq", "zh-TW", "?!", "zh", "en"])
+async def test_a_language_that_there_is_not_is_told(
+    game: Any, text_of: Text, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setenv("KUARTUI_LANG", asked)
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen._chosen())
+        told = lambda: " ".join(note.message for note in app._notifications)  # noqa: E731
+        if asked in ("zh", "en"):
+            assert not told()
+        else:
+            await until(pilot, lambda: f"there is no language '{asked}' here" in told())
+            await until(pilot, lambda: "there is no language" in text_of(app))
+
+
 async def test_a_check_that_turns_green_shows_at_once(game: Any, text_of: Text) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(120, 40)) as pilot:

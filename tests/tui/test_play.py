@@ -19,9 +19,11 @@ from kuartui.play.view import CheckChanged, TimelineEntry
 from kuartui.tui import keys
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.messages import ClusterChanged
+from kuartui.tui.screens.dialogs import Confirm
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
+from kuartui.tui.widgets import brief
 from kuartui.tui.widgets.lines import Choices, Lines
 from tests.game.levels import ALWAYS, LEVEL
 from tests.tui.golden import SIZES, screen_text, until
@@ -116,6 +118,59 @@ async def test_the_clock_and_the_checks_never_go_away(game: Any, text_of: Text, 
                 assert "broken: Half" in text_of(app).splitlines()[1]
             await pilot.press("escape", "f4")
         assert app.screen is screen
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_to_do_is_there_at_once(game: Any, text_of: Text, size: tuple[int, int]) -> None:
+    """Without scrolling, however long the story is and however many checks there are."""
+    app = KuartuiApp(game)
+    async with app.run_test(size=size) as pilot:
+        screen = await playing(app, pilot)
+        assert SAMPLE.task[:20] in text_of(app)
+        what = screen.query_one("#what").region
+        assert what.height >= 2
+        assert screen.query_one("#task").region.contains_region(what)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("before", ["task", "cluster", "terminal"])
+async def test_a_hint_comes_into_sight(game: Any, text_of: Text, size: tuple[int, int], before: str) -> None:
+    """Each one that is taken, wherever the player was."""
+    app = KuartuiApp(game)
+    async with app.run_test(size=size) as pilot:
+        screen = await playing(app, pilot)
+        for number in (1, 2):
+            screen._focus("task" if before == "terminal" else before)
+            if before == "terminal":
+                screen.arrangement.layout = "terminal"
+                screen._arrange()
+            await pilot.press("f3")
+            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            await pilot.press("right", "enter")
+            await until(pilot, lambda number=number: f"Hint {number} (" in text_of(app))
+            assert app.screen is screen
+
+
+async def test_a_check_names_what_it_waits_for_by_title(game: Any) -> None:
+    """The names are the author's own. What is done already is waited for no more."""
+    session = await game.begin(SAMPLE, None)
+    last = msgspec.structs.replace(SAMPLE.checks[2], after=("pods", "answers"))
+    session.level = msgspec.structs.replace(SAMPLE, checks=(*SAMPLE.checks[:2], last))
+    session.seen["stays"] = Seen("waiting")
+    both = "waits for “Every public pod is behind the Service”, “A customer gets an answer”"
+    assert both in brief.checks(session.snapshot()).plain
+    session.seen["pods"] = Seen("passing")
+    assert "waits for “A customer gets an answer”" in brief.checks(session.snapshot()).plain
+
+
+async def test_keys_that_come_at_once_count_one_by_one(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await playing(app, pilot)
+        screen._focus("task")
+        screen.action_focus_next_pane()  # before the pane is told that it has the focus
+        screen.action_focus_next_pane()
+        assert screen.focused is screen.query_one("#timeline")
 
 
 async def test_an_object_is_chosen_and_shown_in_full(game: Any, text_of: Text) -> None:

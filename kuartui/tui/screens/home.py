@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.css.query import NoMatches
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
@@ -52,11 +52,26 @@ PHASES = {
 
 
 class LevelList(OptionList):
-    """Tells when it has another size: also while a dialog or another place is in front of it, which the screen's own
-    size would tell before there is a new layout."""
+    """A click selects, a second one on the same level chooses it as Enter does: a clock is not started by accident.
+
+    Tells when it has another size: also while a dialog or another place is in front of it, which the screen's own size
+    would tell before there is a new layout."""
 
     class Sized(Message):
         """Rows of this width are wanted."""
+
+    _clicked: str | None = None
+
+    async def _on_click(self, event: Click) -> None:
+        event.prevent_default()  # the base class's would choose at once
+        line: int | None = event.style.meta.get("option")
+        if line is None or (option := self.get_option_at_index(line)).disabled:
+            return
+        again = line == self.highlighted and option.id == self._clicked
+        self.highlighted, self._clicked = line, option.id
+        if again:
+            self._clicked = None
+            self.action_select()
 
     def on_resize(self, event: Resize) -> None:
         self.post_message(self.Sized())
@@ -91,6 +106,7 @@ class HomeScreen(Screen[None], keys.Explains):
         self.query_one("#broken").display = False
         self._say(plain(tr("cluster: looking for it"), "$text-muted"))
         self._read()
+        self._tell_language()
         self._watch_cluster()
         self.set_interval(TICK_SECONDS, self._tick)
         self.query_one("#levels").focus()
@@ -111,6 +127,11 @@ class HomeScreen(Screen[None], keys.Explains):
             with suppress(NoMatches):  # the screen may be on its way out by now
                 self._fill()
                 self._tell_broken()
+
+    @work(group="language")
+    async def _tell_language(self) -> None:
+        if unheard := await self.app.game.call(self.app.game.unheard):
+            self.app.notify(clean(tr(unheard)), markup=False, severity="warning", timeout=10)
 
     def _cannot_read(self, message: Failed) -> None:
         """Of the records, say: what was read before stays."""

@@ -62,8 +62,8 @@ class PlayScreen(Screen[None], keys.Explains):
         with Container(id="panes"):
             with Container(id="left"):
                 with VerticalScroll(id="task", classes="pane"):
-                    yield Static(id="checks")
-                    yield Static(id="story")
+                    for part in ("what", "checks", "hints", "story"):
+                        yield Static(id=part)
                 yield Choices("cluster")
                 yield Lines("timeline", follow=True)
             yield Splitter(id="splitter")
@@ -79,7 +79,9 @@ class PlayScreen(Screen[None], keys.Explains):
             self.query_one(f"#{name}").border_title = tr(title)
         for name in ("alarm", "detail", "find"):
             self.query_one(f"#{name}").display = False
-        self.query_one("#story", Static).update(brief.story(self.session.snapshot()))
+        view = self.session.snapshot()
+        self.query_one("#what", Static).update(brief.task(view))
+        self.query_one("#story", Static).update(brief.story(view))
         self._arrange()
         self.show()
         self._open_terminal()
@@ -109,6 +111,7 @@ class PlayScreen(Screen[None], keys.Explains):
         view = self.session.snapshot()
         self._head()
         self.query_one("#checks", Static).update(brief.checks(view))
+        self.query_one("#hints", Static).update(brief.hints(view))
         if len(view.timeline) != self._timeline:
             self._timeline = len(view.timeline)
             self.query_one("#timeline", Lines).show([brief.entry(item) for item in view.timeline])
@@ -188,7 +191,7 @@ class PlayScreen(Screen[None], keys.Explains):
     def _arrange(self) -> None:
         self.arrangement.apply(self)
         self.terminal.fold(not self.arrangement.shell_shown)
-        self._show_objects()
+        self.call_after_refresh(self._show_objects)  # once the pane has its new width
 
     def _remember(self) -> None:
         self._arrange()
@@ -261,7 +264,7 @@ class PlayScreen(Screen[None], keys.Explains):
             self._focus(following)
 
     def _has(self, name: str) -> bool:
-        return self.query_one(f"#{name}").has_focus_within
+        return self.focused is not None and self.query_one(f"#{name}") in self.focused.ancestors_with_self
 
     def _focus(self, name: str) -> None:
         if self.arrangement.layout == "terminal":
@@ -421,7 +424,8 @@ class PlayScreen(Screen[None], keys.Explains):
             await guarded(run(session.refresh()), self.post_message)
         elif what == "hint":
             await guarded(run(session.hint()), self.post_message)
-            self.query_one("#task").scroll_home(animate=False)
+            self.show()
+            self._show_hints()
         elif what == "pause":
             await guarded(run(session.pause()), self.post_message)
         elif what == "go on":
@@ -431,6 +435,16 @@ class PlayScreen(Screen[None], keys.Explains):
         elif what == "finish":
             await guarded(run(session.finish()), self.post_message)
         self.post_message(AttemptChanged())
+
+    def _show_hints(self) -> None:
+        """Have the last one in sight, wherever the player is."""
+        if self.terminal.has_shell_focus and self.arrangement.layout != "terminal":
+            self.arrangement.show("task")
+            self._arrange()
+        elif not self.detail.display:
+            self._focus("task")
+        task, hints = self.query_one("#task", VerticalScroll), self.query_one("#hints")
+        task.call_after_refresh(task.scroll_to_widget, hints, animate=False, origin_visible=False)
 
     def action_back(self) -> None:
         """Out of the search, out of the detail, then home; the attempt goes on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from kuartui.play.view import AttemptView, CheckView, TimelineEntry
@@ -79,11 +81,17 @@ def alarm(view: AttemptView, silent: float = 0.0) -> Content | None:
     return None
 
 
+def task(view: AttemptView) -> Content:
+    """What to do: the one thing that is not to be looked for."""
+    return lines(paragraphs(view.level.task), "")
+
+
 def checks(view: AttemptView) -> Content:
-    """The checks with what was seen, the guards, the hints."""
+    """The checks with what was seen, and the guards."""
     rows: list[Content | str] = []
+    ahead = {check.name: check.title for check in view.checks if not check.green}
     for check in view.checks:
-        rows += _check(check)
+        rows += _check(check, [ahead[name] for name in check.waits_for if name in ahead])
     for guard in view.guards:
         if guard.broken:
             help_ = tr("F8 sets the level up anew") if guard.sticky else tr("put it back")
@@ -92,6 +100,12 @@ def checks(view: AttemptView) -> Content:
     kept = sum(not guard.broken for guard in view.guards)
     if kept:
         rows.append(plain("✓ " + trn("{n} guard holds", "{n} guards hold", kept), "$text-muted"))
+    return lines(*rows)
+
+
+def hints(view: AttemptView) -> Content:
+    """Those that were taken, and what the next one costs."""
+    rows: list[Content | str] = []
     for hint in view.hints:
         cost = tr("Hint {number} (-{cost} p)", number=hint.index + 1, cost=hint.cost)
         rows.append(join(plain(f"{cost}: ", "bold $text-accent"), plain(paragraphs(hint.text))))
@@ -104,12 +118,13 @@ def checks(view: AttemptView) -> Content:
     return lines(*rows, "")
 
 
-def _check(check: CheckView) -> list[Content | str]:
+def _check(check: CheckView, before: Sequence[str]) -> list[Content | str]:
+    """A check; `before` are the titles of those that it waits for."""
     word = check_word(check.state)
     if check.state == "holding":
         word = tr("holding, {time} left", time=span(check.hold_left))
-    elif check.state == "waiting" and check.waits_for:
-        word = tr("waits for {checks}", checks=", ".join(check.waits_for))
+    elif check.state == "waiting" and before:
+        word = tr("waits for {checks}", checks=", ".join(tr("“{title}”", title=title) for title in before))
     elif check.hold and not check.green:
         word = tr("{word}, must hold {time}", word=word, time=span(check.hold))
     points = tr("{points} p", points=check.points)
@@ -125,15 +140,13 @@ def _check(check: CheckView) -> list[Content | str]:
 
 
 def story(view: AttemptView) -> Content:
-    """What it is about, what to do, and what to leave alone."""
+    """What to leave alone, what it is about, and where."""
     level = view.level
-    head = plain(level.title, "bold")
     place = plain(tr("namespace {name}, cluster {cluster}", name=level.namespace, cluster=view.cluster), "$text-muted")
     kept: list[Content | str] = [plain(f"- {guard.title}") for guard in level.guards]
     if kept:
-        kept = ["", plain(tr("Must stay as it is:"), "bold"), *kept]
-    task = plain(tr("Task"), "bold")
-    return lines(head, "", paragraphs(level.story), "", task, paragraphs(level.task), *kept, "", place)
+        kept = [plain(tr("Must stay as it is:"), "bold"), *kept, ""]
+    return lines(*kept, plain(level.title, "bold"), "", paragraphs(level.story), "", place)
 
 
 def entry(item: TimelineEntry) -> Content:

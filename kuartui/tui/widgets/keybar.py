@@ -1,6 +1,6 @@
 """The footer: at most six keys that work here and now, from the table of keys. Each can be clicked. A seventh, which
 shows what scrolled off the terminal, is there while it does something, where there is room; and where a place has few
-keys of its own, the way to all commands and the way out."""
+keys of its own, the way to all commands and the way out. The way back is told where nothing else leads on."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class KeyBar(Horizontal):
                 cap.tell(screen.why_not(cap.key.action))
 
     def compose(self) -> ComposeResult:
-        shown = [key for key in keys.of(self._place) if key.footer]
-        own = sum(key.place != "shell" for key in shown)
+        shown = [key for key in keys.of(self._place) if key.footer or key.told == self._place]
+        own = sum(key.place != "shell" and not key.told for key in shown)
         shown += [key for key in keys.of(self._place) if key.spare][: max(0, MOST - own)]
         for key in sorted(shown, key=lambda key: key.place == "shell"):
             yield KeyCap(key)

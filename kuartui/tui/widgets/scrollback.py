@@ -161,7 +161,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
             self.back, self.kept = back, kept
 
     def __init__(self, command: list[str]) -> None:
-        super().__init__(command=command, id="shell")
+        super().__init__(command=command)
         blitter = self.board.blitter
         self.page = Page(self.board.width, self.board.height, self.board.width_policy)
         blitter.primary_buffer = blitter.current_buffer = self.page
@@ -258,7 +258,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         else:
             super()._wheel(event, button, arrow)
 
-    def on_paste(self) -> None:  # the library's own handler runs after this one
+    def on_paste(self, event: events.Paste) -> None:  # the library's own handler runs after this one
         self.look(-LINES)
 
     def on_click(self, event: events.Click) -> None:

@@ -12,7 +12,9 @@ import tempfile
 from pathlib import Path
 
 from textual import events
+from textual.message import Message
 
+from kuartui.prose import wrapped
 from kuartui.tui import keys
 from kuartui.tui.widgets.scrollback import LINES, ScrollingTerminal
 
@@ -89,13 +91,36 @@ def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where:
     return [*start, "/bin/sh", "-c", 'cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd; exec "$0" -i', shell]
 
 
+#: as a terminal is after power-on, what it shows apart: a program that was killed leaves modes of its own behind
+_AT_REST = "\x1b[?1049l\x1b[!p\x1b[0m\x1b[r\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25l"
+
+
 class Shell(ScrollingTerminal):
-    """The player's shell. Keys in `OURS` are left to the app; those in `LOOKING`, too, unless a program fills it."""
+    """The player's shell. Keys in `OURS` are left to the app; those in `LOOKING`, too, unless a program fills it.
+
+    Once it has ended, what it showed stays, and what is typed goes nowhere: it was meant for the shell."""
+
+    class Again(Message):
+        """The player wants another one after this one has ended."""
 
     def __init__(self, kubeconfig: Path, path: str, namespace: str, workspace: Path) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="kuartui-shell-")
         super().__init__(command=command(kubeconfig, path, namespace, workspace, Path(self._files.name)))
-        self._was_alternate = False
+        self.ended = False
+
+    def end(self, first: str, second: str) -> None:
+        """Say in it that there is nobody any more who reads what is typed."""
+        self.ended = True
+        self.board.stop_process()
+        cursor, width = self.board.cursor, max(20, self.board.width)
+        if self.fills_screen:
+            self.feed("\x1b[?1049l")
+        height, column = self.board.height, cursor.x
+        self.feed(f"{_AT_REST}\x1b[{min(cursor.y, height - 1) + 1};{column + 1}H")
+        self.feed("\r\n" if column else "")
+        self.feed("".join(f"\x1b[1;33m{line}\x1b[0m\r\n" for line in wrapped(first, width)))
+        self.feed("\r\n".join(wrapped(second, width)))
+        self.look(-LINES)
 
     def feed(self, data: str) -> None:
         """Clear the alternate screen when a program enters it, as xterm does."""
@@ -112,7 +137,10 @@ class Shell(ScrollingTerminal):
         event.stop()
         self.look(-LINES)
         key = event.key
-        if key in _CONTROLS:
+        if self.ended:
+            if key == "enter":
+                self.post_message(self.Again())
+        elif key in _CONTROLS:
             self._send(_CONTROLS[key])
         elif key.startswith("alt+") and len(key) == 5:
             self._send("\x1b" + key[4:])
@@ -123,6 +151,11 @@ class Shell(ScrollingTerminal):
                 super().on_key(event)
             except KeyError:
                 return  # a modifier that the library does not know
+
+    def on_paste(self, event: events.Paste) -> None:
+        if self.ended:  # nobody reads it
+            event.prevent_default()
+            event.stop()
 
     def _send(self, text: str) -> None:
         self.board.host.write(text)  # as it is: the library's key translation would lose these

@@ -1,6 +1,6 @@
 """The place of the player's shell: the shell itself, or the line to paste into a terminal of one's own.
 
-A shell that ends (exit, Ctrl-D, killed) is said so, and another can be started; nothing else depends on it.
+A shell that ends (exit, Ctrl-D, killed) says so in its place, and another can be started; nothing else depends on it.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ class TerminalPane(Vertical):
 
     @property
     def has_shell_focus(self) -> bool:
-        return self.shell is not None and self.shell.has_focus
+        return self.shell is not None and self.screen.focused is self.shell  # `has_focus` is told a moment later
 
     async def open(self) -> bool:
-        """Start a shell where there can be one; whether there is one now."""
-        if self.shell is not None:
+        """Start a shell where there can be one, also after one that has ended; whether there is one now."""
+        before = self.shell
+        if before is not None and not before.ended:
             return True
         view = self.session.snapshot()
         self._say()
@@ -61,16 +62,25 @@ class TerminalPane(Vertical):
         except ImportError as error:
             self._say(tr("there is no terminal here: {problem}", problem=str(error)))
             return False
+        if self.shell is not before:  # somebody else was quicker
+            return True
         self.shell = Shell(view.kubeconfig, path, view.level.namespace, view.workspace)
         await self.mount(self.shell)
         self.query_one("#own").display = False
+        if before is not None:
+            if (
+                self.screen.focused is before
+            ):  # before it goes: what is typed meanwhile must not act on whatever is next to it
+                self.screen.set_focus(self.shell)
+            await before.remove()
         return True
 
     def enter(self) -> bool:
-        """Focus the shell; False where there is none."""
-        if self.shell is not None:
-            self.screen.set_focus(self.shell)
-        return self.shell is not None
+        """Focus the shell; False where there is none that lives."""
+        if self.shell is None or self.shell.ended:
+            return False
+        self.screen.set_focus(self.shell)
+        return True
 
     def fold(self, folded: bool) -> None:
         """Without the shell in sight; it goes on running."""
@@ -80,17 +90,19 @@ class TerminalPane(Vertical):
         if folded:
             self._say()
 
-    async def on_terminal_process_exited(self) -> None:
-        """The shell ended."""
-        shell, self.shell = self.shell, None
-        if shell is not None:
-            await shell.remove()
-        self.query_one("#own").display = True
-        self._say(tr("The shell has ended; your level goes on."), tr("F9 starts another one."))
+    def on_terminal_process_exited(self) -> None:
+        """The shell ended. It keeps its place and the focus, with the keys."""
+        if self.shell is not None:
+            self.shell.end(tr("The shell has ended; your level goes on."), tr("Enter starts another one."))
+
+    async def on_shell_again(self) -> None:
+        await self.open()
 
     def _say(self, *before: str) -> None:
         longer = tr("or: {line}", line=f"export KUBECONFIG={shlex.quote(str(self.session.snapshot().kubeconfig))}")
         head = [plain(text, "bold $text-warning") for text in before if text]
+        if head:
+            self.query_one("#own").display = True
         own = plain(tr("In a terminal of your own:"), "bold")
         self.query_one("#own", Static).update(lines(*head, own, plain(PASTE, "$text-accent"), plain(longer)))
 

@@ -1,0 +1,89 @@
+"""A shell that ends keeps its place: what it showed, the focus, and what is typed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from textual import events
+from textual.widgets import Input
+
+from kuartui.tui.app import KuartuiApp
+from kuartui.tui.screens.play import PlayScreen
+from kuartui.tui.widgets import shell as shells
+from kuartui.tui.widgets.shell import Shell
+from tests.tui.golden import screen_text, until
+from tests.tui.test_play import playing
+
+ONE_LINE = ["sh", "-c", "echo ready; read line; echo last words"]
+KILLED = ["sh", "-c", r"echo before; printf '\033[?1049h\033[?1000h\033[?1006h\033[3;5r'; read line"]
+ENDED = "The shell has ended; your level goes on."
+
+
+@asynccontextmanager
+async def ended(
+    game: Any, monkeypatch: pytest.MonkeyPatch, command: list[str], size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[tuple[PlayScreen, Shell, Any]]:
+    """A level whose shell has just ended."""
+    monkeypatch.delenv("KUARTUI_SHELL")
+    monkeypatch.setattr(shells, "command", lambda *_: command)
+    app = KuartuiApp(game)
+    async with app.run_test(size=size) as pilot:
+        screen = await playing(app, pilot)
+        shell = await until(pilot, lambda: screen.terminal.shell)
+        await until(pilot, lambda: shell.has_focus and shell.board.width == shell.content_size.width)
+        await pilot.press("enter")
+        await until(pilot, lambda: ENDED in screen_text(app))
+        yield screen, shell, pilot
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 45)])
+async def test_what_is_typed_next_does_nothing(
+    game: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    async with ended(game, monkeypatch, ONE_LINE, size) as (screen, shell, pilot):
+        assert "last words" in screen_text(pilot.app)
+        before, chosen = screen.arrangement.memory(), screen._row()
+        for key in (*"kubectl get pods -o yaml|less /dync?+-=", "ctrl+d", "ctrl+c", "up", "down", "tab", "escape"):
+            await pilot.press(key)
+        shell.post_message(events.Paste("kubectl delete pods --all\n"))
+        await pilot.pause()
+        assert pilot.app.screen is screen
+        assert screen.focused is shell
+        assert not screen.detail.display
+        assert not screen.query_one("#find", Input).display
+        assert (screen.arrangement.memory(), screen._row()) == (before, chosen)
+        assert not screen.session.calls  # type: ignore[attr-defined]  # a scripted one
+        assert "last words" in screen_text(pilot.app)
+
+
+@pytest.mark.parametrize("way", [["enter"], ["f9", "f9"], ["f6", "f6", "f6", "f6"]])
+async def test_another_one_is_started(game: Any, monkeypatch: pytest.MonkeyPatch, way: list[str]) -> None:
+    """By Enter in it, and by whatever leads into the terminal; keys may come at once, also before it is there."""
+    async with ended(game, monkeypatch, ONE_LINE) as (screen, shell, pilot):
+        await pilot.press(*way)
+        following = await until(pilot, lambda: screen.terminal.shell is not shell and screen.terminal.shell)
+        await until(pilot, lambda: screen.focused is following and "ready" in screen_text(pilot.app))
+        assert ENDED not in screen_text(pilot.app)
+        assert list(screen.query(Shell)) == [following]
+        await pilot.press("enter")
+        await until(pilot, lambda: ENDED in screen_text(pilot.app))
+
+
+async def test_a_program_that_went_with_it_leaves_nothing_behind(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ended(game, monkeypatch, KILLED) as (_, shell, pilot):
+        assert "before" in screen_text(pilot.app)
+        assert not shell.fills_screen
+        assert shell.mouse_mode == "off"
+
+
+async def test_it_goes_out_of_sight_with_the_layout_and_comes_back(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ended(game, monkeypatch, ONE_LINE) as (screen, _, pilot):
+        screen.arrangement.layout = "checks"
+        screen._arrange()
+        await until(pilot, lambda: ENDED not in screen_text(pilot.app) and "kuartui env" in screen_text(pilot.app))
+        screen.arrangement.layout = "side"
+        screen._arrange()
+        await until(pilot, lambda: ENDED in screen_text(pilot.app))
