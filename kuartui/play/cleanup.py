@@ -39,6 +39,9 @@ PATIENCE = 120.0  # seconds on the cluster's clock
 CHANGING = {"update", "patch", "delete"}
 INSISTENT = 15.0  # seconds for an API server to notice that a gate is gone
 CONFLICTS = 5  # so often the cluster itself may be quicker with a write to what is put back
+COREFILE = ("ConfigMap", "kube-system", "coredns")
+DNS = "k8s-app=kube-dns"  # the label of its pods
+DNS_SECONDS = 60.0  # that they may take to be ready again
 REQUEST = "CertificateSigningRequest"  # they know who asked, and go by themselves
 CORDON = "node.kubernetes.io/unschedulable"
 SYSTEM_TAINTS = "node.kubernetes.io/"
@@ -299,6 +302,23 @@ class Undo:
         if content(live) != content(old):
             params = {"fieldManager": "kuartui"}
             await self.api.request("PUT", resource.path(namespace, name), params=params, body=restored(old, live))
+            if (resource.kind, namespace, name) == COREFILE:
+                await self._restart_dns(namespace)
+
+    async def _restart_dns(self, namespace: str) -> None:
+        """Have CoreDNS read its file now. By itself it would take two minutes, kubelet's and its own, and whoever plays
+        next would find no names until then."""
+        pods = await self.api.resource("Pod")
+        old = {}
+        for pod in (await self.api.list(pods, namespace, selector=DNS)).items:
+            old[pod["metadata"]["uid"]] = name = pod["metadata"]["name"]
+            await self._delete("Pod", "v1", namespace, name, pod["metadata"]["uid"])
+        until = self.clock.monotonic() + DNS_SECONDS
+        while self.clock.monotonic() < until:
+            found = (await self.api.list(pods, namespace, selector=DNS)).items
+            if all(pod["metadata"]["uid"] not in old and _is_ready(pod) for pod in found):
+                return
+            await self.clock.sleep(POLL)
 
     def _foreign(self, obj: Obj) -> bool:
         """Whether it is a volume that belongs to a claim of somebody else's."""
@@ -313,6 +333,11 @@ class Undo:
                 raise
         except ClusterError:
             return  # the kind itself is gone by now, with its CustomResourceDefinition
+
+
+def _is_ready(pod: Obj) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
 def _custom(api_version: str) -> bool:

@@ -74,3 +74,62 @@ async def test_what_does_not_go_is_told() -> None:
     cluster, clock = SlowCluster(20, comes_back=True, stays=True), SteppedClock()
     assert await Pace(clock).through(undo(cluster, clock).run()) == ["ConfigMap default/made"]
     assert clock.monotonic() >= 120.0  # nor was it given up early
+
+
+class BrokenNames:
+    """Its Corefile is not what it was. CoreDNS reads it when a pod begins; one that is deleted is followed by another,
+    which is ready two seconds later."""
+
+    fence = None
+
+    def __init__(self, clock: SteppedClock) -> None:
+        self.clock = clock
+        self.file, self.read_by = "broken", {"old": "broken"}
+        self.begun: dict[str, float] = {"old": -10.0}
+
+    async def resource(self, kind: str, api_version: str = "") -> Resource:
+        found = known(kind, api_version)
+        assert found is not None
+        return found
+
+    async def listable(self) -> list[Resource]:
+        return []
+
+    async def list(self, resource: Resource, namespace: str = "", *, selector: str = "") -> Listing:
+        if resource.kind != "Pod":
+            return Listing([], "1")
+        assert (namespace, selector) == ("kube-system", "k8s-app=kube-dns")
+        return Listing([self._pod(uid) for uid in self.begun], "1")
+
+    def _pod(self, uid: str) -> dict[str, Any]:
+        ready = "True" if self.clock.monotonic() >= self.begun[uid] + 2 else "False"
+        conditions = [{"type": "Ready", "status": ready}]
+        return {"metadata": {"name": f"coredns-{uid}", "uid": uid}, "status": {"conditions": conditions}}
+
+    async def read(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        return corefile(self.file)
+
+    async def request(self, method: str, path: str, *, params: dict[str, str], body: dict[str, Any]) -> None:
+        assert (method, path) == ("PUT", "/api/v1/namespaces/kube-system/configmaps/coredns")
+        self.file = body["data"]["Corefile"]
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "") -> bool:
+        assert name == f"coredns-{uid}"
+        del self.begun[uid], self.read_by[uid]
+        self.begun["new"], self.read_by["new"] = self.clock.monotonic(), self.file
+        return True
+
+
+def corefile(text: str) -> dict[str, Any]:
+    metadata = {"name": "coredns", "namespace": "kube-system"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"Corefile": text}}
+
+
+async def test_names_are_found_again_when_the_corefile_is_back() -> None:
+    clock = SteppedClock()
+    cluster = BrokenNames(clock)
+    objects = {"ConfigMap v1 kube-system/coredns": corefile("whole")}
+    undo = Undo(cluster, clock, "x", before={"inventory": {}, "objects": objects}, alone=False)  # type: ignore[arg-type]
+    assert await Pace(clock).through(undo.run()) == []
+    assert cluster.read_by == {"new": "whole"}
+    assert clock.monotonic() >= 2  # it waited until somebody answers
