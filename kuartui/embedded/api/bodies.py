@@ -293,16 +293,7 @@ class Patch:
         if isinstance(body.setdefault("metadata", {}), dict):
             body["metadata"].setdefault("name", name)
         self._check_typed(body)
-        decoded = canonical(
-            body,
-            endpoint.node,
-            endpoint.kind,
-            endpoint.version,
-            validation(self.request),
-            self.request.warnings,
-            b"",
-            custom=endpoint.custom,
-        )
+        decoded = self._applied(body)
         decoded["apiVersion"], decoded["kind"] = endpoint.api_version, endpoint.kind
         manager = Manager(write.manager, apply.APPLY, endpoint.api_version, write.subresource)
         stamp = format_time(self.rest.clock.now())
@@ -316,15 +307,31 @@ class Patch:
         self._check_uid(result, current)
         return result
 
+    def _applied(self, body: Obj) -> Obj:
+        """What is applied, decoded. Raises 500 for what its type cannot hold, as it is found out after the merge."""
+        endpoint, mode, warnings = self.endpoint, validation(self.request), self.request.warnings
+        try:
+            (structural.Decoder() if endpoint.custom else decode.Decoder()).decode(body, endpoint.node, endpoint.kind)
+        except decode.DecodeError as error:
+            kind = f"{endpoint.resource.group}/{endpoint.version}, Kind={endpoint.kind}"
+            why = f"unable to convert unstructured object to {kind}: {_converter_error(str(error))}"
+            text = f"failed to convert new object ({self._what()}) to proper version: {why}"
+            raise errors.go_error(text) from error
+        return canonical(
+            body, endpoint.node, endpoint.kind, endpoint.version, mode, warnings, b"", custom=endpoint.custom
+        )
+
+    def _what(self) -> str:
+        info, endpoint = self.request.info, self.endpoint
+        return f"{info.namespace}/{info.name}; {endpoint.resource.group}/{endpoint.version}, Kind={endpoint.kind}"
+
     def _check_typed(self, body: Obj) -> None:
         """An applied object that does not fit its schema, in the words of structured-merge-diff. Raises 500, as there."""
         problems = typed.problems(body, self.endpoint.node)
         if not problems:
             return
-        info, endpoint = self.request.info, self.endpoint
-        what = f"{info.namespace}/{info.name}; {endpoint.resource.group}/{endpoint.version}, Kind={endpoint.kind}"
         shown = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {one}" for one in problems)
-        raise errors.go_error(f"failed to create typed patch object ({what}): {shown}")
+        raise errors.go_error(f"failed to create typed patch object ({self._what()}): {shown}")
 
 
 def _converter_error(why: str) -> str:

@@ -109,12 +109,18 @@ def _key_error(item: Any, node: Node) -> str:
         return "associative list with keys may not have a null element"
     if not isinstance(item, dict):
         return "associative list with keys may not have non-map elements"
-    for key in node.map_keys:
-        inner = node.items.field(key)
-        if key not in item and not (inner and inner.default is not None) and key not in fieldset.KEY_DEFAULTS:
-            named = quote(key)
-            return f"associative list with keys has an element that omits key field {named} (and doesn't have default value)"
+    if not any(key in item or _has_default(key, node.items) for key in node.map_keys):
+        named = "[" + " ".join(quote(key) for key in node.map_keys) + "]"
+        return (
+            f"associative list with keys has an element that omits all key fields {named} "
+            "(and doesn't have default values for any key fields)"
+        )
     return ""
+
+
+def _has_default(key: str, element: Node) -> bool:
+    inner = element.field(key)
+    return bool(inner and inner.default is not None) or key in fieldset.KEY_DEFAULTS
 
 
 def _shown(value: Any) -> str:

@@ -20,7 +20,8 @@ Obj = dict[str, Any]
 _META = "k8s.io.apimachinery.pkg.apis.meta.v1."
 _TIMES = (_META + "Time", _META + "MicroTime")
 _RAW = {_META + "FieldsV1", "k8s.io.apimachinery.pkg.runtime.RawExtension"}
-_OPAQUE = {_META + "ObjectMeta", *_RAW}
+_OBJECT_META = _META + "ObjectMeta"
+_EMPTY_META = frozenset({"annotations", "finalizers", "labels", "managedFields", "ownerReferences"})
 _NULL_LISTS = {  # lists without omitempty; the empty ones come back from storage as null
     ("autoscaling.v2.HorizontalPodAutoscalerStatus", "currentMetrics"),
     ("discovery.v1.EndpointSlice", "endpoints"),
@@ -50,11 +51,13 @@ class _Plan(Struct):
 
 
 def fill(obj: Obj) -> None:
-    """Write out the zero values of an object (in place); custom resources have none."""
+    """Write out the zero values of an object (in place); of custom resources only the metadata have any."""
     group, _, version = obj.get("apiVersion", "").rpartition("/")
     definition = data.definitions().get((group, version, obj.get("kind", "")))
     if definition:
         _fill(obj, data.message_name(definition))
+    elif "metadata" in obj:
+        _fill(obj["metadata"], _OBJECT_META)
 
 
 def _fill(obj: Obj, message: str) -> None:
@@ -85,6 +88,9 @@ def _fill(obj: Obj, message: str) -> None:
 @functools.cache
 def _plan(message: str) -> _Plan:
     plan = _Plan()
+    if message == _OBJECT_META:
+        plan.vanishing.update(_EMPTY_META)
+        return plan
     for name, facts in _facts(message).items():
         kind = facts["t"]
         omitted, many = facts.get("omitempty", False), facts.get("repeated") or facts.get("map")
@@ -102,7 +108,7 @@ def _plan(message: str) -> _Plan:
         struct = "." in kind and not many
         if omitted and not struct and (many or not facts.get("ptr")):
             plan.vanishing.add(name)
-        if kind in data.protobuf() and kind not in _OPAQUE and kind not in _TIMES and _facts(kind):
+        if kind in data.protobuf() and kind not in _RAW and kind not in _TIMES and _facts(kind):
             plan.inside[name] = "list" if facts.get("repeated") else "map" if facts.get("map") else "one", kind
     return plan
 

@@ -348,6 +348,26 @@ async def test_applying_needs_a_manager_and_known_fields(server: Server) -> None
     )
 
 
+async def test_applying_what_fits_the_schema_but_not_the_type(server: Server) -> None:
+    hard = {"pods": "many"}
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": hard}}
+    target = "/api/v1/namespaces/default/resourcequotas/q?fieldManager=me"
+    answer = await server.json("PATCH", target, body, code=500, content_type="application/apply-patch+yaml")
+    assert answer["message"] == (
+        "failed to convert new object (default/q; /v1, Kind=ResourceQuota) to proper version: unable to convert unstructured "
+        "object to /v1, Kind=ResourceQuota: quantities must match the regular expression "
+        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+    )
+
+
+async def test_labels_that_nobody_applies_any_more_leave_nothing(server: Server) -> None:
+    kind, target = "application/apply-patch+yaml", f"{MAPS}/a?fieldManager=me"
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"labels": {"a": "b"}}}
+    await server.json("PATCH", target, body, code=201, content_type=kind)
+    bare = await server.json("PATCH", target, {**body, "metadata": {}}, content_type=kind)
+    assert "labels" not in bare["metadata"]
+
+
 # Deletion
 
 

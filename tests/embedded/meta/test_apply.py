@@ -234,6 +234,22 @@ def test_keys_of_two_fields() -> None:
     ]
 
 
+def test_an_element_of_a_keyed_list_needs_one_of_its_keys() -> None:
+    element = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
+    listed = {
+        "type": "array",
+        "items": element,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["a", "b"],
+    }
+    node = Node({"type": "object", "properties": {"spec": listed}})
+    assert typed.problems({"spec": [{"b": "1"}]}, node) == []
+    assert typed.problems({"spec": [{}]}, node) == [
+        '.spec: element 0: associative list with keys has an element that omits all key fields ["a" "b"] '
+        "(and doesn't have default values for any key fields)"
+    ]
+
+
 def test_a_null_is_of_any_type() -> None:
     assert POD is not None
     assert typed.problems({"metadata": None, "spec": {"containers": None, "hostNetwork": None}}, POD) == []

@@ -81,3 +81,17 @@ def test_zero_values_of_optional_fields_vanish() -> None:
     assert set(spec) == {"volumes", "containers"}
     assert spec["volumes"][0]["persistentVolumeClaim"] == {"claimName": "c"}
     assert spec["containers"][0]["securityContext"] == {"privileged": False}, "a pointer to false is no zero value"
+
+
+@pytest.mark.parametrize("kind", [{"apiVersion": "v1", "kind": "ConfigMap"}, {"apiVersion": "a.b/v1", "kind": "C"}])
+def test_metadata_that_became_empty_vanish(kind: dict[str, Any]) -> None:
+    obj = {**kind, "metadata": {"name": "x", "labels": {}, "annotations": {"a": "b"}, "finalizers": []}}
+    zeros.fill(obj)
+    assert obj["metadata"] == {"name": "x", "annotations": {"a": "b"}}
+
+
+def test_so_do_those_of_a_template() -> None:
+    template: dict[str, Any] = {"metadata": {"labels": {}}, "spec": {}}
+    obj = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "x"}, "template": template}
+    zeros.fill(obj)
+    assert template["metadata"] == {}
