@@ -95,6 +95,9 @@ def list_packs(out: Output = Format.text) -> None:
             ]
         )
         return
+    if not found:
+        output.line(tr("no pack is installed"))
+        return
     rows = [
         [
             pack.name,

@@ -18,6 +18,48 @@ if TYPE_CHECKING:
 app = Noun(help="What you played and how it went.")
 
 
+def _domains(name: str, out: Format) -> None:
+    """How many levels of each domain of an exam are solved, and how many wait for a review."""
+    from kuartui.catalog.catalog import Catalog
+    from kuartui.play.exams import readiness
+    from kuartui.progress.store import Store
+
+    store = Store()
+    try:
+        found = readiness(name, store=store, cards=Catalog.default().cards())
+    finally:
+        store.close()
+    if out is Format.json:
+        output.data(
+            [
+                {
+                    "domain": part.domain.name,
+                    "title": part.domain.title,
+                    "weight": part.domain.weight,
+                    "levels": part.levels,
+                    "solved": part.solved,
+                    "due": part.due,
+                    "open": list(part.open),
+                }
+                for part in found
+            ]
+        )
+        return
+    output.table(
+        [later("WEIGHT"), later("SOLVED"), later("DUE"), later("DOMAIN"), later("NEXT")],
+        [
+            [
+                f"{part.domain.weight} %",
+                f"{part.solved}/{part.levels}",
+                part.due or "-",
+                part.domain.title,
+                part.open[0] if part.open else "-",
+            ]
+            for part in found
+        ],
+    )
+
+
 def _outcome(attempt: AttemptRecord) -> str:
     """How it ended, and whether it was for points."""
     word = outcome_word(attempt.outcome) if attempt.outcome else tr("in play")
@@ -29,9 +71,13 @@ def _outcome(attempt: AttemptRecord) -> str:
 def show(
     level: Annotated[str, Option(help="Only attempts at this level.")] = "",
     limit: Annotated[int, Option(min=1, help="How many attempts at most.")] = 20,
+    exam: Annotated[str, Option(help="Instead, what you solved of each domain: CKA, CKAD.")] = "",
     out: Output = Format.text,
 ) -> None:
     """Show best scores and the latest attempts."""
+    if exam:
+        _domains(exam, out)
+        return
     from kuartui.progress.store import Store
 
     store = Store()

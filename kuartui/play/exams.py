@@ -27,7 +27,8 @@ from kuartui.game import exam as rules
 from kuartui.game.attempt import is_clear, replay
 from kuartui.game.events import Finished, Outcome, Paused, Resumed
 from kuartui.game.exam import Part, Task
-from kuartui.game.level import Level
+from kuartui.game.level import Level, LevelCard
+from kuartui.game.review import due
 from kuartui.game.score import score
 from kuartui.message import later
 from kuartui.play import timer
@@ -74,15 +75,48 @@ def offered() -> list[curriculum.Exam]:
     return [exam for exam in curriculum.curriculum().exams if not exam.aside]
 
 
+def _offered(name: str) -> curriculum.Exam:
+    """By its name in any case; UnknownName for one that is not offered."""
+    found = {exam.name: exam for exam in offered()}
+    exam = found.get(name.upper())
+    if exam is None:
+        raise UnknownName(later("exam"), name, found)
+    return exam
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What was made of a domain's levels: how many are solved, how many of those are due for review, and the names of
+    the others, the easiest first."""
+
+    domain: curriculum.Domain
+    levels: int
+    solved: int
+    due: int
+    open: tuple[str, ...]
+
+
+def readiness(name: str, *, store: Store, cards: Sequence[LevelCard]) -> list[Readiness]:
+    """By domain of an exam, in its order. UnknownName for an exam that is not offered."""
+    solved = {level for level, best in store.best().items() if best.solved}
+    late = {review.level for review in due(store.tries(), store.now())}
+    found = []
+    for domain in _offered(name).domains:
+        mine = [card for card in cards if any((at.exam, at.domain) == (name.upper(), domain.name) for at in card.exams)]
+        left = sorted((card for card in mine if card.name not in solved), key=lambda card: card.difficulty)
+        names = {card.name for card in mine}
+        found.append(
+            Readiness(domain, len(mine), len(names & solved), len(names & late), tuple(card.name for card in left))
+        )
+    return found
+
+
 def begin(
     name: str, minutes: int | None, *, cluster: Cluster, store: Store, catalog: Catalog, seed: int | None = None
 ) -> ExamRecord:
     """Deal the tasks and start the clock. UnknownName for an exam that is not offered; AttemptError while another exam
     or a level is in play."""
-    found = {exam.name: exam for exam in offered()}
-    exam = found.get(name.upper())
-    if exam is None:
-        raise UnknownName(later("exam"), name, found)
+    exam = _offered(name)
     _only_one(store)
     cards = [card for card in catalog.cards() if not missing(card.needs, cluster.capabilities)]
     weights = {domain.name: domain.weight for domain in exam.domains}

@@ -21,6 +21,7 @@ from kuartui import paths
 from kuartui.errors import StorageError
 from kuartui.game.events import AttemptEvent, Mode, Outcome, decode, encode
 from kuartui.game.exam import Task
+from kuartui.game.review import Try
 from kuartui.game.score import Score
 from kuartui.message import later
 from kuartui.progress.schema import VERSION, migrate
@@ -219,6 +220,16 @@ class Store:
         return [
             TaskRecord(Task(number, level, seed, domain, weight), bool(flagged), attempt, credit)
             for number, level, seed, domain, weight, flagged, attempt, credit in self._all(query, (exam_id,))
+        ]
+
+    def tries(self) -> list[Try]:
+        """Every attempt that is over, as reviews count them."""
+        query = """
+            SELECT level, begun, solved, medal FROM attempts
+            WHERE outcome IS NOT NULL AND outcome != 'abandoned' ORDER BY begun"""
+        return [
+            Try(level, datetime.fromisoformat(begun), bool(solved), late=medal == "bronze")
+            for level, begun, solved, medal in self._all(query, ())
         ]
 
     def last_played(self) -> dict[str, datetime]:

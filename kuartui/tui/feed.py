@@ -17,7 +17,6 @@ from kuartui.errors import AttemptError, KuartuiError
 from kuartui.game.events import Mode
 from kuartui.game.ghost import Split, splits
 from kuartui.game.level import Level
-from kuartui.game.review import Try
 from kuartui.language import chosen
 from kuartui.message import later
 from kuartui.play import detail, exams
@@ -33,7 +32,6 @@ from kuartui.tui.background import Background
 from kuartui.tui.messages import AttemptChanged, AttemptEnded, AttemptReset, ClusterChanged, Failed, StepTaken
 from kuartui.tui.screens.levels import Shelf
 
-EVERY = 1_000_000  # attempts
 T = TypeVar("T")
 Post = Callable[[Message], Any]
 
@@ -62,18 +60,13 @@ class Game:
 
     def shelf(self) -> Shelf:
         """The levels, with what the player made of them."""
-        attempts, exam = self.store.attempts(limit=EVERY), self.store.exam()
         return Shelf(
             cards=self.catalog.cards(self.language),
             tracks={track.name: track.title_in(self.language) for track in self.catalog.tracks()},
             best=self.store.best(),
             attempt=self.running(),
-            exam=exam,
-            tries=[
-                Try(record.level, record.begun, record.solved, late=record.medal == "bronze")
-                for record in attempts
-                if record.outcome not in (None, "abandoned")
-            ],
+            exam=self.store.exam(),
+            tries=self.store.tries(),
             broken=dict(self.catalog.broken),
             now=datetime.now(UTC),
         )

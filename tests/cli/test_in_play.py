@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from datetime import UTC, datetime
@@ -101,3 +102,22 @@ def test_progress_tells_practice_from_points() -> None:
     assert best == [LEVEL, "0", "-", "-", "1"]
     assert ended[-4:] == ["solved,", "practice", "0", "1m34s"]
     assert "lost-badge was not played yet" in progress("--level", "lost-badge")
+
+
+def test_progress_by_the_domains_of_an_exam() -> None:
+    before = json.loads(progress("--exam", "cka", "-o", "json"))
+    assert sum(part["weight"] for part in before) == 100
+    assert {part["solved"] for part in before} == {0}
+    assert LEVEL in before[0]["open"]
+    deal(1)
+    level = Catalog.default().level(LEVEL, 1)
+    store = Store()
+    state = AttemptState(passed=frozenset(check.name for check in level.checks), outcome="solved")
+    store.set_outcome("a1", "solved", score(level, state, 94))
+    store.close()
+    after = json.loads(progress("--exam", "cka", "-o", "json"))
+    assert (after[0]["domain"], after[0]["solved"], after[0]["due"]) == ("troubleshooting", 1, 1)
+    assert LEVEL not in after[0]["open"]
+    row = progress("--exam", "CKA").splitlines()[1].split()
+    assert row[:6] == ["30", "%", f"1/{after[0]['levels']}", "1", "Troubleshooting", after[0]["open"][0]]
+    assert RUN.invoke(app, ["progress", "show", "--exam", "LPIC"]).exit_code == 2

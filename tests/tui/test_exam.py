@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kuartui.play.view import Finished
-from kuartui.progress.store import ExamRecord
+from kuartui.progress.store import AttemptRecord, ExamRecord
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.screens import exam
 from kuartui.tui.screens.dialogs import Confirm
@@ -114,6 +114,18 @@ async def test_during_an_exam_there_is_nothing_else_to_play(game: Any, monkeypat
         assert game.sessions == []
         await pilot.press("home", "enter")
         await until(pilot, lambda: isinstance(app.screen, ExamScreen))
+
+
+async def test_a_level_in_play_comes_first(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, begun = game.shelf, sheet().exam.begun
+    attempt = AttemptRecord("a1", "label-leak", 1, "ranked", "embedded", "s", "k", begun)
+    monkeypatch.setattr(game, "shelf", lambda: replace(shelf(), attempt=attempt))
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen.shelf.cards)
+        await pilot.press("e")
+        await until(pilot, lambda: "Continue it" in screen_text(app))
+        assert isinstance(app.screen, HomeScreen)
 
 
 async def test_the_last_result_can_be_seen_again(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from kuartui.game.events import Mode
 from kuartui.game.level import LevelCard
 from kuartui.message import later
 from kuartui.play.exams import offered
+from kuartui.progress.store import AttemptRecord
 from kuartui.translate import tr, trn
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
@@ -305,6 +306,9 @@ class HomeScreen(Screen[None], keys.Explains):
         if self.shelf.examined:
             self.app.show_exam()
             return
+        if self.shelf.attempt is not None:
+            self._still_playing(self.shelf.attempt)
+            return
         choice = ExamChoice([item.name for item in offered()], exam.name if exam is not None else "")
         self.app.push_screen(choice, self._take)
 
@@ -333,14 +337,17 @@ class HomeScreen(Screen[None], keys.Explains):
         if attempt is not None and (not name or attempt.level == name):
             self.app.play_attempt(attempt)
         elif attempt is not None:
-            playing = self.shelf.card(attempt.level)
-            text = tr(
-                "{level} is still in play. Continue it (first in the list), or finish it there with F12.",
-                level=playing.title if playing else attempt.level,
-            )
-            self.notify(clean(text), markup=False, severity="warning")
+            self._still_playing(attempt)
         elif name:
             self.app.play_level(name, None, mode)
+
+    def _still_playing(self, attempt: AttemptRecord) -> None:
+        playing = self.shelf.card(attempt.level)
+        text = tr(
+            "{level} is still in play. Continue it (first in the list), or finish it there with F12.",
+            level=playing.title if playing else attempt.level,
+        )
+        self.notify(clean(text), markup=False, severity="warning")
 
     def action_search(self) -> None:
         if self._details:
