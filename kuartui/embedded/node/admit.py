@@ -16,6 +16,7 @@ from kuartui.embedded.node.resources import amounts, pod_requests, total_request
 Obj = dict[str, Any]
 
 IN_THOUSANDTHS = ("cpu",)
+_OS_LABEL, _OS = "kubernetes.io/os", "linux"
 
 
 class Rejected(Exception):
@@ -30,6 +31,7 @@ class Rejected(Exception):
 def admit(pod: Obj, node: Obj, others: Iterable[Obj], pressure: set[str]) -> None:
     """`others` are the active pods on the node. Raises Rejected."""
     _pressure(pod, pressure)
+    _system(pod)
     others = list(others)
     _resources(pod, node, others)
     if not selected(pod, node):
@@ -44,8 +46,8 @@ def admit(pod: Obj, node: Obj, others: Iterable[Obj], pressure: set[str]) -> Non
         raise Rejected("SysctlForbidden", why)
     for taint in node["spec"].get("taints") or ():
         if taint["effect"] == "NoExecute" and not tolerated(pod, taint):
-            name = f"{{{taint['key']}: {taint.get('value', '')}}}"
-            raise Rejected("TaintToleration", f"Predicate TaintToleration failed: node(s) had untolerated taint {name}")
+            message = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+            raise Rejected("TaintToleration", message)
 
 
 def _pressure(pod: Obj, pressure: set[str]) -> None:
@@ -54,6 +56,16 @@ def _pressure(pod: Obj, pressure: set[str]) -> None:
     felt = [type_ for type_ in PRESSED if type_ in pressure and not critical]
     if felt and (best_effort or felt != ["MemoryPressure"]):
         raise Rejected("Evicted", f"The node had condition: [{', '.join(felt)}]. ")
+
+
+def _system(pod: Obj) -> None:
+    """The operating system that a pod names, as a label or a field: all nodes here have Linux."""
+    labels = pod.get("metadata", {}).get("labels") or {}
+    if labels.get(_OS_LABEL, _OS) != _OS:
+        why = f"Failed to admit pod as the `{_OS_LABEL}` label doesn't match node label"
+        raise Rejected("PodOSSelectorNodeLabelDoesNotMatch", why)
+    if (pod["spec"].get("os") or {"name": _OS}).get("name") != _OS:
+        raise Rejected("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
 
 
 def _resources(pod: Obj, node: Obj, others: list[Obj]) -> None:

@@ -175,6 +175,34 @@ def test_a_host_port_is_taken_at_its_address_and_for_its_protocol(ours: Obj, the
         admit(pod(ours), node, [pod(theirs)], set())
 
 
+@pytest.mark.parametrize(
+    ("pod", "reason", "message"),
+    [
+        (
+            {"spec": {"os": {"name": "windows"}}},
+            "PodOSNotSupported",
+            "Failed to admit pod as the OS field doesn't match node OS",
+        ),
+        (
+            {"metadata": {"labels": {"kubernetes.io/os": "windows"}}, "spec": {}},
+            "PodOSSelectorNodeLabelDoesNotMatch",
+            "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+        ),
+        (
+            {"spec": {"os": {"name": "linux"}}},
+            "TaintToleration",
+            "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+        ),
+    ],
+)
+def test_what_a_kubelet_refuses_besides_what_the_scheduler_does(pod: Obj, reason: str, message: str) -> None:
+    taints = [{"key": "a", "value": "b", "effect": "NoSchedule"}, {"key": "c", "effect": "NoExecute"}]
+    node: Obj = {"metadata": {"name": "n"}, "spec": {"taints": taints}, "status": {"allocatable": {"pods": "9"}}}
+    with pytest.raises(Rejected) as refused:
+        admit({**pod, "spec": {"containers": [], **pod["spec"]}}, node, [], set())
+    assert (refused.value.reason, refused.value.message) == (reason, message)
+
+
 def test_a_pod_sets_safe_sysctls_only_and_sees_all_of_them() -> None:
     def pod(**spec: Any) -> Obj:
         return {"spec": {"containers": [], **spec}}
