@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kuartui.embedded.controllers.endpoints import EndpointsController, EndpointSliceController, MirroringController
+from kuartui.embedded.controllers.endpoints.members import TriggerTimes
 from tests.embedded.controllers.cluster import Cluster
 
 Obj = dict[str, Any]
@@ -126,6 +127,47 @@ async def test_hand_made_endpoints_are_mirrored(cluster: Cluster) -> None:
     (found,) = cluster.client.list(SLICES)
     assert found["endpoints"] == [{"addresses": ["10.9.8.7"], "conditions": {"ready": True}}]
     assert found["ports"] == [{"name": "", "protocol": "TCP", "port": 5432}]
+
+
+async def test_a_mirror_has_the_annotations_too_and_follows_them(cluster: Cluster) -> None:
+    await service(cluster, selector=None)
+    subsets = [{"addresses": [{"ip": "10.9.8.7"}], "ports": [{"port": 5432, "protocol": "TCP"}]}]
+    notes = {"a": "b", "kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    await cluster.create("endpoints", "web", metadata={"annotations": notes, "labels": {"l": "m"}}, subsets=subsets)
+    await cluster.run()
+    (found,) = cluster.client.list(SLICES)
+    assert found["metadata"]["annotations"] == {"a": "b"}
+    assert found["metadata"]["labels"]["l"] == "m"
+    await cluster.client.patch("endpoints", "default", "web", {"metadata": {"labels": None, "annotations": {"a": "c"}}})
+    await cluster.run()
+    (found,) = cluster.client.list(SLICES)
+    assert found["metadata"]["annotations"] == {"a": "c"}
+    assert "l" not in found["metadata"]["labels"]
+
+
+def test_a_pod_that_is_ready_within_the_second_counts_as_a_change() -> None:
+    times, second = TriggerTimes(), "2030-01-01T00:00:05Z"
+
+    def member(status: str) -> Obj:
+        condition = {"type": "Ready", "status": status, "lastTransitionTime": second}
+        return {"metadata": {"name": "a"}, "status": {"conditions": [condition]}}
+
+    web = {"metadata": {"name": "web", "uid": "u", "creationTimestamp": "2030-01-01T00:00:00Z"}}
+    assert times.changed(web, []) == "2030-01-01T00:00:00Z"
+    assert times.changed(web, [member("False")]) == second
+    assert times.changed(web, [member("True")]) == second
+    assert times.changed(web, [member("True")]) == ""
+
+
+async def test_a_selector_ends_mirroring(cluster: Cluster) -> None:
+    await service(cluster, selector=None)
+    subsets = [{"addresses": [{"ip": "10.9.8.7"}], "ports": [{"port": 5432, "protocol": "TCP"}]}]
+    await cluster.create("endpoints", "web", subsets=subsets)
+    await cluster.run()
+    await cluster.client.patch("services", "default", "web", {"spec": {"selector": {"app": "web"}}})
+    await cluster.run()
+    (found,) = cluster.client.list(SLICES)
+    assert found["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] == "endpointslice-controller.k8s.io"
 
 
 async def test_a_traffic_distribution_gives_hints(cluster: Cluster) -> None:

@@ -137,19 +137,23 @@ class TriggerTimes:
     """When the change happened that endpoints now follow; feeds the annotation of that name."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[dict[str, str], str]] = {}
+        self._known: dict[str, tuple[dict[str, tuple[str, str]], str]] = {}
 
     def changed(self, service: Obj, members: list[Obj]) -> str:
-        """The earliest new change; "" for none."""
+        """The earliest new change; "" for none.
+
+        Kubernetes goes by the second that a pod became ready in. Containers here start faster than that, so a pod that is
+        ready in the second it was not counts, too.
+        """
         uid = objects.uid_of(service)
         before, service_before = self._known.get(uid, ({}, ""))
         times = {}
         for pod in members:
             condition = objects.condition(pod.get("status", {}).get("conditions"), "Ready")
             if condition and condition.get("lastTransitionTime"):
-                times[objects.name_of(pod)] = condition["lastTransitionTime"]
+                times[objects.name_of(pod)] = condition["lastTransitionTime"], condition.get("status", "")
         created = service["metadata"].get("creationTimestamp", "")
-        fresh = [time for name, time in times.items() if time > before.get(name, "")]
+        fresh = [now[0] for name, now in times.items() if now > before.get(name, ("", ""))]
         if created > service_before:
             fresh.append(created)
         self._known[uid] = times, created

@@ -7,7 +7,9 @@ from typing import Any
 from kuartui.embedded.controllers import objects, pods
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.endpoints.legacy import MANAGED_BY as ENDPOINTS_MANAGED_BY
+from kuartui.embedded.controllers.endpoints.members import TRIGGER_TIME
 from kuartui.embedded.controllers.endpoints.slices import MANAGED_BY, SERVICE_NAME, SLICES
+from kuartui.embedded.meta.apply import LAST_APPLIED
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.store import Event
 
@@ -15,6 +17,7 @@ Obj = dict[str, Any]
 
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
+_NOT_MIRRORED = (TRIGGER_TIME, LAST_APPLIED)
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 
 
@@ -33,7 +36,9 @@ class MirroringController(Controller):
             self.enqueue_object(event)
 
     def _service_changed(self, event: Event) -> None:
-        if not event.obj.data["spec"].get("selector") and self.client.get("endpoints", *event.obj.key[1:]):
+        selects = bool(event.obj.data["spec"].get("selector"))
+        selected = bool(event.old and event.old.data["spec"].get("selector"))
+        if (not selects or (event.old and not selected)) and self.client.get("endpoints", *event.obj.key[1:]):
             self.enqueue_object(event)
 
     async def reconcile(self, namespace: str, name: str) -> None:
@@ -54,8 +59,13 @@ class MirroringController(Controller):
         ):
             wanted = [_slice(endpoints, subset) for subset in endpoints.get("subsets") or ()]
         for old, new in zip(existing, wanted, strict=False):
-            if any((old.get(field) or []) != new[field] for field in ("endpoints", "ports")):
-                await self.client.update(SLICES, {**old, "endpoints": new["endpoints"], "ports": new["ports"]})
+            now = {field: new[field] for field in ("endpoints", "ports")}
+            meta = {field: new["metadata"].get(field) or {} for field in ("labels", "annotations")}
+            changed = {**old, **now, "metadata": {**old["metadata"], **meta}}
+            if any((old.get(field) or []) != now[field] for field in now) or any(
+                (old["metadata"].get(field) or {}) != meta[field] for field in meta
+            ):
+                await self.client.update(SLICES, changed)
         for new in wanted[len(existing) :]:
             await self.client.create(SLICES, new)
         for old in existing[len(wanted) :]:
@@ -82,6 +92,7 @@ def _slice(endpoints: Obj, subset: Obj) -> Obj:
             made.append(endpoint)
     first = made[0]["addresses"][0] if made else ""
     labels = {key: value for key, value in objects.labels_of(endpoints).items() if key != MANAGED_BY}
+    annotations = {key: value for key, value in objects.annotations_of(endpoints).items() if key not in _NOT_MIRRORED}
     name = objects.name_of(endpoints)
     return {
         "apiVersion": "discovery.k8s.io/v1",
@@ -90,6 +101,7 @@ def _slice(endpoints: Obj, subset: Obj) -> Obj:
             "generateName": pods.prefix_of(name),
             "namespace": objects.namespace_of(endpoints),
             "labels": labels | {SERVICE_NAME: name, MANAGED_BY: MANAGER},
+            "annotations": annotations,
             "ownerReferences": [objects.controller_reference(endpoints)],
         },
         "addressType": "IPv6" if ":" in first else "IPv4",
