@@ -266,21 +266,26 @@ def finish(
     """End the attempt with what is green, and show the score."""
     from kuartui.cli.attempt import current_session
 
-    async def run() -> Result | None:
+    async def run() -> tuple[Result | None, bool]:
         async with current_session(speak(lang), ended=not abandon) as session:
             if abandon:
                 await session.abandon()
-                return None
+                return None, False
             if session.snapshot().outcome is None:
                 await session.refresh()
             result = session.result() if session.snapshot().outcome else await session.finish()
-            return replace(result, debrief="", solutions=()) if session.in_exam else result
+            secret = session.in_exam
+            return replace(result, debrief="", solutions=()) if secret else result, secret
 
-    result = wait(run)
+    result, in_exam = wait(run)
     if out is Format.json:
         output.data({"outcome": "abandoned"} if result is None else report.result(result))
     elif result is None:
         output.line(tr("abandoned; everything is cleaned up"))
+    elif in_exam:
+        for check in result.checks:
+            output.line(report.check_line(check))
+        output.line(tr("the task is handed in: {command}", command="kuartui exam show"))
     else:
         for text in report.summary(result):
             output.line(text)

@@ -82,6 +82,8 @@ def checks(view: AttemptView) -> Iterator[str]:
     if view.mode == "exam" and not view.outcome:
         state = tr("{elapsed} on this task", elapsed=span(view.elapsed))
         points = tr("{time} left of the exam", time=span(view.remaining))
+    if view.mode == "exam" and view.outcome:
+        points = "kuartui exam show"
     yield tr("{state}; {points}", state=state, points=points)
 
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.widgets import OptionList
 
+from kuartui.game.review import Try
 from kuartui.play.view import Finished
 from kuartui.progress.store import AttemptRecord, ExamRecord
 from kuartui.tui.app import KuartuiApp
@@ -126,6 +128,23 @@ async def test_a_level_in_play_comes_first(game: Any, monkeypatch: pytest.Monkey
         await pilot.press("e")
         await until(pilot, lambda: "Continue it" in screen_text(app))
         assert isinstance(app.screen, HomeScreen)
+
+
+async def test_home_offers_an_exam_to_who_has_played(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = game.shelf
+    app = KuartuiApp(game)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen.shelf.cards)
+        assert "tasks by the weights" not in screen_text(app)
+        tries = [Try("first-steps", sheet().exam.begun, True)]
+        monkeypatch.setattr(game, "shelf", lambda: replace(shelf(), tries=tries))
+        await pilot.press("r")
+        await until(pilot, lambda: "tasks by the weights of the CKA or the CKAD" in screen_text(app))
+        levels = app.screen.query_one("#levels", OptionList)
+        levels.highlighted = levels.get_option_index("exam:")
+        await until(pilot, lambda: "A mock exam" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ExamChoice))
 
 
 async def test_the_last_result_can_be_seen_again(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -250,5 +250,5 @@ class ExamChoice(ModalScreen[tuple[str, int] | None]):
 
 ABOUT = later(
     "Tasks by the weights of the exam's domains, under one clock that nothing stops. No hints, and no solutions before "
-    "its end. Esc: not now."
+    "its end."
 )

@@ -28,8 +28,9 @@ from kuartui.translate import tr, trn
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
 from kuartui.tui.messages import ClusterSeen, Failed, StepTaken
+from kuartui.tui.screens.exam import ABOUT as EXAM_ABOUT
 from kuartui.tui.screens.exam import ExamChoice
-from kuartui.tui.screens.levels import Shelf, about, heading, row, suggestion
+from kuartui.tui.screens.levels import Shelf, about, exam_row, heading, row, suggestion
 from kuartui.tui.text import clean, join, plain
 from kuartui.tui.widgets.bar import bar
 from kuartui.tui.widgets.keybar import KeyBar
@@ -169,6 +170,8 @@ class HomeScreen(Screen[None], keys.Explains):
             levels.add_option(Option(plain(f"▸ {text}", "bold $text-warning"), id=EXAM))
         for kind, card in suggestions:
             levels.add_option(Option(suggestion(shelf, kind, card, width), id=f"{SUGGESTED}{kind}:{card.name}"))
+        if suggestions and shelf.tries and shelf.attempt is None and not wanted:  # who is new here begins with a level
+            levels.add_option(Option(exam_row(width), id=EXAM))
         for track, cards in shelf.by_track(wanted):
             levels.add_option(Option(heading(shelf, track, cards, width), disabled=True))
             for card in cards:
@@ -215,6 +218,10 @@ class HomeScreen(Screen[None], keys.Explains):
         return self._option().rpartition(":")[2]
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option.id == EXAM:
+            self.workers.cancel_group(self, "about")
+            self.query_one("#story", Prose).show(plain(tr("A mock exam"), "bold"), "", tr(EXAM_ABOUT))
+            return
         card = self.shelf.card((event.option.id or "").rpartition(":")[2])
         if card is not None:
             self._tell_about(card)
@@ -328,7 +335,7 @@ class HomeScreen(Screen[None], keys.Explains):
     def _play(self, mode: Mode) -> None:
         """The selected level; what is in play goes on as it began."""
         if self._option() == EXAM:
-            self.app.show_exam()
+            self.action_exam()
             return
         if self.shelf.examined:
             self.notify(tr("an exam is under way: first in the list, or e"), markup=False, severity="warning")

@@ -159,6 +159,12 @@ def suggestion(shelf: Shelf, kind: str, card: LevelCard, width: int) -> Content:
     return join(plain(head, style), plain(title, "bold"), plain(rest, "$text-muted"))
 
 
+def exam_row(width: int) -> Content:
+    """Beside what to play now: a mock exam."""
+    text = fit(tr("tasks by the weights of the CKA or the CKAD"), max(0, width - 11))
+    return join(plain(f"# {fit(tr('Exam'), 9)}", "bold $text-success"), plain(text, "$text-muted"))
+
+
 TOUR = "first-steps"
 
 
