@@ -176,6 +176,10 @@ def _validate_rest(metadata: Obj, path: fielderr.Path, endpoint: Endpoint) -> li
         if not standard and endpoint.strategy.qualified_finalizers:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(fielderr.invalid((path / "finalizers").index(index), finalizer, why))
+    finalizers = metadata.get("finalizers") or []
+    if {"orphan", "foregroundDeletion"} <= set(finalizers):
+        why = "finalizer orphan and foregroundDeletion cannot be both set"
+        errors.append(fielderr.invalid(path / "finalizers", finalizers, why))
     return errors
 
 
@@ -188,19 +192,36 @@ def label_errors(labels: Obj | None, path: fielderr.Path) -> list[FieldError]:
 
 
 def _owner_errors(owners: Any, path: fielderr.Path) -> list[FieldError]:
+    """ValidateOwnerReferences: which of several references is meant, it does not say."""
     errors: list[FieldError] = []
-    controller = ""
-    for index, owner in enumerate(owners):
-        for field in ("apiVersion", "kind", "name", "uid"):
+    first = ""
+    for owner in owners:
+        version, kind = owner.get("apiVersion") or "", owner.get("kind") or ""
+        if not version.rpartition("/")[2] or version.count("/") > 1:
+            errors.append(fielderr.invalid(path / "apiVersion", version, "version must not be empty"))
+        for field in ("kind", "name", "uid"):
             if not owner.get(field):
-                text = "must not be empty" if field != "apiVersion" else "version must not be empty"
-                errors.append(fielderr.invalid(path.index(index) / field, owner.get(field, ""), text))
-        if owner.get("controller"):
-            if controller:
-                text = f'Only one reference can have Controller set to true. Found "true" in references for {controller} and {owner.get("kind")}/{owner.get("name")}'
-                errors.append(fielderr.invalid(path, owner, text))
-            controller = f"{owner.get('kind')}/{owner.get('name')}"
+                errors.append(fielderr.invalid(path / field, "", "must not be empty"))
+        if (version, kind) == ("v1", "Event"):
+            text = "/v1, Kind=Event is disallowed from being an owner"
+            errors.append(fielderr.invalid(path, _shown_owner(owner), text))
+        if not owner.get("controller"):
+            continue
+        name = f"{kind}/{owner.get('name') or ''}"
+        if first:
+            text = (
+                f'Only one reference can have Controller set to true. Found "true" in references for {first} and {name}'
+            )
+            errors.append(fielderr.invalid(path, [_shown_owner(one) for one in owners], text))
+        first = first or name
     return errors
+
+
+def _shown_owner(owner: Obj) -> Obj:
+    """A metav1.OwnerReference as errors show it."""
+    shown = {field: owner.get(field) or "" for field in ("apiVersion", "kind", "name", "uid")}
+    flags = {field: owner[field] for field in ("controller", "blockOwnerDeletion") if owner.get(field) is not None}
+    return shown | flags
 
 
 def validate_metadata_update(endpoint: Endpoint, new: Obj, old: Obj) -> list[FieldError]:

@@ -13,6 +13,7 @@ from kuartui.embedded.kinds.checks import (
     label_selector,
     non_negative,
     optional_one_of,
+    shown_selector,
 )
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid
 
@@ -26,7 +27,7 @@ class PodDisruptionBudgets(Strategy):
         if least is not None and most is not None:
             shown = {
                 "MinAvailable": least,
-                "Selector": spec.get("selector"),
+                "Selector": shown_selector(spec.get("selector")),
                 "MaxUnavailable": most,
                 "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
             }

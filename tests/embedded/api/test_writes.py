@@ -371,6 +371,53 @@ async def test_labels_that_nobody_applies_any_more_leave_nothing(server: Server)
 # Deletion
 
 
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (
+            {"ownerReferences": [{"apiVersion": "", "kind": "", "name": "", "uid": ""}]},
+            '[metadata.ownerReferences.apiVersion: Invalid value: "": version must not be empty, '
+            'metadata.ownerReferences.kind: Invalid value: "": must not be empty, '
+            'metadata.ownerReferences.name: Invalid value: "": must not be empty, '
+            'metadata.ownerReferences.uid: Invalid value: "": must not be empty]',
+        ),
+        (
+            {
+                "ownerReferences": [
+                    {"uid": "1", "name": "a", "kind": "Pod", "controller": True, "apiVersion": "v1"},
+                    {
+                        "uid": "2",
+                        "name": "b",
+                        "kind": "Pod",
+                        "controller": True,
+                        "blockOwnerDeletion": False,
+                        "apiVersion": "v1",
+                    },
+                ]
+            },
+            'metadata.ownerReferences: Invalid value: [{"apiVersion":"v1","kind":"Pod","name":"a","uid":"1",'
+            '"controller":true},{"apiVersion":"v1","kind":"Pod","name":"b","uid":"2","controller":true,'
+            '"blockOwnerDeletion":false}]: Only one reference can have Controller set to true. '
+            'Found "true" in references for Pod/a and Pod/b',
+        ),
+        (
+            {"ownerReferences": [{"apiVersion": "v1", "kind": "Event", "name": "a", "uid": "1"}]},
+            'metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"a","uid":"1"}: '
+            "/v1, Kind=Event is disallowed from being an owner",
+        ),
+        (
+            {"finalizers": ["orphan", "foregroundDeletion"]},
+            'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: '
+            "finalizer orphan and foregroundDeletion cannot be both set",
+        ),
+    ],
+)
+async def test_owners_and_finalizers_are_checked(server: Server, metadata: dict[str, Any], message: str) -> None:
+    body = {"metadata": {"name": "a", **metadata}}
+    answer = await server.json("POST", "/api/v1/namespaces/default/configmaps", body, code=422)
+    assert answer["message"] == f'ConfigMap "a" is invalid: {message}'
+
+
 async def test_a_system_priority_class_stays(server: Server) -> None:
     name = "system-node-critical"
     classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
