@@ -149,6 +149,9 @@ async def test_scaling_in_the_middle_of_a_rollout_is_proportional(cluster: Clust
     await cluster.edit("deployments.apps", "web", {"spec": {"replicas": 15}})
     await cluster.run(10)
     assert sets(cluster) == {"v1": 11, "bad": 7}  # the example of the documentation
+    await cluster.edit("deployments.apps", "web", {"spec": {"replicas": 4}})
+    await cluster.run(10)
+    assert sets(cluster) == {"v1": 2, "bad": 4}  # two of four may be unavailable, not all
 
 
 async def test_recreate_waits_for_the_last_old_pod(cluster: Cluster) -> None:

@@ -211,8 +211,8 @@ class Rollout:
         at_least = replicas(self.deployment) - arithmetic.max_unavailable(self.deployment)
         new_unavailable = replicas(new) - counted([new], "availableReplicas")
         room = wanted([*old, new]) - at_least - new_unavailable
-        if room <= 0:
-            return False
+        if room <= 0 or any(counted([rs], "availableReplicas") > replicas(rs) for rs in old):
+            return False  # none to spare, or a ReplicaSet has yet to tell how many it kept when it last shrank
         unhealthy = await self._take(old, room, lambda rs: replicas(rs) - counted([rs], "availableReplicas"))
         surplus = counted(self.sets, "availableReplicas") - at_least
         healthy = await self._take(self._active(self.old), surplus, replicas)
