@@ -44,7 +44,7 @@ class _Webhooks(Plugin):
                 who = f"webhook {stored.key.name}/{webhook['name']}"
                 if attributes.again and self.mutates and not attributes.wants_again(who):
                     continue
-                if not matches(webhook, attributes, self._rest.store):
+                if not webhook.get("rules") or not matches(webhook, attributes, self._rest.store):
                     continue
                 request = await self._request(webhook, attributes)
                 if self._wanted(webhook, request, attributes):

@@ -260,6 +260,8 @@ async def test_failures_may_be_ignored(guarded: Guarded) -> None:
         {"matchConditions": [{"name": "never", "expression": "request.name != 'm'"}]},
         {"rules": [{**RULES[0], "operations": ["DELETE"]}]},
         {"rules": [{**RULES[0], "scope": "Cluster"}]},
+        {"rules": None},
+        {"rules": []},
     ],
 )
 async def test_it_is_asked_about_its_own_things_only(guarded: Guarded, elsewhere: Obj) -> None:
