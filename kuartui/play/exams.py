@@ -34,6 +34,7 @@ from kuartui.message import later
 from kuartui.play import timer
 from kuartui.play.session import AttemptSession, level_of, no_exam, resume, start
 from kuartui.play.takedown import take_down
+from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord, ExamRecord, Store, TaskRecord
 
 START = "kuartui exam start CKA"
@@ -178,6 +179,21 @@ def sheet(exam: ExamRecord, *, store: Store, catalog: Catalog, language: str = "
         if over
         else (),
     )
+
+
+async def review(exam: ExamRecord, number: int, *, cluster: Cluster, store: Store, language: str = "") -> Result | None:
+    """How a task went, with its solution; None for one that was never begun. AttemptError before the exam is over."""
+    if exam.ended is None:
+        raise AttemptError(later("the exam is not over"), hint="kuartui exam finish")
+    record = next((item for item in store.tasks(exam.id) if item.task.number == number), None)
+    attempt = _attempt(record, store) if record is not None else None
+    if attempt is None:
+        return None
+    session = await resume(attempt, level_of(attempt, language), cluster=cluster, store=store)
+    try:
+        return session.result()
+    finally:
+        await session.close()
 
 
 def _state(record: TaskRecord, store: Store) -> tuple[str, float]:

@@ -335,6 +335,7 @@ class AttemptSession:
             solutions=self.level.solutions,
             best=max(final.total, before or 0),
             best_before=before,
+            in_exam=self.record.mode == "exam",
         )
         self._emit(view.PhaseChanged("over", outcome_word(outcome)))
         self._emit(view.Finished(self._result))

@@ -118,7 +118,9 @@ def in_time(record: AttemptRecord, level: Level, store: Store) -> Level:
         return level
     current = store.attempt(record.id)
     exam = next((exam for exam in store.exams() if current is not None and exam.id == current.exam), None)
-    rest = left(exam.begun, exam.minutes, store.now()) if exam is not None and exam.ended is None else 0.0
+    if exam is None or exam.ended is not None:
+        return level
+    rest = left(exam.begun, exam.minutes, store.now())
     spent = timer.elapsed(RealClock(), store.anchor(record.id))
     return msgspec.structs.replace(level, time_limit=Duration(spent + rest))
 

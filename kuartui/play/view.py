@@ -112,6 +112,7 @@ class Result:
     solutions: tuple[Solution, ...]
     best: int  # points of the best attempt at this level, this one included
     best_before: int | None = None  # None when this was the first
+    in_exam: bool = False  # a task of an exam
 
 
 # --- events ----------------------------------------------------------------------------------------------------

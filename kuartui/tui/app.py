@@ -138,6 +138,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self._go(PlayScreen(session))
 
     def show_result(self, result: Result) -> None:
+        """How a level went, or a task of an exam: then Esc leads back to the others."""
         self._go(ResultScreen(result))
 
     def go_home(self) -> None:

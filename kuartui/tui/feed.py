@@ -158,6 +158,11 @@ class Game:
         """Flag a task, or take the flag away; whether it is flagged now."""
         return exams.flag(self._exam(), number, self.store)
 
+    async def review_task(self, number: int) -> Result | None:
+        """How a task of the last exam went; None for one that was never begun."""
+        exam = self.store.exam()
+        return await exams.review(exam, number, language=self.language, **self._hall) if exam is not None else None
+
     async def finish_exam(self) -> None:
         await exams.finish(self._exam(), **self._hall)
 

@@ -82,6 +82,8 @@ async def test_tasks_wait_as_they_were_left(hall: Hall) -> None:
     exam = hall.begin()
     assert hall.states() == ["new", "new", "new"]
     assert sum(row.task.weight for row in hall.sheet().rows) == 100
+    with pytest.raises(AttemptError, match="the exam is not over"):
+        await exams.review(exam, 1, cluster=hall.cluster, store=hall.store)
     first = await hall.take_up(exam, 1)
     hall.answer(1, word="sesame")
     await until(lambda: states(first)["word"] == "passing")
@@ -110,6 +112,13 @@ async def test_tasks_wait_as_they_were_left(hall: Hall) -> None:
     assert sum(part.reached for part in sheet.parts) == weight
     assert not sheet.passed
     assert hall.store.leftovers() == []
+    result, never = [
+        await exams.review(hall.store.exams()[0], number, cluster=hall.cluster, store=hall.store) for number in (1, 3)
+    ]
+    assert never is None
+    assert result is not None
+    assert (result.outcome, result.in_exam, result.debrief) == ("solved", True, "Open sesame.\n")
+    assert result.level.time_limit == 120
 
 
 async def test_there_is_partial_credit_and_no_help(hall: Hall) -> None:

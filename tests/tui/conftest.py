@@ -267,6 +267,10 @@ class StillGame(Game):
         self._change(number, flagged=not self.sheet.rows[number - 1].flagged)
         return self.sheet.rows[number - 1].flagged
 
+    async def review_task(self, number: int) -> Any:
+        level = self.level(self.sheet.rows[number - 1].task.level, 1)
+        return replace(ScriptedSession(level, "exam").result(), in_exam=True)
+
     async def finish_exam(self) -> None:
         self.sheet = graded(self.sheet)
 

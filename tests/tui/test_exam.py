@@ -18,6 +18,7 @@ from kuartui.tui.screens.exam import ExamChoice, ExamScreen
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.levels import Shelf
 from kuartui.tui.screens.play import PlayScreen
+from kuartui.tui.screens.result import ResultScreen
 from tests.tui.conftest import sheet
 from tests.tui.golden import screen_text, until
 
@@ -87,7 +88,13 @@ async def test_the_end_asks_first_and_shows_the_result(game: Any) -> None:
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         await pilot.press("right", "enter")
         await until(pilot, lambda: screen.over and "54 %, not passed" in screen_text(app))
-        assert "levels on the home screen" in screen.why_not("take_up")
+        assert screen.why_not("flag") == "the exam is over"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, ExamScreen) and app.screen.sheet)
+        app.screen.query_one("#tasks", OptionList).highlighted = 2
+        assert "never begun" in app.screen.why_not("take_up")
 
 
 async def test_time_that_is_over_is_looked_at_at_once(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,11 +146,12 @@ class ExamScreen(Screen[None], keys.Explains):
         """The result by domain."""
         if self.sheet is None:
             return plain("")
+        room = max(10, self.size.width - 16 - 4)
         return lines(
             *(
                 join(
                     bar(part.reached / part.weight if part.weight else 0.0, 16),
-                    plain(f" {part.reached:5.1f} / {part.weight:>3} %  {part.domain}"),
+                    plain(fit(f" {part.reached:5.1f} / {part.weight:>3} %  {part.domain}", room)),
                 )
                 for part in self.sheet.parts
             )
@@ -166,9 +167,12 @@ class ExamScreen(Screen[None], keys.Explains):
         """Why a key does nothing here and now."""
         if action not in ("take_up", "flag", "finish"):
             return ""
-        if self.over:
-            return tr("the exam is over; its tasks are levels on the home screen")
         row = self._chosen()
+        if self.over and action == "take_up":
+            begun = row is not None and row.state != "new"
+            return "" if begun else tr("this task was never begun; it is a level on the home screen")
+        if self.over:
+            return tr("the exam is over")
         if action in ("take_up", "flag") and row is not None and row.state == "handed in":
             return tr("task {number} was handed in", number=row.task.number)
         return ""
@@ -178,8 +182,17 @@ class ExamScreen(Screen[None], keys.Explains):
 
     def action_take_up(self) -> None:
         row = self._chosen()
-        if row is not None:
+        if row is not None and self.over:
+            self._review(row.task.number)
+        elif row is not None:
             self.app.play_task(row.task.number)
+
+    @work(exclusive=True, group="review")
+    async def _review(self, number: int) -> None:
+        """How a task went, with its solution, now that it may be told."""
+        result = await guarded(self.app.game.run(self.app.game.review_task(number)), self.app.failed)
+        if result is not None:
+            self.app.show_result(result)
 
     @work(group="act")
     async def action_flag(self) -> None:

@@ -285,4 +285,7 @@ class ResultScreen(Screen[None], keys.Explains):
         self._leave_for(lambda: self.app.play_level(self.result.level.name, None))
 
     def action_back(self) -> None:
-        self.app.go_home()
+        if self.result.in_exam:
+            self.app.show_exam()
+        else:
+            self.app.go_home()
