@@ -22,7 +22,7 @@ from kuartui.translate import tr
 if TYPE_CHECKING:
     from kuartui.cluster.base import Cluster
     from kuartui.play.exams import Row, Sheet
-    from kuartui.play.view import AttemptView
+    from kuartui.play.view import AttemptView, Result
     from kuartui.progress.store import ExamRecord, Store
 
 app = Noun(help="Mock exams: tasks by the exam's weights, under one clock.")
@@ -181,6 +181,31 @@ def finish(
             return _sheet(ended, store, language)
 
     _tell(wait(run), out)
+
+
+@command(app, "review")
+def review(number: Number, lang: Lang = "", out: Output = Format.text) -> None:
+    """After the end: show how a task went, and what it was about."""
+    language = speak(lang)
+
+    async def run() -> Result | None:
+        from kuartui.play import exams
+
+        async with _opened() as (store, cluster):
+            await exams.current(cluster=cluster, store=store)
+            exam = store.exam()
+            if exam is None:
+                raise AttemptError(later("no exam was taken yet"), hint=exams.START)
+            return await exams.review(exam, number, cluster=cluster, store=store, language=language)
+
+    result = wait(run)
+    if result is None:
+        raise AttemptError(later("task {number} was never begun", number=number), hint="kuartui exam show")
+    if out is Format.json:
+        output.data(report.result(result))
+        return
+    for text in report.summary(result):
+        output.line(text)
 
 
 @command(app, "list")

@@ -39,9 +39,11 @@ def test_from_start_to_result() -> None:
     assert exam("flag", "2").stdout == "task 2 is flagged\n"
     assert "new (flagged)" in exam("show").stdout
     assert exam("start", "CKAD").exit_code == 7
+    assert "the exam is not over" in exam("review", "2").stderr
     done = exam("finish", "--yes")
     assert done.stdout.splitlines()[-1] == "  0.0 of 100 %  not passed; 66 % pass the real one"
     assert exam("show").stdout == done.stdout
+    assert "task 2 was never begun" in exam("review", "2").stderr
     assert exam("list").stdout.splitlines()[1].split()[2:] == ["CKA", "60", "8", "0", "%"]
     told = json.loads(exam("show", "-o", "json").stdout)
     assert (told["reached"], told["passed"], told["pass"]) == (0, False, 66)
