@@ -19,6 +19,7 @@ Obj = dict[str, Any]
 
 ACTIONS = {"Scheduled": "Binding", "FailedScheduling": "Scheduling", "Preempted": "Preempting"}
 """By reason: what schedulers, whatever their name, tell through events.k8s.io: no source, no count, a series instead."""
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 TTL = timedelta(hours=1)
 BURST, REFILL_SECONDS = 25, 300.0  # per source and object: 25 at once, then one in five minutes
 ALIKE, ALIKE_SECONDS = 10, 600.0  # messages of one source, object and reason until they are combined; apart by at most
@@ -181,7 +182,7 @@ class EventRecorder:
                     "eventTime": format_micro(now.replace(microsecond=0)),  # sorts with others of this second
                     "firstTimestamp": None,
                     "lastTimestamp": None,
-                    "reportingInstance": f"{component}-kuartui",
+                    "reportingInstance": f"{component}-{self._host()}",
                     "source": {},
                 }
                 del event["count"]
@@ -191,6 +192,15 @@ class EventRecorder:
                 nanoseconds += 1
                 continue
             return name
+
+    def _host(self) -> str:
+        """The machine that schedulers run on: the node of the control plane, which is the first one."""
+        names = [
+            stored.key.name
+            for stored in self._store.list("nodes")
+            if CONTROL_PLANE in (stored.data["metadata"].get("labels") or {})
+        ]
+        return min(names, default="control-plane")
 
     def expire(self) -> None:
         """Drop events older than an hour."""

@@ -36,6 +36,17 @@ def test_the_same_event_again_is_counted_until_it_expired() -> None:
     assert counts(store) == [1]
 
 
+def test_a_scheduler_tells_which_machine_it_runs_on() -> None:
+    store = Store()
+    recorder = EventRecorder(store, FastClock())
+    for name, labels in (("a", {}), ("b", {"node-role.kubernetes.io/control-plane": ""})):
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+        store.create("nodes", "", name, node)
+    recorder.record(pod(1), "Normal", "Scheduled", "assigned", "default-scheduler", "", "")
+    (found,) = store.list("events")
+    assert found.data["reportingInstance"] == "default-scheduler-b"
+
+
 async def test_a_chatterbox_is_cut_short() -> None:
     store, clock = Store(), FastClock()
     recorder = EventRecorder(store, clock)
