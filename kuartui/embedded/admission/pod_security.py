@@ -49,7 +49,9 @@ class PodSecurity(Plugin):
         if path is None or attributes.operation not in ("CREATE", "UPDATE"):
             return
         spec = _dig(attributes.obj, path)
-        if spec is None or (attributes.old is not None and spec == _dig(attributes.old, path)):
+        if spec is None:
+            return
+        if attributes.resource == "pods" and attributes.old is not None and not _matters(spec, attributes.old["spec"]):
             return
         namespace = self._store.get("namespaces", "", attributes.namespace)
         labels = (namespace.data["metadata"].get("labels") or {}) if namespace else {}
@@ -86,7 +88,9 @@ class PodSecurity(Plugin):
             raise errors.invalid("", "Namespace", attributes.name, problems)
         before = ((attributes.old or {}).get("metadata", {}).get("labels")) or {}
         level, version = _policy(labels, "enforce")
-        if attributes.old is not None and _policy(before, "enforce") != (level, version):
+        old_level, old_version = _policy(before, "enforce")
+        stricter = LEVELS.index(level) > LEVELS.index(old_level) or version != old_version
+        if attributes.old is not None and stricter:
             self._warn_of_existing(attributes, level, version)
 
     def _warn_of_existing(self, attributes: Attributes, level: str, version: str) -> None:
@@ -103,12 +107,14 @@ class PodSecurity(Plugin):
             return
         head = f'existing pods in namespace "{attributes.name}" violate the new PodSecurity enforce level'
         attributes.warnings.append(f'{head} "{level}:{version}"')
-        for reasons_text, pods in sorted(found.items(), key=lambda item: item[1]):
+        texts = []
+        for reasons_text, pods in found.items():
             more = ""
             if len(pods) > 1:
                 others = len(pods) - 1
                 more = f" (and {others} other pod{'s' if others > 1 else ''})"
-            attributes.warnings.append(f"{pods[0]}{more}: {reasons_text}")
+            texts.append(f"{min(pods)}{more}: {reasons_text}")
+        attributes.warnings += sorted(texts)
 
 
 def _policy(labels: Obj, mode: str) -> tuple[str, str]:
@@ -120,6 +126,17 @@ def _policy(labels: Obj, mode: str) -> tuple[str, str]:
 def _minor(version: str) -> float:
     """22 of v1.22. What is no version counts as the latest."""
     return float(version.removeprefix("v1.")) if version != "latest" and _VERSION.fullmatch(version) else LATEST
+
+
+def _matters(new: Obj, old: Obj) -> bool:
+    """Whether an update of a pod has it judged again: other images, or other containers."""
+    fields = ("containers", "initContainers")
+    if any(len(new.get(field) or []) != len(old.get(field) or []) for field in fields):
+        return True
+    pairs = [pair for field in fields for pair in zip(new.get(field) or [], old.get(field) or [], strict=True)]
+    before = {one["name"]: one for one in old.get("ephemeralContainers") or []}
+    pairs += [(one, before.get(one["name"], {})) for one in new.get("ephemeralContainers") or []]
+    return any(now.get("image") != was.get("image") for now, was in pairs)
 
 
 def _dig(obj: Obj, path: tuple[str, ...]) -> Obj | None:
