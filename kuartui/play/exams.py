@@ -249,8 +249,8 @@ async def take_up(
             note=lambda attempt_id: store.begin_task(exam.id, number, attempt_id),
             report=report,
         )
-    if attempt.aside:
-        store.set_aside(attempt.id, False)
+    store.set_aside(attempt.id, False)
+    if not store.anchor(attempt.id).ticking:  # also where a process died between the two
         _set_clock(attempt, store, ticking=True)
     return await resume(attempt, level_of(attempt, language), cluster=cluster, store=store)
 

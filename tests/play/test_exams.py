@@ -180,6 +180,20 @@ async def test_nothing_is_lost_with_the_process(hall: Hall) -> None:
     await again.close()
 
 
+async def test_a_clock_that_was_stopped_goes_on_whatever_died_meanwhile(hall: Hall) -> None:
+    exam = hall.begin()
+    session = await hall.take_up(exam, 1)
+    await session.close(referee=False)
+    record = hall.store.running()
+    assert record is not None
+    exams.put_aside(record, hall.store)
+    hall.store.set_aside(record.id, False)  # and then the process that took it up again died
+    again = await hall.take_up(exam, 1)
+    assert not again.snapshot().paused
+    assert hall.store.anchor(record.id).ticking
+    await again.close()
+
+
 async def test_a_task_whose_set_up_failed_begins_anew(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     exam = hall.begin()
     level = hall.sheet().rows[0].task.level
