@@ -74,7 +74,7 @@ KEYS: tuple[Key, ...] = (
     Key("e", "exam", "Exam", "A mock exam: begin one, go on with it, or see how it went", "home"),
     Key("r", "again", "Refresh", "Read levels, scores and cluster state again", "home"),
     Key("f3", "hint", "Hint", "Take the next hint; it costs points, and asks first", "play", footer=True),
-    Key("f4", "layout", "Layout", "Layout: side by side, stacked, checks only, terminal only", "play", footer=True),
+    Key("f4", "layout", "Layout", "Layout: side by side, stacked, terminal only, checks only", "play", footer=True),
     Key("f5", "look", "Check", "Look at every check now; they also tick by themselves", "play"),
     Key("f6", "focus_next_pane", "Pane", "Next pane: task, cluster, timeline, terminal", "play", footer=True),
     Key("f8", "reset", "Reset", "Set the level up anew; the clock runs on; asks first", "play"),

@@ -283,11 +283,12 @@ async def test_layouts_follow_each_other(game: Any) -> None:
     async with app.run_test(size=(140, 40)) as pilot:
         screen = await playing(app, pilot)
         seen = []
-        for _ in range(3):
-            seen.append([name for name in ("-side", "-stacked", "-checks") if screen.has_class(name)])
+        for _ in range(5):
+            names = ("-side", "-stacked", "-terminal", "-checks")
+            seen.append([name for name in names if screen.has_class(name)])
             await pilot.press("f4")
             await pilot.pause(0.05)
-        assert seen == [["-side"], ["-stacked"], ["-checks"]]
+        assert seen == [["-side"], ["-stacked"], ["-terminal"], ["-checks"], ["-side"]]
 
 
 async def test_each_layout_looks_different_where_there_is_no_room_side_by_side(game: Any, text_of: Text) -> None:
@@ -295,11 +296,11 @@ async def test_each_layout_looks_different_where_there_is_no_room_side_by_side(g
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         screen = await playing(app, pilot)
         seen = []
-        for name in ("checks only", "terminal only", "stacked"):
+        for name in ("terminal only", "checks only", "stacked"):
             await pilot.press("f4")
             await until(pilot, lambda name=name: name in text_of(app))  # type: ignore[misc]
             seen.append(screen.arrangement.layout)
-        assert seen == ["checks", "terminal", "side"]  # which it is again where there is room
+        assert seen == ["terminal", "checks", "side"]  # which it is again where there is room
 
 
 async def test_texts_of_a_level_are_no_markup(game: Any, text_of: Text) -> None:

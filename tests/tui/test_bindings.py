@@ -75,7 +75,7 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("play", "look"): Effect(lambda app, _: "refresh" in app.game.sessions[0].calls, True),  # type: ignore[attr-defined]
     ("play", "focus_next_pane"): Effect(lambda app, _: app.focused),
     ("play", "reset"): on(Confirm),
-    ("play", "shell"): Effect(lambda app, screen: screen.arrangement.layout, "side", ("f4", "f4")),
+    ("play", "shell"): Effect(lambda app, screen: screen.arrangement.layout, "side", ("f4", "f4", "f4")),
     ("play", "finish"): on(Confirm),
     ("pane", "describe"): opened("describe"),
     ("pane", "yaml"): opened("yaml"),

@@ -256,6 +256,20 @@ async def test_layout_and_sizes_are_remembered(game: Any) -> None:
         await until(pilot, lambda: screen.query_one("#left").outer_size.width == wide)
 
 
+async def test_a_level_begins_with_its_task_in_sight(game: Any) -> None:
+    """Also when the player left the last one with the terminal alone."""
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await playing(app, pilot)
+        await pilot.press("f4")
+        await until(pilot, lambda: screen.arrangement.layout == "terminal" and not screen.query_one("#left").display)
+    again = KuartuiApp(game)
+    async with again.run_test(size=(80, 24)) as pilot:
+        screen = await playing(again, pilot)
+        assert screen.query_one("#what").region.height
+        assert screen.query_one("#left").display
+
+
 async def test_every_key_of_the_screen_does_something(game: Any) -> None:
     """None of them fails, whatever is focused, and the screen is still there afterwards."""
     app = KuartuiApp(game)

@@ -215,17 +215,6 @@ async def test_clear_forgets_a_margin_does_not_hide() -> None:
         assert shown.kept == 5
 
 
-async def test_what_is_selected_further_back_is_what_is_copied() -> None:
-    async with terminal() as (shown, _, rows):
-        shown.feed(numbers(1, 100))
-        shown.look(50)
-        await rows()
-        shown.screen.text_select_all()
-        text = shown.screen.get_selected_text()
-        assert text is not None
-        assert text.splitlines() == [f"line {number}." for number in range(41, 51)]
-
-
 @pytest.mark.parametrize("text", ["0123456789" * 7, "容器" * 20, "ab cd  " * 12 + "end"])
 async def test_another_width_wraps_what_is_kept_anew(text: str) -> None:
     async with terminal(40, 10) as (shown, pilot, rows):

@@ -2,8 +2,8 @@
 
 side      task and cluster at the left, the terminal at the right; below 100 columns there is no room for that
 stacked   above each other; with less than 110 columns the task, the cluster and the timeline take turns
+terminal  the terminal alone, under the clock: for a while, an editor's for example
 checks    no terminal, for those who have their own beside it
-terminal  the terminal alone, under the clock
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from kuartui.message import later
 LAYOUTS = {
     "side": later("side by side"),
     "stacked": later("stacked"),
-    "checks": later("checks only"),
     "terminal": later("terminal only"),
+    "checks": later("checks only"),
 }
 VIEWS = ("task", "cluster", "timeline")
 ROOM_BESIDE = 100  # columns that two panes side by side need
@@ -41,10 +41,11 @@ class Arrangement:
 
     @classmethod
     def remembered(cls, memory: dict[str, str]) -> Arrangement:
-        """As it was last time; what makes no sense is left out."""
+        """As it was last time; what makes no sense is left out. The terminal alone is not for a beginning, which is to
+        show what to do."""
         made = cls()
         layout, columns, rows = (memory.get(name, "") for name in ("layout", "columns", "rows"))
-        made.layout = layout if layout in LAYOUTS else made.layout
+        made.layout = layout if layout in LAYOUTS and layout != "terminal" else made.layout
         made.columns = int(columns) if columns.isdecimal() else None
         made.rows = int(rows) if rows.isdecimal() else None
         return made

@@ -36,6 +36,7 @@ from kuartui.tui.widgets.terminal import TerminalPane
 if TYPE_CHECKING:
     from kuartui.tui.app import KuartuiApp
     from kuartui.tui.widgets.scrollback import ScrollingTerminal
+    from kuartui.tui.widgets.selecting import SelectingTerminal
 
 TICK = 0.5
 TITLES = {"task": later("Task"), "cluster": later("Cluster"), "timeline": later("Timeline")}
@@ -248,6 +249,10 @@ class PlayScreen(Screen[None], keys.Explains):
         back, kept = message.back, message.kept
         sign = tr("↑ {back} of {kept} lines back · Shift+PgDn", back=back, kept=kept) if back else ""
         self.query_one("#terminal").border_subtitle = plain(sign, "$text-warning") if sign else ""
+
+    def on_selecting_terminal_selected(self, message: SelectingTerminal.Selected) -> None:
+        self.app.copy_to_clipboard(message.text)
+        self.notify(tr("copied"), markup=False, timeout=2)
 
     def action_focus_next_pane(self) -> None:
         """Task, cluster, timeline, terminal, and around."""

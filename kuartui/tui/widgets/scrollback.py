@@ -18,6 +18,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.message import Message
+from textual.selection import Selection
 from textual.strip import Strip
 from textual_tty import Terminal
 from textual_tty.widget import TerminalChrome
@@ -169,6 +170,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         blitter.clear_screen = self._clear
         self._top: int | None = None  # the first line shown, by its number; None: whatever is the end
         self._told = (0, 0)
+        self.selected: Selection | None = None  # cells, the last one not included
 
     def _clear(self, mode: int = 0) -> None:
         if mode == CLEAR_KEPT:
@@ -197,7 +199,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         back = max(0, min(self.back + lines, self.kept))
         if back != self.back:
             self._top = self.page.count - back if back else None
-            self.screen.clear_selection()  # it is of places on the screen, not of the text
+            self.deselect()  # it is of places on the screen, not of the text
             self.refresh()
             self._tell()
 
@@ -227,24 +229,30 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         return runs(grid[index - len(gone)]) if index - len(gone) < len(grid) else ()
 
     def render_line(self, y: int) -> Strip:
-        return styled(super().render_line(y) if not self.back else self._earlier_line(y))
-
-    def _earlier_line(self, y: int) -> Strip:
-        width = self.size.width
-        strip = Strip([Segment(text, self._to_rich(style)) for style, text in self._line(y)]).adjust_cell_length(width)
-        span = self.text_selection.get_span(y) if self.text_selection is not None else None
+        strip = styled(super().render_line(y) if not self.back else self._earlier_line(y))
+        span = self.selected.get_span(y) if self.selected is not None else None
         if span is None:
             return strip
-        start, end = span[0], width if span[1] == -1 else span[1]
-        before, selected, after = strip.divide([start, end, width])
-        chosen = selected.apply_style(self.screen.get_component_rich_style("screen--selection"))
-        return Strip.join([before, chosen, after])
+        start, end = span[0], self.size.width if span[1] == -1 else span[1]
+        before, chosen, after = strip.divide([start, end, self.size.width])
+        mark = self._of_selected()
+        marked = [Segment(text, (style or _NO_STYLE) + mark) for text, style, _ in chosen]
+        return Strip.join([before, Strip(marked, chosen.cell_length), after])
 
-    def get_selection(self, selection: Any) -> tuple[str, str] | None:
-        if not self.back:
-            return super().get_selection(selection)  # type: ignore[no-any-return]
-        texts = ("".join(text for _, text in self._line(y)).rstrip() for y in range(self.size.height))
-        return selection.extract("\n".join(texts)), "\n"
+    def _of_selected(self) -> Style:
+        """The theme's; where that is transparent, the text keeps its colours, which Rich has no word for."""
+        style = self.screen.get_component_rich_style("screen--selection")
+        return Style(bgcolor=style.bgcolor) if style.color == style.bgcolor else style
+
+    def _earlier_line(self, y: int) -> Strip:
+        strip = Strip([Segment(text, self._to_rich(style)) for style, text in self._line(y)])
+        return strip.adjust_cell_length(self.size.width)
+
+    def deselect(self) -> None:
+        """Nothing is selected any more."""
+        if self.selected is not None:
+            self.selected = None
+            self.refresh()
 
     def _cursor_shown(self) -> bool:
         return not self.back and super()._cursor_shown()

@@ -1,7 +1,7 @@
 """The terminal pane: the player's own shell in a pseudo-terminal.
 
-All use of textual-tty and bittty (pre-alpha, pinned) is here and in scrollback.py. The subclass mends what the study of
-them found: a stale alternate screen, keys that crash or get lost.
+All use of textual-tty and bittty (pre-alpha, pinned) is here, in scrollback.py and in selecting.py. The subclass mends
+what the study of them found: a stale alternate screen, keys that crash or get lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from textual.message import Message
 
 from kuartui.prose import wrapped
 from kuartui.tui import keys
-from kuartui.tui.widgets.scrollback import LINES, ScrollingTerminal
+from kuartui.tui.widgets.scrollback import LINES
+from kuartui.tui.widgets.selecting import SelectingTerminal
 
 OURS = frozenset(name for key in keys.KEYS for name in key.keys.split(",") if keys.FUNCTION.fullmatch(name))
 LOOKING = frozenset(name for key in keys.KEYS if key.place == "shell" for name in key.keys.split(","))
@@ -95,7 +96,7 @@ def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where:
 _AT_REST = "\x1b[?1049l\x1b[!p\x1b[0m\x1b[r\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25l"
 
 
-class Shell(ScrollingTerminal):
+class Shell(SelectingTerminal):
     """The player's shell. Keys in `OURS` are left to the app; those in `LOOKING`, too, unless a program fills it.
 
     Once it has ended, what it showed stays, and what is typed goes nowhere: it was meant for the shell."""
@@ -136,6 +137,7 @@ class Shell(ScrollingTerminal):
             return
         event.stop()
         self.look(-LINES)
+        self.deselect()
         key = event.key
         if self.ended:
             if key == "enter":
