@@ -5,12 +5,13 @@ kubernetes/plugin/pkg/admission/limitranger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kuartui.embedded.admission.base import Attributes, Plugin
+from kuartui.embedded.kinds.pod_resources import pod_total
 from kuartui.embedded.meta import errors
-from kuartui.embedded.meta.quantity import ZERO, Quantity, parse
+from kuartui.embedded.meta.quantity import Quantity, parse
 from kuartui.embedded.store import Store
 
 Obj = dict[str, Any]
@@ -22,37 +23,35 @@ class LimitRanger(Plugin):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def _limits(self, attributes: Attributes) -> list[Obj]:
-        return [
-            item
-            for stored in self._store.list("limitranges", attributes.namespace)
-            for item in stored.data["spec"]["limits"]
-        ]
+    def _limits(self, attributes: Attributes) -> list[list[Obj]]:
+        """What each LimitRange of the namespace says."""
+        return [stored.data["spec"]["limits"] for stored in self._store.list("limitranges", attributes.namespace)]
 
     async def mutate(self, attributes: Attributes) -> None:
         pod = attributes.obj
         if attributes.resource != "pods" or attributes.operation != "CREATE" or attributes.subresource or pod is None:
             return
-        for item in self._limits(attributes):
-            if item["type"] == "Container":
-                _set_defaults(pod, item)
+        for items in self._limits(attributes):
+            for item in items:
+                if item["type"] == "Container":
+                    _set_defaults(pod, item)
 
     async def validate(self, attributes: Attributes) -> None:
-        obj = attributes.obj
-        if obj is None or attributes.subresource or attributes.operation not in ("CREATE", "UPDATE"):
+        """The first LimitRange that an object breaks says so. Of updates of pods, only a resize can break one."""
+        obj, action = attributes.obj, (attributes.operation, attributes.subresource)
+        if obj is None:
             return
-        if attributes.resource == "pods":
-            if attributes.operation == "UPDATE":
-                return
-            problems = [text for item in self._limits(attributes) for text in _pod_problems(obj, item)]
-        elif attributes.resource == "persistentvolumeclaims":
-            problems = [text for item in self._limits(attributes) for text in _claim_problems(obj, item)]
+        if attributes.resource == "pods" and action in (("CREATE", ""), ("UPDATE", "resize")):
+            problems_of: Callable[[Obj, Obj], Iterable[str]] = _pod_problems
+        elif attributes.resource == "persistentvolumeclaims" and action in (("CREATE", ""), ("UPDATE", "")):
+            problems_of = _claim_problems
         else:
             return
-        if problems:
-            problems = list(dict.fromkeys(problems))
-            why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-            raise errors.forbidden(attributes.resource, attributes.name, why)
+        for items in self._limits(attributes):
+            problems = list(dict.fromkeys(text for item in items for text in problems_of(obj, item)))
+            if problems:
+                why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+                raise errors.forbidden(attributes.resource, attributes.name, why)
 
 
 def _set_defaults(pod: Obj, item: Obj) -> None:
@@ -92,14 +91,13 @@ def _pod_problems(pod: Obj, item: Obj) -> Iterable[str]:
 
 
 def _sum(pod: Obj, field: str) -> Obj:
-    total: dict[str, Quantity] = {}
-    for container in pod["spec"]["containers"]:
-        for name, value in ((container.get("resources") or {}).get(field) or {}).items():
-            total[name] = total.get(name, ZERO) + parse(value)
-    for container in pod["spec"].get("initContainers") or ():
-        for name, value in ((container.get("resources") or {}).get(field) or {}).items():
-            total[name] = max(total.get(name, ZERO), parse(value))
-    return {name: str(value) for name, value in total.items()}
+    """What the pod asks for in all, but for its overhead."""
+    spec = {name: value for name, value in pod["spec"].items() if name != "overhead"}
+    return {name: str(value) for name, value in pod_total({"spec": spec}, field, _quantities).items()}
+
+
+def _quantities(amounts: Mapping[str, Any] | None) -> dict[str, Quantity]:
+    return {name: parse(value) for name, value in (amounts or {}).items()}
 
 
 def _problems(item: Obj, kind: str, requests: Obj, limits: Obj) -> Iterable[str]:
