@@ -35,34 +35,21 @@ class ResourceQuota(Plugin):
         wanted = usage(attributes.resource, new)
         before = usage(attributes.resource, attributes.old) if attributes.old is not None else {}
         delta = {name: wanted.get(name, ZERO) - before.get(name, ZERO) for name in {**wanted, **before}}
-        for stored in sorted(quotas, key=lambda quota: quota.key.name):
-            await self._charge(attributes, stored.data, new, delta)
-
-    async def _charge(self, attributes: Attributes, quota: Obj, new: Obj, delta: Amounts) -> None:
-        hard = {name: parse(value) for name, value in ((quota.get("spec") or {}).get("hard") or {}).items()}
-        if not in_scope(quota.get("spec") or {}, attributes.resource, new):
-            return
-        name = quota["metadata"]["name"]
+        found = [stored.data for stored in sorted(quotas, key=lambda quota: quota.key.name)]
+        concerned = [quota for quota in found if in_scope(quota.get("spec") or {}, attributes.resource, new)]
+        # each quota has its say before any is charged
         if attributes.resource == "pods" and attributes.operation == "CREATE":
-            lacking = unspecified(new, hard)
-            if lacking:
-                raise errors.forbidden("pods", attributes.name, f"failed quota: {name}: must specify {lacking}")
-        charged = {key: amount for key, amount in delta.items() if key in hard and (amount or attributes.old is None)}
-        if not charged:
+            for quota in concerned:
+                _must_specify(attributes, quota, new)
+        totals = [(quota, _charged(attributes, quota, delta)) for quota in concerned]
+        if attributes.dry_run:
             return
-        status = quota.get("status", {}).get("used") or {}
-        used = {key: parse(status.get(key, "0")) for key in charged}
-        over = sorted(key for key in charged if charged[key] > ZERO and hard[key] < used[key] + charged[key])
-        if over:
+        for quota, total in totals:
+            if total:
+                await self._charge(attributes.namespace, quota["metadata"]["name"], total)
 
-            def show(amounts: Amounts) -> str:
-                return ",".join(f"{key}={amounts[key]}" for key in over)
-
-            why = f"exceeded quota: {name}, requested: {show(charged)}, used: {show(used)}, limited: {show(hard)}"
-            raise errors.forbidden(attributes.resource, attributes.name, why)
-        if attributes.dry_run or not any(charged.values()):
-            return
-        total = {key: str(used[key] + charged[key]) for key in charged}
+    async def _charge(self, namespace: str, name: str, total: dict[str, str]) -> None:
+        """Note what a quota has used in all from now on."""
         endpoint = self._rest.resources.storage("resourcequotas")
 
         def change(current: Obj) -> Obj:
@@ -71,4 +58,36 @@ class ResourceQuota(Plugin):
             return current
 
         write = Write(SYSTEM, "kube-apiserver", subresource="status")
-        await self._rest.update(endpoint, attributes.namespace, name, change, write)
+        await self._rest.update(endpoint, namespace, name, change, write)
+
+
+def _hard(quota: Obj) -> Amounts:
+    return {name: parse(value) for name, value in ((quota.get("spec") or {}).get("hard") or {}).items()}
+
+
+def _must_specify(attributes: Attributes, quota: Obj, pod: Obj) -> None:
+    """Raises StatusError where a new pod leaves out what a quota counts."""
+    lacking = unspecified(pod, _hard(quota))
+    if lacking:
+        why = f"failed quota: {quota['metadata']['name']}: must specify {lacking}"
+        raise errors.forbidden("pods", attributes.name, why)
+
+
+def _charged(attributes: Attributes, quota: Obj, delta: Amounts) -> dict[str, str]:
+    """What a quota has used with this write, where that changes. Raises StatusError if it is too much."""
+    hard = _hard(quota)
+    charged = {key: amount for key, amount in delta.items() if key in hard and (amount or attributes.old is None)}
+    status = quota.get("status", {}).get("used") or {}
+    used = {key: parse(status.get(key, "0")) for key in charged}
+    over = sorted(key for key in charged if charged[key] > ZERO and hard[key] < used[key] + charged[key])
+    if over:
+
+        def show(amounts: Amounts) -> str:
+            return ",".join(f"{key}={amounts[key]}" for key in over)
+
+        name = quota["metadata"]["name"]
+        why = f"exceeded quota: {name}, requested: {show(charged)}, used: {show(used)}, limited: {show(hard)}"
+        raise errors.forbidden(attributes.resource, attributes.name, why)
+    if not any(charged.values()):
+        return {}
+    return {key: str(used[key] + charged[key]) for key in charged}

@@ -59,3 +59,17 @@ async def test_a_pod_that_asks_for_too_many_devices() -> None:
     assert used["requests.example.com/dongle"] == "2"
     answer = await server.json("POST", f"{NAMESPACE}/pods", pod("b", **{"example.com/dongle": "2"}), 403)
     assert "requested: requests.example.com/dongle=2, used: requests.example.com/dongle=2" in answer["message"]
+
+
+async def test_a_pod_that_one_quota_refuses_is_charged_to_none() -> None:
+    server = Server()
+    server.rest.admission.add(ResourceQuota(server.rest))
+    await server.json("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
+    for name, hard in (("a", {"pods": "5"}), ("b", {"pods": "0"}), ("c", {"requests.cpu": "1"})):
+        await server.json("POST", f"{NAMESPACE}/resourcequotas", {"metadata": {"name": name}, "spec": {"hard": hard}})
+    answer = await server.json("POST", f"{NAMESPACE}/pods", pod("p"), 403)
+    assert answer["message"].endswith("failed quota: c: must specify requests.cpu for: c")
+    answer = await server.json("POST", f"{NAMESPACE}/pods", pod("p", cpu="1"), 403)
+    assert "exceeded quota: b, requested: pods=1, used: pods=0, limited: pods=0" in answer["message"]
+    status = (await server.json("GET", f"{NAMESPACE}/resourcequotas/a")).get("status", {})
+    assert status.get("used", {}).get("pods", "0") == "0"
