@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kuartui import paths
@@ -255,7 +255,7 @@ names = st.one_of(st.lists(parts, min_size=1, max_size=8).map("/".join), st.text
 kinds = st.sampled_from([tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE, b"S"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     extra=st.lists(st.tuples(names, kinds, st.binary(max_size=40), names), min_size=1, max_size=4),
     consistent=st.booleans(),
@@ -291,7 +291,7 @@ def test_a_hostile_archive_leaves_nothing_outside(
     assert _tree(tmp_path) == before
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_damaged_archive_is_refused(tmp_path: Path, data: st.DataObject) -> None:
     sound = honest(tmp_path).read_bytes()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -75,7 +75,7 @@ async def test_what_levels_ask_for_beyond_their_namespaces_is_enough_to_solve_th
 DEEDS = st.sampled_from(["configmap", "held", "deployment", "claim", "policy", "unlabel", "create", "patch", "delete"])
 
 
-@settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=1)
 @given(
     name=st.sampled_from(LEVELS),
     deeds=st.lists(DEEDS, max_size=8, unique=True),

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from kuartui.errors import StorageError
 from kuartui.game.attempt import AttemptState, replay
@@ -50,7 +50,7 @@ def test_an_attempt_is_found_again(store: Store) -> None:
 
 
 @given(stories)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 def test_replaying_the_store_is_replaying_the_events(tmp_path_factory: pytest.TempPathFactory, events: list) -> None:  # type: ignore[type-arg]
     store = Store(tmp_path_factory.mktemp("store") / "p.sqlite3")
     store.begin(RECORD)

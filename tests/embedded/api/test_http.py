@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kuartui.embedded.api.http import App, _request
@@ -173,7 +173,7 @@ plain = st.recursive(
 bodies = st.binary(max_size=40) | plain.map(orjson.dumps)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]),
     path=segments,
@@ -189,7 +189,7 @@ async def test_no_request_is_the_servers_fault(method: str, path: str, query: st
         assert orjson.loads(answer)["status"] == "Failure"
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200)
 @given(kind=kinds, body=bodies, resource=st.sampled_from(["configmaps/a", "configmaps/a/status", "services/a"]))
 async def test_no_patch_breaks_what_is_stored(kind: str, body: bytes, resource: str) -> None:
     server = Server()

@@ -202,7 +202,7 @@ def test_percentages_round_as_kubernetes_rounds() -> None:
     assert arithmetic.fenceposts({"spec": spec(replicas=10, strategy=zero)}) == (0, 1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     replicas=st.integers(0, 8),
     surge=st.one_of(st.integers(0, 4), st.sampled_from(["0%", "25%", "100%"])),

@@ -118,7 +118,7 @@ async def test_finds_what_happened_while_it_was_away(cluster: Cluster) -> None:
     assert cluster.gone("configmaps", "left")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     edges=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=14),
     doomed=st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["Background", "Foreground"])), max_size=6),

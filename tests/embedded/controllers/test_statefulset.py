@@ -194,7 +194,7 @@ async def test_ordinals_may_start_elsewhere(cluster: Cluster) -> None:
     assert names(cluster) == ["db-5", "db-6"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["scale", "image", "kill"]), st.integers(0, 4), st.floats(0, 6)), max_size=6

@@ -158,7 +158,7 @@ def somewhere(value: Any, choose: random.Random, new: Any) -> Any:
     return new
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(KINDS), st.integers(0, 10_000), JSON)
 def test_what_is_decoded_needs_no_decoding_again(resource: str, seed: int, wrong: Any) -> None:
     api_version, kind, schema = definition(resource)
@@ -181,14 +181,12 @@ def test_what_is_decoded_needs_no_decoding_again(resource: str, seed: int, wrong
     assert again.unknown == []
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_json_is_read_as_it_was_written(value: Any) -> None:
     assert decode.parse_json(orjson.dumps(value)) == value
     assert decode.strict_problems(orjson.dumps(value), [], apart=False) == []
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=20) | st.text("{}[]:,\"'-&*!|>#% \nab0", max_size=12).map(str.encode))
 def test_any_bytes_are_an_object_or_a_bad_request(body: bytes) -> None:
     for parse in (decode.parse_json, decode.parse_yaml):

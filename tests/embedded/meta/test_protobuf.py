@@ -85,7 +85,7 @@ def test_what_is_no_protobuf_is_a_bad_request() -> None:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_broken_body_is_a_bad_request_or_an_object(draw: st.DataObject) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "c"}]}}

@@ -156,7 +156,7 @@ def test_requests_of_a_pod_with_init_containers_and_sidecars() -> None:
     assert pod_requests({"spec": spec}) == {"cpu": 3210}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 3)), min_size=1, max_size=14),
     nodes=st.lists(st.integers(2, 6), min_size=1, max_size=4),
