@@ -156,6 +156,19 @@ async def test_the_wheel_scrolls_unless_the_program_takes_the_mouse() -> None:
         assert shown.back == 0
 
 
+async def test_the_wheel_presses_arrows_where_a_program_fills_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with terminal() as (shown, pilot, rows):
+        sent: list[str] = []
+        monkeypatch.setattr(shown.board.host, "write", sent.append)
+        shown.feed(numbers(1, 100) + "\x1b[?1049h")
+        await pilot._post_mouse_events([events.MouseScrollDown], shown)
+        await until(pilot, lambda: "".join(sent) == "\x1b[B" * 3)
+        await pilot._post_mouse_events([events.MouseScrollUp], shown)
+        await until(pilot, lambda: "".join(sent) == "\x1b[B" * 3 + "\x1b[A" * 3)
+        await rows()
+        assert shown.back == 0
+
+
 async def test_the_same_lines_stay_in_sight_while_more_comes() -> None:
     async with terminal() as (shown, _, rows):
         shown.feed(numbers(1, 100))

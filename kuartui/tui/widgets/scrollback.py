@@ -260,11 +260,15 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
     # What leads there and away
 
     def _wheel(self, event: events.MouseEvent, button: int, arrow: str) -> None:
-        if self.mouse_mode == "off" and not self.fills_screen:
-            self.look(WHEEL if arrow == "up" else -WHEEL)
-            event.stop()
-        else:
+        if self.mouse_mode != "off":
             super()._wheel(event, button, arrow)
+            return
+        event.stop()
+        if not self.fills_screen:
+            self.look(WHEEL if arrow == "up" else -WHEEL)
+            return
+        for _ in range(WHEEL):  # less and vi know no wheel, and expect terminals to press arrows for it
+            self.board.display.input_key(arrow)
 
     def on_paste(self, event: events.Paste) -> None:  # the library's own handler runs after this one
         self.look(-LINES)
