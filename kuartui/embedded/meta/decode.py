@@ -22,7 +22,7 @@ from kuartui.embedded.meta import quantity, schema
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.gofmt import quote
 from kuartui.embedded.meta.schema import Node
-from kuartui.embedded.meta.time import parse_time
+from kuartui.embedded.meta.time import format_micro, format_time, parse_micro, parse_time
 
 Obj = dict[str, Any]
 
@@ -173,7 +173,7 @@ class Decoder:
         if name == schema.INT_OR_STRING:
             return _int_or_string(value)
         if name in (schema.TIME, schema.MICRO_TIME):
-            return _time(value)
+            return _time(value, micro=name == schema.MICRO_TIME)
         if name in (schema.FIELDS_V1, schema.RAW) or node.free:
             return value
         kind = node.type
@@ -320,15 +320,14 @@ def _quantity(value: Any) -> str:
         raise DecodeError(str(error)) from error
 
 
-def _time(value: Any) -> str:
+def _time(value: Any, *, micro: bool) -> str:
     if not isinstance(value, str):
         kind = _GO_TYPES.get(type(value), "value")
         raise DecodeError(f"json: cannot unmarshal {kind} into Go value of type string")
     try:
-        parse_time(value)
+        return format_micro(parse_micro(value)) if micro else format_time(parse_time(value))
     except ValueError as error:
         raise DecodeError(str(error)) from error
-    return value
 
 
 def _base64(value: str) -> str:

@@ -196,3 +196,35 @@ def test_any_bytes_are_an_object_or_a_bad_request(body: bytes) -> None:
         except StatusError as error:
             code = error.code
         assert code == 400
+
+
+LEASE = for_kind("coordination.k8s.io", "v1", "Lease")
+
+
+def acquired(text: str) -> str:
+    assert LEASE is not None
+    read = decode.Decoder().decode({"spec": {"acquireTime": text}}, LEASE, "Lease")
+    return str(read["spec"]["acquireTime"])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2030-01-01T00:00:00Z", 'cannot parse "Z" as ".000000"'),
+        ("2030-01-01T00:00:00.123Z", 'cannot parse ".123Z" as ".000000"'),
+        ("2030-01-01T00:00:00.123456789Z", 'cannot parse "789Z" as "Z07:00"'),
+        ("soon", 'cannot parse "soon" as "2006"'),
+    ],
+)
+def test_a_moment_to_the_microsecond_has_six_digits(text: str, why: str) -> None:
+    with pytest.raises(decode.DecodeError) as caught:
+        acquired(text)
+    assert str(caught.value) == f'parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00": {why}'
+
+
+def test_times_are_kept_as_kubernetes_writes_them() -> None:
+    assert acquired("2030-01-01T02:00:00.000001+02:00") == "2030-01-01T00:00:00.000001Z"
+    assert DEPLOYMENT is not None
+    body = {"metadata": {"creationTimestamp": "2030-01-01T02:00:00.5+02:00"}}
+    read = decode.Decoder().decode(body, DEPLOYMENT, "Deployment")
+    assert read["metadata"]["creationTimestamp"] == "2030-01-01T00:00:00Z"
