@@ -203,6 +203,8 @@ class Patch:
                 raise errors.bad_request(f"error strict decoding YAML: error converting YAML to JSON: {twice}")
         else:
             self.body = decode.parse_json(request.body)
+            if self.kind == STRATEGIC_PATCH and self.body is None:
+                self.body = {}  # Go reads null into a map as one that is empty
             if self.kind != JSON_PATCH and not isinstance(self.body, dict):
                 decoding = "error decoding patch: " if self.kind == MERGE_PATCH else ""
                 raise errors.bad_request(decoding + _no_map(self.body))

@@ -322,6 +322,14 @@ async def test_json_patches_that_do_not_fit_change_nothing(server: Server) -> No
     assert (await server.json("GET", f"{MAPS}/a"))["data"] == {"x": "1"}
 
 
+async def test_a_strategic_patch_of_null_changes_nothing(server: Server) -> None:
+    made = await server.json("POST", MAPS, {"metadata": {"name": "a"}, "data": {"x": "1"}})
+    kind = "application/strategic-merge-patch+json"
+    assert await server.json("PATCH", f"{MAPS}/a", b"null", content_type=kind) == made
+    answer = await server.json("PATCH", f"{MAPS}/a", b'"x"', code=400, content_type=kind)
+    assert answer["message"] == "json: cannot unmarshal string into Go value of type map[string]interface {}"
+
+
 async def test_applying_creates_and_owns(server: Server) -> None:
     kind = "application/apply-patch+yaml"
     target = f"{MAPS}/a?fieldManager=me"
