@@ -124,10 +124,10 @@ class Reviews:
         try:
             user, audiences = self._authenticator.review(token, obj["spec"].get("audiences") or [ISSUER])
         except BadToken as error:
-            also = "" if str(error) == UNREADABLE else f", {error}"
-            return {"authenticated": False, "error": f"[{UNREADABLE}{also}]", "user": {}}
+            why = UNREADABLE if str(error) == UNREADABLE else f"[{UNREADABLE}, {error}]"
+            return {"error": why, "user": {}}
         except StatusError:
-            return {"authenticated": False, "error": f"[{UNREADABLE}]", "user": {}}
+            return {"error": UNREADABLE, "user": {}}
         return {"authenticated": True, "user": user_info(user), "audiences": audiences}
 
 

@@ -135,6 +135,11 @@ async def test_who_is_impersonated_as_a_node_is_in_the_group_of_nodes(server: Se
     assert answer["status"]["userInfo"]["groups"] == ["system:nodes", "system:authenticated"]
 
 
+async def test_a_review_of_a_token_that_nobody_knows(server: Server) -> None:
+    answer = await server.json("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "bad"}})
+    assert answer["status"] == {"error": "invalid bearer token", "user": {}}
+
+
 async def allow(server: Server, user: str, *rules: dict[str, Any]) -> None:
     """Bind a user to rules for the whole cluster."""
     await server.json("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "some"}, "rules": list(rules)})
