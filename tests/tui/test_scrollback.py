@@ -99,6 +99,23 @@ async def test_keys_go_back_and_forth_and_the_border_says_how_far(
         assert screen.why_not("later") == "that is the end of the terminal"
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_the_terminal_has_the_keys_in_every_layout_that_shows_it(
+    game: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    async with play(game, monkeypatch, size) as (screen, shell, pilot):
+        for _ in range(6):
+            await pilot.press("f4")
+            assert screen.focused is (shell if screen.arrangement.layout != "checks" else screen.query_one("#task"))
+        screen._focus("task")
+        for _ in range(4):
+            await pilot.press("f4")
+            if screen.arrangement.layout == "side":
+                break
+            screen._focus("task")
+        assert screen.focused is screen.query_one("#task"), "it had them not"
+
+
 async def test_typing_and_pasting_return_to_the_end(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async with play(game, monkeypatch, (120, 40)) as (_, shell, pilot):
         shell.feed(numbers(1, 100) + "\r\n")
@@ -213,6 +230,26 @@ async def test_a_lower_screen_keeps_the_line_of_the_cursor() -> None:
         assert (await rows())[-1] == "line 100."
         shown.look(LINES)
         assert "line 1." in await rows()
+
+
+async def test_a_higher_screen_takes_back_what_left_it() -> None:
+    async with terminal(40, 8) as (shown, pilot, rows):
+        shown.feed("\x1b[31mred\x1b[0m 容器 " + "x" * 40 + numbers(1, 17) + "\r\n$ typed")
+        assert shown.kept == 12
+        for height in (20, 6, 20, 8, 20):
+            await pilot.resize_terminal(40, height)
+            await until(pilot, lambda height=height: shown.board.height == height)
+            seen = await rows()
+            assert seen[-1] == "$ typed"
+            assert shown.kept == 20 - height
+            assert (shown.board.cursor.x, shown.board.cursor.y) == (7, height - 1)
+        assert seen[0] == "red 容器 " + "x" * 31
+        assert seen[2:4] == ["line 1.", "line 2."]
+        assert shown.page.is_line_wrapped(0)
+        assert next(iter(shown.render_line(0))).style.color is not None
+        await pilot.resize_terminal(40, 30)
+        await until(pilot, lambda: shown.board.height == 30)
+        assert (await rows())[19:21] == ["$ typed", ""], "there is no more to take back"
 
 
 async def test_clear_forgets_a_margin_does_not_hide() -> None:

@@ -56,6 +56,7 @@ class PlayScreen(Screen[None], keys.Explains):
         self._observer: Observer | None = None
         self._timeline = -1
         self._ticks = 0
+        self._away = False  # whether a layout without the terminal took the focus from it
 
     def compose(self) -> ComposeResult:
         yield Static(id="clock")
@@ -200,13 +201,17 @@ class PlayScreen(Screen[None], keys.Explains):
             self.app.game.keep(name, value)
 
     def action_layout(self) -> None:
+        """The next one. The terminal has the keys again when it comes back, if it had them when it went."""
+        self._away = self._away or self.terminal.has_shell_focus
         self.arrangement.next_layout(self.size.width)
         self._remember()
         self.notify(tr(LAYOUTS[self.arrangement.shape(self.size.width)]), markup=False, timeout=2)
-        if self.arrangement.layout == "terminal" or (self.focused is None and self.arrangement.shell_shown):
+        shown = self.arrangement.shell_shown
+        if self.arrangement.layout == "terminal" or (shown and (self._away or self.focused is None)):
             self.terminal.enter()
-        elif not self.arrangement.shell_shown or self.focused is None:
+        elif not shown or self.focused is None:
             self._focus(self.arrangement.view)
+        self._away = self._away and not shown
 
     def action_grow(self) -> None:
         self._resize_by(1)

@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from bittty.video import Video
+from bittty.video import CONTINUATION, Video, WideHead
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
@@ -37,6 +37,20 @@ def runs(row: Sequence[tuple[Any, str]], blank: object = None, *, only_blank: bo
     while end and ((last := row[end - 1]) is blank or (not only_blank and last[1] == " " and last[0] == _PLAIN)):
         end -= 1
     return tuple((style, "".join(text for _, text in cells)) for style, cells in groupby(row[:end], itemgetter(0)))
+
+
+def cells(line: Line, width: int) -> list[tuple[Any, str]]:
+    """A line as a row of at most so many cells: the other way round than `runs`."""
+    row: list[tuple[Any, str]] = []
+    for style, text in line:
+        for letter in text:
+            size = cell_len(letter)
+            if not size and row:  # it combines with the one before
+                style_before, before = row[-1]
+                row[-1] = (style_before, before + letter)
+            elif len(row) + size <= width:
+                row += [(style, WideHead(letter)), (style, CONTINUATION)] if size == 2 else [(style, letter)]
+    return row
 
 
 _PLAIN = Video(1, 1).grid[0][0][0]
@@ -106,6 +120,15 @@ class Page(Video):  # type: ignore[misc]
                 self.goes_on.append(self.wrapped_lines[y])
                 self.gone.append(runs(row, self._empty_cell, only_blank=self.wrapped_lines[y]))
                 self.count += 1
+
+    def give_back(self, count: int) -> None:
+        """As many of the lines that left last come back at the top; what is at the bottom goes for them."""
+        self.scroll_down(count)
+        for y in range(count - 1, -1, -1):
+            row, goes_on = cells(self.gone.pop(), self.width), self.goes_on.pop()
+            self.grid[y] = row + [self._empty_cell] * (self.width - len(row))
+            self.set_line_wrapped(y, goes_on)
+        self.count -= count
 
     def clear_gone(self) -> None:
         self.gone.clear()
@@ -282,10 +305,19 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         size = self.content_size
         if size.width and size.height:
             self._make_room(size.height)
+            before = self.board.height
             self.board.resize(size.width, size.height)
+            self._take_back(size.height - before)
             if self._top is not None:
                 self._top = self.page.renumbered(self._top)
             self._dirty = True  # the pane was painted at its new size before its rows moved
+
+    def _take_back(self, rows: int) -> None:
+        """When the screen gets higher: have what left it last in the new rows, as other terminals do."""
+        count = 0 if self.fills_screen else min(rows, len(self.page.gone))
+        if count > 0:
+            self.page.give_back(count)
+            self.board.cursor.y += count
 
     def _make_room(self, height: int) -> None:
         """Before the screen gets lower: scroll until the cursor's line still is on it, as xterm does. bittty would cut
