@@ -322,6 +322,11 @@ async def test_a_dead_cluster_is_told_and_forgotten_when_it_is_back(game: Any, t
         await until(pilot, lambda: "cannot reach" not in text_of(app).splitlines()[1])
 
 
+def _runs(screen: Any) -> bool:
+    """Whether a screen's own tasks, which hold it, go on."""
+    return screen is not None and screen.is_running
+
+
 async def test_the_last_level_is_gone_when_the_next_one_begins(game: Any) -> None:
     app = KuartuiApp(game)
     gc.disable()  # it is not to depend on when Python looks by itself
@@ -333,6 +338,8 @@ async def test_the_last_level_is_gone_when_the_next_one_begins(game: Any) -> Non
             left.append(weakref.ref(app.screen))
             asked = compile_cel("deployment.spec.replicas == 2", ["deployment"])
             await pilot.press("escape")
+            await until(pilot, lambda: not any(_runs(screen()) for screen in left))
+            await pilot.pause()
             await playing(app, pilot)
             assert [screen() for screen in left] == [None, None]
             assert compile_cel("deployment.spec.replicas == 2", ["deployment"]) is not asked
