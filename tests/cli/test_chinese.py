@@ -84,7 +84,7 @@ def said(error: KuartuiError, capsys: pytest.CaptureFixture[str]) -> str:
         (["doctor"], None, "数据目录"),
         (["level", "list"], 0, "标准用时"),
         (["image", "list"], 0, "来源"),
-        (["pack", "list"], 0, "版本"),
+        (["pack", "list"], 0, "没有安装任何关卡包"),
     ],
 )
 def test_what_commands_say(arguments: list[str], code: int | None, words: str) -> None:
