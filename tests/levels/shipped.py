@@ -47,5 +47,6 @@ def sound_lines(report: Report, name: str) -> list[Line]:
     if on_docker(name) and reason_to_skip():
         pytest.skip(reason_to_skip())
     lines = [line for line in report.lines if line.level == name]
-    assert [text(line) for line in lines if not line.ok] == []
+    wrong = [text(line) for line in lines if not line.ok]
+    assert not wrong, "\n".join(wrong)
     return lines
