@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -148,7 +149,12 @@ class FastClock:
             timer.cancel()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        timer = _FastTimer(self._elapsed + max(0.0, seconds), callback)
+        due = self._elapsed
+        if seconds > 0:
+            # Later than now, even if it is less than floating point can add: else whoever waits for what is left of a
+            # span finds, again and again, that nothing has passed of it.
+            due = max(due + seconds, math.nextafter(due, math.inf))
+        timer = _FastTimer(due, callback)
         heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         return timer
 

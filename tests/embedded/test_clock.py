@@ -27,6 +27,24 @@ async def test_timers_run_in_order_each_followed_by_all_that_it_sets_off() -> No
     await asyncio.gather(*tasks)
 
 
+async def test_what_is_left_of_a_span_passes_even_if_floating_point_cannot_add_it() -> None:
+    clock, looks = FastClock(), 0
+
+    def look(begun: float) -> None:
+        nonlocal looks
+        looks += 1
+        left = 0.3 - (clock.monotonic() - begun)
+        if left > 0 and looks < 50:
+            clock.call_later(left, lambda: look(begun))
+
+    for _ in range(400):
+        await clock.advance(0.1)
+        looks = 0
+        look(clock.monotonic())
+        await clock.advance(1)
+        assert looks < 5
+
+
 async def test_time_stands_still_while_something_is_busy() -> None:
     clock, rang = FastClock(), []
     clock.call_later(1, lambda: rang.append(clock.monotonic()))
