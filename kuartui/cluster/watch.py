@@ -84,7 +84,8 @@ class Reflector:
 
     async def _list(self) -> None:
         listing = await self.api.list(self.resource, self.namespace)
-        found = {key_of(obj): without_nulls(obj) for obj in listing.items}
+        drop_nulls(listing.items)
+        found = {key_of(obj): obj for obj in listing.items}
         gone = [obj for key, obj in self.objects.items() if key not in found]
         for obj in gone:
             self._apply("DELETED", obj, listed=True)
@@ -141,7 +142,9 @@ class Reflector:
             ) from error
         self._version = version
         if what != "BOOKMARK":
-            self._apply(what, without_nulls(obj))
+            if b"null" in line:
+                drop_nulls(obj)
+            self._apply(what, obj)
 
     def _apply(self, what: What, obj: Obj, *, listed: bool = False) -> None:
         key = key_of(obj)
@@ -161,14 +164,21 @@ class Reflector:
                 listener(problem)
 
 
-def without_nulls(value: Any) -> Any:
-    """The same without fields that are null. An API server writes an empty list of a field that Go does not omit so, as
-    in `"endpoints": null` of a slice that has none; to whoever asks, it is as good as not there."""
+def drop_nulls(value: Any) -> None:
+    """Take fields that are null out of it, in place: it is done for every object that comes. An API server writes an
+    empty list of a field that Go does not omit so, as in `"endpoints": null` of a slice that has none; to whoever asks,
+    it is as good as not there."""
     if isinstance(value, dict):
-        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [without_nulls(inner) for inner in value]
-    return value
+        if None in value.values():
+            for key in [key for key, inner in value.items() if inner is None]:
+                del value[key]
+        for inner in value.values():
+            if inner and isinstance(inner, dict | list):
+                drop_nulls(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            if inner and isinstance(inner, dict | list):
+                drop_nulls(inner)
 
 
 def key_of(obj: Obj) -> Key:
