@@ -44,9 +44,8 @@ async def current_session(language: str = "", *, ended: bool = False) -> AsyncIt
         if record is None and ended:
             record = next(iter(store.attempts(limit=1)), None)
         if record is None:
-            exam = store.exam()
-            under_way = exam is not None and exam.ended is None
-            raise AttemptError(later("no level is in play"), hint="kuartui exam task TASK" if under_way else START)
+            hint = START if store.exam_under_way() is None else "kuartui exam task TASK"
+            raise AttemptError(later("no level is in play"), hint=hint)
         level = level_of(record, language)
         session = await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=store)
         try:

@@ -29,12 +29,6 @@ app = Noun(help="Mock exams: tasks by the exam's weights, under one clock.")
 
 Number = Annotated[int, Argument(metavar="TASK", help="Its number: kuartui exam show.")]
 Lang = Annotated[str, Option("--lang", help="The language of the tasks: en, zh-CN; default: your locale's.")]
-STATES = {
-    "new": later("new"),
-    "in play": later("in play"),
-    "waiting": later("waiting"),
-    "handed in": later("handed in"),
-}
 
 
 @asynccontextmanager
@@ -53,9 +47,18 @@ async def _opened() -> AsyncIterator[tuple[Store, Cluster]]:
 async def _current(store: Store, cluster: Cluster) -> ExamRecord:
     from kuartui.play import exams
 
-    exam = await exams.current(cluster=cluster, store=store)
+    await exams.current(cluster=cluster, store=store)
+    return exams.under_way(store)
+
+
+async def _latest(store: Store, cluster: Cluster) -> ExamRecord:
+    """The exam that is under way, else the last one."""
+    from kuartui.play import exams
+
+    await exams.current(cluster=cluster, store=store)
+    exam = store.exam()
     if exam is None:
-        raise AttemptError(later("no exam is under way"), hint=exams.START)
+        raise AttemptError(later("no exam was taken yet"), hint=exams.START)
     return exam
 
 
@@ -95,14 +98,8 @@ def show(lang: Lang = "", out: Output = Format.text) -> None:
     language = speak(lang)
 
     async def run() -> Sheet:
-        from kuartui.play import exams
-
         async with _opened() as (store, cluster):
-            await exams.current(cluster=cluster, store=store)
-            exam = store.exam()
-            if exam is None:
-                raise AttemptError(later("no exam was taken yet"), hint=exams.START)
-            return _sheet(exam, store, language)
+            return _sheet(await _latest(store, cluster), store, language)
 
     _tell(wait(run), out)
 
@@ -192,10 +189,7 @@ def review(number: Number, lang: Lang = "", out: Output = Format.text) -> None:
         from kuartui.play import exams
 
         async with _opened() as (store, cluster):
-            await exams.current(cluster=cluster, store=store)
-            exam = store.exam()
-            if exam is None:
-                raise AttemptError(later("no exam was taken yet"), hint=exams.START)
+            exam = await _latest(store, cluster)
             return await exams.review(exam, number, cluster=cluster, store=store, language=language)
 
     result = wait(run)
@@ -256,6 +250,8 @@ def _tell(sheet: Sheet, out: Format) -> None:
 
 
 def _row(row: Row, over: bool) -> list[object]:
+    from kuartui.play.exams import STATES
+
     state = tr(STATES[row.state]) + (f" ({tr('flagged')})" if row.flagged and not over else "")
     spent = report.span(row.spent) if row.spent else "-"
     credit = [f"{row.credit or 0:.0%}"] if over else []

@@ -38,11 +38,17 @@ from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord, ExamRecord, Store, TaskRecord
 
 START = "kuartui exam start CKA"
+STATES = {  # of a task, in words
+    "new": later("new"),
+    "in play": later("in play"),
+    "waiting": later("waiting"),
+    "handed in": later("handed in"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A task as a list shows it. `state`: new, in play, waiting, handed in; `spent` seconds; `credit` is there once
+    """A task as a list shows it. `state` is one of `STATES`; `spent` seconds; `credit` is there once
     the exam is over."""
 
     task: Task
@@ -138,10 +144,18 @@ def _only_one(store: Store) -> None:
         )
 
 
+def under_way(store: Store) -> ExamRecord:
+    """The exam that is under way. AttemptError when there is none."""
+    exam = store.exam_under_way()
+    if exam is None:
+        raise AttemptError(later("no exam is under way"), hint=START)
+    return exam
+
+
 async def current(*, cluster: Cluster, store: Store) -> ExamRecord | None:
     """The exam that is under way, None when there is none. One whose time is over is closed first."""
-    exam = store.exam()
-    if exam is None or exam.ended is not None:
+    exam = store.exam_under_way()
+    if exam is None:
         return None
     if rules.left(exam.begun, exam.minutes, store.now()) > 0:
         return exam
@@ -196,6 +210,14 @@ async def review(exam: ExamRecord, number: int, *, cluster: Cluster, store: Stor
         await session.close()
 
 
+def _task(exam: ExamRecord, number: int, store: Store) -> TaskRecord:
+    """AttemptError when there is no such task."""
+    record = next((item for item in store.tasks(exam.id) if item.task.number == number), None)
+    if record is None:
+        raise AttemptError(later("the exam has no task {number}", number=number), hint="kuartui exam show")
+    return record
+
+
 def _state(record: TaskRecord, store: Store) -> tuple[str, float]:
     """How far a task is, and the seconds that it took so far."""
     attempt = _attempt(record, store)
@@ -228,9 +250,7 @@ async def take_up(
     AttemptError when the exam is over, or the task was handed in."""
     if rules.left(exam.begun, exam.minutes, store.now()) <= 0 or exam.ended is not None:
         raise AttemptError(later("the exam is over"), hint="kuartui exam show")
-    record = next((item for item in store.tasks(exam.id) if item.task.number == number), None)
-    if record is None:
-        raise AttemptError(later("the exam has no task {number}", number=number), hint="kuartui exam show")
+    record = _task(exam, number, store)
     attempt = _attempt(record, store)
     if attempt is not None and attempt.outcome is not None:
         raise AttemptError(later("task {number} was handed in", number=number), hint="kuartui exam show")
@@ -271,9 +291,7 @@ def _set_clock(attempt: AttemptRecord, store: Store, *, ticking: bool) -> None:
 def flag(exam: ExamRecord, number: int, store: Store) -> bool:
     """Mark a task to come back to, or take the mark away; whether it is marked now. AttemptError when there is no such
     task."""
-    record = next((item for item in store.tasks(exam.id) if item.task.number == number), None)
-    if record is None:
-        raise AttemptError(later("the exam has no task {number}", number=number), hint="kuartui exam show")
+    record = _task(exam, number, store)
     store.flag(exam.id, number, not record.flagged)
     return not record.flagged
 

@@ -88,8 +88,7 @@ class AttemptSession:
     @property
     def in_exam(self) -> bool:
         """Whether it is a task of an exam that is not over: nothing tells the solution yet."""
-        exam = self.store.exam()
-        return self.record.mode == "exam" and exam is not None and exam.ended is None
+        return self.record.mode == "exam" and self.store.exam_under_way() is not None
 
     def elapsed(self) -> float:
         """Seconds on the attempt's clock."""

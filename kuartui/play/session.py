@@ -107,8 +107,7 @@ async def start(
 
 def no_exam(store: Store) -> None:
     """AttemptError while an exam is under way."""
-    exam = store.exam()
-    if exam is not None and exam.ended is None:
+    if store.exam_under_way() is not None:
         raise AttemptError(later("an exam is under way"), hint=later("kuartui exam show, or kuartui exam finish"))
 
 

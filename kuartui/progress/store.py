@@ -202,6 +202,11 @@ class Store:
         found = self.exams(1)
         return found[0] if found else None
 
+    def exam_under_way(self) -> ExamRecord | None:
+        """The one that is not over, if there is one."""
+        exam = self.exam()
+        return exam if exam is not None and exam.ended is None else None
+
     def exams(self, limit: int = 100) -> list[ExamRecord]:
         """Newest first."""
         query = "SELECT id, name, minutes, begun, ended FROM exams ORDER BY begun DESC LIMIT ?"

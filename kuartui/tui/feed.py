@@ -13,19 +13,18 @@ from textual.message import Message
 from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.base import Cluster, ClusterStatus, Progress
 from kuartui.cluster.select import choose
-from kuartui.errors import AttemptError, KuartuiError
+from kuartui.errors import KuartuiError
 from kuartui.game.events import Mode
 from kuartui.game.ghost import Split, splits
 from kuartui.game.level import Level
 from kuartui.language import chosen
-from kuartui.message import later
 from kuartui.play import detail, exams
 from kuartui.play.detail import View
 from kuartui.play.exams import Sheet
 from kuartui.play.observe import Observer, Row
 from kuartui.play.session import AttemptSession, level_of, resume, start
 from kuartui.play.view import Finished, Result, WasReset
-from kuartui.progress.store import AttemptRecord, ExamRecord, Store
+from kuartui.progress.store import AttemptRecord, Store
 from kuartui.translate import unheard
 from kuartui.tui import choices
 from kuartui.tui.background import Background
@@ -148,7 +147,7 @@ class Game:
 
     async def take_up(self, number: int, post: Post) -> AttemptSession:
         """Work at a task of the exam."""
-        exam, more = self._exam(), self._hall
+        exam, more = exams.under_way(self.store), self._hall
         session = await exams.take_up(
             exam, number, catalog=self.catalog, language=self.language, report=_told(post), **more
         )
@@ -156,7 +155,7 @@ class Game:
 
     def flag(self, number: int) -> bool:
         """Flag a task, or take the flag away; whether it is flagged now."""
-        return exams.flag(self._exam(), number, self.store)
+        return exams.flag(exams.under_way(self.store), number, self.store)
 
     async def review_task(self, number: int) -> Result | None:
         """How a task of the last exam went; None for one that was never begun."""
@@ -164,13 +163,7 @@ class Game:
         return await exams.review(exam, number, language=self.language, **self._hall) if exam is not None else None
 
     async def finish_exam(self) -> None:
-        await exams.finish(self._exam(), **self._hall)
-
-    def _exam(self) -> ExamRecord:
-        exam = self.store.exam()
-        if exam is None or exam.ended is not None:
-            raise AttemptError(later("no exam is under way"), hint=exams.START)
-        return exam
+        await exams.finish(exams.under_way(self.store), **self._hall)
 
     def _hold(self, session: AttemptSession) -> AttemptSession:
         """Know of a session, whatever becomes of the screen it was meant for."""

@@ -17,7 +17,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from kuartui.message import later
-from kuartui.play.exams import Row, Sheet
+from kuartui.play.exams import STATES, Row, Sheet
 from kuartui.translate import tr
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 TICK_SECONDS = 1.0
 READ_SECONDS = 5.0  # the command line may work at the same exam
 SHORT = 600.0  # seconds left from which the time is a warning
-STATES = {
-    "new": ("·", "$text-muted", later("new")),
-    "in play": ("▸", "bold $text-warning", later("in play")),
-    "waiting": ("◦", "$text-warning", later("waiting")),
-    "handed in": ("✓", "$text-success", later("handed in")),
+SIGNS = {
+    "new": ("·", "$text-muted"),
+    "in play": ("▸", "bold $text-warning"),
+    "waiting": ("◦", "$text-warning"),
+    "handed in": ("✓", "$text-success"),
 }
 LENGTHS = (120, 60, 30)  # minutes that are offered
 
@@ -129,11 +129,11 @@ class ExamScreen(Screen[None], keys.Explains):
 
     def _row(self, row: Row, width: int) -> Content:
         """Sign, number, weight, title, domain where there is room, how far it is, the time that it took."""
-        sign, style, word = STATES[row.state]
+        sign, style = SIGNS[row.state]
         if self.over:
             sign, style = _mark(row.credit or 0.0)
         flagged = "⚑" if row.flagged and not self.over else " "
-        state = f"{row.credit or 0:.0%}" if self.over else tr(word)
+        state = f"{row.credit or 0:.0%}" if self.over else tr(STATES[row.state])
         spent = span(row.spent) if row.spent else "-"
         head = f" {row.task.number:>2} {row.task.weight:>3} % "
         tail = f" {fit(state, 9)}{right(spent, 8)}"
