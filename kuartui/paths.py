@@ -18,6 +18,8 @@ from kuartui.message import later
 
 APP = "kuartui"
 HOME_VARIABLE = "KUARTUI_HOME"
+MEMORY = Path("/dev/shm")  # noqa: S108  directories there get a name of their own
+MEMORY_ROOM = 2**28  # bytes; containers often have a quarter of it, and share that with who needs it more
 #: what a machine says no with; anything else that goes wrong with a file is our mistake
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ELOOP, errno.EIO)
 
@@ -45,6 +47,18 @@ def runtime_dir() -> Path:
     if os.environ.get("XDG_RUNTIME_DIR") and HOME_VARIABLE not in os.environ:
         return Path(os.environ["XDG_RUNTIME_DIR"]) / APP
     return state_dir() / "run"
+
+
+def scratch_dir() -> Path | None:
+    """For files of a moment: in memory, where the system has such a place with some room. None is where temporary files
+    go otherwise, and where $TMPDIR says that they should. A disk remembers for seconds what was deleted, and looks
+    through it for each new file."""
+    with contextlib.suppress(OSError):
+        if not os.environ.get("TMPDIR") and os.access(MEMORY, os.W_OK | os.X_OK):
+            found = os.statvfs(MEMORY)
+            if found.f_bavail * found.f_frsize >= MEMORY_ROOM:
+                return MEMORY
+    return None
 
 
 def process(module: str) -> list[str]:

@@ -73,6 +73,7 @@ class SteppedClock:
         self._timers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._lock = asyncio.Lock()
+        self._slept = asyncio.Event()
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._elapsed)
@@ -86,12 +87,19 @@ class SteppedClock:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._timers, (self._elapsed + seconds, next(self._order), done))
+        self._slept.set()
         await done
 
     @property
     def waited_for(self) -> bool:
         """Whether somebody sleeps on this clock."""
         return any(not done.done() for _, _, done in self._timers)
+
+    async def sleeper(self) -> None:
+        """Wait until somebody new sleeps on it, if nobody does."""
+        while not self.waited_for:
+            self._slept.clear()
+            await self._slept.wait()
 
     async def advance(self, seconds: float) -> None:
         """Pass `seconds`: the cluster first, then our own sleepers in the order in which they fall due."""

@@ -218,7 +218,8 @@ class EmbeddedCluster:
         """Processes of their own in a temporary directory, so that proofs use every core and disturb no game."""
         from kuartui.cluster.side_by_side import side_by_side
 
-        with tempfile.TemporaryDirectory(prefix="kuartui-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        place = tempfile.TemporaryDirectory(prefix="kuartui-", dir=paths.scratch_dir(), ignore_cleanup_errors=True)
+        with place as folder, ExitStack() as stack:
             try:
                 hosts = await _aside(stack.enter_context, side_by_side(Path(folder), count))
                 yield [EmbeddedCluster(self.name, host=host) for host in hosts]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kuartui.cluster.clock import Clock, SteppedClock
 from kuartui.play.processes import Glance
@@ -88,9 +88,10 @@ class Pace:
                     await self.calm()
                     if not task.done():
                         await self.clock.advance(STEP)
-                        await _turns()
                 else:
-                    await asyncio.wait([task], timeout=0.002)
+                    async with _under_way(self.clock.sleeper()) as sleeper:
+                        either: tuple[asyncio.Future[Any], ...] = (task, sleeper)
+                        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             return await task
 
     async def beside(self, work: Awaitable[T], look: Callable[[], Glance | None]) -> T:

@@ -36,6 +36,7 @@ from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Cheat, Level, Solution
 from kuartui.game.par import par_of
 from kuartui.message import later, together
+from kuartui.paths import scratch_dir
 from kuartui.play import workspace
 from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.dockside import DOCKER, left, require_engine
@@ -400,7 +401,7 @@ class Run:
 
     async def _perform(self, arena: Arena, engine: Engine, pace: Pace, kubeconfig: Path) -> str:
         begun = arena.clock.monotonic()
-        home = Path(tempfile.mkdtemp(prefix="kuartui-proof-"))
+        home = Path(tempfile.mkdtemp(prefix="kuartui-proof-", dir=scratch_dir()))
         try:
             serves = f"{self.level.name}-{self.level.seed}"
             place = workspace.folder(arena.attempt_id)

@@ -34,7 +34,13 @@ POLL = 0.1  # seconds on the cluster's clock
 SERVED_SECONDS = 10.0  # from a definition to its kind
 SLOW = 5.0  # a cluster that has to pull images may take so many times longer
 COMMON = ("default", "kube-system")  # there in every cluster; a level may put something into them
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+#: what has to settle, and which kinds of objects make it: the others are not watched for it
+WORKLOADS = {
+    "Deployment": {"Deployment"},
+    "StatefulSet": {"StatefulSet"},
+    "DaemonSet": {"DaemonSet"},
+    "Job": {"Job", "CronJob"},
+}
 
 
 class Setup:
@@ -60,6 +66,7 @@ class Setup:
         self._shared = patient
         self._patience = SLOW if patient else 1.0
         self.namespaces: set[str] = {self.level.namespace}
+        self._kinds: set[str] = set()  # of what was made
 
     async def run(self) -> None:
         """Do every stage. ClusterError when the level does not come up as it should."""
@@ -142,6 +149,7 @@ class Setup:
             await self._opened(name)
 
     async def _put(self, obj: Obj) -> None:
+        self._kinds.add(obj["kind"])
         resource = await self.api.resource(obj["kind"], obj["apiVersion"])
         if resource.namespaced:
             namespace = obj["metadata"].get("namespace") or self.level.namespace
@@ -223,11 +231,12 @@ class Setup:
 
     async def _trouble(self, settle: Settle) -> str:
         """What is not as it should be yet, in a few words; empty when all is well."""
+        workloads = [kind for kind, makers in WORKLOADS.items() if makers & self._kinds]
         for namespace in sorted(self.namespaces):
             for pod in await self.objects.all(ResourceQuery(kind="Pod", namespace=namespace)):
                 if not _allowed(pod, settle) and not _pod_settled(pod):
                     return f"pod {namespace}/{pod['metadata']['name']} is not ready{_pod_reason(pod)}"
-            for kind in WORKLOADS:
+            for kind in workloads:
                 for obj in await self.objects.all(ResourceQuery(kind=kind, namespace=namespace)):
                     if not _allowed(obj, settle) and not _workload_settled(obj):
                         return f"{kind} {namespace}/{obj['metadata']['name']} is not ready"

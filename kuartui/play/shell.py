@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from kuartui.checks.access import Given
 from kuartui.cluster.access import read_access
 from kuartui.message import later
+from kuartui.paths import scratch_dir
 from kuartui.play.processes import Glance, glance
 
 COMMAND_SECONDS = 120.0  # real time that one line may take
@@ -52,7 +53,7 @@ class Memory:
 @contextlib.contextmanager
 def remembering() -> Iterator[Memory]:
     """A memory for as long as it is needed."""
-    with tempfile.TemporaryDirectory(prefix="kuartui-memory-") as place:
+    with tempfile.TemporaryDirectory(prefix="kuartui-memory-", dir=scratch_dir()) as place:
         yield Memory(Path(place))
 
 
@@ -95,6 +96,9 @@ class Shell:
             # kubectl lives for a moment: a quarter of its time would go to collecting garbage and to waking threads
             "GOGC": "800",
             "GOMAXPROCS": "1",
+            # and half of it to reading its catalogue of English messages, which say what its code says already; Korean
+            # has a catalogue that is empty but for the head of `kubectl --help` (k8s.io/kubectl/pkg/util/i18n)
+            "LC_MESSAGES": "ko_KR.UTF-8",
         }
 
     def glance(self) -> Glance | None:

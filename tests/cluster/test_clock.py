@@ -44,3 +44,23 @@ def test_a_sleeper_sees_the_moment_that_it_slept_for() -> None:
         return seen
 
     assert asyncio.run(wake()) == [began + timedelta(seconds=1.5)]
+
+
+def test_whoever_waits_for_a_sleeper_hears_of_the_first_one() -> None:
+    async def watch() -> tuple[bool, bool, bool]:
+        clock = SteppedClock()
+        told = asyncio.ensure_future(clock.sleeper())
+        await asyncio.sleep(0)
+        before = told.done()
+        nap = asyncio.ensure_future(clock.sleep(5.0))
+        await asyncio.wait_for(told, 5)
+        await asyncio.wait_for(clock.sleeper(), 5)  # who comes later finds the same one
+        await clock.advance(5.0)
+        await nap
+        again = asyncio.ensure_future(clock.sleeper())  # that one is awake now
+        await asyncio.sleep(0)
+        after = again.done()
+        again.cancel()
+        return before, nap.done(), after
+
+    assert asyncio.run(watch()) == (False, True, False)

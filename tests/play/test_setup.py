@@ -14,6 +14,8 @@ from kuartui.cluster.clock import SteppedClock
 from kuartui.cluster.resources import Resource, known
 from kuartui.cluster.rest import Listing, no_kind
 from kuartui.errors import ApiError, ClusterError
+from kuartui.game.level import Settle
+from kuartui.game.spec import ResourceQuery
 from kuartui.play.setup import SERVED_SECONDS, Setup
 
 SHIP = Resource("Ship", "sea.example", "v1", "ships", namespaced=True)
@@ -82,3 +84,20 @@ async def test_a_kind_that_is_never_served_is_told() -> None:
     clock = SteppedClock()
     with pytest.raises(ClusterError, match=r"ships\.sea\.example is not served yet"):
         await brought(Server(clock, found=0.5, served=SERVED_SECONDS * 2), clock)
+
+
+async def test_only_what_the_level_makes_is_watched_until_it_settles() -> None:
+    clock = SteppedClock()
+    asked: set[str] = set()
+
+    class Watched:
+        async def all(self, query: ResourceQuery) -> list[Any]:
+            asked.add(query.kind)
+            return []
+
+    level = Catalog.default().level("broken-selector")
+    world: Any = SimpleNamespace(api=Server(clock, found=0, served=0), level=level, clock=clock, objects=Watched())
+    setup = Setup(world, "a1", note=lambda _: None, report=silent, patient=False)
+    await setup.apply([{"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "night"}, "spec": {}}])
+    await setup.settle(Settle(timeout=5, quiet=0))
+    assert asked == {"Pod", "Job"}  # a CronJob makes jobs
