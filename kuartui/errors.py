@@ -70,6 +70,10 @@ class ClusterError(KuartuiError):
     exit_code = 4
 
 
+class ElsewhereError(ClusterError):
+    """What leads to a cluster leads to another one than it did when an attempt was begun there."""
+
+
 class NoKindError(ClusterError):
     """The cluster does not serve a kind, or not yet."""
 

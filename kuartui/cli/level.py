@@ -266,10 +266,14 @@ def finish(
     """End the attempt with what is green, and show the score."""
     from kuartui.cli.attempt import current_session
 
+    left_on = ""
+
     async def run() -> tuple[Result | None, bool]:
+        nonlocal left_on
         async with current_session(speak(lang), ended=not abandon) as session:
             if abandon:
                 await session.abandon()
+                left_on = session.left_on
                 return None, False
             if session.snapshot().outcome is None:
                 await session.refresh()
@@ -281,7 +285,12 @@ def finish(
     if out is Format.json:
         output.data({"outcome": "abandoned"} if result is None else report.result(result))
     elif result is None:
-        output.line(tr("abandoned; everything is cleaned up"))
+        if left_on:
+            output.line(
+                tr("abandoned; what is left of it is removed before the next level on {cluster}", cluster=left_on)
+            )
+        else:
+            output.line(tr("abandoned; everything is cleaned up"))
     elif in_exam:
         for check in result.checks:
             output.line(report.check_line(check))

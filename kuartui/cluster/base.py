@@ -159,6 +159,7 @@ class Cluster(Protocol):
         can be one."""
         ...
 
-    async def find(self, sandbox_id: str) -> Sandbox | None:
-        """The sandbox of an attempt that began earlier, maybe in another process."""
+    async def find(self, sandbox_id: str, *, uid: str = "") -> Sandbox | None:
+        """The sandbox of an attempt that began earlier, maybe in another process. `uid` is that of the kube-system
+        namespace where it began, if known. ElsewhereError when this is another cluster by now."""
         ...

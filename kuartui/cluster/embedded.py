@@ -226,7 +226,7 @@ class EmbeddedCluster:
             finally:
                 await _aside(stack.close)
 
-    async def find(self, sandbox_id: str) -> EmbeddedSandbox | None:
+    async def find(self, sandbox_id: str, *, uid: str = "") -> EmbeddedSandbox | None:
         """The attempt's cluster; a process that died is started again, and brings it back."""
         if not (self._host.folder(sandbox_id) / "cluster.json").is_file():
             return None

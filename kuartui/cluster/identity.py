@@ -78,11 +78,9 @@ async def let_in(api: Api, name: str, namespaces: Iterable[str], rights: Iterabl
         await _grant(api, "Role", name, namespace, label, rules, name)
 
 
-async def remove(api: Api, name: str, namespaces: Iterable[str] = ()) -> None:
+async def remove(api: Api, name: str) -> None:
     """The player's account and roles; the checker's too when no other attempt is in play there."""
-    for namespace in namespaces:
-        for kind in ("RoleBinding", "Role"):
-            await api.delete(await api.resource(kind), namespace, name)
+    await remove_roles(api, f"{LABEL_ATTEMPT}={attempt_of(name)}")
     for kind in ("ClusterRoleBinding", "ClusterRole"):
         await api.delete(await api.resource(kind), "", name)
     accounts = await api.resource("ServiceAccount")
@@ -93,6 +91,15 @@ async def remove(api: Api, name: str, namespaces: Iterable[str] = ()) -> None:
         others = []
     if not any(LABEL_ATTEMPT in (item["metadata"].get("labels") or {}) for item in others):
         await remove_checker(api)
+
+
+async def remove_roles(api: Api, selector: str = LABEL_ATTEMPT) -> None:
+    """What an account (by default, every one) may do in namespaces that stay."""
+    for kind in ("RoleBinding", "Role"):
+        resource = await api.resource(kind)
+        for obj in (await api.list(resource, selector=selector)).items:
+            metadata = obj["metadata"]
+            await api.delete(resource, metadata["namespace"], metadata["name"], uid=metadata["uid"])
 
 
 async def remove_checker(api: Api) -> None:

@@ -1,8 +1,8 @@
 """Finds a context that the player named in the player's own kubeconfig files, which are read and never written.
 
 Files are looked for as kubectl does it ($KUBECONFIG, then ~/.kube/config). Which file it was is remembered, because in
-a `kuartui shell` $KUBECONFIG is the attempt's. Whether a context is local is decided by its address: a name says
-nothing about where a cluster is.
+a `kuartui shell` $KUBECONFIG is the attempt's; but a file that is named now comes first: many a cluster calls its
+context `default`. Whether a context is local is decided by its address: a name says nothing about where a cluster is.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def slug(name: str) -> str:
 def _files(name: str) -> list[Path]:
     listed = [Path(item).expanduser() for item in os.environ.get("KUBECONFIG", "").split(os.pathsep) if item]
     remembered = [Path(_memory(name)["file"])] if "file" in _memory(name) else []
-    found = [*remembered, *listed, Path.home() / ".kube" / "config"]
+    found = [*listed, *remembered, Path.home() / ".kube" / "config"]
     return [file for file in dict.fromkeys(found) if file.is_file() and paths.state_dir() not in file.parents]
 
 

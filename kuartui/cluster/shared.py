@@ -32,7 +32,7 @@ from kuartui.cluster.machines import LocalMachines
 from kuartui.cluster.pins import Held, Image, full_name, known_images
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api
-from kuartui.errors import ApiError, ClusterError
+from kuartui.errors import ApiError, ClusterError, ElsewhereError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 from kuartui.message import later
@@ -40,6 +40,7 @@ from kuartui.message import later
 POLL = 0.2
 RETRIES = 300
 PATIENCE = 120.0  # seconds for a namespace to go away
+CLUSTERS_OWN = "kube-system"  # the namespace whose uid tells clusters apart
 OPENING_SECONDS = 15.0  # for an API server to notice that a gate is gone
 
 
@@ -193,6 +194,7 @@ class SharedCluster:
         """Remove everything that carries our label, whichever attempt it is of, and nothing else."""
         report(Progress(later("removing what kuartui made on {name}", name=self.name)))
         async with self.admin() as api:
+            await identity.remove_roles(api)
             await gone(api, self.clock, await _labelled(api, ""))
             await gone(api, self.clock, [("", "Namespace", SYSTEM_NAMESPACE, "", "")])
             await identity.remove_checker(api)
@@ -242,9 +244,10 @@ class SharedCluster:
         await self.up()
         yield [self]
 
-    async def find(self, sandbox_id: str) -> SharedSandbox | None:
+    async def find(self, sandbox_id: str, *, uid: str = "") -> SharedSandbox | None:
         """Always there: what is missing of it is made again, so that it can be removed in order. Gates of the attempt
         that do not even let us in have to go for that."""
+        await self._must_be(uid)
         sandbox = SharedSandbox(self, sandbox_id)
         until = self.clock.monotonic() + OPENING_SECONDS
         while True:
@@ -257,6 +260,19 @@ class SharedCluster:
                 await self.clock.sleep(POLL)
                 continue
             return sandbox
+
+    async def _must_be(self, uid: str) -> None:
+        """A name leads wherever a kubeconfig says today. What was noted on one cluster must never be undone on another:
+        there it would be somebody else's."""
+        if not uid:
+            return
+        async with self.admin() as api:
+            found = await api.read(await api.resource("Namespace"), "", CLUSTERS_OWN)
+        if found is None or found["metadata"].get("uid") != uid:
+            raise ElsewhereError(
+                later("{cluster} is not the cluster any more where this attempt was begun", cluster=self.ref),
+                hint=later("have it lead there again, or, if that one is gone: kuartui level finish --abandon"),
+            )
 
     async def _open_gates(self, attempt: str) -> None:
         async with self.admin() as api:

@@ -93,6 +93,11 @@ async def take_stock(api: Api, rights: Iterable[Right], *, alone: bool) -> Befor
     return {"inventory": await inventory(api, mind), "objects": objects}
 
 
+def cluster_of(before: Before | None) -> str:
+    """The uid of the cluster that it was found on, which is that of its kube-system; "" if nothing is known of it."""
+    return before["inventory"].get("Namespace v1 /kube-system", "") if before is not None else ""
+
+
 class Undo:
     """Removes the traces of an attempt. `alone`: everything that was not there before is one; else only what carries
     its label, what was noted, what the rights let the player make, and volumes of claims in the level's namespaces."""

@@ -28,7 +28,8 @@ from kuartui.game.level import Level
 from kuartui.game.score import potential, score
 from kuartui.message import later
 from kuartui.play import present, timer, view, workspace
-from kuartui.play.leading import ASKED, LOOKED, Leader, asking, seen
+from kuartui.play.cleanup import cluster_of
+from kuartui.play.leading import ASKED, INVENTORY, LOOKED, Leader, asking, seen
 from kuartui.play.present import Seen
 from kuartui.play.takedown import alone, take_down
 from kuartui.play.view import AttemptView, HintView, Phase, PlayEvent, Result
@@ -89,6 +90,12 @@ class AttemptSession:
     def in_exam(self) -> bool:
         """Whether it is a task of an exam that is not over: nothing tells the solution yet."""
         return self.record.mode == "exam" and self.store.exam_under_way() is not None
+
+    @property
+    def left_on(self) -> str:
+        """The cluster where something of it is left, once it is over: one that is away; "" when all is removed."""
+        current = self.store.attempt(self.attempt_id)
+        return current.cluster if current is not None and current.sandbox else ""
 
     def elapsed(self) -> float:
         """Seconds on the attempt's clock."""
@@ -441,7 +448,8 @@ class AttemptSession:
         async with alone(self.record.id):
             current = self.store.attempt(self.record.id)
             if current is not None and current.sandbox:  # else it was taken down meanwhile
-                self.sandbox = await self.cluster.find(current.sandbox) or self.sandbox
+                uid = cluster_of(self.store.baseline(current.id).get(INVENTORY))
+                self.sandbox = await self.cluster.find(current.sandbox, uid=uid) or self.sandbox
         if self.sandbox is None:
             raise AttemptError(later("the cluster of this attempt is gone"), hint="kuartui level finish --abandon")
         self.clock = self.sandbox.clock

@@ -11,17 +11,18 @@ from kuartui import paths
 from kuartui.cluster.base import Cluster
 from kuartui.cluster.rest import Api
 from kuartui.containers.engine import Docker
-from kuartui.errors import KuartuiError, MissingError
+from kuartui.errors import ElsewhereError, KuartuiError, MissingError
 from kuartui.game.level import Level
 from kuartui.message import later
 from kuartui.play import dockside, workspace
-from kuartui.play.cleanup import Undo
+from kuartui.play.cleanup import Undo, cluster_of
 from kuartui.play.leading import INVENTORY, STOCK
 from kuartui.progress.store import AttemptRecord, Store
 
 
 async def take_down(record: AttemptRecord, level: Level | None, cluster: Cluster, store: Store) -> None:
-    """Undo and remove. Without `level`, its files being gone, what its rights let the player change is not put back."""
+    """Undo and remove. Without `level`, its files being gone, what its rights let the player change is not put back.
+    What is on a cluster to which its name does not lead now stays, and is still to be removed."""
     async with alone(record.id):
         current = store.attempt(record.id)
         if current is not None and current.sandbox:  # else another process was quicker
@@ -40,7 +41,13 @@ async def alone(attempt_id: str) -> AsyncIterator[None]:
 
 
 async def _take_down(record: AttemptRecord, level: Level | None, cluster: Cluster, store: Store) -> None:
-    sandbox = await cluster.find(record.sandbox)
+    before = store.baseline(record.id).get(INVENTORY)
+    try:
+        sandbox = await cluster.find(record.sandbox, uid=cluster_of(before))
+    except ElsewhereError:
+        workspace.clear_away(record.id)
+        await _clear_docker(record, store)
+        return
     if sandbox is not None:
         if not sandbox.disposable:
             rights = level.rights if level else ()
@@ -48,7 +55,7 @@ async def _take_down(record: AttemptRecord, level: Level | None, cluster: Cluste
                 api.fence = sandbox.fence(rights)
                 if (machines := sandbox.machines(api)) is not None:  # of one that was killed while one was off
                     await machines.repair()
-                before, made = store.baseline(record.id).get(INVENTORY), store.made(record.id)
+                made = store.made(record.id)
                 undo = Undo(api, sandbox.clock, record.id, made=made, before=before, rights=rights, alone=False)
                 left = await undo.run()
             if left:

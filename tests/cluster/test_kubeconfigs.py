@@ -98,3 +98,13 @@ def test_it_is_found_again_in_a_shell_of_ours(mine: Path, tmp_path: Path, monkey
     ContextCluster("local").access()
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "home" / "kuartui" / "state" / "player.kubeconfig"))
     assert ContextCluster("local").access().server == "https://127.0.0.1:6443"
+
+
+def test_a_file_that_is_named_now_comes_before_the_one_of_last_time(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two clusters that call their context the same, as k3s' do."""
+    for port in (6443, 7443):
+        file = write(tmp_path / f"k3s-{port}.yaml", "default", default=f"https://127.0.0.1:{port}")
+        monkeypatch.setenv("KUBECONFIG", str(file))
+        assert ContextCluster("default").access().server == f"https://127.0.0.1:{port}"

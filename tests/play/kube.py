@@ -218,7 +218,7 @@ class MiniCluster:
     async def apart(self, count: int) -> AsyncIterator[list[MiniCluster]]:
         yield [self]
 
-    async def find(self, sandbox_id: str) -> MiniSandbox | None:
+    async def find(self, sandbox_id: str, *, uid: str = "") -> MiniSandbox | None:
         return self.sandboxes.get(sandbox_id)
 
 

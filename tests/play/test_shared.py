@@ -17,11 +17,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kuartui.catalog.catalog import Catalog
+from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.fence import covers
+from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import Api
-from kuartui.errors import ApiError
+from kuartui.errors import ApiError, ElsewhereError
 from kuartui.game.level import Level, Right
+from kuartui.play.cleanup import cluster_of
+from kuartui.play.leading import INVENTORY
 from kuartui.play.proof import prove
 from kuartui.play.report import text
 from kuartui.play.takedown import take_down
@@ -30,11 +34,22 @@ from tests.play.conftest import Place, begin
 from tests.play.dumps import differences, dump
 
 pytestmark = pytest.mark.e2e
+VOLUME = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolume",
+    "metadata": {"name": "somebody-elses"},
+    "spec": {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": "/srv"},
+        "storageClassName": "by-hand",
+    },
+}
 #: they make cluster-scoped objects, let the player make or change some, begin in a namespace that is being deleted, or
 #: touch what is the cluster's own
 LEVELS = (
     *("static-pv-bind", "two-defaults", "webhook-blocks-all", "drain-with-pdb", "kept-promises", "coredns-broken-zone"),
-    *("priority-preemption", "vap-trusted-registry", "least-privilege-rbac"),
+    *("priority-preemption", "vap-trusted-registry", "least-privilege-rbac", "no-names-in-the-pit"),
 )
 
 
@@ -59,6 +74,7 @@ async def test_what_levels_ask_for_beyond_their_namespaces_is_enough_to_solve_th
         "priority-preemption",
         "kept-promises",
         "vap-trusted-registry",
+        "no-names-in-the-pit",  # in a namespace that stays
     ]
     levels = [Catalog.default().level(name) for name in names]
     assert all(level.rights for level in levels)
@@ -70,6 +86,40 @@ async def test_what_levels_ask_for_beyond_their_namespaces_is_enough_to_solve_th
         assert [text(line) for line in lines if not line.ok] == []
         assert {(line.level, line.what) for line in lines} >= {(name, "solution") for name in names}
         assert differences(before, await dump(api)) == {}
+
+
+async def test_what_was_begun_on_one_cluster_is_not_undone_on_another(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context leads elsewhere than it did: $KUBECONFIG is another file, or the cluster was made anew."""
+    level = Catalog.default().level("static-pv-bind")  # its player may make and remove volumes
+    store, record = Store(tmp_path / "progress.sqlite3"), record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        untouched = await dump(admin)
+    await begin(place, level, record, store)
+    host = EmbeddedHost(tmp_path / "elsewhere", tied=True)
+    try:
+        host.call("POST", "/clusters", {"name": "mine", "nodes": 1, "bare": True, "durable": False})
+        kubeconfig = tmp_path / "elsewhere.yaml"
+        kubeconfig.write_bytes((host.folder("mine") / "kubeconfig").read_bytes())
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        elsewhere = ContextCluster(place.cluster.name)
+        async with Api.open(kubeconfig) as admin:
+            await admin.create(await admin.resource("PersistentVolume"), VOLUME)
+            before = await dump(admin)
+            await take_down(record, level, elsewhere, store)
+            assert differences(before, await dump(admin)) == {}
+            with pytest.raises(ElsewhereError, match="is not the cluster any more"):
+                await elsewhere.find(record.sandbox, uid=cluster_of(store.baseline(record.id).get(INVENTORY)))
+        still = store.attempt(record.id)
+        assert still is not None
+        assert still.sandbox
+    finally:
+        host.stop()
+    await place.pace.through(take_down(record, level, place.cluster, store))
+    async with Api.open(place.kubeconfig) as admin:
+        assert differences(untouched, await dump(admin)) == {}
+    store.close()
 
 
 DEEDS = st.sampled_from(["configmap", "held", "deployment", "claim", "policy", "unlabel", "create", "patch", "delete"])
@@ -89,6 +139,7 @@ DEEDS = st.sampled_from(["configmap", "held", "deployment", "claim", "policy", "
 @example(name="drain-with-pdb", deeds=["patch", "deployment"], writes=None, again=1)
 @example(name="kept-promises", deeds=["create", "patch", "delete"], writes=None, again=None)
 @example(name="coredns-broken-zone", deeds=["patch"], writes=9, again=None)
+@example(name="no-names-in-the-pit", deeds=["configmap"], writes=None, again=1)
 async def test_cleanup_leaves_the_cluster_as_it_was(
     place: Place, tmp_path: Path, name: str, deeds: list[str], writes: int | None, again: int | None
 ) -> None:
