@@ -4,6 +4,8 @@ A fenced `Api` lets a write through when it stays in a namespace that carries ou
 carries it, when it changes one that does, or when the level gives the player the right to change exactly that object
 (then we may put it back). The label is that of the attempt in play: another attempt's things are somebody else's.
 Everything else is refused before it is sent. Reads and dry-runs change nothing.
+
+A label alone makes nothing ours: a player may put it on what is somebody else's. The API server knows who wrote it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kuartui.cluster.rest import MANAGER
 from kuartui.errors import ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
@@ -21,6 +24,9 @@ Obj = dict[str, Any]
 Read = Callable[[str], Awaitable[Obj | None]]  # an object by its path
 QUESTIONS = {"subjectaccessreviews", "selfsubjectaccessreviews", "localsubjectaccessreviews"}
 CHECKERS = "kuartui-"  # so begin the names of what is the checker's own: its namespace, its binding
+LABELS = {LABEL_ATTEMPT, LABEL_CHECKER}
+#: those that every cluster has; some of them even its API server lets go
+CLUSTERS_OWN = {"default", "kube-system", "kube-public", "kube-node-lease"}
 #: a write of ours -> the verbs that the player must have for it to be the repair of something he did
 CHANGES = {"POST": {"delete"}, "PUT": {"update", "patch"}, "PATCH": {"update", "patch"}, "DELETE": {"delete", "create"}}
 
@@ -63,6 +69,8 @@ class Fence:
         if not target.name:
             made = replace(target, name=_name(body))
             fine = method == "POST" and (self._labelled(body, made) or self._granted(method, made))
+        elif target.resource == "namespaces" and target.name in CLUSTERS_OWN and method == "DELETE":
+            fine = False
         elif target.resource == "namespaces" and target.name in self._ours:
             fine = True
         else:
@@ -87,14 +95,16 @@ class Fence:
             return method == "DELETE" or self._labelled(body, target)
         claim = (live.get("spec") or {}).get("claimRef") or {}
         bound = target.resource == "persistentvolumes" and claim.get("namespace") in self._ours
-        return bound or self._labelled(live, target)
+        return bound or (self._labelled(live, target) and labelled_by_us(live))
 
     async def _is_ours(self, target: Target, read: Read) -> bool:
         if not target.namespace:
             return False
         if target.namespace not in self._ours:
             path = f"/api/v1/namespaces/{target.namespace}"
-            if self._labelled(await read(path), Target("namespaces", "", target.namespace, path)):
+            live = await read(path)
+            labelled = live is not None and self._labelled(live, Target("namespaces", "", target.namespace, path))
+            if labelled and labelled_by_us(live or {}):
                 self._ours.add(target.namespace)
         return target.namespace in self._ours
 
@@ -112,6 +122,18 @@ class Fence:
             and CHANGES.get(method, set()) & {*right.verbs}
             for right in self.rights
         )
+
+
+def labelled_by_us(obj: Obj) -> bool:
+    """Whether it was kuartui that gave a labelled object its label, as far as its API server keeps book of that."""
+    book = obj["metadata"].get("managedFields") or []
+    return not book or any(entry.get("manager") == MANAGER and LABELS & _labels_of(entry) for entry in book)
+
+
+def _labels_of(entry: Obj) -> set[str]:
+    """The labels that a manager of fields wrote."""
+    written = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+    return {field.removeprefix("f:") for field in written.get("f:labels") or {}}
 
 
 def covers(right: Right, resource: str, namespace: str, name: str) -> bool:

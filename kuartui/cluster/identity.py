@@ -85,16 +85,13 @@ async def remove(api: Api, name: str) -> None:
         await api.delete(await api.resource(kind), "", name)
     accounts = await api.resource("ServiceAccount")
     await api.delete(accounts, SYSTEM_NAMESPACE, name)
-    try:
-        others = (await api.list(accounts, SYSTEM_NAMESPACE)).items
-    except ApiError:
-        others = []
+    others = (await api.list(accounts, SYSTEM_NAMESPACE)).items
     if not any(LABEL_ATTEMPT in (item["metadata"].get("labels") or {}) for item in others):
         await remove_checker(api)
 
 
-async def remove_roles(api: Api, selector: str = LABEL_ATTEMPT) -> None:
-    """What an account (by default, every one) may do in namespaces that stay."""
+async def remove_roles(api: Api, selector: str) -> None:
+    """What an account may do in namespaces that stay."""
     for kind in ("RoleBinding", "Role"):
         resource = await api.resource(kind)
         for obj in (await api.list(resource, selector=selector)).items:

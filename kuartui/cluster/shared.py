@@ -25,7 +25,7 @@ from kuartui.cluster.base import (
 )
 from kuartui.cluster.capabilities import detect
 from kuartui.cluster.clock import Clock, RealClock
-from kuartui.cluster.fence import Fence
+from kuartui.cluster.fence import CLUSTERS_OWN, Fence, labelled_by_us
 from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.kubeconfigs import slug
 from kuartui.cluster.machines import LocalMachines
@@ -40,7 +40,7 @@ from kuartui.message import later
 POLL = 0.2
 RETRIES = 300
 PATIENCE = 120.0  # seconds for a namespace to go away
-CLUSTERS_OWN = "kube-system"  # the namespace whose uid tells clusters apart
+TELLING = "kube-system"  # the namespace whose uid tells clusters apart
 OPENING_SECONDS = 15.0  # for an API server to notice that a gate is gone
 
 
@@ -191,11 +191,11 @@ class SharedCluster:
         await self.reset(report)
 
     async def reset(self, report: Report = silent) -> None:
-        """Remove everything that carries our label, whichever attempt it is of, and nothing else."""
+        """Remove everything to which we gave our label, whichever attempt it is of, and nothing else."""
         report(Progress(later("removing what kuartui made on {name}", name=self.name)))
         async with self.admin() as api:
-            await identity.remove_roles(api)
             await gone(api, self.clock, await _labelled(api, ""))
+            await gone(api, self.clock, await _labelled(api, "", namespaced=True))
             await gone(api, self.clock, [("", "Namespace", SYSTEM_NAMESPACE, "", "")])
             await identity.remove_checker(api)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -267,7 +267,7 @@ class SharedCluster:
         if not uid:
             return
         async with self.admin() as api:
-            found = await api.read(await api.resource("Namespace"), "", CLUSTERS_OWN)
+            found = await api.read(await api.resource("Namespace"), "", TELLING)
         if found is None or found["metadata"].get("uid") != uid:
             raise ElsewhereError(
                 later("{cluster} is not the cluster any more where this attempt was begun", cluster=self.ref),
@@ -284,12 +284,13 @@ class SharedCluster:
 Left = tuple[str, str, str, str, str]  # api version, kind, name, namespace, uid
 
 
-async def _labelled(api: Api, attempt: str) -> list[Left]:
-    """Namespaces and cluster-scoped objects with our label (of one attempt, or of any), in the order to remove them."""
+async def _labelled(api: Api, attempt: str, *, namespaced: bool = False) -> list[Left]:
+    """Namespaces and cluster-scoped objects to which we gave our label (of one attempt, or of any), in the order to
+    remove them; or those in the namespaces that stay."""
     selector = f"{LABEL_ATTEMPT}={attempt}" if attempt else LABEL_ATTEMPT
     found: list[Left] = []
     for resource in await api.listable():
-        if resource.namespaced:
+        if resource.namespaced != namespaced:
             continue
         try:
             items = (await api.list(resource, selector=selector)).items
@@ -299,7 +300,10 @@ async def _labelled(api: Api, attempt: str) -> list[Left]:
             continue  # what cannot be listed holds nothing of ours
         for obj in items:
             metadata = obj["metadata"]
-            found.append((resource.api_version, resource.kind, metadata["name"], "", str(metadata["uid"])))
+            name, namespace, uid = metadata["name"], metadata.get("namespace", ""), str(metadata.get("uid", ""))
+            stays = resource.kind == "Namespace" and name in CLUSTERS_OWN
+            if uid and not stays and namespace != SYSTEM_NAMESPACE and labelled_by_us(obj):  # figures have no uid
+                found.append((resource.api_version, resource.kind, name, namespace, uid))
     return sorted(found, key=lambda item: (item[1] not in GATES, item[1] != "Namespace"))
 
 

@@ -155,18 +155,13 @@ class Arena:
     async def vacate(self, report: Report = silent) -> None:
         """Make room to start over: a new cluster where that is cheap, else undo. Checks are stopped."""
         await self._stop()
-        left = await self.clear_docker()
-        if left:
-            raise ClusterError(
-                later("could not remove {left}", left=", ".join(left[:3])),
-                hint=later("remove it, then reset the level again"),
-            )
+        _must_be_gone(await self.clear_docker())
         if self.sandbox.disposable:
             await self.sandbox.reset(report, head=head_start(self.level))
             await self.api.close()
             self.api = self._open()
         else:
-            await self.undo()
+            _must_be_gone(await self.undo())
         self.world = self._new_world()
         self.made = []
 
@@ -200,6 +195,15 @@ class Arena:
             await self.engine.stop()
             self.engine = None
         await self.world.objects.stop()
+
+
+def _must_be_gone(left: list[str]) -> None:
+    """What is there when a level is set up passes for what was there before: it would never be undone."""
+    if left:
+        raise ClusterError(
+            later("could not remove {left}", left=", ".join(left[:3])),
+            hint=later("remove it, then reset the level again"),
+        )
 
 
 def head_start(level: Level) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import TypedDict
 
 from kuartui.cluster.clock import Clock
-from kuartui.cluster.fence import covers
+from kuartui.cluster.fence import CLUSTERS_OWN, covers, labelled_by_us
 from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.identity import user_of
 from kuartui.cluster.resources import Resource
@@ -182,10 +182,18 @@ class Undo:
     def _was_there(self, key: str) -> bool:
         return self.before is not None and key in self.before["inventory"]
 
+    def _is_known(self, key: str, obj: Obj) -> bool:
+        """Whether this very object was there before."""
+        return self.before is not None and self.before["inventory"].get(key) == str(obj["metadata"].get("uid", ""))
+
     async def _find_namespaces(self, namespaces: Resource) -> None:
         """Those with our label, and those that were noted before we made them: the label may be gone by now."""
         ours = await self.api.list(namespaces, selector=f"{LABEL_ATTEMPT}={self.attempt_id}")
-        self._gone = {str(obj["metadata"]["name"]) for obj in ours.items}
+        self._gone = {
+            str(obj["metadata"]["name"])
+            for obj in ours.items
+            if self.alone or (labelled_by_us(obj) and not self._is_known(_key(namespaces, obj), obj))
+        } - CLUSTERS_OWN
         noted = [item for item in self.made if item.kind == "Namespace" and item.name != SYSTEM_NAMESPACE]
         for item in noted if self.before is not None and not self.alone else ():
             live = None if item.name in self._gone else await self.api.read(namespaces, "", item.name)
@@ -235,7 +243,6 @@ class Undo:
         """What is there now, was not before, and is a trace of the attempt; what goes with a namespace left out."""
         if self.before is None:
             return []
-        known = self.before["inventory"]
         found = []
         for resource in await self.api.listable():
             if resource.kind in NOISE or not (self.alone or self._concerns(resource)):
@@ -243,7 +250,7 @@ class Undo:
             for obj in await _items(self.api, resource):
                 metadata = obj["metadata"]
                 namespace, name = metadata.get("namespace", ""), metadata["name"]
-                if known.get(_key(resource, obj)) == str(metadata.get("uid", "")):
+                if self._is_known(_key(resource, obj), obj):
                     continue
                 if resource.kind in DERIVED and metadata.get("ownerReferences"):
                     continue
@@ -262,7 +269,7 @@ class Undo:
         labels = metadata.get("labels") or {}
         if SYSTEM_ACCOUNT.fullmatch(metadata["name"]) and "Role" in resource.kind:
             return False  # the player's own, which goes last
-        if LABEL_ATTEMPT in labels:
+        if LABEL_ATTEMPT in labels and (labels[LABEL_ATTEMPT] != self.attempt_id or labelled_by_us(obj)):
             return bool(labels[LABEL_ATTEMPT] == self.attempt_id)  # else it is of somebody who plays beside us
         if resource.kind == "PersistentVolume" and (claim := obj.get("spec", {}).get("claimRef")):
             return claim.get("namespace") in self._gone  # else it was provisioned for somebody else meanwhile

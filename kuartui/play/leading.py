@@ -103,10 +103,12 @@ class Leader:
     async def renew(self, report: Report = silent) -> None:
         """Set the level up anew."""
         await self._quiet()
-        self.arena.stock = self.store.baseline(self.attempt_id).get(STOCK)
-        self.store.forget_made(self.attempt_id)
+        stored = self.store.baseline(self.attempt_id)
+        self.arena.before, self.arena.stock = stored.get(INVENTORY), stored.get(STOCK)
+        self.arena.made = self.store.made(self.attempt_id)
         self.store.clear_findings(self.attempt_id)
         await self.arena.vacate(report)
+        self.store.forget_made(self.attempt_id)  # not before it is undone: that may have to be gone on with
         await self.prepare(report)
 
     async def lead(self) -> None:

@@ -1,0 +1,115 @@
+"""Our label on what is not ours, and what is ours without any record: on a cluster of somebody else's.
+
+The cluster is an embedded one on stepped time behind a plain kubeconfig, as in test_shared.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kuartui.cluster.rest import MERGE_PATCH, Api
+from kuartui.game.labels import LABEL_ATTEMPT
+from kuartui.game.level import Right
+from kuartui.play.leading import Leader
+from kuartui.play.takedown import take_down
+from kuartui.progress.store import Store
+from tests.play.conftest import Place, begin
+from tests.play.dumps import differences, dump
+from tests.play.test_adversary import NOTE, VOLUMES, level_of, make, thing, volume
+from tests.play.test_shared import record_of
+
+pytestmark = pytest.mark.e2e
+
+NAMESPACES = Right(verbs=("get", "patch"), resources=("namespaces",))
+NODES = Right(verbs=("get", "patch"), resources=("nodes",))
+CLASSES = Right(verbs=("get", "patch"), resources=("storageclasses.storage.k8s.io",))
+
+
+async def label(api: Api, kind: str, name: str, attempt: str | None) -> None:
+    """As kubectl does it."""
+    path = (await api.resource(kind)).path("", name)
+    body = {"metadata": {"labels": {LABEL_ATTEMPT: attempt}}}
+    await api.request("PATCH", path, params={"fieldManager": "kubectl-label"}, body=body, content_type=MERGE_PATCH)
+
+
+async def test_a_label_makes_nothing_ours(place: Place, tmp_path: Path) -> None:
+    """A player puts the label of the attempt on what he may change: it stays, as it was."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE], NAMESPACES, NODES, CLASSES)
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, thing("Namespace", "shop"), thing("ConfigMap", "precious", namespace="shop"))
+        await place.pace.pass_by(5)
+        node = (await admin.list(await admin.resource("Node"))).items[0]["metadata"]["name"]
+        storage = (await admin.list(await admin.resource("StorageClass"))).items[0]["metadata"]["name"]
+        before = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            await make(admin, thing("Namespace", "stall"), thing("ConfigMap", "precious", namespace="stall"))
+            for kind, name in (
+                *(("Namespace", name) for name in ("shop", "stall", "default", "kube-system", "kube-node-lease")),
+                ("Node", node),
+                ("StorageClass", storage),
+            ):
+                await label(player, kind, name, record.id)
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        after = await dump(admin)
+        assert "configmaps stall/precious" in after
+        assert {key for key in differences(before, after) if "stall" not in key} == set()
+    store.close()
+
+
+async def test_reset_removes_nothing_that_somebody_labelled(place: Place, tmp_path: Path) -> None:
+    """`kuartui cluster reset` knows of an attempt nothing but its label."""
+    store = Store(tmp_path / "progress.sqlite3")
+    in_common = thing("ConfigMap", "by-the-pack", namespace="kube-system")
+    level = level_of(tmp_path / "pack", [NOTE, volume("shelf"), in_common], NAMESPACES, NODES, CLASSES)
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, thing("Namespace", "shop"), thing("ConfigMap", "precious", namespace="shop"))
+        await place.pace.pass_by(5)
+        node = (await admin.list(await admin.resource("Node"))).items[0]["metadata"]["name"]
+        storage = (await admin.list(await admin.resource("StorageClass"))).items[0]["metadata"]["name"]
+        before = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            labelled = (
+                *(("Namespace", name) for name in ("shop", "default", "kube-system", "kube-node-lease")),
+                ("Node", node),
+                ("StorageClass", storage),
+            )
+            for kind, name in labelled:
+                await label(player, kind, name, record.id)
+        await place.pace.through(place.cluster.reset())
+        for kind, name in labelled:
+            await label(admin, kind, name, None)
+        assert differences(before, await dump(admin)) == {}
+    store.close()
+
+
+async def test_a_level_that_is_set_up_anew_is_undone_before(place: Place, tmp_path: Path) -> None:
+    """Else what the player left would pass for what was there before."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE, volume("shelf")], VOLUMES, NODES)
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, volume("theirs"))
+        node = (await admin.list(await admin.resource("Node"))).items[0]["metadata"]["name"]
+        await place.pace.pass_by(5)
+        before = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            await make(player, volume("by-the-player"))
+            await player.patch(await player.resource("Node"), "", node, {"spec": {"unschedulable": True}})
+            await player.patch(
+                await player.resource("PersistentVolume"), "", "theirs", {"metadata": {"labels": {"by": "player"}}}
+            )
+        sandbox = await place.cluster.find(record.sandbox)
+        assert sandbox is not None
+        leader = Leader.for_setup(level, record.id, sandbox, store)
+        try:
+            await place.pace.through(leader.renew())
+        finally:
+            await leader.stop()
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        assert differences(before, await dump(admin)) == {}
+    store.close()
