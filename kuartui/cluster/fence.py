@@ -117,11 +117,8 @@ class Fence:
         return labels.get(LABEL_ATTEMPT) == self.attempt if self.attempt else LABEL_ATTEMPT in labels
 
     def _granted(self, method: str, target: Target) -> bool:
-        return any(
-            covers(right, target.resource, target.namespace, target.name)
-            and CHANGES.get(method, set()) & {*right.verbs}
-            for right in self.rights
-        )
+        verbs = verbs_on(self.rights, target.resource, target.namespace, target.name)
+        return bool(CHANGES.get(method, set()) & verbs) or (method == "PUT" and may_change(verbs))
 
 
 def labelled_by_us(obj: Obj) -> bool:
@@ -134,6 +131,16 @@ def _labels_of(entry: Obj) -> set[str]:
     """The labels that a manager of fields wrote."""
     written = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
     return {field.removeprefix("f:") for field in written.get("f:labels") or {}}
+
+
+def verbs_on(rights: Iterable[Right], resource: str, namespace: str, name: str) -> set[str]:
+    """What rights, taken together, let a player do to one object."""
+    return {verb for right in rights if covers(right, resource, namespace, name) for verb in right.verbs}
+
+
+def may_change(verbs: set[str]) -> bool:
+    """Whether an object may be another one than it was: who removes it and makes it anew need not update it."""
+    return bool({"update", "patch"} & verbs) or {"create", "delete"} <= verbs
 
 
 def covers(right: Right, resource: str, namespace: str, name: str) -> bool:

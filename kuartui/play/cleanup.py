@@ -12,12 +12,12 @@ from collections.abc import Container, Iterable, Mapping
 from typing import TypedDict
 
 from kuartui.cluster.clock import Clock
-from kuartui.cluster.fence import CLUSTERS_OWN, covers, labelled_by_us
+from kuartui.cluster.fence import CLUSTERS_OWN, covers, labelled_by_us, may_change, verbs_on
 from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.identity import user_of
 from kuartui.cluster.resources import Resource
-from kuartui.cluster.rest import Api, Obj
-from kuartui.errors import ApiError, ClusterError
+from kuartui.cluster.rest import MANAGER, Api, Obj
+from kuartui.errors import ApiError, ClusterError, NoKindError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 from kuartui.progress.store import Made
@@ -98,6 +98,27 @@ def cluster_of(before: Before | None) -> str:
     return before["inventory"].get("Namespace v1 /kube-system", "") if before is not None else ""
 
 
+async def rights_to_restore(api: Api, before: Before | None) -> tuple[Right, ...]:
+    """What a level, whose files are gone, must have let its player change: it was stored at the start."""
+    rights = []
+    for key in before["objects"] if before is not None else ():
+        kind, version, place = key.split(" ", 2)
+        namespace, _, name = place.partition("/")
+        try:
+            resource = await api.resource(kind, version)
+        except NoKindError:
+            continue  # there is nothing to put back any more
+        rights.append(
+            Right(
+                verbs=("create", "update", "delete"),
+                resources=(resource.group_resource,),
+                names=(name,),
+                namespaces=(namespace,) if namespace else (),
+            )
+        )
+    return tuple(rights)
+
+
 class Undo:
     """Removes the traces of an attempt. `alone`: everything that was not there before is one; else only what carries
     its label, what was noted, what the rights let the player make, and volumes of claims in the level's namespaces."""
@@ -151,8 +172,9 @@ class Undo:
             if not remaining or waited >= PATIENCE:  # to look through all kinds is dear: once the namespaces are gone
                 left = await self._left()
             if (not remaining and not left) or waited >= PATIENCE:
-                await self._restore()  # anew: programs of the level lived on for a while, and may have changed it back
-                words = [f"{kind} {namespace}/{name}" for kind, _, namespace, name, _ in left]
+                # anew: programs of the level lived on for a while, and may have changed it back
+                words = await self._restore()
+                words += [f"{kind} {namespace}/{name}" for kind, _, namespace, name, _ in left]
                 return [*(f"namespace {name}" for name in remaining), *words]
             for key in left:
                 await self._delete(*key)
@@ -219,12 +241,9 @@ class Undo:
                 raise  # else the kind is gone, and its objects with it
 
     def _is_ours(self, item: Made, live: Obj) -> bool:
+        """The probe in kuartui-system is not: it is for all who play, and goes with the last of them."""
         labels = live["metadata"].get("labels") or {}
-        return (
-            self.alone
-            or labels.get(LABEL_ATTEMPT) == self.attempt_id
-            or item.namespace in (*self._gone, SYSTEM_NAMESPACE)
-        )
+        return self.alone or labels.get(LABEL_ATTEMPT) == self.attempt_id or item.namespace in self._gone
 
     async def _delete_noted(self, item: Made) -> None:
         """Noted is not made: somebody else may have one of that name. Ours carry our label."""
@@ -286,36 +305,64 @@ class Undo:
     def _before_objects(self) -> dict[str, Obj]:
         return self.before["objects"] if self.before is not None else {}
 
-    async def _restore(self, kinds: Container[str] = ()) -> None:
-        """Put back what the player was allowed to change; of these kinds only, if any are named."""
+    async def _restore(self, kinds: Container[str] = ()) -> list[str]:
+        """Put back what the player was allowed to change; of these kinds only, if any are named. What could not be put
+        back yet, because what stands in its place does not go."""
+        waiting = []
         for key, old in self._before_objects().items():
             kind, version, place = key.split(" ", 2)
             namespace, _, name = place.partition("/")
             if kinds and kind not in kinds:
                 continue
-            resource = await self.api.resource(kind, version)
+            try:
+                resource = await self.api.resource(kind, version)
+            except NoKindError:
+                continue  # somebody removed its definition meanwhile, and all its objects with it
             for left in reversed(range(CONFLICTS)):
                 try:
-                    await self._put_back(resource, namespace, name, old)
+                    if not await self._put_back(resource, namespace, name, old):
+                        waiting.append(f"{kind} {namespace}/{name}")
                 except ApiError as error:
                     if error.code != 409 or not left:
                         raise
                     continue
                 break
+        return waiting
 
-    async def _put_back(self, resource: Resource, namespace: str, name: str, old: Obj) -> None:
+    async def _put_back(self, resource: Resource, namespace: str, name: str, old: Obj) -> bool:
+        """False when something else of that name has to go first, and does not."""
         live = await self.api.read(resource, namespace, name)
         if live is None:
             if not self._foreign(old):  # else it went with its claim
                 await self.api.create(resource, restored(old, None), namespace=namespace)
-            return
+            return True
         if self._foreign(live):  # bound meanwhile, or ever since: that is the cluster's doing
             old = {**old, "spec": {**old["spec"], "claimRef": live["spec"]["claimRef"]}}
-        if content(live) != content(old):
-            params = {"fieldManager": "kuartui"}
-            await self.api.request("PUT", resource.path(namespace, name), params=params, body=restored(old, live))
+        verbs = verbs_on(self.rights, resource.group_resource, namespace, name)
+        if content(live) != content(old) and (self.alone or may_change(verbs)):  # else that was somebody else
+            params, body = {"fieldManager": MANAGER}, restored(old, live)
+            try:
+                await self.api.request("PUT", resource.path(namespace, name), params=params, body=body)
+            except ApiError as error:
+                if error.code != 422 or live["metadata"].get("uid") == old["metadata"].get("uid"):
+                    raise
+                return await self._put_in_place(resource, old, live)  # made anew by the player: no update leads there
             if (resource.kind, namespace, name) == COREFILE:
                 await self._restart_dns(namespace)
+        return True
+
+    async def _put_in_place(self, resource: Resource, old: Obj, live: Obj) -> bool:
+        """Whether what stands in the place of `old` is gone, and `old` is there again."""
+        metadata = live["metadata"]
+        namespace, name, uid = metadata.get("namespace", ""), metadata["name"], metadata["uid"]
+        await self._delete(resource.kind, resource.api_version, namespace, name, uid)
+        until = self.clock.monotonic() + INSISTENT
+        while await self.api.read(resource, namespace, name) is not None:
+            if self.clock.monotonic() > until:
+                return False
+            await self.clock.sleep(POLL)
+        await self.api.create(resource, restored(old, None), namespace=namespace)
+        return True
 
     async def _restart_dns(self, namespace: str) -> None:
         """Have CoreDNS read its file now. By itself it would take two minutes, kubelet's and its own, and whoever plays

@@ -15,14 +15,14 @@ from kuartui.errors import ElsewhereError, KuartuiError, MissingError
 from kuartui.game.level import Level
 from kuartui.message import later
 from kuartui.play import dockside, workspace
-from kuartui.play.cleanup import Undo, cluster_of
+from kuartui.play.cleanup import Undo, cluster_of, rights_to_restore
 from kuartui.play.leading import INVENTORY, STOCK
 from kuartui.progress.store import AttemptRecord, Store
 
 
 async def take_down(record: AttemptRecord, level: Level | None, cluster: Cluster, store: Store) -> None:
-    """Undo and remove. Without `level`, its files being gone, what its rights let the player change is not put back.
-    What is on a cluster to which its name does not lead now stays, and is still to be removed."""
+    """Undo and remove. Without `level`, its files being gone, what its rights let the player make beyond its namespaces
+    stays. What is on a cluster to which its name does not lead now stays, and is still to be removed."""
     async with alone(record.id):
         current = store.attempt(record.id)
         if current is not None and current.sandbox:  # else another process was quicker
@@ -50,8 +50,8 @@ async def _take_down(record: AttemptRecord, level: Level | None, cluster: Cluste
         return
     if sandbox is not None:
         if not sandbox.disposable:
-            rights = level.rights if level else ()
             async with Api.open(sandbox.checker_kubeconfig) as api:
+                rights = level.rights if level else await rights_to_restore(api, before)
                 api.fence = sandbox.fence(rights)
                 if (machines := sandbox.machines(api)) is not None:  # of one that was killed while one was off
                     await machines.repair()

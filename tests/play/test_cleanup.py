@@ -8,6 +8,7 @@ from kuartui.cluster.clock import SteppedClock
 from kuartui.cluster.resources import Resource, known
 from kuartui.cluster.rest import Listing
 from kuartui.game.labels import LABEL_ATTEMPT
+from kuartui.game.level import Right
 from kuartui.play.cleanup import Undo
 from kuartui.play.pace import Pace
 
@@ -129,7 +130,14 @@ async def test_names_are_found_again_when_the_corefile_is_back() -> None:
     clock = SteppedClock()
     cluster = BrokenNames(clock)
     objects = {"ConfigMap v1 kube-system/coredns": corefile("whole")}
-    undo = Undo(cluster, clock, "x", before={"inventory": {}, "objects": objects}, alone=False)  # type: ignore[arg-type]
+    undo = Undo(
+        cluster,  # type: ignore[arg-type]
+        clock,
+        "x",
+        before={"inventory": {}, "objects": objects},
+        rights=[Right(verbs=("update",), resources=("configmaps",))],
+        alone=False,
+    )
     assert await Pace(clock).through(undo.run()) == []
     assert cluster.read_by == {"new": "whole"}
     assert clock.monotonic() >= 2  # it waited until somebody answers

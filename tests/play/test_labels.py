@@ -6,11 +6,14 @@ The cluster is an embedded one on stepped time behind a plain kubeconfig, as in 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kuartui.catalog.catalog import Catalog
+from kuartui.checks.world import PROBE_POD
 from kuartui.cluster.rest import MERGE_PATCH, Api
-from kuartui.game.labels import LABEL_ATTEMPT
+from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 from kuartui.play.leading import Leader
 from kuartui.play.takedown import take_down
@@ -25,6 +28,10 @@ pytestmark = pytest.mark.e2e
 NAMESPACES = Right(verbs=("get", "patch"), resources=("namespaces",))
 NODES = Right(verbs=("get", "patch"), resources=("nodes",))
 CLASSES = Right(verbs=("get", "patch"), resources=("storageclasses.storage.k8s.io",))
+
+
+def rank(name: str, value: int) -> dict[str, Any]:
+    return thing("PriorityClass", name, "scheduling.k8s.io/v1", value=value)
 
 
 async def label(api: Api, kind: str, name: str, attempt: str | None) -> None:
@@ -112,4 +119,86 @@ async def test_a_level_that_is_set_up_anew_is_undone_before(place: Place, tmp_pa
             await leader.stop()
         await place.pace.through(take_down(record, level, place.cluster, store))
         assert differences(before, await dump(admin)) == {}
+    store.close()
+
+
+async def test_what_was_changed_is_put_back_though_the_level_is_gone(place: Place, tmp_path: Path) -> None:
+    """Its pack was removed, and nobody knows its rights any more; what it let the player change was stored."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE], NODES, CLASSES)
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        node = (await admin.list(await admin.resource("Node"))).items[0]["metadata"]["name"]
+        async with Api.open(await begin(place, level, record, store)) as player:
+            await player.patch(await player.resource("Node"), "", node, {"spec": {"unschedulable": True}})
+        await place.pace.through(take_down(record, None, place.cluster, store))
+        assert differences(before, await dump(admin)) == {}
+    store.close()
+
+
+async def test_the_probe_stays_for_who_plays_on(place: Place, tmp_path: Path) -> None:
+    """Two players side by side, the first of whom brought the pod from which both look at the network."""
+    store = Store(tmp_path / "progress.sqlite3")
+    names = ("broken-selector", "label-leak")
+    first, second = (Catalog.default().level(name) for name in names)
+    one, other = record_of(first), record_of(second)
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        await begin(place, first, one, store)
+        await begin(place, second, other, store)
+        probe = await admin.read(await admin.resource("Pod"), SYSTEM_NAMESPACE, PROBE_POD)
+        assert probe is not None
+        await place.pace.through(take_down(one, first, place.cluster, store))
+        still = await admin.read(await admin.resource("Pod"), SYSTEM_NAMESPACE, PROBE_POD)
+        assert still is not None
+        assert still["metadata"]["uid"] == probe["metadata"]["uid"]
+        assert "deletionTimestamp" not in still["metadata"]
+        await place.pace.through(take_down(other, second, place.cluster, store))
+        await place.pace.pass_by(5)
+        assert differences(before, await dump(admin)) == {}
+    store.close()
+
+
+async def test_what_was_made_anew_in_another_way_is_put_back(place: Place, tmp_path: Path) -> None:
+    """No update leads from one to the other: a class has its value, and a volume its source, for good."""
+    store = Store(tmp_path / "progress.sqlite3")
+    ranks = Right(verbs=("create", "delete"), resources=("priorityclasses.scheduling.k8s.io",))
+    level = level_of(tmp_path / "pack", [NOTE], VOLUMES, ranks)
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, volume("theirs"), rank("theirs", 100))
+        await place.pace.pass_by(5)
+        meant = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            for obj in (volume("theirs", hostPath={"path": "/srv"}), rank("theirs", 200)):
+                await player.delete(await player.resource(obj["kind"]), "", "theirs")
+                await place.pace.pass_by(2)
+                await make(player, obj)
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        after = await dump(admin)
+        assert {key: text.rpartition("}")[0] for key, text in meant.items()} == {
+            key: text.rpartition("}")[0] for key, text in after.items()
+        }
+    store.close()
+
+
+async def test_what_the_player_could_not_change_is_left_as_it_is(place: Place, tmp_path: Path) -> None:
+    """He might have removed it, somebody else changed it: that is no trace of the attempt, and does not hold it up."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE], Right(verbs=("delete",), resources=("persistentvolumes",)))
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, volume("theirs"), volume("lost"))
+        await place.pace.pass_by(5)
+        before = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            volumes = await admin.resource("PersistentVolume")
+            await player.delete(volumes, "", "lost")
+            await admin.patch(volumes, "", "theirs", {"metadata": {"labels": {"by": "somebody"}}})
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        after = await dump(admin)
+        assert "persistentvolumes /lost" in after
+        assert {*differences(before, after)} == {"persistentvolumes /lost", "persistentvolumes /theirs"}
+        assert '"by": "somebody"' in after["persistentvolumes /theirs"]
     store.close()
