@@ -3,6 +3,7 @@ into ones that name file, line and field and guess what was meant."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -156,7 +157,16 @@ WORDS = {
     "expected str, got object": later("expected text; put a text with ': ' in it in quotes"),
     "expected object, got str": later("expected fields, as in {name: value}"),
     "expected str, got int": later("expected text; put the number in quotes"),
+    "expected int, got str": later("expected a number, as in 3"),
 }
+#: what texts of a certain form look like
+FORMS = {
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": later("expected lower case letters, digits and dashes, as in shop-window"),
+    r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$": later("expected three numbers, as in 1.2.0"),
+    "^sha256:[0-9a-f]{64}$": later("expected a digest: sha256: and 64 digits"),
+    "^/": later("expected a path that begins with /"),
+}
+WORD = re.compile(r"[\w.-]*")
 _AT = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 
@@ -173,13 +183,18 @@ def complaint(text: str, document: Document, base: FieldPath) -> LevelError:
     unknown = re.match(r"Object contains unknown field `(.*)`", problem)
     missing = re.match(r"Object missing required field `(.*)`", problem)
     choice = re.match(r"Invalid enum value '(.*)'", problem)
-    if unknown:
+    form = re.match(r"Expected `str` matching regex (.*)", problem)
+    if unknown and not WORD.fullmatch(unknown[1]):  # the rest of a text, from a comma in {braces} on
+        problem = later("{text!r} is no field; put a text with a comma in it in quotes", text=unknown[1])
+    elif unknown:
         path = (*path, unknown[1])
         problem = later("unknown field{guess}", guess=_meant(unknown[1], path))
     elif missing:
         problem = later("missing field {key!r}", key=missing[1])
     elif choice:
         problem = later("{value!r} is none of these: {names}", value=choice[1], names=", ".join(_choices(path)))
+    elif form and (words := FORMS.get(ast.literal_eval(form[1]))):
+        problem = words
     else:
         problem = (problem[:1].lower() + problem[1:]).replace("`", "")
         problem = WORDS.get(problem, problem)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kuartui import language
-from kuartui.catalog import curriculum, debrief, hints, translation
+from kuartui.catalog import curriculum, debrief, hints, scaffold, translation
 from kuartui.catalog.images import bases_of, described_by, images_of
-from kuartui.catalog.manifests import load, load_documents
+from kuartui.catalog.manifests import SUFFIXES, files, load, load_documents
 from kuartui.catalog.reader import DEBRIEF_FILE, LEVEL_FILE, LevelFolder
 from kuartui.catalog.suppose import elsewhere, names_nothing, true_of_manifests, true_of_nothing
 from kuartui.catalog.tracks import read_tracks
@@ -105,6 +105,7 @@ class _Linter:
         yield from self._texts()
         yield from self._proofs()
         yield from self._places()
+        yield from self._needs()
         yield from self._questions()
         yield from self._manifests()
         yield from self._pins()
@@ -139,7 +140,7 @@ class _Linter:
         for text, path in curriculum.problems(level):
             yield self._complain("error", text, *path)
         if not level.debrief:
-            yield self._complain("error", later("there is no debrief.md"), "title")
+            yield Complaint("error", str(self.folder.path / DEBRIEF_FILE), 0, "", later("there is no debrief"))
         if len(level.hints) < 3:
             yield self._complain(
                 "warning", later("three hints are usual: where to look, what to see, what to do"), "hints"
@@ -218,6 +219,17 @@ class _Linter:
                     "leads to namespace {name}, where `rights` give the player none on a shared cluster", name=name
                 )
                 yield self._complain("warning", words, *path)
+
+    def _needs(self) -> Iterator[Complaint]:
+        """What a cluster must do, told by what the level asks and by what it makes."""
+        level = self.level
+        asked = [item for item in (*level.checks, *level.guards) if item.type in ("reach", "dns", "traffic")]
+        if asked and "network" not in level.needs:
+            text = later("{name} asks over the network, so it needs: [network]", name=asked[0].name)
+            yield self._complain("warning", text, "needs")
+        made = [obj for objects, _ in self._stages for obj in objects]
+        if any(map(_claims, made)) and not {"storage", "local-path"} & {*level.needs}:
+            yield self._complain("warning", later("the manifests claim volumes, so it needs: [storage]"), "needs")
 
     # --- questions ---------------------------------------------------------------------------------------------------
 
@@ -360,6 +372,14 @@ class _Linter:
         for item in sorted(self.folder.path.iterdir()):
             if item.name not in tops and not translation.language_of(item.name) and not item.name.startswith("."):
                 yield Complaint("warning", str(item), 0, "", later("nothing in {file} uses this", file=LEVEL_FILE))
+        try:
+            used = files(self.folder.path.resolve(), names)
+        except LevelError:  # told by `_manifests`
+            return
+        for item in sorted({other for file in used for other in file.parent.iterdir()} - set(used)):
+            if item.suffix in SUFFIXES and item.parent != self.folder.path.resolve():
+                place = self.folder.path / item.relative_to(self.folder.path.resolve())
+                yield Complaint("warning", str(place), 0, "", later("nothing in {file} uses this", file=LEVEL_FILE))
 
     # --- debriefs -----------------------------------------------------------------------------------------------------
 
@@ -370,6 +390,9 @@ class _Linter:
         if level.debrief and len(level.debrief.split()) < LEAST_WORDS and not parts and not level.coach:
             short = later("says next to nothing: what happened, how to see it fast, what to remember?")
             yield Complaint("warning", str(folder / DEBRIEF_FILE), 1, "", short)
+        if scaffold.is_untouched(folder, DEBRIEF_FILE) and not scaffold.is_untouched(folder, LEVEL_FILE):
+            other = later("still tells of the level that kuartui level new made: tell of yours")
+            yield Complaint("warning", str(folder / DEBRIEF_FILE), 1, "", other)
         if not parts or not level.debrief or level.coach:
             return
         for line, text in debrief.problems(level.debrief, parts):
@@ -400,6 +423,11 @@ class _Linter:
                 severity: Severity = "error" if tag in promised else "warning"
                 names = absent[0] if len(absent) == 1 else ", ".join(absent)  # one may be a word to translate
                 yield Complaint(severity, file, 0, "", later("not translated: {names}", names=names))
+
+
+def _claims(obj: dict[str, Any]) -> bool:
+    """Whether an object asks for a volume that somebody must provide."""
+    return obj["kind"] == "PersistentVolumeClaim" or bool(obj.get("spec", {}).get("volumeClaimTemplates"))
 
 
 @cache
@@ -472,7 +500,7 @@ def _images(document: Document, value: Any, path: FieldPath = ()) -> Iterator[Co
                     document.file,
                     line,
                     path_text((*path, "image")),
-                    later("{image} is not pinned", image=image),
+                    later("{image} is not pinned: give it a tag, as in busybox:1.36", image=image),
                 )
         for key, item in value.items():
             yield from _images(document, item, (*path, key))

@@ -8,7 +8,7 @@ from typing import Any
 
 from kuartui.catalog.variables import Filler
 from kuartui.catalog.yamlfile import Document, parse, read_text
-from kuartui.errors import LevelError
+from kuartui.errors import LevelError, did_you_mean
 from kuartui.game.level import Level
 from kuartui.message import later
 
@@ -46,7 +46,8 @@ def files(folder: Path, names: Sequence[str]) -> list[Path]:
         elif path.exists():
             found.append(path)
         else:
-            raise LevelError(later("no such manifest"), file=str(path))
+            there = {item.name for item in path.parent.glob("*") if item.suffix in SUFFIXES}
+            raise LevelError(later("no such manifest{guess}", guess=did_you_mean(path.name, there)), file=str(path))
     return found
 
 

@@ -25,6 +25,7 @@ import msgspec
 import yaml
 
 from kuartui.catalog.decode import API_VERSION, decode_spec, document_of, open_document
+from kuartui.catalog.reader import LEVEL_FILE
 from kuartui.catalog.tracks import TRACKS_FILE
 from kuartui.catalog.yamlfile import MAX_BYTES
 from kuartui.errors import LevelError, system_words
@@ -112,7 +113,9 @@ def build(root: Path, *, name: str = "", version: str = "") -> Pack:
     folders = sorted({file.parent for file in root.glob("*/*/level.yaml")})
     if not folders:
         raise LevelError(
-            later("no levels there: a pack is a folder of tracks, a track a folder of levels"), file=str(root)
+            later("no levels there: a pack is a folder of tracks, a track a folder of levels"),
+            file=str(root),
+            hint=_above(root),
         )
     places = [root / TRACKS_FILE, *(item for folder in folders for item in sorted(folder.rglob("*")))]
     files = {place.relative_to(root).as_posix(): _read(place) for place in places if _belongs(place, root)}
@@ -128,6 +131,12 @@ def build(root: Path, *, name: str = "", version: str = "") -> Pack:
     text = _manifest_text(name, spec)
     manifest(text, MANIFEST)  # a name or version from the command line may be none
     return Pack(name, spec, {MANIFEST: text.encode(), **files})
+
+
+def _above(root: Path) -> str:
+    """The folder that was meant by one of a track or of a level in it."""
+    track = root if any(root.glob("*/level.yaml")) else root.parent if (root / LEVEL_FILE).exists() else None
+    return later("the folder of tracks is {folder}", folder=track.resolve().parent) if track else ""
 
 
 def _belongs(place: Path, root: Path) -> bool:
@@ -231,10 +240,10 @@ def _unpack(path: Path) -> dict[str, bytes]:
                 files[member.name] = content.read(MAX_BYTES + 1) if content is not None else b""
     except FileNotFoundError as error:
         raise LevelError(later("no such file"), file=str(path)) from error
-    except OSError as error:  # tarfile's and gzip's own errors among them
-        raise LevelError(later("cannot be read: {why}", why=system_words(error)), file=str(path)) from error
-    except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
+    except (gzip.BadGzipFile, tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
         raise LevelError(later("is no .tar.gz, or a damaged one ({error})", error=error), file=str(path)) from error
+    except OSError as error:
+        raise LevelError(later("cannot be read: {why}", why=system_words(error)), file=str(path)) from error
     check_files(files, str(path))
     return files
 

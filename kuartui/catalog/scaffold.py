@@ -16,6 +16,17 @@ FILES = ("level.yaml", "debrief.md", "setup/10-app.yaml")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
+def is_untouched(folder: Path, file: str) -> bool:
+    """Whether a file of a level is what `new_level` wrote, but for the names of level and track."""
+    place = folder.resolve()
+    return (place / file).exists() and (place / file).read_text("utf-8") == _text(file, place.parent.name, place.name)
+
+
+def _text(file: str, track: str, name: str) -> str:
+    text = (resources.files("kuartui.catalog") / "template" / file).read_text(encoding="utf-8")
+    return text.replace("NAME", name, 1).replace("TRACK", track, 1)
+
+
 def new_level(pack: Path, track: str, name: str) -> Path:
     """Make `pack/track/name`, and put the schemas for editors at the root of the pack. The level's folder.
 
@@ -31,13 +42,11 @@ def new_level(pack: Path, track: str, name: str) -> Path:
         raise UsageError(
             later("{folder} is there already", folder=folder), hint=later("choose another name, or remove that folder")
         )
-    template = resources.files("kuartui.catalog") / "template"
     try:
         for file in FILES:
-            text = (template / file).read_text(encoding="utf-8")
             target = folder / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text.replace("NAME", name, 1).replace("TRACK", track, 1), encoding="utf-8")
+            target.write_text(_text(file, track, name), encoding="utf-8")
         (pack / SCHEMA_FILE).write_text(schema.text(), encoding="utf-8")
         (pack / TRANSLATION_SCHEMA).write_text(schema.text(schema.translation()), encoding="utf-8")
     except OSError as error:

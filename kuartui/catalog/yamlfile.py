@@ -74,12 +74,15 @@ def parse(text: str, file: str) -> list[Document]:
 
 BARE_PLACE = re.compile(r"""[:,\[{-]\s+[^"'\s,]*\{\{|^\s*\{\{""")  # a value that has a variable and no quotes
 COMMAND = re.compile(r"""^\s*- [^\s:'"{\[>|&*]+ .*: """)  # words of a list item, in which YAML finds a key
+TAB = re.compile(r" *\t")
 QUOTE_PLACE = later("put a value with {{…}} in quotes")
 
 
 def _advice(text: str, line: int, problem: str) -> str:
     """What people who are new to YAML most often have to do."""
     around = text.splitlines()[max(0, line - 2) : line]
+    if any(TAB.match(part) for part in around[-1:]):
+        return later("; the line begins with a tab: YAML is indented with blanks")
     if problem.startswith("mapping values are not allowed"):
         return later("; put a text with ': ' in it in quotes")
     if any(COMMAND.search(part) for part in around):

@@ -340,8 +340,15 @@ def new(
     pack: Annotated[Path, Option(help="The folder of your tracks.")] = Path(),
 ) -> None:
     """Write a small level that is sound already, for you to change."""
+    from kuartui.catalog.catalog import Catalog
     from kuartui.catalog.scaffold import new_level
+    from kuartui.errors import UsageError
 
+    catalog = Catalog.default()
+    if name in catalog.names() and catalog.owner(name) == "kuartui":
+        raise UsageError(
+            later("kuartui has a level {name} itself", name=name), hint=later("choose another name for yours")
+        )
     folder = new_level(pack, track, name)
     output.line(tr("{folder} is a level. Change it step by step, and after each step:", folder=folder))
     output.line(f"  kuartui level lint {folder}")

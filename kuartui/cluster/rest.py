@@ -200,6 +200,10 @@ class Api:
             self._discovered = await self._discover()
         found = self._discovered.get((kind, api_version))
         if found is None:
+            elsewhere = self._discovered.get((kind, ""))
+            if elsewhere is not None:
+                there = later("; {kind} is in {version}", kind=kind, version=elsewhere.api_version)
+                raise no_kind(kind, api_version, there)
             guess = did_you_mean(kind, {*known_kinds(), *(other for other, _ in self._discovered)} - {kind})
             raise no_kind(kind, api_version, guess)
         return found

@@ -24,6 +24,7 @@ from kuartui.paths import scratch_dir
 from kuartui.play.processes import Glance, glance
 
 COMMAND_SECONDS = 120.0  # real time that one line may take
+ERROR = re.compile(r"[Ee]rror\b")  # how kubectl and the server begin what is the matter; usage may follow
 STARTING = Glance(working=True, processes=frozenset(), spent=0)
 FORBIDDEN = re.compile(r"\(Forbidden\)|is forbidden: ")
 UNFIT = re.compile(r"[^(\w/.)]")  # client-go's overlyCautiousIllegalFileCharacters
@@ -106,7 +107,7 @@ class Shell:
         return glance(self._leader) if self._leader else STARTING
 
     async def run(self, line: str) -> tuple[int, str]:
-        """The exit code of a line, and the last thing that it said."""
+        """The exit code of a line, and what it said: its error, or else its last line."""
         process = await asyncio.create_subprocess_exec(
             "sh",
             "-c",
@@ -132,4 +133,5 @@ class Shell:
         text = output.decode(errors="replace")
         self.refused = self.refused or bool(process.returncode and FORBIDDEN.search(text))
         lines = text.strip().splitlines()
-        return process.returncode or 0, lines[-1][:300] if lines else ""
+        said = next((line for line in lines if ERROR.match(line)), lines[-1] if lines else "")
+        return process.returncode or 0, said.strip()[:300]

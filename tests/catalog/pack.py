@@ -51,6 +51,7 @@ spec:
     - {name: lazy, run: ["true"], caughtBy: [up, reached]}
     - {name: rude, run: ["true"], caughtBy: [same]}
   references: [{title: Pod, url: "https://kubernetes.io/docs/concepts/workloads/pods/"}]
+  needs: [network]
 """
 MANIFEST = """\
 apiVersion: v1

@@ -59,6 +59,7 @@ def test_the_shipped_levels_are_clean() -> None:
         ("parTime: 2m", "parTime: 4m", "come to 1m30s"),
         ("{cost: 20,", "{cost: 1,", "should cost more"),
         ('    - {name: two, run: ["kubectl get pods -A"]}\n', "", "is there really no other way"),
+        ("  needs: [network]\n", "", "reached asks over the network, so it needs: [network]"),
         ("text: Look.", "text: kubectl -n kube-system get pods", "leads to namespace kube-system"),
         ("kubectl get pods -A", "kubectl get pods --namespace=there", "leads to namespace there"),
     ],
@@ -67,6 +68,38 @@ def test_what_spoils_a_level(tmp_path: Path, old: str, new: str, text: str) -> N
     assert old in LEVEL
     found = complaints(write(tmp_path, level=LEVEL.replace(old, new, 1)))
     assert any(text in item for item in found), found
+
+
+CLAIMS = {
+    "claim": "kind: PersistentVolumeClaim\napiVersion: v1\nmetadata: {name: oil}\n",
+    "template": (
+        'kind: StatefulSet\napiVersion: apps/v1\nmetadata: {name: "fire"}\nspec:\n'
+        "  volumeClaimTemplates: [{metadata: {name: oil}}]\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_who_claims_volumes_needs_storage(tmp_path: Path, claim: str) -> None:
+    manifest = f"{MANIFEST}---\n{claim}"
+    found = complaints(write(tmp_path / "without", manifest=manifest))
+    assert any("spec.needs: the manifests claim volumes, so it needs: [storage]" in item for item in found), found
+    for need in ("storage", "local-path"):
+        level = LEVEL.replace("needs: [network]", f"needs: [network, {need}]")
+        assert complaints(write(tmp_path / need, level=level, manifest=manifest)) == []
+
+
+def test_a_manifest_that_no_stage_applies(tmp_path: Path) -> None:
+    folder = write(tmp_path, level=LEVEL.replace("manifests: [setup/]", "stages: [{apply: [setup/pod.yaml]}]"))
+    assert complaints(folder) == []
+    (folder / "setup" / "more.yaml").write_text(MANIFEST)
+    assert complaints(folder) == [f"{folder}/setup/more.yaml: warning: nothing in level.yaml uses this"]
+
+
+def test_a_level_without_a_debrief(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "debrief.md").unlink()
+    assert complaints(folder) == [f"{folder}/debrief.md: error: there is no debrief"]
 
 
 def test_images_that_a_level_describes_are_its_own(tmp_path: Path) -> None:
@@ -103,7 +136,7 @@ def test_only_what_runs_on_the_players_machine_must_be_portable(tmp_path: Path, 
     ("old", "new", "text"),
     [
         ("image: busybox:1.36", "image: busybox", "setup/pod.yaml:7: error"),
-        ("image: busybox:1.36", "image: busybox:latest", "is not pinned"),
+        ("image: busybox:1.36", "image: busybox:latest", "is not pinned: give it a tag, as in busybox:1.36"),
         ("image: busybox:1.36", "image: busybox:1.30", "busybox:1.30 is not in manifests/images.yaml"),
         ('"{{port|string}}"', '"{{port}}"', "spec.containers[0].env[0].value: must be a text, not 8080"),
         ('app: "{{shop.name}}"', 'size: "{{shop.size}}"', "metadata.labels.size: must be a text, not 2"),

@@ -221,7 +221,7 @@ def test_the_manifest_tells_the_truth(tmp_path: Path) -> None:
     assert "unknown field" in refused(with_manifest(content, install="rm -rf /"))
     assert "a name is lower case letters" in refused(with_manifest(content, name="../acme"))
     assert "it is kuartui's own" in refused(with_manifest(content, name="kuartui"))
-    assert "matching regex" in refused(with_manifest(content, version="new"))
+    assert "expected three numbers, as in 1.2.0" in refused(with_manifest(content, version="new"))
     assert "no level in it" in refused(with_manifest({"basics/notes.md": b"x"}))
     assert traces() == []
 
@@ -244,6 +244,21 @@ def test_building_refuses_what_installing_would(tmp_path: Path) -> None:
         packfile.build(source, name="acme")
     with pytest.raises(LevelError, match="no levels there"):
         packfile.build(tmp_path / "nowhere", name="acme")
+
+
+def test_building_a_track_or_a_level_says_which_folder_was_meant(tmp_path: Path) -> None:
+    honest(tmp_path)
+    source = tmp_path / "source-acme-1.0.0-shop-window"
+    for inner in (source / FOLDER, (source / FOLDER).parent):
+        with pytest.raises(LevelError) as caught:
+            packfile.build(inner, name="acme")
+        assert caught.value.hint == f"the folder of tracks is {source}"
+
+
+def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a pack")
+    with pytest.raises(LevelError, match=r"is no \.tar\.gz"):
+        packs.install(tmp_path / "notes.txt", {})
 
 
 # --- whatever comes -------------------------------------------------------------------------------------------------

@@ -46,17 +46,24 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
         ),
         ("weight: 60", "zzz: 60", "spec.checks[0].zzz: unknown field; there are: name, title"),
         ("status: 200", "status: 200, expect: alow", "'alow' is none of these: allow, deny"),
-        ("parTime: 2m", "needs: [networks]\n  parTime: 2m", "'networks' is none of these: network, metrics"),
+        ("needs: [network]", "needs: [networks]", "'networks' is none of these: network, metrics"),
         ('observe: "string(pods.size())"', "observe: some pods", """write a text as '"like this"'"""),
-        ("weight: 60", "weight: heavy", "level.yaml:22: spec.checks[0].weight: expected int, got str"),
+        ("weight: 60", "weight: heavy", "level.yaml:22: spec.checks[0].weight: expected a number, as in 3"),
+        ("- name: up", "- name: Is Up", "level.yaml:20: spec.checks[0].name: expected lower case letters, digits"),
+        ("    - name: up", "\t- name: up", "the line begins with a tab: YAML is indented with blanks"),
+        (
+            "reach: {",
+            "state: {resources: {p: {kind: Pod}}, cel: p.filter(q, ready(q)).size() == 1}\n      reach: {",
+            "spec.checks[1].state: 'ready(q)).size() == 1' is no field; put a text with a comma in it in quotes",
+        ),
         ("weight: 60", "weight: 0", "level.yaml:22: spec.checks[0].weight: expected int >= 1"),
         ("      weight: 60\n", "", "level.yaml:20: spec.checks[0]: missing field 'weight'"),
         ("  story: N", "  stroy: N", "level.yaml:8: spec.stroy: unknown field; did you mean story?"),
         ("parTime: 2m", "parTime: soon", "spec.parTime: expected a duration such as 30s or 1m30s, got 'soon'"),
         ("parTime: 2m", "parTime: 9m", "level.yaml:11: spec.parTime: par (9m) must be below timeLimit (5m)"),
         (
-            "parTime: 2m",
-            "needs: [node-power]\n  parTime: 2m",
+            "needs: [network]",
+            "needs: [network, node-power]",
             "spec.needs: needs: [node-power] and what is done to nodes belong together",
         ),
         ("difficulty: 1", "difficulty: 6", "level.yaml:10: spec.difficulty: expected int <= 5"),
@@ -133,6 +140,8 @@ def test_manifests_stay_inside_the_level(tmp_path: Path) -> None:
         files(folder, ["../../outside.yaml"])
     with pytest.raises(LevelError, match="no such manifest"):
         files(folder, ["nothing.yaml"])
+    with pytest.raises(LevelError, match=r"no such manifest; did you mean pod.yaml\?"):
+        files(folder, ["setup/pod.yml"])
 
 
 def test_a_manifest_that_is_no_object_is_named(tmp_path: Path) -> None:

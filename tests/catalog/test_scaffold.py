@@ -23,6 +23,17 @@ def test_it_has_nothing_to_complain_about(tmp_path: Path) -> None:
     assert (tmp_path / "level.schema.json").read_text() == schema.text()
 
 
+def test_a_debrief_that_still_tells_of_the_new_level(tmp_path: Path) -> None:
+    folder = new_level(tmp_path, "services", "shop-window")
+    level = folder / "level.yaml"
+    level.write_text(level.read_text().replace("The shop window is dark", "The door is shut"))
+    [found] = lint(folder)
+    assert str(found).endswith("still tells of the level that kuartui level new made: tell of yours")
+    debrief = folder / "debrief.md"
+    debrief.write_text(debrief.read_text().replace("nobody listens", "nobody hears"))
+    assert lint(folder) == []
+
+
 @pytest.mark.e2e
 def test_it_proves(tmp_path: Path) -> None:
     level = LevelFolder.open(new_level(tmp_path, "drafts", "shop-window")).level(1)

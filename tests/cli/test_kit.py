@@ -41,6 +41,12 @@ def test_a_new_level_is_named_by_its_path(desk: Path, monkeypatch: pytest.Monkey
     )
 
 
+def test_a_new_level_cannot_have_the_name_of_a_shipped_one(desk: Path) -> None:
+    said = kuartui("level", "new", "broken-selector", "--track", "basics", code=2).stderr
+    assert "kuartui has a level broken-selector itself" in said
+    assert list(desk.iterdir()) == []
+
+
 def test_languages(monkeypatch: pytest.MonkeyPatch) -> None:
     english = kuartui("level", "show", "broken-selector").stdout
     assert english.startswith("Nobody is home\n")

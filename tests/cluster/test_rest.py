@@ -103,6 +103,8 @@ async def test_kinds_are_discovered() -> None:
         assert (await api.resource("Rose", "garden.dev/v1")).version == "v1"
         with pytest.raises(ClusterError, match="no kind Tulip"):
             await api.resource("Tulip")
+        with pytest.raises(ClusterError, match=r"no kind Rose \(v1\); Rose is in garden.dev/v2"):
+            await api.resource("Rose", "v1")
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,12 @@ async def test_a_solution_whose_command_fails(tmp_path: Path) -> None:
     assert "ended with exit code 3: oh dear" in line.detail
 
 
+async def test_the_error_of_a_command_is_told_not_what_follows(tmp_path: Path) -> None:
+    mistyped = 'printf \'error: unknown command "delet" for "kubectl"\\n\\nDid you mean this?\\n\\tdelete\\n\'; exit 1'
+    line = (await proven(sound(tmp_path, solution=mistyped), tmp_path))["solution it"]
+    assert line.detail.endswith('ended with exit code 1: error: unknown command "delet" for "kubectl"')
+
+
 async def test_a_check_that_says_nothing_at_the_start_is_named(tmp_path: Path) -> None:
     asked = "answer: {configMap: note, key: other, equals: open}"
     seen = (
