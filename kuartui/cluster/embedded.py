@@ -165,6 +165,9 @@ class EmbeddedCluster:
         report(Progress(later("starting cluster {name}", name=self.name), 2, 2))
         await _aside(self._host.call, "POST", "/clusters", self._spec, report)
 
+    async def wake(self, report: Report = silent) -> None:
+        await self.up(report)
+
     async def down(self, report: Report = silent) -> None:
         """Remove the cluster; the process ends with the last one."""
         if self._host.running() is None:

@@ -121,7 +121,7 @@ class LocalCluster(SharedCluster):
 
     # --- life ---------------------------------------------------------------------------------------------------
 
-    async def up(self, report: Report = silent) -> None:
+    async def wake(self, report: Report = silent) -> None:
         life, _ = await self.life()
         if life != "absent" and self._mark.exists():
             report(
@@ -140,7 +140,7 @@ class LocalCluster(SharedCluster):
             await self._fetch_kubeconfig()
         if life == "stopped":
             await self._answers(report)
-        await super().up(report)
+        await super().wake(report)
 
     async def _make_whole(self, report: Report) -> None:
         await self.check_tool()
@@ -255,7 +255,7 @@ class LocalCluster(SharedCluster):
             await self._settled(addon)
         if wanted:
             self._capabilities = None
-            await super().up(report)
+            await self.up(report)
 
     async def _settled(self, addon: addons.Addon) -> None:
         """Wait until what it serves is there. ClusterError when it does not come."""

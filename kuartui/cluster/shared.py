@@ -156,16 +156,19 @@ class SharedCluster:
 
     async def up(self, report: Report = silent) -> None:
         """See that it answers, that we may do what we must, and what it can do."""
+        await self.wake(report)
         if self._capabilities is not None:
             return
-        async with self.admin() as api:
-            await self._must_administrate(api)
         await self.prepare_probe(report)
         async with self.admin() as api:
             report(Progress(later("looking at what {name} can do", name=self.name)))
             self._capabilities = await detect(api, self.clock, report)
             if self.machines is not None:
                 self._capabilities |= {"node-power"}
+
+    async def wake(self, report: Report = silent) -> None:
+        async with self.admin() as api:
+            await self._must_administrate(api)
 
     async def prepare_probe(self, report: Report) -> None:
         """Before it is tried what the cluster can do. One that is not ours brings its own images."""

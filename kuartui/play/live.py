@@ -444,7 +444,7 @@ class AttemptSession:
 
     async def _find_sandbox(self, report: Report = silent) -> None:
         """The attempt's place; a cluster that went down is brought up again."""
-        await self.cluster.up(report)
+        await self.cluster.wake(report)
         async with alone(self.record.id):
             current = self.store.attempt(self.record.id)
             if current is not None and current.sandbox:  # else it was taken down meanwhile

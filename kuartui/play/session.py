@@ -165,7 +165,7 @@ async def _make_way(cluster: Cluster, store: Store) -> None:
         if record.outcome is None:
             _give_up(record, level, store)
         if record.cluster == cluster.ref:
-            await cluster.up()
+            await cluster.wake()
             await take_down(record, level, cluster, store)
 
 

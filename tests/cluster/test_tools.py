@@ -126,14 +126,21 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FAKE", str(place))
     monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
 
-    async def up(self: shared.SharedCluster, report: Callable[[Progress], None]) -> None:
+    async def wake(self: shared.SharedCluster, report: Callable[[Progress], None]) -> None:
         self.access()  # the kubeconfig is there and of use
+
+    async def prepare_probe(self: local.LocalCluster, report: Callable[[Progress], None]) -> None: ...
+
+    async def detect(*_: object) -> frozenset[str]:
+        return frozenset()
 
     async def status(self: shared.SharedCluster) -> ClusterStatus:
         return ClusterStatus("ready")
 
     monkeypatch.setattr(local, "LINGER_SECONDS", 0.0)
-    monkeypatch.setattr(shared.SharedCluster, "up", up)
+    monkeypatch.setattr(shared.SharedCluster, "wake", wake)
+    monkeypatch.setattr(local.LocalCluster, "prepare_probe", prepare_probe)
+    monkeypatch.setattr(shared, "detect", detect)
     monkeypatch.setattr(shared.SharedCluster, "status", status)
     (place / "config").write_text(CONFIG.replace("NAME", "kuartui"))
     return place
@@ -159,7 +166,7 @@ async def test_a_kind_cluster_is_made_used_again_and_deleted(fake: Path) -> None
     assert "--image kindest/node:v1.36.2 [podman]" in line
     steps = [(item.step, item.text) for item in heard]
     assert steps[:2] == [(1, "Ensuring node image (kindest/node:v1.34.0)"), (2, "Preparing nodes")]
-    assert steps[-1] == (8, "Waiting ≤ 3m0s for control-plane = Ready")
+    assert steps[-2:] == [(8, "Waiting ≤ 3m0s for control-plane = Ready"), (0, "looking at what kuartui can do")]
     assert all(line.endswith("[podman]") for line in asked(fake, "get clusters"))  # later ones remember the engine
     await KindCluster("kuartui").reset()
     assert asked(fake, "create")[1] == line  # with what it was made with
@@ -600,7 +607,8 @@ async def test_a_minikube_profile_is_made_and_deleted(fake: Path) -> None:
     await MinikubeCluster("kuartui").up()
     (line,) = asked(fake, "start")
     assert line == "start --output=json --nodes=3 --cni=calico --driver=docker --profile kuartui"
-    assert [(item.step, item.steps) for item in heard] == [(0, 19), (1, 19), (19, 19)]
+    steps = [(item.step, item.steps) for item in heard]
+    assert steps == [(0, 19), (1, 19), (19, 19), (0, 0)]  # the last: looking at what it can do
     await cluster.down()
     assert (await cluster.status()).phase == "absent"
 

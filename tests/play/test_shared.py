@@ -88,6 +88,17 @@ async def test_what_levels_ask_for_beyond_their_namespaces_is_enough_to_solve_th
         assert differences(before, await dump(api)) == {}
 
 
+async def test_a_cluster_is_not_probed_again_for_whoever_resumes(place: Place) -> None:
+    """Each process that takes part in an attempt wakes the cluster; the probes of `up` make namespaces and take time."""
+    again = ContextCluster(place.cluster.name, clock=place.cluster.clock)
+    async with Api.open(place.kubeconfig) as admin:
+        namespaces = await admin.resource("Namespace")
+        before = (await admin.list(namespaces)).resource_version
+        await again.wake()
+        assert (await admin.list(namespaces)).resource_version == before  # nothing was written at all
+    assert again.capabilities == frozenset()
+
+
 async def test_what_was_begun_on_one_cluster_is_not_undone_on_another(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
