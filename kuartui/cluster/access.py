@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import json
 import ssl
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +52,10 @@ class Access:
     @property
     def is_loopback(self) -> bool:
         host = urlsplit(self.server).hostname or ""
-        return host == "localhost" or host.startswith("127.") or host == "::1"
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"  # 127.0.0.1.example.com is anywhere
 
     def tls(self) -> ssl.SSLContext | None:
         """None for plain http, which `kubectl proxy` speaks."""
@@ -74,46 +79,63 @@ class Access:
         return context
 
 
-def read_access(path: Path, context: str = "") -> Access:
-    """The named context of a kubeconfig file, or its current one. ClusterError when that does not lead anywhere."""
+def read_access(path: Path, context: str = "", *, beside: Sequence[Path] = ()) -> Access:
+    """The named context of a kubeconfig file, or its current one. ClusterError when that does not lead anywhere. Files
+    `beside` it are read with it as kubectl merges them: of entries of one name the first counts."""
+    configs = {file: _config(file) for file in (path, *beside)}
+    name = context or str(configs[path].get("current-context") or "")
+    chosen, _ = _entry(configs, "contexts", "context", name)
+    cluster, place = _entry(configs, "clusters", "cluster", str(chosen.get("cluster", "")))
+    user, home = _entry(configs, "users", "user", str(chosen["user"])) if chosen.get("user") else ({}, path)
+    server = str(cluster.get("server", "")).rstrip("/")
+    if urlsplit(server).scheme not in ("http", "https"):
+        raise ClusterError(
+            later(
+                "{path}: cluster of context {name!r} has no usable server address ({server!r})",
+                path=place,
+                name=name,
+                server=server,
+            )
+        )
+    for section, key in ((cluster, "proxy-url"), (user, "as")):
+        if section.get(key):  # without it we would be elsewhere, or somebody else, than the player means
+            raise ClusterError(
+                later(
+                    "context {name} has {key} {value}, which kuartui does not know",
+                    name=name,
+                    key=key,
+                    value=section[key],
+                ),
+                hint=later("name a context without it"),
+            )
+    token = str(user.get("token") or "")
+    if not token and user.get("tokenFile"):
+        token = _file(home, str(user["tokenFile"])).decode().strip()
+    return Access(
+        server=server,
+        context=name,
+        namespace=str(chosen.get("namespace") or "default"),
+        ca=_pem(cluster, "certificate-authority", place),
+        certificate=_pem(user, "client-certificate", home),
+        key=_pem(user, "client-key", home),
+        token=token,
+        insecure=bool(cluster.get("insecure-skip-tls-verify")),
+        server_name=str(cluster.get("tls-server-name") or ""),
+        socket=_socket(cluster, place),
+        plugin=_plugin(user.get("exec"), home),
+    )
+
+
+def _config(path: Path) -> dict[str, Any]:
     try:
-        config = _read(path.read_text())
+        config = _read(path.read_text()) or {}
     except FileNotFoundError as error:
         raise ClusterError(later("no kubeconfig at {path}", path=path), hint="kuartui cluster up") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ClusterError(later("cannot read kubeconfig {path}: {error}", path=path, error=error)) from error
     if not isinstance(config, dict):
         raise ClusterError(later("{path} is not a kubeconfig", path=path))
-    name = context or str(config.get("current-context") or "")
-    chosen = _entry(config, "contexts", "context", name, path)
-    cluster = _entry(config, "clusters", "cluster", str(chosen.get("cluster", "")), path)
-    user = _entry(config, "users", "user", str(chosen.get("user", "")), path) if chosen.get("user") else {}
-    server = str(cluster.get("server", "")).rstrip("/")
-    if urlsplit(server).scheme not in ("http", "https"):
-        raise ClusterError(
-            later(
-                "{path}: cluster of context {name!r} has no usable server address ({server!r})",
-                path=path,
-                name=name,
-                server=server,
-            )
-        )
-    token = str(user.get("token") or "")
-    if not token and user.get("tokenFile"):
-        token = _file(path, str(user["tokenFile"])).decode().strip()
-    return Access(
-        server=server,
-        context=name,
-        namespace=str(chosen.get("namespace") or "default"),
-        ca=_pem(cluster, "certificate-authority", path),
-        certificate=_pem(user, "client-certificate", path),
-        key=_pem(user, "client-key", path),
-        token=token,
-        insecure=bool(cluster.get("insecure-skip-tls-verify")),
-        server_name=str(cluster.get("tls-server-name") or ""),
-        socket=_socket(cluster, path),
-        plugin=user.get("exec"),
-    )
+    return config
 
 
 def _read(text: str) -> Any:
@@ -136,16 +158,26 @@ def plugin_command(access: Access) -> tuple[list[str], dict[str, str]]:
     )
 
 
-def _entry(config: dict[str, Any], section: str, key: str, name: str, path: Path) -> dict[str, Any]:
-    for item in config.get(section) or []:
-        if isinstance(item, dict) and item.get("name") == name and isinstance(item.get(key), dict):
-            found: dict[str, Any] = item[key]
-            return found
-    known = ", ".join(str(item.get("name")) for item in config.get(section) or [] if isinstance(item, dict))
+def _entry(configs: Mapping[Path, dict[str, Any]], section: str, key: str, name: str) -> tuple[dict[str, Any], Path]:
+    """What the first file says that has such an entry, and which file it is."""
+    for path, config in configs.items():
+        for item in config.get(section) or []:
+            if isinstance(item, dict) and item.get("name") == name and isinstance(item.get(key), dict):
+                return item[key], path
+    entries = [item for config in configs.values() for item in config.get(section) or []]
+    known = ", ".join(str(item.get("name")) for item in entries if isinstance(item, dict))
     raise ClusterError(
-        later("{path} has no {key} {name!r}", path=path, key=key, name=name),
+        later("{path} has no {key} {name!r}", path=", ".join(map(str, configs)), key=key, name=name),
         hint=later("it has: {known}", known=known) if known else "",
     )
+
+
+def _plugin(section: Any, kubeconfig: Path) -> dict[str, Any] | None:
+    """A command with a slash is relative to the kubeconfig."""
+    if not isinstance(section, dict):
+        return None
+    command = str(section.get("command") or "")
+    return {**section, "command": str(kubeconfig.parent / command)} if "/" in command else section
 
 
 def _pem(section: dict[str, Any], key: str, path: Path) -> bytes:

@@ -1,8 +1,9 @@
 """Finds a context that the player named in the player's own kubeconfig files, which are read and never written.
 
-Files are looked for as kubectl does it ($KUBECONFIG, then ~/.kube/config). Which file it was is remembered, because in
-a `kuartui shell` $KUBECONFIG is the attempt's; but a file that is named now comes first: many a cluster calls its
-context `default`. Whether a context is local is decided by its address: a name says nothing about where a cluster is.
+Files are looked for, and read together, as kubectl does it ($KUBECONFIG, then ~/.kube/config). Which they were is
+remembered, because in a `kuartui shell` $KUBECONFIG is the attempt's; but files that are named now come first: many a
+cluster calls its context `default`. Whether a context is local is decided by its address: a name says nothing about
+where a cluster is.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ LOCAL_HOSTS = ("kubernetes.docker.internal", "host.docker.internal", "0.0.0.0")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A context: where it is written, and what it leads to."""
+    """A context: the files that were read together, and what it leads to."""
 
     name: str
-    file: Path
+    files: tuple[Path, ...]
     access: Access
 
     @property
@@ -44,11 +45,11 @@ class Named:
 def find(name: str) -> Named:
     """The context of that name. UnknownName when no file has it."""
     known: set[str] = set()
-    for file in _files(name):
-        names = _contexts(file)
+    for files in _groups(name):
+        names = {name for file in files for name in _contexts(file)}
         known |= names
         if name in names:
-            return Named(name, file, read_access(file, name))
+            return Named(name, files, read_access(files[0], name, beside=files[1:]))
     raise UnknownName(later("context"), name, known, hint="" if known else "kubectl config get-contexts shows yours")
 
 
@@ -61,7 +62,7 @@ def remember(named: Named, *, confirmed: bool = False) -> None:
     """Where the context was found and, with `confirmed`, that the player wants it used although it is remote."""
     known = _memory(named.name)
     kept = named.access.server if confirmed else known.get("confirmed", "")
-    entry = {"file": str(named.file), "confirmed": kept}
+    entry = {"file": os.pathsep.join(map(str, named.files)), "confirmed": kept}
     if entry != known:
         paths.write_private(_place(named.name), json.dumps(entry))
 
@@ -79,11 +80,19 @@ def slug(name: str) -> str:
     return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _files(name: str) -> list[Path]:
-    listed = [Path(item).expanduser() for item in os.environ.get("KUBECONFIG", "").split(os.pathsep) if item]
-    remembered = [Path(_memory(name)["file"])] if "file" in _memory(name) else []
-    found = [*listed, *remembered, Path.home() / ".kube" / "config"]
-    return [file for file in dict.fromkeys(found) if file.is_file() and paths.state_dir() not in file.parents]
+def _groups(name: str) -> list[tuple[Path, ...]]:
+    """Lists of files to look in, one after the other; the files of one make up one kubeconfig."""
+    lists = (os.environ.get("KUBECONFIG", ""), _memory(name).get("file", ""), str(Path.home() / ".kube" / "config"))
+    found = [
+        tuple(dict.fromkeys(file for item in text.split(os.pathsep) if (file := _ours_not(item)))) for text in lists
+    ]
+    return [files for files in dict.fromkeys(found) if files]
+
+
+def _ours_not(item: str) -> Path | None:
+    """The file, if there is one, and it is the player's."""
+    file = Path(item).expanduser()
+    return file if item and file.is_file() and paths.state_dir() not in file.parents else None
 
 
 def _contexts(file: Path) -> set[str]:

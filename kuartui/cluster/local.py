@@ -1,15 +1,18 @@
 """What kind and minikube have in common: a real cluster of our own, made and removed by somebody else's command line.
 
 Its kubeconfig is in our state directory, never the player's. A cluster that did not come up whole is removed again,
-also when kuartui itself was killed meanwhile: a mark is left before it is made, and the next `up` starts over.
+also when kuartui itself was killed meanwhile: a mark is left before it is made, and the next `up` starts over. One
+process at a time makes or removes it. One that somebody else made by the same name is never removed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -122,6 +125,19 @@ class LocalCluster(SharedCluster):
     # --- life ---------------------------------------------------------------------------------------------------
 
     async def wake(self, report: Report = silent) -> None:
+        async with self._alone():
+            await self._wake_or_make(report)
+        await super().wake(report)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Else a second process would take what the first is making for what is left of a start that was killed."""
+        place = private_dir(self.folder) / f"{self.name}.lock"
+        with place.open("w") as lock:
+            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+            yield
+
+    async def _wake_or_make(self, report: Report) -> None:
         life, _ = await self.life()
         if life != "absent" and self._mark.exists():
             report(
@@ -140,7 +156,6 @@ class LocalCluster(SharedCluster):
             await self._fetch_kubeconfig()
         if life == "stopped":
             await self._answers(report)
-        await super().wake(report)
 
     async def _make_whole(self, report: Report) -> None:
         await self.check_tool()
@@ -187,9 +202,18 @@ class LocalCluster(SharedCluster):
             self.kubeconfig.unlink(missing_ok=True)
 
     async def down(self, report: Report = silent) -> None:
-        """Delete the cluster. ClusterError when it is still there afterwards."""
+        """Delete the cluster. ClusterError when it is not ours, or still there afterwards."""
+        async with self._alone():
+            await self._down(report)
+
+    async def _down(self, report: Report) -> None:
         report(Progress(later("deleting {noun} {name}", noun=self.noun, name=self.name)))
         if (await self.life())[0] != "absent":
+            if not self.made_with() and not self._mark.exists():
+                raise ClusterError(
+                    later("{noun} {name} was not made by kuartui: it is left alone", noun=self.noun, name=self.name),
+                    hint=self.delete_command,
+                )
             try:
                 await self._remove()
             finally:

@@ -10,7 +10,7 @@ import yaml
 from kuartui.cluster import kubeconfigs
 from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.select import choose
-from kuartui.errors import UnknownName, UsageError
+from kuartui.errors import ClusterError, UnknownName, UsageError
 
 
 def write(path: Path, current: str, **servers: str) -> Path:
@@ -108,3 +108,69 @@ def test_a_file_that_is_named_now_comes_before_the_one_of_last_time(
         file = write(tmp_path / f"k3s-{port}.yaml", "default", default=f"https://127.0.0.1:{port}")
         monkeypatch.setenv("KUBECONFIG", str(file))
         assert ContextCluster("default").access().server == f"https://127.0.0.1:{port}"
+
+
+def test_files_are_read_together_as_kubectl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A context in one file, its cluster and its user in others; paths count from where they are written."""
+    first, second = tmp_path / "a" / "config", tmp_path / "b" / "config"
+    for file, config in (
+        (first, {"contexts": [{"name": "spread", "context": {"cluster": "c", "user": "u"}}]}),
+        (
+            second,
+            {
+                "contexts": [{"name": "spread", "context": {"cluster": "wrong", "user": "u"}}],
+                "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:6443"}}],
+                "users": [{"name": "u", "user": {"tokenFile": "token"}}],
+            },
+        ),
+    ):
+        file.parent.mkdir()
+        file.write_text(yaml.safe_dump(config))
+    (tmp_path / "b" / "token").write_text("t\n")
+    monkeypatch.setenv("KUBECONFIG", f"{first}:{tmp_path / 'none'}:{second}")
+    for _ in range(2):  # from what is named, then from what is remembered
+        access = ContextCluster("spread").access()
+        assert (access.server, access.token) == ("https://127.0.0.1:6443", "t")
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "home" / "kuartui" / "state" / "player.kubeconfig"))
+
+
+def test_of_two_clusters_of_one_name_the_first_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where kubectl would lead, for a context of the second file, too."""
+    first = write(tmp_path / "a.yaml", "x", x="https://127.0.0.1:1")
+    second = write(tmp_path / "b.yaml", "x", x="https://127.0.0.1:2")
+    config = yaml.safe_load(second.read_text())
+    config["contexts"].append({"name": "y", "context": {"cluster": "x"}})
+    second.write_text(yaml.safe_dump(config))
+    (tmp_path / "empty").touch()
+    monkeypatch.setenv("KUBECONFIG", f"{first}:{tmp_path / 'empty'}:{second}")
+    for name in ("x", "y"):
+        assert kubeconfigs.find(name).access.server == "https://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("server", "local"),
+    [
+        ("https://127.0.0.1:6443", True),
+        ("https://127.8.9.1", True),
+        ("https://[::1]:6443", True),
+        ("https://localhost:6443", True),
+        ("http://localhost:8001", True),
+        ("https://127.0.0.1.example.com:6443", False),
+        ("https://localhost.example.com", False),
+        ("https://127.example.com", False),
+    ],
+)
+def test_what_only_looks_like_this_machine_is_another(home: Path, server: str, local: bool) -> None:
+    write(home / ".kube" / "config", "x", x=server)
+    assert kubeconfigs.find("x").is_local is local
+
+
+@pytest.mark.parametrize(("section", "key"), [("cluster", "proxy-url"), ("user", "as")])
+def test_what_would_lead_elsewhere_is_not_overlooked(home: Path, section: str, key: str) -> None:
+    """Behind a proxy 127.0.0.1 is not this machine."""
+    file = write(home / ".kube" / "config", "x", x="https://127.0.0.1:6443")
+    config = yaml.safe_load(file.read_text())
+    config[f"{section}s"][0][section][key] = "http://bastion"
+    file.write_text(yaml.safe_dump(config))
+    with pytest.raises(ClusterError, match=f"context x has {key} http://bastion, which kuartui does not know"):
+        kubeconfigs.find("x")

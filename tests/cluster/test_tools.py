@@ -7,6 +7,7 @@ each keeps its clusters in a file, so that what is left after a failure can be s
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable
@@ -713,3 +714,37 @@ def test_fakes_speak_json() -> None:
     for line in MINIKUBE.splitlines():
         if line.strip().startswith("echo '{") and "$" not in line:
             json.loads(line.strip().removeprefix("echo '").split("'")[0])
+
+
+@pytest.mark.parametrize("make", [KindCluster, MinikubeCluster])
+async def test_one_that_somebody_else_made_is_never_deleted(
+    fake: Path, make: Callable[[str], KindCluster | MinikubeCluster]
+) -> None:
+    """`--name` may name any."""
+    (fake / "clusters").write_text("kuartui\n")
+    (fake / "state").write_text("Running")
+    cluster = make("kuartui")
+    for remove in (cluster.down, cluster.reset):
+        with pytest.raises(ClusterError, match="kuartui was not made by kuartui") as caught:
+            await remove()
+        assert caught.value.hint == cluster.delete_command
+    assert (await cluster.life())[0] == "running"
+    assert asked(fake, "delete") == []
+
+
+async def test_who_comes_while_a_cluster_is_made_waits_for_it(fake: Path) -> None:
+    """Its mark is there, as after a start that was killed; but whoever left it is still at work."""
+    first, second = KindCluster("kuartui"), KindCluster("kuartui")
+    make = first._make
+    other: list[asyncio.Task[None]] = []
+
+    async def slowly(report: Callable[[Progress], None]) -> None:
+        await make(report)
+        other.append(asyncio.ensure_future(second.up()))
+        await asyncio.sleep(0.3)
+
+    first._make = slowly  # type: ignore[method-assign]
+    await first.up()
+    await asyncio.gather(*other)
+    assert len(asked(fake, "create")) == 1
+    assert asked(fake, "delete") == []
