@@ -74,6 +74,10 @@ class ElsewhereError(ClusterError):
     """What leads to a cluster leads to another one than it did when an attempt was begun there."""
 
 
+class GoneError(ClusterError):
+    """A cluster that kuartui had made is not there any more."""
+
+
 class NoKindError(ClusterError):
     """The cluster does not serve a kind, or not yet."""
 

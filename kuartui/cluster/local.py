@@ -24,8 +24,8 @@ from kuartui.cluster.engine import LOCAL, Engine, size_text
 from kuartui.cluster.machines import LocalMachines
 from kuartui.cluster.pins import Image, full_name, known_images, pins
 from kuartui.cluster.rest import Api
-from kuartui.cluster.shared import SharedCluster
-from kuartui.errors import ApiError, ClusterError, KuartuiError
+from kuartui.cluster.shared import SharedCluster, SharedSandbox
+from kuartui.errors import ApiError, ClusterError, GoneError, KuartuiError
 from kuartui.message import later
 from kuartui.paths import private_dir, write_private
 from kuartui.translate import trn
@@ -124,10 +124,44 @@ class LocalCluster(SharedCluster):
 
     # --- life ---------------------------------------------------------------------------------------------------
 
-    async def wake(self, report: Report = silent) -> None:
+    async def up(self, report: Report = silent) -> None:
         async with self._alone():
-            await self._wake_or_make(report)
+            life, _ = await self.life()
+            if life != "absent" and self._mark.exists():
+                words = later(
+                    "removing what an interrupted start left of {noun} {name}", noun=self.noun, name=self.name
+                )
+                report(Progress(words))
+                await self._discard()
+                life = "absent"
+            if life == "absent":
+                await self._make_whole(report)
+        await super().up(report)
+
+    async def wake(self, report: Report = silent) -> None:
+        """GoneError when there is none, or only what is left of a start: one that was deleted on purpose does not come
+        back because an attempt was still in play there."""
+        async with self._alone():
+            life, _ = await self.life()
+            if life == "absent" or self._mark.exists():
+                raise GoneError(
+                    later("{noun} {name} is gone", noun=self.noun, name=self.name),
+                    hint="kuartui level finish --abandon",
+                )
+            if life == "stopped":
+                await self._wake(report)
+            if not self.kubeconfig.is_file():
+                private_dir(self.folder)
+                await self._fetch_kubeconfig()
+            if life == "stopped":
+                await self._answers(report)
         await super().wake(report)
+
+    async def find(self, sandbox_id: str, *, uid: str = "") -> SharedSandbox | None:
+        """None when the whole cluster is gone."""
+        if (await self.life())[0] == "absent":
+            return None
+        return await super().find(sandbox_id, uid=uid)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -136,26 +170,6 @@ class LocalCluster(SharedCluster):
         with place.open("w") as lock:
             await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
             yield
-
-    async def _wake_or_make(self, report: Report) -> None:
-        life, _ = await self.life()
-        if life != "absent" and self._mark.exists():
-            report(
-                Progress(
-                    later("removing what an interrupted start left of {noun} {name}", noun=self.noun, name=self.name)
-                )
-            )
-            await self._discard()
-            life = "absent"
-        if life == "absent":
-            await self._make_whole(report)
-        elif life == "stopped":
-            await self._wake(report)
-        if not self.kubeconfig.is_file():
-            private_dir(self.folder)
-            await self._fetch_kubeconfig()
-        if life == "stopped":
-            await self._answers(report)
 
     async def _make_whole(self, report: Report) -> None:
         await self.check_tool()

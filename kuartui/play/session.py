@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.cluster.base import Cluster, Report, silent
 from kuartui.cluster.clock import RealClock
 from kuartui.containers.engine import Docker
-from kuartui.errors import AttemptError, LevelError, UnknownName
+from kuartui.errors import AttemptError, GoneError, LevelError, UnknownName
 from kuartui.game.attempt import AttemptState
 from kuartui.game.duration import Duration
 from kuartui.game.events import Finished, Mode, Started
@@ -165,7 +166,8 @@ async def _make_way(cluster: Cluster, store: Store) -> None:
         if record.outcome is None:
             _give_up(record, level, store)
         if record.cluster == cluster.ref:
-            await cluster.wake()
+            with suppress(GoneError):  # with all that was left there
+                await cluster.wake()
             await take_down(record, level, cluster, store)
 
 

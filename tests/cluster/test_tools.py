@@ -23,7 +23,7 @@ from kuartui.cluster.engine import manifest_platforms, manifest_size
 from kuartui.cluster.kind import KindCluster, step_of
 from kuartui.cluster.minikube import MinikubeCluster
 from kuartui.cluster.pins import accept, full_name, pins
-from kuartui.errors import ClusterError, KuartuiError, MissingError
+from kuartui.errors import ClusterError, GoneError, KuartuiError, MissingError
 from tests.cluster.server import serving
 
 (BUSYBOX,) = (item.digest for item in pins(["busybox:1.36"]))
@@ -748,3 +748,19 @@ async def test_who_comes_while_a_cluster_is_made_waits_for_it(fake: Path) -> Non
     await asyncio.gather(*other)
     assert len(asked(fake, "create")) == 1
     assert asked(fake, "delete") == []
+
+
+@pytest.mark.parametrize("make", [KindCluster, MinikubeCluster])
+async def test_a_cluster_that_was_deleted_does_not_come_back_by_itself(
+    fake: Path, make: Callable[[str], KindCluster | MinikubeCluster]
+) -> None:
+    """Whoever watches an attempt that was in play there would have it made anew, in the background."""
+    cluster = make("kuartui")
+    await cluster.up()
+    (fake / "clusters").write_text("")  # kind delete cluster, minikube delete: by hand
+    (fake / "state").write_text("")
+    made = len(asked(fake, "create")) + len(asked(fake, "start"))
+    with pytest.raises(GoneError, match=f"{cluster.noun} kuartui is gone"):
+        await make("kuartui").wake()
+    assert await make("kuartui").find("attempt-0123456789ab", uid="1") is None
+    assert len(asked(fake, "create")) + len(asked(fake, "start")) == made
