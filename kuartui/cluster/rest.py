@@ -59,6 +59,7 @@ class Api:
         self._token = access.token
         self.fence: Fence | None = None
         self.asked = 0  # requests and commands so far
+        self.expired = False  # whether the server does not know (any more) who we are
 
     @classmethod
     def open(cls, kubeconfig: Path, context: str = "") -> Api:
@@ -137,6 +138,7 @@ class Api:
                 allow_redirects=False,
             ) as response:
                 if response.status >= 400:
+                    self.expired = self.expired or response.status == 401
                     raise _failure(response.status, await response.read())
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

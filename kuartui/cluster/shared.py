@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kuartui import paths
 from kuartui.cluster import identity
-from kuartui.cluster.access import Access
+from kuartui.cluster.access import Access, read_access
 from kuartui.cluster.base import (
     ClusterStatus,
     Kind,
@@ -83,7 +83,9 @@ class SharedSandbox:
             await identity.make_checker(api)
             await identity.make_account(api, self.id)
             text = await identity.kubeconfig(api, identity.CHECKER, SYSTEM_NAMESPACE)
-        paths.write_private(self.checker_kubeconfig, text)
+            paths.write_private(self.checker_kubeconfig, text)
+            if self._players.exists():  # what he holds is as old as what we held
+                await self._write_players(api, read_access(self._players).namespace)
 
     async def admit(self, namespaces: Iterable[str], rights: Iterable[Right]) -> None:
         self._namespaces |= set(namespaces)
@@ -92,8 +94,14 @@ class SharedSandbox:
 
     async def player_kubeconfig(self, namespace: str) -> Path:
         async with self._cluster.admin() as api:
-            text = await identity.kubeconfig(api, self.id, namespace)
-        return paths.write_private(self._folder / "player.kubeconfig", text)
+            return await self._write_players(api, namespace)
+
+    @property
+    def _players(self) -> Path:
+        return self._folder / "player.kubeconfig"
+
+    async def _write_players(self, api: Api, namespace: str) -> Path:
+        return paths.write_private(self._players, await identity.kubeconfig(api, self.id, namespace))
 
     async def reset(self, report: Report = silent, *, head: float = 0.0) -> None: ...
 

@@ -393,6 +393,10 @@ class AttemptSession:
     async def _revive(self) -> None:
         """A cluster whose process died is brought up again; the watches find it by themselves."""
         now = self.clock.monotonic()
+        if (
+            self._leader is not None and self._leader.arena.api.expired
+        ):  # whoever leads anew does so with new credentials
+            await self._drop_lead(release=False)
         if not self._trouble or not self.leading:
             self._troubled_at = now
         elif now - self._troubled_at >= REVIVE_EVERY:

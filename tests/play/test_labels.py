@@ -202,3 +202,19 @@ async def test_what_the_player_could_not_change_is_left_as_it_is(place: Place, t
         assert {*differences(before, after)} == {"persistentvolumes /lost", "persistentvolumes /theirs"}
         assert '"by": "somebody"' in after["persistentvolumes /theirs"]
     store.close()
+
+
+async def test_who_goes_on_another_day_has_credentials_that_are_good(place: Place, tmp_path: Path) -> None:
+    """The player's token was as old as the checker's; here somebody's `cluster reset` took the accounts away."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE])
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        kubeconfig = await begin(place, level, record, store)
+        accounts = await admin.resource("ServiceAccount")
+        await admin.delete(accounts, SYSTEM_NAMESPACE, record.sandbox)
+        await place.cluster.find(record.sandbox)
+        async with Api.open(kubeconfig) as player:
+            assert await player.read(await player.resource("ConfigMap"), "pit", "note")
+        await place.pace.through(take_down(record, level, place.cluster, store))
+    store.close()

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
+from aiohttp import web
 
 from kuartui.catalog.reader import LevelFolder
 from kuartui.cli import report
@@ -23,7 +25,7 @@ from kuartui.play.referee import watch
 from kuartui.play.session import level_of, resume, start
 from kuartui.play.view import CheckChanged, Finished
 from kuartui.progress.store import Store
-from tests.play.kube import MiniCluster, mini
+from tests.play.kube import MiniCluster, MiniKube, MiniSandbox, mini
 
 LEVEL = """\
 apiVersion: kuartui.dev/v1alpha1
@@ -458,3 +460,35 @@ async def test_a_store_without_room_says_so(level: Level, tmp_path: Path) -> Non
                 store.note_changes(session.attempt_id, [(1.0, "write", "x" * 4000)])
         room(store)
         store.note_changes(session.attempt_id, [(1.0, "write", "x")])
+
+
+async def test_credentials_that_are_no_longer_good_are_renewed(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that slept for a day, or an account that was removed and made again."""
+    monkeypatch.setattr(live, "LEASE_EVERY", 0.05)
+    good = ["t"]
+    handle, find = MiniKube.handle, MiniCluster.find
+
+    async def ask(self: MiniKube, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") not in (None, f"Bearer {good[0]}"):
+            return web.json_response({"message": "Unauthorized", "reason": "Unauthorized"}, status=401)
+        return await handle(self, request)
+
+    async def renew(self: MiniCluster, sandbox_id: str, *, uid: str = "") -> MiniSandbox | None:
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        config["users"] = [{"name": "mini", "user": {"token": good[0]}}]
+        self.kubeconfig.write_text(yaml.safe_dump(config))
+        return await find(self, sandbox_id, uid=uid)
+
+    monkeypatch.setattr(MiniKube, "handle", ask)
+    monkeypatch.setattr(MiniCluster, "find", renew)
+    async with begun(level, tmp_path) as (session, cluster, _):
+        await until(lambda: states(session) == {"word": "failing", "twice": "failing"})
+        good[0] = "second"
+        cluster.kube.put("ConfigMap", "desk", "note", data={"word": "sesame"})
+        for _, queue in cluster.kube.watchers:
+            queue.put_nowait(None)  # the watches end, and are begun anew
+        await until(lambda: states(session)["word"] == "passing")
+        cluster.kube.put("ConfigMap", "desk", "note", data={"word": "sesame"})
+        await until(lambda: not session.snapshot().trouble)
