@@ -72,7 +72,9 @@ def parse(text: str, file: str) -> list[Document]:
     return [_Builder(file).document(node) for node in nodes if node is not None and node.value != ""]
 
 
-BARE_PLACE = re.compile(r"""[:,\[{-]\s+[^"'\s,]*\{\{|^\s*\{\{""")  # a value that has a variable and no quotes
+BARE_PLACE = re.compile(
+    r"""[:,\[{-]\s+[^"'\s,]*\{\{|^\s*\{\{|\[[^"'\]]*\{\{"""
+)  # a value that has a variable and no quotes
 COMMAND = re.compile(r"""^\s*- [^\s:'"{\[>|&*]+ .*: """)  # words of a list item, in which YAML finds a key
 TAB = re.compile(r" *\t")
 QUOTE_PLACE = later("put a value with {{…}} in quotes")

@@ -93,6 +93,11 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
             "name: two\n      run:\n        - kubectl get pods | sed 's/a:.*/a: {{place}}/; s/c/d/'",
             "below '- >-'",
         ),
+        (
+            'run: ["true"], caughtBy: [same]',
+            "run: [kubectl get {{place}}], caughtBy: [same]",
+            "put a value with {{…}} in quotes",
+        ),
         ("name: NAME", "name: another", "metadata.name: is 'another', but its folder is 'sample'"),
         ("place: [here, there]", "place: []", "spec.variables.place: needs at least one value"),
         ('chapter: "1"', "chapter: 1", "labels must be text"),
