@@ -9,11 +9,13 @@ import asyncio
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 from kuartui.cluster import exec as cluster_exec
 from kuartui.cluster.base import Progress, Report
 from kuartui.cluster.clock import Clock
+from kuartui.cluster.fence import labelled_by_us
 from kuartui.cluster.rest import Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, SYSTEM_NAMESPACE
@@ -24,6 +26,8 @@ DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"  # a label, and a taint
 LOCAL_PATH = "rancher.io/local-path"  # what levels name in their StorageClasses
 PROBE_IMAGE = "busybox:1.36"
+PROBE_NAME = "kuartui-probe-"
+PROBE_LIFE = 300.0  # seconds that none takes
 PROBE_SECONDS = 90.0  # for two pods to start: an image may have to be pulled
 POLICY_SECONDS = 15.0  # for a policy to reach the nodes
 POLL = 0.5
@@ -58,7 +62,7 @@ PROVIDERS = {
 
 async def detect(api: Api, clock: Clock, report: Report) -> frozenset[str]:
     """The capabilities of the cluster, as they are now. ClusterError when it does not answer."""
-    await _forget_probes(api)
+    await _forget_probes(api, clock)
     found: set[str] = set()
     nodes = [node for node in await _list(api, "Node") if _ready(node)]
     if nodes:
@@ -93,7 +97,7 @@ def missing(needs: Iterable[str], capabilities: frozenset[str]) -> list[str]:
 async def policies_hold(api: Api, clock: Clock, report: Report) -> bool:
     """Whether a NetworkPolicy stops a connection that works without one. Leaves nothing behind."""
     report(Progress(later("probing whether network policies are enforced")))
-    name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
+    name = f"{PROBE_NAME}{uuid.uuid4().hex[:6]}"
     namespaces, pods = await api.resource("Namespace"), await api.resource("Pod")
     label = {LABEL_ATTEMPT: "probe", LABEL_CHECKER: "true"}
     await api.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": label}})
@@ -122,7 +126,7 @@ async def classes_are_accepted(api: Api, clock: Clock, report: Report) -> bool:
     if await api.glimpse(CLASSES) is None:
         return False
     report(Progress(later("probing whether somebody serves the Gateway API")))
-    name = f"kuartui-probe-{uuid.uuid4().hex[:6]}"
+    name = f"{PROBE_NAME}{uuid.uuid4().hex[:6]}"
     labels = {LABEL_ATTEMPT: "probe", LABEL_CHECKER: "true"}
     body = {
         "apiVersion": "gateway.networking.k8s.io/v1",
@@ -145,13 +149,18 @@ async def classes_are_accepted(api: Api, clock: Clock, report: Report) -> bool:
             await api.request("DELETE", f"{CLASSES}/{name}")
 
 
-async def _forget_probes(api: Api) -> None:
-    """Remove what a probe left whose process was killed."""
+async def _forget_probes(api: Api, clock: Clock) -> None:
+    """Remove what a probe left whose process was killed. A young one may be another player's, who is still looking."""
+    latest = clock.now() - timedelta(seconds=PROBE_LIFE)
     for path in ("/api/v1/namespaces", CLASSES):
         left = (await api.glimpse(path, labelSelector=f"{LABEL_ATTEMPT}=probe") or {}).get("items") or []
         for obj in left:
+            metadata = obj["metadata"]
+            young = datetime.fromisoformat(metadata["creationTimestamp"]) > latest
+            if young or not metadata["name"].startswith(PROBE_NAME) or not labelled_by_us(obj):
+                continue
             with suppress(ApiError):  # 404: another process was quicker
-                await api.request("DELETE", f"{path}/{obj['metadata']['name']}")
+                await api.request("DELETE", f"{path}/{metadata['name']}")
 
 
 async def _address(api: Api, clock: Clock, namespace: str) -> str:
@@ -197,10 +206,10 @@ async def _measures(api: Api) -> bool:
 
 
 async def _nobody_else(api: Api) -> bool:
-    """No namespace beside the system's and ours, and no workload in default."""
+    """No namespace beside the system's, not even of another attempt, and no workload in default."""
     for item in await _list(api, "Namespace"):
-        ours = LABEL_ATTEMPT in (item["metadata"].get("labels") or {})
-        if item["metadata"]["name"] not in SYSTEM and not ours:
+        name = item["metadata"]["name"]
+        if name not in SYSTEM and not name.startswith(PROBE_NAME):
             return False
     pods = await api.resource("Pod")
     return not (await api.list(pods, "default", limit=1)).items

@@ -12,6 +12,8 @@ import pytest
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.checks.world import PROBE_POD
+from kuartui.cluster.capabilities import PROBE_LIFE
+from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.rest import MERGE_PATCH, Api
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
@@ -217,4 +219,37 @@ async def test_who_goes_on_another_day_has_credentials_that_are_good(place: Plac
         async with Api.open(kubeconfig) as player:
             assert await player.read(await player.resource("ConfigMap"), "pit", "note")
         await place.pace.through(take_down(record, level, place.cluster, store))
+    store.close()
+
+
+async def test_looking_at_a_cluster_disturbs_nobody_who_looks_as_well(place: Place) -> None:
+    """Two players begin at the same time. What a probe left whose process was killed goes all the same."""
+    probe = {LABEL_ATTEMPT: "probe"}
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, thing("Namespace", "kuartui-probe-killed", labels=probe))
+        await place.pace.pass_by(PROBE_LIFE + 1)
+        await make(admin, thing("Namespace", "shop"), thing("Namespace", "kuartui-probe-other", labels=probe))
+        await label(admin, "Namespace", "shop", "probe")
+        await place.pace.through(ContextCluster(place.cluster.name, clock=place.cluster.clock).up())
+        await place.pace.pass_by(5)
+        names = {item["metadata"]["name"] for item in (await admin.list(await admin.resource("Namespace"))).items}
+        assert {name for name in names if "probe" in name or name == "shop"} == {"shop", "kuartui-probe-other"}
+
+
+async def test_a_cluster_where_another_plays_is_not_ones_own(place: Place, tmp_path: Path) -> None:
+    """Levels that need one disturb all of it: what others play, too."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE])
+    record = record_of(level)
+
+    async def is_own() -> bool:
+        cluster = ContextCluster(place.cluster.name, clock=place.cluster.clock)
+        await place.pace.through(cluster.up())
+        return "own-cluster" in cluster.capabilities
+
+    assert await is_own()
+    await begin(place, level, record, store)
+    assert not await is_own()
+    await place.pace.through(take_down(record, level, place.cluster, store))
+    assert await is_own()
     store.close()
