@@ -15,6 +15,7 @@ from kuartui.cluster.clock import Clock
 from kuartui.cluster.fence import CLUSTERS_OWN, covers, labelled_by_us, may_change, verbs_on
 from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.identity import user_of
+from kuartui.cluster.listing import listed
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import MANAGER, Api, Obj
 from kuartui.errors import ApiError, ClusterError, NoKindError
@@ -66,7 +67,7 @@ async def inventory(api: Api, mind: Container[str] = ()) -> Inventory:
     for resource in await api.listable():
         if resource.kind in NOISE:
             continue
-        for obj in await _items(api, resource, strict=resource.group_resource in mind):
+        for obj in await listed(api, resource, strict=resource.group_resource in mind):
             if resource.kind in DERIVED and obj["metadata"].get("ownerReferences"):
                 continue
             found[_key(resource, obj)] = str(obj["metadata"].get("uid", ""))
@@ -81,7 +82,7 @@ async def take_stock(api: Api, rights: Iterable[Right], *, alone: bool) -> Befor
             continue
         for resource in await api.listable():
             if resource.group_resource in right.resources and resource.kind != REQUEST:
-                for obj in await _items(api, resource, strict=True):
+                for obj in await listed(api, resource, strict=True):
                     metadata = obj["metadata"]
                     if metadata.get("ownerReferences"):
                         continue  # its owner makes it anew
@@ -250,8 +251,12 @@ class Undo:
         try:
             resource = await self.api.resource(item.kind, item.api_version)
             live = await self.api.read(resource, item.namespace, item.name)
-        except ClusterError:
-            return  # the kind is gone, with its CustomResourceDefinition
+        except NoKindError:
+            return  # it is gone, with its CustomResourceDefinition
+        except ApiError as error:
+            if error.code in (403, 404, 405, 500, 503) and _custom(item.api_version):
+                return  # the same, or nobody can convert it any more
+            raise
         if live is None or self._was_there(_key(resource, live)):
             return
         if self._is_ours(item, live):
@@ -266,7 +271,7 @@ class Undo:
         for resource in await self.api.listable():
             if resource.kind in NOISE or not (self.alone or self._concerns(resource)):
                 continue
-            for obj in await _items(self.api, resource):
+            for obj in await listed(self.api, resource):
                 metadata = obj["metadata"]
                 namespace, name = metadata.get("namespace", ""), metadata["name"]
                 if self._is_known(_key(resource, obj), obj):
@@ -445,16 +450,6 @@ def restored(old: Obj, live: Obj | None) -> Obj:
     if live is not None and "status" in live:
         body["status"] = live["status"]
     return {**body, "metadata": kept}
-
-
-async def _items(api: Api, resource: Resource, *, strict: bool = False) -> list[Obj]:
-    """500 is a definition whose objects nobody can convert, 503 an aggregated API that is away."""
-    try:
-        return (await api.list(resource)).items
-    except ApiError as error:
-        if error.code in (404, 405) or (error.code in (403, 500, 503) and not strict):
-            return []
-        raise
 
 
 def _key(resource: Resource, obj: Obj) -> str:

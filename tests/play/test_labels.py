@@ -15,6 +15,7 @@ from kuartui.checks.world import PROBE_POD
 from kuartui.cluster.capabilities import PROBE_LIFE
 from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.rest import MERGE_PATCH, Api
+from kuartui.errors import ApiError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 from kuartui.play.leading import Leader
@@ -252,4 +253,73 @@ async def test_a_cluster_where_another_plays_is_not_ones_own(place: Place, tmp_p
     assert not await is_own()
     await place.pace.through(take_down(record, level, place.cluster, store))
     assert await is_own()
+    store.close()
+
+
+async def test_what_cannot_be_seen_now_is_not_forgotten(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API server that is busy for a moment while it is cleaned up."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE, thing("ConfigMap", "by-the-pack", namespace="kube-system")], VOLUMES)
+    record = record_of(level)
+    get = Api.get
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            await make(player, volume("by-the-player"))
+        for hidden, code in (
+            ("/api/v1/namespaces/kube-system/configmaps/by-the-pack", 429),
+            ("/api/v1/namespaces/kube-system/configmaps/by-the-pack", 500),
+            ("/api/v1/persistentvolumes", 503),
+        ):
+
+            async def busy(api: Api, path: str, hidden: str = hidden, code: int = code, **params: str) -> Any:
+                if path == hidden:
+                    raise ApiError("the server is busy", code=code)
+                return await get(api, path, **params)
+
+            monkeypatch.setattr(Api, "get", busy)
+            with pytest.raises(ApiError, match="the server is busy"):
+                await place.pace.through(take_down(record, level, place.cluster, store))
+            current = store.attempt(record.id)
+            assert current is not None
+            assert current.sandbox
+        monkeypatch.setattr(Api, "get", get)
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        assert differences(before, await dump(admin)) == {}
+    store.close()
+
+
+async def test_what_somebody_else_has_broken_holds_nothing_up(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects of a definition whose converter is down cannot be listed: the API server answers 500."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE])
+    record = record_of(level)
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+    }
+    names = {"plural": "wrecks", "singular": "wreck", "kind": "Wreck", "listKind": "WreckList"}
+    spec = {"group": "sea.example", "scope": "Cluster", "names": names, "versions": [version]}
+    get = Api.get
+
+    async def broken(api: Api, path: str, **params: str) -> Any:
+        if path == "/apis/sea.example/v1/wrecks":
+            raise ApiError("conversion webhook for sea.example/v1, Kind=Wreck failed", code=500)
+        return await get(api, path, **params)
+
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, thing("CustomResourceDefinition", "wrecks.sea.example", "apiextensions.k8s.io/v1", spec=spec))
+        await place.pace.pass_by(5)
+        before = await dump(admin)
+        monkeypatch.setattr(Api, "get", broken)
+        await begin(place, level, record, store)
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        monkeypatch.setattr(Api, "get", get)
+        assert differences(before, await dump(admin)) == {}
     store.close()

@@ -1,0 +1,27 @@
+"""Looks through all that a cluster has, some of which it may not be able to show."""
+
+from __future__ import annotations
+
+from kuartui.cluster.resources import Resource, known
+from kuartui.cluster.rest import Api, Obj
+from kuartui.errors import ApiError
+
+ABSENT = (404, 405)
+AWAY = (403, 500, 503)  # 500: a definition whose objects nobody can convert; 503: an aggregated API that is down
+
+
+async def listed(api: Api, resource: Resource, *, selector: str = "", strict: bool = False) -> list[Obj]:
+    """All objects of a kind; none where a kind of somebody's cannot be shown now. ApiError for one of Kubernetes' own,
+    or if `strict`: what is overlooked there would never be removed."""
+    try:
+        return (await api.list(resource, selector=selector)).items
+    except ApiError as error:
+        strict = strict or (not_aggregated(resource) and error.code != 403)
+        if error.code in ABSENT or (error.code in AWAY and not strict):
+            return []
+        raise
+
+
+def not_aggregated(resource: Resource) -> bool:
+    """Whether the API server itself keeps them."""
+    return known(resource.kind, resource.api_version) is not None and resource.group != "metrics.k8s.io"
