@@ -10,18 +10,16 @@ ABSENT = (404, 405)
 AWAY = (403, 500, 503)  # 500: a definition whose objects nobody can convert; 503: an aggregated API that is down
 
 
-async def listed(api: Api, resource: Resource, *, selector: str = "", strict: bool = False) -> list[Obj]:
-    """All objects of a kind; none where a kind of somebody's cannot be shown now. ApiError for one of Kubernetes' own,
-    or if `strict`: what is overlooked there would never be removed."""
+async def listed(api: Api, resource: Resource, *, selector: str = "", strict: bool) -> list[Obj]:
+    """All objects of a kind; none where it cannot be shown now, unless `strict`: then that is an ApiError."""
     try:
         return (await api.list(resource, selector=selector)).items
     except ApiError as error:
-        strict = strict or (not_aggregated(resource) and error.code != 403)
         if error.code in ABSENT or (error.code in AWAY and not strict):
             return []
         raise
 
 
-def not_aggregated(resource: Resource) -> bool:
-    """Whether the API server itself keeps them."""
+def kept_by_the_server(resource: Resource) -> bool:
+    """Whether it is a kind of Kubernetes' own: what is overlooked there is forgotten."""
     return known(resource.kind, resource.api_version) is not None and resource.group != "metrics.k8s.io"

@@ -28,7 +28,7 @@ from kuartui.cluster.clock import Clock, RealClock
 from kuartui.cluster.fence import CLUSTERS_OWN, Fence, labelled_by_us
 from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.kubeconfigs import slug
-from kuartui.cluster.listing import listed
+from kuartui.cluster.listing import kept_by_the_server, listed
 from kuartui.cluster.machines import LocalMachines
 from kuartui.cluster.pins import Held, Image, full_name, known_images
 from kuartui.cluster.resources import Resource
@@ -304,7 +304,7 @@ async def _labelled(api: Api, attempt: str, *, namespaced: bool = False) -> list
     for resource in await api.listable():
         if resource.namespaced != namespaced:
             continue
-        for obj in await listed(api, resource, selector=selector):
+        for obj in await listed(api, resource, selector=selector, strict=kept_by_the_server(resource)):
             metadata = obj["metadata"]
             name, namespace, uid = metadata["name"], metadata.get("namespace", ""), str(metadata.get("uid", ""))
             stays = resource.kind == "Namespace" and name in CLUSTERS_OWN

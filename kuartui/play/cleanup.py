@@ -15,7 +15,7 @@ from kuartui.cluster.clock import Clock
 from kuartui.cluster.fence import CLUSTERS_OWN, covers, labelled_by_us, may_change, verbs_on
 from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.identity import user_of
-from kuartui.cluster.listing import listed
+from kuartui.cluster.listing import kept_by_the_server, listed
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import MANAGER, Api, Obj
 from kuartui.errors import ApiError, ClusterError, NoKindError
@@ -271,7 +271,7 @@ class Undo:
         for resource in await self.api.listable():
             if resource.kind in NOISE or not (self.alone or self._concerns(resource)):
                 continue
-            for obj in await listed(self.api, resource):
+            for obj in await listed(self.api, resource, strict=kept_by_the_server(resource)):
                 metadata = obj["metadata"]
                 namespace, name = metadata.get("namespace", ""), metadata["name"]
                 if self._is_known(_key(resource, obj), obj):
