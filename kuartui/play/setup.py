@@ -136,8 +136,13 @@ class Setup:
                 if manifest is not None:  # made before as a bare place; now it gets the labels that the level means
                     await self._replace(resource, _labelled(manifest, LABEL_ATTEMPT, self.attempt_id))
                 return
-            if name in COMMON:
+            if name in COMMON and not self._shared:
                 return
+            if name in COMMON:  # what the player makes there would never be told from what is somebody else's
+                raise ClusterError(
+                    later("namespace {name} is every cluster's own: nobody plays in it where others are", name=name),
+                    hint=later("play it with --cluster embedded"),
+                )
             raise ClusterError(
                 later("namespace {name} is there already and not ours", name=name),
                 hint=later("play on the embedded cluster, or remove the namespace"),

@@ -180,3 +180,43 @@ def test_whoever_opens_a_client_fences_it_or_only_reads() -> None:
             opened.append(place)
             assert fenced or not writes, f"{place}: {function.name} writes ({writes}) past the fence"
     assert {"cluster/shared.py", "play/arena.py", "play/takedown.py"} <= {*opened}
+
+
+def _book(manager: str) -> dict[str, Any]:
+    """Who wrote our label, as an API server keeps it."""
+    written = {"f:metadata": {"f:labels": {".": {}, f"f:{LABEL_ATTEMPT}": {}}}}
+    return {"labels": {LABEL_ATTEMPT: "a1"}, "managedFields": [{"manager": manager, "fieldsV1": written}]}
+
+
+@pytest.mark.parametrize(("manager", "fine"), [("kuartui", True), ("kubectl-label", False)])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/api/v1/namespaces/shop"),
+        ("POST", "/api/v1/namespaces/shop/pods"),
+        ("DELETE", "/api/v1/namespaces/shop/configmaps"),
+        ("DELETE", "/apis/storage.k8s.io/v1/storageclasses/standard"),
+        ("PATCH", "/api/v1/nodes/worker"),
+    ],
+)
+async def test_a_label_counts_where_we_put_it(method: str, path: str, manager: str, fine: bool) -> None:
+    async def look(_: str) -> Any:
+        return {"metadata": _book(manager)}
+
+    try:
+        await Fence(attempt="a1").check(method, path, {}, {}, look)
+    except ClusterError:
+        assert not fine
+    else:
+        assert fine
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-public", "kube-node-lease"])
+async def test_the_clusters_own_namespaces_are_never_deleted(name: str) -> None:
+    async def look(_: str) -> Any:
+        return {"metadata": _book("kuartui")}
+
+    fence = Fence(rights=[Right(verbs=("delete", "create"), resources=("namespaces",))], attempt="a1")
+    fence.claim(name)
+    with pytest.raises(ClusterError):
+        await fence.check("DELETE", f"/api/v1/namespaces/{name}", {}, None, look)

@@ -15,7 +15,7 @@ from kuartui.checks.world import PROBE_POD
 from kuartui.cluster.capabilities import PROBE_LIFE
 from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.rest import MERGE_PATCH, Api
-from kuartui.errors import ApiError
+from kuartui.errors import ApiError, ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 from kuartui.play.leading import Leader
@@ -322,4 +322,23 @@ async def test_what_somebody_else_has_broken_holds_nothing_up(
         await place.pace.through(take_down(record, level, place.cluster, store))
         monkeypatch.setattr(Api, "get", get)
         assert differences(before, await dump(admin)) == {}
+    store.close()
+
+
+@pytest.mark.parametrize("namespace", ["default", "kube-system"])
+async def test_a_level_lives_in_a_namespace_of_its_own(place: Place, tmp_path: Path, namespace: str) -> None:
+    """In one that stays nothing tells what the player made from what is there."""
+    store = Store(tmp_path / "progress.sqlite3")
+    levels = (
+        level_of(tmp_path / "a", [NOTE], namespace=namespace),
+        level_of(tmp_path / "b", [NOTE, thing("Namespace", namespace)]),
+    )
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        for level in levels:
+            record = record_of(level)
+            with pytest.raises(ClusterError, match=f"namespace {namespace} is every cluster's own"):
+                await begin(place, level, record, store)
+            await place.pace.through(take_down(record, level, place.cluster, store))
+            assert differences(before, await dump(admin)) == {}
     store.close()
