@@ -11,7 +11,7 @@ import orjson
 from kuartui.embedded.api import objects, options
 from kuartui.embedded.api.request import JSON, PROTOBUF, YAML, Info, Request
 from kuartui.embedded.api.resources import Endpoint
-from kuartui.embedded.api.rest import Rest, Write, reset_paths
+from kuartui.embedded.api.rest import Rest, Write, ownership
 from kuartui.embedded.crd import structural
 from kuartui.embedded.meta import (
     apply,
@@ -299,11 +299,11 @@ class Patch:
         decoded["apiVersion"], decoded["kind"] = endpoint.api_version, endpoint.kind
         manager = Manager(write.manager, apply.APPLY, endpoint.api_version, write.subresource)
         stamp = format_time(self.rest.clock.now())
-        reset = reset_paths(endpoint, write.subresource)
+        owns = ownership(endpoint, write.subresource)
         live = current or None
         if live is None:
             decoded["metadata"].pop("resourceVersion", None)
-        result = apply.apply(live, decoded, endpoint.node, manager, stamp, force=write.force, reset=reset)
+        result = apply.apply(live, decoded, endpoint.node, manager, stamp, force=write.force, owns=owns)
         result["apiVersion"], result["kind"] = endpoint.api_version, endpoint.kind
         check_name(result, self.request.info)
         self._check_uid(result, current)

@@ -19,7 +19,7 @@ from kuartui.embedded.api.request import User
 from kuartui.embedded.api.resources import Endpoint, Resources
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.kinds.base import Strategy, WriteContext
-from kuartui.embedded.meta import apply, errors, zeros
+from kuartui.embedded.meta import apply, errors, fieldset, zeros
 from kuartui.embedded.meta.apply import Manager
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.store import AlreadyExists, Conflict, NotFound, Store, Stored
@@ -459,13 +459,13 @@ class Rest:
             return
         manager = Manager(write.manager, apply.UPDATE, endpoint.api_version, write.subresource)
         stamp = format_time(self.clock.now())
-        reset = reset_paths(endpoint, write.subresource)
+        owns = ownership(endpoint, write.subresource)
         if endpoint.custom or endpoint.version == endpoint.resource.storage:
-            apply.track(old, new, endpoint.node, manager, stamp, reset)
+            apply.track(old, new, endpoint.node, manager, stamp, owns)
             return
         before = objects.from_storage(endpoint, old) if old else None
         after = objects.from_storage(endpoint, new)
-        apply.track(before, after, endpoint.node, manager, stamp, reset)
+        apply.track(before, after, endpoint.node, manager, stamp, owns)
         _put(new["metadata"], "managedFields", after["metadata"].get("managedFields"))
 
 
@@ -500,9 +500,17 @@ def _other_object(endpoint: Endpoint, current: Stored, uid: str) -> errors.Statu
     return errors.conflict(endpoint.resource.name, current.key.name, why)
 
 
-def reset_paths(endpoint: Endpoint, subresource: str) -> list[tuple[str, ...]]:
-    """What a write through this (sub)resource cannot own."""
-    return [tuple(f"f:{part}" for part in path) for path in endpoint.strategy.reset_fields(subresource)]
+def ownership(endpoint: Endpoint, subresource: str) -> Callable[[fieldset.Path], bool]:
+    """Which fields a write through this (sub)resource can own."""
+    only = _as_paths(endpoint.strategy.at(subresource).owned_fields)
+    if only:
+        return lambda path: fieldset.fits(path, only)
+    reset = _as_paths(endpoint.strategy.reset_fields(subresource))
+    return lambda path: not fieldset.starts(path, reset)
+
+
+def _as_paths(fields: Iterable[tuple[str, ...]]) -> list[fieldset.Path]:
+    return [tuple(part if part == "*" else f"f:{part}" for part in path) for path in fields]
 
 
 def _put(obj: Obj, key: str, value: Any) -> None:

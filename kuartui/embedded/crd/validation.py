@@ -108,7 +108,8 @@ def _text(value: str, raw: Obj, path: str) -> Iterator[FieldError]:
         yield _invalid(path, value, f"should match '{pattern}'")
     form = raw.get("format")
     if form and not fits(form, value):
-        yield _invalid(path, value, f"must be of type {form}: {fielderr.quote(value)}")
+        words = f"{path} in body must be of type {form}: {fielderr.quote(value)}"
+        yield fielderr.type_invalid(path, value, words)  # to Go a format is a type
 
 
 @lru_cache(maxsize=512)

@@ -28,6 +28,7 @@ _RESERVED = re.compile(
     "|while"
 )
 _MOST_ANNOTATIONS = 20
+_CHANGING = ("*", "CONNECT", "CREATE", "UPDATE")
 _ACTIONS = ("Audit", "Deny", "Warn")
 
 
@@ -46,22 +47,18 @@ def policy_errors(name: str, spec: Obj, path: Path) -> list[FieldError]:
 def mutating_policy_errors(spec: Obj, path: Path) -> list[FieldError]:
     """The spec of a MutatingAdmissionPolicy."""
     errors, scope = _common(spec, path, mutates=True)
-    policy = spec.get("reinvocationPolicy")
-    if policy:
-        errors += one_of(policy, path / "reinvocationPolicy", ("IfNeeded", "Never"))
-    else:
-        errors.append(required(path / "reinvocationPolicy"))
     mutations = spec.get("mutations") or []
     if not mutations:
         errors.append(required(path / "mutations", "mutations must contain at least one item"))
     for index, mutation in enumerate(mutations):
         errors += _mutation(mutation, scope, (path / "mutations").index(index))
-    return errors
+    return errors + one_of(spec.get("reinvocationPolicy"), path / "reinvocationPolicy", ("IfNeeded", "Never"))
 
 
 def _mutation(mutation: Obj, scope: _Scope, path: Path) -> list[FieldError]:
     kind = mutation.get("patchType", "")
     fields = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+    gives = "OBJECT" if kind == "ApplyConfiguration" else "PATCHES"
     if not kind:
         return [required(path / "patchType")]
     if kind not in fields:
@@ -71,13 +68,13 @@ def _mutation(mutation: Obj, scope: _Scope, path: Path) -> list[FieldError]:
         given, at = mutation.get(field_), path / field_
         if other != kind:
             if given is not None:
-                errors.append(forbidden(at, f"{field_} may not be set when patchType is {kind}"))
+                errors.append(invalid(at, f"{{{field_}}}", f"must not be specified when patchType is {kind}"))
         elif given is None:
             errors.append(required(at, f"must be specified when patchType is {kind}"))
         elif not given.get("expression", "").strip():
-            errors.append(required(at / "expression", "expression is not specified"))
+            errors.append(required(at / "expression"))
         else:
-            errors += scope.compiles(given["expression"], at / "expression", ())
+            errors += scope.compiles(given["expression"].strip(), at / "expression", (gives,))
     return errors
 
 
@@ -94,6 +91,8 @@ def _common(spec: Obj, path: Path, *, mutates: bool = False) -> tuple[list[Field
         errors += _match(constraints, path / "matchConstraints")
         if not constraints.get("resourceRules"):
             errors.append(required(path / "matchConstraints" / "resourceRules"))
+        if mutates:
+            errors += _unchangeable(constraints, path / "matchConstraints")
     scope = _Scope(kind is not None, bool(spec.get("variables")), mutates)
     errors += match_conditions(spec.get("matchConditions") or [], path / "matchConditions", scope.names("variables"))
     for index, variable in enumerate(spec.get("variables") or []):
@@ -230,7 +229,7 @@ def _validation(validation: Obj, scope: _Scope, path: Path) -> list[FieldError]:
 
 def binding_errors(spec: Obj, path: Path) -> list[FieldError]:
     """A ValidatingAdmissionPolicyBindingSpec."""
-    errors = mutating_binding_errors(spec, path)
+    errors = _bound(spec, path)
     actions = spec.get("validationActions") or []
     for index, action in enumerate(actions):
         at = (path / "validationActions").index(index)
@@ -251,6 +250,10 @@ def binding_errors(spec: Obj, path: Path) -> list[FieldError]:
 
 def mutating_binding_errors(spec: Obj, path: Path) -> list[FieldError]:
     """A MutatingAdmissionPolicyBindingSpec."""
+    return _bound(spec, path) + _unchangeable(spec.get("matchResources") or {}, path / "matchResources")
+
+
+def _bound(spec: Obj, path: Path) -> list[FieldError]:
     name = spec.get("policyName", "")
     errors = dns_subdomain(name, path / "policyName") if name else [required(path / "policyName")]
     ref = spec.get("paramRef")
@@ -259,6 +262,16 @@ def mutating_binding_errors(spec: Obj, path: Path) -> list[FieldError]:
     if spec.get("matchResources") is not None:
         errors += _match(spec["matchResources"], path / "matchResources")
     return errors
+
+
+def _unchangeable(resources: Obj, path: Path) -> list[FieldError]:
+    """Operations that leave nothing to change; no index tells which."""
+    return [
+        not_supported(path / "resourceRules" / "operations", operation, _CHANGING)
+        for rule in resources.get("resourceRules") or []
+        for operation in rule.get("operations") or []
+        if operation not in _CHANGING
+    ]
 
 
 def _param_ref(ref: Obj, path: Path) -> list[FieldError]:

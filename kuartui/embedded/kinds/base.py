@@ -122,6 +122,9 @@ class Strategy:
     parts: dict[str, tuple[str, ...]] = {}
     """What an update through a subresource may change, as dotted paths: {"finalize": ("spec.finalizers",)}."""
 
+    owned_fields: tuple[tuple[str, ...], ...] = ()
+    """Field paths that alone can be owned through this subresource, "*" for any element; all of them where there are none."""
+
     def at(self, subresource: str) -> Strategy:
         """The strategy for updates through a subresource (other than status), where that has rules of its own."""
         return self

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import pod_label_keys, pod_row, pod_status, pod_update
-from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
+from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.pod_defaults import default_pod
 from kuartui.embedded.kinds.pod_resources import qos_class
 from kuartui.embedded.kinds.pod_spec import pod_errors
@@ -18,6 +18,7 @@ _NAME_WARNING = (
     "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; "
     "a DNS label is recommended"
 )
+_CONTAINERS = ("containers", "initContainers")
 _GATED = {
     "type": "PodScheduled",
     "status": "False",
@@ -106,6 +107,8 @@ class Pods(Strategy):
 class _EphemeralContainers(Pods):
     """pods/ephemeralcontainers: nothing else changes."""
 
+    owned_fields = (("spec", "ephemeralContainers"),)
+
     def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         given = (new.get("spec") or {}).get("ephemeralContainers")
         new["spec"] = {field: value for field, value in old["spec"].items() if field != "ephemeralContainers"}
@@ -129,24 +132,40 @@ class _Binding(Pods):
 class _Resize(Pods):
     """pods/resize: resources of the pod and its containers, and what happens when they change."""
 
+    owned_fields = (
+        ("spec", "containers", "*", "resources"),
+        ("spec", "containers", "*", "resizePolicy"),
+        ("spec", "initContainers", "*", "resources"),
+        ("spec", "initContainers", "*", "resizePolicy"),
+        ("spec", "resources"),
+    )
+
     def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         given, before = new.get("spec") or {}, old["spec"]
+        if any(len(given.get(field) or []) != len(before.get(field) or []) for field in _CONTAINERS):
+            return  # validation refuses it
         spec = dict(before)
-        for field in ("containers", "initContainers"):
-            asked = {container.get("name"): container for container in given.get(field) or []}
+        for field in _CONTAINERS:
             if field in before:
-                spec[field] = [_resized(container, asked.get(container.get("name"))) for container in before[field]]
+                spec[field] = _all_resized(before[field], given[field])
         _keep(spec, given, "resources")
         new["spec"] = spec
         new["status"] = old.get("status") or {}
+        for name in OWN_METADATA:
+            _keep(new["metadata"], old["metadata"], name)
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return pod_errors(new) + pod_update.resize_errors(new, old)
 
 
-def _resized(container: Obj, asked: Obj | None) -> Obj:
-    if asked is None:
-        return container
+def _all_resized(containers: list[Obj], asked: list[Obj]) -> list[Obj]:
+    """With the resources that are asked for; as they are asked for where others are meant, for validation to refuse."""
+    if [container.get("name") for container in containers] != [container.get("name") for container in asked]:
+        return asked
+    return [_resized(container, wanted) for container, wanted in zip(containers, asked, strict=True)]
+
+
+def _resized(container: Obj, asked: Obj) -> Obj:
     result = dict(container)
     for field in ("resources", "resizePolicy"):
         _keep(result, asked, field)

@@ -169,11 +169,30 @@ def resize_errors(new: Obj, old: Obj) -> list[FieldError]:
         text = "Pod QOS Class may not change as a result of resizing"
         errors.append(invalid(path, (new.get("status") or {}).get("qosClass", ""), text))
     spec, before = new.get("spec") or {}, old.get("spec") or {}
+    others = _other_containers(spec, before, path)
+    if others:
+        return errors + others
     errors += _only_resized(spec.get("resources") or {}, before.get("resources") or {}, path / "resources")
     for field in ("initContainers", "containers"):
         for index, container in enumerate(before.get(field) or []):
             changed = (spec.get(field) or [])[index]
             errors += _resized(changed, container, (path / field).index(index) / "resources")
+    return errors
+
+
+def _other_containers(spec: Obj, before: Obj, path: Path) -> list[FieldError]:
+    errors = []
+    for field in ("containers", "initContainers"):
+        now, was = spec.get(field) or [], before.get(field) or []
+        if len(now) != len(was):
+            errors.append(forbidden(path / field, f"{field} may not be added or removed on resize"))
+            continue
+        text = f"{field} may not be renamed or reordered on resize"
+        errors += [
+            forbidden((path / field).index(index) / "name", text)
+            for index, (container, old) in enumerate(zip(now, was, strict=True))
+            if container.get("name") != old.get("name")
+        ]
     return errors
 
 

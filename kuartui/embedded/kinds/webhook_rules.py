@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from kuartui.embedded.cel import CelError, compile_cel
+from kuartui.embedded.cel import CelError, Program, compile_cel
 from kuartui.embedded.kinds.checks import dns_subdomain, errors_of, label_selector, one_of
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid, not_supported, required, too_many
@@ -16,7 +17,16 @@ Obj = dict[str, Any]
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 WEBHOOK_VARIABLES = ("object", "oldObject", "request", "authorizer")
 _MOST_CONDITIONS = 64
-_TYPES = {"BOOL": "bool", "STRING": "string", "NULL": "null_type"}
+_TYPES = {"BOOL": "bool", "STRING": "string", "NULL": "null_type", "PATCHES": "list(JSONPatch)", "OBJECT": "Object"}
+_GO_TYPES = {
+    "NULL": "null_type",
+    "TIMESTAMP": "google.protobuf.Timestamp",
+    "DURATION": "google.protobuf.Duration",
+    "<": "(",
+    ">": ")",
+}
+_TYPE_PARTS = re.compile(r"[A-Z]+|[<>]")
+_PLAIN_FIELD = re.compile(r"(?:object|oldObject|params)(?:\.\w+)*")
 _SCOPES = ("*", "Cluster", "Namespaced")
 _LISTS = (("apiGroups", "API groups"), ("apiVersions", "API versions"))
 _REVIEWS = ("v1", "v1beta1")
@@ -190,8 +200,25 @@ def compiles(source: str, path: Path, wanted: tuple[str, ...], variables: Iterab
         program = compile_cel(source, variables)
     except CelError as error:
         return [invalid(path, source, f"compilation failed: {error}")]
-    if wanted and program.type not in (*wanted, "DYN"):
+    if wanted and not _gives(program, wanted):
         types = [_TYPES[name] for name in wanted]
         text = types[0] if len(types) == 1 else f"one of [{' '.join(types)}]"
-        return [invalid(path, source, f"must evaluate to {text}")]
+        return [invalid(path, source, f"must evaluate to {text} but got {_go_type(program.type)}")]
     return []
+
+
+def _gives(program: Program, wanted: tuple[str, ...]) -> bool:
+    """Whether the result may be of a wanted type.
+
+    A field of an object is of no type that the checker knows, and so of none that is wanted. What comes of variables
+    that do have types, and whose types are not kept here, may be anything; so may Object and JSONPatch, which are maps.
+    """
+    structs = "OBJECT" in wanted or "PATCHES" in wanted
+    if program.type == "DYN":
+        return structs or not _PLAIN_FIELD.fullmatch(program.source)
+    return program.type in wanted or ("PATCHES" in wanted and program.type.startswith("LIST<"))
+
+
+def _go_type(name: str) -> str:
+    """A type as cel-go writes it: list(dyn), map(string, int)."""
+    return _TYPE_PARTS.sub(lambda part: _GO_TYPES.get(part[0], part[0].lower()), name)

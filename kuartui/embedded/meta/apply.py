@@ -6,7 +6,7 @@ k8s.io/apimachinery/pkg/util/managedfields. Objects are in the version that the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,19 +91,22 @@ def _raw(entry: Entry) -> Obj:
     return raw
 
 
-def track(old: Obj | None, new: Obj, node: Node, manager: Manager, now: str, reset: Iterable[Path] = ()) -> None:
-    """Note in `new` (in place) that `manager` wrote it over `old`. `reset`: paths that this write cannot own."""
+def everything(_path: Path) -> bool:
+    """A write that may own every field."""
+    return True
+
+
+def track(
+    old: Obj | None, new: Obj, node: Node, manager: Manager, now: str, owns: Callable[[Path], bool] = everything
+) -> None:
+    """Note in `new` (in place) that `manager` wrote it over `old`. `owns`: whether this write can own a path."""
     entries = _known(old, new, manager)
     if old is not None and not entries:
         write(new, [])  # not tracked before, nor from now on, until somebody applies
         return
     before, after = fieldset.differing(old or {}, new, node)
-    changed = {
-        path
-        for path, value in after.items()
-        if (path not in before or before[path] != value) and not fieldset.starts(path, reset)
-    }
-    removed = frozenset(path for path in before if path not in after)
+    changed = {path for path, value in after.items() if (path not in before or before[path] != value) and owns(path)}
+    removed = frozenset(path for path in before if path not in after and owns(path))
     if not changed and not removed:
         write(new, entries)
         return
@@ -145,17 +148,12 @@ def apply(
     now: str,
     *,
     force: bool = False,
-    reset: Iterable[Path] = (),
+    owns: Callable[[Path], bool] = everything,
 ) -> Obj:
     """The object that applying `patch` makes of `live`, managedFields included. Raises 409 for conflicts."""
     if patch.get("metadata", {}).get("managedFields"):
         raise StatusError(400, "BadRequest", "metadata.managedFields must be nil")
-    reset = tuple(reset)
-    wanted = {
-        path: value
-        for path, value in fieldset.values(patch, node, whole=False).items()
-        if not fieldset.starts(path, reset)
-    }
+    wanted = {path: value for path, value in fieldset.values(patch, node, whole=False).items() if owns(path)}
     entries = read(live)
     if live is not None and not entries:
         existing = frozenset(fieldset.values(live, node, whole=True))

@@ -269,3 +269,11 @@ def show(path: Path) -> str:
 
 def starts(path: Path, prefixes: Iterable[Path]) -> bool:
     return any(path[: len(prefix)] == prefix for prefix in prefixes)
+
+
+def fits(path: Path, patterns: Iterable[Path]) -> bool:
+    """Whether a path is one of the `patterns` or below it; "*" in them stands for any one part."""
+    return any(
+        len(path) >= len(pattern) and all(wanted in ("*", part) for wanted, part in zip(pattern, path, strict=False))
+        for pattern in patterns
+    )

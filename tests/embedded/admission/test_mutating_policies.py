@@ -162,7 +162,21 @@ async def test_a_policy_must_say_how_it_changes_what(server: Changing) -> None:
     assert "spec.reinvocationPolicy: Required value" in await refused(reinvocationPolicy="")
     assert "compilation failed: ERROR" in await refused(mutations=[configure("Object{spec: }")])
     both = {**configure("Object{}"), "jsonPatch": {"expression": "[]"}}
-    assert "spec.mutations[0].jsonPatch: Forbidden" in await refused(mutations=[both])
+    assert (
+        'spec.mutations[0].jsonPatch: Invalid value: "{jsonPatch}": must not be specified when patchType is '
+        "ApplyConfiguration" in await refused(mutations=[both])
+    )
+    assert await refused(mutations=[configure(" ")]) == (
+        'MutatingAdmissionPolicy.admissionregistration.k8s.io "p" is invalid: '
+        "spec.mutations[0].applyConfiguration.expression: Required value"
+    )
+    deletes = {"resourceRules": [{**rules("pods")["resourceRules"][0], "operations": ["CREATE", "DELETE"]}]}
+    assert (
+        'spec.matchConstraints.resourceRules.operations: Unsupported value: "DELETE": supported values: "*", '
+        '"CONNECT", "CREATE", "UPDATE"' in await refused(matchConstraints=deletes, mutations=[configure("Object{}")])
+    )
+    assert "must evaluate to list(JSONPatch) but got int" in await refused(mutations=[patch("1")])
+    assert "must evaluate to Object but got map(string, int)" in await refused(mutations=[configure("{'a': 1}")])
     odd = {"patchType": "Merge"}
     assert 'spec.mutations[0].patchType: Unsupported value: "Merge"' in await refused(mutations=[odd])
 

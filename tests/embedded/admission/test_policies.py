@@ -173,8 +173,10 @@ async def test_policies_do_not_guard_themselves(server: Guarded) -> None:
     [
         ({"expression": "object.x <="}, "expression", "compilation failed: ERROR: <input>:1:12: Syntax error"),
         ({"expression": "nobody.x"}, "expression", "compilation failed: ERROR: <input>:1:"),
-        ({"expression": "1 + 1"}, "expression", "must evaluate to bool"),
-        ({"expression": "true", "messageExpression": "3"}, "messageExpression", "must evaluate to string"),
+        ({"expression": "1 + 1"}, "expression", "must evaluate to bool but got int"),
+        ({"expression": "object.data"}, "expression", "must evaluate to bool but got dyn"),
+        ({"expression": "{'a': [1]}"}, "expression", "must evaluate to bool but got map(string, list(int))"),
+        ({"expression": "true", "messageExpression": "3"}, "messageExpression", "must evaluate to string but got int"),
     ],
 )
 async def test_expressions_that_cannot_be(server: Guarded, validation: Obj, field: str, message: str) -> None:

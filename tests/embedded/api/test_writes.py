@@ -130,6 +130,24 @@ async def test_generations_count_from_one(server: Server) -> None:
     assert made["metadata"]["generation"] == 1
 
 
+async def test_a_subresource_owns_only_what_it_may_change(server: Server) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    container = {"name": "c", "image": "a:1", "resources": {"requests": {"cpu": "1"}}}
+    made = await server.json(
+        "POST", f"{pods}?fieldManager=me", {"metadata": {"name": "p"}, "spec": {"containers": [container]}}
+    )
+    kind = "application/strategic-merge-patch+json"
+    image = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "a:2"}]}}
+    assert await server.json("PATCH", f"{pods}/p/resize?fieldManager=you", image, content_type=kind) == made
+    more = {"spec": {"containers": [{"name": "c", "image": "a:2", "resources": {"requests": {"cpu": "2"}}}]}}
+    resized = await server.json("PATCH", f"{pods}/p/resize?fieldManager=you", more, content_type=kind)
+    mine, yours = resized["metadata"]["managedFields"]
+    assert (mine["manager"], mine["fieldsV1"]["f:spec"]["f:containers"]['k:{"name":"c"}']["f:image"]) == ("me", {})
+    assert yours["fieldsV1"] == {
+        "f:spec": {"f:containers": {'k:{"name":"c"}': {"f:resources": {"f:requests": {"f:cpu": {}}}}}}
+    }
+
+
 async def managers(server: Server, name: str) -> list[str]:
     metadata = (await server.json("GET", f"{MAPS}/{name}"))["metadata"]
     return [entry["manager"] for entry in metadata.get("managedFields", ())]

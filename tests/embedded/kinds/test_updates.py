@@ -166,6 +166,28 @@ def test_resize_changes_cpu_and_memory_only() -> None:
     assert "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed" in errors
 
 
+def test_resize_leaves_other_fields_and_metadata_alone() -> None:
+    rules = strategy("pods").at("resize")
+    old = made("pods", POD)
+    new, errors = changed(rules, old, {"metadata": {"labels": {"a": "b"}}, "spec": {"hostname": "h"}})
+    assert "labels" not in new["metadata"]
+    assert "hostname" not in new["spec"]
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("containers", "wanted"),
+    [
+        (["d", "c"], ["spec.containers: Forbidden: containers may not be added or removed on resize"]),
+        (["d"], ["spec.containers[0].name: Forbidden: containers may not be renamed or reordered on resize"]),
+    ],
+)
+def test_resize_of_other_containers(containers: list[str], wanted: list[str]) -> None:
+    given = [{"name": name, "image": "i"} for name in containers]
+    _, errors = changed(strategy("pods").at("resize"), made("pods", POD), {"spec": {"containers": given}})
+    assert errors == wanted
+
+
 def test_resize_changes_init_containers_too() -> None:
     rules = strategy("pods").at("resize")
     init = "initContainers: [{name: i, image: i, resources: {requests: {cpu: 100m}}}]"
