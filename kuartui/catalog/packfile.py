@@ -129,7 +129,7 @@ def build(root: Path, *, name: str = "", version: str = "") -> Pack:
         digest=whole_digest(hashes),
     )
     text = _manifest_text(name, spec)
-    manifest(text, MANIFEST)  # a name or version from the command line may be none
+    manifest(text, "")  # a name or version from the command line may be none
     return Pack(name, spec, {MANIFEST: text.encode(), **files})
 
 

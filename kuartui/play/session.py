@@ -23,10 +23,10 @@ import msgspec
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
-from kuartui.cluster.base import Cluster, Report, silent
+from kuartui.cluster.base import Cluster, Report, Sandbox, silent
 from kuartui.cluster.clock import RealClock
 from kuartui.containers.engine import Docker
-from kuartui.errors import AttemptError, GoneError, LevelError, UnknownName
+from kuartui.errors import AttemptError, GoneError, KuartuiError, LevelError, UnknownName
 from kuartui.game.attempt import AttemptState
 from kuartui.game.duration import Duration
 from kuartui.game.events import Finished, Mode, Started
@@ -87,6 +87,7 @@ async def start(
     )
     store.begin(record)
     note(attempt_id)
+    sandbox: Sandbox | None = None
     try:
         sandbox = await cluster.sandbox(record.sandbox, head=head_start(level), report=report)
         record = replace(record, kubeconfig=str(await sandbox.player_kubeconfig(level.namespace)))
@@ -98,6 +99,9 @@ async def start(
             await leader.stop()
     except BaseException:
         _give_up(record, level, store)
+        if sandbox is not None and sandbox.disposable:
+            with suppress(KuartuiError):  # the next attempt makes way for itself
+                await sandbox.close()
         raise
     store.set_anchor(record.id, timer.anchor(sandbox.clock, 0.0, ticking=True))
     store.append(record.id, Started(at=0.0, level=level.name, seed=level.seed, mode=mode, digest=level.digest))

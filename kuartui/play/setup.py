@@ -67,6 +67,7 @@ class Setup:
         self._patience = SLOW if patient else 1.0
         self.namespaces: set[str] = {self.level.namespace}
         self._kinds: set[str] = set()  # of what was made
+        self._ill: Obj | None = None  # the pod that was not as it should be when last looked
 
     async def run(self) -> None:
         """Do every stage. ClusterError when the level does not come up as it should."""
@@ -220,6 +221,9 @@ class Setup:
             if problem:
                 calm_since = None
                 if now - begun > timeout:
+                    said = await self._last_words()
+                    if said:
+                        problem = later("{problem}; the last line of its log: {said}", problem=problem, said=said)
                     raise ClusterError(
                         later(
                             "{name} did not settle within {timeout:g} s: {problem}",
@@ -234,12 +238,29 @@ class Setup:
                     return
             await self.clock.sleep(POLL)
 
+    async def _last_words(self) -> str:
+        """What the pod that is not ready wrote last; empty where it wrote nothing, or never ran."""
+        if self._ill is None:
+            return ""
+        metadata, status = self._ill["metadata"], self._ill.get("status", {})
+        statuses = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+        container = next((item["name"] for item in statuses if not item["ready"] and item["restartCount"]), "")
+        if not container:
+            return ""
+        try:
+            log = await self.api.logs(metadata["namespace"], metadata["name"], container=container, tail=1)
+        except ApiError as error:
+            return error.message
+        return log.strip()[:200]
+
     async def _trouble(self, settle: Settle) -> str:
         """What is not as it should be yet, in a few words; empty when all is well."""
+        self._ill = None
         workloads = [kind for kind, makers in WORKLOADS.items() if makers & self._kinds]
         for namespace in sorted(self.namespaces):
             for pod in await self.objects.all(ResourceQuery(kind="Pod", namespace=namespace)):
                 if not _allowed(pod, settle) and not _pod_settled(pod):
+                    self._ill = pod
                     return f"pod {namespace}/{pod['metadata']['name']} is not ready{_pod_reason(pod)}"
             for kind in workloads:
                 for obj in await self.objects.all(ResourceQuery(kind=kind, namespace=namespace)):

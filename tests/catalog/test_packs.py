@@ -255,6 +255,20 @@ def test_building_a_track_or_a_level_says_which_folder_was_meant(tmp_path: Path)
         assert caught.value.hint == f"the folder of tracks is {source}"
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "said"),
+    [
+        ("My Course", "1.0.0", "metadata.name: a name is lower case letters, digits and dashes"),
+        ("course", "one", "spec.version: expected three numbers, as in 1.2.0"),
+    ],
+)
+def test_a_name_or_version_that_is_none_names_no_file(tmp_path: Path, name: str, version: str, said: str) -> None:
+    honest(tmp_path)
+    with pytest.raises(LevelError) as caught:
+        packfile.build(tmp_path / "source-acme-1.0.0-shop-window", name=name, version=version)
+    assert str(caught.value.message) == said
+
+
 def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a pack")
     with pytest.raises(LevelError, match=r"is no \.tar\.gz"):

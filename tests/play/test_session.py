@@ -383,10 +383,11 @@ async def test_a_set_up_that_fails_leaves_no_attempt(level: Level, tmp_path: Pat
         with pytest.raises(ClusterError, match="namespace desk is there already and not ours"):
             await start(level, cluster=cluster, store=store)
         assert store.running() is None
+        assert cluster.sandboxes == {}, "nobody could look at it any more"
         cluster.kube.remove("Namespace", "", "desk")
         session = await start(level, cluster=cluster, store=store)
         await session.abandon()
-        assert cluster.sandboxes == {}, "what the failed one left is gone too"
+        assert cluster.sandboxes == {}
 
 
 async def test_a_shared_cluster_is_left_as_it_was(level: Level, tmp_path: Path) -> None:

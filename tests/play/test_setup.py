@@ -101,3 +101,41 @@ async def test_only_what_the_level_makes_is_watched_until_it_settles() -> None:
     await setup.apply([{"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "night"}, "spec": {}}])
     await setup.settle(Settle(timeout=5, quiet=0))
     assert asked == {"Pod", "Job"}  # a CronJob makes jobs
+
+
+async def test_the_last_words_of_a_pod_that_does_not_get_ready_are_told() -> None:
+    clock = SteppedClock()
+    ill: Any = {
+        "metadata": {"namespace": "wall", "name": "beacon-2"},
+        "status": {
+            "containerStatuses": [
+                {"name": "lamp", "ready": True, "restartCount": 1},
+                {
+                    "name": "fire",
+                    "ready": False,
+                    "restartCount": 3,
+                    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                },
+            ]
+        },
+    }
+
+    class Ill:
+        async def all(self, query: ResourceQuery) -> list[Any]:
+            return [ill] if query.kind == "Pod" else []
+
+    class Talking(Server):
+        async def logs(self, namespace: str, pod: str, *, container: str, tail: int) -> str:
+            return f"{namespace} {pod} {container}: no oil\n"
+
+    level = Catalog.default().level("broken-selector")
+    world: Any = SimpleNamespace(api=Talking(clock, found=0, served=0), level=level, clock=clock, objects=Ill())
+    settling = asyncio.ensure_future(
+        Setup(world, "a1", note=lambda _: None, report=silent, patient=False).settle(Settle(timeout=5, quiet=0))
+    )
+    while not settling.done():
+        await asyncio.sleep(0)
+        if clock.waited_for:
+            await clock.advance(1)
+    with pytest.raises(ClusterError, match="CrashLoopBackOff.; the last line of its log: wall beacon-2 fire: no oil$"):
+        await settling
