@@ -44,7 +44,14 @@ async def run(
     try:
         async with (
             asyncio.timeout(timeout),
-            session.ws_connect(url, params=query, protocols=PROTOCOLS, max_msg_size=2**22, compress=0) as socket,
+            session.ws_connect(
+                url,
+                params=query,
+                protocols=PROTOCOLS,
+                max_msg_size=2**22,
+                compress=0,
+                server_hostname=api.access.server_name or None,
+            ) as socket,
         ):
             async for message in socket:
                 if message.type == aiohttp.WSMsgType.BINARY and message.data:

@@ -151,6 +151,7 @@ class Undo:
             if item.kind in GATES:
                 await self._delete_noted(item)
         await self._restore(GATES)
+        await self._disown()
         for item in self.made:
             if _custom(item.api_version):
                 await self._let_go(item)
@@ -310,6 +311,26 @@ class Undo:
     def _before_objects(self) -> dict[str, Obj]:
         return self.before["objects"] if self.before is not None else {}
 
+    async def _disown(self) -> None:
+        """Leave what is somebody else's no owner that may go now: it would go along. What had one at the start was not
+        stored."""
+        there = {*self.before["inventory"].values()} if self.before is not None else set()
+        for key, old in self._before_objects().items():
+            kind, version, place = key.split(" ", 2)
+            namespace, _, name = place.partition("/")
+            try:
+                resource = await self.api.resource(kind, version)
+            except NoKindError:
+                continue
+            live = await self.api.read(resource, namespace, name)
+            verbs = verbs_on(self.rights, resource.group_resource, namespace, name)
+            if live is None or live["metadata"].get("uid") != old["metadata"].get("uid"):
+                continue
+            owners = live["metadata"].get("ownerReferences") or []
+            staying = [owner for owner in owners if owner["uid"] in there]
+            if owners != staying and {"update", "patch"} & verbs:  # else it was not the player
+                await self.api.patch(resource, namespace, name, {"metadata": {"ownerReferences": staying or None}})
+
     async def _restore(self, kinds: Container[str] = ()) -> list[str]:
         """Put back what the player was allowed to change; of these kinds only, if any are named. What could not be put
         back yet, because what stands in its place does not go."""
@@ -337,13 +358,14 @@ class Undo:
     async def _put_back(self, resource: Resource, namespace: str, name: str, old: Obj) -> bool:
         """False when something else of that name has to go first, and does not."""
         live = await self.api.read(resource, namespace, name)
+        verbs = verbs_on(self.rights, resource.group_resource, namespace, name)
         if live is None:
-            if not self._foreign(old):  # else it went with its claim
+            removed = self.alone or "delete" in verbs  # else somebody else did that
+            if removed and not self._foreign(old):  # else it went with its claim
                 await self.api.create(resource, restored(old, None), namespace=namespace)
             return True
         if self._foreign(live):  # bound meanwhile, or ever since: that is the cluster's doing
             old = {**old, "spec": {**old["spec"], "claimRef": live["spec"]["claimRef"]}}
-        verbs = verbs_on(self.rights, resource.group_resource, namespace, name)
         if content(live) != content(old) and (self.alone or may_change(verbs)):  # else that was somebody else
             params, body = {"fieldManager": MANAGER}, restored(old, live)
             try:

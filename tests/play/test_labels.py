@@ -342,3 +342,53 @@ async def test_a_level_lives_in_a_namespace_of_its_own(place: Place, tmp_path: P
             await place.pace.through(take_down(record, level, place.cluster, store))
             assert differences(before, await dump(admin)) == {}
     store.close()
+
+
+async def test_nothing_of_others_is_owned_by_what_goes(place: Place, tmp_path: Path) -> None:
+    """The garbage collector would take it along."""
+    store = Store(tmp_path / "progress.sqlite3")
+    role = thing("ClusterRole", "shelf-keeper", "rbac.authorization.k8s.io/v1", rules=[])
+    level = level_of(tmp_path / "pack", [NOTE, role], VOLUMES, NODES, CLASSES)
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, volume("theirs"))
+        await place.pace.pass_by(5)
+        node = (await admin.list(await admin.resource("Node"))).items[0]["metadata"]["name"]
+        storage = (await admin.list(await admin.resource("StorageClass"))).items[0]["metadata"]["name"]
+        before = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            live = await admin.read(await admin.resource("ClusterRole"), "", "shelf-keeper")
+            assert live is not None
+            owner = {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRole",
+                "name": "shelf-keeper",
+                "uid": live["metadata"]["uid"],
+            }
+            theirs = (("Node", node), ("StorageClass", storage), ("PersistentVolume", "theirs"))
+            for kind, name in theirs:
+                await player.patch(await player.resource(kind), "", name, {"metadata": {"ownerReferences": [owner]}})
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        await place.pace.pass_by(60)
+        assert differences(before, await dump(admin)) == {}
+        for kind, name in theirs:
+            live = await admin.read(await admin.resource(kind), "", name)
+            assert live is not None
+            assert "ownerReferences" not in live["metadata"]
+    store.close()
+
+
+async def test_what_somebody_removed_meanwhile_stays_away(place: Place, tmp_path: Path) -> None:
+    """A node that an autoscaler took, which the player could change and not remove."""
+    store = Store(tmp_path / "progress.sqlite3")
+    rank_right = Right(verbs=("patch",), resources=("priorityclasses.scheduling.k8s.io",))
+    level = level_of(tmp_path / "pack", [NOTE], rank_right)
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        await make(admin, rank("theirs", 100))
+        await begin(place, level, record, store)
+        await admin.delete(await admin.resource("PriorityClass"), "", "theirs")
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        assert differences(before, await dump(admin)) == {}
+    store.close()
