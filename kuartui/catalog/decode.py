@@ -166,6 +166,14 @@ FORMS = {
     "^sha256:[0-9a-f]{64}$": later("expected a digest: sha256: and 64 digits"),
     "^/": later("expected a path that begins with /"),
 }
+#: bounds of numbers and of lengths
+BOUNDS = {
+    ("int", ">="): later("expected a number, {bound} or more"),
+    ("int", "<="): later("expected a number, {bound} or less"),
+    ("str", ">="): later("expected a text of {bound} or more characters"),
+    ("str", "<="): later("expected a text of {bound} or fewer characters"),
+    ("array", ">="): later("expected a list of {bound} or more"),
+}
 WORD = re.compile(r"[\w.-]*")
 _AT = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
@@ -183,6 +191,7 @@ def complaint(text: str, document: Document, base: FieldPath) -> LevelError:
     unknown = re.match(r"Object contains unknown field `(.*)`", problem)
     missing = re.match(r"Object missing required field `(.*)`", problem)
     choice = re.match(r"Invalid enum value '(.*)'", problem)
+    bound = re.match(r"Expected `(\w+)` (?:of length )?([<>]=) (\d+)", problem)
     form = re.match(r"Expected `str` matching regex (.*)", problem)
     if unknown and not WORD.fullmatch(unknown[1]):  # the rest of a text, from a comma in {braces} on
         problem = later("{text!r} is no field; put a text with a comma in it in quotes", text=unknown[1])
@@ -193,6 +202,8 @@ def complaint(text: str, document: Document, base: FieldPath) -> LevelError:
         problem = later("missing field {key!r}", key=missing[1])
     elif choice:
         problem = later("{value!r} is none of these: {names}", value=choice[1], names=", ".join(_choices(path)))
+    elif bound and (words := BOUNDS.get((bound[1], bound[2]))):
+        problem = Message(words.template, {"bound": bound[3]})
     elif form and (words := FORMS.get(ast.literal_eval(form[1]))):
         problem = words
     else:
