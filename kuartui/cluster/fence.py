@@ -53,9 +53,9 @@ class Fence:
         self.rights, self.attempt = tuple(rights), attempt
         self._ours: set[str] = {SYSTEM_NAMESPACE}
 
-    def claim(self, namespace: str) -> None:
-        """It is known to be ours, though a player may have taken the label away."""
-        self._ours.add(namespace)
+    def claim(self, ours: str) -> None:
+        """A namespace, or the object with this uid, is known to be ours, though its label may be gone."""
+        self._ours.add(ours)
 
     async def check(self, method: str, path: str, params: Mapping[str, str], body: Any, read: Read) -> None:
         """ClusterError when this write may not be sent."""
@@ -95,7 +95,8 @@ class Fence:
             return method == "DELETE" or self._labelled(body, target)
         claim = (live.get("spec") or {}).get("claimRef") or {}
         bound = target.resource == "persistentvolumes" and claim.get("namespace") in self._ours
-        return bound or (self._labelled(live, target) and labelled_by_us(live))
+        known = live.get("metadata", {}).get("uid") in self._ours
+        return bound or known or (self._labelled(live, target) and labelled_by_us(live))
 
     async def _is_ours(self, target: Target, read: Read) -> bool:
         if not target.namespace:

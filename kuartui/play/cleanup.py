@@ -243,7 +243,12 @@ class Undo:
                 raise  # else the kind is gone, and its objects with it
 
     def _is_ours(self, item: Made, live: Obj) -> bool:
-        """The probe in kuartui-system is not: it is for all who play, and goes with the last of them."""
+        """The probe in kuartui-system is not: it is for all who play, and goes with the last of them. What has the uid
+        that was noted is, though a player may have taken the label away."""
+        if item.uid and item.uid == live["metadata"].get("uid") and item.name != SYSTEM_NAMESPACE:
+            if self.api.fence is not None:
+                self.api.fence.claim(item.uid)
+            return True
         labels = live["metadata"].get("labels") or {}
         return self.alone or labels.get(LABEL_ATTEMPT) == self.attempt_id or item.namespace in self._gone
 

@@ -8,6 +8,7 @@ objects carry our label: the rest goes with its namespace.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,7 @@ class Setup:
                 hint=later("play on the embedded cluster, or remove the namespace"),
             )
         obj = manifest or {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        made = await self._create(resource, _labelled(obj, LABEL_ATTEMPT, self.attempt_id))
-        self._note([Made("Namespace", "v1", "", name, str(made["metadata"].get("uid", "")))])
+        await self._create(resource, _labelled(obj, LABEL_ATTEMPT, self.attempt_id))
         if self._opened is not None:
             await self._opened(name)
 
@@ -173,8 +173,15 @@ class Setup:
 
     async def _create(self, resource: Resource, obj: Obj) -> Obj:
         metadata = obj["metadata"]
-        self._note([Made(resource.kind, resource.api_version, metadata.get("namespace", ""), metadata["name"])])
-        return await self.api.create(resource, obj, strict=True)
+        namespace = metadata.get("namespace", "")
+        made = Made(resource.kind, resource.api_version, namespace, metadata["name"])
+        self._note([made])
+        live = await self.api.create(resource, obj, strict=True)
+        if self._shared and (
+            not namespace or namespace in COMMON
+        ):  # what goes with no namespace has to be known again without its label
+            self._note([replace(made, uid=str(live["metadata"].get("uid", "")))])
+        return live
 
     async def _replace(self, resource: Resource, obj: Obj) -> None:
         metadata = obj["metadata"]

@@ -392,3 +392,24 @@ async def test_what_somebody_removed_meanwhile_stays_away(place: Place, tmp_path
         await place.pace.through(take_down(record, level, place.cluster, store))
         assert differences(before, await dump(admin)) == {}
     store.close()
+
+
+async def test_what_is_ours_goes_without_its_label_too(place: Place, tmp_path: Path) -> None:
+    """A player takes the label off what the level brought, and may not make anything of that kind."""
+    store = Store(tmp_path / "progress.sqlite3")
+    rights = (
+        Right(verbs=("patch",), resources=("priorityclasses.scheduling.k8s.io",)),
+        Right(verbs=("patch",), resources=("configmaps",), names=("by-the-pack",), namespaces=("kube-system",)),
+    )
+    pack = [NOTE, rank("express", 7), thing("ConfigMap", "by-the-pack", namespace="kube-system")]
+    level = level_of(tmp_path / "pack", pack, *rights)
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            bare = {"metadata": {"labels": {LABEL_ATTEMPT: None}}}
+            await player.patch(await player.resource("PriorityClass"), "", "express", bare)
+            await player.patch(await player.resource("ConfigMap"), "kube-system", "by-the-pack", bare)
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        assert differences(before, await dump(admin)) == {}
+    store.close()
