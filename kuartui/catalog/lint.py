@@ -373,13 +373,12 @@ class _Linter:
             if item.name not in tops and not translation.language_of(item.name) and not item.name.startswith("."):
                 yield Complaint("warning", str(item), 0, "", later("nothing in {file} uses this", file=LEVEL_FILE))
         try:
-            used = files(self.folder.path.resolve(), names)
+            used = files(self.folder.path, names)
         except LevelError:  # told by `_manifests`
             return
         for item in sorted({other for file in used for other in file.parent.iterdir()} - set(used)):
-            if item.suffix in SUFFIXES and item.parent != self.folder.path.resolve():
-                place = self.folder.path / item.relative_to(self.folder.path.resolve())
-                yield Complaint("warning", str(place), 0, "", later("nothing in {file} uses this", file=LEVEL_FILE))
+            if item.suffix in SUFFIXES and item.parent != self.folder.path:
+                yield Complaint("warning", str(item), 0, "", later("nothing in {file} uses this", file=LEVEL_FILE))
 
     # --- debriefs -----------------------------------------------------------------------------------------------------
 

@@ -35,8 +35,8 @@ def files(folder: Path, names: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     root = folder.resolve()
     for name in names:
-        path = (folder / name).resolve()
-        if not path.is_relative_to(root):
+        path = folder / name  # named in messages as the level was
+        if not path.resolve().is_relative_to(root):
             raise LevelError(later("{name!r} leads out of the level's folder", name=name), file=str(folder))
         if path.is_dir():
             inside = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES)

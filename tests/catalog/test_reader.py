@@ -151,6 +151,12 @@ def test_manifests_stay_inside_the_level(tmp_path: Path) -> None:
         files(folder, ["setup/pod.yml"])
 
 
+def test_a_manifest_is_named_as_the_level_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert files(Path("first/sample"), ["setup/"]) == [Path("first/sample/setup/pod.yaml")]
+
+
 def test_a_manifest_that_is_no_object_is_named(tmp_path: Path) -> None:
     folder = write(tmp_path, manifest="apiVersion: v1\nkind: Pod\n")
     level = LevelFolder.open(folder).level()
