@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
 
 from kuartui import paths
 from kuartui.cluster.base import Cluster
 from kuartui.cluster.rest import Api
 from kuartui.containers.engine import Docker
-from kuartui.errors import ElsewhereError, KuartuiError, MissingError
+from kuartui.errors import ElsewhereError, KuartuiError, MissingError, UnknownName
 from kuartui.game.level import Level
 from kuartui.message import later
 from kuartui.play import dockside, workspace
@@ -34,17 +37,30 @@ async def alone(attempt_id: str) -> AsyncIterator[None]:
     """One process at a time finds the place of an attempt or takes it down: a second one would work with accounts that
     the first removes, or make them again. Whatever ends the process lets go."""
     place = paths.private_dir(paths.state_dir()) / f"takedown-{attempt_id}.lock"
-    with place.open("w") as lock:
-        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-        yield
-        place.unlink(missing_ok=True)  # whoever waited finds nothing left to do
+    while True:
+        with place.open("w") as lock:
+            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+            if not _is_at(lock, place):
+                continue  # whoever had it took it away: others wait for a new one by now
+            try:
+                yield
+            finally:
+                place.unlink(missing_ok=True)
+            return
+
+
+def _is_at(file: IO[str], place: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), place.stat())
+    except FileNotFoundError:
+        return False
 
 
 async def _take_down(record: AttemptRecord, level: Level | None, cluster: Cluster, store: Store) -> None:
     before = store.baseline(record.id).get(INVENTORY)
     try:
         sandbox = await cluster.find(record.sandbox, uid=cluster_of(before))
-    except ElsewhereError:
+    except (ElsewhereError, UnknownName):  # another cluster, or a context that is not in any kubeconfig now
         workspace.clear_away(record.id)
         await _clear_docker(record, store)
         return

@@ -18,6 +18,7 @@ from kuartui.cluster.rest import MERGE_PATCH, Api
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
+from kuartui.play.arena import Arena
 from kuartui.play.leading import Leader
 from kuartui.play.takedown import take_down
 from kuartui.progress.store import Store
@@ -413,3 +414,38 @@ async def test_what_is_ours_goes_without_its_label_too(place: Place, tmp_path: P
         await place.pace.through(take_down(record, level, place.cluster, store))
         assert differences(before, await dump(admin)) == {}
     store.close()
+
+
+async def test_a_context_that_is_not_there_any_more_holds_nobody_up(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken out of the kubeconfig; when it is back, what was left behind it goes."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE])
+    record = record_of(level)
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        await begin(place, level, record, store)
+        aside = place.kubeconfig.rename(tmp_path / "aside")
+        await take_down(record, level, ContextCluster(place.cluster.name), store)
+        current = store.attempt(record.id)
+        assert current is not None
+        assert current.sandbox
+        aside.rename(place.kubeconfig)
+        await place.pace.through(take_down(record, level, place.cluster, store))
+        assert differences(before, await dump(admin)) == {}
+    store.close()
+
+
+async def test_reset_removes_what_a_killed_proof_left(place: Place, tmp_path: Path) -> None:
+    """No record knows of it."""
+    level = level_of(tmp_path / "pack", [NOTE, volume("shelf")], VOLUMES, namespace="pit")
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        sandbox = await place.cluster.sandbox("proof-0123456789ab")
+        arena = Arena(level, sandbox, "0123456789ab")
+        await place.pace.through(arena.prepare(take_inventory=True))
+        await arena.close()
+        await place.pace.through(place.cluster.reset())
+        await place.pace.pass_by(5)
+        assert differences(before, await dump(admin)) == {}
