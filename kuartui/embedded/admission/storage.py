@@ -15,6 +15,7 @@ LEGACY_CLASS = "volume.beta.kubernetes.io/storage-class"
 PROTECTIONS = {
     "persistentvolumeclaims": "kubernetes.io/pvc-protection",
     "persistentvolumes": "kubernetes.io/pv-protection",
+    "volumeattributesclasses": "kubernetes.io/vac-protection",
 }
 
 
@@ -70,7 +71,7 @@ class ClaimResize(Plugin):
 
 
 class StorageProtection(Plugin):
-    """Claims and volumes in use stay until nobody uses them: a finalizer that a controller takes off."""
+    """Claims, volumes and their classes of attributes that are in use stay until nobody uses them: a finalizer that a controller takes off."""
 
     async def mutate(self, attributes: Attributes) -> None:
         finalizer = PROTECTIONS.get(attributes.resource)

@@ -34,7 +34,12 @@ from kuartui.embedded.controllers.statefulset import StatefulSetController
 from kuartui.embedded.controllers.ttl import TTLController
 from kuartui.embedded.controllers.volumes.binder import BinderController
 from kuartui.embedded.controllers.volumes.expansion import ExpansionController
-from kuartui.embedded.controllers.volumes.protection import ClaimProtection, EphemeralVolumes, VolumeProtection
+from kuartui.embedded.controllers.volumes.protection import (
+    AttributesProtection,
+    ClaimProtection,
+    EphemeralVolumes,
+    VolumeProtection,
+)
 from kuartui.embedded.controllers.volumes.provisioner import LocalPathProvisioner
 from kuartui.embedded.metrics.usage import Usage, UsageSource
 
@@ -61,6 +66,7 @@ PLAIN: tuple[type[Controller], ...] = (
     ExpansionController,
     ClaimProtection,
     VolumeProtection,
+    AttributesProtection,
     EphemeralVolumes,
     NodeLifecycleController,
     TaintEvictionController,

@@ -680,6 +680,9 @@ async def test_a_pod_of_two_budgets_cannot_be_evicted(server: Server) -> None:
     assert answer["message"] == (
         "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
     )
+    other = {**eviction, "metadata": {"name": "q"}}
+    answer = await server.json("POST", f"{pods}/p/eviction", other, code=400)
+    assert answer["message"] == "name in URL does not match name in Eviction object"
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ KINDS = {
 }
 CLUSTER_SCOPED = {
     "deviceclasses.resource.k8s.io",
+    "volumeattributesclasses.storage.k8s.io",
     "validatingadmissionpolicies.admissionregistration.k8s.io",
     "flowschemas.flowcontrol.apiserver.k8s.io",
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",

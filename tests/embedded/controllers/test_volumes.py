@@ -8,7 +8,12 @@ import pytest
 
 from kuartui.embedded.controllers.volumes.binder import BinderController
 from kuartui.embedded.controllers.volumes.expansion import ExpansionController
-from kuartui.embedded.controllers.volumes.protection import ClaimProtection, EphemeralVolumes, VolumeProtection
+from kuartui.embedded.controllers.volumes.protection import (
+    AttributesProtection,
+    ClaimProtection,
+    EphemeralVolumes,
+    VolumeProtection,
+)
 from kuartui.embedded.controllers.volumes.provisioner import LocalPathProvisioner
 from tests.embedded.controllers.cluster import Cluster
 
@@ -19,6 +24,7 @@ KINDS = (
     ExpansionController,
     ClaimProtection,
     VolumeProtection,
+    AttributesProtection,
     EphemeralVolumes,
 )
 
@@ -260,3 +266,16 @@ async def test_ephemeral_volumes_bring_their_claim(storage: Cluster) -> None:
     made = storage.get("persistentvolumeclaims", "p-scratch")
     assert made["metadata"]["ownerReferences"][0]["kind"] == "Pod"
     assert made["metadata"]["labels"] == {"a": "b"}
+
+
+async def test_keeps_a_class_of_attributes_while_a_claim_names_it(storage: Cluster) -> None:
+    classes = "volumeattributesclasses.storage.k8s.io"
+    meta = {"finalizers": ["kubernetes.io/vac-protection"]}
+    await storage.create(classes, "gold", metadata=meta, driverName="d.example.com", parameters={"iops": "9"})
+    await claim(storage, volumeAttributesClassName="gold")
+    await storage.delete(classes, "gold")
+    await storage.run()
+    assert storage.get(classes, "gold")["metadata"]["deletionTimestamp"]
+    await storage.delete("persistentvolumeclaims", "data")
+    await storage.run()
+    assert storage.gone(classes, "gold")

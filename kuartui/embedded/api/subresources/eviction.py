@@ -37,7 +37,7 @@ class Evictions:
         eviction = _body(request, endpoint, node)
         name = eviction.get("metadata", {}).get("name", "")
         if name and name != info.name:
-            raise errors.bad_request(f"name in URL does not match name in Eviction object: {info.name} {name}")
+            raise errors.bad_request("name in URL does not match name in Eviction object")
         options = eviction.get("deleteOptions") or {}
         write = self._write(request)
         write.subresource = ""

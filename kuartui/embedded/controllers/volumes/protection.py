@@ -1,6 +1,6 @@
-"""Claims and volumes in use do not go: finalizers that are taken off when nobody uses them any more.
+"""Claims, volumes and classes in use do not go: finalizers that are taken off when nobody uses them any more.
 
-After pkg/controller/volume/{pvcprotection,pvprotection}. Also makes the claims of generic ephemeral volumes, after
+After pkg/controller/volume/{pvcprotection,pvprotection,vacprotection}. Also makes the claims of generic ephemeral volumes, after
 pkg/controller/volume/ephemeral.
 """
 
@@ -18,6 +18,7 @@ Obj = dict[str, Any]
 
 CLAIMS, VOLUMES = "persistentvolumeclaims", "persistentvolumes"
 CLAIM_FINALIZER, VOLUME_FINALIZER = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
+ATTRIBUTES, ATTRIBUTES_FINALIZER = "volumeattributesclasses.storage.k8s.io", "kubernetes.io/vac-protection"
 
 
 class ClaimProtection(Controller):
@@ -68,6 +69,46 @@ class VolumeProtection(Controller):
             return
         if volume.get("status", {}).get("phase") != "Bound":
             await _take_off(self, VOLUMES, volume, VOLUME_FINALIZER)
+
+
+class AttributesProtection(Controller):
+    """Lets go of VolumeAttributesClasses that no volume and no claim names."""
+
+    name = "volumeattributesclass-protection-controller"
+
+    def setup(self) -> None:
+        self.watch(ATTRIBUTES, self._class_changed)
+        self.watch(CLAIMS, self._user_changed)
+        self.watch(VOLUMES, self._user_changed)
+
+    def _class_changed(self, event: Event) -> None:
+        if event.type is not EventType.DELETED and objects.being_deleted(event.obj.data):
+            self.enqueue_object(event)
+
+    def _user_changed(self, event: Event) -> None:
+        now = set() if event.type is EventType.DELETED else _attributes_of(event.obj.data)
+        before = event.old.data if event.old is not None else event.obj.data
+        for name in sorted(_attributes_of(before) - now):
+            self.enqueue("", name)
+
+    async def reconcile(self, namespace: str, name: str) -> None:
+        found = self.client.get(ATTRIBUTES, "", name)
+        if found is None or not objects.being_deleted(found) or ATTRIBUTES_FINALIZER not in objects.finalizers(found):
+            return
+        users = (*self.client.list(VOLUMES), *self.client.list(CLAIMS))
+        if not any(name in _attributes_of(user) for user in users):
+            await _take_off(self, ATTRIBUTES, found, ATTRIBUTES_FINALIZER)
+
+
+def _attributes_of(user: Obj) -> set[str]:
+    """The VolumeAttributesClasses that a volume or a claim has, wants, or is on its way to."""
+    spec, status = user.get("spec") or {}, user.get("status") or {}
+    named = (
+        spec.get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    )
+    return {name for name in named if name}
 
 
 class EphemeralVolumes(Controller):
