@@ -57,14 +57,20 @@ class BoundPolicies(Plugin):
         )
 
     def _wanted(self, spec: Obj, values: Obj) -> bool:
-        """matchConditions: all must be true. Raises PolicyFailure."""
+        """matchConditions: all must be true. One that is false settles it, even if another one cannot be told.
+
+        Raises PolicyFailure.
+        """
+        failure: PolicyFailure | None = None
         for condition in spec.get("matchConditions") or ():
             try:
                 if compile_cel(condition["expression"], VARIABLES).evaluate(values) is not True:
                     return False
             except CelError as error:
                 text = f"matchCondition '{condition.get('name', '')}' resulted in error: {error}"
-                raise PolicyFailure(text) from error
+                failure = failure or PolicyFailure(text)
+        if failure is not None:
+            raise failure
         return True
 
     def _values(self, attributes: Attributes, params: Obj | None) -> Obj:

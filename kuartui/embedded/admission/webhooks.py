@@ -63,20 +63,21 @@ class _Webhooks(Plugin):
         return {**request_of(attributes, version if version != endpoint.version else ""), **shown}
 
     def _wanted(self, webhook: Obj, request: Obj, attributes: Attributes) -> bool:
-        """matchConditions: all must be true."""
+        """matchConditions: all must be true. One that is false settles it, even if another one cannot be told."""
         objects = {name: request[name] for name in ("object", "oldObject")}
         asked = {name: value for name, value in request.items() if name not in objects}
         values = {**objects, "request": asked, "authorizer": {}}
+        failed: CelError | None = None
         for condition in webhook.get("matchConditions") or ():
             try:
                 if compile_cel(condition["expression"], CONDITION_VARIABLES).evaluate(values) is not True:
                     return False
             except CelError as error:
-                if webhook.get("failurePolicy") == "Ignore":
-                    return False
-                why = f"failed to evaluate match conditions of webhook {webhook['name']}: {error}"
-                raise errors.forbidden(attributes.resource, attributes.name, why) from error
-        return True
+                failed = failed or error
+        if failed is not None and webhook.get("failurePolicy") != "Ignore":
+            why = f"failed to evaluate match conditions of webhook {webhook['name']}: {failed}"
+            raise errors.forbidden(attributes.resource, attributes.name, why) from failed
+        return failed is None
 
     async def _ask(self, webhook: Obj, request: Obj, attributes: Attributes) -> None:
         name = webhook["name"]

@@ -169,11 +169,13 @@ class Rest:
             obj["metadata"]["managedFields"] = version
         if not write.applied:  # what the server adds from here on belongs to nobody
             self._track(endpoint, None, obj, write)
-        strategy.prepare_create(obj, context)
         attributes = self._attributes(endpoint, "CREATE", namespace, write, obj, None)
         attributes.name = named  # messages of plugins show the prefix of a name to be generated
         await self.admission.mutate(attributes)
         attributes.name = obj["metadata"].get("name", "")
+        if attributes.changed:
+            _default(strategy, obj)
+        strategy.prepare_create(obj, context)  # of what webhooks made of it: they decide what is to be allocated
         _default(strategy, obj)
         self._check(endpoint, obj, objects.validate_metadata(endpoint, obj) + strategy.validate(obj))
         write.warnings += [*context.warnings, *attributes.warnings, *strategy.warnings(obj, None)]
@@ -259,24 +261,19 @@ class Rest:
             raise _other_object(endpoint, current, metadata["uid"])
         context = self._context(write, "UPDATE")
         objects.carry_metadata(new, old)
-        if write.subresource == "status":
-            new = self._status_only(new, current, strategy, custom=endpoint.custom)
-        elif write.subresource in strategy.parts:
-            new = _parts_only(new, current, strategy.parts[write.subresource])
-        else:
-            if strategy.has_status and not write.subresource:
-                _put(new, "status", old.get("status"))
-            _default(strategy, new)
+        new = self._allowed(endpoint, new, current, write)
         if not write.applied:  # what the server adds from here on belongs to nobody
             self._track(endpoint, old, new, write)
+        attributes = self._attributes(endpoint, "UPDATE", space, write, new, old)
+        await self.admission.mutate(attributes)
+        if attributes.changed:  # webhooks may change no more than who writes
+            new = attributes.obj = self._allowed(endpoint, new, current, write)
         if write.subresource == "status":
             strategy.prepare_status_update(new, old, context)
         else:
             strategy.prepare_update(new, old, context)
             if strategy.generation:
                 objects.bump_generation(endpoint, new, old)
-        attributes = self._attributes(endpoint, "UPDATE", space, write, new, old)
-        await self.admission.mutate(attributes)
         _default(strategy, new, current if write.subresource == "status" else None)
         problems = objects.validate_metadata_update(endpoint, new, old)
         problems += (
@@ -309,6 +306,18 @@ class Rest:
             if endpoint.custom
             else objects.from_storage(endpoint, stored.data)
         )
+
+    def _allowed(self, endpoint: Endpoint, new: Obj, current: Stored, write: Write) -> Obj:
+        """The new object with nothing changed but what is written through this (sub)resource, and its defaults."""
+        strategy = endpoint.strategy.at(write.subresource)
+        if write.subresource == "status":
+            return self._status_only(new, current, strategy, custom=endpoint.custom)
+        if write.subresource in strategy.parts:
+            return _parts_only(new, current, strategy.parts[write.subresource])
+        if strategy.has_status and not write.subresource:
+            _put(new, "status", current.data.get("status"))
+        _default(strategy, new)
+        return new
 
     def _status_only(self, new: Obj, current: Stored, strategy: Strategy, *, custom: bool) -> Obj:
         """A status update changes status, and metadata as far as its kind allows.

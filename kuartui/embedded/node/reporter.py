@@ -14,6 +14,8 @@ Obj = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
+AGAIN = 10.0  # seconds; the status manager's syncPeriod, after which it tries again what was refused
+
 
 class Reporter:
     """Keeps one pod's status up to date. `compute` gives the status for the stored pod."""
@@ -66,7 +68,8 @@ class Reporter:
                 if error.code == 404:
                     return
                 log.warning("status of pod %s/%s not written: %s", self._namespace, self._name, error)
-                return
+                self._dirty = True
+                await self._client.clock.sleep(AGAIN)
 
 
 def difference(old: Obj, new: Obj) -> Obj:

@@ -414,6 +414,7 @@ class PodWorker:
         if self._deadline is not None:
             self._deadline.cancel()
         self._supervisor.release()
+        self.reporter.mute(True)
         self._network.down()
         self._node.images.forget(self.uid)
 

@@ -282,3 +282,67 @@ async def test_configurations_are_never_intercepted(guarded: Guarded) -> None:
     await guarded.try_map(code=500)
     await guarded.json("DELETE", f"{GROUP}/validatingwebhookconfigurations/hooks")
     await guarded.try_map()
+
+
+def _patching(*operations: Obj) -> Obj:
+    """An answer that allows and changes."""
+    patch = base64.b64encode(orjson.dumps(operations)).decode()
+    return {"allowed": True, "patchType": "JSONPatch", "patch": patch}
+
+
+def _rules(group: str, resource: str, operation: str) -> list[Obj]:
+    return [{"apiGroups": [group], "apiVersions": ["v1"], "operations": [operation], "resources": [resource]}]
+
+
+async def test_what_it_makes_of_a_service_decides_what_is_allocated(guarded: Guarded) -> None:
+    await guarded.serve()
+    await guarded.configure("mutating", rules=_rules("", "services", "CREATE"))
+    guarded.response = _patching({"op": "add", "path": "/spec/type", "value": "NodePort"})
+    body = {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}}
+    made = await guarded.json("POST", "/api/v1/namespaces/default/services", body)
+    assert made["spec"]["type"] == "NodePort"
+    assert made["spec"]["ports"][0]["nodePort"]
+    assert "clusterIP" not in guarded.seen[0]["object"]["spec"]
+
+
+async def test_its_change_to_a_spec_is_a_new_generation(guarded: Guarded) -> None:
+    labels = {"app": "web"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"selector": {"matchLabels": labels}, "template": pod}
+    sets = "/apis/apps/v1/namespaces/default/replicasets"
+    made = await guarded.json("POST", sets, {"metadata": {"name": "web"}, "spec": spec})
+    await guarded.serve()
+    await guarded.configure("mutating", rules=_rules("apps", "replicasets", "UPDATE"))
+    guarded.response = _patching({"op": "replace", "path": "/spec/replicas", "value": 3})
+    kind = "application/merge-patch+json"
+    touched = {"metadata": {"labels": {"a": "b"}}}
+    changed = await guarded.json("PATCH", f"{sets}/web", touched, content_type=kind)
+    assert changed["spec"]["replicas"] == 3
+    assert changed["metadata"]["generation"] == made["metadata"]["generation"] + 1
+
+
+async def test_through_a_subresource_it_changes_no_more_than_that(guarded: Guarded) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    pods = "/api/v1/namespaces/default/pods"
+    await guarded.json("POST", pods, pod)
+    await guarded.serve()
+    await guarded.configure("mutating", rules=_rules("", "pods/status", "UPDATE"))
+    guarded.response = _patching(
+        {"op": "add", "path": "/spec/nodeName", "value": "n"},
+        {"op": "add", "path": "/status/message", "value": "changed"},
+    )
+    kind = "application/merge-patch+json"
+    changed = await guarded.json("PATCH", f"{pods}/p/status", {"status": {"phase": "Running"}}, content_type=kind)
+    assert changed["status"]["message"] == "changed"
+    assert "nodeName" not in changed["spec"]
+
+
+@pytest.mark.parametrize(("expression", "asked"), [("false", 0), ("true", 0), ("request.name == 'm'", 0)])
+async def test_a_condition_that_is_false_settles_it(guarded: Guarded, expression: str, asked: int) -> None:
+    await guarded.serve()
+    broken = {"name": "broken", "expression": "object.nothing.there == 'x'"}
+    conditions = [broken, {"name": "other", "expression": expression}]
+    await guarded.configure(matchConditions=conditions)
+    answer = await guarded.try_map(code=201 if expression == "false" else 403)
+    assert len(guarded.seen) == asked
+    assert expression == "false" or "match conditions" in answer["message"]

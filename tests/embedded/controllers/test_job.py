@@ -194,3 +194,21 @@ async def test_pods_of_a_deleted_job_do_not_hang(cluster: Cluster) -> None:
 def test_indexes_are_written_as_ranges() -> None:
     assert indexes.write({0, 1, 2, 4, 6, 7}) == "0-2,4,6,7"
     assert indexes.parse("0-2,4,6,7", 7) == {0, 1, 2, 4, 6}
+
+
+async def test_who_was_listed_before_a_crash_is_released_and_counted_once(cluster: Cluster) -> None:
+    """The controller ended between the list of what has ended and the release of the second pod."""
+    await started(cluster, image="forever", completions=4, parallelism=2)
+    first, second = cluster.pods()
+    await cluster.stop()
+    for pod in (first, second):
+        cluster.set_status("default", pod["metadata"]["name"], "Succeeded", ready=False)
+    await cluster.edit("pods", first["metadata"]["name"], {"metadata": {"finalizers": None}})
+    listed = {"succeeded": [first["metadata"]["uid"], second["metadata"]["uid"]]}
+    job = cluster.get("jobs.batch", "j")
+    counted = job["status"] | {"uncountedTerminatedPods": listed}
+    await cluster.client.update_status("jobs.batch", {**job, "status": counted})
+    cluster.start(JobController(cluster.client), kubelet=False)
+    await cluster.run(1)
+    assert numbers(cluster) == {"active": 2, "succeeded": 2}
+    assert not {pod["metadata"]["name"] for pod in (first, second)} & set(tracked(cluster))

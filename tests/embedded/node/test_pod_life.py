@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kuartui.embedded.client import Obj
 from kuartui.embedded.images.registry import Registry
+from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.store import Event
 
 
@@ -361,3 +362,20 @@ async def test_a_pod_that_cannot_restart_all_says_nothing_of_it(cluster):
     await cluster.pod()
     await cluster.run()
     assert "AllContainersRestarting" not in [one["type"] for one in cluster.get()["status"]["conditions"]]
+
+
+async def test_a_status_that_was_refused_is_told_again(cluster, monkeypatch):
+    """As where a webhook for statuses does not answer for a while."""
+    await cluster.pod(restartPolicy="Never", containers=[{"name": "c", "command": ["pause", "5"]}])
+    await cluster.run(2)
+    write = cluster.client.patch
+
+    async def refuse(*_: object) -> None:
+        raise StatusError(500, "InternalError", "failed calling webhook")
+
+    monkeypatch.setattr(cluster.client, "patch", refuse)
+    await cluster.run(10)
+    assert cluster.get()["status"]["phase"] == "Running"
+    monkeypatch.setattr(cluster.client, "patch", write)
+    await cluster.run(10)
+    assert cluster.get()["status"]["phase"] == "Succeeded"

@@ -54,6 +54,7 @@ class Tracker:
         """List the ended pods as uncounted, free them, then count them."""
         uncounted = status.get("uncountedTerminatedPods") or {}
         good, bad = list(uncounted.get("succeeded") or ()), list(uncounted.get("failed") or ())
+        listed = {*good, *bad}  # and perhaps not released: who was at it has not come to the end
         counted = {objects.uid_of(pod) for pod in counted_failures(self._job, sets.fresh_failed)}
         succeeded = {objects.uid_of(pod) for pod in sets.fresh_succeeded}
         for pod in ended:
@@ -72,7 +73,7 @@ class Tracker:
             lists = {"succeeded": good, "failed": bad}
             status["uncountedTerminatedPods"] = {key: value for key, value in lists.items() if value}
             self._job = await self._client.update_status(JOBS, objects.with_status(self._job, objects.copy(status)))
-        await self._release_ended(ended)
+        await self._release_ended([*ended, *(pod for pod in sets.every if objects.uid_of(pod) in listed)])
         if good:
             status["succeeded"] = status.get("succeeded", 0) + len(good)
         if bad:
