@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.fence import CLUSTERS_OWN, covers, labelled_by_us, may_change, verbs_on
@@ -43,6 +43,7 @@ CONFLICTS = 5  # so often the cluster itself may be quicker with a write to what
 COREFILE = ("ConfigMap", "kube-system", "coredns")
 DNS = "k8s-app=kube-dns"  # the label of its pods
 DNS_SECONDS = 60.0  # that they may take to be ready again
+RETAIN = "Retain"  # what is in a volume outlives its claim
 REQUEST = "CertificateSigningRequest"  # they know who asked, and go by themselves
 CORDON = "node.kubernetes.io/unschedulable"
 SYSTEM_TAINTS = "node.kubernetes.io/"
@@ -54,10 +55,12 @@ Key = tuple[str, str, str, str, str]  # kind, apiVersion, namespace, name, uid
 
 
 class Before(TypedDict):
-    """What was there at the start; JSON, as the store keeps it. `objects` are those that the player may change."""
+    """What was there at the start; JSON, as the store keeps it. `objects` are those that the player may change, `free`
+    the volumes that no claim had, and what becomes of each when a claim lets it go."""
 
     inventory: Inventory
     objects: dict[str, Obj]
+    free: NotRequired[dict[str, str]]
 
 
 async def inventory(api: Api, mind: Container[str] = ()) -> Inventory:
@@ -91,7 +94,17 @@ async def take_stock(api: Api, rights: Iterable[Right], *, alone: bool) -> Befor
                     if covers(right, resource.group_resource, metadata.get("namespace", ""), metadata["name"]):
                         objects[_key(resource, obj)] = obj
     mind = set() if alone else {resource for right in rights for resource in right.resources}
-    return {"inventory": await inventory(api, mind), "objects": objects}
+    free = {} if alone else await _free_volumes(api)
+    return {"inventory": await inventory(api, mind), "objects": objects, "free": free}
+
+
+async def _free_volumes(api: Api) -> dict[str, str]:
+    """Any claim may take them, without a right on volumes."""
+    return {
+        volume["metadata"]["name"]: volume["spec"].get("persistentVolumeReclaimPolicy", RETAIN)
+        for volume in await listed(api, await api.resource("PersistentVolume"), strict=False)
+        if not volume["spec"].get("claimRef") and LABEL_ATTEMPT not in (volume["metadata"].get("labels") or {})
+    }
 
 
 def cluster_of(before: Before | None) -> str:
@@ -155,6 +168,9 @@ class Undo:
         for item in self.made:
             if _custom(item.api_version):
                 await self._let_go(item)
+        for volume in await self._taken(self._gone):
+            if volume["spec"].get("persistentVolumeReclaimPolicy") != RETAIN:
+                await self._patch_volume(volume, {"persistentVolumeReclaimPolicy": RETAIN})
         for name in sorted(self._gone):
             await self._insist(namespaces, name)
         for item in self.made:
@@ -176,6 +192,7 @@ class Undo:
             if (not remaining and not left) or waited >= PATIENCE:
                 # anew: programs of the level lived on for a while, and may have changed it back
                 words = await self._restore()
+                await self._free()
                 words += [f"{kind} {namespace}/{name}" for kind, _, namespace, name, _ in left]
                 return [*(f"namespace {name}" for name in remaining), *words]
             for key in left:
@@ -315,6 +332,38 @@ class Undo:
 
     def _before_objects(self) -> dict[str, Obj]:
         return self.before["objects"] if self.before is not None else {}
+
+    async def _taken(self, namespaces: Container[str]) -> list[Obj]:
+        """Volumes of somebody else that were free, and that a claim in one of these namespaces took."""
+        free = self._free_before()
+        if not free or self.alone:
+            return []
+        volumes = await self.api.resource("PersistentVolume")
+        return [
+            volume
+            for volume in (await self.api.list(volumes)).items
+            if volume["metadata"]["name"] in free
+            and self._is_known(_key(volumes, volume), volume)
+            and (volume["spec"].get("claimRef") or {}).get("namespace") in namespaces
+        ]
+
+    def _free_before(self) -> dict[str, str]:
+        return self.before.get("free", {}) if self.before is not None else {}
+
+    async def _free(self) -> None:
+        """Free those again whose claims are gone; what happens to them when they are let go is as it was."""
+        claims = await self.api.resource("PersistentVolumeClaim")
+        for volume in await self._taken(self._gone | {item.name for item in self.made if item.kind == "Namespace"}):
+            claim = volume["spec"]["claimRef"]
+            if await self.api.read(claims, claim["namespace"], claim["name"]) is None:
+                policy = self._free_before()[volume["metadata"]["name"]]
+                await self._patch_volume(volume, {"claimRef": None, "persistentVolumeReclaimPolicy": policy})
+
+    async def _patch_volume(self, volume: Obj, spec: Obj) -> None:
+        if self.api.fence is not None:
+            self.api.fence.claim(volume["metadata"]["uid"])
+        volumes = await self.api.resource("PersistentVolume")
+        await self.api.patch(volumes, "", volume["metadata"]["name"], {"spec": spec})
 
     async def _disown(self) -> None:
         """Leave what is somebody else's no owner that may go now: it would go along. What had one at the start was not

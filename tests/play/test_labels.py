@@ -5,6 +5,7 @@ The cluster is an embedded one on stepped time behind a plain kubeconfig, as in 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from kuartui.progress.store import Store
 from tests.play.conftest import Place, begin
 from tests.play.dumps import differences, dump
 from tests.play.test_adversary import NOTE, VOLUMES, level_of, make, thing, volume
-from tests.play.test_shared import record_of
+from tests.play.test_shared import Killed, _mortal, record_of
 
 pytestmark = pytest.mark.e2e
 
@@ -449,3 +450,33 @@ async def test_reset_removes_what_a_killed_proof_left(place: Place, tmp_path: Pa
         await place.pace.through(place.cluster.reset())
         await place.pace.pass_by(5)
         assert differences(before, await dump(admin)) == {}
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_a_free_volume_that_an_attempt_claimed_is_free_again(place: Place, tmp_path: Path, policy: str) -> None:
+    """Nobody needs a right on volumes for that: a claim takes what fits."""
+    store = Store(tmp_path / "progress.sqlite3")
+    level = level_of(tmp_path / "pack", [NOTE])
+    record = record_of(level)
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "none",
+    }
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, volume("spare", persistentVolumeReclaimPolicy=policy))
+        await place.pace.pass_by(5)
+        before = await dump(admin)
+        async with Api.open(await begin(place, level, record, store)) as player:
+            await make(player, thing("PersistentVolumeClaim", "data", namespace="pit", spec=spec))
+            await place.pace.pass_by(10)
+            assert differences(before, await dump(admin))["persistentvolumes /spare"]
+        for writes in (9, 10, 11, None):  # in between the process is killed
+            with _mortal(writes), suppress(Killed):
+                await place.pace.through(take_down(record, level, place.cluster, store))
+        await place.pace.pass_by(10)
+        assert differences(before, await dump(admin)) == {}
+        live = await admin.read(await admin.resource("PersistentVolume"), "", "spare")
+        assert live is not None
+        assert live["status"]["phase"] == "Available"
+    store.close()
