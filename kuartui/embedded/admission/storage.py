@@ -15,7 +15,7 @@ LEGACY_CLASS = "volume.beta.kubernetes.io/storage-class"
 PROTECTIONS = {
     "persistentvolumeclaims": "kubernetes.io/pvc-protection",
     "persistentvolumes": "kubernetes.io/pv-protection",
-    "volumeattributesclasses": "kubernetes.io/vac-protection",
+    "volumeattributesclasses.storage.k8s.io": "kubernetes.io/vac-protection",
 }
 
 

@@ -1,4 +1,4 @@
-"""What RuntimeClasses and default IngressClasses add to what is written."""
+"""What RuntimeClasses, default IngressClasses and the protection of storage add to what is written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from kuartui.embedded.admission.default_ingress_class import DefaultIngressClass
 from kuartui.embedded.admission.priority import Priority
 from kuartui.embedded.admission.runtime_class import RuntimeClass
+from kuartui.embedded.admission.storage import StorageProtection
 from tests.embedded.api.server import Server
 
 Obj = dict[str, Any]
@@ -96,3 +97,11 @@ async def test_a_pods_priority_stays_when_a_replacement_leaves_it_out(server: Se
     del made["spec"]["priority"], made["spec"]["preemptionPolicy"]
     replaced = await server.json("PUT", f"{PODS}/p", made)
     assert (replaced["spec"]["priority"], replaced["spec"]["preemptionPolicy"]) == (0, "PreemptLowerPriority")
+
+
+async def test_what_can_be_in_use_is_protected() -> None:
+    server = Server()
+    server.rest.admission.add(StorageProtection())
+    body: Obj = {"metadata": {"name": "gold"}, "driverName": "d.example.com", "parameters": {"iops": "9"}}
+    made = await server.json("POST", "/apis/storage.k8s.io/v1/volumeattributesclasses", body)
+    assert made["metadata"]["finalizers"] == ["kubernetes.io/vac-protection"]
