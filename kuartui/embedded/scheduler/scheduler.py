@@ -18,7 +18,7 @@ from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.scheduler import filtering, preemption
 from kuartui.embedded.scheduler.framework import Diagnosis, PluginError, Trial
 from kuartui.embedded.scheduler.nodes import Nodes, PodOnNode
-from kuartui.embedded.scheduler.plugins.devices import CLAIMS, CLASSES, SLICES, DynamicResources, reserve
+from kuartui.embedded.scheduler.plugins.devices import CLAIMS, CLASSES, SLICES, DynamicResources, offer, reserve
 from kuartui.embedded.scheduler.plugins.volumes import VolumeBinding, placements
 from kuartui.embedded.scheduler.queue import Hint, Name, Queue
 from kuartui.embedded.scheduler.scores import best_node
@@ -30,8 +30,7 @@ Obj = dict[str, Any]
 log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
-NO_CLAIMS = "no new claims to deallocate"  # DynamicResources, asked before preemption, has nothing to offer
-NEVER_PREPARED = "not found"  # the same when an earlier plugin ended the attempt before DynamicResources was asked
+NEVER_PREPARED = "not found"  # DynamicResources' offer when a plugin ended the attempt before it was asked
 
 
 class Scheduler:
@@ -235,7 +234,7 @@ class Scheduler:
                 await preemption.evict(self.client, trial.pod, outcome.candidate, self.name)
                 await self._withdraw(trial.entry, nominated)
             else:
-                diagnosis.after = f"{NO_CLAIMS}, preemption: {outcome.message}"
+                diagnosis.after = f"{offer(trial)}, preemption: {outcome.message}"
                 if outcome.message.startswith("not eligible due to a terminating"):
                     nominated = trial.pod["status"].get("nominatedNodeName")
         await self._explain(trial.pod, diagnosis.message(), nominated=nominated)

@@ -127,8 +127,9 @@ async def test_requests_are_met_by_count_mode_selectors_and_constraints(
     await ask(three, spec)
     assert {place for _, place in got(three)} == devices
     if not devices:
-        assert three.why("p").startswith(
-            "0/3 nodes are available: 3 cannot allocate all claims. no new claims to deallocate"
+        assert three.why("p") == (
+            "0/3 nodes are available: 3 cannot allocate all claims. still not schedulable, preemption: "
+            "0/3 nodes are available: 3 Preemption is not helpful for scheduling."
         )
 
 

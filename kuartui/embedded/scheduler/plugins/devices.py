@@ -90,11 +90,16 @@ class DynamicResources(Plugin):
             except SelectorError as error:
                 raise PluginError(f'running "{self.name}" filter plugin: {error}') from None
             if made is None:
-                return self.refuse("cannot allocate all claims")
+                return self.refuse("cannot allocate all claims", final=True)
             found.allocations[info.name] = made
         if not all(_reachable(claim, info.node) for claim in found.ready):
-            return self.refuse("resourceclaim not available on the node")
+            return self.refuse("resourceclaim not available on the node", final=True)
         return None
+
+
+def offer(trial: Trial) -> str:
+    """What the plugin says where no node would do, before preemption is tried: it takes no claim from another pod."""
+    return "still not schedulable" if DynamicResources.name in trial.notes else "no new claims to deallocate"
 
 
 async def reserve(client: Client, trial: Trial, node: str) -> None:
