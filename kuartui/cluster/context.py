@@ -44,6 +44,11 @@ class ContextCluster(SharedCluster):
                     "if you mean it: kuartui cluster up --cluster context:{name} --allow-remote", name=self.name
                 ),
             )
+        if named.access.server.startswith("http://"):  # whatever token is sent, the proxy shows its own credentials
+            raise UsageError(
+                later("context {name} leads through a proxy, behind which all are the same", name=self.name),
+                hint=later("kuartui acts as two accounts there: name a context that leads to the API server itself"),
+            )
         kubeconfigs.remember(named)
         return named.access
 

@@ -93,7 +93,8 @@ async def take_stock(api: Api, rights: Iterable[Right], *, alone: bool) -> Befor
                         continue  # of somebody who plays beside us, and removes it
                     if covers(right, resource.group_resource, metadata.get("namespace", ""), metadata["name"]):
                         objects[_key(resource, obj)] = obj
-    mind = set() if alone else {resource for right in rights for resource in right.resources}
+    # without the namespaces nobody knows later which cluster it was, and whose they are
+    mind = set() if alone else {"namespaces", *(resource for right in rights for resource in right.resources)}
     free = {} if alone else await _free_volumes(api)
     return {"inventory": await inventory(api, mind), "objects": objects, "free": free}
 

@@ -174,3 +174,10 @@ def test_what_would_lead_elsewhere_is_not_overlooked(home: Path, section: str, k
     file.write_text(yaml.safe_dump(config))
     with pytest.raises(ClusterError, match=f"context x has {key} http://bastion, which kuartui does not know"):
         kubeconfigs.find("x")
+
+
+def test_behind_a_proxy_nobody_is_told_from_another(home: Path) -> None:
+    """kubectl proxy: the player would be the administrator."""
+    write(home / ".kube" / "config", "x", x="http://127.0.0.1:8001")
+    with pytest.raises(UsageError, match="context x leads through a proxy, behind which all are the same"):
+        ContextCluster("x").access()

@@ -20,6 +20,7 @@ from kuartui.errors import ApiError, ClusterError
 from kuartui.game.labels import LABEL_ATTEMPT, SYSTEM_NAMESPACE
 from kuartui.game.level import Right
 from kuartui.play.arena import Arena
+from kuartui.play.cleanup import cluster_of, take_stock
 from kuartui.play.leading import Leader
 from kuartui.play.takedown import take_down
 from kuartui.progress.store import Store
@@ -480,3 +481,19 @@ async def test_a_free_volume_that_an_attempt_claimed_is_free_again(place: Place,
         assert live is not None
         assert live["status"]["phase"] == "Available"
     store.close()
+
+
+async def test_no_stock_is_taken_without_the_namespaces(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They tell which cluster it is: nothing of it is undone on another."""
+    get = Api.get
+
+    async def busy(api: Api, path: str, **params: str) -> Any:
+        if path == "/api/v1/namespaces":
+            raise ApiError("the server is busy", code=503)
+        return await get(api, path, **params)
+
+    async with Api.open(place.kubeconfig) as admin:
+        assert cluster_of(await take_stock(admin, (), alone=False))
+        monkeypatch.setattr(Api, "get", busy)
+        with pytest.raises(ApiError, match="the server is busy"):
+            await take_stock(admin, (), alone=False)
