@@ -22,6 +22,8 @@ Obj = dict[str, Any]
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 UNREADABLE = "invalid bearer token"
 LEEWAY = 10.0  # seconds
+WARN_ONLY = 3607  # seconds, as ServiceAccount admission asks for; who goes on with such a token is only warned of
+EXTENDED = 365 * 24 * 3600  # seconds, for how long it is good (--service-account-extend-token-expiration)
 
 
 class BadToken(ValueError):
@@ -66,6 +68,9 @@ class TokenSigner:
         if node:
             private["node"] = node
         issued = int(now.timestamp())
+        if seconds == WARN_ONLY and bound and bound["kind"] == "Pod" and set(audiences) <= {ISSUER}:
+            private["warnafter"] = issued + seconds
+            seconds = EXTENDED
         claims = {
             "aud": list(audiences) or [ISSUER],
             "exp": issued + seconds,

@@ -152,10 +152,9 @@ class Fleet:
             kubelet.pod_changed(pod)
 
     def _shown_object(self, event: Event) -> None:
-        if event.type is EventType.MODIFIED:
-            resource, namespace, name = event.obj.key
-            for kubelet in self.kubelets.values():
-                kubelet.object_changed(resource, namespace, name)
+        resource, namespace, name = event.obj.key
+        for kubelet in self.kubelets.values():
+            kubelet.object_changed(resource, namespace, name)
 
     def _volume_event(self, event: Event) -> None:
         pv = event.obj.data

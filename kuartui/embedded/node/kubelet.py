@@ -94,7 +94,7 @@ class Kubelet:
         self.running = not paused
         self.since = self.services.clock.now()
         for worker in self.workers.values():
-            worker.reporter.mute(paused)
+            worker.pause(paused)
         if paused:
             self.heartbeat.stop()
             self.eviction.stop()
@@ -162,7 +162,7 @@ class Kubelet:
             self._tasks[worker.uid] = task
 
     def object_changed(self, resource: str, namespace: str, name: str) -> None:
-        """A ConfigMap or Secret changed: pods that show it see it when they are next looked at."""
+        """A ConfigMap or Secret came, changed or went: pods that show it see it when they are next looked at."""
         for worker in self.workers.values():
             pod = worker.pod
             if pod["metadata"]["namespace"] == namespace and (resource, name) in shown_objects(pod):

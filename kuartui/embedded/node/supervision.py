@@ -60,6 +60,14 @@ class Supervisor:
         self._probes[run.id] = worker
         worker.start()
 
+    def pause(self, paused: bool) -> None:
+        """Probe nothing while the kubelet is stopped, and go on with it later."""
+        for probes in self._probes.values():
+            if paused:
+                probes.stop()
+            else:
+                probes.start()
+
     def only_readiness(self) -> None:
         """The pod is being stopped: nobody asks any more whether its containers are alive."""
         for probes in self._probes.values():

@@ -27,7 +27,7 @@ from kuartui.embedded.node.state import PodState, Run, Waiting
 from kuartui.embedded.node.status import pod_status
 from kuartui.embedded.node.stopper import Stopper
 from kuartui.embedded.node.supervision import Supervisor
-from kuartui.embedded.node.volumes.content import Sources
+from kuartui.embedded.node.volumes.content import Sources, token_seconds
 from kuartui.embedded.node.volumes.mounter import PodVolumes
 
 Obj = dict[str, Any]
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 HANDLERS = ("", "runc")  # what the container runtime is configured for
 SANDBOX_SECONDS = 0.05  # what containerd and the CNI plugin take
 TEARDOWN_SECONDS = 0.3  # until the kubelet has seen the end of all containers and taken the sandbox down
+TOKEN_SHARE = 0.8  # of a mounted token's life, after which there is a new one; of a day at most
+DAY = 86_400.0
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
@@ -70,7 +72,11 @@ class PodWorker:
         self._verdict: tuple[str, str] | None = None
         self._verdict_grace: float | None = None
         self._deadline: Any = None
+        self._renewal: Any = None
+        """When the tokens that the pod mounts are written anew."""
         self._done = False
+        self._paused = False
+        """The kubelet is not running: nobody looks after the pod."""
         self._stale = False
         self._resizing = ""
         """What a resize that is under way asks for, as events tell it."""
@@ -111,6 +117,17 @@ class PodWorker:
         self.state.disruption = message
         self.fail("Evicted", message, grace=0.0)
 
+    def pause(self, paused: bool) -> None:
+        """The kubelet was stopped, or runs again; containers go on, but nothing is done for them meanwhile."""
+        self._paused = paused
+        self._supervisor.pause(paused)
+        self.reporter.mute(paused)
+        if paused:
+            self._interrupt()
+            return
+        self._set_deadline()
+        self.refresh()
+
     def refresh(self) -> None:
         """What the pod mounts may have changed: look at it soon."""
         self._stale = True
@@ -129,6 +146,9 @@ class PodWorker:
         try:
             while not self._done:
                 self._wake.clear()
+                if self._paused:
+                    await self._wake.wait()
+                    continue
                 delay = await self._guard(self._terminate() if self.stopping else self._sync())
                 await self._rest(delay)
         finally:
@@ -180,7 +200,7 @@ class PodWorker:
         self._deadline = self._clock.call_later(max(0.0, seconds - passed), self._too_late)
 
     def _too_late(self) -> None:
-        if not self.stopping and not self.state.ended:
+        if not self.stopping and not self.state.ended and not self._paused:
             self._node.event(self.pod, "Normal", *DEADLINE)
             self.fail(*DEADLINE)
 
@@ -201,13 +221,22 @@ class PodWorker:
             return AFTER_ERROR
         if self._stale:
             self._stale = False
-            self.volumes.refresh(self._sources())
+            self._refresh_volumes()
         await self._resize()
         delay = await self._converge(sandbox)
         if self._resizing and not resize.pending(self.pod, self.state):
             self._node.event(self.pod, "Normal", "ResizeCompleted", f"Pod resize completed: {self._resizing}")
             self._resizing = ""
         return delay
+
+    def _refresh_volumes(self) -> None:
+        self.volumes.refresh(self._sources())
+        seconds = token_seconds(self.pod)
+        if seconds is None:
+            return
+        if self._renewal is not None:
+            self._renewal.cancel()
+        self._renewal = self._clock.call_later(min(TOKEN_SHARE * seconds, DAY), self.refresh)
 
     def _sources(self) -> Sources:
         return Sources(self._node.client, self.pod, self._node.around(self.state.ips), self._node.tokens)
@@ -240,7 +269,7 @@ class PodWorker:
             return None
         self.sandbox = made
         self.state.ips, self.state.sandbox = [made.ip], True
-        self.volumes.refresh(self._sources())
+        self._refresh_volumes()
         self.reporter.changed()
         return made
 
@@ -413,6 +442,8 @@ class PodWorker:
         """Leave nothing on the node, also when the worker is cancelled."""
         if self._deadline is not None:
             self._deadline.cancel()
+        if self._renewal is not None:
+            self._renewal.cancel()
         self._supervisor.release()
         self.reporter.mute(True)
         self._network.down()

@@ -336,3 +336,18 @@ async def test_a_websocket_needs_the_right_to_create_what_it_gets(server: Server
     denied = await refusal("ann")
     assert (denied["code"], denied["message"]) == (403, 'pods "p" is forbidden: ')
     assert (await refusal("bob"))["code"] == 404  # there is no such pod, but bob may ask
+
+
+async def test_a_pods_usual_token_is_extended_by_a_year(server: Server) -> None:
+    """--service-account-extend-token-expiration: who reads its token once only goes on, and is warned of."""
+    account = server.store.create(
+        "serviceaccounts", "default", "robot", {"metadata": {"name": "robot", "namespace": "default", "uid": "u"}}
+    )
+    pod = {"kind": "Pod", "name": "p", "uid": "v"}
+    now = server.clock.now()
+    late = now + timedelta(days=300)
+    claims = server.signer.verify(server.signer.sign(account.data, now, 3607, bound=pod), late)
+    assert claims["kubernetes.io"]["warnafter"] == claims["iat"] + 3607
+    for token in (server.signer.sign(account.data, now, 3600, bound=pod), server.signer.sign(account.data, now, 3607)):
+        with pytest.raises(BadToken):
+            server.signer.verify(token, late)

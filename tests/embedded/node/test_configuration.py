@@ -308,6 +308,46 @@ async def test_a_changed_config_map_shows_up_but_not_through_sub_path(cluster):
     assert await cluster.exec("show", "/f/a", "/g/a") == (0, "new\nold\n")
 
 
+async def test_an_object_that_is_made_anew_shows_up_and_an_optional_one_comes_and_goes(cluster):
+    await cluster.config("files", a="old")
+    mounts = [{"name": "f", "mountPath": "/f"}, {"name": "o", "mountPath": "/o"}]
+    volumes = [
+        {"name": "f", "configMap": {"name": "files"}},
+        {"name": "o", "configMap": {"name": "more", "optional": True}},
+    ]
+    await cluster.pod(volumes=volumes, containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run()
+    await cluster.client.delete("configmaps", "default", "files", grace=0)
+    await cluster.config("files", a="new")
+    await cluster.config("more", b="there")
+    await cluster.run(100)
+    assert await cluster.exec("show", "/f/a", "/o/b") == (0, "new\nthere\n")
+    await cluster.client.delete("configmaps", "default", "more", grace=0)
+    await cluster.run(100)
+    code, _ = await cluster.exec("show", "/o/b")
+    assert code != 0
+
+
+async def test_a_mounted_token_is_renewed_before_it_is_out_of_date(cluster, monkeypatch):
+    signed = []
+
+    def sign(pod: object, audiences: object, seconds: int) -> str:
+        signed.append(cluster.now())
+        return f"token-{len(signed)}"
+
+    monkeypatch.setattr(cluster.fleet._tokens, "token", sign)
+    sources = [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}]
+    container = {"name": "c", "volumeMounts": [{"name": "t", "mountPath": "/t"}]}
+    await cluster.pod(volumes=[{"name": "t", "projected": {"sources": sources}}], containers=[container])
+    await cluster.run()
+    _, first = await cluster.exec("show", "/t/token")
+    for _ in range(3):
+        await cluster.run(3607)
+        _, text = await cluster.exec("show", "/t/token")
+        assert (cluster.now() - signed[-1]).total_seconds() < 3607
+    assert text != first
+
+
 @pytest.mark.parametrize(
     ("volume", "reason"),
     [

@@ -144,6 +144,31 @@ async def test_a_stopped_kubelet_leaves_containers_running(cluster):
     assert cluster.status()["restartCount"] == 0
 
 
+async def test_a_stopped_kubelet_restarts_and_probes_nothing(cluster):
+    probe = {"exec": {"command": ["check", "/ok"]}, "periodSeconds": 1, "failureThreshold": 1}
+    await cluster.pod("short", containers=[{"name": "c", "command": ["fail", "3", "10"]}])
+    await cluster.pod("ill", containers=[{"name": "c", "livenessProbe": probe}])
+    await cluster.pod("late", activeDeadlineSeconds=30)
+    await cluster.run(0.5)
+    await cluster.exec("touch", "/ok", name="ill")
+    await cluster.run(5)
+    await cluster.fleet.pause("one")
+    workers = {worker.pod["metadata"]["name"]: worker for worker in cluster.fleet.kubelets["one"].workers.values()}
+    ill = workers["ill"].state.last("c")
+    ill.living.files.remove("/ok")
+    await cluster.run(60)
+    assert workers["short"].state.last("c").exited
+    assert workers["short"].state.last("c").restarts == 0
+    assert ill.running
+    assert ill.liveness is not False
+    assert workers["late"].state.last("c").running
+    await cluster.fleet.pause("one", False)
+    await cluster.run(5)
+    assert cluster.status("short")["restartCount"] == 1
+    assert cluster.status("ill")["restartCount"] > 0
+    assert cluster.get("late")["status"]["reason"] == "DeadlineExceeded"
+
+
 async def test_a_new_process_restarts_what_ran_and_keeps_claims(tmp_path, make_cluster):
     store = Store()
     machine = Machine("one", "172.18.0.2", "10.244.1.0/24")

@@ -38,8 +38,8 @@ class ProbeWorker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
-        """Begin with those that may run now."""
-        if "startupProbe" in self._spec:
+        """Begin with those that may run now, or go on where they were stopped."""
+        if "startupProbe" in self._spec and self._run.startup is not True:
             self._begin("startupProbe")
         else:
             self._begin_others()

@@ -19,6 +19,7 @@ from kuartui.embedded.node.runtime import Projected
 Obj = dict[str, Any]
 
 DEFAULT_MODE = 0o644
+TOKEN_SECONDS = 3600
 
 
 class MountError(Exception):
@@ -69,6 +70,19 @@ def references(volume: Obj) -> Iterable[tuple[str, str]]:
             yield "configmaps", source["configMap"].get("name", "")
         if "secret" in source:
             yield "secrets", source["secret"].get("name", "")
+
+
+def token_seconds(pod: Obj) -> int | None:
+    """For how long the tokens in a pod's volumes are good, the shortest of them; None without any."""
+    return min(
+        (
+            int(source["serviceAccountToken"].get("expirationSeconds", TOKEN_SECONDS))
+            for volume in pod["spec"].get("volumes") or ()
+            for source in (volume.get("projected") or {}).get("sources") or ()
+            if "serviceAccountToken" in source
+        ),
+        default=None,
+    )
 
 
 def _mode(source: Obj) -> int:
@@ -149,7 +163,7 @@ def _projection(source: Obj, mode: int, sources: Sources) -> dict[str, Projected
 def _token(source: Obj, mode: int, sources: Sources) -> dict[str, Projected]:
     pod = sources.pod
     audience = source.get("audience")
-    seconds = int(source.get("expirationSeconds", 3600))
+    seconds = int(source.get("expirationSeconds", TOKEN_SECONDS))
     try:
         token = sources.tokens.token(pod, [audience] if audience else [], seconds)
     except LookupError:
