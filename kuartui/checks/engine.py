@@ -8,7 +8,7 @@ comes back by itself. `hold` counts how long a check has been true without a bre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -44,6 +44,15 @@ class Finding:
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
 
+def undecided(name: str, findings: Mapping[str, Finding], after: Mapping[str, Collection[str]]) -> bool:
+    """Whether a check waits only until those before it (`after`, by name) have been looked at."""
+    others = [findings[other] for other in after[name]]
+    return bool(others) and all(
+        other.state in ("passing", "unknown") or (other.state == "waiting" and undecided(other.name, findings, after))
+        for other in others
+    )
+
+
 @dataclass(slots=True)
 class _Item:
     """A question with all that the engine needs to follow it."""
@@ -73,8 +82,10 @@ class Engine:
         on_trouble: Callable[[str], None] = lambda _: None,
         on_violation: Callable[[str], None] = lambda _: None,
         leisure: float = 1.0,
+        passed: Collection[str] = (),
     ) -> None:
-        """`leisure` stretches the periods of probes, for those who ask for a `refresh` when it matters."""
+        """`leisure` stretches the periods of probes, for those who ask for a `refresh` when it matters. `passed` names
+        the checks that passed when another engine looked last: what of them is still true was held long enough."""
         self.world = world
         self._leisure = leisure
         self.findings: dict[str, Finding] = {}
@@ -88,7 +99,8 @@ class Engine:
         for question in (*world.level.checks, *guards_of(world.level)):
             item = self._global(question) if isinstance(question, GlobalGuard) else self._question(question)
             self._items[item.name] = item
-            self.findings[item.name] = Finding(item.name)
+            held_since = self.world.clock.monotonic() - item.hold if item.name in passed else None
+            self.findings[item.name] = Finding(item.name, held_since=held_since)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -141,6 +153,9 @@ class Engine:
         """Whether some question is being looked at this moment, or is about to be."""
         return any(item.looking.locked() for item in self._items.values())
 
+    def _undecided(self, name: str) -> bool:
+        return undecided(name, self.findings, {item.name: item.after for item in self._items.values()})
+
     def hold_left(self, name: str) -> float:
         """Seconds of cluster time until a holding check passes."""
         finding, item = self.findings[name], self._items[name]
@@ -190,7 +205,8 @@ class Engine:
             self._settle(item, Finding(item.name, "passing"))
             return
         if any(self.findings[name].state != "passing" for name in item.after):
-            self._settle(item, Finding(item.name, "waiting"))
+            held_since = self.findings[item.name].held_since if self._undecided(item.name) else None
+            self._settle(item, Finding(item.name, "waiting", held_since=held_since))
             return
         try:
             if item.unserved:

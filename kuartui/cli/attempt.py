@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from kuartui.errors import AttemptError
+from kuartui.errors import AttemptError, LevelError, UnknownName
 from kuartui.message import later
 
 if TYPE_CHECKING:
@@ -23,6 +23,27 @@ def current_record() -> AttemptRecord | None:
     store = Store()
     try:
         return store.running()
+    finally:
+        store.close()
+
+
+async def give_up_unreadable() -> bool:
+    """Abandon the attempt in play if its level can no longer be read; whether it was so."""
+    from kuartui.cluster.select import choose
+    from kuartui.play.session import give_up, level_of
+    from kuartui.progress.store import Store
+
+    store = Store()
+    try:
+        record = store.running()
+        if record is None:
+            return False
+        try:
+            level_of(record)
+        except (LevelError, UnknownName):
+            await give_up(record, choose(record.cluster, "kuartui"), store)
+            return True
+        return False
     finally:
         store.close()
 
@@ -46,7 +67,11 @@ async def current_session(language: str = "", *, ended: bool = False) -> AsyncIt
         if record is None:
             hint = START if store.exam_under_way() is None else "kuartui exam task TASK"
             raise AttemptError(later("no level is in play"), hint=hint)
-        level = level_of(record, language)
+        try:
+            level = level_of(record, language)
+        except (LevelError, UnknownName) as error:
+            what = later("the files of {level} cannot be read: {why}", level=record.level, why=error.message)
+            raise AttemptError(what, hint=later("kuartui level finish --abandon gives it up")) from error
         session = await resume(record, level, cluster=choose(record.cluster, "kuartui"), store=store)
         try:
             yield session

@@ -264,12 +264,14 @@ def finish(
     out: Output = Format.text,
 ) -> None:
     """End the attempt with what is green, and show the score."""
-    from kuartui.cli.attempt import current_session
+    from kuartui.cli.attempt import current_session, give_up_unreadable
 
     left_on = ""
 
     async def run() -> tuple[Result | None, bool]:
         nonlocal left_on
+        if abandon and await give_up_unreadable():
+            return None, False
         async with current_session(speak(lang), ended=not abandon) as session:
             if abandon:
                 await session.abandon()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,13 +123,16 @@ def remove(name: Annotated[str, Argument(help="Of the pack: kuartui pack list")]
 
 def _not_in_play(found: list[Installed]) -> None:
     """UsageError while a level of one of these packs is in play: its files are still needed."""
-    from kuartui.cli.attempt import current_record
     from kuartui.errors import UsageError
+    from kuartui.progress.store import Store
 
-    record = current_record()
-    for pack in found:
-        if record is not None and Path(record.folder).is_relative_to(pack.path.resolve()):
+    store = Store()
+    records = store.not_over()
+    store.close()
+    for pack, record in product(found, records):
+        if Path(record.folder).is_relative_to(pack.path.resolve()):
+            hint = later("kuartui exam show, or kuartui exam finish") if record.aside else "kuartui level finish"
             raise UsageError(
                 later("{level} of pack {name} is in play", level=record.level, name=pack.name),
-                hint="kuartui level finish",
+                hint=hint,
             )

@@ -105,6 +105,7 @@ def step(state: AttemptState, event: AttemptEvent, sticky: frozenset[str] = froz
                 why={},
                 drills=empty,
                 drilling=None,
+                fired=frozenset(),  # what happened by itself is undone with the rest: it happens anew
                 resets=state.resets + 1,
             )
         case DrillStarted():
@@ -132,6 +133,11 @@ def counted(level: Level, state: AttemptState) -> frozenset[str]:
         for name in guard.voids
     }
     return frozenset(check.name for check in level.checks if check.name in state.passed and check.name not in void)
+
+
+def is_done(level: Level, state: AttemptState) -> bool:
+    """All is clear, and every drill is passed: solved."""
+    return is_clear(level, state) and all(drill.name in state.drills for drill in level.after)
 
 
 def is_clear(level: Level, state: AttemptState) -> bool:

@@ -147,4 +147,9 @@ def by_domain(parts: Sequence[tuple[Task, float]]) -> list[Part]:
 def left(begun: datetime, minutes: int, now: datetime) -> float:
     """Seconds until the exam is over, 0 afterwards. Its clock is the one on the wall, as in the real ones: it goes on
     whatever happens to the screen."""
-    return max(0.0, (begun + timedelta(minutes=minutes) - now).total_seconds())
+    return min(60.0 * minutes, max(0.0, (ends(begun, minutes) - now).total_seconds()))
+
+
+def ends(begun: datetime, minutes: int) -> datetime:
+    """When its time is over."""
+    return begun + timedelta(minutes=minutes)

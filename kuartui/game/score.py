@@ -3,8 +3,9 @@
     points = base(difficulty) x weights passed x guards x time - hints, never below 0
 
 Time is 1 up to par and falls evenly to 0.5 at the limit. A hint costs a percentage of the base. Opening the solutions
-makes it practice. Medals are for solved levels: gold within par, silver within the first half of the time from par to
-the limit, bronze for the rest. A player's total takes the best attempt of each level, so repeating farms nothing.
+makes it practice. Who ends a level before its drills were passed has not solved it. Medals are for solved levels: gold
+within par, silver within the first half of the time from par to the limit, bronze for the rest. A player's total takes
+the best attempt of each level, so repeating farms nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from kuartui.game.attempt import AttemptState, counted, is_clear
+from kuartui.game.attempt import AttemptState, counted, is_done
 from kuartui.game.guards import guards_of, sticky_names
 from kuartui.game.level import Level
 
@@ -68,7 +69,7 @@ def score(level: Level, state: AttemptState, elapsed: float) -> Score:
             guards *= GUARD_FACTOR[guard.effect]
     share, factor, cost = weights / level.total_weight, time_factor(level, at), hint_cost(level, state.hints)
     total = max(0, round(level.points * share * guards * factor) - cost) if state.ranked else 0
-    solved = is_clear(level, state) and state.outcome in (None, "solved", "finished")
+    solved = is_done(level, state) and state.outcome in (None, "solved", "finished")
     return Score(
         total=total,
         base=level.points,

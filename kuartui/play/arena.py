@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from kuartui.checks import baseline
@@ -144,10 +144,17 @@ class Arena:
         on_trouble: Callable[[str], None] = lambda _: None,
         on_violation: Callable[[str], None] = lambda _: None,
         leisure: float = 1.0,
+        passed: Collection[str] = (),
     ) -> Engine:
-        """Start the live checks; `world.baseline` must be there."""
+        """Start the live checks; `world.baseline` must be there. `passed` names those that passed when somebody looked
+        last."""
         self.engine = Engine(
-            self.world, on_change=on_change, on_trouble=on_trouble, on_violation=on_violation, leisure=leisure
+            self.world,
+            on_change=on_change,
+            on_trouble=on_trouble,
+            on_violation=on_violation,
+            leisure=leisure,
+            passed=passed,
         )
         await self.engine.start()
         return self.engine

@@ -24,7 +24,7 @@ from kuartui.cluster.capabilities import missing
 from kuartui.cluster.clock import RealClock
 from kuartui.errors import AttemptError, KuartuiError, LevelError, UnknownName
 from kuartui.game import exam as rules
-from kuartui.game.attempt import is_clear, replay
+from kuartui.game.attempt import is_done, replay
 from kuartui.game.events import Finished, Outcome, Paused, Resumed
 from kuartui.game.exam import Part, Task
 from kuartui.game.level import Level, LevelCard
@@ -32,7 +32,7 @@ from kuartui.game.review import due
 from kuartui.game.score import score
 from kuartui.message import later
 from kuartui.play import timer
-from kuartui.play.session import AttemptSession, level_of, no_exam, resume, start
+from kuartui.play.session import AttemptSession, close_unscored, level_of, no_exam, resume, start
 from kuartui.play.takedown import take_down
 from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord, ExamRecord, Store, TaskRecord
@@ -130,7 +130,8 @@ def begin(
     record = ExamRecord(uuid.uuid4().hex[:12], exam.name, minutes or exam.minutes, store.now())
     chance = random.SystemRandom().randrange(1, 10_000) if seed is None else seed
     tasks = rules.deal(cards, exam.name, weights, record.minutes, chance, store.last_played())
-    store.begin_exam(record, tasks)
+    if not store.begin_exam(record, tasks):  # another command was quicker
+        no_exam(store)
     return record
 
 
@@ -261,7 +262,7 @@ async def take_up(
         put_aside(running, store)
     if attempt is None:
         level = catalog.level(record.task.level, record.task.seed, language)
-        return await start(
+        session = await start(
             level,
             cluster=cluster,
             store=store,
@@ -269,10 +270,18 @@ async def take_up(
             note=lambda attempt_id: store.begin_task(exam.id, number, attempt_id),
             report=report,
         )
+        if _ended(exam, store):  # by another command meanwhile: this one counts no more
+            await session.abandon()
+            raise AttemptError(later("the exam is over"), hint="kuartui exam show")
+        return session
     store.set_aside(attempt.id, False)
     if not store.anchor(attempt.id).ticking:  # also where a process died between the two
         _set_clock(attempt, store, ticking=True)
     return await resume(attempt, level_of(attempt, language), cluster=cluster, store=store)
+
+
+def _ended(exam: ExamRecord, store: Store) -> bool:
+    return any(known.id == exam.id and known.ended is not None for known in store.exams())
 
 
 def put_aside(attempt: AttemptRecord, store: Store) -> None:
@@ -311,16 +320,16 @@ def _close(attempt: AttemptRecord, store: Store, outcome: Outcome) -> float:
     """End the attempt at a task where that was not done; what it brings."""
     level = _level(attempt)
     if level is None:
+        close_unscored(attempt, outcome, store)
         return 0.0
     state = replay(level, [event for _, event in store.events(attempt.id)])
-    if state.over:
-        return rules.credit(level, state)
-    spent = timer.elapsed(RealClock(), store.anchor(attempt.id), state.last_at)
-    end: Outcome = "solved" if is_clear(level, state) and not level.after else outcome
-    store.append(attempt.id, Finished(at=spent, outcome=end))
-    final = replay(level, [event for _, event in store.events(attempt.id)])
-    store.set_outcome(attempt.id, final.outcome or end, score(level, final, spent))
-    return rules.credit(level, final)
+    if not state.over:
+        spent = timer.elapsed(RealClock(), store.anchor(attempt.id), state.last_at)
+        end: Outcome = "solved" if is_done(level, state) else outcome
+        store.append(attempt.id, Finished(at=spent, outcome=end))
+        state = replay(level, [event for _, event in store.events(attempt.id)])
+    store.set_outcome(attempt.id, state.outcome or outcome, score(level, state, state.last_at))
+    return rules.credit(level, state)
 
 
 def _level(attempt: AttemptRecord) -> Level | None:

@@ -44,7 +44,8 @@ LOOKED = "@looked"  # and the last such wish that came true
 
 class Leader:
     """Leads one attempt. `now()` is the attempt's clock, `state()` its recorded state, `wrote()` is called after each
-    write to the store, `trouble(text)` when the cluster goes away or comes back."""
+    write to the store, `trouble(text)` when the cluster goes away or comes back. `late()` says that the time is over:
+    what is seen from then on is not recorded."""
 
     def __init__(
         self,
@@ -57,10 +58,11 @@ class Leader:
         state: Callable[[], AttemptState],
         wrote: Callable[[], None],
         trouble: Callable[[str], None],
+        late: Callable[[], bool] = lambda: False,
     ) -> None:
         self.level, self.attempt_id, self.store = level, attempt_id, store
         self.arena = Arena(level, sandbox, attempt_id)
-        self._now, self._state, self._wrote, self._trouble = now, state, wrote, trouble
+        self._now, self._state, self._wrote, self._trouble, self._late = now, state, wrote, trouble, late
         self._ending: asyncio.Task[None] | None = None
         self._firing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -119,7 +121,12 @@ class Leader:
         self.arena.made = self.store.made(self.attempt_id)
         self.arena.world.baseline = stored
         self.arena.world.violated = set(self._state().violated)
-        await self.arena.follow(on_change=self._changed, on_trouble=self._trouble, on_violation=self._violated)
+        await self.arena.follow(
+            on_change=self._changed,
+            on_trouble=self._trouble,
+            on_violation=self._violated,
+            passed=self._state().passed,
+        )
         await self._listen()
 
     async def _listen(self) -> None:
@@ -232,7 +239,7 @@ class Leader:
         }
 
     def _record(self) -> None:
-        if self.engine is None or self._reached().over:
+        if self.engine is None or self._reached().over or self._late():
             return
         self._note_news()
         if is_clear(self.level, self._reached()) and (self._ending is None or self._ending.done()):

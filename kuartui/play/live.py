@@ -7,12 +7,13 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from kuartui.cluster.base import Cluster, Progress, Report, Sandbox, silent
 from kuartui.cluster.clock import Clock, RealClock
 from kuartui.errors import AttemptError, KuartuiError, StorageError
-from kuartui.game.attempt import AttemptState, is_clear, step
+from kuartui.game.attempt import AttemptState, is_done, step
 from kuartui.game.events import (
     AttemptEvent,
     Finished,
@@ -32,6 +33,7 @@ from kuartui.play.cleanup import cluster_of
 from kuartui.play.leading import ASKED, INVENTORY, LOOKED, Leader, asking, seen
 from kuartui.play.present import Seen
 from kuartui.play.takedown import alone, take_down
+from kuartui.play.turns import setting_up
 from kuartui.play.view import AttemptView, HintView, Phase, PlayEvent, Result
 from kuartui.progress.store import AttemptRecord, Store
 from kuartui.prose import outcome_word
@@ -46,9 +48,17 @@ class AttemptSession:
     """A running (or finished) attempt as one process sees it. Make one with `start` or `resume`."""
 
     def __init__(
-        self, record: AttemptRecord, level: Level, cluster: Cluster, store: Store, sandbox: Sandbox | None
+        self,
+        record: AttemptRecord,
+        level: Level,
+        cluster: Cluster,
+        store: Store,
+        sandbox: Sandbox | None,
+        until: datetime | None = None,
     ) -> None:
+        """`until` is when it ends by the clock on the wall, whatever its own says: a task of an exam."""
         self.record, self.level, self.cluster, self.store = record, level, cluster, store
+        self.until = until
         self.sandbox = sandbox
         self.clock: Clock = sandbox.clock if sandbox else RealClock()
         self.kubeconfig = Path(record.kubeconfig) if record.kubeconfig else None
@@ -217,6 +227,12 @@ class AttemptSession:
     async def reset(self, report: Report = silent) -> None:
         """Set the level up anew. The clock runs on."""
         self._must_run()
+        async with setting_up():
+            self._must_run()
+            await self._renew(report)
+        self._emit(view.WasReset(self._state.resets))
+
+    async def _renew(self, report: Report) -> None:
         self.store.seize(self.record.id, self._holder)
         self._leased_at = self.clock.monotonic()
         await self._drop_lead(release=False)
@@ -232,12 +248,11 @@ class AttemptSession:
             if leader is not self._leader:
                 await leader.stop()
             self._enter("running")
-        self._emit(view.WasReset(self._state.resets))
 
     async def finish(self) -> Result:
         """End it here with what is green. An attempt that turns all green ends by itself."""
         if not self._state.over:
-            outcome: Outcome = "solved" if is_clear(self.level, self._state) else "finished"
+            outcome: Outcome = "solved" if is_done(self.level, self._state) else "finished"
             self._write(Finished(at=self.elapsed(), outcome=outcome))
         return self.result()
 
@@ -285,7 +300,7 @@ class AttemptSession:
             entry = present.line(self.level, event)
             if entry is not None:
                 self._emit(view.TimelineGrew(entry))
-            if isinstance(event, HintTaken):
+            if isinstance(event, HintTaken) and event.index < len(self.level.hints):  # its files may have changed
                 self._emit(view.HintTaken(present.hint(self.level, event.index)))
             if isinstance(event, ResetDone):
                 self._seen = {}
@@ -356,6 +371,7 @@ class AttemptSession:
 
     async def run(self) -> None:
         """Begin to lead (where nobody else does) and to follow; returns when the first look is done."""
+        self._end_in_time()
         await self._try_to_lead()
         self._task = asyncio.ensure_future(self._loop())
         self._task.add_done_callback(self._loop_ended)
@@ -381,14 +397,33 @@ class AttemptSession:
         now = self.store.data_version()
         if now != version or self._state.over:
             self._sync()
-        if not self._state.over and self.elapsed() >= self.level.time_limit:
-            self._write(Finished(at=float(self.level.time_limit), outcome="time-up"))
-        elif self._leader is not None and self.leading:
+        self._end_in_time()
+        if not self._state.over and self._leader is not None and self.leading:
             self._leader.tick()
-        if self._phase != "setup":
+        if self._phase == "setup":
+            self._stay_ahead()
+        else:
             await self._revive()
             await self._try_to_lead()
         return now
+
+    def _time_is_up(self) -> bool:
+        """A task of an exam ends with the exam, whose clock is the wall's: also after a night with the lid closed."""
+        if self.until is not None and self.store.now() >= self.until:
+            return True
+        return self.elapsed() >= self.level.time_limit
+
+    def _end_in_time(self) -> None:
+        """What comes after the limit counts nothing, whether or not somebody looked when it was reached."""
+        if not self._state.over and self._time_is_up():
+            self._write(Finished(at=self.elapsed(), outcome="time-up"))
+
+    def _stay_ahead(self) -> None:
+        """Keep the lead while the level is set up anew: whoever took it would judge what is half made."""
+        now = self.clock.monotonic()
+        if now - self._leased_at >= LEASE_EVERY:
+            self._leased_at = now
+            self.store.seize(self.record.id, self._holder)
 
     async def _revive(self) -> None:
         """A cluster whose process died is brought up again; the watches find it by themselves."""
@@ -444,6 +479,7 @@ class AttemptSession:
             state=lambda: self._state,
             wrote=self._sync,
             trouble=self._set_trouble,
+            late=self._time_is_up,
         )
 
     async def _find_sandbox(self, report: Report = silent) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kuartui.checks.engine import Finding
+from kuartui.checks.engine import Finding, undecided
 from kuartui.game.attempt import AttemptState
 from kuartui.game.events import AttemptEvent, CheckLost, CheckPassed, GuardBroken, GuardRestored
 from kuartui.game.guards import guards_of, sticky_names
@@ -23,9 +23,12 @@ def news(level: Level, state: AttemptState, findings: Mapping[str, Finding], at:
             events.append(GuardBroken(at=at, guard=guard.name, why=finding.observed))
         elif finding.state == "passing" and guard.name in state.broken and guard.name not in sticky:
             events.append(GuardRestored(at=at, guard=guard.name))
+    after = {check.name: check.after for check in level.checks}
     for check in level.checks:
         finding = findings.get(check.name)
         if finding is None or finding.state == "unknown":
+            continue
+        if finding.state == "waiting" and undecided(check.name, findings, after):
             continue
         if finding.state == "passing" and check.name not in state.passed:
             events.append(CheckPassed(at=at, check=check.name))

@@ -27,12 +27,10 @@ from kuartui.cluster.base import Cluster, Report, Sandbox, silent
 from kuartui.cluster.clock import RealClock
 from kuartui.containers.engine import Docker
 from kuartui.errors import AttemptError, GoneError, KuartuiError, LevelError, UnknownName
-from kuartui.game.attempt import AttemptState
 from kuartui.game.duration import Duration
-from kuartui.game.events import Finished, Mode, Started
-from kuartui.game.exam import left
+from kuartui.game.events import Finished, Mode, Outcome, Started
+from kuartui.game.exam import ends
 from kuartui.game.level import Level
-from kuartui.game.score import score
 from kuartui.message import later
 from kuartui.play import timer
 from kuartui.play.arena import head_start, require
@@ -41,6 +39,7 @@ from kuartui.play.leading import Leader
 from kuartui.play.live import AttemptSession
 from kuartui.play.supply import supply
 from kuartui.play.takedown import take_down
+from kuartui.play.turns import setting_up
 from kuartui.progress.store import AttemptRecord, Store
 
 __all__ = ["AttemptSession", "level_of", "resume", "start"]
@@ -66,6 +65,18 @@ async def start(
         docker.close()
     if mode != "exam" and _borrows_its_name(level):
         mode = "practice"
+    async with setting_up():
+        record, sandbox = await _set_up(level, mode, cluster, store, note, report)
+        store.set_anchor(record.id, timer.anchor(sandbox.clock, 0.0, ticking=True))
+        store.append(record.id, Started(at=0.0, level=level.name, seed=level.seed, mode=mode, digest=level.digest))
+    session = AttemptSession(record, in_time(record, level, store), cluster, store, sandbox, _end(record, store))
+    await session.run()
+    return session
+
+
+async def _set_up(
+    level: Level, mode: Mode, cluster: Cluster, store: Store, note: Callable[[str], None], report: Report
+) -> tuple[AttemptRecord, Sandbox]:
     if mode != "exam":
         no_exam(store)
     await _make_way(cluster, store)
@@ -98,16 +109,12 @@ async def start(
         finally:
             await leader.stop()
     except BaseException:
-        _give_up(record, level, store)
+        close_unscored(record, "abandoned", store)
         if sandbox is not None and sandbox.disposable:
             with suppress(KuartuiError):  # the next attempt makes way for itself
                 await sandbox.close()
         raise
-    store.set_anchor(record.id, timer.anchor(sandbox.clock, 0.0, ticking=True))
-    store.append(record.id, Started(at=0.0, level=level.name, seed=level.seed, mode=mode, digest=level.digest))
-    session = AttemptSession(record, in_time(record, level, store), cluster, store, sandbox)
-    await session.run()
-    return session
+    return record, sandbox
 
 
 def no_exam(store: Store) -> None:
@@ -120,13 +127,19 @@ def in_time(record: AttemptRecord, level: Level, store: Store) -> Level:
     """A level as an attempt may take it: the time limit of an exam's task is what is left of the exam."""
     if record.mode != "exam":
         return level
-    current = store.attempt(record.id)
-    exam = next((exam for exam in store.exams() if current is not None and exam.id == current.exam), None)
-    if exam is None or exam.ended is not None:
+    end = _end(record, store)
+    if end is None:
         return level
-    rest = left(exam.begun, exam.minutes, store.now())
+    rest = max(0.0, (end - store.now()).total_seconds())
     spent = timer.elapsed(RealClock(), store.anchor(record.id))
     return msgspec.structs.replace(level, time_limit=Duration(spent + rest))
+
+
+def _end(record: AttemptRecord, store: Store) -> datetime | None:
+    """When the exam ends that an attempt is a task of; None for others, and when it is over."""
+    current = store.attempt(record.id)
+    exam = next((exam for exam in store.exams() if current is not None and exam.id == current.exam), None)
+    return ends(exam.begun, exam.minutes) if exam is not None and exam.ended is None else None
 
 
 def _borrows_its_name(level: Level) -> bool:
@@ -142,7 +155,7 @@ async def resume(record: AttemptRecord, level: Level, *, cluster: Cluster, store
         raise AttemptError(
             later("setting {level} up was interrupted", level=record.level), hint=f"kuartui level start {record.level}"
         )
-    session = AttemptSession(record, in_time(record, level, store), cluster, store, None)
+    session = AttemptSession(record, in_time(record, level, store), cluster, store, None, _end(record, store))
     await session.run()
     return session
 
@@ -168,15 +181,24 @@ async def _make_way(cluster: Cluster, store: Store) -> None:
         except (LevelError, UnknownName):
             level = None
         if record.outcome is None:
-            _give_up(record, level, store)
+            close_unscored(record, "abandoned", store)
         if record.cluster == cluster.ref:
             with suppress(GoneError):  # with all that was left there
                 await cluster.wake()
             await take_down(record, level, cluster, store)
 
 
-def _give_up(record: AttemptRecord, level: Level | None, store: Store) -> None:
-    """Close an attempt whose set-up did not come to its end."""
-    store.append(record.id, Finished(at=0.0, outcome="abandoned"))
-    if level is not None:
-        store.set_outcome(record.id, "abandoned", score(level, AttemptState(outcome="abandoned"), 0.0))
+def close_unscored(record: AttemptRecord, outcome: Outcome, store: Store) -> None:
+    """Close an attempt that brings nothing: one whose set-up did not come to its end, or whose level can no longer be
+    read."""
+    spent = timer.elapsed(RealClock(), store.anchor(record.id))
+    store.append(record.id, Finished(at=spent, outcome=outcome))
+    store.close_unscored(record.id, outcome, spent)
+
+
+async def give_up(record: AttemptRecord, cluster: Cluster, store: Store) -> None:
+    """Abandon an attempt whose level can no longer be read, and remove its place."""
+    close_unscored(record, "abandoned", store)
+    with suppress(GoneError):
+        await cluster.wake()
+    await take_down(record, None, cluster, store)

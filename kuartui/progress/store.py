@@ -142,8 +142,12 @@ class Store:
 
     def running(self) -> AttemptRecord | None:
         """The attempt that is not over, if there is one; not a task of an exam that waits."""
-        rows = self._records("WHERE outcome IS NULL AND NOT aside ORDER BY begun DESC LIMIT 1", ())
+        rows = self._records("WHERE outcome IS NULL AND NOT aside ORDER BY rowid DESC LIMIT 1", ())
         return rows[0] if rows else None
+
+    def not_over(self) -> list[AttemptRecord]:
+        """The attempt in play, and the tasks of an exam that wait."""
+        return self._records("WHERE outcome IS NULL", ())
 
     def count(self) -> int:
         """How many attempts are over."""
@@ -154,10 +158,10 @@ class Store:
         return rows[0] if rows else None
 
     def attempts(self, level: str | None = None, limit: int = 100) -> list[AttemptRecord]:
-        """Newest first."""
+        """Newest first, whatever the clock on the wall said."""
         if level is None:
-            return self._records("ORDER BY begun DESC LIMIT ?", (limit,))
-        return self._records("WHERE level = ? ORDER BY begun DESC LIMIT ?", (level, limit))
+            return self._records("ORDER BY rowid DESC LIMIT ?", (limit,))
+        return self._records("WHERE level = ? ORDER BY rowid DESC LIMIT ?", (level, limit))
 
     def events(self, attempt_id: str, after: int = 0) -> list[tuple[int, AttemptEvent]]:
         """(sequence number, event) in order, those after number `after`."""
@@ -204,12 +208,11 @@ class Store:
 
     def exam_under_way(self) -> ExamRecord | None:
         """The one that is not over, if there is one."""
-        exam = self.exam()
-        return exam if exam is not None and exam.ended is None else None
+        return next((exam for exam in self.exams() if exam.ended is None), None)
 
     def exams(self, limit: int = 100) -> list[ExamRecord]:
         """Newest first."""
-        query = "SELECT id, name, minutes, begun, ended FROM exams ORDER BY begun DESC LIMIT ?"
+        query = "SELECT id, name, minutes, begun, ended FROM exams ORDER BY rowid DESC LIMIT ?"
         return [
             ExamRecord(
                 id_, name, minutes, datetime.fromisoformat(begun), datetime.fromisoformat(ended) if ended else None
@@ -295,17 +298,21 @@ class Store:
                 ),
             )
 
-    def begin_exam(self, exam: ExamRecord, tasks: Iterable[Task]) -> None:
-        """Note a new exam with its tasks."""
+    def begin_exam(self, exam: ExamRecord, tasks: Iterable[Task]) -> bool:
+        """Note a new exam with its tasks; False, and nothing is noted, while another one is under way."""
         with self._write() as db:
-            db.execute(
-                "INSERT INTO exams (id, name, minutes, begun) VALUES (?, ?, ?, ?)",
+            begun = db.execute(
+                "INSERT INTO exams (id, name, minutes, begun) SELECT ?, ?, ?, ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM exams WHERE ended IS NULL)",
                 (exam.id, exam.name, exam.minutes, exam.begun.astimezone(UTC).isoformat()),
             )
+            if not begun.rowcount:
+                return False
             db.executemany(
                 "INSERT INTO exam_tasks (exam, number, level, seed, domain, weight) VALUES (?, ?, ?, ?, ?, ?)",
                 [(exam.id, task.number, task.level, task.seed, task.domain, task.weight) for task in tasks],
             )
+        return True
 
     def begin_task(self, exam_id: str, number: int, attempt_id: str) -> None:
         """Say which attempt a task is worked at in."""
@@ -374,6 +381,11 @@ class Store:
             " WHERE id = ? AND outcome IS NULL",
             (outcome, score.total, score.elapsed, score.medal or "", score.solved, score.ranked, attempt_id),
         )
+
+    def close_unscored(self, attempt_id: str, outcome: Outcome, elapsed: float) -> None:
+        """Close the books of an attempt that brings nothing; what is over stays as it was closed first."""
+        query = "UPDATE attempts SET outcome = ?, elapsed = ?, ticking = 0 WHERE id = ? AND outcome IS NULL"
+        self._execute(query, (outcome, elapsed, attempt_id))
 
     def forget_made(self, attempt_id: str) -> None:
         """After everything was undone."""

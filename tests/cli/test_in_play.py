@@ -7,14 +7,16 @@ import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 from click.testing import CliRunner
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.cli.app import app
 from kuartui.cluster import kubectl
 from kuartui.game.attempt import AttemptState
-from kuartui.game.events import Mode
+from kuartui.game.events import Mode, Started
 from kuartui.game.score import score
 from kuartui.play.afterwards import kubeconfigs
 from kuartui.progress.store import AttemptRecord, Store
@@ -29,20 +31,20 @@ def story(*words: str) -> str:
     return done.stdout
 
 
-def deal(seed: int, mode: Mode = "ranked") -> None:
+def deal(seed: int, mode: Mode = "ranked", level: str = LEVEL, folder: str = "") -> None:
     """An attempt at a level, as `level start` notes it down."""
-    level = Catalog.default().level(LEVEL, seed)
     store = Store()
     store.begin(
         AttemptRecord(
             id="a1",
-            level=level.name,
+            level=level,
             seed=seed,
             mode=mode,
             cluster="embedded",
             sandbox="attempt-a1",
             kubeconfig="",
             begun=datetime(2026, 1, 1, tzinfo=UTC),
+            folder=folder,
         )
     )
     store.close()
@@ -55,6 +57,20 @@ def test_the_level_in_play_is_shown_as_it_was_dealt() -> None:
     assert story() == story(LEVEL) == as_dealt
     assert story(LEVEL, "--seed", "0") == as_documented
     assert as_dealt.splitlines()[0] not in story("lost-badge")  # another level than the one in play
+
+
+def test_a_level_whose_files_are_gone_can_be_given_up() -> None:
+    deal(1, level="of-old")
+    store = Store()
+    store.append("a1", Started(at=0, level="of-old", seed=1))
+    done = RUN.invoke(app, ["level", "check"])
+    assert done.exit_code == 7
+    assert done.stderr.startswith("error: the files of of-old cannot be read: no level 'of-old'")
+    assert "kuartui level finish --abandon" in done.stderr
+    done = RUN.invoke(app, ["level", "finish", "--abandon"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert (store.running(), store.leftovers()) == (None, [])
+    store.close()
 
 
 def test_nothing_is_in_play() -> None:
@@ -121,3 +137,16 @@ def test_progress_by_the_domains_of_an_exam() -> None:
     row = progress("--exam", "CKA").splitlines()[1].split()
     assert row[:6] == ["30", "%", f"1/{after[0]['levels']}", "1", "Troubleshooting", after[0]["open"][0]]
     assert RUN.invoke(app, ["progress", "show", "--exam", "LPIC"]).exit_code == 2
+
+
+def test_a_pack_stays_while_a_task_of_an_exam_waits_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deal(1, mode="exam", folder=str(tmp_path / "acme" / "levels" / "words"))
+    store = Store()
+    store.set_aside("a1", True)
+    store.close()
+    monkeypatch.setattr(
+        "kuartui.catalog.packs.installed", lambda: [SimpleNamespace(name="acme", path=tmp_path / "acme")]
+    )
+    done = RUN.invoke(app, ["pack", "remove", "acme"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"error: {LEVEL} of pack acme is in play")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from kuartui.errors import AttemptError, UnknownName
 from kuartui.play import exams, live
 from kuartui.play.session import start
 from kuartui.progress.store import ExamRecord, Store
-from tests.play.kube import MiniCluster, mini
+from tests.play.kube import MiniCluster, MiniSandbox, mini
 from tests.play.test_session import LEVEL, SOLVED, states, until
 
 DOMAINS = ("troubleshooting", "cluster-architecture", "services-networking")
@@ -226,3 +228,62 @@ async def test_a_flag_comes_and_goes(hall: Hall) -> None:
     assert not exams.flag(exam, 3, hall.store)
     with pytest.raises(AttemptError, match="no task 4"):
         exams.flag(exam, 4, hall.store)
+
+
+async def test_the_wall_ends_a_task_whose_own_clock_stood_still(hall: Hall) -> None:
+    """As after a night with the lid closed: what is done in the morning counts nothing."""
+    exam = hall.begin()
+    session = await hall.take_up(exam, 1)
+    await until(lambda: "unknown" not in states(session).values())
+    hall.now += 9 * 3600
+    hall.answer(1, **SOLVED)
+    await until(lambda: session.snapshot().outcome is not None)
+    assert session.result().outcome == "time-up"
+    await session.close()
+    assert await exams.current(cluster=hall.cluster, store=hall.store) is None
+    assert hall.sheet().reached == 0
+
+
+async def test_an_exam_that_is_ended_while_a_task_is_set_up(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    exam = hall.begin()
+    real = MiniCluster.sandbox
+
+    async def ended_meanwhile(self: MiniCluster, sandbox_id: str, **more: Any) -> MiniSandbox:
+        await exams.finish(exam, cluster=hall.cluster, store=hall.store)
+        return await real(self, sandbox_id, **more)
+
+    monkeypatch.setattr(MiniCluster, "sandbox", ended_meanwhile)
+    with pytest.raises(AttemptError, match="the exam is over"):
+        await hall.take_up(exam, 1)
+    assert hall.store.running() is None
+    assert hall.cluster.sandboxes == {}
+
+
+async def test_a_task_whose_level_is_gone_ends_with_its_exam(hall: Hall) -> None:
+    exam = hall.begin()
+    session = await hall.take_up(exam, 1)
+    await session.close()
+    shutil.rmtree(session.level.folder)
+    await exams.finish(exam, cluster=hall.cluster, store=hall.store)
+    hall.catalog = Catalog([hall.path.parent / "pack" / "levels"])
+    assert hall.store.running() is None
+    assert (hall.states()[0], hall.sheet().rows[0].credit) == ("handed in", 0.0)
+
+
+async def test_an_exam_is_under_way_though_the_wall_clock_was_set_back(hall: Hall) -> None:
+    first = hall.begin()
+    await exams.finish(first, cluster=hall.cluster, store=hall.store)
+    hall.now -= 86400
+    second = hall.begin()
+    assert exams.under_way(hall.store).id == second.id
+    assert hall.sheet().exam.id == second.id
+    hall.now -= 86400
+    assert hall.sheet().left == 22 * 60, "no exam is longer than it is"
+
+
+async def test_exams_that_are_begun_at_once_are_one(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exams, "_only_one", lambda _: None)  # both have looked
+    hall.begin()
+    with pytest.raises(AttemptError, match="an exam is under way"):
+        hall.begin()
+    assert len(hall.store.exams()) == 1
