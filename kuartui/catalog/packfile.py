@@ -240,6 +240,8 @@ def _unpack(path: Path) -> dict[str, bytes]:
                 files[member.name] = content.read(MAX_BYTES + 1) if content is not None else b""
     except FileNotFoundError as error:
         raise LevelError(later("no such file"), file=str(path)) from error
+    except RecursionError as error:  # tarfile calls itself for each header that only speaks of the next one
+        raise LevelError(later("is no .tar.gz, or a damaged one ({error})", error=error), file=str(path)) from error
     except (gzip.BadGzipFile, tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
         raise LevelError(later("is no .tar.gz, or a damaged one ({error})", error=error), file=str(path)) from error
     except OSError as error:

@@ -6,6 +6,7 @@ the line of a field path, so that every complaint about a level can name it.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,8 @@ def parse(text: str, file: str) -> list[Document]:
     """All documents of a file, empty ones left out."""
     try:
         nodes = list(yaml.compose_all(text, Loader=_Loader))
+    except RecursionError as error:  # of PyYAML without libyaml
+        raise LevelError(TOO_MUCH, file=file) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
@@ -72,6 +75,12 @@ def parse(text: str, file: str) -> list[Document]:
     return [_Builder(file).document(node) for node in nodes if node is not None and node.value != ""]
 
 
+TOO_MUCH = later("too large or too deep (aliases count in full)")
+SHOWN = 40  # characters of a value, in a message
+LONGEST_NUMBER = 40  # characters
+LOOKED_AT = 400  # characters of a line: what is looked for there takes the square of the time
+SCALARS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str"))
+COLLECTIONS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("map", "seq"))
 BARE_PLACE = re.compile(
     r"""[:,\[{-]\s+[^"'\s,]*\{\{|^\s*\{\{|\[[^"'\]]*\{\{"""
 )  # a value that has a variable and no quotes
@@ -82,7 +91,7 @@ QUOTE_PLACE = later("put a value with {{…}} in quotes")
 
 def _advice(text: str, line: int, problem: str) -> str:
     """What people who are new to YAML most often have to do."""
-    around = text.splitlines()[max(0, line - 2) : line]
+    around = [part[:LOOKED_AT] for part in text.splitlines()[max(0, line - 2) : line]]
     if any(TAB.match(part) for part in around[-1:]):
         return later("; the line begins with a tab: YAML is indented with blanks")
     if problem.startswith("mapping values are not allowed"):
@@ -108,7 +117,9 @@ class _Builder:
     def _value(self, node: yaml.Node, path: FieldPath) -> Any:
         self.made += 1
         if self.made > MAX_NODES or len(path) > MAX_DEPTH:
-            raise self._error(later("too large or too deep (aliases count in full)"), node)
+            raise self._error(TOO_MUCH, node)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in COLLECTIONS:
+            raise self._error(later("no data of type {type}", type=_short(node.tag.rpartition(":")[2])), node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -120,11 +131,32 @@ class _Builder:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value  # JSON has no dates: Kubernetes takes them as strings
         try:
-            return self.scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+            if node.tag not in SCALARS:
+                raise ValueError
+            return self._scalar(node)
+        except (yaml.YAMLError, ValueError, LookupError) as error:
             raise self._error(
-                later("cannot read {value!r} as {type}", value=node.value, type=node.tag.rpartition(":")[2]), node
+                later(
+                    "cannot read {value!r} as {type}",
+                    value=_short(node.value),
+                    type=_short(node.tag.rpartition(":")[2]),
+                ),
+                node,
             ) from error
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        """A value that JSON has as well. ValueError for others."""
+        if node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER:
+            raise ValueError
+        value = self.scalars.construct_object(node)
+        if isinstance(value, str):
+            value.encode()  # UnicodeEncodeError, a ValueError, for half a character
+            if "\0" in value:
+                raise ValueError
+        fits = -(2**63) <= value < 2**64 if isinstance(value, int) else True
+        if not fits or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
         try:
@@ -138,9 +170,11 @@ class _Builder:
             if isinstance(key, dict):
                 raise self._error(later("a key must be text; {quote_place}", quote_place=QUOTE_PLACE), key_node)
             if not isinstance(key, str):
-                raise self._error(later("a key must be text; put {value!r} in quotes", value=key_node.value), key_node)
+                raise self._error(
+                    later("a key must be text; put {value!r} in quotes", value=_short(key_node.value)), key_node
+                )
             if key in own:
-                raise self._error(later("{key!r} is there twice", key=key), key_node)
+                raise self._error(later("{key!r} is there twice", key=_short(key)), key_node)
             own.add(key)
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             found[key] = self._value(value_node, (*path, key))
@@ -148,6 +182,10 @@ class _Builder:
 
     def _error(self, problem: str, node: yaml.Node) -> LevelError:
         return LevelError(problem, file=self.file, line=node.start_mark.line + 1)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def path_text(path: FieldPath) -> str:

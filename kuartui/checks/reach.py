@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kuartui.checks.evidence import Evidence, NotThereError, Verdict
 from kuartui.checks.kind import QuestionKind, every, network
+from kuartui.cluster.resources import segment
 from kuartui.errors import ApiError, UsageError
 from kuartui.game.cel import matches
 from kuartui.game.spec import DnsSpec, ReachSpec, ResourceQuery
@@ -110,8 +111,8 @@ def _attempt(text: str) -> dict[str, Any]:
 async def _outside(spec: ReachSpec, world: World) -> dict[str, Any]:
     url = urlsplit(spec.url)
     service, _, namespace = (url.hostname or "").partition(".")
-    place = f"/api/v1/namespaces/{namespace.split('.')[0] or world.level.namespace}/services"
-    target = f"{url.scheme}:{service}:{url.port or (443 if url.scheme == 'https' else 80)}"
+    place = f"/api/v1/namespaces/{segment(namespace.split('.')[0] or world.level.namespace)}/services"
+    target = segment(f"{url.scheme}:{service}:{url.port or (443 if url.scheme == 'https' else 80)}")
     try:
         body = await world.api.request("GET", f"{place}/{target}/proxy{url.path or '/'}", timeout=spec.timeout + 10)
     except ApiError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from kuartui.cluster.resources import segment
 from kuartui.cluster.rest import Api, Obj, unreachable
 from kuartui.errors import ApiError, ClusterError
 from kuartui.message import later
@@ -32,6 +33,7 @@ async def run(
     """Run to the end and collect the output. ClusterError when it could not run; a failing command is a result."""
     import aiohttp
 
+    path = f"/api/v1/namespaces/{segment(namespace)}/pods/{segment(pod)}/exec"
     if api.fence is not None:
         await api.fence.check_exec(namespace, api.glimpse)
     session = await api.session()
@@ -39,7 +41,7 @@ async def run(
     query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
     if container:
         query.append(("container", container))
-    url = f"{api.access.base}/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+    url = api.access.base + path
     output: dict[int, bytearray] = {STDOUT: bytearray(), STDERR: bytearray(), STATUS: bytearray()}
     try:
         async with (

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+
+from kuartui.errors import ClusterError
+from kuartui.message import later
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,28 @@ class Resource:
         """The URL path; without `namespace`, of all namespaces."""
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if self.namespaced and namespace:
-            parts += ["namespaces", quote(namespace, safe="")]
+            parts += ["namespaces", segment(namespace)]
         parts.append(self.plural)
         if name:
-            parts.append(quote(name, safe=":"))
+            parts.append(segment(name))
         if subresource:
             parts.append(subresource)
         return "/" + "/".join(parts)
+
+
+def segment(name: str) -> str:
+    """A name as one step of a path. ClusterError for one that could be another step, or several: a level, or a server,
+    must not lead us from one namespace into another. The rule is Kubernetes' own (path.IsValidPathSegmentName)."""
+    if name in (".", "..") or "/" in name or "%" in name:
+        raise ClusterError(later("{name!a} can be nobody's name in a cluster", name=name))
+    return quote(name, safe=":")
+
+
+def straight(path: str) -> str:
+    """A path that is read as it is written, by whoever reads it. ClusterError for one with steps back."""
+    if any(step in (".", "..") for step in unquote(path).split("/")) or "?" in path or "#" in path:
+        raise ClusterError(later("{path!a} is no path of an API server", path=path))
+    return path
 
 
 # kind: (group, version, plural, namespaced)

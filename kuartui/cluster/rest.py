@@ -19,7 +19,7 @@ import orjson
 
 from kuartui.cluster import aiohttp_quickly
 from kuartui.cluster.access import Access, plugin_command, read_access
-from kuartui.cluster.resources import Resource, from_discovery, known, known_kinds
+from kuartui.cluster.resources import Resource, from_discovery, known, known_kinds, segment, straight
 from kuartui.errors import ApiError, ClusterError, NoKindError, did_you_mean
 from kuartui.message import Message, later
 
@@ -90,6 +90,7 @@ class Api:
                 headers["Authorization"] = f"Bearer {self._token}"
             self._session = aiohttp.ClientSession(
                 connector=self._connector(),
+                trace_configs=[_staying()],
                 headers=headers,
                 json_serialize=lambda data: orjson.dumps(data).decode(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=10, sock_read=READ_TIMEOUT),
@@ -120,6 +121,7 @@ class Api:
         """An answer whose body is still to be read; ApiError when it is not a success."""
         import aiohttp
 
+        straight(path)
         if self.fence is not None:
             await self.fence.check(method, path, params or {}, body, self.glimpse)
         session = await self.session()
@@ -351,7 +353,7 @@ class Api:
                 params[key] = str(value)
         params |= {"previous": "true"} if previous else {}
         params |= {"timestamps": "true"} if timestamps else {}
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        path = f"/api/v1/namespaces/{segment(namespace)}/pods/{segment(pod)}/log"
         raw = await self._raw("GET", path, params=params, body=None, content_type="", timeout=TIMEOUT)
         return raw.decode(errors="replace")
 
@@ -395,6 +397,18 @@ class Api:
                     said=said[-1] if said else "",
                 )
             ) from error
+
+
+def _staying() -> aiohttp.TraceConfig:
+    """Follows no redirect: a web socket, too, is opened where the kubeconfig says, or nowhere."""
+    import aiohttp
+
+    async def refuse(_session: object, _context: object, _redirect: object) -> None:
+        raise aiohttp.ClientError("the answer leads elsewhere")
+
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(refuse)
+    return config
 
 
 def unreachable(access: Access, error: BaseException) -> ClusterError:

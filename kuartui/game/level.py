@@ -41,6 +41,9 @@ Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_lengt
 Text = Annotated[str, Meta(min_length=1, max_length=8000)]
 Title = Annotated[str, Meta(min_length=3, max_length=60)]
 FILE_PATH = re.compile(r"(\.?[A-Za-z0-9_][\w.-]*/)*\.?[A-Za-z0-9_][\w.-]*")  # within a folder: no part is . or ..
+#: hidden files that nothing reads unasked. From others (.git, .envrc, .vimrc …) and from a bare repository, which is
+#: known by its HEAD, a player's prompt, editor or git would take commands as soon as he is in the workspace
+PLAIN_DOTS = frozenset({".dockerignore"})
 #: what a level may need of a cluster beyond the API server and its controllers
 Exam = Literal["CKA", "CKAD", "CKS", "KCNA"]
 Need = Literal[
@@ -290,6 +293,8 @@ class Setup(Spec, frozen=True, kw_only=True):
         for path in self.files:
             if not FILE_PATH.fullmatch(path):
                 raise ValueError(f"{path!r} is no path within the workspace")
+            if any(part.upper() == "HEAD" or (part[0] == "." and part not in PLAIN_DOTS) for part in path.split("/")):
+                raise ValueError(f"{path!r} is a name that programs look for by themselves")
 
     def all_stages(self) -> tuple[Stage, ...]:
         first = (Stage(apply=self.manifests, settle=self.settle),) if self.manifests else ()

@@ -133,6 +133,19 @@ def test_levels_of_ones_own_need_no_pack(home: Path) -> None:
 
 # --- what is refused ------------------------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE])
+def test_headers_about_headers_end_in_a_sentence(tmp_path: Path, kind: bytes) -> None:
+    chain = b""
+    for _ in range(3000):
+        header = tarfile.TarInfo("next")
+        header.type, header.size = kind, 11
+        chain += header.tobuf(tarfile.GNU_FORMAT) + b"11 path=aa\n".ljust(512, b"\0")
+    with pytest.raises(LevelError, match="is no .tar.gz, or a damaged one"):
+        packs.install(put(tmp_path, gzip.compress(chain)), {})
+    assert traces() == []
+
+
 EVIL = [
     ("../evil.yaml", "leads out of the pack"),
     ("/etc/evil.yaml", "leads out of the pack"),

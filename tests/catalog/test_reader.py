@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from kuartui.catalog.manifests import files, load
 from kuartui.catalog.reader import LevelFolder
+from kuartui.catalog.yamlfile import parse
 from kuartui.errors import LevelError
 from tests.catalog.pack import LEVEL, write
 
@@ -132,6 +135,46 @@ def test_aliases_cannot_explode(tmp_path: Path) -> None:
     folder = write(tmp_path, level=bomb)
     with pytest.raises(LevelError, match="too large or too deep"):
         LevelFolder.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("!!bool perhaps", "cannot read 'perhaps' as bool"),
+        ('!!int ""', "cannot read '' as int"),
+        ('!!float ""', "cannot read '' as float"),
+        ("!!binary aGk=", "cannot read 'aGk=' as binary"),
+        ("!!set {a, b}", "no data of type set"),
+        ("!!python/object/apply:os.system [id]", "no data of type os.system"),
+        ("!!python/name:os.system x", "cannot read 'x' as os.system"),
+        ("9" * 30, "as int"),
+        ("9" * 100_000, "…' as int"),
+        ("0x" + "f" * 100_000, "…' as int"),
+        ("1" + ":1" * 100_000, "…' as int"),
+        (".inf", "cannot read '.inf' as float"),
+        ('"a\\0b"', "as str"),
+        ('"\\uD800"', "yaml:2: "),
+        ("[" * 250_000, "yaml:2: not YAML"),
+    ],
+)
+def test_what_is_no_plain_data_is_refused_at_once(text: str, complaint: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(LevelError) as caught:
+        parse(f"a: 1\nb: {text}\n", "level.yaml")
+    assert time.process_time() - begun < 2
+    assert complaint in caught.value.message
+    assert "level.yaml:2: " in caught.value.message
+    assert len(caught.value.message) < 200
+
+
+def test_merges_cannot_explode() -> None:
+    bomb = "a: &a {k: 1}\n"
+    for name, before in zip("bcdefghij", "abcdefghi", strict=True):
+        bomb += f"{name}: &{name} {{<<: [{', '.join(['*' + before] * 9)}]}}\n"
+    begun = time.process_time()
+    with suppress(LevelError):
+        parse(bomb, "level.yaml")
+    assert time.process_time() - begun < 2
 
 
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:

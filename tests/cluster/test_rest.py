@@ -33,6 +33,52 @@ def test_paths() -> None:
     assert older.api_version == "autoscaling/v1"
 
 
+OUT = "../../kube-system/pods/etcd"  # a client that tidies its paths up makes another pod of that
+
+
+@pytest.mark.parametrize("name", [OUT, "..", ".", "a/log", "a%2flog"])
+async def test_no_name_leads_elsewhere(name: str) -> None:
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"metadata": {"labels": {}}})
+
+    async with serving(handler) as access, Api(access) as api:
+        for attempt in (
+            lambda: cluster_exec.run(api, "here", name, ("true",)),
+            lambda: cluster_exec.run(api, name, "a", ("true",)),
+            lambda: api.logs("here", name),
+            lambda: api.logs(name, "a"),
+            lambda: api.read(PODS, "here", name),
+            lambda: api.delete(PODS, name, "a"),
+        ):
+            with pytest.raises(ClusterError, match="can be nobody's name"):
+                await attempt()
+        for path in (f"/api/v1/namespaces/here/services/http:web:80/proxy/{OUT}", "/api/v1/%2e%2e/pods", "/api/v1/a?b"):
+            with pytest.raises(ClusterError, match="is no path of an API server"):
+                await api.request("GET", path)
+    assert asked == []
+
+
+async def test_exec_goes_to_no_other_server() -> None:
+    knocked: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        knocked.append(request.path)
+        return web.Response(status=404)
+
+    async with serving(elsewhere) as other:
+
+        async def handler(request: web.Request) -> web.Response:
+            raise web.HTTPFound(f"{other.server}{request.path}")
+
+        async with serving(handler) as access, Api(access) as api:
+            with pytest.raises(ClusterError, match="leads elsewhere"):
+                await cluster_exec.run(api, "here", "a", ("true",))
+    assert knocked == []
+
+
 async def test_lists_are_read_page_by_page() -> None:
     async def handler(request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == "Bearer secret"

@@ -60,6 +60,12 @@ def test_a_level_cannot_write_elsewhere(path: str) -> None:
         convert({"files": {path: "x"}}, Setup)
 
 
+@pytest.mark.parametrize("path", [".git/config", "a/.git/config", ".envrc", ".vimrc", "HEAD", "shop/Head", ".git"])
+def test_a_level_brings_nothing_that_a_program_runs_by_itself(path: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="that programs look for"):
+        convert({"files": {path: "x"}}, Setup)
+
+
 async def test_file_checks_read_the_workspace_of_the_attempt(tmp_path: Path) -> None:
     folder = tmp_path / "words"
     (folder / "setup").mkdir(parents=True)
