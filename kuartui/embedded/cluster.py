@@ -30,7 +30,7 @@ from kuartui.embedded.auth.reviews import Reviews
 from kuartui.embedded.auth.tokens import TokenSigner
 from kuartui.embedded.bootstrap import API_ADDRESS, API_PORT, bootstrap
 from kuartui.embedded.clock import Clock, FastClock, HeadStartClock, RealClock
-from kuartui.embedded.identity import Identity, context
+from kuartui.embedded.identity import Identity, context, write_private
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.time import format_micro
 from kuartui.embedded.network import Network, outside
@@ -233,8 +233,7 @@ class Cluster:
         path = self.state / "tokens.json"
         known = orjson.loads(path.read_bytes()) if path.is_file() else {}
         known[token] = {"user": user, "groups": list(groups)}
-        path.touch(mode=0o600)
-        path.write_bytes(orjson.dumps(known))
+        write_private(path, orjson.dumps(known))
 
     def _recall_tokens(self) -> None:
         path = self.state / "tokens.json"

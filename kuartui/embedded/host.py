@@ -108,11 +108,11 @@ class Host:
             listener = listen(spec.port)
             failed.callback(listener.close)
             spec = replace(spec, port=listener.getsockname()[1])
-            (folder / "cluster.json").write_text(json.dumps(asdict(replace(spec, head=0.0))))
+            identity.write_private(folder / "cluster.json", json.dumps(asdict(replace(spec, head=0.0))).encode())
             cluster = Cluster(spec, folder, keys, listener)
             failed.push_async_callback(_give_up, cluster)
             await cluster.start()
-            write_private(folder / "kubeconfig", cluster.kubeconfig())
+            identity.write_private(folder / "kubeconfig", cluster.kubeconfig().encode())
             failed.pop_all()
         self.clusters[spec.name] = cluster
         return cluster
@@ -178,13 +178,3 @@ def listen(port: int) -> socket.socket:
     listener.listen(2048)
     listener.setblocking(False)
     return listener
-
-
-def write_private(path: Path, text: str) -> None:
-    """A 0600 file, replaced whole."""
-    beside = path.with_name(f".{path.name}.new")
-    with suppress(FileNotFoundError):
-        beside.unlink()
-    beside.touch(mode=0o600)
-    beside.write_text(text)
-    beside.replace(path)

@@ -47,8 +47,8 @@ def kept(state: Path) -> Identity:
         pki.write_pair(made.authority, *ca)
         pki.write_pair(made.front_proxy, *proxy)
         pki.write_pair(made.server, *server)
-        _write_private(signing_key, made.signing_key)
-        _write_private(token, made.token.encode())  # last: its presence says that all is there
+        write_private(signing_key, made.signing_key)
+        write_private(token, made.token.encode())  # last: its presence says that all is there
         return made
     if not proxy[1].is_file():  # earlier versions had none
         pki.write_pair(pki.new_authority("front-proxy-ca"), *proxy)
@@ -77,9 +77,13 @@ def _token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(content)
+def write_private(path: Path, content: bytes) -> None:
+    """A file for its owner alone, replaced whole: whoever is killed or finds the disk full leaves what was there."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600)
+    beside.write_bytes(content)
+    beside.replace(path)
 
 
 NO_CHECK_TIME = 0x200000

@@ -92,7 +92,8 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int
 
     import kuartui.embedded.parts  # noqa: F401  for the first cluster
     from kuartui.embedded.api.listener import hang_up
-    from kuartui.embedded.host import Host, listen, write_private
+    from kuartui.embedded.host import Host, listen
+    from kuartui.embedded.identity import write_private
     from kuartui.embedded.management import Management
 
     try:
@@ -123,7 +124,7 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int
     await server.startup(sockets=[listener])
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     found = {"pid": os.getpid(), "url": url, "token": token, "release": release}
-    write_private(state / "host.json", json.dumps(found))
+    write_private(state / "host.json", json.dumps(found).encode())
     if ready >= 0:
         os.write(ready, b"\n")
         os.close(ready)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 import stat
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -36,6 +38,41 @@ def test_what_an_earlier_version_left_is_completed(tmp_path: Path) -> None:
     assert found.front_proxy != made.front_proxy
     assert (found.authority, found.server, found.token) == (made.authority, made.server, made.token)
     assert identity.kept(tmp_path) == found
+
+
+async def test_a_full_disk_takes_no_cluster_and_no_identity_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is killed in the middle of a write leaves the same: a file that has been emptied."""
+
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix in (".crt", ".key"):
+            write(path, content)
+            return
+        path.open("w").close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    first = Host(tmp_path)
+    made = await first.create(Spec("a", nodes=1, bare=True, fast=True))
+    first.kubeconfig("a", {"user": "bob"})
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space"):
+            first.kubeconfig("a", {"user": "eve"})
+        await first.stop()
+        await Host(tmp_path).restore()
+        with pytest.raises(OSError, match="No space"):
+            identity.kept(tmp_path / "clusters")
+    last = Host(tmp_path)
+    await last.restore()
+    try:
+        assert last.get("a").identity.token == made.identity.token
+        assert identity.kept(tmp_path / "clusters").token
+    finally:
+        await last.stop()
 
 
 async def test_no_token_of_a_passing_cluster_is_good_for_another(tmp_path: Path) -> None:
