@@ -32,6 +32,10 @@ FINE = (
 )
 
 
+class ContentRefused(Exception):
+    """Something could not be deleted: nobody tells when it can be, so the namespace is looked at again."""
+
+
 class NamespaceController(Controller):
     """Empties and finalizes namespaces that are being deleted."""
 
@@ -80,7 +84,9 @@ class NamespaceController(Controller):
             return
         unknown = self._undiscovered()
         current = await self._tell(current, remaining, failures, unknown)
-        if not remaining and not failures and not unknown:
+        if failures:
+            raise ContentRefused(", ".join(failures))
+        if not remaining and not unknown:
             await self._finalize(current)
 
     def _undiscovered(self) -> list[str]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from kuartui.embedded.controllers.namespaces import NamespaceController
 from kuartui.embedded.controllers.service_accounts import RootCAPublisher, ServiceAccountsController
+from kuartui.embedded.meta.errors import StatusError
 from tests.embedded.controllers.cluster import Cluster
 
 
@@ -85,4 +90,25 @@ async def test_a_finalizer_keeps_it_and_the_conditions_say_so(cluster: Cluster) 
     )
     await cluster.edit("configmaps", "stuck", {"metadata": {"finalizers": None}}, "team")
     await cluster.run()
+    assert cluster.gone("namespaces", "team")
+
+
+async def test_what_could_not_be_deleted_is_tried_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a webhook for deletions does not answer for a while: nothing in the namespace tells of its return."""
+    await namespace(cluster)
+    await cluster.create("configmaps", "kept", "team")
+    delete = cluster.memory.delete
+
+    async def refuse(resource: str, space: str, name: str, **options: Any) -> None:
+        if name == "kept":
+            raise StatusError(500, "InternalError", "failed calling webhook")
+        await delete(resource, space, name, **options)
+
+    monkeypatch.setattr(cluster.memory, "delete", refuse)
+    await cluster.delete("namespaces", "team")
+    await cluster.run(30)
+    found = {one["type"]: one for one in cluster.get("namespaces", "team")["status"]["conditions"]}
+    assert found["NamespaceDeletionContentFailure"]["status"] == "True"
+    monkeypatch.setattr(cluster.memory, "delete", delete)
+    await cluster.run(60)
     assert cluster.gone("namespaces", "team")

@@ -242,3 +242,16 @@ def test_ordered_sets_never_have_two_pods_in_the_making(steps: list[tuple[str, i
             await cluster.stop()
 
     asyncio.run(scenario())
+
+
+async def test_scaled_down_before_the_last_pod_is_available(cluster: Cluster) -> None:
+    await running(cluster, replicas=2, minReadySeconds=20)
+    await cluster.run(20)
+    assert names(cluster) == ["db-0", "db-1"]
+    await cluster.edit("statefulsets.apps", "db", {"spec": {"replicas": 1}})
+    await cluster.run(1)
+    found = cluster.get("statefulsets.apps", "db")
+    assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    assert names(cluster) == ["db-0", "db-1"]  # it is no unhealthy one, so it has to be available first
+    await cluster.run(21)
+    assert names(cluster) == ["db-0"]

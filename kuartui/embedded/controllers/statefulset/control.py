@@ -129,7 +129,7 @@ class Round:
                 if self._ordered:
                     return True
                 continue
-            if self._ordered and not self._available(pod) and number != unhealthy[0]:
+            if self._ordered and not self._available(pod) and unhealthy[:1] != [number]:
                 return True
             await self._delete(pod)
             if self._ordered:
