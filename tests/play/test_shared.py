@@ -21,8 +21,9 @@ from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.fence import covers
 from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.resources import Resource
-from kuartui.cluster.rest import Api
+from kuartui.cluster.rest import MERGE_PATCH, Api
 from kuartui.errors import ApiError, ElsewhereError
+from kuartui.game.labels import LABEL_ATTEMPT
 from kuartui.game.level import Level, Right
 from kuartui.play.cleanup import cluster_of
 from kuartui.play.leading import INVENTORY
@@ -133,7 +134,12 @@ async def test_what_was_begun_on_one_cluster_is_not_undone_on_another(
     store.close()
 
 
-DEEDS = st.sampled_from(["configmap", "held", "deployment", "claim", "policy", "unlabel", "create", "patch", "delete"])
+DEEDS = st.sampled_from(
+    [
+        *("configmap", "held", "deployment", "claim", "policy", "unlabel", "create", "patch", "delete"),
+        *("take", "label", "own", "anew"),
+    ]
+)
 
 
 @settings(max_examples=1)
@@ -151,6 +157,8 @@ DEEDS = st.sampled_from(["configmap", "held", "deployment", "claim", "policy", "
 @example(name="kept-promises", deeds=["create", "patch", "delete"], writes=None, again=None)
 @example(name="coredns-broken-zone", deeds=["patch"], writes=9, again=None)
 @example(name="no-names-in-the-pit", deeds=["configmap"], writes=None, again=1)
+@example(name="drain-with-pdb", deeds=["take", "label", "own"], writes=None, again=4)
+@example(name="static-pv-bind", deeds=["label", "anew"], writes=None, again=5)
 async def test_cleanup_leaves_the_cluster_as_it_was(
     place: Place, tmp_path: Path, name: str, deeds: list[str], writes: int | None, again: int | None
 ) -> None:
@@ -167,8 +175,8 @@ async def test_cleanup_leaves_the_cluster_as_it_was(
             async with Api.open(player) as api:
                 for deed in deeds:
                     done = await _did(api, admin, level, deed)
-                    assert done or deed == "unlabel"  # that is what few levels let him
-                    if deed == "create" and any({"create"} & {*right.verbs} for right in level.rights):
+                    assert done or deed in ("unlabel", "label")  # that is what few levels let him
+                    if deed == "create" and any(_lets_create(right) for right in level.rights):
                         assert any("/by-the-player" in key for key in await dump(admin))
         for limit in (again, None):
             with _mortal(limit):
@@ -239,6 +247,7 @@ async def _ensure_theirs(api: Api) -> str:
     for kind, namespace, body in (
         ("Namespace", "", {"metadata": {"name": "shop"}}),
         ("ConfigMap", "shop", {"metadata": {"name": "precious"}, "data": {"a": "1"}}),
+        ("PersistentVolume", "", {**VOLUME, "spec": {**VOLUME["spec"], "persistentVolumeReclaimPolicy": "Delete"}}),
     ):
         try:
             await api.create(await api.resource(kind), {"kind": kind, "apiVersion": "v1", **body}, namespace=namespace)
@@ -282,6 +291,22 @@ async def _do(api: Api, admin: Api, level: Level, deed: str) -> None:
     elif deed == "claim":
         spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
         await make("PersistentVolumeClaim", {"metadata": {"name": "c"}, "spec": spec})
+    elif deed == "take":
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        await make(
+            "PersistentVolumeClaim", {"metadata": {"name": "t"}, "spec": {**spec, "storageClassName": "by-hand"}}
+        )
+    elif deed == "label":
+        attempt = (await admin.read(await admin.resource("Namespace"), "", level.namespace) or {})["metadata"]["labels"]
+        await _change(api, admin, level, {"labels": {LABEL_ATTEMPT: attempt.get(LABEL_ATTEMPT, "none")}})
+    elif deed == "own":
+        note = {"metadata": {"name": f"owner-{level.name}"}}
+        await make("Secret", note)
+        live = await admin.read(await admin.resource("Secret"), level.namespace, note["metadata"]["name"])
+        owner = {"apiVersion": "v1", "kind": "Secret", **note["metadata"], "uid": (live or {})["metadata"]["uid"]}
+        await _change(api, admin, level, {"ownerReferences": [owner]})
+    elif deed == "anew":
+        await _make_anew(api, admin, level)
     elif deed == "policy":
         await make("NetworkPolicy", {"metadata": {"name": "p"}, "spec": {"podSelector": {}}})
     elif deed == "unlabel":
@@ -312,6 +337,42 @@ async def _use_rights(api: Api, admin: Api, level: Level, verb: str) -> None:
                     await api.patch(resource, namespace, name, {"metadata": {"labels": {"by": "player"}}})
 
 
+async def _change(api: Api, admin: Api, level: Level, metadata: dict[str, Any]) -> None:
+    """All that the level's rights let him, as kubectl does it."""
+    for resource in await admin.listable():
+        for obj in (await admin.list(resource)).items if _of_rights(level, resource, "patch") else ():
+            place, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+            if "ownerReferences" in obj["metadata"]:
+                continue
+            with suppress(ApiError):
+                params = {"fieldManager": "kubectl-patch"}
+                body = {"metadata": metadata}
+                await api.request(
+                    "PATCH", resource.path(place, name), params=params, body=body, content_type=MERGE_PATCH
+                )
+
+
+async def _make_anew(api: Api, admin: Api, level: Level) -> None:
+    """Remove one of each kind that he may remove and make, and make it in another way."""
+    for resource in await admin.listable():
+        if not (_of_rights(level, resource, "delete") and _of_rights(level, resource, "create")):
+            continue
+        for obj in (await admin.list(resource)).items[:1]:
+            name = obj["metadata"]["name"]
+            with suppress(ApiError):
+                await api.delete(resource, obj["metadata"].get("namespace", ""), name)
+                await _create(api, resource, name)
+
+
+def _lets_create(right: Right) -> bool:
+    """An object, that is; not an eviction."""
+    return "create" in right.verbs and any("/" not in resource for resource in right.resources)
+
+
+def _of_rights(level: Level, resource: Resource, verb: str) -> bool:
+    return any(verb in right.verbs and resource.group_resource in right.resources for right in level.rights)
+
+
 def _covered(right: Right, resource: Resource, obj: dict[str, Any]) -> bool:
     metadata = obj["metadata"]
     return not metadata.get("ownerReferences") and covers(
@@ -319,8 +380,8 @@ def _covered(right: Right, resource: Resource, obj: dict[str, Any]) -> bool:
     )
 
 
-async def _create(api: Api, resource: Resource) -> None:
-    """Something small of a kind, with a name that nobody has."""
+async def _create(api: Api, resource: Resource, name: str = "by-the-player") -> None:
+    """Something small of a kind, by default with a name that nobody has."""
     policy = {"matchConstraints": {"resourceRules": []}, "validations": [{"expression": "true"}]}
     body: dict[str, Any] = {
         "PersistentVolume": {
@@ -335,7 +396,7 @@ async def _create(api: Api, resource: Resource) -> None:
         "ValidatingWebhookConfiguration": {"webhooks": []},
         "ValidatingAdmissionPolicy": {"spec": policy},
     }.get(resource.kind, {})
-    metadata = {"name": "by-the-player"}
+    metadata = {"name": name}
     await api.create(
         resource, {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **body}
     )
