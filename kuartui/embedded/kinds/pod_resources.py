@@ -78,6 +78,35 @@ def pod_total(
     return total
 
 
+def allocation(pod: Obj) -> tuple[dict[str, Obj], Obj]:
+    """The requests that a pod's node has granted, as its status tells them: by container, and of the pod as a whole."""
+    status = pod.get("status") or {}
+    told = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
+    return {one["name"]: one.get("allocatedResources") or {} for one in told}, status.get("allocatedResources") or {}
+
+
+def as_allocated(pod: Obj) -> Obj:
+    """The pod with the requests that its node has granted in place of those that its spec asks for."""
+    granted, whole = allocation(pod)
+    spec = dict(pod["spec"])
+
+    def with_requests(owner: Obj, granted: Obj) -> Obj:
+        resources = owner.get("resources") or {}
+        return {**owner, "resources": {**resources, "requests": {**(resources.get("requests") or {}), **granted}}}
+
+    for field in ("containers", "initContainers"):
+        if spec.get(field):
+            spec[field] = [with_requests(one, granted.get(one["name"]) or {}) for one in spec[field]]
+    asked = (spec.get("resources") or {}).get("requests") or {}
+    return {**pod, "spec": with_requests(spec, {name: whole[name] for name in asked if name in whole})}
+
+
+def resize_infeasible(pod: Obj) -> bool:
+    """Whether the pod's node can never grant what its spec asks for."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "PodResizePending" and one.get("reason") == "Infeasible" for one in conditions)
+
+
 def says_for_all(pod: Obj) -> bool:
     """Whether a pod has requests or limits as a whole, beside or instead of those of its containers."""
     resources = pod["spec"].get("resources") or {}

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
+from kuartui.embedded.kinds.pod_resources import as_allocated
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.admit import Rejected, admit
 from kuartui.embedded.node.eviction import EvictionManager
@@ -182,13 +183,13 @@ class Kubelet:
         self.services.clock.call_later(delay, refresh)
 
     def active(self, but: str = "") -> list[Obj]:
-        """Pods on this node that count when room is needed, one perhaps left out.
+        """Pods on this node that count when room is needed, with what they were granted, one perhaps left out.
 
         Not those that the API has removed, nor those that are known there to have come to their end: the scheduler has
         given their room away already.
         """
         return [
-            worker.pod
+            as_allocated(worker.pod) if worker.state.resize else worker.pod
             for uid, worker in self.workers.items()
             if uid != but and not (worker.state.ended or worker.gone or spec.terminal(self._pods.get(uid, worker.pod)))
         ]

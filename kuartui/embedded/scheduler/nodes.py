@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from kuartui.embedded.client import Client
+from kuartui.embedded.kinds.pod_resources import allocation, resize_infeasible
 from kuartui.embedded.scheduler.requests import Amounts, amounts, pod_requests
 from kuartui.embedded.store import Event, EventType
 
@@ -113,6 +114,14 @@ def _count(total: Amounts, more: Amounts, sign: int) -> None:
         total[name] = total.get(name, 0) + sign * value
 
 
+def _same_needs(one: Obj, other: Obj) -> bool:
+    return bool(
+        one["spec"] == other["spec"]
+        and allocation(one) == allocation(other)
+        and resize_infeasible(one) == resize_infeasible(other)
+    )
+
+
 def takes_room(pod: Obj) -> bool:
     """Whether a pod counts on its node: assigned and not finished."""
     return bool(pod["spec"].get("nodeName")) and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
@@ -155,7 +164,7 @@ class Nodes:
     def _place(self, entry: PodOnNode, node: str) -> None:
         info = self._infos.setdefault(node, NodeInfo({}))
         known = info.pods.get(entry.uid)
-        if known is not None and known.pod["spec"] == entry.pod["spec"]:
+        if known is not None and _same_needs(known.pod, entry.pod):
             known.pod = entry.pod  # asks for the same: nothing to count
             return
         if self._places.get(entry.uid) not in (None, node):

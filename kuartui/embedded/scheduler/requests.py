@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kuartui.embedded.kinds.pod_resources import pod_total
+from kuartui.embedded.kinds.pod_resources import as_allocated, pod_total, resize_infeasible
 from kuartui.embedded.meta.quantity import parse
 
 Obj = dict[str, Any]
@@ -26,5 +26,16 @@ def amounts(quantities: Mapping[str, Any] | None) -> Amounts:
 
 
 def pod_requests(pod: Obj, *, for_score: bool = False) -> Amounts:
-    """Requests of a pod: sidecars beside the rest, init containers one after the other, overhead on top."""
-    return pod_total(pod, "requests", amounts, {"cpu": DEFAULT_CPU, "memory": DEFAULT_MEMORY} if for_score else None)
+    """Requests of a pod: sidecars beside the rest, init containers one after the other, overhead on top.
+
+    A resize takes its room from the moment it is asked for, unless it can never be; what it gives back is free once the
+    node has done it.
+    """
+    least = {"cpu": DEFAULT_CPU, "memory": DEFAULT_MEMORY} if for_score else None
+    asked = pod_total(pod, "requests", amounts, least)
+    if not (pod.get("status") or {}).get("containerStatuses"):
+        return asked
+    granted = pod_total(as_allocated(pod), "requests", amounts, least)
+    if resize_infeasible(pod):
+        return granted
+    return {name: max(asked.get(name, 0), granted.get(name, 0)) for name in {**asked, **granted}}

@@ -13,6 +13,7 @@ from typing import Any
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
+from kuartui.embedded.kinds.pod_resources import allocation
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.scheduler import filtering, preemption
@@ -21,6 +22,7 @@ from kuartui.embedded.scheduler.nodes import Nodes, PodOnNode
 from kuartui.embedded.scheduler.plugins.devices import CLAIMS, CLASSES, SLICES, DynamicResources, offer, reserve
 from kuartui.embedded.scheduler.plugins.volumes import VolumeBinding, placements
 from kuartui.embedded.scheduler.queue import Hint, Name, Queue
+from kuartui.embedded.scheduler.requests import pod_requests
 from kuartui.embedded.scheduler.scores import best_node
 from kuartui.embedded.scheduler.volumes import BindingFailed, VolumeBinder
 from kuartui.embedded.store import Event, EventType
@@ -106,9 +108,13 @@ class Scheduler:
             self.queue.wake("pod-placed", self._hint(None, pod))
         elif finished and old.get("status", {}).get("phase") != pod["status"]["phase"]:
             self.queue.wake("pod-gone", self._hint(pod, None))
-        elif objects.labels_of(old) != objects.labels_of(pod) or objects.being_deleted(old) != objects.being_deleted(
-            pod
-        ):
+        else:
+            if _shrank(old, pod):
+                self.queue.wake("pod-shrunk")
+            self._labels_changed(pod, old)
+
+    def _labels_changed(self, pod: Obj, old: Obj) -> None:
+        if objects.labels_of(old) != objects.labels_of(pod) or objects.being_deleted(old) != objects.being_deleted(pod):
             self.queue.wake("pod-labels", self._hint(old, pod))
 
     def _hint(self, before: Obj | None, after: Obj | None) -> Hint:
@@ -282,6 +288,14 @@ class Scheduler:
         except StatusError as error:
             if error.code not in (404, 409):
                 raise
+
+
+def _shrank(old: Obj, new: Obj) -> bool:
+    """Whether a pod takes less of its node than before: it was resized in place."""
+    if old["spec"] == new["spec"] and allocation(old) == allocation(new):
+        return False
+    before, after = pod_requests(old), pod_requests(new)
+    return any(after.get(name, 0) < amount for name, amount in before.items())
 
 
 def _own_change(old: Obj, new: Obj) -> bool:

@@ -340,6 +340,17 @@ async def test_resize_that_must_wait(cluster):
     assert "PodResizePending" not in [one["type"] for one in cluster.get()["status"]["conditions"]]
 
 
+async def test_a_resize_that_can_never_be_takes_no_room(cluster):
+    await cluster.pod(containers=[{"name": "c", "resources": {"requests": {"cpu": "1"}}}])
+    await cluster.run()
+    huge = {"name": "c", "image": "box:1", "resources": {"requests": {"cpu": "9"}}}
+    await cluster.client.patch("pods", "default", "p", {"spec": {"containers": [huge]}})
+    await cluster.run()
+    await cluster.pod("late", containers=[{"name": "c", "resources": {"requests": {"cpu": "2"}}}])
+    await cluster.run()
+    assert cluster.get("late")["status"]["phase"] == "Running"
+
+
 async def test_log_options(cluster):
     await cluster.pod(containers=[{"name": "c", "command": ["fail", "1"]}], restartPolicy="Never")
     await cluster.run()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.embedded.scheduler.conftest import Scheduled
 
 NOT_HELPFUL = "3 Preemption is not helpful for scheduling."
@@ -252,3 +254,41 @@ async def test_a_volume_on_another_node(three: Scheduled) -> None:
     await three.edit("nodes", "n2", {"spec": {"unschedulable": None}})
     await three.run()
     assert three.place("user") == "n2"
+
+
+def resized(cluster: Scheduled, name: str, asked: str, granted: str, reason: str = "") -> None:
+    """A pod that was asked to take another amount of CPU, as its kubelet tells of it."""
+    pod = cluster.store.get("pods", "default", name)
+    assert pod is not None
+    new = pod.mutable()
+    new["spec"]["containers"][0]["resources"]["requests"]["cpu"] = asked
+    new["status"]["containerStatuses"] = [{"name": "c", "allocatedResources": {"cpu": granted}}]
+    if reason:
+        new["status"]["conditions"] = [{"type": "PodResizePending", "status": "True", "reason": reason}]
+    cluster.store.update("pods", "default", name, new, None)
+
+
+async def test_room_that_a_resize_gives_back_is_used_once_it_is_free(cluster: Scheduled) -> None:
+    await cluster.node("n1")
+    await cluster.pod("big", cpu="3")
+    await cluster.run()
+    await cluster.pod("waiting", cpu="2")
+    await cluster.run()
+    assert not cluster.place("waiting")
+    resized(cluster, "big", asked="1", granted="3")
+    await cluster.run()
+    assert not cluster.place("waiting")
+    resized(cluster, "big", asked="1", granted="1")
+    await cluster.run()
+    assert cluster.place("waiting") == "n1"
+
+
+@pytest.mark.parametrize(("reason", "placed"), [("Infeasible", "n1"), ("Deferred", "")])
+async def test_a_resize_takes_room_unless_it_can_never_be(cluster: Scheduled, reason: str, placed: str) -> None:
+    await cluster.node("n1")
+    await cluster.pod("big", cpu="1")
+    await cluster.run()
+    resized(cluster, "big", asked="4", granted="1", reason=reason)
+    await cluster.pod("other", cpu="2")
+    await cluster.run()
+    assert cluster.place("other") == placed

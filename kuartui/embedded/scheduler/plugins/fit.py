@@ -43,7 +43,7 @@ class NodeResourcesFit(Plugin):
     """Requests against what the node can still give."""
 
     name = "NodeResourcesFit"
-    wakes = frozenset({"pod-gone", "node"})
+    wakes = frozenset({"pod-gone", "pod-shrunk", "node"})
 
     def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
         allocatable = info.allocatable
