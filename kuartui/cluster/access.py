@@ -88,7 +88,7 @@ def read_access(path: Path, context: str = "", *, beside: Sequence[Path] = ()) -
     cluster, place = _entry(configs, "clusters", "cluster", str(chosen.get("cluster", "")))
     user, home = _entry(configs, "users", "user", str(chosen["user"])) if chosen.get("user") else ({}, path)
     server = str(cluster.get("server", "")).rstrip("/")
-    if urlsplit(server).scheme not in ("http", "https"):
+    if not _is_address(server):
         raise ClusterError(
             later(
                 "{path}: cluster of context {name!r} has no usable server address ({server!r})",
@@ -110,7 +110,11 @@ def read_access(path: Path, context: str = "", *, beside: Sequence[Path] = ()) -
             )
     token = str(user.get("token") or "")
     if not token and user.get("tokenFile"):
-        token = _file(home, str(user["tokenFile"])).decode().strip()
+        token = _file(home, str(user["tokenFile"])).decode(errors="replace").strip()
+    try:
+        single_line(token)
+    except ValueError as error:
+        raise ClusterError(later("{path}: the token of context {name} is none", path=home, name=name)) from error
     return Access(
         server=server,
         context=name,
@@ -146,14 +150,25 @@ def _read(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)  # noqa: S506  a safe one
 
 
+def single_line(token: str) -> str:
+    """A token as a header can carry it. ValueError for one that would be several headers, or none."""
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("no token has line breaks or letters beyond ASCII")
+    return token
+
+
 def plugin_command(access: Access) -> tuple[list[str], dict[str, str]]:
     """The command and extra environment of the credential plugin."""
     section = access.plugin or {}
     version = section.get("apiVersion", "client.authentication.k8s.io/v1")
     info = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-    environment = {str(item["name"]): str(item["value"]) for item in section.get("env") or []}
+    try:
+        environment = {str(item["name"]): str(item["value"]) for item in section.get("env") or []}
+        arguments = [str(argument) for argument in section.get("args") or []]
+    except (LookupError, TypeError) as error:
+        raise ClusterError(later("the credential plugin of context {name} is none", name=access.context)) from error
     return (
-        [str(section.get("command", "")), *map(str, section.get("args") or [])],
+        [str(section.get("command", "")), *arguments],
         {**environment, "KUBERNETES_EXEC_INFO": json.dumps(info)},
     )
 
@@ -161,15 +176,27 @@ def plugin_command(access: Access) -> tuple[list[str], dict[str, str]]:
 def _entry(configs: Mapping[Path, dict[str, Any]], section: str, key: str, name: str) -> tuple[dict[str, Any], Path]:
     """What the first file says that has such an entry, and which file it is."""
     for path, config in configs.items():
-        for item in config.get(section) or []:
-            if isinstance(item, dict) and item.get("name") == name and isinstance(item.get(key), dict):
+        for item in _items(config, section):
+            if item.get("name") == name and isinstance(item.get(key), dict):
                 return item[key], path
-    entries = [item for config in configs.values() for item in config.get(section) or []]
-    known = ", ".join(str(item.get("name")) for item in entries if isinstance(item, dict))
+    known = ", ".join(str(item.get("name")) for config in configs.values() for item in _items(config, section))
     raise ClusterError(
         later("{path} has no {key} {name!r}", path=", ".join(map(str, configs)), key=key, name=name),
         hint=later("it has: {known}", known=known) if known else "",
     )
+
+
+def _items(config: dict[str, Any], section: str) -> list[dict[str, Any]]:
+    items = config.get(section)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _is_address(server: str) -> bool:
+    try:
+        parts = urlsplit(server)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
 
 
 def _plugin(section: Any, kubeconfig: Path) -> dict[str, Any] | None:

@@ -8,7 +8,9 @@ client is made. Network failures become ClusterError, answers that are not a suc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from kuartui.cluster import aiohttp_quickly
-from kuartui.cluster.access import Access, plugin_command, read_access
+from kuartui.cluster.access import Access, plugin_command, read_access, single_line
 from kuartui.cluster.resources import Resource, from_discovery, known, known_kinds, segment, straight
 from kuartui.errors import ApiError, ClusterError, NoKindError, did_you_mean
 from kuartui.message import Message, later
@@ -39,7 +41,12 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 TIMEOUT = 30.0  # seconds for one answer, streams excepted
+PLUGIN_TIMEOUT = 30.0  # seconds that a credential plugin may take
 READ_TIMEOUT = 75.0  # seconds of silence on a stream
+LARGEST = 2**28  # bytes of one answer, unpacked: all Pods of the largest clusters that Kubernetes is made for
+LARGEST_COMPLAINT = 2**20
+LONGEST_COMPLAINT = 2000  # characters
+MOST_PAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +148,8 @@ class Api:
             ) as response:
                 if response.status >= 400:
                     self.expired = self.expired or response.status == 401
-                    raise _failure(response.status, await response.read())
+                    async with asyncio.timeout(TIMEOUT):
+                        raise _failure(response.status, await whole(response, LARGEST_COMPLAINT))
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise unreachable(self.access, error) from error
@@ -169,7 +177,7 @@ class Api:
         try:
             async with asyncio.timeout(timeout):
                 async with self.stream(method, path, params=params, body=body, content_type=content_type) as response:
-                    return await response.read()
+                    return await whole(response)
         except TimeoutError as error:
             raise ClusterError(
                 later("{server} did not answer within {timeout:g} s", server=self.access.server, timeout=timeout)
@@ -186,7 +194,19 @@ class Api:
 
     async def get(self, path: str, **params: str) -> Obj:
         """GET any path; the answer must be a JSON object."""
-        answer = await self.request("GET", path, params=params)
+        return await self.object("GET", path, params=params)
+
+    async def object(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "",
+    ) -> Obj:
+        """A request whose answer must be a JSON object."""
+        answer = await self.request(method, path, params=params, body=body, content_type=content_type)
         if not isinstance(answer, dict):
             raise ClusterError(
                 later("{server}{path} answered something that is not JSON", server=self.access.server, path=path)
@@ -222,12 +242,23 @@ class Api:
         session.headers["Accept"] = DISCOVERY
         try:
             for path in ("/api", "/apis"):
-                for resource in from_discovery(await self.get(path)):
+                for resource in self._kinds(await self.get(path)):
                     found.setdefault((resource.kind, ""), resource)
                     found[(resource.kind, resource.api_version)] = resource
         finally:
             session.headers["Accept"] = "application/json"
         return found
+
+    def _kinds(self, document: Obj, verb: str = "") -> list[Resource]:
+        try:
+            return from_discovery(document, verb)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise self._nonsense(later("what kinds there are")) from error
+
+    def _nonsense(self, what: str) -> ClusterError:
+        return ClusterError(
+            later("asked for {what}, {server} gave an answer that makes no sense", what=what, server=self.access.server)
+        )
 
     async def listable(self) -> list[Resource]:
         """Every kind that can be listed, once, in the version that the server prefers."""
@@ -239,7 +270,7 @@ class Api:
             session.headers["Accept"] = "application/json"
         found: dict[tuple[str, str], Resource] = {}
         for document in documents:
-            for resource in from_discovery(document, verb="list"):
+            for resource in self._kinds(document, verb="list"):
                 found.setdefault((resource.group, resource.kind), resource)
         return [*found.values()]
 
@@ -261,14 +292,20 @@ class Api:
         params = {"labelSelector": selector, "fieldSelector": field_selector, "limit": str(limit) if limit else ""}
         params = {key: value for key, value in params.items() if value}
         items: list[Obj] = []
-        while True:
+        same = {"apiVersion": resource.api_version, "kind": resource.kind}  # the items of a list leave it out
+        for _ in range(MOST_PAGES):
             page = await self.get(resource.path(namespace), **params)
-            same = {"apiVersion": resource.api_version, "kind": resource.kind}  # the items of a list leave it out
-            items.extend({**same, **item} for item in page.get("items") or [])
-            metadata = page.get("metadata") or {}
-            if limit or not metadata.get("continue"):
+            metadata, found = page.get("metadata") or {}, page.get("items") or []
+            if not isinstance(metadata, dict) or not isinstance(found, list) or not all(map(_is_object, found)):
+                raise self._nonsense(resource.group_resource)
+            items.extend({**same, **item} for item in found)
+            more = str(metadata.get("continue") or "")
+            if limit or not more:
                 return Listing(items, str(metadata.get("resourceVersion", "")))
-            params["continue"] = metadata["continue"]
+            if params.get("continue") == more:  # the same page again, for ever
+                break
+            params["continue"] = more
+        raise self._nonsense(resource.group_resource)
 
     async def create(
         self, resource: Resource, obj: Obj, *, namespace: str = "", dry_run: bool = False, strict: bool = False
@@ -276,20 +313,18 @@ class Api:
         """Create it; ApiError when the server refuses, and if `strict` also for a field that its kind does not have."""
         place = namespace or obj.get("metadata", {}).get("namespace", "")
         params = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {}), **(STRICT if strict else {})}
-        answer: Obj = await self.request("POST", resource.path(place), params=params, body=obj)
-        return answer
+        return await self.object("POST", resource.path(place), params=params, body=obj)
 
     async def apply(self, resource: Resource, obj: Obj, *, force: bool = True) -> Obj:
         """Server-side apply under our field manager."""
         metadata = obj["metadata"]
-        answer: Obj = await self.request(
+        return await self.object(
             "PATCH",
             resource.path(metadata.get("namespace", ""), metadata["name"]),
             params={"fieldManager": MANAGER, "force": "true" if force else "false"},
             body=obj,
             content_type=APPLY_PATCH,
         )
-        return answer
 
     async def patch(
         self,
@@ -301,14 +336,13 @@ class Api:
         content_type: str = MERGE_PATCH,
         subresource: str = "",
     ) -> Obj:
-        answer: Obj = await self.request(
+        return await self.object(
             "PATCH",
             resource.path(namespace, name, subresource),
             params={"fieldManager": MANAGER},
             body=patch,
             content_type=content_type,
         )
-        return answer
 
     async def delete(
         self,
@@ -365,8 +399,10 @@ class Api:
             "spec": {"user": user, "groups": list(groups), "resourceAttributes": attributes},
         }
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        answer = await self.request("POST", path, body=review)
-        return bool(answer.get("status", {}).get("allowed"))
+        status = (await self.object("POST", path, body=review)).get("status")
+        if not isinstance(status, dict):
+            raise self._nonsense(later("who may do what"))
+        return status.get("allowed") is True
 
     async def _ask_plugin(self) -> str:
         command, environment = plugin_command(self.access)
@@ -374,10 +410,18 @@ class Api:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 env={**os.environ, **environment},
+                stdin=asyncio.subprocess.DEVNULL,  # what is typed is the player's, and goes to the screen
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )
-            output, complaint = await asyncio.wait_for(process.communicate(), TIMEOUT)
+            try:
+                output, complaint = await asyncio.wait_for(process.communicate(), PLUGIN_TIMEOUT)
+            finally:
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    await process.wait()
         except (OSError, TimeoutError, ValueError) as error:
             raise ClusterError(
                 later(
@@ -387,14 +431,14 @@ class Api:
                 )
             ) from error
         try:
-            return str(orjson.loads(output)["status"]["token"])
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            return single_line(str(orjson.loads(output)["status"]["token"]))
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             said = complaint.decode(errors="replace").strip().splitlines()
             raise ClusterError(
                 later(
                     "the credential plugin {command} gave no token: {said}",
                     command=command[0],
-                    said=said[-1] if said else "",
+                    said=said[-1][:LONGEST_COMPLAINT] if said else "",
                 )
             ) from error
 
@@ -440,10 +484,27 @@ def no_kind(kind: str, api_version: str = "", guess: str = "") -> NoKindError:
     return NoKindError(later("this cluster has no kind {name}{guess}", name=name, guess=guess))
 
 
+async def whole(response: aiohttp.ClientResponse, limit: int = LARGEST) -> bytes:
+    """The body of an answer. ClusterError as soon as it is more than `limit` bytes, unpacked."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise ClusterError(
+                later("{server} answers with more than {mib} MiB", server=response.url.origin(), mib=limit // 2**20)
+            )
+    return bytes(body)
+
+
+def _is_object(item: Any) -> bool:
+    """Whether it can be told from others."""
+    return isinstance(item, dict) and isinstance(item.get("metadata"), dict)
+
+
 def _failure(code: int, body: bytes) -> ApiError:
     try:
         status = orjson.loads(body)
-        message, reason = str(status["message"]), str(status.get("reason", ""))
+        message, reason = str(status["message"])[:LONGEST_COMPLAINT], str(status.get("reason", ""))[:100]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         message, reason = body.decode(errors="replace").strip()[:300] or f"HTTP {code}", ""
     return ApiError(message, code=code, reason=reason)

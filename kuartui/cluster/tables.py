@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from kuartui.cluster.resources import Resource
-from kuartui.cluster.rest import TIMEOUT, Api, Obj
+from kuartui.cluster.rest import TIMEOUT, Api, Obj, whole
 from kuartui.cluster.watch import Reflector, What
 from kuartui.errors import ApiError, ClusterError
 from kuartui.message import later
@@ -42,7 +42,7 @@ class TableReflector(Reflector):
         path = self.resource.path(self.namespace)
         try:
             async with asyncio.timeout(TIMEOUT), self.api.stream("GET", path, accept=TABLE) as response:
-                table = orjson.loads(await response.read())
+                table = orjson.loads(await whole(response))
         except TimeoutError as error:
             raise ClusterError(
                 later("{server} did not answer within {timeout:g} s", server=self.api.access.server, timeout=TIMEOUT)

@@ -23,6 +23,7 @@ What = Literal["ADDED", "MODIFIED", "DELETED"]
 RETRY = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds; the server's time does not pass while it is away, so ours counts
 WATCH_SECONDS = 540  # bookmarks come every minute; rest.READ_TIMEOUT, longer than that, finds a watch that died
 LONGEST_LINE = 2**23
+LONGEST_WHAT = 100  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,24 @@ class Reflector:
                     self._trouble(error.message)
                     await asyncio.sleep(RETRY[min(failures, len(RETRY) - 1)])
                     failures += 1
+            except (
+                LookupError,
+                TypeError,
+                ValueError,
+                AttributeError,
+                RecursionError,
+            ) as error:  # objects that are none
+                self._version = ""
+                what = f"{type(error).__name__}: {error}"
+                self._trouble(
+                    later(
+                        "watching {group_resource}: the answer makes no sense ({what})",
+                        group_resource=self.resource.group_resource,
+                        what=what[:LONGEST_WHAT],
+                    )
+                )
+                await asyncio.sleep(RETRY[min(failures, len(RETRY) - 1)])
+                failures += 1
 
     async def _list(self) -> None:
         listing = await self.api.list(self.resource, self.namespace)

@@ -113,3 +113,38 @@ def test_a_local_socket_counts_only_beside_the_kubeconfig_that_names_it(path: Pa
         two.bind(str(elsewhere))
         assert (read(beside).socket, read(beside).base) == (str(beside), "http://localhost")
         assert (read(elsewhere).socket, read(elsewhere).base) == ("", "https://127.0.0.1:6443")
+
+
+@pytest.mark.parametrize("server", ["https://[", "https://a:b", "https://", "ftp://a", "7"])
+def test_an_address_that_is_none(path: Path, server: str) -> None:
+    config = yaml.safe_load(path.read_text())
+    for cluster in config["clusters"]:
+        cluster["cluster"]["server"] = server
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(ClusterError, match="no usable server address"):
+        read_access(path)
+
+
+@pytest.mark.parametrize("contexts", [7, "text", {"a": 1}, [7, None]])
+def test_sections_that_are_none(path: Path, contexts: object) -> None:
+    path.write_text(yaml.safe_dump({"current-context": "a", "contexts": contexts}))
+    with pytest.raises(ClusterError, match="has no context 'a'"):
+        read_access(path)
+
+
+def test_a_token_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    config = {
+        "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {"token": "a\r\nX-Remote-User: admin"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(ClusterError, match="the token of context a is none"):
+        read_access(path)
+
+
+def test_a_plugin_that_is_none() -> None:
+    with pytest.raises(ClusterError, match="the credential plugin of context a is none"):
+        plugin_command(Access(server="https://a", context="a", plugin={"command": "x", "env": [{"name": "A"}]}))

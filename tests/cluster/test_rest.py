@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from kuartui.cluster import exec as cluster_exec
+from kuartui.cluster import rest
 from kuartui.cluster.access import Access
 from kuartui.cluster.resources import Resource, known
 from kuartui.cluster.rest import Api
@@ -116,6 +120,73 @@ async def test_garbage_is_not_an_object() -> None:
     async with serving(handler) as access, Api(access) as api:
         with pytest.raises(ClusterError, match="not JSON"):
             await api.read(PODS, "here", "a")
+
+
+async def test_an_answer_without_end_is_left() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=500 if request.query else 200)
+        response.enable_compression(web.ContentCoding.gzip)
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" " * 2**20)
+        return response
+
+    async with serving(handler) as access, Api(access) as api:
+        with pytest.raises(ClusterError, match="answers with more than 256 MiB"):
+            await api.get("/version")
+        with pytest.raises(ClusterError, match="answers with more than 1 MiB"):
+            await api.get("/version", wrong="yes")
+
+
+async def test_a_complaint_is_no_book() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"message": "x" * 100_000, "reason": "y" * 100_000}, status=403)
+
+    async with serving(handler) as access, Api(access) as api:
+        with pytest.raises(ApiError) as caught:
+            await api.get("/version")
+    assert len(caught.value.message) < 3000
+
+
+async def test_kinds_that_are_none() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"items": [7]})
+
+    async with serving(handler) as access, Api(access) as api:
+        with pytest.raises(ClusterError, match="an answer that makes no sense"):
+            await api.resource("Rose")
+        with pytest.raises(ClusterError, match="an answer that makes no sense"):
+            await api.listable()
+
+
+async def test_who_may_do_what_is_no_guess() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"status": "Failure"})
+
+    async with serving(handler) as access, Api(access) as api:
+        with pytest.raises(ClusterError, match="an answer that makes no sense"):
+            await api.allowed("anna", (), {"verb": "get"})
+
+
+@pytest.mark.parametrize(
+    ("script", "complaint"),
+    [
+        ("echo garbage; echo sorry >&2", "gave no token: sorry"),
+        ("""printf '{"status": {"token": "a\\nb"}}'""", "gave no token"),
+        ("sleep 60 & echo $$; wait", "failed"),
+    ],
+)
+async def test_a_credential_plugin_that_gives_none(
+    script: str, complaint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rest, "PLUGIN_TIMEOUT", 1.0)
+    plugin = {"command": "sh", "args": ["-c", f"echo $$ > {tmp_path}/pid; {script}"]}
+    async with Api(Access(server="http://127.0.0.1:1", context="cloud", plugin=plugin)) as api:
+        with pytest.raises(ClusterError, match=complaint):
+            await api.get("/version")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 async def test_nobody_is_there() -> None:

@@ -141,6 +141,50 @@ async def test_after_nonsense_it_lists_again(nonsense: bytes) -> None:
         await until(lambda: reflector.problem == "")
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"items": 7},
+        {"items": [7]},
+        {"items": [{"metadata": None}]},
+        {"items": [], "metadata": "text"},
+        {"items": [pod("a", 1)], "metadata": {"continue": "the same again"}},
+        ["no", "object"],
+    ],
+)
+async def test_lists_that_are_none_are_asked_for_again(nonsense: Any) -> None:
+    broken = True
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if broken:
+            return web.json_response(nonsense)
+        return web.json_response({"items": [pod("a", 1)], "metadata": {"resourceVersion": "1"}})
+
+    async with serving(handler) as access, Api(access) as api:
+        reflector = Reflector(api, PODS)
+        reflector.start()
+        await until(lambda: bool(reflector.problem))
+        broken = False
+        await until(lambda: names(reflector) == ["a"])
+        assert reflector.problem == ""
+        await reflector.stop()
+
+
+async def test_a_listener_that_stumbles_over_an_object_ends_nothing() -> None:
+    script = Script()
+    async with copying(script) as reflector:
+
+        def stumble(change: watch.Change) -> None:
+            if change.object["metadata"].get("labels"):
+                raise AttributeError("'int' object has no attribute 'get'")
+
+        reflector.on_change.append(stumble)
+        script.watches.put_nowait([event("ADDED", {"metadata": {"name": "b", "resourceVersion": "2", "labels": 7}})])
+        await until(lambda: "the answer makes no sense" in reflector.problem)
+        script.objects["a"] = pod("a", 3)
+        await until(lambda: ("here", "a") in reflector.objects)
+
+
 async def test_a_kind_that_is_served_no_more_has_no_objects() -> None:
     script = Script()
     script.objects["a"] = pod("a", 1)
