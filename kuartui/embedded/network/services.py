@@ -36,11 +36,23 @@ class Endpoint(Struct, frozen=True):
 
 
 class Usable(Struct, frozen=True):
-    """The endpoints that may be chosen, and whether each has hints of nodes, or of zones."""
+    """The endpoints that may be chosen, and whether each of the ready ones has hints of nodes, or of zones."""
 
-    endpoints: tuple[Endpoint, ...] = ()
+    ready: tuple[Endpoint, ...] = ()
+    leaving: tuple[Endpoint, ...] = ()
+    """Those that still serve while terminating: for when nobody is ready, in the cluster or, for a Local policy, on the
+    node."""
     for_nodes: bool = False
     for_zones: bool = False
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return self.ready or self.leaving
+
+    def on(self, node: str) -> list[Endpoint]:
+        """Those of one node."""
+        here = [endpoint for endpoint in self.ready if endpoint.node == node]
+        return here or [endpoint for endpoint in self.leaving if endpoint.node == node]
 
 
 NOBODY = Usable()
@@ -123,7 +135,7 @@ class ServiceProxy:
             if spec.get("healthCheckNodePort") != port or _is_anothers(service):
                 continue
             found = [self._usable(meta["namespace"], meta["name"], one) for one in spec.get("ports") or ()]
-            here = {endpoint.ip for usable in found for endpoint in usable.endpoints if endpoint.node == node}
+            here = {endpoint.ip for usable in found for endpoint in usable.ready if endpoint.node == node}
             return meta["namespace"], meta["name"], len(here)
         return None
 
@@ -134,7 +146,7 @@ class ServiceProxy:
         meta, spec = service["metadata"], service["spec"]
         found = self._usable(meta["namespace"], meta["name"], service_port)
         if local:
-            usable: Sequence[Endpoint] = [endpoint for endpoint in found.endpoints if endpoint.node == node]
+            usable: Sequence[Endpoint] = found.on(node)
             if found.endpoints and not usable:
                 raise timed_out()
         else:
@@ -202,11 +214,11 @@ class ServiceProxy:
                 ready[endpoint] = None
             elif conditions.get("serving") and conditions.get("terminating"):
                 leaving[endpoint] = None
-        endpoints = tuple(ready or leaving)
         return Usable(
-            endpoints,
-            bool(endpoints) and all(endpoint.for_nodes for endpoint in endpoints),
-            bool(endpoints) and all(endpoint.for_zones for endpoint in endpoints),
+            tuple(ready),
+            tuple(leaving),
+            bool(ready) and all(endpoint.for_nodes for endpoint in ready),
+            bool(ready) and all(endpoint.for_zones for endpoint in ready),
         )
 
 

@@ -123,6 +123,22 @@ async def test_terminating_endpoints_serve_when_nothing_else_is_left(lan: Lan) -
     assert {await lan.ask() for _ in range(10)} == {"10.244.0.3"}
 
 
+async def test_with_a_local_policy_the_nodes_own_terminating_endpoints_serve(lan: Lan) -> None:
+    """A load balancer goes on to send for a while: the node must not drop it for somebody ready elsewhere."""
+    leaving = endpoint("10.244.0.2", ready=False, serving=True, terminating=True)
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 32122}
+    lan.service([leaving, endpoint("10.244.1.4", "node-b")], **spec)
+    assert await lan.ask("172.18.0.2", 30080, source=None) == "10.244.0.2"
+    assert await lan.ask() == "10.244.1.4"
+    check = await lan.network.connect(None, "172.18.0.2", 32122)
+    await check.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (await check.read()).startswith(b"HTTP/1.1 503 ")  # so that the load balancer turns away
+    lan.service([leaving], **spec)
+    check = await lan.network.connect(None, "172.18.0.2", 32122)
+    await check.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (await check.read()).startswith(b"HTTP/1.1 503 ")
+
+
 async def test_another_port_of_a_service_gets_lost(lan: Lan) -> None:
     lan.service([endpoint("10.244.0.2")])
     with pytest.raises(TimeoutError):
