@@ -112,41 +112,48 @@ class CronJobController(WorkloadController):
             text = f"invalid schedule: {spec['schedule']} : time difference between two schedules is less than 1 second"
             self.record(cronjob, "Warning", "InvalidSchedule", text)
             return
-        due = self._missed(cronjob, status, schedule, now.astimezone(zone))
+        due = self._missed(cronjob, status, schedule, now, zone)
         if due is not None:
-            await self._start(cronjob, status, due, now)
+            await self._start(cronjob, status, due.astimezone(zone), now)
         following = schedule.next(now.astimezone(zone))
         if following is not None:
             wait = (following - now).total_seconds() + LATE
             self.enqueue_after(objects.namespace_of(cronjob), objects.name_of(cronjob), wait)
 
-    def _missed(self, cronjob: Obj, status: Obj, schedule: cron.Schedule, now: datetime) -> datetime | None:
-        """The last scheduled moment that has passed since the last start."""
+    def _missed(
+        self, cronjob: Obj, status: Obj, schedule: cron.Schedule, now: datetime, zone: tzinfo
+    ) -> datetime | None:
+        """The last scheduled moment that has passed since the last start, in UTC: clocks of zones go back."""
+
+        def following(moment: datetime) -> datetime | None:
+            found = schedule.next(moment.astimezone(zone))
+            return found.astimezone(UTC) if found is not None else None
+
         since = parse_time(status.get("lastScheduleTime") or cronjob["metadata"]["creationTimestamp"])
         patience = cronjob["spec"].get("startingDeadlineSeconds")
         if patience is not None:
             since = max(since, now - timedelta(seconds=patience))
-        first = schedule.next(since.astimezone(now.tzinfo))
+        first = following(since)
         if first is None or first > now:
             return None
-        second = schedule.next(first)
+        second = following(first)
         missed = 1
         if second is not None and second <= now:
             period = second - first
             missed = int((now - first) / period) + 1
             if missed > 3:
                 # near the end only: who counts every moment of a year's absence is late for the next one
-                jumped = schedule.next(now - 2 * period)
+                jumped = following(now - 2 * period)
                 second = jumped if jumped is not None and jumped <= now else second
             while second is not None and second <= now:
-                first, second = second, schedule.next(second)
+                first, second = second, following(second)
         if missed > TOO_MANY and patience is None:
             self.record(cronjob, "Warning", "TooManyMissedTimes", MISSED)
         return first
 
     async def _start(self, cronjob: Obj, status: Obj, due: datetime, now: datetime) -> None:
         patience = cronjob["spec"].get("startingDeadlineSeconds")
-        if patience is not None and due + timedelta(seconds=patience) < now:
+        if patience is not None and (now - due).total_seconds() > patience:
             text = f"Missed scheduled time to start a job: {due.strftime('%a, %d %b %Y %H:%M:%S %z')}"
             self.record(cronjob, "Warning", "MissSchedule", text)
             return

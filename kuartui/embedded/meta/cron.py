@@ -48,25 +48,31 @@ class Schedule(Struct, frozen=True):
     every: int = 0
 
     def next(self, after: datetime) -> datetime | None:
-        """The first moment after `after`, in its time zone; None if there is none."""
+        """The first moment after `after`, in its time zone; None if there is none.
+
+        What a clock skips does not happen, and what it shows twice happens twice: time itself goes on evenly, and only
+        the fields are those of the zone.
+        """
+        zone, moment = after.tzinfo, after.astimezone(UTC)
         if self.every:
-            return after.replace(microsecond=0) + timedelta(seconds=self.every)
-        moment = (after + timedelta(minutes=1)).replace(second=0, microsecond=0)
+            return (moment.replace(microsecond=0) + timedelta(seconds=self.every)).astimezone(zone)
+        moment = (moment + timedelta(minutes=1)).replace(second=0, microsecond=0)
         limit = moment.year + _FARTHEST
         while moment.year <= limit:
-            if moment.month not in self.months:
-                year, month = divmod(moment.month, 12)
-                moment = moment.replace(year=moment.year + year, month=month + 1, day=1, hour=0, minute=0)
-            elif not self._fits_day(moment):
-                moment = (moment + timedelta(days=1)).replace(hour=0, minute=0)
-            elif moment.hour not in self.hours:
-                moment = (moment + timedelta(hours=1)).replace(minute=0)
-            elif moment.minute not in self.minutes:
+            local = moment.astimezone(zone)
+            midnight = local.replace(hour=0, minute=0, fold=0)
+            if local.month not in self.months:
+                year, month = divmod(local.month, 12)
+                start = midnight.replace(year=local.year + year, month=month + 1, day=1)
+                moment = max(moment + timedelta(minutes=1), start.astimezone(UTC))
+            elif not self._fits_day(local):
+                moment = max(moment + timedelta(minutes=1), (midnight + timedelta(days=1)).astimezone(UTC))
+            elif local.hour not in self.hours:
+                moment += timedelta(minutes=60 - local.minute)
+            elif local.minute not in self.minutes:
                 moment += timedelta(minutes=1)
-            elif moment.astimezone(UTC) <= after.astimezone(UTC):
-                moment += timedelta(minutes=1)  # clocks went back
             else:
-                return moment
+                return local
         return None
 
     def _fits_day(self, moment: datetime) -> bool:

@@ -131,3 +131,17 @@ async def test_failed_ones_have_their_own_limit(at_noon: Cluster) -> None:
     await ticking(at_noon, image="bad")
     await at_noon.run(400)
     assert len(jobs(at_noon)) == 1
+
+
+async def test_an_hour_that_a_clock_shows_twice_has_its_jobs_twice() -> None:
+    cluster = Cluster()
+    cluster.clock = cluster.memory.clock = FastClock(datetime(2026, 11, 1, 5, 10, tzinfo=UTC))
+    try:
+        await ticking(cluster, schedule="*/20 * * * *", timeZone="America/New_York")
+        await cluster.run(3 * 3600)
+        first = int(datetime(2026, 11, 1, 5, 20, tzinfo=UTC).timestamp()) // 60
+        assert cluster.events("SuccessfulCreate", "CronJob") == [
+            f"Created job tick-{first + 20 * number}" for number in range(9)
+        ]
+    finally:
+        await cluster.stop()

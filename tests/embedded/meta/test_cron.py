@@ -46,6 +46,21 @@ def test_time_zone_of_the_question_counts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "after", "expected"),
+    [  # those of github.com/robfig/cron
+        ("30 2 11 Mar ?", "2012-03-11T00:00:00-05:00", "2013-03-11T02:30:00-04:00"),
+        ("30 2 04 Nov ?", "2012-11-04T00:00:00-04:00", "2012-11-04T02:30:00-05:00"),
+        ("30 1 04 Nov ?", "2012-11-04T01:45:00-04:00", "2012-11-04T01:30:00-05:00"),
+        ("*/20 * * * *", "2012-11-04T01:40:00-04:00", "2012-11-04T01:00:00-05:00"),
+    ],
+)
+def test_what_a_clock_skips_or_shows_twice(text: str, after: str, expected: str) -> None:
+    found = cron.parse(text).next(datetime.fromisoformat(after).astimezone(ZoneInfo("America/New_York")))
+    assert found is not None
+    assert found.isoformat() == expected
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("every day", "expected exactly 5 fields, found 2: [every day]"),
