@@ -388,6 +388,7 @@ class PodWorker:
         self.state.waiting.clear()
         self._supervisor.stop()
         self._network.down()
+        self.volumes.discard()
         self.sandbox = None
         self.reporter.changed()
 

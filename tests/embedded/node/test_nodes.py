@@ -94,6 +94,25 @@ async def test_power_failure_and_return(cluster):
     assert cluster.events("SandboxChanged") == ["Pod sandbox changed, it will be killed and re-created."]
 
 
+async def test_what_is_on_a_nodes_disk_outlives_a_power_failure(cluster):
+    volumes = [{"name": "disk", "emptyDir": {}}, {"name": "memory", "emptyDir": {"medium": "Memory"}}]
+    mounts = [{"name": one["name"], "mountPath": f"/{one['name']}"} for one in volumes]
+    await cluster.pod(volumes=volumes, containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run()
+    await cluster.exec("touch", "/disk/f", "kept")
+    await cluster.exec("touch", "/memory/f", "lost")
+    await cluster.fleet.fail("one")
+    await cluster.run(60)
+    await cluster.fleet.recover("one")
+    await cluster.run()
+    assert await cluster.exec("show", "/disk/f") == (0, "kept\n")
+    assert (await cluster.exec("show", "/memory/f"))[0] != 0
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(40)
+    assert not cluster.exists()
+    assert not [key for key in cluster.fleet.disks._volumes if key.startswith("pod/")]
+
+
 async def test_a_machine_that_comes_back_has_booted_anew(cluster):
     def boot_id():
         return cluster.client.get("nodes", "", "one")["status"]["nodeInfo"]["bootID"]

@@ -76,6 +76,8 @@ class PodVolumes(Struct):
     node_ip: str
     mounted: dict[str, Mounted] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    """What of the node's disk is the pod's own, and goes with it."""
 
     def set_up(self, sources: Sources) -> list[Failure]:
         """Try what is not mounted and due; what failed is tried again later. Empty and nothing pending: all done."""
@@ -103,6 +105,12 @@ class PodVolumes(Struct):
         """Have an image's files as a volume, once it was pulled."""
         if name not in self.mounted:
             self.mounted[name] = Mounted(image_tree(image), read_only=True)
+
+    def discard(self) -> None:
+        """The pod has come to its end."""
+        for key in self.kept:
+            self.disks.remove(key)
+        self.kept.clear()
 
     def next_retry(self) -> float:
         """Monotonic time at which `set_up` has something to try."""
@@ -181,14 +189,8 @@ class PodVolumes(Struct):
             raise _set_up_failed(name, str(error)) from None
         if content is not None:
             return self._project(content, volume, sources)
-        group = _fs_group(sources.pod)
         if "emptyDir" in volume:
-            medium = volume["emptyDir"].get("medium", "")
-            mode = 0o777 if group is None else 0o2777
-            made = Volume(mode=mode, gid=group or 0, kind="tmpfs" if medium == "Memory" else "emptyDir")
-            if medium == "Memory":
-                made.limit = _memory_room(volume["emptyDir"], sources.pod)
-            return Mounted(made)
+            return self._empty_dir(name, volume["emptyDir"], sources.pod)
         if "hostPath" in volume:
             return self._host_path(name, volume["hostPath"])
         if "nfs" in volume:
@@ -201,6 +203,20 @@ class PodVolumes(Struct):
         if "gitRepo" in volume:
             raise _set_up_failed(name, NO_GIT)
         raise _set_up_failed(name, "no volume plugin matched")
+
+    def _empty_dir(self, name: str, source: Obj, pod: Obj) -> Mounted:
+        """On the node's disk, where a reboot leaves it, unless it is in memory."""
+        group = _fs_group(pod)
+        mode = 0o777 if group is None else 0o2777
+        if source.get("medium") == "Memory":
+            made = Volume(mode=mode, gid=group or 0, kind="tmpfs")
+            made.limit = _memory_room(source, pod)
+            return Mounted(made)
+        key = f"pod/{pod['metadata']['uid']}/{name}"
+        self.kept.append(key)
+        made = self.disks.volume(key, mode=mode, kind="emptyDir")
+        made.gid = group or 0
+        return Mounted(made)
 
     def _project(self, content: dict[str, Any], volume: Obj, sources: Sources) -> Mounted:
         group = _fs_group(sources.pod)
