@@ -130,6 +130,10 @@ def start(
     async def run() -> AttemptView:
         store = Store()
         try:
+            if store.exam_under_way() is not None:  # its time may be over
+                from kuartui.play.exams import current
+
+                await current(cluster=choose("embedded"), store=store)
             mode: Mode = "practice" if practice else "ranked"
             with steps() as told:
                 session = await begin(level, cluster=choose(cluster), store=store, mode=mode, report=told)
@@ -205,7 +209,7 @@ def hint(
                 click.confirm(
                     tr("The next hint costs {cost} points. Take it?", cost=view.next_hint_cost), abort=True, err=True
                 )
-            return await session.hint()
+            return await session.hint(len(view.hints))
 
     taken = wait(run)
     if out is Format.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from kuartui.catalog.manifests import load
@@ -89,6 +90,20 @@ class Performance:
             return ""
         asked = until or data
         return "" if verdict.holds else verdict.observed or verdict.problem or f"not yet: {asked.cel if asked else ''}"
+
+    async def recover(self) -> None:
+        """Undo what another process began and did not undo. Nobody knows in which container that was: in all of them,
+        also those that are not ready; where nothing was done, it does nothing or fails."""
+        meddling = self.drill.exec_
+        if meddling is None or not meddling.undo:
+            return
+        where = meddling.from_
+        namespace = where.namespace or self._world.level.namespace
+        query = ResourceQuery(kind="Pod", namespace=namespace, selector=where.selector, name=where.pod)
+        for pod in await self._world.objects.all(query):
+            place = Place(namespace=namespace, pod=pod["metadata"]["name"], container=where.container)
+            with suppress(NotThereError):
+                await self._world.run(place, meddling.undo, EXEC_SECONDS)
 
     async def end(self) -> None:
         """Undo what was done in a container. Where that has gone, so has what was done to it."""

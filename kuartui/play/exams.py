@@ -293,8 +293,8 @@ def put_aside(attempt: AttemptRecord, store: Store) -> None:
 def _set_clock(attempt: AttemptRecord, store: Store, *, ticking: bool) -> None:
     clock = RealClock()
     spent = timer.elapsed(clock, store.anchor(attempt.id))
-    store.set_anchor(attempt.id, timer.anchor(clock, spent, ticking=ticking))
-    store.append(attempt.id, Resumed(at=spent) if ticking else Paused(at=spent))
+    event = Resumed(at=spent) if ticking else Paused(at=spent)
+    store.append(attempt.id, event, anchor=timer.anchor(clock, spent, ticking=ticking))
 
 
 def flag(exam: ExamRecord, number: int, store: Store) -> bool:

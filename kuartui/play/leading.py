@@ -33,6 +33,7 @@ from kuartui.play.present import Seen
 from kuartui.play.recorder import news
 from kuartui.play.setup import Setup
 from kuartui.progress.store import Made, Store
+from kuartui.translate import tr
 
 CONFIRM = 0.5  # seconds that all must stay green: a guard may take as long to see what a check saw at once
 DRILL_PAUSE = 2.0  # seconds until what a drill does shows
@@ -127,7 +128,17 @@ class Leader:
             on_violation=self._violated,
             passed=self._state().passed,
         )
+        await self._after_a_death()
         await self._listen()
+
+    async def _after_a_death(self) -> None:
+        """Whoever led in a drill is gone: what was done in a container is undone; it comes again when all is green."""
+        name, _ = self._state().drilling or ("", 0.0)
+        drill = next((item for item in self.level.after if item.name == name), None)
+        if drill is None:
+            return
+        await Performance(drill, self.arena.world).recover()
+        self._ledger.events(DrillFailed(at=self._now(), drill=name, why=tr("it was interrupted")))
 
     async def _listen(self) -> None:
         """Hear of what changes in the level's objects, for the timeline."""
@@ -285,8 +296,8 @@ class Leader:
             self._trouble(error.message)
             return False
         if not missing:
-            until = self._now() + drill.settle
-            while self._now() < until:
+            until = self.clock.monotonic() + drill.settle  # the attempt's clock may be stopped, or at the limit
+            while self.clock.monotonic() < until:
                 if is_clear(self.level, self._reached()) and await self._confirmed():
                     self._ledger.events(DrillPassed(at=self._now(), drill=drill.name))
                     return True
@@ -300,8 +311,8 @@ class Leader:
         try:
             await performance.begin()
             await self.clock.sleep(DRILL_PAUSE)
-            until = self._now() + performance.drill.within
-            while (missing := await performance.missing()) and self._now() < until:
+            until = self.clock.monotonic() + performance.drill.within
+            while (missing := await performance.missing()) and self.clock.monotonic() < until:
                 await self.clock.sleep(CONFIRM)
             return missing
         finally:

@@ -111,7 +111,11 @@ class AttemptSession:
         """Seconds on the attempt's clock."""
         if self._state.finished_at is not None:
             return self._state.finished_at
-        return min(timer.elapsed(self.clock, self._anchor, self._state.last_at), float(self.level.time_limit))
+        return min(self._spent(), float(self.level.time_limit))
+
+    def _spent(self) -> float:
+        """The same, also beyond the limit."""
+        return timer.elapsed(self.clock, self._anchor, self._state.last_at)
 
     def snapshot(self) -> AttemptView:
         """All there is to show, now. Cheap: call it at every event and every tick of a clock."""
@@ -190,11 +194,14 @@ class AttemptSession:
 
     # --- what a player does ------------------------------------------------------------------------------------------
 
-    async def hint(self) -> HintView:
-        """Take the next hint. AttemptError when there is none left, in an exam, or when the attempt is over."""
+    async def hint(self, offered: int | None = None) -> HintView:
+        """Take the next hint, or the one that was `offered` (its index): if another process took that meanwhile, it
+        costs nothing more. AttemptError when there is none left, in an exam, or when the attempt is over."""
         self._must_run()
         if self.record.mode == "exam":
             raise AttemptError(later("there are no hints in an exam"))
+        if offered is not None and offered in self._state.hints:
+            return present.hint(self.level, offered)
         index = present.next_hint(self.level, self._state)
         if index is None:
             raise AttemptError(later("there are no more hints"))
@@ -215,14 +222,12 @@ class AttemptSession:
             )
         if not self._state.paused:
             self._set_clock(ticking=False)
-            self._write(Paused(at=self.elapsed()))
 
     async def unpause(self) -> None:
         """Let the clock go on, if it is stopped."""
         self._must_run()
         if self._state.paused:
             self._set_clock(ticking=True)
-            self._write(Resumed(at=self.elapsed()))
 
     async def reset(self, report: Report = silent) -> None:
         """Set the level up anew. The clock runs on."""
@@ -230,7 +235,6 @@ class AttemptSession:
         async with setting_up():
             self._must_run()
             await self._renew(report)
-        self._emit(view.WasReset(self._state.resets))
 
     async def _renew(self, report: Report) -> None:
         self.store.seize(self.record.id, self._holder)
@@ -272,15 +276,17 @@ class AttemptSession:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         led = self.leading
-        if self._state.over:
-            await self._take_down()
-        await self._drop_lead()
+        try:
+            if self._state.over:
+                await self._take_down()
+        finally:
+            await self._drop_lead()
+            for queue in list(self._listeners):
+                queue.put_nowait(None)
         if referee and led and not self._state.over:
             from kuartui.play.referee import spawn
 
             spawn(self.record.id)
-        for queue in list(self._listeners):
-            queue.put_nowait(None)
 
     # --- following the store ---------------------------------------------------------------------------------------
 
@@ -304,6 +310,7 @@ class AttemptSession:
                 self._emit(view.HintTaken(present.hint(self.level, event.index)))
             if isinstance(event, ResetDone):
                 self._seen = {}
+                self._emit(view.WasReset(self._state.resets))
         changes = self.store.changes(self.record.id, self._last_change)
         for self._last_change, at, kind, text in changes:
             self._changes.append(view.TimelineEntry(at, kind, text))
@@ -411,7 +418,10 @@ class AttemptSession:
         """A task of an exam ends with the exam, whose clock is the wall's: also after a night with the lid closed."""
         if self.until is not None and self.store.now() >= self.until:
             return True
-        return self.elapsed() >= self.level.time_limit
+        if self._spent() < self.level.time_limit:
+            return False
+        # all was green in time, or there would be no drill: its end is waited for
+        return self.record.mode == "exam" or not present.drill(self.level, self._state, self._spent())
 
     def _end_in_time(self) -> None:
         """What comes after the limit counts nothing, whether or not somebody looked when it was reached."""
@@ -445,6 +455,9 @@ class AttemptSession:
         if self._state.over or now - self._leased_at < LEASE_EVERY:
             return
         self._leased_at = now
+        if self.record.mode == "exam" and self._state.paused:  # it waits: what is green by now counts
+            await self._drop_lead()
+            return
         leads = self.store.lease(self.record.id, self._holder)
         if self._stuck:  # the store takes what it is given again
             self._stuck = False
@@ -505,7 +518,10 @@ class AttemptSession:
         await take_down(self.record, self.level, self.cluster, self.store)
 
     def _set_clock(self, *, ticking: bool) -> None:
-        self.store.set_anchor(self.record.id, timer.anchor(self.clock, self.elapsed(), ticking=ticking))
+        at = self.elapsed()
+        event = Resumed(at=at) if ticking else Paused(at=at)
+        self.store.append(self.record.id, event, anchor=timer.anchor(self.clock, at, ticking=ticking))
+        self._sync()
 
     def _set_trouble(self, text: str) -> None:
         if text != self._trouble:

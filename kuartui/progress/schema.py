@@ -115,6 +115,7 @@ def migrate(connection: sqlite3.Connection) -> int:
         connection.execute(f"PRAGMA user_version = {max(version, VERSION)}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk ended it already
+            connection.execute("ROLLBACK")
         raise
     return VERSION

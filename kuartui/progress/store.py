@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from kuartui import paths
@@ -124,6 +125,7 @@ class Store:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
             if migrate(self._db) > VERSION:
+                self._db.close()
                 raise StorageError(
                     later("{path} was written by a newer kuartui", path=self.path), hint=later("upgrade kuartui")
                 )
@@ -143,6 +145,11 @@ class Store:
     def running(self) -> AttemptRecord | None:
         """The attempt that is not over, if there is one; not a task of an exam that waits."""
         rows = self._records("WHERE outcome IS NULL AND NOT aside ORDER BY rowid DESC LIMIT 1", ())
+        return rows[0] if rows else None
+
+    def latest_over(self) -> AttemptRecord | None:
+        """Of the attempts that are over, the one that was begun last."""
+        rows = self._records("WHERE outcome IS NOT NULL ORDER BY rowid DESC LIMIT 1", ())
         return rows[0] if rows else None
 
     def not_over(self) -> list[AttemptRecord]:
@@ -166,7 +173,13 @@ class Store:
     def events(self, attempt_id: str, after: int = 0) -> list[tuple[int, AttemptEvent]]:
         """(sequence number, event) in order, those after number `after`."""
         query = "SELECT seq, data FROM events WHERE attempt = ? AND seq > ? ORDER BY seq"
-        return [(seq, decode(data)) for seq, data in self._all(query, (attempt_id, after))]
+        try:
+            return [(seq, decode(data)) for seq, data in self._all(query, (attempt_id, after))]
+        except msgspec.MsgspecError as error:
+            raise StorageError(
+                later("{path} tells of what this kuartui does not know: {error}", path=self.path, error=error),
+                hint=later("was it written by a newer one? upgrade kuartui"),
+            ) from error
 
     def best(self) -> dict[str, Best]:
         """By level name; levels never tried are not in it."""
@@ -335,8 +348,8 @@ class Store:
                 rows = [(credit, exam_id, number) for number, credit in brought.items()]
                 db.executemany("UPDATE exam_tasks SET credit = ? WHERE exam = ? AND number = ?", rows)
 
-    def append(self, attempt_id: str, *events: AttemptEvent) -> int:
-        """Add events, all or none; the last sequence number."""
+    def append(self, attempt_id: str, *events: AttemptEvent, anchor: Anchor | None = None) -> int:
+        """Add events, and set the clock if need be, all or nothing; the last sequence number."""
         stamp = datetime.fromtimestamp(self._wall(), UTC).isoformat()
         with self._write() as db:
             last = int(
@@ -344,6 +357,8 @@ class Store:
             )
             rows = [(attempt_id, last + index, stamp, encode(event)) for index, event in enumerate(events, 1)]
             db.executemany("INSERT INTO events (attempt, seq, wall, data) VALUES (?, ?, ?, ?)", rows)
+            if anchor is not None:
+                self.set_anchor(attempt_id, anchor)
         return last + len(events)
 
     def note_changes(self, attempt_id: str, entries: Sequence[tuple[float, str, str]]) -> None:
@@ -461,6 +476,8 @@ class Store:
             hint = later(
                 "is it writable, and is there space? {variable} names another place", variable=paths.HOME_VARIABLE
             )
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # an extended code has that in its low byte
+                hint = later("another program holds it; try again when that has ended")
             raise StorageError(later("cannot use {path}: {error}", path=self.path, error=error), hint=hint) from error
         except sqlite3.DatabaseError as error:
             raise StorageError(

@@ -7,6 +7,7 @@ import json
 from click.testing import CliRunner, Result
 
 from kuartui.cli.app import app
+from kuartui.progress.store import Store
 
 RUN = CliRunner()
 
@@ -48,3 +49,14 @@ def test_from_start_to_result() -> None:
     told = json.loads(exam("show", "-o", "json").stdout)
     assert (told["reached"], told["passed"], told["pass"]) == (0, False, 66)
     assert {task["credit"] for task in told["tasks"]} == {0.0}
+
+
+def test_an_exam_whose_time_is_over_is_in_nobodys_way() -> None:
+    assert exam("start", "cka", "--minutes", "10").exit_code == 0
+    store = Store()
+    store._execute("UPDATE exams SET begun = '2026-01-01T00:00:00+00:00'", ())
+    done = RUN.invoke(app, ["level", "start", "lost-badge", "--cluster", "context:nowhere"])
+    assert done.exit_code
+    assert "nowhere" in done.stderr
+    assert store.exam_under_way() is None
+    store.close()

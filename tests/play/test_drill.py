@@ -44,6 +44,19 @@ async def mended(place: Place, level: Level, probe: Obj) -> Arena:
     return arena
 
 
+async def test_what_a_dead_process_began_is_undone(place: Place, level: Level, drill: Drill) -> None:
+    """Whoever comes after it does not know which pod fell ill."""
+    arena = await mended(place, level, {"exec": {"command": ["test", "-f", "/www/ready"]}})
+    await place.pace.through(Performance(drill, arena.world).begin())
+    await place.pace.pass_by(WITHIN)
+    another = Performance(drill, arena.world)
+    assert await another.missing() == ""
+    await place.pace.through(another.recover())
+    await place.pace.pass_by(WITHIN)
+    assert await another.missing() == f"the Service still sends patients to {level.values['pods']} pods"
+    await arena.close()
+
+
 async def test_it_comes_and_goes(place: Place, level: Level, drill: Drill) -> None:
     honest = {"exec": {"command": ["test", "-f", "/www/ready"]}}
     arena = await mended(place, level, honest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -228,6 +229,36 @@ async def test_a_flag_comes_and_goes(hall: Hall) -> None:
     assert not exams.flag(exam, 3, hall.store)
     with pytest.raises(AttemptError, match="no task 4"):
         exams.flag(exam, 4, hall.store)
+
+
+async def test_nobody_leads_a_task_that_waits(hall: Hall) -> None:
+    """Also where another terminal shows it."""
+    exam = hall.begin()
+    first = await hall.take_up(exam, 1)
+    second = await hall.take_up(exam, 2)
+    await until(lambda: not first.leading)
+    hall.answer(1, **SOLVED)
+    await asyncio.sleep(0.2)
+    assert not any(check.green for check in first.snapshot().checks)
+    again = await hall.take_up(exam, 1)
+    await until(lambda: again.snapshot().outcome == "solved")
+    for session in (first, second, again):
+        await session.close()
+
+
+async def test_what_is_over_is_no_task_that_waits(hall: Hall) -> None:
+    """`level finish` a second time must not hand in another task."""
+    exam = hall.begin()
+    for number in (1, 2, 1):
+        session = await hall.take_up(exam, number)
+        if session.level.name != hall.sheet().rows[0].task.level:
+            await session.close()
+    await session.finish()
+    await session.close()
+    over = hall.store.latest_over()
+    assert over is not None
+    assert over.id == session.attempt_id
+    assert hall.states() == ["handed in", "waiting", "new"]
 
 
 async def test_the_wall_ends_a_task_whose_own_clock_stood_still(hall: Hall) -> None:

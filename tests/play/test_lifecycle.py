@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
-from kuartui.errors import AttemptError
+from kuartui.errors import AttemptError, ClusterError, StorageError
 from kuartui.game.level import Level
 from kuartui.play import live, turns
+from kuartui.play.drill import Performance
 from kuartui.play.live import AttemptSession
 from kuartui.play.session import level_of, resume, start
+from kuartui.play.view import WasReset
 from kuartui.progress.store import Store
 from tests.play import test_session
 from tests.play.kube import MiniCluster, MiniSandbox, mini
@@ -73,13 +75,114 @@ async def test_a_level_with_fewer_hints_than_were_taken_goes_on(level: Level, tm
 
 
 async def test_who_finishes_before_the_drills_has_not_solved_it(level: Level, tmp_path: Path) -> None:
-    after = "  after: [{name: rubber, title: The scribe is sent away, deletePod: {selector: app=scribe}}]\n"
-    async with begun(written(tmp_path, LEVEL + after), tmp_path) as (session, cluster, store):
+    async with begun(written(tmp_path, LEVEL + RUBBER), tmp_path) as (session, cluster, store):
         cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
         await until(lambda: session.snapshot().phase == "drill")
         result = await session.finish()
         assert (result.outcome, result.score.solved, result.score.medal) == ("finished", False, None)
         assert not store.best()["words"].solved
+
+
+RUBBER = "  after: [{name: rubber, title: The scribe is sent away, deletePod: {selector: app=scribe}}]\n"
+
+
+async def test_the_end_of_a_drill_is_waited_for_though_the_limit_passes(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All was green in time."""
+    monkeypatch.setattr("kuartui.play.leading.DRILL_PAUSE", 1.0)
+    text = LEVEL.replace("parTime: 60s", "parTime: 1s").replace("timeLimit: 120s", "timeLimit: 2s")
+    async with begun(written(tmp_path, text + RUBBER), tmp_path) as (session, cluster, _):
+        await asyncio.sleep(1.0)
+        cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
+        await until(lambda: session.snapshot().outcome is not None)
+        assert session.result().outcome == "solved"
+        assert session.result().score.elapsed < 2
+
+
+async def test_a_drill_whose_leader_died_comes_again(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovered = []
+
+    async def recover(self: Performance) -> None:
+        recovered.append(self.drill.name)
+
+    monkeypatch.setattr(Performance, "recover", recover)
+    monkeypatch.setattr("kuartui.play.leading.DRILL_PAUSE", 0.3)
+    async with begun(written(tmp_path, LEVEL + RUBBER), tmp_path) as (session, cluster, store):
+        cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
+        await until(lambda: session.snapshot().phase == "drill")
+        await killed(session, store)
+        second = await again(session, cluster, store)
+        await until(lambda: second.snapshot().outcome == "solved")
+        assert recovered == ["rubber"]
+        drills = [entry.text for entry in second.result().timeline if entry.kind == "drill"]
+        assert drills == [
+            "The scribe is sent away",
+            "not passed: it was interrupted",
+            "The scribe is sent away",
+            "passed",
+        ]
+        await second.close()
+
+
+async def test_who_follows_hears_of_a_reset(level: Level, tmp_path: Path) -> None:
+    """It brings new credentials: a screen has to watch the cluster anew."""
+    async with begun(level, tmp_path) as (first, cluster, store):
+        other_store = Store(store.path)
+        second = await again(first, cluster, other_store)
+        heard, events = [], second.events()
+
+        async def listen() -> None:
+            async for event in events:
+                heard.append(event)
+
+        listening = asyncio.ensure_future(listen())
+        await first.reset()
+        await until(lambda: WasReset(1) in heard)
+        await second.close()
+        await listening
+        other_store.close()
+
+
+async def test_a_hint_that_another_process_took_meanwhile_costs_no_other(level: Level, tmp_path: Path) -> None:
+    async with begun(level, tmp_path) as (session, _, _):
+        assert (await session.hint(0)).text == (await session.hint(0)).text == "Look."
+        assert len(session.snapshot().hints) == 1
+
+
+async def test_a_clock_stops_and_is_said_to_stop_or_neither(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with begun(level, tmp_path, mode="practice") as (session, _, store):
+        with monkeypatch.context() as broken:
+            broken.setattr("kuartui.progress.store.encode", lambda _: None)  # no event is taken
+            with pytest.raises(StorageError):
+                await session.pause()
+        assert store.anchor(session.attempt_id).ticking
+        assert not session.snapshot().paused
+
+
+async def test_a_place_that_cannot_be_removed_keeps_nobody_waiting(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no(*_: object) -> None:
+        raise ClusterError("it stays")
+
+    async with begun(level, tmp_path) as (session, _, _):
+        events = session.events()
+        leader = session._leader
+        assert leader is not None
+        with monkeypatch.context() as broken:
+            broken.setattr(live, "take_down", no)
+            await session.finish()
+            with pytest.raises(ClusterError, match="it stays"):
+                await session.close()
+        assert leader.engine is None
+        assert not session.leading
+        async with asyncio.timeout(1):
+            assert [event async for event in events]
 
 
 async def test_what_was_held_is_held_whoever_leads(level: Level, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from kuartui.errors import StorageError
 from kuartui.game.attempt import AttemptState, replay
 from kuartui.game.events import CheckPassed, Finished, HintTaken, Started
 from kuartui.game.score import score
+from kuartui.progress import schema
 from kuartui.progress.store import Anchor, AttemptRecord, Made, Store
 from tests.game.levels import LEVEL
 from tests.game.test_score import stories
@@ -213,3 +214,31 @@ def test_an_attempt_without_a_place_is_no_leftover(store: Store) -> None:
     assert [record.id for record in store.leftovers()] == ["a1"]
     store.set_place("a1", "", "/k")
     assert store.leftovers() == []
+
+
+def test_an_event_of_a_later_version_is_told(store: Store) -> None:
+    store.begin(RECORD)
+    store._execute("INSERT INTO events VALUES ('a1', 1, '', ?)", (b'{"type":"teleported","at":1}',))
+    with pytest.raises(StorageError, match="what this kuartui does not know"):
+        store.events("a1")
+
+
+def test_a_file_that_another_program_holds(store: Store) -> None:
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store._db.execute("PRAGMA busy_timeout = 10")
+    with pytest.raises(StorageError, match="database is locked") as told:
+        store.begin(RECORD)
+    assert told.value.hint == "another program holds it; try again when that has ended"
+    other.close()
+
+
+def test_a_migration_whose_transaction_the_machine_ended_tells_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a full disk does."""
+    Store(tmp_path / "p.sqlite3").close()
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "INSERT OR ROLLBACK INTO exams (id) VALUES ('x')"))
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    with pytest.raises(StorageError, match="NOT NULL constraint failed: exams.name"):
+        Store(tmp_path / "p.sqlite3")

@@ -105,7 +105,7 @@ class ScriptedSession:
         self.calls.append("refresh")
         return self.snapshot()
 
-    async def hint(self) -> HintView:
+    async def hint(self, offered: int | None = None) -> HintView:
         self.calls.append("hint")
         index = len(self.state.hints)
         self.state = replace(self.state, hints=self.state.hints | {index})

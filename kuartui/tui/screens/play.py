@@ -55,6 +55,7 @@ class PlayScreen(Screen[None], keys.Explains):
         self.arrangement = Arrangement.remembered(choices.read())
         self._observer: Observer | None = None
         self._timeline = -1
+        self._offered: int | None = None  # the hint that the player is asked about
         self._ticks = 0
         self._away = False  # whether a layout without the terminal took the focus from it
 
@@ -401,7 +402,8 @@ class PlayScreen(Screen[None], keys.Explains):
         self._run("go on" if self.session.snapshot().paused else "pause")
 
     def action_hint(self) -> None:
-        cost = self.session.snapshot().next_hint_cost
+        view = self.session.snapshot()
+        cost, self._offered = view.next_hint_cost, len(view.hints)
         if not cost:
             self._run("hint")
             return
@@ -433,7 +435,7 @@ class PlayScreen(Screen[None], keys.Explains):
         if what == "look":
             await guarded(run(session.refresh()), self.post_message)
         elif what == "hint":
-            await guarded(run(session.hint()), self.post_message)
+            await guarded(run(session.hint(self._offered)), self.post_message)
             self.show()
             self._show_hints()
         elif what == "pause":
