@@ -138,7 +138,7 @@ class NamespaceController(Controller):
             troubles["NamespaceFinalizersRemaining"] = "SomeFinalizersRemain", message
         old = namespace.get("status", {})
         conditions = old.get("conditions") or []
-        if not troubles and not conditions:
+        if not troubles and not conditions and not _held(namespace):
             return namespace  # it goes at once: nobody could read the conditions
         for type_, reason, message in FINE:
             outcome = ("True", *troubles[type_]) if type_ in troubles else ("False", reason, message)
@@ -150,7 +150,10 @@ class NamespaceController(Controller):
 
     async def _finalize(self, namespace: Obj) -> None:
         name = objects.name_of(namespace)
-        left = [one for one in namespace["spec"].get("finalizers") or () if one != FINALIZER]
+        finalizers = namespace["spec"].get("finalizers") or []
+        if finalizers and FINALIZER not in finalizers:
+            return  # what is left of it is somebody else's
+        left = [one for one in finalizers if one != FINALIZER]
         try:
             await self.client.patch("namespaces", "", name, {"spec": {"finalizers": left}}, "finalize")
             if not left and self.client.get("namespaces", "", name):
@@ -158,6 +161,12 @@ class NamespaceController(Controller):
         except StatusError as error:
             if error.code not in (404, 409):
                 raise
+
+
+def _held(namespace: Obj) -> bool:
+    """Whether somebody else has a say in when it goes."""
+    others = set(namespace["spec"].get("finalizers") or ()) - {FINALIZER}
+    return bool(others or objects.finalizers(namespace))
 
 
 def _put(conditions: list[Obj], new: Obj) -> list[Obj]:

@@ -112,3 +112,19 @@ async def test_what_could_not_be_deleted_is_tried_again(cluster: Cluster, monkey
     monkeypatch.setattr(cluster.memory, "delete", delete)
     await cluster.run(60)
     assert cluster.gone("namespaces", "team")
+
+
+async def test_what_somebody_else_holds_says_that_nothing_is_left(cluster: Cluster) -> None:
+    await namespace(cluster)
+    await cluster.edit("namespaces", "team", {"spec": {"finalizers": ["example.com/f", "kubernetes"]}})
+    await cluster.delete("namespaces", "team")
+    await cluster.run()
+    found = cluster.get("namespaces", "team")
+    assert found["spec"]["finalizers"] == ["example.com/f"]
+    assert [(one["type"], one["status"], one["reason"]) for one in found["status"]["conditions"]] == [
+        ("NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered"),
+        ("NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions"),
+        ("NamespaceDeletionContentFailure", "False", "ContentDeleted"),
+        ("NamespaceContentRemaining", "False", "ContentRemoved"),
+        ("NamespaceFinalizersRemaining", "False", "ContentHasNoFinalizers"),
+    ]
