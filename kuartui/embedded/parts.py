@@ -42,6 +42,7 @@ from kuartui.embedded.node.fleet import SWITCHES, Fleet
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.probes.http import RequestError, Target, get
 from kuartui.embedded.node.volumes.disks import Disks
+from kuartui.embedded.rounds import rounds
 from kuartui.embedded.scheduler.scheduler import NAME as DEFAULT_PROFILE
 from kuartui.embedded.scheduler.scheduler import Scheduler
 from kuartui.embedded.store import Event, EventType
@@ -89,6 +90,8 @@ class Parts:
         """How many processes there are by component and profile; the work of those that a cluster comes with begins
         before the first, and all of it ends with the last."""
         self._leases: dict[str, asyncio.Lock] = {}
+        self._revision = 0
+        """What the store was at when old things were last forgotten."""
         self.subresources = Subresources(cluster, self.fleet)
         self._aggregator = Aggregator(cluster.store, cluster.network, API_ADDRESS, self._front_proxy)
         cluster.dispatcher.aggregate = self._aggregator.forward
@@ -120,8 +123,9 @@ class Parts:
         await self.fleet.start()
         if self.cluster.spec.kubeadm:
             self._tasks.append(asyncio.create_task(self._show_control_plane()))
-        self._tasks.append(asyncio.create_task(self._expire_events()))
-        self._tasks.append(asyncio.create_task(self._renew_leases()))
+        clock, self._revision = self.cluster.clock, self.cluster.store.revision
+        self._tasks.append(asyncio.create_task(rounds(clock, EXPIRE_SECONDS, self._expire)))
+        self._tasks.append(asyncio.create_task(rounds(clock, RENEW_SECONDS, self._renew_leases)))
         for node in self.fleet.kubelets:
             for action in SWITCHES:
                 self.cluster.dispatcher.paths[f"/kuartui.dev/nodes/{node}/{action}"] = partial(
@@ -224,18 +228,14 @@ class Parts:
         self._schedulers.clear()
         await self.fleet.stop()
 
-    async def _expire_events(self) -> None:
+    async def _expire(self) -> None:
         """Forget what is old: events, and after five minutes how things were, as kube-apiserver has etcd do."""
-        while True:
-            revision = self.cluster.store.revision
-            await self.cluster.clock.sleep(EXPIRE_SECONDS)
-            self.cluster.client.expire_events()
-            self.cluster.store.compact(revision)
+        self.cluster.client.expire_events()
+        self.cluster.store.compact(self._revision)
+        self._revision = self.cluster.store.revision
 
     async def _renew_leases(self) -> None:
-        while True:
-            await self.cluster.clock.sleep(RENEW_SECONDS)
-            control_plane.renew(self.cluster.client, self.cluster.spec.name, list(self._components))
+        control_plane.renew(self.cluster.client, self.cluster.spec.name, list(self._components))
 
     # Ways in
 

@@ -16,6 +16,7 @@ from kuartui.embedded.node.resources import amounts, pod_requests
 from kuartui.embedded.node.runtime import MemoryMeter
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.worker import PodWorker
+from kuartui.embedded.rounds import rounds
 
 Obj = dict[str, Any]
 
@@ -48,7 +49,7 @@ class EvictionManager:
 
     def start(self) -> None:
         """Begin to watch."""
-        self._task = asyncio.get_running_loop().create_task(self._watch())
+        self._task = asyncio.get_running_loop().create_task(rounds(self._services.clock, PERIOD, self._watch))
 
     def stop(self) -> None:
         """End it."""
@@ -57,13 +58,11 @@ class EvictionManager:
             self._task = None
 
     async def _watch(self) -> None:
-        while True:
-            await self._services.clock.sleep(PERIOD)
-            for worker in [worker for worker in self._workers() if worker.disk_bounded and _alive(worker)]:
-                message = disk_excess(worker)
-                if message:
-                    self._evict(worker, message)
-            self._look_at_memory()
+        for worker in [worker for worker in self._workers() if worker.disk_bounded and _alive(worker)]:
+            message = disk_excess(worker)
+            if message:
+                self._evict(worker, message)
+        self._look_at_memory()
 
     def _evict(self, worker: PodWorker, message: str) -> None:
         self._services.event(worker.pod, "Warning", "Evicted", message)

@@ -26,6 +26,7 @@ from kuartui.embedded.node.state import Run
 from kuartui.embedded.node.volumes.content import TokenSource
 from kuartui.embedded.node.volumes.disks import Disks, persistent_key
 from kuartui.embedded.node.worker import PodWorker
+from kuartui.embedded.rounds import attempt, rounds
 from kuartui.embedded.store import Event, EventType
 
 Obj = dict[str, Any]
@@ -83,7 +84,8 @@ class Fleet:
         ]
         for kubelet in self.kubelets.values():
             await kubelet.on()
-        self._saving = asyncio.get_running_loop().create_task(self._save())
+        saving = rounds(self.client.clock, SAVE_SECONDS, self._save)
+        self._saving = asyncio.get_running_loop().create_task(saving)
 
     async def stop(self) -> None:
         """Switch everything off and keep what persists."""
@@ -94,7 +96,7 @@ class Fleet:
         for kubelet in self.kubelets.values():
             if kubelet.powered:
                 kubelet.off()
-        self.disks.save()
+        await attempt(self._save)
 
     async def switch(self, node: str, action: str) -> None:
         """Do one of `SWITCHES` to a node."""
@@ -163,9 +165,7 @@ class Fleet:
                 self.disks.remove(persistent_key(pv, node))
 
     async def _save(self) -> None:
-        while True:
-            await self.client.clock.sleep(SAVE_SECONDS)
-            self.disks.save()
+        self.disks.save()
 
     # --- the way to a container ---
 

@@ -15,6 +15,7 @@ from kuartui.embedded.meta.time import format_micro
 from kuartui.embedded.node.machine import IMAGES_REPORTED
 from kuartui.embedded.node.reporter import difference
 from kuartui.embedded.node.services import NodeServices
+from kuartui.embedded.rounds import attempt, rounds
 
 Obj = dict[str, Any]
 
@@ -113,14 +114,15 @@ class Heartbeat:
         return status | {"nodeInfo": info | {"bootID": boot_id}}
 
     async def _beat(self) -> None:
-        while True:
-            await self._renew()
-            await self._services.clock.sleep(RENEW_SECONDS)
-            if not self._services.node():
-                continue
+        await attempt(self._renew)
+        await rounds(self._services.clock, RENEW_SECONDS, self._round)
+
+    async def _round(self) -> None:
+        if self._services.node():
             self._tell_of_cordon()
             if self._due():
                 await self.report()
+        await self._renew()
 
     def _tell_of_cordon(self) -> None:
         """The kubelet notices a cordon when it looks at its Node, so up to ten seconds late; one of its start, too."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from datetime import timedelta
+import sqlite3
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -33,6 +35,36 @@ async def test_a_node_registers_and_renews_its_lease(cluster):
     await cluster.run(11)
     lease = cluster.client.get("leases.coordination.k8s.io", "kube-node-lease", "one")
     assert lease["spec"]["renewTime"] > first
+
+
+async def test_a_disk_that_is_full_for_a_while_ends_no_node(cluster, monkeypatch):
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster.store, "update", full)
+        await cluster.run(35)
+    await cluster.run(15)
+    lease = cluster.client.get("leases.coordination.k8s.io", "kube-node-lease", "one")
+    assert (cluster.now() - datetime.fromisoformat(lease["spec"]["renewTime"])).total_seconds() < 15
+
+
+async def test_volumes_are_written_once_there_is_room(tmp_path, make_cluster, monkeypatch):
+    made = make_cluster([Machine("one", "172.18.0.2", "10.244.1.0/24")], Disks(tmp_path / "volumes"))
+    await made.fleet.start()
+    save = made.fleet.disks.save
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(made.fleet.disks, "save", full)
+    made.fleet.disks.volume("csi/d/h").fs.write_file("/f", b"kept")
+    await made.run(20)
+    monkeypatch.setattr(made.fleet.disks, "save", save)
+    await made.run(10)
+    assert Disks(tmp_path / "volumes").volume("csi/d/h").fs.read_file("/f") == b"kept"
+    await made.fleet.stop()
+    await made.run(0)
 
 
 async def test_a_node_has_a_csinode_that_goes_with_it(cluster):
