@@ -49,7 +49,7 @@ def _completion(context: click.Context, _parameter: click.Parameter, shell: str 
 
     kind = get_completion_class(shell)
     if kind is not None:
-        output.line(kind(app, {}, "kuartui", COMPLETION).source())
+        output.line(kind(app, {}, "kuartui", COMPLETION).source(), exactly=True)
     context.exit()
 
 

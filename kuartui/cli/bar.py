@@ -40,7 +40,7 @@ def bar(wanted: bool) -> Iterator[Report]:
             if progress.steps:
                 far = f"{progress.step}/{progress.steps}"
                 shown.update(task, completed=progress.step, total=progress.steps, count=far)
-            shown.update(task, description=tr(progress.text))
+            shown.update(task, description=output.tame(tr(progress.text)))
 
         yield report
 

@@ -185,7 +185,7 @@ def kubeconfig(
 ) -> None:
     """Print a cluster's kubeconfig."""
     found = kubeconfig_of(kind, name)
-    output.line(str(found) if path else found.read_text().rstrip())
+    output.line(str(found) if path else found.read_text().rstrip(), exactly=True)
 
 
 @command(app, "serve")

@@ -41,7 +41,7 @@ def add_to(app: click.Group) -> None:
             output.data(values)
             return
         for key, value in values.items():
-            output.line(f"export {key}={shlex.quote(value)}")
+            output.line(f"export {key}={shlex.quote(value)}", exactly=True)
 
     @command(app, "kubectl", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
     def kubectl(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,13 +28,28 @@ class Format(StrEnum):
 
 Output = Annotated[Format, Option("--output", "-o", help="text for people, json for scripts.")]
 
+COLOURS = re.compile("(\x1b\\[(?:0|3[123])m)")
 MARKS = {True: ("32", "✓"), False: ("31", "✗"), None: ("33", "…")}
 
 
-def line(text: str = "") -> None:
-    """Data for standard output. A reader that went away (`| head`) is no error; StorageError for a full disk."""
+def line(text: str = "", *, exactly: bool = False) -> None:
+    """Data for standard output, without what would steer a terminal, which a level or a cluster may have said;
+    `exactly` as it is, for a program to read. A reader that went away (`| head`) is no error; StorageError for a full
+    disk."""
     with standard_output():
-        print(text)  # noqa: T201
+        print(text if exactly else tame(text))  # noqa: T201
+
+
+def tame(text: str) -> str:
+    """Without control characters, but for tabs, line breaks and the colours of `mark`."""
+    parts = COLOURS.split(text)
+    return "".join(part if index % 2 else _printable(part) for index, part in enumerate(parts))
+
+
+def _printable(text: str) -> str:
+    return (
+        text if text.isprintable() else "".join(letter for letter in text if letter in "\n\t" or letter.isprintable())
+    )
 
 
 @contextmanager
@@ -49,12 +65,13 @@ def standard_output() -> Iterator[None]:
 
 def note(text: str) -> None:
     """Narration, on standard error."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(tame(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def data(value: Any) -> None:
-    """One JSON document."""
-    line(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """One JSON document; what would steer a terminal is escaped in it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    line("".join(letter if letter == "\n" or letter.isprintable() else json.dumps(letter)[1:-1] for letter in text))
 
 
 def fail(error: KuartuiError, as_json: bool = False) -> None:

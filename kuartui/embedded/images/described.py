@@ -25,6 +25,9 @@ from kuartui.embedded.images.registry import IMAGES_LABEL, ImageCatalogue, PullE
 
 MOST_FILES = 200
 MOST_BYTES = 1 << 20
+DEEPEST = 40
+LONGEST_NUMBER = 40  # characters
+NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-Fxo_:.]*")
 UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "k": 10**3, "M": 10**6, "G": 10**9}
 
 IMAGE_EXAMPLE = """
@@ -59,6 +62,7 @@ spec:
 def load(catalogue: ImageCatalogue, text: str) -> None:
     """Take documents (YAML or JSON, several if separated by ---) into a catalogue. Raises DescriptionError."""
     try:
+        _check(text)
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
         raise DescriptionError("", f"not YAML: {error}") from None
@@ -77,6 +81,19 @@ def load(catalogue: ImageCatalogue, text: str) -> None:
             raise DescriptionError("kind", f"must be Image or Registry, not {kind!r}")
 
 
+def _check(text: str) -> None:
+    """DescriptionError for YAML that grows when it is read: everybody on this cluster would wait for it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise DescriptionError("", "too deep")
+        if isinstance(event, yaml.AliasEvent):
+            raise DescriptionError("", f"aliases (*{event.anchor}) are not known here: write it out")
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > LONGEST_NUMBER and NUMBER.fullmatch(event.value):
+            raise DescriptionError("", f"{event.value[:LONGEST_NUMBER]}… is no number")
+
+
 def load_config_map(catalogue: ImageCatalogue, config_map: Mapping[str, Any]) -> list[str]:
     """Take a labelled ConfigMap's documents; complaints, one for each key that makes no sense."""
     labels = config_map.get("metadata", {}).get("labels") or {}
@@ -87,6 +104,8 @@ def load_config_map(catalogue: ImageCatalogue, config_map: Mapping[str, Any]) ->
                 load(catalogue, text)
             except DescriptionError as error:
                 complaints.append(f"{key}: {error}")
+            except (LookupError, TypeError, ValueError, AttributeError) as error:  # of another type than it must be
+                complaints.append(f"{key}: makes no sense ({type(error).__name__}: {str(error)[:100]})")
     return complaints
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -43,3 +44,26 @@ async def test_a_base_may_come_later(server: Server) -> None:
 
 async def test_others_are_left_alone(server: Server) -> None:
     await server.json("POST", MAPS, images("{repository: '::'}", labels={}), code=201)
+
+
+LAUGHS = "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}], " for n in range(8))
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("{repository: acme/shop, ports: 5}", "makes no sense (TypeError"),
+        ("{repository: acme/shop, files: {/a: {owner: ²}}}", "makes no sense (ValueError"),
+        ("{repository: acme/shop, program: {path: /a, needs: [5]}}", "makes no sense (AttributeError"),
+        ("{repository: acme/shop, user: !!bool x}", "makes no sense (KeyError"),
+        (f"{{a0: &a0 [x], {LAUGHS}repository: *a8}}", "aliases (*a0) are not known here"),
+        ("[" * 5000, "too deep"),
+        ("1" + ":1" * 100_000, "… is no number"),
+        ('{repository: acme/shop, size: "' + "9" * 5000 + '"}', "… is no number"),
+    ],
+)
+async def test_nobody_waits_for_what_makes_no_sense(server: Server, spec: str, complaint: str) -> None:
+    begun = time.process_time()
+    answer = await server.json("POST", MAPS, images(spec), code=403)
+    assert complaint in answer["message"]
+    assert time.process_time() - begun < 3
