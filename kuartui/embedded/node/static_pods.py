@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from kuartui.embedded.meta.decode import parse_yaml
-from kuartui.embedded.meta.errors import StatusError
+from kuartui.embedded.meta.errors import StatusError, not_found
 from kuartui.embedded.node.volumes.disks import absolute
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ Name = tuple[str, str]  # namespace and name
 log = logging.getLogger(__name__)
 
 DIRECTORY = "/etc/kubernetes/manifests"  # staticPodPath of kubeadm
+RETRY_SECONDS = 10.0  # after what the API refused
 LOOK_SECONDS = 1.0  # inotify tells a real kubelet at once; a list every 20 seconds is its second way
 HASH, MIRROR = "kubernetes.io/config.hash", "kubernetes.io/config.mirror"
 SEEN, SOURCE = "kubernetes.io/config.seen", "kubernetes.io/config.source"
@@ -121,9 +122,10 @@ class StaticPods:
         while True:
             self._wake.clear()
             self._look()
-            await self._reconcile()
+            complete = await self._reconcile()
             watched = any(shows_manifests(worker.pod) for worker in self._kubelet.workers.values())
-            timer = clock.call_later(LOOK_SECONDS, self._wake.set) if watched else None
+            seconds = LOOK_SECONDS if watched else None if complete else RETRY_SECONDS
+            timer = clock.call_later(seconds, self._wake.set) if seconds is not None else None
             try:
                 await self._wake.wait()
             finally:
@@ -157,7 +159,9 @@ class StaticPods:
 
     # --- files, containers and mirrors, brought together ---
 
-    async def _reconcile(self) -> None:
+    async def _reconcile(self) -> bool:
+        """Whether all of it could be done."""
+        complete = True
         mirrors = {_name(pod): pod for pod in self._kubelet.mirrors()}
         workers = {_name(worker.pod): worker for worker in self._kubelet.workers.values() if is_mirror(worker.pod)}
         for name in {*self._wanted, *mirrors, *workers}:
@@ -166,6 +170,8 @@ class StaticPods:
             except StatusError as error:
                 pod = f"{name[0]}/{name[1]}"
                 self._kubelet.journal("E", "kubelet.go:1752", "Failed creating a mirror pod", pod=pod, err=str(error))
+                complete = False
+        return complete
 
     async def _one(self, wanted: Manifest | None, mirror: Obj | None, worker: PodWorker | None) -> None:
         if worker is not None and (wanted is None or _hash(worker.pod) != wanted.hash):
@@ -186,7 +192,10 @@ class StaticPods:
 
     async def _create(self, wanted: Manifest) -> Obj:
         services = self._kubelet.services
-        node = services.node()["metadata"]
+        found = services.node()
+        if not found:  # somebody has deleted it; a mirror belongs to its node
+            raise not_found("nodes", self._kubelet.name)
+        node = found["metadata"]
         meta = dict(wanted.pod["metadata"])
         meta["annotations"] = {**meta["annotations"], SEEN: services.clock.now().isoformat().replace("+00:00", "Z")}
         owner = {"apiVersion": "v1", "kind": "Node", "name": node["name"], "uid": node["uid"], "controller": True}

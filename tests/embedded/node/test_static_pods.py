@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.node.static_pods import shows_manifests
 from kuartui.embedded.node.volumes.disks import Disks
 
@@ -108,3 +109,36 @@ def test_who_shows_the_directory():
     assert all(shown(path) for path in ("/", "/etc", "/etc/kubernetes/", "/etc/kubernetes/manifests"))
     assert not any(shown(path) for path in ("/etc/kube", "/etc/kubernetes/manifests/x", "/var/lib"))
     assert not shows_manifests({"spec": {}})
+
+
+async def test_a_mirror_that_was_refused_comes_once_it_may(cluster, monkeypatch):
+    """As where a webhook for pods does not answer for a while: nobody looks at the directory meanwhile."""
+    await editor(cluster)
+
+    async def refuse(*_: object) -> None:
+        raise StatusError(500, "InternalError", "failed calling webhook")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster.client, "create", refuse)
+        await write(cluster)
+        await cluster.client.delete("pods", "default", "ed")
+        await cluster.run(35)
+    assert not cluster.exists(NAME)
+    await cluster.run(15)
+    assert cluster.status(NAME)["ready"]
+
+
+async def test_a_node_that_was_deleted_and_made_anew_has_its_static_pods(cluster):
+    await editor(cluster)
+    await write(cluster)
+    await cluster.client.delete("pods", "default", "ed")
+    await cluster.run(5)
+    node = cluster.client.get("nodes", "", "one")
+    cluster.store.delete("nodes", "", "one")
+    cluster.store.delete("pods", "default", NAME)
+    await cluster.run(5)
+    assert not cluster.exists(NAME)
+    await cluster.client.create("nodes", {**node, "metadata": {"name": "one"}})
+    await cluster.run(15)
+    owner = cluster.get(NAME)["metadata"]["ownerReferences"][0]
+    assert owner["uid"] == cluster.client.get("nodes", "", "one")["metadata"]["uid"]
