@@ -34,6 +34,7 @@ from kuartui.message import later
 from kuartui.play import timer
 from kuartui.play.session import AttemptSession, close_unscored, level_of, no_exam, resume, start
 from kuartui.play.takedown import take_down
+from kuartui.play.turns import setting_up
 from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord, ExamRecord, Store, TaskRecord
 
@@ -274,10 +275,20 @@ async def take_up(
             await session.abandon()
             raise AttemptError(later("the exam is over"), hint="kuartui exam show")
         return session
+    async with setting_up():  # what is half set up now was left so by a process that died
+        _close_half_set_up(store)
     store.set_aside(attempt.id, False)
     if not store.anchor(attempt.id).ticking:  # also where a process died between the two
         _set_clock(attempt, store, ticking=True)
     return await resume(attempt, level_of(attempt, language), cluster=cluster, store=store)
+
+
+def _close_half_set_up(store: Store) -> list[AttemptRecord]:
+    """Close the attempts at tasks whose set-up did not come to its end: one of them would pass for the one in play."""
+    found = [record for record in store.not_over() if record.mode == "exam" and not store.events(record.id)]
+    for record in found:
+        close_unscored(record, "abandoned", store)
+    return found
 
 
 def _ended(exam: ExamRecord, store: Store) -> bool:
@@ -313,7 +324,8 @@ async def finish(exam: ExamRecord, *, cluster: Cluster, store: Store) -> None:
     for number, attempt in attempts.items():
         brought[number] = _close(attempt, store, "time-up" if late else "finished") if attempt is not None else 0.0
     store.end_exam(exam.id, store.now(), brought)
-    await _clean_up([attempt for attempt in attempts.values() if attempt is not None], cluster, store)
+    left = [*_close_half_set_up(store), *(attempt for attempt in attempts.values() if attempt is not None)]
+    await _clean_up(left, cluster, store)
 
 
 def _close(attempt: AttemptRecord, store: Store, outcome: Outcome) -> float:

@@ -234,7 +234,12 @@ class AttemptSession:
         self._must_run()
         async with setting_up():
             self._must_run()
-            await self._renew(report)
+            try:
+                await self._renew(report)
+            except KuartuiError:
+                self._must_run()  # ended elsewhere meanwhile: its place was taken away, and that is why
+                raise
+            self._must_run()
 
     async def _renew(self, report: Report) -> None:
         self.store.seize(self.record.id, self._holder)

@@ -199,6 +199,7 @@ def close_unscored(record: AttemptRecord, outcome: Outcome, store: Store) -> Non
 async def give_up(record: AttemptRecord, cluster: Cluster, store: Store) -> None:
     """Abandon an attempt whose level can no longer be read, and remove its place."""
     close_unscored(record, "abandoned", store)
-    with suppress(GoneError):
-        await cluster.wake()
-    await take_down(record, None, cluster, store)
+    if record.sandbox:
+        with suppress(GoneError):
+            await cluster.wake()
+        await take_down(record, None, cluster, store)

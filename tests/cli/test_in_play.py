@@ -63,6 +63,7 @@ def test_a_level_whose_files_are_gone_can_be_given_up() -> None:
     deal(1, level="of-old")
     store = Store()
     store.append("a1", Started(at=0, level="of-old", seed=1))
+    store.set_place("a1", "", "")  # or a cluster would be brought up to look for it
     done = RUN.invoke(app, ["level", "check"])
     assert done.exit_code == 7
     assert done.stderr.startswith("error: the files of of-old cannot be read: no level 'of-old'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,28 @@ async def test_nobody_leads_a_task_that_waits(hall: Hall) -> None:
     await until(lambda: again.snapshot().outcome == "solved")
     for session in (first, second, again):
         await session.close()
+
+
+async def test_a_task_goes_on_after_the_set_up_of_another_was_killed(hall: Hall) -> None:
+    exam = hall.begin()
+    first = await hall.take_up(exam, 1)
+    await first.close()
+    record = hall.store.attempt(first.attempt_id)
+    assert record is not None
+    for name in ("second", "third"):  # as kill -9 leaves them, in the middle of their set-up
+        exams.put_aside(record, hall.store)
+        hall.store.begin(replace(record, id=name, sandbox=f"attempt-{name}"))
+        hall.store.begin_task(exam.id, 2, name)
+        await hall.cluster.sandbox(f"attempt-{name}")
+        if name == "second":
+            again = await hall.take_up(exam, 1)
+            await again.close()
+            running = hall.store.running()
+            assert running is not None
+            assert running.id == first.attempt_id
+    await exams.finish(exam, cluster=hall.cluster, store=hall.store)
+    assert hall.store.running() is None
+    assert "attempt-third" not in hall.cluster.sandboxes
 
 
 async def test_what_is_over_is_no_task_that_waits(hall: Hall) -> None:

@@ -265,6 +265,26 @@ async def test_two_resets_at_once_are_one(level: Level, tmp_path: Path, monkeypa
         other_store.close()
 
 
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_reset_of_what_is_ended_meanwhile_says_so(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    async with begun(level, tmp_path) as (first, cluster, store):
+        other_store = Store(store.path)
+        second = await again(first, cluster, other_store)
+
+        async def reset(*_: object, **__: object) -> None:
+            cluster.kube.objects.clear()
+            await second.abandon()
+            if broken:
+                raise ClusterError("nobody is there")
+
+        monkeypatch.setattr(MiniSandbox, "reset", reset)
+        with pytest.raises(AttemptError, match="the attempt is over"):
+            await first.reset()
+        other_store.close()
+
+
 async def test_a_second_start_leaves_the_first_alone(
     level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
