@@ -149,6 +149,8 @@ class Heartbeat:
         lease = store.get(LEASES, LEASE_NAMESPACE, name)
         if lease is not None:
             renewed = {**lease.data, "metadata": {**lease.data["metadata"]}}
+            if not renewed["metadata"].get("ownerReferences"):  # made while there was no Node
+                renewed["metadata"] |= self._owned()
             renewed["spec"] = {**lease.data["spec"], "holderIdentity": name, "renewTime": stamp}
             store.update(LEASES, LEASE_NAMESPACE, name, renewed, lease.rv)
             return
@@ -159,17 +161,21 @@ class Heartbeat:
 
     def _new_lease(self, stamp: str) -> Obj:
         name = self._services.machine.name
-        meta: Obj = {"name": name, "namespace": LEASE_NAMESPACE}
-        node = self._services.node()
-        if node:
-            owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"]}
-            meta["ownerReferences"] = [owner]
+        meta: Obj = {"name": name, "namespace": LEASE_NAMESPACE, **self._owned()}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": meta,
             "spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": stamp},
         }
+
+    def _owned(self) -> Obj:
+        """What of a lease's metadata has it go with the Node, if there is one."""
+        node = self._services.node()
+        if not node:
+            return {}
+        meta = node["metadata"]
+        return {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": meta["name"], "uid": meta["uid"]}]}
 
     def _node_event(self, reason: str, message: str, type_: str = "Normal") -> None:
         services = self._services

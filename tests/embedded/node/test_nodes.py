@@ -67,6 +67,18 @@ async def test_volumes_are_written_once_there_is_room(tmp_path, make_cluster, mo
     await made.run(0)
 
 
+async def test_a_lease_that_was_made_without_a_node_belongs_to_the_next_one(cluster):
+    node = cluster.client.get("nodes", "", "one")
+    cluster.store.delete("nodes", "", "one")
+    cluster.store.delete("leases.coordination.k8s.io", "kube-node-lease", "one")
+    await cluster.run(15)
+    await cluster.client.create("nodes", {**node, "metadata": {"name": "one"}})
+    await cluster.run(15)
+    lease = cluster.client.get("leases.coordination.k8s.io", "kube-node-lease", "one")
+    (owner,) = lease["metadata"]["ownerReferences"]
+    assert owner["uid"] == cluster.client.get("nodes", "", "one")["metadata"]["uid"] != node["metadata"]["uid"]
+
+
 async def test_a_node_has_a_csinode_that_goes_with_it(cluster):
     node, drivers = cluster.client.get("nodes", "", "one"), cluster.client.get("csinodes.storage.k8s.io", "", "one")
     (owner,) = drivers["metadata"]["ownerReferences"]
