@@ -13,7 +13,9 @@ true condition Ready, and `condition(object, "Available")`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -22,9 +24,12 @@ import orjson
 from kuartui.cel_extensions import Libraries, extensions, libraries
 from kuartui.cel_references import evaluation, keep_nulls, releasing
 from kuartui.game.quantity import quantity
+from kuartui.game.room import room
 
 PROGRAMS = 64  # kept compiled, 40 KiB each: the expressions of any one level, and more
 ENVIRONMENTS = 64
+ROOM = 2**29  # bytes that an evaluation may take for itself: a chain of replace() would take all that there are
+ITEMS = 200_000  # of lists, that functions of ours may be called with in an evaluation
 MISSING = ("Key not found in map", "non-message type", "Index error", "No matching overloads", "cannot convert")
 
 
@@ -51,14 +56,18 @@ class Program:
         except RuntimeError as error:  # the binding raises nothing more specific
             raise CelError(_compile_message(str(error))) from error
 
-    def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """The result as a Python value. CelError when there is none."""
+    def evaluate(self, values: Mapping[str, Any], *, truth: bool = False) -> Any:
+        """The result as a Python value. CelError when there is none, or for a `truth` it is no bool."""
         try:
-            with evaluation():
+            with room(ROOM), evaluation(), _patience():
                 value = self._expression.eval(data={name: values.get(name) for name in self.variables})
+                if truth and value.type() not in (_cel().Type.BOOL, _cel().Type.ERROR):
+                    raise CelError(f"expected true or false, got {value.type()}")
                 plain = value.plain_value()
         except RuntimeError as error:  # over its budget
             raise CelError(str(error).partition(": ")[2] or str(error)) from error
+        except MemoryError as error:
+            raise CelError("it takes too much memory") from error
         keep_nulls(plain)
         if value.type() == _cel().Type.ERROR:
             text = str(plain)
@@ -68,14 +77,11 @@ class Program:
     def test(self, values: Mapping[str, Any]) -> bool:
         """The result of an expression that must be a bool; what is not there makes it false."""
         try:
-            result = self.evaluate(values)
+            return bool(self.evaluate(values, truth=True))
         except CelError as error:
             if error.absent:
                 return False
             raise
-        if not isinstance(result, bool):
-            raise CelError(f"expected true or false, got {type(result).__name__}")
-        return result
 
     def text(self, values: Mapping[str, Any]) -> str:
         """The result for people; empty when it says nothing about these values."""
@@ -85,7 +91,9 @@ class Program:
             if error.absent:
                 return ""
             raise
-        return result if isinstance(result, str) else orjson.dumps(result, default=str).decode()
+        if isinstance(result, str):
+            return result
+        return orjson.dumps(result, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 @lru_cache(maxsize=PROGRAMS)
@@ -107,6 +115,33 @@ def forget() -> None:
 def matches(pattern: str, text: str) -> bool:
     """Whether the RE2 pattern is found in the text: linear time whatever the pattern. CelError for a bad one."""
     return bool(compile_cel("text.matches(pattern)", ("text", "pattern")).evaluate({"text": text, "pattern": pattern}))
+
+
+class _Left(threading.local):
+    """How many items functions of ours may still be called with, in the evaluation of this thread."""
+
+    items = ITEMS
+
+
+_LEFT = _Left()
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    _LEFT.items = ITEMS
+    yield
+
+
+def _spending(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The library counts its own steps, but not what a function of ours does."""
+
+    def call(*lists: list[Any]) -> Any:
+        _LEFT.items -= sum(map(len, lists))
+        if _LEFT.items < 0:
+            raise ValueError("it goes through too many items")
+        return function(*lists)
+
+    return call
 
 
 def _cel() -> Any:
@@ -154,16 +189,15 @@ def _functions() -> list[Any]:
         function("isGreaterThan", ((number, number), kind.BOOL, lambda a, b: a > b), member=True),
         function("isLessThan", ((number, number), kind.BOOL, lambda a, b: a < b), member=True),
         function("asApproximateFloat", ((number,), number, lambda a: a), member=True),
-        function("sorted", ((any_list,), any_list, lambda items: sorted(items, key=_order)), member=True),
-        function("distinct", ((any_list,), any_list, _distinct), member=True),
-        function("flatten", ((any_list,), any_list, _flatten), member=True),
-        function("sum", ((any_list,), kind.DYN, sum), member=True),
-        function("sets.contains", ((any_list, any_list), kind.BOOL, lambda a, b: all(item in a for item in b))),
-        function("sets.intersects", ((any_list, any_list), kind.BOOL, lambda a, b: any(item in a for item in b))),
+        function("sorted", ((any_list,), any_list, _spending(lambda items: sorted(items, key=_order))), member=True),
+        function("distinct", ((any_list,), any_list, _spending(_distinct)), member=True),
+        function("flatten", ((any_list,), any_list, _spending(_flatten)), member=True),
+        function("sum", ((any_list,), kind.DYN, _spending(sum)), member=True),
+        function("sets.contains", ((any_list, any_list), kind.BOOL, _spending(lambda a, b: _keys(b) <= _keys(a)))),
         function(
-            "sets.equivalent",
-            ((any_list, any_list), kind.BOOL, lambda a, b: all(x in b for x in a) and all(x in a for x in b)),
+            "sets.intersects", ((any_list, any_list), kind.BOOL, _spending(lambda a, b: bool(_keys(a) & _keys(b))))
         ),
+        function("sets.equivalent", ((any_list, any_list), kind.BOOL, _spending(lambda a, b: _keys(a) == _keys(b)))),
         function("ready", ((any_map,), kind.BOOL, lambda obj: _condition(obj, "Ready"))),
         function("condition", ((any_map, kind.STRING), kind.BOOL, _condition)),
     ]
@@ -178,11 +212,23 @@ def _flatten(items: list[Any]) -> list[Any]:
 
 
 def _distinct(items: list[Any]) -> list[Any]:
-    kept: list[Any] = []
+    kept: dict[Hashable, Any] = {}
     for item in items:
-        if item not in kept:
-            kept.append(item)
-    return kept
+        kept.setdefault(_key(item), item)
+    return [*kept.values()]
+
+
+def _keys(items: list[Any]) -> set[Hashable]:
+    return {_key(item) for item in items}
+
+
+def _key(item: Any) -> Hashable:
+    """Equal for values that are."""
+    if isinstance(item, dict):
+        return frozenset((name, _key(inner)) for name, inner in item.items())
+    if isinstance(item, list):
+        return tuple(map(_key, item))
+    return bytes(item) if isinstance(item, bytearray) else item
 
 
 def _condition(obj: Any, name: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import resource
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +72,45 @@ def test_an_expression_cannot_run_for_long() -> None:
     with pytest.raises(CelError):
         evaluate(source)
     assert time.monotonic() - begun < 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux bounds the memory of a process")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "'a'" + ".replace('a', 'aaaaaaaaaa')" * 10 + ".size() > 0",
+        "numbers.map(n, text.contains(text + 'x')).size() > 0",
+        "cel.bind(a, text+text+text+text, cel.bind(b, a+a+a+a+a+a+a+a, cel.bind(c, b+b+b+b+b+b+b+b+b+b, c.size()))) > 0",
+    ],
+)
+def test_an_expression_cannot_take_all_memory(source: str) -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    values = {"numbers": [*range(9000)], "text": "x" * 500_000}
+    begun = time.process_time()
+    with pytest.raises(CelError, match="too much memory"):
+        compile_cel(source, values).test(values)
+    assert time.process_time() - begun < 15
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+    assert compile_cel("size(numbers) == 9000", ["numbers"]).test(values)
+
+
+def test_functions_of_ours_take_linear_time_and_not_too_often() -> None:
+    values = {"numbers": [*range(50_000)]}
+    begun = time.process_time()
+    for source in ("numbers.distinct().size() == 50000", "sets.equivalent(numbers, numbers)"):
+        assert compile_cel(source, values).test(values)
+    with pytest.raises(CelError, match="too many items"):
+        compile_cel("[1, 2, 3, 4, 5, 6].all(n, numbers.distinct().size() > n)", values).test(values)
+    assert time.process_time() - begun < 2
+
+
+def test_what_is_equal_is_one() -> None:
+    values = {"items": [{"a": [1]}, {"a": [1]}, [1], [1], 1, 1.0, "1", None, None]}
+    assert compile_cel("items.distinct()", values).evaluate(values) == [{"a": [1]}, [1], 1, "1", None]
+
+
+def test_every_value_can_be_said() -> None:
+    assert compile_cel("{1: 2}", ()).text({}) == '{"1":2}'
 
 
 def test_patterns_take_linear_time() -> None:
