@@ -188,6 +188,7 @@ class Rest:
             if self.store.get(endpoint.resource.stored, space, name):
                 raise AlreadyExists(name)
             return objects.from_storage(endpoint, obj)
+        strategy.settle(obj, None, context)
         stored = self.store.create(endpoint.resource.stored, space, name, await self._for_store(endpoint, obj))
         stored.complete = True
         return (
@@ -291,6 +292,7 @@ class Rest:
             return objects.from_storage(endpoint, old)
         if write.dry_run:
             return objects.from_storage(endpoint, new)
+        strategy.settle(new, old, context)
         resource = endpoint.resource.stored
         if new["metadata"].get("deletionTimestamp") and _is_done(new) and not strategy.held(new):
             gone = self.store.delete(resource, space, name, current.rv)

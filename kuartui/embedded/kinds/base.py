@@ -138,6 +138,10 @@ class Strategy:
     def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         """Carry over what this writer may not change."""
 
+    def settle(self, obj: Obj, old: Obj | None, ctx: WriteContext) -> None:
+        """The last look, with nobody asked in between: what was allocated may have been given away while webhooks
+        took their time. Raises StatusError."""
+
     def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         """The same for the status subresource; the machinery has put back what is neither status nor metadata already."""
 

@@ -61,6 +61,9 @@ class Services(Strategy):
         _drop_type_dependent(new["spec"], old["spec"])
         service_allocation.allocate(new, old, ctx)
 
+    def settle(self, obj: Obj, old: Obj | None, ctx: WriteContext) -> None:
+        service_allocation.verify(obj, old, ctx)
+
     def validate(self, obj: Obj) -> list[FieldError]:
         return service_rules.service_errors(obj)
 

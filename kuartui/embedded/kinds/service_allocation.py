@@ -42,6 +42,38 @@ def allocate(service: Obj, old: Obj | None, ctx: WriteContext) -> None:
     _health_port(spec, before, ctx)
 
 
+def verify(service: Obj, old: Obj | None, ctx: WriteContext) -> None:
+    """Raises StatusError if another service has one of the new addresses or ports by now."""
+    if old is not None and _allocated(old) == _allocated(service):
+        return
+    spec, uid = service["spec"], service["metadata"].get("uid")
+    others = [one["spec"] for one in ctx.objects("services") if one["metadata"].get("uid") != uid]
+    problems = [
+        invalid(
+            Path("spec") / "clusterIPs",
+            spec["clusterIPs"],
+            f"failed to allocate IP {ip}: provided IP is already allocated",
+        )
+        for ip in spec.get("clusterIPs") or ()
+        if ip != "None" and any(ip in (other.get("clusterIPs") or ()) for other in others)
+    ]
+    taken = {
+        (port.get("nodePort"), port.get("protocol", "TCP")) for other in others for port in other.get("ports") or ()
+    }
+    problems += [
+        invalid(_node_port_path(index), port["nodePort"], "provided port is already allocated")
+        for index, port in enumerate(spec.get("ports") or ())
+        if port.get("nodePort") and (port["nodePort"], port.get("protocol", "TCP")) in taken
+    ]
+    if problems:
+        raise errors.invalid("", "Service", service["metadata"].get("name", ""), problems)
+
+
+def _allocated(service: Obj) -> tuple[list[str], list[int]]:
+    spec = service["spec"]
+    return list(spec.get("clusterIPs") or ()), [port.get("nodePort") or 0 for port in spec.get("ports") or ()]
+
+
 def _families(spec: Obj, old: Obj) -> list[FieldError]:
     """Settle ipFamilyPolicy and ipFamilies (initIPFamilyFields), as on a cluster with IPv4 alone."""
     if spec.get("type") == "ExternalName":

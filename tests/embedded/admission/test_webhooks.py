@@ -346,3 +346,20 @@ async def test_a_condition_that_is_false_settles_it(guarded: Guarded, expression
     answer = await guarded.try_map(code=201 if expression == "false" else 403)
     assert len(guarded.seen) == asked
     assert expression == "false" or "match conditions" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"clusterIP": "10.96.0.99", "ports": [{"port": 80}]},
+        {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30099}]},
+    ],
+)
+async def test_what_is_allocated_while_it_is_asked_goes_to_one(guarded: Guarded, spec: Obj) -> None:
+    await guarded.serve()
+    await guarded.configure(rules=_rules("", "services", "CREATE"))
+    services = "/api/v1/namespaces/default/services"
+    bodies = [{"metadata": {"name": name}, "spec": spec} for name in ("a", "b")]
+    answers = await asyncio.gather(*(guarded.ask("POST", services, body) for body in bodies))
+    assert len(guarded.seen) == 2
+    assert sorted(answer.status for answer in answers) == [201, 422]
