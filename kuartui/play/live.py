@@ -76,6 +76,7 @@ class AttemptSession:
         self._progress = ""
         self._trouble = ""
         self._stuck = False  # whether the trouble is with the store
+        self._behind = False  # whether there is something in the store that could not be taken in
         self._listeners: set[asyncio.Queue[PlayEvent | BaseException | None]] = set()
         self._leader: Leader | None = None
         self._leased_at = -LEASE_EVERY
@@ -331,6 +332,15 @@ class AttemptSession:
         self._tell_changes(before, broken)
         if self._state.over and self._result is None:
             self._conclude()
+        self._behind = False
+
+    def _take_in(self) -> None:
+        """The same for a leader, which follows the cluster whatever becomes of the store."""
+        try:
+            self._sync()
+        except StorageError as error:
+            self._behind = self._stuck = True  # the loop tries again
+            self._set_trouble(error.message)
 
     def _tell_changes(self, before: dict[str, view.CheckView], broken: frozenset[str]) -> None:
         for check in present.checks(self.level, self._state, self._seen, self.elapsed()):
@@ -407,7 +417,7 @@ class AttemptSession:
     async def _step(self, version: int) -> int:
         """Do what is due; the version of the store that was taken in."""
         now = self.store.data_version()
-        if now != version or self._state.over:
+        if now != version or self._behind or self._state.over:
             self._sync()
         self._end_in_time()
         if not self._state.over and self._leader is not None and self.leading:
@@ -495,7 +505,7 @@ class AttemptSession:
             self.store,
             now=self.elapsed,
             state=lambda: self._state,
-            wrote=self._sync,
+            wrote=self._take_in,
             trouble=self._set_trouble,
             late=self._time_is_up,
         )

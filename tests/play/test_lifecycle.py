@@ -164,6 +164,26 @@ async def test_a_clock_stops_and_is_said_to_stop_or_neither(
         assert not session.snapshot().paused
 
 
+async def test_records_that_cannot_be_read_for_a_while_stop_no_check(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held(*_: object) -> None:
+        raise StorageError("another program holds it")
+
+    async with begun(level, tmp_path) as (session, cluster, _):
+        await until(lambda: "unknown" not in states(session).values())
+        with monkeypatch.context() as broken:
+            broken.setattr(Store, "findings", held)
+            cluster.kube.put("ConfigMap", "desk", "note", data={"word": "sesame"})
+            await until(lambda: session.snapshot().trouble == "another program holds it")
+        await until(lambda: states(session)["word"] == "passing")
+        await until(lambda: not session.snapshot().trouble)
+        cluster.kube.put("ConfigMap", "desk", "note", data={"word": "abracadabra"})
+        await until(lambda: states(session)["word"] == "failing")
+        cluster.kube.put("ConfigMap", "desk", "note", data=SOLVED)
+        await until(lambda: session.snapshot().outcome == "solved")
+
+
 async def test_a_place_that_cannot_be_removed_keeps_nobody_waiting(
     level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
