@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kuartui.game.duration import lasting
 from kuartui.game.level import LevelCard
@@ -89,3 +92,24 @@ def test_what_is_recommended(tries: list[Try], wanted: str) -> None:
 
 def test_where_all_is_hard_the_easiest_is_recommended() -> None:
     assert recommended([card("x", 5), card("y", 4)], []) == "y"
+
+
+tries = st.lists(
+    st.builds(
+        at, st.integers(0, 2000).map(lambda hours: hours / 24), st.sampled_from("ab"), st.booleans(), st.booleans()
+    ),
+    unique_by=lambda item: item.when,
+)
+
+
+@given(tries, st.randoms(use_true_random=False))
+def test_a_review_comes_a_day_after_the_last_try_at_the_earliest(history: list[Try], chance: Random) -> None:
+    """And whatever the order in which they are told, each level that was solved has one, within the longest gap."""
+    found = reviews(history)
+    shuffled = list(history)
+    chance.shuffle(shuffled)
+    assert reviews(shuffled) == found
+    assert {review.level for review in found} == {item.level for item in history if item.solved}
+    for review in found:
+        last = max(item.when for item in history if item.level == review.level)
+        assert timedelta(days=GAPS[0]) <= review.due - last <= timedelta(days=GAPS[-1])

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kuartui.game.attempt import AttemptState, is_clear, replay
 from kuartui.game.events import (
     AttemptEvent,
     CheckLost,
     CheckPassed,
+    DrillPassed,
     Finished,
     GuardBroken,
     GuardRestored,
     HintTaken,
+    Paused,
     ResetDone,
+    Resumed,
     SolutionsOpened,
     Started,
     decode,
     encode,
 )
+from kuartui.game.level import Drill, Ref
 from kuartui.game.score import medal, potential, score, time_factor
 from tests.game.levels import LEVEL
 
@@ -140,3 +145,40 @@ def test_what_is_within_reach_counts_guards_that_can_be_mended_as_mended() -> No
         state = played(GuardBroken(at=10, guard=name, why=""))
         assert potential(LEVEL, state, 20) == potential(LEVEL, played(), 20) == LEVEL.points
     assert potential(LEVEL, played(GuardBroken(at=10, guard="forever", why="")), 20) == 0
+
+
+@given(
+    stories, st.lists(st.tuples(st.integers(0, 25), moments, st.sampled_from([Paused, Resumed])), max_size=6), moments
+)
+def test_a_clock_that_was_stopped_changes_no_score(
+    events: list[AttemptEvent], stops: list[tuple[int, float, type[Paused | Resumed]]], elapsed: float
+) -> None:
+    more = list(events)
+    for position, at, kind in stops:
+        more.insert(position, kind(at=at))
+    assert score(LEVEL, played(*more), elapsed) == score(LEVEL, played(*events), elapsed)
+
+
+@given(
+    st.permutations(
+        [*all_passed(), HintTaken(at=9, index=0), HintTaken(at=8, index=1), GuardBroken(at=7, guard="half")]
+    )
+)
+def test_what_is_independent_may_come_in_any_order(events: list[AttemptEvent]) -> None:
+    """As two processes write it."""
+    first = played(*all_passed(), HintTaken(at=9, index=0), HintTaken(at=8, index=1), GuardBroken(at=7, guard="half"))
+    assert played(*events) == first
+
+
+@given(stories, st.booleans())
+def test_without_its_drills_nothing_is_solved(events: list[AttemptEvent], passed: bool) -> None:
+    """And with them, it is solved as it would be without any."""
+    drill = Drill(name="rubber", title="A drill", restart=Ref(kind="Deployment", name="app"))
+    level = structs.replace(LEVEL, after=(drill,))
+    end = [*(event for event in events if not isinstance(event, ResetDone)), Finished(at=90, outcome="finished")]
+    story = [DrillPassed(at=1, drill="rubber"), *end] if passed else end
+    found = score(level, replay(level, [START, *story]), 90)
+    without = score(LEVEL, played(*end), 90)
+    assert found.solved == (passed and without.solved)
+    assert (found.medal is not None) == (passed and without.medal is not None)
+    assert found.total == without.total
