@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -14,6 +15,8 @@ from kuartui.game.questions import expressions, patterns
 from kuartui.game.spec import AnySpec, ContainerSpec, ImageSpec
 from kuartui.message import later
 
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # it is in paths, in prompts and in commands
+
 
 def problems(level: Level, document: Document) -> Iterator[LevelError]:
     """Everything that is wrong, in the order of the file's fields."""
@@ -22,6 +25,8 @@ def problems(level: Level, document: Document) -> Iterator[LevelError]:
         full: FieldPath = ("spec", *path)
         return LevelError(text, file=document.file, line=document.line(full), field=path_text(full))
 
+    if not NAMESPACE.fullmatch(level.namespace):
+        yield problem(later("a name is lower case letters, digits and dashes"), "namespace")
     if level.par_time >= level.time_limit:
         yield problem(
             later(

@@ -104,6 +104,7 @@ def test_a_number_stays_a_number_unless_asked_otherwise(tmp_path: Path) -> None:
             "put a value with {{…}} in quotes",
         ),
         ("name: NAME", "name: another", "metadata.name: is 'another', but its folder is 'sample'"),
+        ("place: [here, there]", "place: [../kube-system]", "spec.namespace: a name is lower case letters"),
         ("place: [here, there]", "place: []", "spec.variables.place: needs at least one value"),
         ('chapter: "1"', "chapter: 1", "labels must be text"),
     ],

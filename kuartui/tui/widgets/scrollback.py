@@ -23,6 +23,8 @@ from textual.strip import Strip
 from textual_tty import Terminal
 from textual_tty.widget import TerminalChrome
 
+from kuartui.tui.text import clean
+
 LINES = 2000  # as many are remembered: 0.5 MiB of ordinary output, 11 MiB where each of 20 words a line has its colour
 WHEEL = 3  # lines for one notch
 CLEAR_KEPT = 3  # of ED, which `clear` sends, too
@@ -164,12 +166,38 @@ class Page(Video):  # type: ignore[misc]
         return self._places.get(number, number)
 
 
+def _to_pages(strip: Strip) -> Strip:
+    """With those links of a program alone that lead to a web page: the player's terminal opens whatever it is told."""
+
+    def harmless(style: Style | None) -> Style | None:
+        link = style.link if style else None
+        fine = not link or (link.startswith(("https://", "http://")) and link.isprintable())
+        return style if style is None or fine else style.update_link(None)
+
+    if not any(style and style.link for _, style, _ in strip):
+        return strip
+    return Strip([Segment(text, harmless(style), control) for text, style, control in strip], strip.cell_length)
+
+
+LONGEST_NOTE = 200  # characters
+
+
 class Chrome(TerminalChrome):  # type: ignore[misc]
     """bittty renamed this hook after textual-tty 0.4.0, which so never hears that a program takes the mouse."""
 
     def on_mouse_capture(self, mode: str) -> None:
         taken = self.board.modes.mouse_protocol.name != "OFF"  # else it is for the arrows that the wheel stands for
         self.widget.mouse_mode = mode if taken else "off"
+
+    def on_clipboard(self, selection: str, text: str) -> None:
+        """A program's output, which may be a stranger's log, puts nothing where the player's next paste comes from."""
+
+    def on_cwd(self, cwd: str) -> None:
+        """Nobody asks for it here, and one that is no URL would end the app."""
+
+    def on_notify(self, text: str) -> None:
+        """The same output is shown as it is, and as long as a note is."""
+        self.widget.app.notify(clean(text)[:LONGEST_NOTE], markup=False)
 
 
 class ScrollingTerminal(Terminal):  # type: ignore[misc]
@@ -252,7 +280,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         return runs(grid[index - len(gone)]) if index - len(gone) < len(grid) else ()
 
     def render_line(self, y: int) -> Strip:
-        strip = styled(super().render_line(y) if not self.back else self._earlier_line(y))
+        strip = styled(_to_pages(super().render_line(y) if not self.back else self._earlier_line(y)))
         span = self.selected.get_span(y) if self.selected is not None else None
         if span is None:
             return strip
