@@ -272,22 +272,25 @@ def finish(
 
     left_on = ""
 
-    async def run() -> tuple[Result | None, bool]:
+    async def run() -> Result | None:
         nonlocal left_on
         if abandon and await give_up_unreadable():
-            return None, False
+            return None
         async with current_session(speak(lang), ended=not abandon) as session:
             if abandon:
                 await session.abandon()
                 left_on = session.left_on
-                return None, False
+                return None
             if session.snapshot().outcome is None:
                 await session.refresh()
             result = session.result() if session.snapshot().outcome else await session.finish()
-            secret = session.in_exam
-            return replace(result, debrief="", solutions=()) if secret else result, secret
+            if secret := session.in_exam:
+                result = replace(result, debrief="", solutions=())
+            if out is Format.text:  # before its place is removed: that may fail
+                _tell_end(result, secret)
+            return result
 
-    result, in_exam = wait(run)
+    result = wait(run)
     if out is Format.json:
         output.data({"outcome": "abandoned"} if result is None else report.result(result))
     elif result is None:
@@ -297,13 +300,16 @@ def finish(
             )
         else:
             output.line(tr("abandoned; everything is cleaned up"))
-    elif in_exam:
+
+
+def _tell_end(result: Result, in_exam: bool) -> None:
+    if in_exam:
         for check in result.checks:
             output.line(report.check_line(check))
         output.line(tr("the task is handed in: {command}", command="kuartui exam show"))
-    else:
-        for text in report.summary(result):
-            output.line(text)
+        return
+    for text in report.summary(result):
+        output.line(text)
 
 
 @command(app, "prove")

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from kuartui.catalog.catalog import Catalog
 from kuartui.cli.app import app
 from kuartui.cluster import kubectl
+from kuartui.errors import ClusterError
 from kuartui.game.attempt import AttemptState
-from kuartui.game.events import Mode, Started
+from kuartui.game.events import Finished, Mode, Started
 from kuartui.game.score import score
 from kuartui.play.afterwards import kubeconfigs
 from kuartui.progress.store import AttemptRecord, Store
@@ -71,6 +72,22 @@ def test_a_level_whose_files_are_gone_can_be_given_up() -> None:
     done = RUN.invoke(app, ["level", "finish", "--abandon"])
     assert (done.exit_code, done.stderr) == (0, "")
     assert (store.running(), store.leftovers()) == (None, [])
+    store.close()
+
+
+def test_the_score_is_told_though_the_place_cannot_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no(*_: object) -> None:
+        raise ClusterError("could not remove Namespace arcade")
+
+    monkeypatch.setattr("kuartui.play.live.take_down", no)
+    deal(1)
+    store = Store()
+    store.append("a1", Started(at=0, level=LEVEL, seed=1), Finished(at=9, outcome="finished"))
+    store.close_unscored("a1", "finished", 9)
+    done = RUN.invoke(app, ["level", "finish"])
+    assert done.exit_code == 4
+    assert done.stderr.startswith("error: could not remove Namespace arcade")
+    assert done.stdout.startswith(f"{LEVEL}: ")
     store.close()
 
 
