@@ -7,6 +7,7 @@ $XDG_DATA_HOME/kuartui/levels/        the player's own tracks, if any
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from kuartui.errors import LevelError, UnknownName, system_words
 from kuartui.message import later
 
 RESERVED = ("kuartui", "levels")
+LOCK = ".lock"  # held while one is put in place
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +62,29 @@ def install(archive: Path, taken: Mapping[str, str]) -> Installed:
     if pack.name in RESERVED:
         raise LevelError(later("{name} is no name for a pack: it is kuartui's own", name=pack.name), file=str(archive))
     place = paths.private_dir(packs_dir())
+    try:
+        with (place / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another install must not sweep this one away
+            _put(pack, place, str(archive), taken)
+    except OSError as error:
+        raise paths.unwritable(place, error) from error
+    return _look(place / pack.name)
+
+
+def _put(pack: Pack, place: Path, where: str, taken: Mapping[str, str]) -> None:
     _sweep(place)
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=place))
     try:
         root = new / pack.name
         _write(pack, root)
-        names = _sound_levels(root, str(archive))
+        names = _sound_levels(root, where)
         for name in names:
             owner = taken.get(name, pack.name)
             if owner != pack.name:
-                raise LevelError(later("level {name} is in {owner} already", name=name, owner=owner), file=str(archive))
+                raise LevelError(later("level {name} is in {owner} already", name=name, owner=owner), file=where)
         _swap(root, place / pack.name)
-    except OSError as error:
-        raise paths.unwritable(place, error) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    return _look(place / pack.name)
 
 
 def remove(name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def put(tmp_path: Path, data: bytes) -> Path:
 def traces() -> list[str]:
     """Everything that lies where packs are."""
     place = packs.packs_dir()
-    return sorted(item.name for item in place.iterdir()) if place.exists() else []
+    return sorted(item.name for item in place.iterdir() if item.name != packs.LOCK) if place.exists() else []
 
 
 # --- a sound pack -----------------------------------------------------------------------------------------------------
@@ -104,6 +105,26 @@ def test_it_cannot_replace_a_level_of_ours_or_of_another_pack(tmp_path: Path) ->
     with pytest.raises(LevelError, match="level shop-window is in other already"):
         packs.install(honest(tmp_path), {"shop-window": "other"})
     assert traces() == []
+
+
+def test_installs_wait_for_each_other(tmp_path: Path) -> None:
+    other = honest(tmp_path, name="other", level="front-door")
+    write_all = packs._write
+    second: list[threading.Thread] = []
+
+    def slow(pack: packfile.Pack, root: Path) -> None:
+        write_all(pack, root)
+        if not second:  # another one begins while this one is half done
+            second.append(threading.Thread(target=packs.install, args=(other, {})))
+            second[0].start()
+            second[0].join(0.3)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packs, "_write", slow)
+        assert packs.install(honest(tmp_path), {}).broken == ""
+        second[0].join(10)
+    assert traces() == ["acme", "other"]
+    assert [pack.broken for pack in packs.installed()] == ["", ""]
 
 
 def test_one_broken_pack_does_not_break_the_others(tmp_path: Path) -> None:
