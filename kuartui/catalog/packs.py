@@ -25,7 +25,6 @@ from kuartui.errors import LevelError, UnknownName, system_words
 from kuartui.message import later
 
 RESERVED = ("kuartui", "levels")
-LOCK = ".lock"  # held while one is put in place
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,12 @@ def install(archive: Path, taken: Mapping[str, str]) -> Installed:
         raise LevelError(later("{name} is no name for a pack: it is kuartui's own", name=pack.name), file=str(archive))
     place = paths.private_dir(packs_dir())
     try:
-        with (place / LOCK).open("w") as lock:
+        lock = os.open(place, os.O_RDONLY)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another install must not sweep this one away
             _put(pack, place, str(archive), taken)
+        finally:
+            os.close(lock)
     except OSError as error:
         raise paths.unwritable(place, error) from error
     return _look(place / pack.name)

@@ -29,7 +29,7 @@ def put(tmp_path: Path, data: bytes) -> Path:
 def traces() -> list[str]:
     """Everything that lies where packs are."""
     place = packs.packs_dir()
-    return sorted(item.name for item in place.iterdir() if item.name != packs.LOCK) if place.exists() else []
+    return sorted(item.name for item in place.iterdir()) if place.exists() else []
 
 
 # --- a sound pack -----------------------------------------------------------------------------------------------------
