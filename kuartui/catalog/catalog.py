@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -22,9 +21,9 @@ import msgspec
 from kuartui.catalog import translation
 from kuartui.catalog.cards import CardFile
 from kuartui.catalog.packs import roots as player_roots
-from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
+from kuartui.catalog.reader import LEVEL_FILE, LevelFolder, shipped_levels
 from kuartui.catalog.tracks import TRACKS_FILE, Track, read_tracks
-from kuartui.errors import LevelError, MissingError, UnknownName
+from kuartui.errors import LevelError, UnknownName
 from kuartui.game.level import Level, LevelCard
 from kuartui.message import later
 
@@ -145,18 +144,6 @@ def card(level: Level) -> LevelCard:
         exams=level.exams,
         checks=len(level.checks),
         hints=len(level.hints),
-    )
-
-
-def shipped_levels() -> Path:
-    """`levels/` in the installed package, or at the root of a checkout (editable installs)."""
-    inside = Path(str(resources.files("kuartui"))) / "levels"
-    checkout = Path(__file__).resolve().parents[2] / "levels"
-    for place in (inside, checkout):
-        if place.is_dir():
-            return place
-    raise MissingError(
-        later("the levels that belong to kuartui are not installed"), hint="pip install --force-reinstall kuartui"
     )
 
 

@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import msgspec
 
-from kuartui.catalog.catalog import SHIPPED, Catalog, shipped_levels
+from kuartui.catalog.catalog import SHIPPED, Catalog
 from kuartui.catalog.decode import complaint, convert
+from kuartui.catalog.reader import shipped_levels
 from kuartui.catalog.yamlfile import parse, read_text
 from kuartui.errors import did_you_mean
 from kuartui.game.level import Level

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -17,7 +19,8 @@ from kuartui.catalog import rules, translation
 from kuartui.catalog.decode import complaint, convert, decode_spec, open_document
 from kuartui.catalog.variables import Filler, pick
 from kuartui.catalog.yamlfile import Document, FieldPath, read_text
-from kuartui.errors import LevelError
+from kuartui.errors import LevelError, MissingError
+from kuartui.game import cel
 from kuartui.game.level import Level, LevelSpec, Value
 from kuartui.language import best
 from kuartui.message import later
@@ -25,6 +28,19 @@ from kuartui.message import later
 KIND = "Level"
 LEVEL_FILE = "level.yaml"
 DEBRIEF_FILE = "debrief.md"
+
+
+@cache
+def shipped_levels() -> Path:
+    """`levels/` in the installed package, or at the root of a checkout (editable installs)."""
+    inside = Path(str(resources.files("kuartui"))) / "levels"
+    checkout = Path(__file__).resolve().parents[2] / "levels"
+    for place in (inside, checkout):
+        if place.is_dir():
+            return place
+    raise MissingError(
+        later("the levels that belong to kuartui are not installed"), hint="pip install --force-reinstall kuartui"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,8 @@ class LevelFolder:
         return translation.read(level, self.path, tag)
 
     def _read(self, seed: int) -> tuple[Level | None, list[LevelError]]:
+        if not self.path.resolve().is_relative_to(shipped_levels().resolve()):
+            cel.distrust()
         values = pick(self.name, seed, self.variables)
         filler = Filler(values)
         try:

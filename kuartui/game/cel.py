@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +44,16 @@ class CelError(ValueError):
         self.absent = absent
 
 
+_strangers = False  # whether an expression may be one of theirs
+
+
+def distrust() -> None:
+    """From now on, in this process, expressions may be of a level that is not ours, and are bounded in memory. That
+    takes as long as an expression does, and for that moment it is the whole process that is bounded."""
+    global _strangers
+    _strangers = True
+
+
 class Program:
     """A compiled expression. Values are JSON-like: dict, list, str, int, float, bool, None."""
 
@@ -59,7 +69,7 @@ class Program:
     def evaluate(self, values: Mapping[str, Any], *, truth: bool = False) -> Any:
         """The result as a Python value. CelError when there is none, or for a `truth` it is no bool."""
         try:
-            with room(ROOM), evaluation(), _patience():
+            with room(ROOM) if _strangers else nullcontext(), evaluation(), _patience():
                 value = self._expression.eval(data={name: values.get(name) for name in self.variables})
                 if truth and value.type() not in (_cel().Type.BOOL, _cel().Type.ERROR):
                     raise CelError(f"expected true or false, got {value.type()}")

@@ -10,7 +10,8 @@ import pytest
 
 from kuartui import paths
 from kuartui.catalog import catalog as module
-from kuartui.catalog.catalog import Catalog, shipped_levels
+from kuartui.catalog.catalog import Catalog
+from kuartui.catalog.reader import shipped_levels
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from kuartui import paths
 from kuartui.catalog import packfile, packs
-from kuartui.catalog.catalog import Catalog, shipped_levels
+from kuartui.catalog.catalog import Catalog
+from kuartui.catalog.reader import shipped_levels
 from kuartui.errors import KuartuiError, LevelError, UnknownName
 from tests.catalog.archives import FOLDER, honest, members, plain, special, tar, with_manifest
 from tests.catalog.pack import write

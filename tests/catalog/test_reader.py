@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from kuartui.catalog.manifests import files, load
-from kuartui.catalog.reader import LevelFolder
+from kuartui.catalog.reader import LevelFolder, shipped_levels
 from kuartui.catalog.yamlfile import parse
 from kuartui.errors import LevelError
+from kuartui.game import cel
 from tests.catalog.pack import LEVEL, write
 
 
@@ -214,3 +216,16 @@ def test_the_digest_names_the_content(tmp_path: Path) -> None:
     assert LevelFolder.open(folder).digest() == before
     (folder / "setup" / "pod.yaml").write_text("# changed")
     assert LevelFolder.open(folder).digest() != before
+
+
+def test_only_levels_that_are_not_ours_have_expressions_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cel, "_strangers", False)
+    ours = shipped_levels() / "services" / "broken-selector"
+    LevelFolder.open(ours).level()
+    assert not cel._strangers
+    theirs = tmp_path / ours.name
+    shutil.copytree(ours, theirs)
+    LevelFolder.open(theirs).level()
+    assert cel._strangers
