@@ -8,14 +8,14 @@ process at a time makes or removes it. One that somebody else made by the same n
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal
 
+from kuartui import locks
 from kuartui.cluster import addons, tool
 from kuartui.cluster.access import Access, read_access
 from kuartui.cluster.base import ClusterStatus, Progress, Report, silent
@@ -163,13 +163,9 @@ class LocalCluster(SharedCluster):
             return None
         return await super().find(sandbox_id, uid=uid)
 
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
+    def _alone(self) -> AbstractAsyncContextManager[None]:
         """Else a second process would take what the first is making for what is left of a start that was killed."""
-        place = private_dir(self.folder) / f"{self.name}.lock"
-        with place.open("w") as lock:
-            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-            yield
+        return locks.alone(self.folder / f"{self.name}.lock")
 
     async def _make_whole(self, report: Report) -> None:
         await self.check_tool()

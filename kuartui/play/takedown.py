@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import IO
+from contextlib import AbstractAsyncContextManager
 
-from kuartui import paths
+from kuartui import locks, paths
 from kuartui.cluster.base import Cluster
 from kuartui.cluster.rest import Api
 from kuartui.containers.engine import Docker
@@ -32,28 +26,10 @@ async def take_down(record: AttemptRecord, level: Level | None, cluster: Cluster
             await _take_down(current, level, cluster, store)
 
 
-@asynccontextmanager
-async def alone(attempt_id: str) -> AsyncIterator[None]:
+def alone(attempt_id: str) -> AbstractAsyncContextManager[None]:
     """One process at a time finds the place of an attempt or takes it down: a second one would work with accounts that
-    the first removes, or make them again. Whatever ends the process lets go."""
-    place = paths.private_dir(paths.state_dir()) / f"takedown-{attempt_id}.lock"
-    while True:
-        with place.open("w") as lock:
-            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-            if not _is_at(lock, place):
-                continue  # whoever had it took it away: others wait for a new one by now
-            try:
-                yield
-            finally:
-                place.unlink(missing_ok=True)
-            return
-
-
-def _is_at(file: IO[str], place: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), place.stat())
-    except FileNotFoundError:
-        return False
+    the first removes, or make them again."""
+    return locks.alone(paths.state_dir() / f"takedown-{attempt_id}.lock", passing=True)
 
 
 async def _take_down(record: AttemptRecord, level: Level | None, cluster: Cluster, store: Store) -> None:
