@@ -30,15 +30,15 @@ def add_to(app: click.Group) -> None:
         from kuartui.tui.web import game
 
         check_kind(cluster)
-        server = game(host, port, cluster)
         try:
+            server = game(host, port, cluster)
             _try_port(host, server.port)
             output.line(server.url)
             output.note(tr("open it in a browser; Ctrl-C ends it, and levels in play can be continued"))
             server.run()
         except OSError as error:
             raise UsageError(
-                later("cannot listen on port {port}: {why}", port=server.port, why=system_words(error)),
+                later("cannot listen on port {port}: {why}", port=port, why=system_words(error)),
                 hint="kuartui serve --port 0",
             ) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterable, Mapping
@@ -53,7 +54,8 @@ ABOUT = {
     "result": later("How it went. Only your best attempt at a level counts."),
 }
 SMALLEST = (50, 15)
-TERMINATED = 128 + signal.SIGTERM  # the exit code, as shells count
+BY_SIGNAL = 128  # and its number: the exit code of what a signal ended, as shells count
+SERVED_EVERY = 2.0  # seconds between two looks at whether a browser's server is still there
 GARBAGE = (700, 10, 10)  # Python's own thresholds of its garbage collector
 
 
@@ -85,8 +87,13 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self.theme = chosen if chosen in self._themes() else themes.first(self._surroundings)
         if self._surroundings.get("KUARTUI_MOTION") == "none":
             self.animation_level = "none"
-        if not self.is_web:  # a browser's driver has its own
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave, TERMINATED)
+        loop = asyncio.get_running_loop()
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+            loop.add_signal_handler(signal.SIGHUP, self._leave, BY_SIGNAL + signal.SIGHUP)  # the terminal was closed
+        if self.is_web:
+            self.set_interval(SERVED_EVERY, self._leave_if_alone)
+        else:  # a browser's driver has its own
+            loop.add_signal_handler(signal.SIGTERM, self._leave, BY_SIGNAL + signal.SIGTERM)
         self.push_screen(HomeScreen())
         level, seed, mode = self._first
         if level:
@@ -209,6 +216,11 @@ class KuartuiApp(App[int], inherit_bindings=False):
         question = tr("Leave kuartui? The level goes on, and so does its clock.") if playing else tr("Leave kuartui?")
         self.push_screen(Confirm(question, tr("Leave")), lambda yes: self._leave() if yes else None)
 
+    def _leave_if_alone(self) -> None:
+        """`kuartui serve` was killed: nobody sees this any more, and nobody would end it."""
+        if _alone():
+            self._leave()
+
     def _leave(self, code: int = 0) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, PlayScreen):
@@ -255,6 +267,9 @@ class KuartuiApp(App[int], inherit_bindings=False):
         cause = error.error if isinstance(error, WorkerFailed) else error
         if self._exit and isinstance(cause, NoMatches):
             return  # a worker that came back to a screen which is being taken down
+        if self.is_web and isinstance(cause, BrokenPipeError) and _alone():
+            self.exit()  # nobody sees it any more
+            return
         if self.failure is None:
             self.failure = failure.of(error)
         if self.is_headless or "KUARTUI_DEBUG" in os.environ:
@@ -262,6 +277,13 @@ class KuartuiApp(App[int], inherit_bindings=False):
             return
         self._return_code = BUG
         self.exit(BUG, message=self.failure.text() if self.is_web else None)
+
+
+def _alone() -> bool:
+    """Whether the server that shows this in a browser is gone: nobody holds the other end of standard input."""
+    poll = select.poll()
+    poll.register(sys.__stdin__ or 0, 0)
+    return bool(poll.poll(0))
 
 
 def run(cluster: str = "embedded", level: str | None = None, seed: int | None = None, mode: Mode = "ranked") -> int:

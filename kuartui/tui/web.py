@@ -14,6 +14,7 @@ import secrets
 import shlex
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -28,7 +29,8 @@ except ImportError as error:
         later("playing in a browser needs textual-serve"), hint=later("pip install 'kuartui[web]'")
     ) from error
 
-COOKIE = "kuartui"
+HTTP = 80  # the port that an address does not name
+PATIENCE = 0.5  # seconds for requests to come to their end once the server ends; a page's socket never does by itself
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws://{host}; "
     "frame-ancestors 'none'; form-action 'none'"
@@ -40,8 +42,10 @@ class Game(Server):
     """One app process for each browser tab. `secret` opens the door; `url` has it."""
 
     def __init__(self, command: str, host: str, port: int) -> None:
-        super().__init__(command, host=bracketed(host), port=port, title="kuartui")
-        self._listen = host
+        where = bracketed(host) if port == HTTP else f"{bracketed(host)}:{port}"  # as browsers say it
+        super().__init__(command, host=bracketed(host), port=port, title="kuartui", public_url=f"http://{where}")
+        self._listen, self._where = host, where
+        self._cookie = f"kuartui-{port}"  # cookies know no ports: another server's must not take the place of ours
         self.secret = secrets.token_urlsafe(24)
 
     @property
@@ -62,21 +66,20 @@ class Game(Server):
 
     @web.middleware
     async def _door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        ours = f"{self.host}:{self.port}"
-        if request.host != ours:
-            raise web.HTTPForbidden(text=f"this is kuartui on {ours}, not on {request.host}")
+        if request.host != self._where:
+            raise web.HTTPForbidden(text=f"this is kuartui on {self._where}, not on {request.host}")
         if request.headers.get("Origin", self.public_url) != self.public_url:
             raise web.HTTPForbidden(text="another site asked")
         given = request.query.get("key", "")
         if request.path == "/" and given and self._fits(given):
             answer = web.HTTPFound("/")
-            answer.set_cookie(COOKIE, self.secret, httponly=True, samesite="Strict")
+            answer.set_cookie(self._cookie, self.secret, httponly=True, samesite="Strict")
             raise answer
-        if not self._fits(request.cookies.get(COOKIE, "")):
+        if not self._fits(request.cookies.get(self._cookie, "")):
             raise web.HTTPForbidden(text="open the address that `kuartui serve` printed, with its key")
         response = await handler(request)
         if not response.prepared:
-            response.headers["Content-Security-Policy"] = POLICY.format(host=ours)
+            response.headers["Content-Security-Policy"] = POLICY.format(host=self._where)
             response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
@@ -85,7 +88,13 @@ class Game(Server):
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
-        web.run_app(self.application(), host=self._listen, port=self.port, print=lambda *_: None)
+        web.run_app(
+            self.application(),
+            host=self._listen,
+            port=self.port,
+            print=lambda *_: None,
+            shutdown_timeout=PATIENCE,
+        )
 
 
 def game(host: str, port: int, cluster: str) -> Game:
@@ -98,11 +107,10 @@ def game(host: str, port: int, cluster: str) -> Game:
 def loopback(host: str) -> str:
     """The address, if it is one of this machine only."""
     name = "127.0.0.1" if host == "localhost" else host.strip("[]")
-    try:
-        if ipaddress.ip_address(name).is_loopback:
-            return name
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        address = ipaddress.ip_address(name)
+        if address.is_loopback:
+            return str(address)  # as browsers say it
     raise UsageError(
         later(
             "kuartui serves on this machine only, not on {host}: who reaches the page gets a shell as you", host=host

@@ -32,6 +32,20 @@ def test_a_shell_has_the_players_setup_and_ours(
     assert "<>" in done.stdout
 
 
+def test_a_shell_in_a_browser_is_an_ordinary_terminal(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What textual-serve tells the app is not for a kuartui, or a pager, that is started in it."""
+    monkeypatch.setenv("SHELL", "/bin/sh")
+    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.web_driver:WebDriver")
+    monkeypatch.setenv("COLUMNS", "200")
+    start = command(Path("/k/config"), os.environ["PATH"], "market", tmp_path, tmp_path)
+    done = subprocess.run(start, input="env\n", capture_output=True, text=True, timeout=60)
+    assert "KUBECONFIG=/k/config" in done.stdout
+    assert "TEXTUAL" not in done.stdout
+    assert "COLUMNS=200" not in done.stdout
+
+
 @pytest.mark.parametrize("library", [True, False], ids=["with bash-completion", "without"])
 def test_tab_completes_words_of_kubectl(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: bool

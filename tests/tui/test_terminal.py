@@ -39,6 +39,13 @@ async def ended(
         yield screen, shell, pilot
 
 
+async def test_there_is_one_in_a_browser_too(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KuartuiApp, "is_web", property(lambda _: True))
+    monkeypatch.setattr("kuartui.tui.app._alone", lambda: False)
+    async with ended(game, monkeypatch, ONE_LINE) as (screen, shell, _):
+        assert screen.terminal.shell is shell
+
+
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 45)])
 async def test_what_is_typed_next_does_nothing(
     game: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]

@@ -5,31 +5,44 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import os
 import shutil
-from collections.abc import AsyncIterator
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
+from yarl import URL
 
+from kuartui.cli.app import app
 from kuartui.cluster.host import stop_all
 from kuartui.errors import UsageError
+from kuartui.paths import process, state_dir
+from kuartui.tui.failure import LOG
 from kuartui.tui.web import Game, game, loopback
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Game]:
-    made = game("127.0.0.1", 0, "embedded")
+@contextlib.asynccontextmanager
+async def serving(made: Game) -> AsyncIterator[Game]:
     runner = web.AppRunner(await made.application())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", made.port).start()
     yield made
     await runner.cleanup()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Game]:
+    async with serving(game("127.0.0.1", 0, "embedded")) as made:
+        yield made
     stop_all()  # the cluster that the app in the browser started
 
 
@@ -46,6 +59,40 @@ def test_loopback_addresses_are_fine() -> None:
     assert game("::1", 8000, "embedded").url.startswith("http://[::1]:8000/?key=")
 
 
+def test_the_address_is_written_as_browsers_do() -> None:
+    assert loopback("0:0:0:0:0:0:0:1") == "::1"
+    assert game("127.0.0.1", 443, "embedded").public_url == "http://127.0.0.1:443"
+    assert game("127.0.0.1", 80, "embedded").public_url == "http://127.0.0.1"
+
+
+async def test_a_port_that_browsers_do_not_name(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+    monkeypatch.setattr("kuartui.tui.web.HTTP", unused_tcp_port)  # 80 itself may not be ours to take
+    made = game("127.0.0.1", unused_tcp_port, "embedded")
+    async with serving(made), aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        url = f"http://127.0.0.1:{unused_tcp_port}/?key={made.secret}"
+        async with browser.get(url, headers={"Host": "127.0.0.1"}, allow_redirects=False) as answer:
+            assert answer.status == 302
+
+
+async def test_two_servers_know_one_browser() -> None:
+    first, second = game("127.0.0.1", 0, "embedded"), game("127.0.0.1", 0, "embedded")
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with serving(first), serving(second), aiohttp.ClientSession(cookie_jar=jar) as browser:
+        for url in (first.url, second.url, first.public_url, second.public_url):
+            async with browser.get(url) as answer:
+                assert answer.status == 200, url
+
+
+def test_an_address_that_this_machine_does_not_have_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_free(address: str) -> int:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr("kuartui.tui.web.free_port", none_free)
+    result = CliRunner().invoke(app, ["serve", "--host", "::1", "--port", "0"])
+    assert result.exit_code == 2
+    assert "cannot listen" in result.stderr
+
+
 async def test_strangers_get_nothing(server: Game) -> None:
     base = server.public_url
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
@@ -60,6 +107,68 @@ async def test_strangers_get_nothing(server: Game) -> None:
             assert answer.status == 403
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await browser.ws_connect(f"{base}/ws", origin="http://evil.example")
+
+
+async def test_control_c_ends_it_at_once_though_a_page_is_open(home: Path) -> None:
+    command = [*process("kuartui"), "serve", "--port", "0"]
+    serve = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert serve.stdout is not None
+    url = URL((await serve.stdout.readline()).decode().strip())
+    async with asyncio.timeout(60), aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        await reached(browser, url)
+        async with browser.ws_connect(url.with_path("/ws"), origin=str(url.origin())) as page:
+            await page.receive()
+            serve.send_signal(signal.SIGINT)
+            await asyncio.wait_for(serve.wait(), 10)  # the page answers pings, and would keep it for a minute
+    stop_all()
+
+
+async def reached(browser: aiohttp.ClientSession, url: URL) -> None:
+    """Once it listens."""
+    while True:
+        try:
+            async with browser.get(url) as answer:
+                assert answer.status == 200
+                return
+        except aiohttp.ClientConnectorError:
+            await asyncio.sleep(0.05)
+
+
+@contextlib.contextmanager
+def shown_to_a_browser() -> Iterator[subprocess.Popen[bytes]]:
+    """An app as the server starts it, once it shows something."""
+    environment = {
+        **os.environ,
+        "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver",
+        "COLUMNS": "80",
+        "ROWS": "24",
+    }
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(process("kuartui"), **pipes, env=environment) as app:  # type: ignore[call-overload]
+        assert app.stdout.readline() == b"__GANGLION__\n"
+        app.stdout.read(2000)
+        try:
+            yield app
+        finally:
+            app.kill()
+            stop_all()
+
+
+def test_an_app_whose_server_was_killed_leaves_in_order(home: Path) -> None:
+    with shown_to_a_browser() as app:
+        assert app.stdin is not None
+        assert app.stdout is not None
+        app.stdin.close()
+        app.stdout.close()
+        app.wait(30)
+    assert not (state_dir() / LOG).exists(), "it is no bug"
+
+
+def test_an_app_whose_terminal_was_closed_leaves_in_order(home: Path) -> None:
+    with shown_to_a_browser() as app:
+        app.send_signal(signal.SIGHUP)
+        app.communicate(timeout=30)
+        assert app.returncode == 128 + signal.SIGHUP
 
 
 class Browser:

@@ -21,6 +21,12 @@ from kuartui.tui.widgets.selecting import SelectingTerminal
 
 OURS = frozenset(name for key in keys.KEYS for name in key.keys.split(",") if keys.FUNCTION.fullmatch(name))
 LOOKING = frozenset(name for key in keys.KEYS if key.place == "shell" for name in key.keys.split(","))
+NOT_OURS = (
+    "LC_ALL",  # the library's own, which makes shells warn on machines that lack that locale
+    # of a browser's server; a kuartui that is started in here has a terminal
+    *("TEXTUAL_DRIVER", "TEXTUAL_COLOR_SYSTEM", "TEXTUAL_FPS"),
+    *("COLUMNS", "ROWS", "TERM_PROGRAM", "TERM_PROGRAM_VERSION"),
+)
 _CONTROLS = {
     "ctrl+at": "\x00",
     "ctrl+space": "\x00",
@@ -78,8 +84,8 @@ def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where:
     variables = {"KUARTUI_KUBECONFIG": str(kubeconfig), "KUARTUI_PATH": path, "KUARTUI_NAMESPACE": namespace}
     variables |= {"KUBECONFIG": str(kubeconfig), "PATH": path, "TERM": "xterm-256color"}
     variables |= {"KUARTUI_WORKSPACE": str(workspace)}
-    # without -u, the library's own LC_ALL makes shells warn on machines that lack that locale
-    start = ["env", "-u", "LC_ALL", *(f"{key}={value}" for key, value in variables.items())]
+    without = [part for name in NOT_OURS for part in ("-u", name)]
+    start = ["env", *without, *(f"{key}={value}" for key, value in variables.items())]
     name = Path(shell).name
     if name == "bash":
         rc = where / "bashrc"

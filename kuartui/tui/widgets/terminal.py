@@ -51,7 +51,7 @@ class TerminalPane(Vertical):
             return True
         view = self.session.snapshot()
         self._say()
-        if view.kubeconfig is None or self.app.is_web or os.environ.get("KUARTUI_SHELL") == "0":
+        if view.kubeconfig is None or os.environ.get("KUARTUI_SHELL") == "0":
             return False
         try:
             path = await asyncio.to_thread(_path)
