@@ -50,6 +50,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
+@pytest.fixture(autouse=True)
+def trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A stranger's level that one test reads is none that the others have to beware of."""
+    from kuartui.game import cel
+
+    monkeypatch.setattr(cel, "_juror", None)
+    yield
+    if cel._juror:
+        cel._juror.dismiss()
+
+
 @pytest.fixture
 def undisturbed() -> Iterator[None]:
     """For tests that parse code. No garbage is collected meanwhile: a report of what was found in it would parse code

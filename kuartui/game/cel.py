@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -23,12 +23,11 @@ import orjson
 
 from kuartui.cel_extensions import Libraries, extensions, libraries
 from kuartui.cel_references import evaluation, keep_nulls, releasing
+from kuartui.game.juror import Juror, Refused
 from kuartui.game.quantity import quantity
-from kuartui.game.room import room
 
 PROGRAMS = 64  # kept compiled, 40 KiB each: the expressions of any one level, and more
 ENVIRONMENTS = 64
-ROOM = 2**29  # bytes that an evaluation may take for itself: a chain of replace() would take all that there are
 ITEMS = 200_000  # of lists, that functions of ours may be called with in an evaluation
 MISSING = ("Key not found in map", "non-message type", "Index error", "No matching overloads", "cannot convert")
 
@@ -44,14 +43,14 @@ class CelError(ValueError):
         self.absent = absent
 
 
-_strangers = False  # whether an expression may be one of theirs
+_juror: Juror | None = None  # who evaluates, where an expression may be one of theirs
 
 
 def distrust() -> None:
-    """From now on, in this process, expressions may be of a level that is not ours, and are bounded in memory. That
-    takes as long as an expression does, and for that moment it is the whole process that is bounded."""
-    global _strangers
-    _strangers = True
+    """From now on, what is evaluated may be of a level that is not ours, and is so in a process that may come to an
+    end."""
+    global _juror
+    _juror = _juror or Juror()
 
 
 class Program:
@@ -68,8 +67,16 @@ class Program:
 
     def evaluate(self, values: Mapping[str, Any], *, truth: bool = False) -> Any:
         """The result as a Python value. CelError when there is none, or for a `truth` it is no bool."""
+        if _juror is None:
+            return self._evaluate(values, truth=truth)
         try:
-            with room(ROOM) if _strangers else nullcontext(), evaluation(), _patience():
+            return _juror.evaluate(self.source, self.variables, values, truth=truth)
+        except Refused as refused:
+            raise CelError(str(refused), absent=refused.absent) from refused
+
+    def _evaluate(self, values: Mapping[str, Any], *, truth: bool) -> Any:
+        try:
+            with evaluation(), _patience():
                 value = self._expression.eval(data={name: values.get(name) for name in self.variables})
                 if truth and value.type() not in (_cel().Type.BOOL, _cel().Type.ERROR):
                     raise CelError(f"expected true or false, got {value.type()}")
