@@ -38,6 +38,12 @@ COMPUTE = {
     "requests.ephemeral-storage": ("requests", "ephemeral-storage"),
     "limits.ephemeral-storage": ("limits", "ephemeral-storage"),
 }
+#: what quotas never count
+EVENTS = ("count/events", "count/events.events.k8s.io")
+#: endings of names that count what storage classes and device classes give
+OF_CLASS = tuple(f".storageclass.storage.k8s.io/{what}" for what in ("requests.storage", "persistentvolumeclaims"))
+DEVICES = ".deviceclass.resource.k8s.io/devices"
+MOST_DEVICES = 32  # that a request for all of them may get
 
 
 def usage(resource: str, obj: Obj) -> Amounts:
@@ -51,7 +57,18 @@ def usage(resource: str, obj: Obj) -> Amounts:
         found |= _service(obj)
     elif resource == "persistentvolumeclaims":
         found |= _claim(obj)
+    elif resource == "resourceclaims.resource.k8s.io":
+        found |= _devices(obj)
     return found
+
+
+def counted(name: str) -> bool:
+    """Whether anything is counted under a name that a quota limits; Kubernetes takes others, and ignores them."""
+    if name.startswith("count/"):
+        return name not in EVENTS
+    if "/" not in name:
+        return True
+    return name.startswith("requests.") or name.endswith((DEVICES, *OF_CLASS))
 
 
 def _pod(pod: Obj, counts: Amounts) -> Amounts:
@@ -109,6 +126,20 @@ def _claim(claim: Obj) -> Amounts:
     if name:
         prefix = f"{name}.storageclass.storage.k8s.io"
         found |= {f"{prefix}/requests.storage": asked, f"{prefix}/persistentvolumeclaims": ONE}
+    return found
+
+
+def _devices(claim: Obj) -> Amounts:
+    """Each request counts for what it may get at most."""
+    found: Amounts = {}
+    for request in (claim["spec"].get("devices") or {}).get("requests") or ():
+        most: dict[str, int] = {}
+        for one in request.get("firstAvailable") or [request.get("exactly") or {}]:
+            name = f"{one.get('deviceClassName', '')}{DEVICES}"
+            number = MOST_DEVICES if one.get("allocationMode") == "All" else one.get("count", 1)
+            most[name] = max(most.get(name, 0), number)
+        for name, number in most.items():
+            found[name] = found.get(name, ZERO) + whole(number)
     return found
 
 

@@ -30,7 +30,7 @@ class ResourceQuota(Plugin):
         if attributes.subresource and (attributes.resource, attributes.subresource) != ("pods", "resize"):
             return
         quotas = self._rest.store.list("resourcequotas", attributes.namespace) if attributes.namespace else []
-        if not quotas or attributes.resource == "resourcequotas":
+        if not quotas or attributes.resource == "events":
             return
         wanted = usage(attributes.resource, new)
         before = usage(attributes.resource, attributes.old) if attributes.old is not None else {}

@@ -55,5 +55,6 @@ class CertificateApprover(Controller):
             group = "certificates.k8s.io"
             if self._authorizer.allows(user, Action("create", group, "certificatesigningrequests", right)):
                 approved = with_condition(request, "Approved", "AutoApproved", message, self.clock.now())
-                await self.client.update_status(REQUESTS, approved)
+                conditions = {"status": {"conditions": approved["status"]["conditions"]}}
+                await self.client.patch(REQUESTS, "", name, conditions, "approval")
                 return

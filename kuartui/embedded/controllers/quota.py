@@ -8,7 +8,7 @@ from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.meta.quantity import ZERO, Quantity, parse
-from kuartui.embedded.quota import in_scope, usage
+from kuartui.embedded.quota import counted, in_scope, usage
 from kuartui.embedded.store import Event, EventType
 
 Obj = dict[str, Any]
@@ -59,8 +59,8 @@ class ResourceQuotaController(Controller):
         if quota is None:
             return
         hard = quota["spec"].get("hard") or {}
-        used = self._used(quota, namespace, set(hard))
-        status = {"hard": hard, "used": {key: str(used[key]) for key in hard}}
+        used = self._used(quota, namespace, {key for key in hard if counted(key)})
+        status = {"hard": hard, "used": {key: str(used[key]) for key in hard if key in used}}
         if status != (quota.get("status") or {}):
             await self.client.update_status(QUOTAS, objects.with_status(quota, status))
         self.enqueue_after(namespace, name, RESYNC)
@@ -68,7 +68,7 @@ class ResourceQuotaController(Controller):
     def _used(self, quota: Obj, namespace: str, wanted: set[str]) -> dict[str, Quantity]:
         total = dict.fromkeys(wanted, ZERO)
         for resource in self.client.store.resources():
-            if resource == "events" and "count/events" not in wanted:
+            if resource == "events":
                 continue
             for obj in self.client.list(resource, namespace):
                 if not in_scope(quota["spec"], resource, obj):

@@ -50,7 +50,7 @@ class CertificateSigningRequests(Strategy):
         return csr_rules.update_errors(new, old)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return csr_rules.update_errors(new, old)
+        return csr_rules.status_errors(new, old)
 
     def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
         return super().reset_fields(subresource) if subresource else (("spec",), ("status",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from kuartui.embedded.kinds.checks import dns_subdomain
@@ -40,6 +41,7 @@ _USAGES = (
 _LEAST_SECONDS = 600
 _SIGNER_FORM = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
 _PERMANENT = ("Approved", "Denied", "Failed")
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([^\n-]+)-----\n(.*?)-----END \1-----", re.DOTALL)
 
 
 def create_errors(spec: Obj) -> list[FieldError]:
@@ -124,15 +126,54 @@ def condition_errors(obj: Obj) -> list[FieldError]:
 
 def update_errors(new: Obj, old: Obj) -> list[FieldError]:
     """What was decided stays decided."""
+    return condition_errors(new) + _removed(new, old)
+
+
+def status_errors(new: Obj, old: Obj) -> list[FieldError]:
+    """A signer gives a certificate, once, and decides nothing."""
+    certificate, before = ((one.get("status") or {}).get("certificate") or "" for one in (new, old))
     errors = condition_errors(new)
-    now = {c.get("type") for c in (new.get("status") or {}).get("conditions") or []}
-    was = {c.get("type") for c in (old.get("status") or {}).get("conditions") or []}
+    if problem := "" if before else _certificate_problem(certificate):
+        errors.append(invalid("status.certificate", "<certificate data>", problem))
+    errors += _removed(new, old)
     errors += [
+        forbidden("status.conditions", f'updates may not add a condition of type "{kind}"')
+        for kind in ("Approved", "Denied")
+        if kind in _types(new) and kind not in _types(old)
+    ]
+    if before and certificate != before:
+        errors.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
+    return errors
+
+
+def _removed(new: Obj, old: Obj) -> list[FieldError]:
+    now, was = _types(new), _types(old)
+    return [
         forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
         for kind in _PERMANENT
         if kind in was and kind not in now
     ]
-    certificates = [(one.get("status") or {}).get("certificate") for one in (new, old)]
-    if certificates[1] and certificates[0] != certificates[1]:
-        errors.append(forbidden("status.certificate", "updates may not set certificate content"))
-    return errors
+
+
+def _types(request: Obj) -> set[str]:
+    return {condition.get("type", "") for condition in (request.get("status") or {}).get("conditions") or []}
+
+
+def _certificate_problem(encoded: str) -> str:
+    from cryptography import x509
+
+    pem = base64.b64decode(encoded)
+    blocks = _PEM_BLOCK.findall(pem)
+    for kind, _ in blocks:
+        if kind != b"CERTIFICATE":
+            return f'only CERTIFICATE PEM blocks are allowed, found "{kind.decode()}"'
+    if pem and not blocks:
+        return "must contain at least one CERTIFICATE PEM block"
+    if any(b":" in body for _, body in blocks):
+        return "no PEM block headers are permitted"
+    try:
+        if pem:
+            x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        return "x509: malformed certificate"
+    return ""

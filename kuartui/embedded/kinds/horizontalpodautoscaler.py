@@ -63,7 +63,7 @@ def _rules(given: Obj | None, up: bool) -> Obj:
         rules["selectPolicy"] = "Max"
     if rules.get("stabilizationWindowSeconds") is None and up:
         rules["stabilizationWindowSeconds"] = 0
-    if not rules.get("policies"):
+    if rules.get("policies") is None:
         percent = {"type": "Percent", "value": 100, "periodSeconds": 15}
         rules["policies"] = [{"type": "Pods", "value": 4, "periodSeconds": 15}, percent] if up else [percent]
     return rules

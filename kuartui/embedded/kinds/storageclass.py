@@ -10,7 +10,7 @@ from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import immutable, label_key, one_of
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.node_labels import DEPRECATED
-from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, required
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, required
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _OLD_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
@@ -38,7 +38,8 @@ class StorageClasses(Strategy):
                 errors.append(invalid("parameters", key, "field can not be empty."))
         errors += one_of(obj.get("reclaimPolicy"), Path("reclaimPolicy"), ("Delete", "Retain"))
         mode = obj.get("volumeBindingMode")
-        return errors + one_of(mode, Path("volumeBindingMode"), ("Immediate", "WaitForFirstConsumer"))
+        errors += one_of(mode, Path("volumeBindingMode"), ("Immediate", "WaitForFirstConsumer"))
+        return errors + _topologies(obj.get("allowedTopologies") or [], Path("allowedTopologies"))
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         errors: list[FieldError] = []
@@ -66,6 +67,30 @@ class StorageClasses(Strategy):
             bool(obj.get("allowVolumeExpansion")),
             cells.age(obj, now),
         ]
+
+
+def _topologies(terms: list[Obj], path: Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    known: list[dict[str, set[str]]] = []
+    for place, term in enumerate(terms):
+        at = path.index(place) / "matchLabelExpressions"
+        found: dict[str, set[str]] = {}
+        for index, rule in enumerate(term.get("matchLabelExpressions") or []):
+            key, values, here = rule.get("key", ""), rule.get("values") or [], at.index(index)
+            if not values:
+                errors.append(required(here / "values"))
+            errors += [
+                duplicate((here / "values").index(number), value)
+                for number, value in enumerate(values)
+                if value in values[:number]
+            ]
+            errors += label_key(key, here / "key")
+            if key in found:
+                errors.append(duplicate(here / "key", key))
+            found[key] = set(values)
+        errors += [duplicate(at, "") for other in known if other == found]
+        known.append(found)
+    return errors
 
 
 @register("volumeattributesclasses.storage.k8s.io")

@@ -19,7 +19,15 @@ from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.scheduler import filtering, preemption
 from kuartui.embedded.scheduler.framework import Diagnosis, PluginError, Trial
 from kuartui.embedded.scheduler.nodes import Nodes, PodOnNode
-from kuartui.embedded.scheduler.plugins.devices import CLAIMS, CLASSES, SLICES, DynamicResources, offer, reserve
+from kuartui.embedded.scheduler.plugins.devices import (
+    CLAIMS,
+    CLASSES,
+    SLICES,
+    DynamicResources,
+    claims_of,
+    offer,
+    reserve,
+)
 from kuartui.embedded.scheduler.plugins.volumes import VolumeBinding, placements
 from kuartui.embedded.scheduler.queue import Hint, Name, Queue
 from kuartui.embedded.scheduler.requests import pod_requests
@@ -164,6 +172,9 @@ class Scheduler:
         if pod is None or pod["spec"].get("nodeName") or objects.being_deleted(pod):
             self.queue.remove(name)
             return
+        if claims_of(self.client, pod) is None:
+            self.queue.refused(name, {DynamicResources.name})
+            return
         try:
             await self._schedule(name, pod)
         except asyncio.CancelledError:
@@ -300,7 +311,10 @@ def _shrank(old: Obj, new: Obj) -> bool:
 
 def _own_change(old: Obj, new: Obj) -> bool:
     """Whether a change of a waiting pod itself may help it."""
-    return old["spec"] != new["spec"] or objects.labels_of(old) != objects.labels_of(new)
+    if old["spec"] != new["spec"] or objects.labels_of(old) != objects.labels_of(new):
+        return True
+    before, after = (pod.get("status", {}).get("resourceClaimStatuses") for pod in (old, new))
+    return bool(before != after)
 
 
 def _placement(node: Obj) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from kuartui.embedded.auth.pki import new_authority
 from kuartui.embedded.controllers.aggregation import ClusterRoleAggregation
 from kuartui.embedded.controllers.csr import CertificateSigner
 from kuartui.embedded.controllers.csr_approver import CertificateApprover
+from kuartui.embedded.kinds import csr_rules
 from tests.embedded.controllers.cluster import Cluster
 
 CSRS = "certificatesigningrequests.certificates.k8s.io"
@@ -163,3 +164,38 @@ async def test_roles_gather_rules(cluster: Cluster) -> None:
     await cluster.delete(ROLES, "b")
     await cluster.run()
     assert cluster.get(ROLES, "all")["rules"] == [pods]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "errors"),
+    [
+        (
+            {},
+            {"certificate": "Zm9v"},
+            ['status.certificate: Invalid value: "<certificate data>": must contain at least'],
+        ),
+        (
+            {"certificate": "Zm9v"},
+            {"certificate": "YmFy"},
+            ["status.certificate: Forbidden: updates may not modify exi"],
+        ),
+        ({}, APPROVED["status"], ['status.conditions: Forbidden: updates may not add a condition of type "Approved"']),
+        (APPROVED["status"], {}, ['status.conditions: Forbidden: updates may not remove a condition of type "Approve']),
+    ],
+)
+def test_a_signer_gives_a_certificate_once_and_decides_nothing(
+    before: dict[str, Any], after: dict[str, Any], errors: list[str]
+) -> None:
+    found = csr_rules.status_errors({"status": after}, {"status": before})
+    assert [str(error)[: len(text)] for error, text in zip(found, errors, strict=True)] == errors
+
+
+def test_a_certificate_comes_in_blocks_of_its_own() -> None:
+    certificate = new_authority().certificate
+    for pem, problem in (
+        (certificate, ""),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "only CERTIFICATE PEM blocks are allowed"),
+        (certificate.replace(b"-----\n", b"-----\nA: b\n\n", 1), "no PEM block headers are permitted"),
+    ):
+        found = csr_rules.status_errors({"status": {"certificate": base64.b64encode(pem).decode()}}, {})
+        assert problem in str(found[0]) if problem else not found

@@ -146,7 +146,7 @@ async def test_two_budgets_for_one_pod(cluster: Cluster) -> None:
 
 async def test_quota_counts_what_is_there(cluster: Cluster) -> None:
     cluster.start(ResourceQuotaController(cluster.client))
-    hard = {"pods": "5", "requests.cpu": "2", "count/configmaps": "3"}
+    hard = {"pods": "5", "requests.cpu": "2", "count/configmaps": "3", "example.com/uncounted": "1"}
     await cluster.create("resourcequotas", "q", spec={"hard": hard})
     resources = {"requests": {"cpu": "300m"}}
     for name in ("a", "b"):

@@ -385,6 +385,28 @@ async def test_what_cannot_be_mounted(cluster, volume, reason):
     assert cluster.waiting() == "ContainerCreating"
 
 
+async def test_no_csi_driver_makes_a_volume_for_a_pod(cluster):
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    volumes = [{"name": "v", "csi": {"driver": "foo.example.com"}}]
+    await cluster.pod("none", volumes=volumes, containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run()
+    start = 'MountVolume.NewMounter initialization failed for volume "v" : volume mode "Ephemeral" not supported by'
+    assert cluster.events("FailedMount", "none")[0] == f"{start} driver foo.example.com (no CSIDriver object)"
+    for name, mode in (("foo", "Persistent"), ("bar", "Ephemeral")):
+        driver = {"metadata": {"name": f"{name}.example.com"}, "spec": {"volumeLifecycleModes": [mode]}}
+        await cluster.client.create("csidrivers.storage.k8s.io", driver)
+    await cluster.pod("only", volumes=volumes, containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run()
+    assert cluster.events("FailedMount", "only")[0] == f'{start} driver foo.example.com (only supports ["Persistent"])'
+    volumes = [{"name": "v", "csi": {"driver": "bar.example.com"}}]
+    await cluster.pod("away", volumes=volumes, containers=[{"name": "c", "volumeMounts": mounts}])
+    await cluster.run()
+    assert cluster.events("FailedMount", "away")[0] == (
+        'MountVolume.SetUp failed for volume "v" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: '
+        "driver name bar.example.com not found in the list of registered CSI drivers"
+    )
+
+
 async def test_empty_dir_is_shared_and_survives_a_restart(cluster):
     volume, mounts = {"name": "v", "emptyDir": {}}, [{"name": "v", "mountPath": "/v"}]
     init = {"name": "i", "command": ["touch", "/v/f", "from-init"], "volumeMounts": mounts}

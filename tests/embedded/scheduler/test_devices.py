@@ -19,7 +19,7 @@ DEVICES = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName
 async def test_a_pod_waits_until_its_claim_is_allocated(three: Scheduled) -> None:
     await three.pod("p", resourceClaims=[{"name": "g", "resourceClaimName": "mine"}])
     await three.run()
-    assert 'resourceclaim.resource.k8s.io "mine" not found' in three.why("p")
+    assert says_nothing(three)
     await three.create(CLAIMS, "mine", spec=DEVICES)
     await three.run(20)
     assert "request gpu: device class fast does not exist" in three.why("p")
@@ -35,7 +35,7 @@ async def test_a_template_makes_a_claim_of_the_pods_own(three: Scheduled) -> Non
     three.start(ResourceClaims(three.client), kubelet=False)
     await three.pod("p", resourceClaims=[{"name": "g", "resourceClaimTemplateName": "t"}])
     await three.run()
-    assert 'pod "default/p": ResourceClaim not created yet' in three.why("p")
+    assert says_nothing(three)
     told = three.events("FailedResourceClaimCreation")[0]
     assert told.startswith("PodResourceClaim g: ")
     await three.create(TEMPLATES, "t", spec={"spec": DEVICES})
@@ -49,6 +49,21 @@ async def test_a_template_makes_a_claim_of_the_pods_own(three: Scheduled) -> Non
     await three.edit(CLAIMS, claim["metadata"]["name"], {"status": {"allocation": {"devices": {}}}})
     await three.run(20)
     assert three.place("p")
+
+
+async def test_a_pod_is_tried_once_its_status_names_the_claims_made_for_it(three: Scheduled) -> None:
+    await three.create(CLAIMS, "p-g-1", spec=DEVICES, status={"allocation": {"devices": {}}})
+    await three.pod("p", resourceClaims=[{"name": "g", "resourceClaimTemplateName": "t"}])
+    await three.run()
+    assert says_nothing(three)
+    await three.edit("pods", "p", {"status": {"resourceClaimStatuses": [{"name": "g", "resourceClaimName": "p-g-1"}]}})
+    await three.run()
+    assert three.place("p")
+
+
+def says_nothing(cluster: Scheduled) -> bool:
+    """Whether nobody has tried the pod yet."""
+    return not cluster.get("pods", "p")["status"].get("conditions") and not cluster.events("FailedScheduling")
 
 
 Obj = dict[str, Any]

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from kuartui.embedded.client import Client
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.meta import quantity
 from kuartui.embedded.network import Network
@@ -20,6 +21,7 @@ from kuartui.embedded.node.runtime import Mount, Volume
 from kuartui.embedded.node.runtime.rootfs import image_tree
 from kuartui.embedded.node.volumes.content import MountError, Sources, files, references
 from kuartui.embedded.node.volumes.disks import Disks, absolute, nfs_key, persistent_key
+from kuartui.embedded.node.wording import quoted
 
 Obj = dict[str, Any]
 
@@ -202,6 +204,8 @@ class PodVolumes(Struct):
             return self._claim(f"{sources.pod['metadata']['name']}-{name}", False, sources)
         if "gitRepo" in volume:
             raise _set_up_failed(name, NO_GIT)
+        if "csi" in volume:
+            raise _no_driver(name, volume["csi"]["driver"], sources.client)
         raise _set_up_failed(name, "no volume plugin matched")
 
     def _empty_dir(self, name: str, source: Obj, pod: Obj) -> Mounted:
@@ -369,6 +373,18 @@ def _memory_room(source: Obj, pod: Obj) -> int | None:
     if all("memory" in limit for limit in limits):
         found.append(str(sum(int(quantity.parse(limit["memory"]).value) for limit in limits)))
     return min((int(quantity.parse(text).value) for text in found), default=None)
+
+
+def _no_driver(name: str, driver: str, client: Client) -> MountError:
+    """Why a volume that a CSI driver should make for one pod is not there: nodes have no drivers."""
+    known = client.get("csidrivers.storage.k8s.io", "", driver)
+    modes = known["spec"].get("volumeLifecycleModes") or () if known else ()
+    if "Ephemeral" not in modes:
+        why = f"only supports [{' '.join(quoted(mode) for mode in modes)}]" if known else "no CSIDriver object"
+        text = f'volume mode "Ephemeral" not supported by driver {driver} ({why})'
+        return MountError(f'MountVolume.NewMounter initialization failed for volume "{name}" : {text}')
+    text = f"driver name {driver} not found in the list of registered CSI drivers"
+    return _set_up_failed(name, f"kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: {text}")
 
 
 def _set_up_failed(name: str, reason: str) -> MountError:

@@ -43,18 +43,7 @@ class DynamicResources(Plugin):
         if not trial.pod["spec"].get("resourceClaims"):
             return None
         found = Claimed([], [])
-        where = f"{trial.pod['metadata']['namespace']}/{trial.pod['metadata']['name']}"
-        for entry in trial.pod["spec"]["resourceClaims"]:
-            name = claim_name(trial.pod, entry)
-            if name is None:
-                return self.refuse(f'pod "{where}": ResourceClaim not created yet', final=True)
-            if not name:
-                continue
-            claim = trial.client.get(CLAIMS, trial.pod["metadata"]["namespace"], name)
-            if claim is None:
-                return self.refuse(f'resourceclaim.resource.k8s.io "{name}" not found', final=True)
-            if objects.being_deleted(claim):
-                return self.refuse(f'resourceclaim "{name}" is being deleted', final=True)
+        for claim in claims_of(trial.client, trial.pod) or ():
             allocated = (claim.get("status") or {}).get("allocation") is not None
             (found.ready if allocated else found.pending).append(claim)
         trial.notes[self.name] = found
@@ -95,6 +84,20 @@ class DynamicResources(Plugin):
         if not all(_reachable(claim, info.node) for claim in found.ready):
             return self.refuse("resourceclaim not available on the node", final=True)
         return None
+
+
+def claims_of(client: Client, pod: Obj) -> list[Obj] | None:
+    """The claims of a pod; None while one is not there, or goes: nobody tries the pod before, nor says so (PreEnqueue)."""
+    found = []
+    for entry in pod["spec"].get("resourceClaims") or ():
+        name = claim_name(pod, entry)
+        if name == "":
+            continue
+        claim = client.get(CLAIMS, pod["metadata"]["namespace"], name) if name else None
+        if claim is None or objects.being_deleted(claim):
+            return None
+        found.append(claim)
+    return found
 
 
 def offer(trial: Trial) -> str:
