@@ -21,7 +21,10 @@ HOME_VARIABLE = "KUARTUI_HOME"
 MEMORY = Path("/dev/shm")  # noqa: S108  directories there get a name of their own
 MEMORY_ROOM = 2**28  # bytes; containers often have a quarter of it, and share that with who needs it more
 #: what a machine says no with; anything else that goes wrong with a file is our mistake
-REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ELOOP, errno.EIO)
+REFUSALS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO),
+)
 
 
 def data_dir() -> Path:
@@ -116,16 +119,41 @@ def refused(error: OSError) -> StorageError | None:
     )
 
 
+def settle_home() -> None:
+    """Have $KUARTUI_HOME mean the same in every directory, as shells begin in others. Raises StorageError."""
+    if home := os.environ.get(HOME_VARIABLE):
+        try:
+            os.environ[HOME_VARIABLE] = os.path.abspath(os.path.expanduser(home))
+        except FileNotFoundError as error:  # the working directory is gone
+            raise unwritable(Path(home), error) from error
+
+
 def _base(kind: str) -> Path:
-    home = os.environ.get(HOME_VARIABLE)
-    if home:
-        return Path(home).expanduser() / kind
+    if home := os.environ.get(HOME_VARIABLE):
+        return _fit(Path(home) / kind)
     import platformdirs  # here, because most commands need one directory or none
 
     dirs = platformdirs.PlatformDirs(APP, appauthor=False)
-    return {
-        "data": dirs.user_data_path,
-        "config": dirs.user_config_path,
-        "state": dirs.user_state_path,
-        "cache": dirs.user_cache_path,
-    }[kind]
+    return _fit(
+        {
+            "data": dirs.user_data_path,
+            "config": dirs.user_config_path,
+            "state": dirs.user_state_path,
+            "cache": dirs.user_cache_path,
+        }[kind]
+    )
+
+
+def _fit(path: Path) -> Path:
+    """The path, if it can be told in $KUBECONFIG, which lists several, and in files, which are UTF-8. Raises
+    StorageError."""
+    try:
+        known = str(path).encode()
+    except UnicodeEncodeError:
+        known = b""
+    if not known or os.pathsep.encode() in known:
+        raise StorageError(
+            later("{path!r} cannot hold kuartui's files: kubectl reads no such path", path=str(path)),
+            hint=later("set {variable} to a directory without {sign!r} in its path", variable=HOME_VARIABLE, sign=":"),
+        )
+    return path

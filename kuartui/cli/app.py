@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from importlib import import_module
 
@@ -14,6 +15,7 @@ from kuartui.cli.run import guard
 
 VERBS = {"play": "play", "serve": "serve", "shell": "env", "env": "env", "kubectl": "env", "doctor": "doctor"}
 NOUNS = ("level", "exam", "pack", "cluster", "bundle", "image", "progress")
+HOME_VARIABLE = "KUARTUI_HOME"  # as in paths, which is loaded only where it is needed
 COMPLETION = "_KUARTUI_COMPLETE"  # the variable in which click's scripts for shells ask
 
 
@@ -103,18 +105,22 @@ def app(context: click.Context, cluster: str) -> None:
 
 def main() -> None:
     """Entry point of the `kuartui` command."""
+    output.settle_streams()
     spoken.teach_click()
     gc.set_threshold(20_000, 20, 20)  # to look for garbage while modules load takes a tenth of the time, and finds none
     raise SystemExit(guard(_run))
 
 
 def _run() -> None:
+    if HOME_VARIABLE in os.environ:
+        from kuartui.paths import settle_home
+
+        settle_home()
     with output.standard_output():
         try:
             app(prog_name="kuartui", complete_var=COMPLETION)
         finally:
-            if sys.stdout is not None:  # closed, as in `kuartui level list >&-`
-                sys.stdout.flush()
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def look_at_cluster() -> Iterator[Finding]:
     if process is not None and process.release != release():
         yield Finding(later("embedded cluster"), None, OTHER_CODE, "kuartui cluster down --all")
         return
-    yield Finding(later("embedded cluster"), fine, found, "" if fine else "kuartui cluster reset")
+    yield Finding(later("embedded cluster"), fine, found, "" if fine else "kuartui cluster down --all")
 
 
 def look_at_engines() -> Iterator[Finding]:

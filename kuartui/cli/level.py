@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -409,7 +410,7 @@ def open_level(name: str, seed: int, language: str = "") -> Level:
 
 def is_path(name: str) -> bool:
     """Whether it means a folder on disk rather than a level of the catalogue."""
-    return "/" in name or Path(name).exists()
+    return "/" in name or os.path.exists(name)
 
 
 def fresh_seed() -> int:

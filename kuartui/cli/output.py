@@ -5,12 +5,14 @@ Data goes to standard output, narration and errors to standard error.
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -29,7 +31,31 @@ class Format(StrEnum):
 Output = Annotated[Format, Option("--output", "-o", help="text for people, json for scripts.")]
 
 COLOURS = re.compile("(\x1b\\[(?:0|3[123])m)")
+ENCODABLE = "kuartui"  # what to do with letters that an encoding lacks, as Python names it
 MARKS = {True: ("32", "✓"), False: ("31", "✗"), None: ("33", "…")}
+
+
+def settle_streams() -> None:
+    """Have all three standard streams. One that was closed is the null device: a file would get its number else, and
+    have what others write to it. What standard output cannot encode becomes a question mark, but bytes of file names
+    stay what they are."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    codecs.register_error(ENCODABLE, _encodable)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ENCODABLE)
+
+
+def _encodable(error: UnicodeError) -> tuple[bytes, int]:
+    """What is written of letters that an encoding does not have, as `codecs.register_error` wants it."""
+    assert isinstance(error, UnicodeEncodeError)
+    letters = error.object[error.start : error.end]
+    return b"".join(os.fsencode(a) if "\udc80" <= a <= "\udcff" else b"?" for a in letters), error.end
 
 
 def line(text: str = "", *, exactly: bool = False) -> None:
@@ -64,13 +90,15 @@ def standard_output() -> Iterator[None]:
 
 
 def note(text: str) -> None:
-    """Narration, on standard error."""
-    print(tame(text), file=sys.stderr, flush=True)  # noqa: T201
+    """Narration, on standard error. Where there is no room for it, or nobody reads it, a command goes on without."""
+    with suppress(OSError):
+        print(tame(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def data(value: Any) -> None:
     """One JSON document; what would steer a terminal is escaped in it."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    in_ascii = codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8"
+    text = json.dumps(value, indent=2, ensure_ascii=in_ascii, default=str)
     line("".join(letter if letter == "\n" or letter.isprintable() else json.dumps(letter)[1:-1] for letter in text))
 
 

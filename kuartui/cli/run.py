@@ -87,9 +87,8 @@ def bug(error: Exception) -> int:
     from kuartui import paths
 
     text = "".join(traceback.format_exception(error))
-    place = paths.state_dir() / "crash.log"
     try:
-        paths.write_private(place, text)
+        place = paths.write_private(paths.state_dir() / "crash.log", text)
         where = tr("the details are in {path}", path=place)
     except errors.StorageError:
         where = tr("KUARTUI_DEBUG=1 shows the details")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from kuartui import paths
 from kuartui.cluster.base import ClusterStatus, Kind, Progress, Report, silent
-from kuartui.cluster.host import CALL_SECONDS, EmbeddedHost, alive
+from kuartui.cluster.host import CALL_SECONDS, EmbeddedHost
 from kuartui.errors import ApiError, ClusterError
 from kuartui.message import later
 
@@ -170,7 +170,7 @@ class EmbeddedCluster:
 
     async def down(self, report: Report = silent) -> None:
         """Remove the cluster; the process ends with the last one."""
-        if self._host.running() is None:
+        if await _aside(self._host.running) is None and await _aside(self._host.holder) is None:
             await _aside(shutil.rmtree, self._host.folder(self.name), ignore_errors=True)
             return
         await _aside(self._host.call, "DELETE", f"/clusters/{self.name}")
@@ -182,10 +182,10 @@ class EmbeddedCluster:
         process = await _aside(self._host.running)
         folder = self._host.folder(self.name)
         if process is None:
-            hung = self._host.told()
-            if hung is not None and alive(hung.pid):
+            hung = await _aside(self._host.holder)
+            if hung is not None:
                 return ClusterStatus(
-                    "broken", later("its process {pid} does not answer", pid=hung.pid), facts={"pid": str(hung.pid)}
+                    "broken", later("its process {pid} does not answer", pid=hung), facts={"pid": str(hung)}
                 )
             if not (folder / "cluster.json").is_file():
                 return ClusterStatus("absent")

@@ -7,6 +7,7 @@ looks whether the process is there loads none.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import selectors
@@ -35,6 +36,7 @@ REPLACED = later("it is replaced once no attempt is in play: kuartui level finis
 START_SECONDS = 20.0
 CALL_SECONDS = 60.0
 STOP_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,24 @@ class EmbeddedHost:
         if process is None:
             return None
         try:
-            _call(process, "GET", "/clusters", None, 5.0)
+            _call(process, "GET", "/clusters", None, ANSWER_SECONDS)
         except OSError:
             return None
         return process
+
+    def holder(self) -> int | None:
+        """The process that has the state directory, though it may not answer; None if none has. The number in
+        `host.json` may by now be that of another program."""
+        try:
+            with (self.state / "lock").open() as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    told = self.told()
+                    return int(lock.read() or (told.pid if told else 0)) or None  # older ones write nothing there
+        except (OSError, ValueError):
+            return None
+        return None
 
     def start(self, report: Report = silent, port: int = 0) -> Process:
         """Start the process unless it runs. One that an older or newer kuartui left behind is replaced, unless an
@@ -138,6 +154,11 @@ class EmbeddedHost:
                 )
             time.sleep(0.02)
         process.kill()
+        if (holder := self.holder()) not in (None, process.pid):
+            raise ClusterError(
+                later("the process of the embedded clusters, {pid}, does not answer", pid=holder),
+                hint=later("kuartui cluster down --all ends it; the clusters come back when they are asked for"),
+            )
         raise ClusterError(
             later("the embedded cluster did not answer within {start_seconds:.0f} s", start_seconds=START_SECONDS),
             hint=later("see {log}", log=log),
@@ -146,7 +167,10 @@ class EmbeddedHost:
     def _replace(self, found: Process, report: Report) -> bool:
         """End a process with other code than ours; False when it is needed as it is. What it hosts comes back with the
         next one, but an attempt would lose the time that this takes, and every container's memory."""
-        clusters = _call(found, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
+        try:
+            clusters = _call(found, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
+        except OSError:  # it ended meanwhile
+            return True
         if any(cluster["name"].startswith(ATTEMPT) for cluster in clusters):
             report(Progress(later("{what}; {then}", what=OTHER_CODE, then=REPLACED)))
             return False
@@ -161,18 +185,33 @@ class EmbeddedHost:
         process = self.running()
         if process is not None:
             self._end(process)
+        elif (holder := self.holder()) is not None:  # it hangs, or does not answer yet
+            with suppress(ProcessLookupError):
+                os.kill(holder, signal.SIGTERM)
+            self._see_end(holder)
 
     def _end(self, process: Process) -> None:
         self._met = None
-        _call(process, "POST", "/shutdown", {}, STOP_SECONDS)
+        with suppress(OSError):  # one that hangs is ended all the same
+            _call(process, "POST", "/shutdown", {}, STOP_SECONDS)
+        self._see_end(process.pid)
+
+    def _see_end(self, pid: int) -> None:
+        """Wait until it has ended, for some seconds; then kill it."""
+        if not self._ended(pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            self._ended(pid)
+
+    def _ended(self, pid: int) -> bool:
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
             if self._child is not None:
                 self._child.poll()  # a child that ended is there until somebody asks
-            if not alive(process.pid):
-                return
+            if not alive(pid):
+                return True
             time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
+        return False
 
     # Clusters
 
@@ -194,7 +233,10 @@ class EmbeddedHost:
         process = self.running()
         if process is None:
             return None
-        clusters = _call(process, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
+        try:
+            clusters = _call(process, "GET", "/clusters", None, CALL_SECONDS)["clusters"]
+        except OSError:  # it ended meanwhile
+            return None
         return next((found for found in clusters if found["name"] == name), None)
 
     def folder(self, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from kuartui.cluster.base import Cluster
@@ -10,6 +11,7 @@ from kuartui.message import later
 
 KINDS = ("embedded", "kind", "minikube", "context:NAME")
 CONTEXT = "context:"
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?")  # of ours; a folder is called so, which is removed with it
 
 
 def check_kind(ref: str) -> None:
@@ -35,12 +37,18 @@ class Options:
 
 
 def choose(ref: str, name: str, options: Options = Options()) -> Cluster:
-    """The cluster `name` of a kind; it need not be up. Raises UnknownName for a kind that there is not."""
+    """The cluster `name` of a kind; it need not be up. Raises UnknownName for a kind that there is not, UsageError for
+    what is no name."""
     check_kind(ref)
     if ref.startswith(CONTEXT):
         from kuartui.cluster.context import ContextCluster
 
         return ContextCluster(ref.removeprefix(CONTEXT))
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            later("{name!r} is no name for a cluster", name=name),
+            hint=later("lower case letters, digits and dashes, at most 42"),
+        )
     if ref == "kind":
         from kuartui.cluster.kind import KindCluster
 

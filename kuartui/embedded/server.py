@@ -16,6 +16,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 GARBAGE = (50_000, 20, 20)  # objects between two looks for garbage; most of what clusters make lives, or goes by itself
+FILES = 8192  # that a process may have open; macOS allows no more than 10240
 PASSING = (500_000, 20, 20)  # the same where clusters come and go: most of it has gone by then
 
 
@@ -43,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--log-level", default="WARNING")
     options = parser.parse_args(arguments)
     gc.disable()  # until all is loaded: nothing of that is garbage
+    _take_more_files()
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     states: list[Path] = options.state_dir
     pipes: list[int] = options.ready_fd or []
@@ -54,6 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     works = {ready: partial(_one_of_several, options, state, ready) for state, ready in zip(states, pipes, strict=True)}
     return forks.run_each(works)
+
+
+def _take_more_files() -> None:
+    """A cluster and its clients have some sixty files open; macOS gives 256 to a process that asks for no more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _one_of_several(options: argparse.Namespace, state: Path, ready: int) -> int:
@@ -69,13 +80,15 @@ def _host(options: argparse.Namespace, state: Path, ready: int, garbage: tuple[i
     """Host the clusters of a directory; the exit code."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = open(state / "lock", "w")  # noqa: SIM115  held until the process ends
+        lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)  # held until the process ends
     except OSError as error:
         return _fail(6, f"cannot write {state}: {(error.strerror or str(error)).lower()}")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return _fail(3, f"another process hosts the clusters in {state}")
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())  # who holds it, though it may not answer, or not yet
     gc.set_threshold(*garbage)
     return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=ready))
 

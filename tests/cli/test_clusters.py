@@ -165,3 +165,18 @@ def test_doctor_knows_a_process_of_another_version(home: Path, tmp_path: Path, m
     assert found["embedded cluster"]["ok"] is None
     assert found["embedded cluster"]["found"].endswith("is of another version of kuartui")
     assert found["embedded cluster"]["fix"] == "kuartui cluster down --all"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../../..", "A b", "a" * 43, "FOLDER"])
+@pytest.mark.parametrize("words", [["cluster", "down"], ["cluster", "reset"], ["cluster", "status"]])
+@pytest.mark.parametrize("kind", ["embedded", "kind"])
+def test_what_is_no_name_leads_to_no_folder(kind: str, words: list[str], name: str, tmp_path: Path) -> None:
+    """`cluster down` removes the folder that is called so."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "file").touch()
+    named = name.replace("FOLDER", str(folder))
+    done = RUN.invoke(app, [*words, "--cluster", kind, "--name", named])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"error: {named!r} is no name for a cluster\nhint: lower case letters")
+    assert (folder / "file").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,66 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         command = [sys.executable, "-m", "kuartui", "level", "schema"]
         done = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def in_a_shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = line.replace("kuartui", f"{sys.executable} -m kuartui", 1)
+    return subprocess.run(["sh", "-c", command], env={**os.environ, **environment}, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("words", "code"), [("doctor", 0), ("cluster down", 0), ("cluster kubeconfig", 4), ("level show nope", 2)]
+)
+def test_streams_may_be_closed(words: str, code: int, closed: str) -> None:
+    done = in_a_shell(f"kuartui {words} {closed}")
+    assert done.returncode == code
+    assert b"bug" not in done.stdout + done.stderr
+    assert b"error" not in done.stdout  # it does not go where data goes
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_narration_that_finds_no_room_holds_nothing_up() -> None:
+    assert in_a_shell("kuartui cluster kubeconfig 2>/dev/full").returncode == errors.ClusterError.exit_code
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_an_encoding_lacks_is_no_bug(encoding: str) -> None:
+    told = {"PYTHONIOENCODING": encoding}
+    assert in_a_shell("kuartui level show first-steps --lang zh-CN", **told).returncode == 0
+    done = in_a_shell("kuartui level show first-steps --lang zh-CN -o json", **told)
+    assert json.loads(done.stdout)["title"] == "从这里开始：敲两声钟"
+
+
+def test_other_bytes_of_a_path_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "kubectl").write_text("#!/bin/sh\n")
+    (tmp_path / "kubectl").chmod(0o755)
+    folder = paths.state_dir() / "embedded" / "clusters" / "kuartui"
+    folder.mkdir(parents=True)
+    (folder / "kubeconfig").touch()
+    path = os.fsencode(f"{os.environ['PATH']}{os.pathsep}/caf") + b"\xe9"
+    done = in_a_shell("kuartui env", PATH=os.fsdecode(path), KUARTUI_KUBECTL=str(tmp_path / "kubectl"))
+    assert b"/caf\xe9'\n" in done.stdout, done.stderr
+
+
+def test_a_home_is_the_same_from_everywhere(home: Path) -> None:
+    done = in_a_shell(f"cd {home} && kuartui cluster status -o json", KUARTUI_HOME="mine")
+    assert json.loads(done.stdout)["kubeconfig"].startswith(f"{home}/mine/state/")
+
+
+@pytest.mark.parametrize("place", ["/a:b", os.fsdecode(b"/caf\xe9")])
+def test_a_home_that_kubectl_cannot_be_told_of_is_refused(place: str) -> None:
+    done = in_a_shell("kuartui cluster status", KUARTUI_HOME=place)
+    assert done.returncode == errors.StorageError.exit_code
+    assert b"cannot hold kuartui's files" in done.stderr
+
+
+def test_a_name_may_be_too_long_for_a_file() -> None:
+    done = in_a_shell(f"kuartui level show {'a' * 5000}")
+    assert done.returncode == errors.UsageError.exit_code
+    assert done.stderr.startswith(b"error: no level 'aaa")
+    refusal = OSError(errno.ENAMETOOLONG, "File name too long", "/aaa")
+    assert failing(refusal) == errors.StorageError.exit_code
 
 
 def failing(error: Exception) -> int:

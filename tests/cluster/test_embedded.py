@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +25,7 @@ from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.rest import Api
 from kuartui.embedded.cluster import Cluster, Spec
 from kuartui.embedded.host import Host, HostError
-from kuartui.errors import ApiError
+from kuartui.errors import ApiError, ClusterError
 
 
 async def test_a_cluster_whose_process_is_gone_can_still_be_removed(tmp_path: Path) -> None:
@@ -137,6 +142,52 @@ def test_a_process_in_which_an_attempt_is_played_is_left_alone(host: EmbeddedHos
     assert "another version of kuartui" in heard[0].text
     host.call("DELETE", "/clusters/attempt-1")  # asking for it is enough: what starts the process replaces it
     assert host.start() != old
+
+
+async def test_a_process_that_hangs_is_told_of_and_can_be_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(host_module, "START_SECONDS", 3.0)
+    monkeypatch.setattr(host_module, "STOP_SECONDS", 0.2)
+    host = EmbeddedHost(tmp_path / "s", tied=True)
+    pid = (await asyncio.to_thread(host.start)).pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        cluster = EmbeddedCluster("c", host=EmbeddedHost(tmp_path / "s"))
+        assert (await cluster.status()).facts == {"pid": str(pid)}
+        with pytest.raises(ClusterError, match=f"{pid}, does not answer") as caught:
+            await cluster.up()
+        assert "kuartui cluster down --all" in caught.value.hint
+        host.stop()
+        assert host.holder() is None
+        assert (await cluster.status()).phase == "absent"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def test_another_program_may_have_the_number_of_a_process_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text(
+        json.dumps({"pid": os.getpid(), "url": "http://127.0.0.1:1", "token": "", "release": ""})
+    )
+    (tmp_path / "lock").write_text(str(os.getpid()))
+    cluster = EmbeddedCluster("c", host=EmbeddedHost(tmp_path))
+    assert (await cluster.status()).phase == "absent"
+    EmbeddedHost(tmp_path).stop()  # this one lives on
+
+
+def test_the_process_takes_as_many_files_as_it_may() -> None:
+    """A shell on macOS gives 256."""
+    program = """
+import resource
+from kuartui.embedded import server
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+server._take_more_files()
+print(resource.getrlimit(resource.RLIMIT_NOFILE) == (min(8192, hard) if hard > 0 else 8192, hard))
+"""
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "True\n"
 
 
 def test_the_release_tells_of_changed_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
