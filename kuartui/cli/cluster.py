@@ -23,6 +23,9 @@ app = Noun(help="Bring up, inspect and take down clusters.")
 
 Name = Annotated[str, Option("--name", help="Which cluster; several may run side by side.")]
 Kind = Annotated[str, Option("--cluster", help="embedded, kind, minikube or context:NAME.", envvar="KUARTUI_CLUSTER")]
+AllowRights = Annotated[
+    bool, Option("--allow-rights", help="Let a level of others do to a context:NAME what its rights say.")
+]
 DEFAULT = "kuartui"
 FACTS = {"pid": later("process"), "state": later("state directory"), "log": later("log"), "context": later("context")}
 

@@ -12,7 +12,7 @@ import click
 from kuartui import language
 from kuartui.cli import output, report, tongue
 from kuartui.cli.bar import steps
-from kuartui.cli.cluster import Kind, choose
+from kuartui.cli.cluster import AllowRights, Kind, choose
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import Noun, command, wait
@@ -105,7 +105,7 @@ def show(
     if out is Format.json:
         output.data(report.level(level))
         return
-    for text in report.briefing(level):
+    for text in (*report.briefing(level), *report.rights(level)):
         output.line(text)
 
 
@@ -115,11 +115,14 @@ def start(
     seed: Seed = None,
     cluster: Kind = "embedded",
     practice: Annotated[bool, Option("--practice", help="No points; the clock may be paused.")] = False,
+    allow_rights: AllowRights = False,
     lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
     """Set a level up and start the clock."""
     level = open_level(name, fresh_seed() if seed is None else seed, speak(lang, name))
+    if allow_rights:
+        allow(level)
     if choose(cluster).kind == "embedded":
         from kuartui.cluster.host import EmbeddedHost
 
@@ -149,7 +152,7 @@ def start(
     if out is Format.json:
         output.data(report.view(view))
         return
-    for text in report.briefing(level):
+    for text in (*report.briefing(level), *(report.rights(level) if choose(cluster).kind != "embedded" else ())):
         output.line(text)
     output.line()
     if view.mode == "practice" and not practice:
@@ -406,6 +409,13 @@ def open_level(name: str, seed: int, language: str = "") -> Level:
     if is_path(name):
         return LevelFolder.open(Path(name)).level(seed, language)
     return Catalog.default().level(name, seed, language)
+
+
+def allow(level: Level) -> None:
+    """Let a stranger's level do what its rights say, on a cluster that is not ours."""
+    from kuartui.play.consent import give
+
+    give(level)
 
 
 def is_path(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from kuartui.cli import output
-from kuartui.cli.cluster import Kind
+from kuartui.cli.cluster import AllowRights, Kind
 from kuartui.cli.parameters import Argument, Option
 from kuartui.cli.run import command
 from kuartui.translate import tr
@@ -29,11 +29,14 @@ def add_to(app: click.Group) -> None:
         seed: Annotated[int | None, Option(help="The same seed gives the same level.")] = None,
         cluster: Kind = "embedded",
         practice: Annotated[bool, Option("--practice", help="No points; the clock may be paused.")] = False,
+        allow_rights: AllowRights = False,
     ) -> None:
         """Play a level on the screen."""
-        from kuartui.cli.level import is_path, open_level
+        from kuartui.cli.level import allow, is_path, open_level
 
         found = open_level(level, seed or 0)  # an unknown or broken level is told here, before a screen hides it
+        if allow_rights:
+            allow(found)
         _run(cluster, found.folder if is_path(level) else level, seed, "practice" if practice else "ranked")
 
 

@@ -55,6 +55,15 @@ def briefing(level: Level, facts: str = "") -> Iterator[str]:
             yield f"  - {plain(guard.title)}"
 
 
+def rights(level: Level) -> Iterator[str]:
+    """What the player may do on a cluster of others, beyond the level's own namespaces."""
+    if level.rights:
+        yield ""
+        yield tr("On a cluster that others use you may, beyond its namespaces:")
+        for right in level.rights:
+            yield f"  - {plain(str(right))}"
+
+
 def checks(view: AttemptView) -> Iterator[str]:
     """Every check with what was seen, then guards that broke and where the attempt stands."""
     for check in view.checks:
@@ -181,6 +190,10 @@ def level(level: Level) -> dict[str, Any]:
         "checks": [{"name": c.name, "title": c.title, "weight": c.weight, "type": c.type} for c in level.checks],
         "guards": [{"name": g.name, "title": g.title, "effect": g.effect} for g in level.guards],
         "hints": len(level.hints),
+        "rights": [
+            {"verbs": r.verbs, "resources": r.resources, "names": r.names, "namespaces": r.namespaces}
+            for r in level.rights
+        ],
     }
 
 

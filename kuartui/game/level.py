@@ -335,6 +335,11 @@ class Right(Spec, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()  # the whole cluster when empty
 
+    def __str__(self) -> str:
+        """As one would type it: get,list pods -n kube-system"""
+        places = ("-n", ",".join(self.namespaces)) if self.namespaces else ()
+        return " ".join(filter(None, (",".join(self.verbs), ",".join(self.resources), ",".join(self.names), *places)))
+
 
 class ExamDomain(Spec, frozen=True, kw_only=True):
     exam: Exam

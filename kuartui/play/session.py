@@ -32,7 +32,7 @@ from kuartui.game.events import Finished, Mode, Outcome, Started
 from kuartui.game.exam import ends
 from kuartui.game.level import Level
 from kuartui.message import later
-from kuartui.play import timer
+from kuartui.play import consent, timer
 from kuartui.play.arena import head_start, require
 from kuartui.play.dockside import require_engine
 from kuartui.play.leading import Leader
@@ -63,6 +63,7 @@ async def start(
         await require_engine(level, docker)
     finally:
         docker.close()
+    consent.require(level, cluster)
     if mode != "exam" and _borrows_its_name(level):
         mode = "practice"
     async with setting_up():
