@@ -102,6 +102,7 @@ HELP = {
     "namespace": 'The level\'s unless given; "*" is everywhere where a list is asked for',
     "LevelSpec.namespace": "Where the player starts. It is made for you",
     "namespaces": "The level's unless given",
+    "Grant.namespaces": 'Where it may hold: the level\'s namespace unless given; "*" is everywhere',
     "needs": "What a cluster must do beyond its API",
     "nodes": "Machines that fail or come back",
     "notBody": "A regular expression that the answer's body must not match",

@@ -1,7 +1,8 @@
 """`access`: who may do what, asked from the API server's own authorizer, and the rules behind it.
 
 `allow` and `deny` are SubjectAccessReviews. `within` walks RBAC itself: every rule that the subject holds through any
-binding (by its name or by one of its groups) must be covered by the order, and hold in the level's namespace only.
+binding (by its name or by one of its groups) must be covered by the order, and hold where the order says, which is the
+level's namespace only unless it says otherwise.
 What every cluster grants to everybody (discovery, questions about oneself) is left out, by the names of the bindings: a
 label would be any player's to set.
 """
@@ -168,14 +169,21 @@ def _is_subject(subject: Obj, user: str, groups: set[str], binding: Obj) -> bool
 
 def _covered(rule: dict[str, Any], within: tuple[Grant, ...], namespace: str) -> bool:
     """Every verb on every resource of the rule is in the order; wildcards are covered by nothing."""
-    if rule["urls"] or rule["namespace"] != namespace:
+    if rule["urls"]:
         return False
+    there = [grant for grant in within if _reaches(grant, rule["namespace"], namespace)]
     return all(
-        any(_grants(grant, verb, _target(resource, group), rule["names"]) for grant in within)
+        any(_grants(grant, verb, _target(resource, group), rule["names"]) for grant in there)
         for verb in rule["verbs"]
         for resource in rule["resources"]
         for group in rule["groups"]
     )
+
+
+def _reaches(grant: Grant, home: str, namespace: str) -> bool:
+    """Whether the order is about where a rule holds: a namespace, or everywhere."""
+    places = grant.namespaces or (namespace,)
+    return EVERYWHERE in places or home in places
 
 
 def _grants(grant: Grant, verb: str, target: str, names: list[str]) -> bool:

@@ -68,11 +68,12 @@ class Grant(Spec, frozen=True, kw_only=True):
     verbs: Annotated[tuple[Name, ...], Meta(min_length=1)]
     resources: Annotated[tuple[Name, ...], Meta(min_length=1)]
     names: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()  # the level's when empty; "*" is everywhere, and what belongs to no namespace
 
 
 class AccessSpec(Spec, frozen=True, kw_only=True):
     """True when every action in `allow` is allowed, every one in `deny` is denied, and the rules that the subject
-    holds by any binding are covered by `within` (in the level's namespace only), where given."""
+    holds by any binding are covered by `within`, where given."""
 
     subject: Subject
     allow: tuple[Action, ...] = ()

@@ -132,6 +132,17 @@ def test_rules_within_the_order() -> None:
     assert within(rules(held, r=[{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]), order) is False
 
 
+def test_places_within_the_order() -> None:
+    here, there, everywhere = (
+        Grant(verbs=("get",), resources=("pods",), namespaces=places) for places in ((), ("there",), ("*",))
+    )
+    in_here = rules(binding("RoleBinding", "r", ACCOUNT, "Role"), r=[GET_PODS])
+    in_all = rules(binding("ClusterRoleBinding", "r", ACCOUNT), r=[GET_PODS])
+    assert [within(in_here, order) for order in (here, there, everywhere)] == [True, False, True]
+    assert [within(in_all, order) for order in (here, there, everywhere)] == [False, False, True]
+    assert within([*in_here, *in_all], here, there) is False
+
+
 def test_names_within_the_order() -> None:
     order = Grant(verbs=("get",), resources=("configmaps",), names=("policy",))
     held = binding("RoleBinding", "r", ACCOUNT, "Role")

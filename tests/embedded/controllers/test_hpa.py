@@ -46,7 +46,10 @@ def load(cluster: Cluster) -> Load:
     return Load(cluster)
 
 
-async def autoscaled(cluster: Cluster, load: Load | None, *, request: str | None = "100m", **more: Any) -> None:
+async def autoscaled(
+    cluster: Cluster, load: Load | None, *, request: str | None = "100m", pod: Obj | None = None, **more: Any
+) -> None:
+    """`request` is what the container asks for, `pod` goes into the template's spec."""
     usage = Usage(load, cluster.clock) if load else None
     cluster.start(
         DeploymentController(cluster.client),
@@ -54,7 +57,10 @@ async def autoscaled(cluster: Cluster, load: Load | None, *, request: str | None
         HorizontalController(cluster.client, usage),
     )
     container: Obj = {"name": "c", "image": "i", "resources": {"requests": {"cpu": request}} if request else {}}
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"nodeName": "n1", "containers": [container]}}
+    template = {
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"nodeName": "n1", "containers": [container]} | (pod or {}),
+    }
     selector = {"matchLabels": {"app": "web"}}
     await cluster.create("deployments.apps", "web", spec={"replicas": 2, "selector": selector, "template": template})
     await cluster.run(2)
@@ -145,6 +151,21 @@ async def test_without_requests_it_cannot_tell(cluster: Cluster, load: Load) -> 
         "invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: "
         "failed to get cpu utilization: missing request"
     )
+
+
+async def test_a_pod_that_asks_as_a_whole(cluster: Cluster, load: Load) -> None:
+    load.millicores = 100
+    await autoscaled(cluster, load, request=None, pod={"resources": {"requests": {"cpu": "200m"}}})
+    status = cluster.get(HPAS, "web")["status"]
+    assert status["currentMetrics"][0]["resource"]["current"] == {"averageUtilization": 25, "averageValue": "50m"}
+
+
+async def test_a_pod_that_asks_as_a_whole_for_something_else(cluster: Cluster, load: Load) -> None:
+    load.millicores = 100
+    await autoscaled(cluster, load, request=None, pod={"resources": {"requests": {"memory": "64Mi"}}})
+    found = cluster.get(HPAS, "web")["status"]["conditions"]
+    active = next(one for one in found if one["type"] == "ScalingActive")
+    assert "missing pod-level request for cpu in Pod web-" in active["message"]
 
 
 async def test_without_a_metrics_api(cluster: Cluster) -> None:

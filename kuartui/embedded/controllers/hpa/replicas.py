@@ -6,13 +6,14 @@ Usage is in thousandths of the unit: millicores, or thousandths of a byte.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
 
 from kuartui.embedded.controllers import objects
+from kuartui.embedded.kinds.pod_resources import pod_total
 from kuartui.embedded.meta.quantity import parse
 from kuartui.embedded.meta.time import parse_time
 from kuartui.embedded.metrics.usage import WINDOW, PodUse
@@ -148,8 +149,15 @@ class Question(Struct):
         return condition["status"] == "False" and start + INITIAL_READINESS > changed
 
     def _requests(self) -> dict[str, int]:
+        """What each pod asks for; of those that ask as a whole, containers are asked only where one of them is meant."""
         found = {}
         for pod in self.pods:
+            if not self.container and (pod["spec"].get("resources") or {}).get("requests"):
+                whole = pod_total(pod, "requests", self._amount)
+                if self.resource not in whole:
+                    raise MetricError(f"missing pod-level request for {self.resource} in Pod {objects.name_of(pod)}")
+                found[objects.name_of(pod)] = whole[self.resource]
+                continue
             total = 0
             sidecars = [one for one in pod["spec"].get("initContainers") or () if one.get("restartPolicy") == "Always"]
             for container in [*pod["spec"]["containers"], *sidecars]:
@@ -162,6 +170,10 @@ class Question(Struct):
                 total += parse(request).milli
             found[objects.name_of(pod)] = total
         return found
+
+    def _amount(self, resources: Mapping[str, Any] | None) -> dict[str, int]:
+        """The metric's resource in a resource list, if it is there."""
+        return {name: parse(value).milli for name, value in (resources or {}).items() if name == self.resource}
 
     def _decide(
         self,
