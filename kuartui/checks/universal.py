@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kuartui.checks.evidence import EVERYWHERE, Evidence, Obj, Verdict, digest
+from kuartui.checks.state import reads
 from kuartui.game.labels import LABEL_ATTEMPT, LABEL_CHECKER, RESTARTED, SYSTEM_NAMESPACE
 from kuartui.game.level import Level
-from kuartui.game.spec import ResourceQuery
+from kuartui.game.spec import HistorySpec, ResourceQuery, StateSpec
 from kuartui.message import later
 from kuartui.translate import tr
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kuartui.checks.world import World
 
 SCALABLE = ("Deployment", "StatefulSet", "ReplicaSet")
+JUDGED_BY_STATUS = (*SCALABLE, "DaemonSet", "Job", "CronJob", "PersistentVolumeClaim", "PersistentVolume")
 HOST_FIELDS = ("hostPID", "hostNetwork", "hostIPC")
 
 
@@ -158,8 +160,11 @@ def _uses_host(spec: Obj) -> bool:
 
 
 def _with_status(level: Level) -> tuple[ResourceQuery, ...]:
+    """Pods and nodes, and whatever else the checks may believe by its status."""
     kinds = {"Pod", *(ref.kind for ref in level.protected if ref.kind in SCALABLE)}
-    return (*(ResourceQuery(kind=kind) for kind in sorted(kinds)), *_everywhere("Node"))
+    specs = [check.spec for check in level.checks if isinstance(check.spec, StateSpec | HistorySpec)]
+    judged = {query: None for spec in specs for query in reads(spec) if query.kind in JUDGED_BY_STATUS}
+    return (*(ResourceQuery(kind=kind) for kind in sorted(kinds)), *judged, *_everywhere("Node"))
 
 
 async def _status_writers(world: World) -> Evidence:

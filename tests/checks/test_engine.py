@@ -254,9 +254,9 @@ async def test_universal_guards_are_whole_at_the_start() -> None:
         assert states(engine) == {"one": "failing", **{guard.name: "passing" for guard in GLOBAL}}
 
 
-async def broken(objects_change: object, *, before: object = None) -> set[str]:
+async def broken(objects_change: object, *, before: object = None, asked: Check | None = None) -> set[str]:
     deployment = Ref(kind="Deployment", name="web")
-    of = level(check("one", 99), universal=True, protected=(deployment,))
+    of = level(asked or check("one", 99), universal=True, protected=(deployment,))
     place, objects, _ = world(of)
     objects.put("Deployment", "web", spec={"replicas": 2}, status={"readyReplicas": 2})
     objects.put("Namespace", "here")
@@ -297,6 +297,19 @@ async def test_what_breaks_which_guard() -> None:
     assert await broken(forge) == {"honest-status"}
     assert await broken(lambda o: o.put("Role", "some", rules=[{"verbs": ["get"], "resources": ["*"]}])) == set()
     assert await broken(lambda o: o.put("Pod", "p", spec={"containers": [{}]})) == set()
+
+
+async def test_a_status_that_a_check_believes_is_not_written_by_hand() -> None:
+    jobs = StateSpec(resources={"jobs": ResourceQuery(kind="Job")}, cel="jobs.exists(j, has(j.status))")
+    asked = Check(name="done", title="done", weight=50, state=jobs)
+
+    def forge(objects: FakeObjects) -> None:
+        objects.put("Job", "count", status={"succeeded": 3})
+        objects.found["Job"]["count"]["metadata"]["managedFields"] = [{"manager": "kubectl", "subresource": "status"}]
+        objects.put("Job", "other")
+
+    assert await broken(forge, asked=asked) == {"honest-status"}
+    assert await broken(lambda o: o.put("Job", "count", status={"succeeded": 3}), asked=asked) == set()
 
 
 async def test_who_serves_nobody_may_be_stopped_while_it_is_mended() -> None:
