@@ -10,10 +10,11 @@ from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import immutable, label_key, one_of
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.node_labels import DEPRECATED
-from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, required
+from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, required, too_long
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _OLD_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
+MOST_PARAMETERS, MOST_BYTES = 512, 256 * 1024
 
 
 def is_default(obj: Obj) -> bool:
@@ -33,9 +34,7 @@ class StorageClasses(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         provisioner = obj.get("provisioner", "")
         errors = label_key(provisioner.lower(), Path("provisioner")) if provisioner else [required("provisioner")]
-        for key in obj.get("parameters") or {}:
-            if not key:
-                errors.append(invalid("parameters", key, "field can not be empty."))
+        errors += _parameters(obj)
         errors += one_of(obj.get("reclaimPolicy"), Path("reclaimPolicy"), ("Delete", "Retain"))
         mode = obj.get("volumeBindingMode")
         errors += one_of(mode, Path("volumeBindingMode"), ("Immediate", "WaitForFirstConsumer"))
@@ -69,6 +68,16 @@ class StorageClasses(Strategy):
         ]
 
 
+def _parameters(obj: Obj) -> list[FieldError]:
+    parameters = obj.get("parameters") or {}
+    if len(parameters) > MOST_PARAMETERS:
+        return [too_long("parameters", MOST_PARAMETERS)]
+    errors = [invalid("parameters", key, "field can not be empty.") for key in parameters if not key]
+    if sum(len(key.encode()) + len(value.encode()) for key, value in parameters.items()) > MOST_BYTES:
+        errors.append(too_long("parameters", MOST_BYTES))
+    return errors
+
+
 def _topologies(terms: list[Obj], path: Path) -> list[FieldError]:
     errors: list[FieldError] = []
     known: list[dict[str, set[str]]] = []
@@ -100,7 +109,11 @@ class VolumeAttributesClasses(Strategy):
 
     def validate(self, obj: Obj) -> list[FieldError]:
         driver = obj.get("driverName", "")
-        return label_key(driver.lower(), Path("driverName")) if driver else [required("driverName")]
+        errors = label_key(driver.lower(), Path("driverName")) if driver else [required("driverName")]
+        errors += _parameters(obj)
+        if not obj.get("parameters"):
+            errors.append(required("parameters", "must contain at least one key/value pair"))
+        return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         errors = immutable(new.get("driverName"), old.get("driverName"), "driverName")
