@@ -66,6 +66,8 @@ def finished(request: Request, response: Response, *, refused: bool = False) -> 
             response.body = ordered.encoded(orjson.loads(response.body), orjson.OPT_INDENT_2 if pretty else 0)
         elif pretty:
             response.body = orjson.dumps(orjson.loads(response.body), option=orjson.OPT_INDENT_2)
+    elif response.stream is not None and request.info.verb == "watch" and _takes_anything(request):
+        response.stream = _in_order(response.stream)
     return response
 
 
@@ -88,6 +90,15 @@ def _in_protobuf(response: Response) -> Response:
     response.stream = _events(response.stream)
     response.content_type = f"{PROTOBUF};stream=watch"
     return response
+
+
+async def _in_order(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in stream:
+        events = [orjson.loads(line) for line in chunk.splitlines() if line]
+        yield b"".join(
+            b'{"type":"%b","object":%b}\n' % (event["type"].encode(), ordered.encoded(event["object"]))
+            for event in events
+        )
 
 
 async def _events(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

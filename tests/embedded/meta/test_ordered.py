@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 
 from kuartui.embedded import data
 from kuartui.embedded.api import negotiate
-from kuartui.embedded.api.request import Request, Response, parse_info
+from kuartui.embedded.api.request import JSON, Request, Response, parse_info
 from kuartui.embedded.meta.ordered import encoded
 from tests.embedded.anything import anything
 
@@ -88,6 +89,24 @@ def test_only_who_takes_anything_gets_it_in_order() -> None:
         request.info = parse_info("GET", request.path, {})
         answer = negotiate.finished(request, Response(200, orjson.dumps(POD), "application/json"))
         assert (answer.body == encoded(POD)) is ordered
+
+
+async def test_so_does_who_takes_any_watch() -> None:
+    line = b'{"type":"ADDED","object":' + orjson.dumps(POD) + b"}\n"
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield b""
+        yield line + line
+
+    for accept, wanted in (
+        ("application/json, */*", b'{"type":"ADDED","object":' + encoded(POD) + b"}\n"),
+        (JSON, line),
+    ):
+        request = Request("GET", "/api/v1/pods", {"watch": ["1"]}, {"accept": accept}, b"", "")
+        request.info = parse_info("GET", request.path, request.query)
+        answer = negotiate.finished(request, Response(200, content_type=JSON, stream=stream()))
+        assert answer.stream is not None
+        assert [chunk async for chunk in answer.stream] == [b"", wanted + wanted]
 
 
 def test_what_comes_through_a_proxy_is_not_touched_but_a_refusal_is_indented_for_curl() -> None:
