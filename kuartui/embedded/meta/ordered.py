@@ -16,18 +16,29 @@ Obj = dict[str, Any]
 Plan = dict[str, tuple[float, str, str]]
 """Of a message's fields: the place, "one", "list", "map" or "" and the message inside."""
 
-_AFTER = {  # field: the one that it follows in the type
-    "core.v1.Container": {
-        "envFrom": "ports",
-        "resizePolicy": "resources",
-        "restartPolicy": "resizePolicy",
-        "restartPolicyRules": "restartPolicy",
-        "volumeDevices": "volumeMounts",
-        "startupProbe": "readinessProbe",
-        "terminationMessagePolicy": "terminationMessagePath",
-    },
+_CONTAINER = {
+    "envFrom": "ports",
+    "resizePolicy": "resources",
+    "restartPolicy": "resizePolicy",
+    "restartPolicyRules": "restartPolicy",
+    "volumeDevices": "volumeMounts",
+    "startupProbe": "readinessProbe",
+    "terminationMessagePolicy": "terminationMessagePath",
+}
+_WEBHOOK = {"matchPolicy": "failurePolicy", "objectSelector": "namespaceSelector"}
+_AFTER: dict[str, dict[str, str]] = {  # field: the one that it follows in the type
+    "core.v1.ConfigMap": {"immutable": "metadata"},
+    "core.v1.Container": _CONTAINER,
+    "core.v1.EndpointAddress": {"hostname": "ip", "nodeName": "hostname"},
+    "core.v1.EphemeralContainer": _CONTAINER,
     "core.v1.NodeSpec": {"podCIDRs": "podCIDR", "externalID": "configSource"},
+    "core.v1.PersistentVolumeClaimSpec": {"selector": "accessModes"},
     "core.v1.PodCondition": {"observedGeneration": "type"},
+    "core.v1.PodSecurityContext": {
+        "windowsOptions": "seLinuxOptions",
+        "runAsGroup": "runAsUser",
+        "supplementalGroupsPolicy": "supplementalGroups",
+    },
     "core.v1.PodSpec": {
         "initContainers": "volumes",
         "ephemeralContainers": "containers",
@@ -41,13 +52,31 @@ _AFTER = {  # field: the one that it follows in the type
         "podIPs": "podIP",
         "initContainerStatuses": "startTime",
     },
-    "core.v1.ServiceSpec": {"clusterIPs": "clusterIP"},
+    "core.v1.ReplicationControllerSpec": {"minReadySeconds": "replicas"},
+    "core.v1.ReplicationControllerStatus": {
+        "readyReplicas": "fullyLabeledReplicas",
+        "availableReplicas": "readyReplicas",
+    },
+    "core.v1.Secret": {"immutable": "metadata", "stringData": "data"},
+    "core.v1.SecurityContext": {"windowsOptions": "seLinuxOptions", "runAsGroup": "runAsUser"},
+    "core.v1.ServicePort": {"appProtocol": "protocol"},
+    "core.v1.ServiceSpec": {"clusterIPs": "clusterIP", "ipFamilies": "sessionAffinityConfig"},
+    "core.v1.VolumeMount": {"recursiveReadOnly": "readOnly"},
+    "admissionregistration.v1.MutatingWebhook": _WEBHOOK,
+    "admissionregistration.v1.ValidatingWebhook": _WEBHOOK,
+    "admissionregistration.v1.WebhookClientConfig": {"url": ""},
+    "apps.v1.DeploymentCondition": {"lastUpdateTime": "status", "lastTransitionTime": "lastUpdateTime"},
     "apps.v1.DeploymentStatus": {"readyReplicas": "updatedReplicas", "terminatingReplicas": "unavailableReplicas"},
+    "apps.v1.ReplicaSetSpec": {"minReadySeconds": "replicas"},
     "apps.v1.ReplicaSetStatus": {
         "readyReplicas": "fullyLabeledReplicas",
         "availableReplicas": "readyReplicas",
         "terminatingReplicas": "availableReplicas",
     },
+    "authentication.v1.TokenRequestSpec": {"expirationSeconds": "audiences"},
+    "authentication.v1.TokenReviewStatus": {"audiences": "user"},
+    "authorization.v1.SubjectAccessReviewStatus": {"denied": "allowed"},
+    "autoscaling.v2.HPAScalingRules": {"stabilizationWindowSeconds": ""},
     "batch.v1.CronJobSpec": {"timeZone": "schedule"},
     "batch.v1.JobSpec": {
         "podFailurePolicy": "activeDeadlineSeconds",
@@ -57,7 +86,22 @@ _AFTER = {  # field: the one that it follows in the type
         "maxFailedIndexes": "backoffLimitPerIndex",
     },
     "batch.v1.JobStatus": {"terminating": "failed", "failedIndexes": "completedIndexes"},
+    "certificates.v1.CertificateSigningRequestCondition": {"status": "type"},
+    "certificates.v1.CertificateSigningRequestSpec": {
+        "signerName": "request",
+        "expirationSeconds": "signerName",
+        "usages": "expirationSeconds",
+    },
+    "discovery.v1.EndpointSlice": {"addressType": "metadata"},
+    "networking.v1.HTTPIngressPath": {"pathType": "path"},
     "networking.v1.IngressSpec": {"ingressClassName": ""},
+    "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionVersion": {
+        "deprecated": "storage",
+        "deprecationWarning": "deprecated",
+    },
+    "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.WebhookClientConfig": {"url": ""},
+    "k8s.io.apimachinery.pkg.apis.meta.v1.OwnerReference": {"apiVersion": ""},
+    "k8s.io.apimachinery.pkg.apis.meta.v1.StatusDetails": {"uid": "kind"},
 }
 _RAW = {"k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1", "k8s.io.apimachinery.pkg.runtime.RawExtension"}
 _TYPE_META = {"kind": (-2.0, "", ""), "apiVersion": (-1.0, "", "")}

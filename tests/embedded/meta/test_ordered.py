@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
+import pytest
 
 from kuartui.embedded import data
 from kuartui.embedded.api import negotiate
 from kuartui.embedded.api.request import JSON, Request, Response, parse_info
-from kuartui.embedded.meta.ordered import encoded
+from kuartui.embedded.meta.ordered import _AFTER, _fields, _plan, encoded
 from tests.embedded.anything import anything
 
 POD: dict[str, Any] = {
@@ -72,6 +73,44 @@ def test_lists_and_custom_objects() -> None:
         "containers": [],
     }
     assert list(orjson.loads(encoded(metrics))) == list(metrics)
+
+
+@pytest.mark.parametrize(
+    ("message", "order"),
+    [
+        (
+            "core.v1.ServiceSpec",
+            "clusterIP clusterIPs type sessionAffinity ipFamilies ipFamilyPolicy internalTrafficPolicy",
+        ),
+        ("core.v1.EndpointAddress", "ip hostname nodeName targetRef"),
+        (
+            "core.v1.EphemeralContainer",
+            "name image ports envFrom env resources resizePolicy imagePullPolicy targetContainerName",
+        ),
+        ("core.v1.SecurityContext", "capabilities windowsOptions runAsUser runAsGroup runAsNonRoot"),
+        ("core.v1.Secret", "metadata immutable data stringData type"),
+        ("apps.v1.DeploymentCondition", "type status lastUpdateTime lastTransitionTime reason message"),
+        ("apps.v1.ReplicaSetSpec", "replicas minReadySeconds selector template"),
+        ("autoscaling.v2.HPAScalingRules", "stabilizationWindowSeconds selectPolicy policies tolerance"),
+        ("certificates.v1.CertificateSigningRequestSpec", "request signerName expirationSeconds usages username extra"),
+        (
+            "admissionregistration.v1.MutatingWebhook",
+            "failurePolicy matchPolicy namespaceSelector objectSelector sideEffects reinvocationPolicy matchConditions",
+        ),
+        ("discovery.v1.EndpointSlice", "metadata addressType endpoints ports"),
+        ("k8s.io.apimachinery.pkg.apis.meta.v1.OwnerReference", "apiVersion kind name uid controller"),
+    ],
+)
+def test_later_fields_stand_where_the_types_have_them(message: str, order: str) -> None:
+    places = _plan(message if message.startswith("k8s.io") else f"k8s.io.api.{message}")
+    names = order.split()
+    assert sorted(names, key=lambda name: places[name][0]) == names
+
+
+def test_what_moves_is_there_to_be_moved() -> None:
+    for message, moved in _AFTER.items():
+        fields = _fields(message if message.startswith("k8s.io") else f"k8s.io.api.{message}")
+        assert {*moved, *moved.values()} - {""} <= set(fields), message
 
 
 def test_nothing_is_lost() -> None:
