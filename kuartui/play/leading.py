@@ -39,6 +39,7 @@ CONFIRM = 0.5  # seconds that all must stay green: a guard may take as long to s
 DRILL_PAUSE = 2.0  # seconds until what a drill does shows
 INVENTORY = "@inventory"  # beside the baselines of questions, whose names cannot hold an @
 STOCK = "@docker"
+UNFINISHED = "@unfinished"  # while the level is set up anew: whoever finds it later has to begin that again
 ASKED = "@asked"  # beside the findings: what another process wishes that the leader looks at everything
 LOOKED = "@looked"  # and the last such wish that came true
 
@@ -68,6 +69,7 @@ class Leader:
         self._firing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._drill_failed = False
+        self._renewing = False
         self._chronicle = Chronicle(now)
         self._sticky = sticky_names(level)
         self._ledger = Ledger(store, attempt_id, wrote=wrote, trouble=self._store_trouble)
@@ -109,6 +111,8 @@ class Leader:
         stored = self.store.baseline(self.attempt_id)
         self.arena.before, self.arena.stock = stored.get(INVENTORY), stored.get(STOCK)
         self.arena.made = self.store.made(self.attempt_id)
+        self._renewing = True
+        self.store.set_baseline(self.attempt_id, {**stored, UNFINISHED: True})
         self.store.clear_findings(self.attempt_id)
         await self.arena.vacate(report)
         self.store.forget_made(self.attempt_id)  # not before it is undone: that may have to be gone on with
@@ -208,16 +212,17 @@ class Leader:
         self._ending = self._firing = self._looking = None
 
     def _keep(self, baseline: dict[str, Any]) -> None:
+        self._renewing = False
         self.store.set_baseline(self.attempt_id, {**baseline, **self._start()})
 
     def _start(self) -> dict[str, Any]:
         """What was there before the level was."""
-        found = {INVENTORY: self.arena.before, STOCK: self.arena.stock}
+        found = {INVENTORY: self.arena.before, STOCK: self.arena.stock, UNFINISHED: self._renewing or None}
         return {key: value for key, value in found.items() if value is not None}
 
     def _found(self, before: Before) -> None:
         """What was there is stored before anything is made, for whoever cleans up after a crash."""
-        self.store.set_baseline(self.attempt_id, {INVENTORY: before})
+        self.store.set_baseline(self.attempt_id, {**self._start(), INVENTORY: before})
 
     def _stocked(self, stock: Stock) -> None:
         self.store.set_baseline(self.attempt_id, {**self._start(), STOCK: stock})

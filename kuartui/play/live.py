@@ -30,7 +30,7 @@ from kuartui.game.score import potential, score
 from kuartui.message import later
 from kuartui.play import present, timer, view, workspace
 from kuartui.play.cleanup import cluster_of
-from kuartui.play.leading import ASKED, INVENTORY, LOOKED, Leader, asking, seen
+from kuartui.play.leading import ASKED, INVENTORY, LOOKED, UNFINISHED, Leader, asking, seen
 from kuartui.play.present import Seen
 from kuartui.play.takedown import alone, take_down
 from kuartui.play.turns import setting_up
@@ -82,6 +82,7 @@ class AttemptSession:
         self._leased_at = -LEASE_EVERY
         self._troubled_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._resetting: asyncio.Task[None] | None = None
         self._result: Result | None = None
         self._closed = False
         self._sync()
@@ -245,19 +246,33 @@ class AttemptSession:
     async def _renew(self, report: Report) -> None:
         self.store.seize(self.record.id, self._holder)
         self._leased_at = self.clock.monotonic()
-        await self._drop_lead(release=False)
-        await self._find_sandbox(report)
         self._enter("setup", "setting the level up anew")
-        leader = self._new_leader()
+        leader: Leader | None = None
         try:
+            await self._drop_lead(release=False)
+            await self._find_sandbox(report)
+            leader = self._new_leader()
             await leader.renew(self._reporting(report))
             self._write(ResetDone(at=self.elapsed()))
             await leader.lead()
             self._leader = leader
         finally:
-            if leader is not self._leader:
+            if leader is not None and leader is not self._leader:
                 await leader.stop()
             self._enter("running")
+
+    def _go_on_with_reset(self) -> None:
+        """Whoever set the level up anew left, or died, in the midst of it: it is half made."""
+        if self._resetting is None or self._resetting.done():
+            self._resetting = asyncio.ensure_future(self._reset_again())
+
+    async def _reset_again(self) -> None:
+        try:
+            await self.reset()
+            self._set_trouble("")
+        except KuartuiError as error:
+            self._set_trouble(error.message)
+            await self.clock.sleep(REVIVE_EVERY)
 
     async def finish(self) -> Result:
         """End it here with what is green. An attempt that turns all green ends by itself."""
@@ -278,10 +293,11 @@ class AttemptSession:
         if self._closed:
             return
         self._closed = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        led = self.leading
+        for task in (self._task, self._resetting):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        led = self.leading or self._half_made()
         try:
             if self._state.over:
                 await self._take_down()
@@ -482,6 +498,9 @@ class AttemptSession:
             return
         if self._leader is not None:
             return
+        if self._half_made():
+            self._go_on_with_reset()
+            return
         leader: Leader | None = None
         try:
             await self._find_sandbox()
@@ -494,6 +513,9 @@ class AttemptSession:
         finally:  # also when the session is closed meanwhile
             if leader is not None and leader is not self._leader:
                 await leader.stop()
+
+    def _half_made(self) -> bool:
+        return UNFINISHED in self.store.baseline(self.record.id)
 
     def _new_leader(self) -> Leader:
         if self.sandbox is None:

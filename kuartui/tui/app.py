@@ -18,6 +18,7 @@ from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.events import Resize
+from textual.geometry import Size
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import WorkerFailed
@@ -43,9 +44,16 @@ from kuartui.tui.screens.result import ResultScreen
 from kuartui.tui.screens.setup import SetupScreen
 from kuartui.tui.text import clean
 
-TITLES = {"home": later("Home"), "play": later("Play"), "exam": later("Exam"), "result": later("Result")}
+TITLES = {
+    "home": later("Home"),
+    "setup": later("Setting up"),
+    "play": later("Play"),
+    "exam": later("Exam"),
+    "result": later("Result"),
+}
 ABOUT = {
     "home": later("Pick a level. The cluster starts by itself."),
+    "setup": later("The level is being set up, and begins by itself. Esc leads back without it."),
     "play": later(
         "Fix the cluster with kubectl, in the terminal here or in your own. Checks tick by themselves. "
         "While the terminal has the focus, only F-keys are kuartui's: F9 leaves it."
@@ -95,6 +103,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         else:  # a browser's driver has its own
             loop.add_signal_handler(signal.SIGTERM, self._leave, BY_SIGNAL + signal.SIGTERM)
         self.push_screen(HomeScreen())
+        self._cover(self.size)
         level, seed, mode = self._first
         if level:
             self.run_worker(self._begin_with(level, seed, mode))
@@ -113,12 +122,14 @@ class KuartuiApp(App[int], inherit_bindings=False):
             self.play_level(level, seed, mode)
 
     def on_resize(self, event: Resize) -> None:
-        """Say so where there is no room for the screens."""
-        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
-        shown = isinstance(self.screen, TooSmall)
-        if small and not shown:
-            self.push_screen(TooSmall(*SMALLEST))
-        elif shown and not small:
+        if len(self.screen_stack) > 1:  # else home comes first
+            self._cover(event.size)
+
+    def _cover(self, size: Size) -> None:
+        """Say so where there is no room for the screens; what covers them goes by itself once there is."""
+        if not _has_room(size) and not any(isinstance(screen, TooSmall) for screen in self.screen_stack):
+            self.push_screen(TooSmall(*SMALLEST, lambda: _has_room(self.size)))
+        elif _has_room(size) and isinstance(self.screen, TooSmall):
             self.pop_screen()
 
     # Places
@@ -149,13 +160,18 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self._go(ResultScreen(result))
 
     def go_home(self) -> None:
+        self._clear()
+        self._cover(self.size)
+
+    def _clear(self) -> None:
         while len(self.screen_stack) > 2:
             self.pop_screen()
 
     def _go(self, screen: Screen[None]) -> None:
         """One place at a time above home."""
-        self.go_home()
+        self._clear()
         self.push_screen(screen)
+        self._cover(self.size)
 
     def trouble(self, text: str, hint: str = "") -> None:
         """Tell of something that went wrong."""
@@ -181,7 +197,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
     # Actions
 
     def place(self) -> str:
-        """home, play, exam or result."""
+        """home, setup, play, exam or result."""
         for screen in reversed(self.screen_stack):
             if isinstance(screen, ExamScreen):
                 return "exam"
@@ -189,9 +205,14 @@ class KuartuiApp(App[int], inherit_bindings=False):
                 return "play"
             if isinstance(screen, ResultScreen):
                 return "result"
+            if isinstance(screen, SetupScreen):
+                return "setup"
         return "home"
 
     def action_help(self) -> None:
+        if isinstance(self.screen, Help):
+            self.screen.dismiss(None)
+            return
         place = self.place()
         self.push_screen(Help(tr(TITLES[place]), keys.of(place), tr(ABOUT[place])))
 
@@ -212,9 +233,10 @@ class KuartuiApp(App[int], inherit_bindings=False):
             self.push_screen(CommandPalette(placeholder=tr("Search for commands…"), id="--command-palette"))
 
     def action_leave(self) -> None:
-        playing = isinstance(self.screen, PlayScreen)
+        playing = any(isinstance(screen, PlayScreen) for screen in self.screen_stack)
         question = tr("Leave kuartui? The level goes on, and so does its clock.") if playing else tr("Leave kuartui?")
-        self.push_screen(Confirm(question, tr("Leave")), lambda yes: self._leave() if yes else None)
+        if not (isinstance(self.screen, Confirm) and self.screen.question == question):  # it is asked already
+            self.push_screen(Confirm(question, tr("Leave")), lambda yes: self._leave() if yes else None)
 
     def _leave_if_alone(self) -> None:
         """`kuartui serve` was killed: nobody sees this any more, and nobody would end it."""
@@ -284,6 +306,10 @@ def _alone() -> bool:
     poll = select.poll()
     poll.register(sys.__stdin__ or 0, 0)
     return bool(poll.poll(0))
+
+
+def _has_room(size: Size) -> bool:
+    return size.width >= SMALLEST[0] and size.height >= SMALLEST[1]
 
 
 def run(cluster: str = "embedded", level: str | None = None, seed: int | None = None, mode: Mode = "ranked") -> int:

@@ -262,6 +262,40 @@ async def test_nobody_else_leads_while_a_reset_takes_its_time(
         other_store.close()
 
 
+@pytest.mark.parametrize("end", ["left", "killed"])
+async def test_a_reset_that_was_interrupted_is_begun_again(
+    level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, no_referee: list[str]
+) -> None:
+    """Nothing of the level is there then, and whoever went on with it would play in an empty cluster."""
+    began = asyncio.Event()
+    real = MiniSandbox.reset
+
+    async def stuck(self: MiniSandbox, *args: object, **more: object) -> None:
+        await real(self)
+        began.set()
+        await asyncio.Event().wait()
+
+    async with begun(level, tmp_path) as (session, cluster, store):
+        with monkeypatch.context() as patch:
+            patch.setattr(MiniSandbox, "reset", stuck)
+            resetting = asyncio.ensure_future(session.reset())
+            await began.wait()
+            resetting.cancel()
+            await asyncio.gather(resetting, return_exceptions=True)
+        assert "lock" not in cluster.kube.names("ConfigMap")
+        if end == "left":
+            await session.close()
+            assert no_referee == [session.attempt_id]
+        else:
+            await killed(session, store)
+        second = await again(session, cluster, store)
+        await until(lambda: second.leading and "unknown" not in states(second).values())
+        assert "lock" in cluster.kube.names("ConfigMap")
+        assert second._state.resets == 1
+        assert not second.snapshot().trouble
+        await second.close()
+
+
 async def test_two_resets_at_once_are_one(level: Level, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = MiniSandbox.reset
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -251,13 +252,14 @@ async def test_who_types_beside_the_terminal_is_told_once(game: Any, text_of: Te
         await until(pilot, lambda: "F9 goes to the" not in text_of(app))
 
 
-async def test_a_signal_to_end_leaves_as_the_key_does(game: Any) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_to_end_leaves_as_the_key_does(game: Any, number: int) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(80, 24)) as pilot:
         await playing(app, pilot)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         await until(pilot, lambda: not app.is_running)
-    assert app.return_value == 143
+    assert app.return_value == 128 + number
     assert game.sessions[0].calls[-1] == "close"
 
 
@@ -331,6 +333,55 @@ async def test_a_tiny_terminal_gets_one_sentence(game: Any, text_of: Text) -> No
         await pilot.resize_terminal(80, 24)
         await pilot.pause(0.1)
         assert isinstance(app.screen, PlayScreen)
+
+
+async def test_a_tiny_terminal_stays_covered_until_there_is_room(game: Any) -> None:
+    """Also where something came above the cover meanwhile, or another place beneath."""
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await playing(app, pilot)
+        await pilot.resize_terminal(40, 12)
+        await pilot.press("f1")
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen))
+        await pilot.resize_terminal(40, 12)
+        await until(pilot, lambda: isinstance(app.screen, TooSmall))
+        app.show_result(game.sessions[0].result())
+        await until(pilot, lambda: isinstance(app.screen, TooSmall) and app.place() == "result")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+
+
+async def test_help_while_a_level_is_set_up_tells_of_that(
+    game: Any, text_of: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(game, "begin", never)
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.pause()
+        app.play_level("broken-selector", 0)
+        await pilot.press("f1")
+        await until(pilot, lambda: "The level is being set up" in text_of(app))
+        assert "Filter the levels" not in text_of(app)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+
+
+async def test_the_same_key_twice_opens_one_dialog(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await playing(app, pilot)
+        await pilot.press("f1", "f1")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("f10", "f10", "escape")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("f8", "f10")  # over another question it tells of the level, too
+        assert isinstance(app.screen, Confirm)
+        assert "The level goes on" in app.screen.question
 
 
 @pytest.mark.parametrize("place", ["home", "play", "result"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -22,11 +22,11 @@ class Confirm(ModalScreen[bool]):
 
     def __init__(self, question: str, yes: str) -> None:
         super().__init__()
-        self._question, self._yes = question, yes
+        self.question, self._yes = question, yes
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(plain(self._question))
+            yield Static(plain(self.question))
             with Horizontal(classes="buttons"):
                 yield Button(plain(tr("Cancel")), id="no")
                 yield Button(plain(self._yes), id="yes", variant="warning")
@@ -82,13 +82,19 @@ class Trouble(ModalScreen[None]):
 
 
 class TooSmall(ModalScreen[None]):
-    """Covers the screens while the terminal is too small for them; the attempt goes on beneath."""
+    """Covers the screens while the terminal is too small for them; the attempt goes on beneath. What comes above it,
+    such as help, stays until it is closed, also where there is `room` again by then."""
 
-    def __init__(self, columns: int, rows: int) -> None:
+    def __init__(self, columns: int, rows: int, room: Callable[[], bool]) -> None:
         super().__init__()
+        self._room = room
         self._needed = tr(
             "kuartui needs {columns}x{rows} characters; make the terminal larger", columns=columns, rows=rows
         )
 
     def compose(self) -> ComposeResult:
         yield Static(plain(self._needed))
+
+    def on_screen_resume(self) -> None:
+        if self._room() and self.is_current:  # it may be on its way out already
+            self.dismiss(None)

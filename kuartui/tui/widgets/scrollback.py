@@ -24,6 +24,7 @@ from textual_tty import Terminal
 from textual_tty.widget import TerminalChrome
 
 from kuartui.tui.text import clean
+from kuartui.tui.widgets.tamed import tame
 
 LINES = 2000  # as many are remembered: 0.5 MiB of ordinary output, 11 MiB where each of 20 words a line has its colour
 WHEEL = 3  # lines for one notch
@@ -68,7 +69,7 @@ def wrapped(line: Line, width: int) -> list[Line]:
     for style, text in line:
         begin = 0
         while text.isascii() and begin < len(text):  # by far the most, and quicker in whole rows
-            if not room:
+            if room <= 0:  # below it after a wide letter in one column
                 rows.append([])
                 room = width
             rows[-1].append((style, text[begin : begin + room]))
@@ -189,9 +190,6 @@ class Chrome(TerminalChrome):  # type: ignore[misc]
         taken = self.board.modes.mouse_protocol.name != "OFF"  # else it is for the arrows that the wheel stands for
         self.widget.mouse_mode = mode if taken else "off"
 
-    def on_clipboard(self, selection: str, text: str) -> None:
-        """A program's output, which may be a stranger's log, puts nothing where the player's next paste comes from."""
-
     def on_cwd(self, cwd: str) -> None:
         """Nobody asks for it here, and one that is no URL would end the app."""
 
@@ -214,6 +212,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
 
     def __init__(self, command: list[str]) -> None:
         super().__init__(command=command)
+        tame(self.board)
         blitter = self.board.blitter
         self.page = Page(self.board.width, self.board.height, self.board.width_policy)
         blitter.primary_buffer = blitter.current_buffer = self.page
@@ -325,8 +324,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         self.look(-LINES)
 
     def on_click(self, event: events.Click) -> None:
-        if self.back:
-            event.prevent_default()  # it would open a link of the line that is here at the end
+        event.prevent_default()  # with Ctrl it would have a browser open whatever a link says, perhaps in our terminal
 
     def on_resize(self, event: events.Resize) -> None:
         event.prevent_default()  # the base class's handler runs, too, and would count the border in
