@@ -157,8 +157,7 @@ class Rest:
         strategy = endpoint.strategy
         context = self._context(write, "CREATE")
         version = orjson.loads(orjson.dumps(obj.get("metadata", {}).get("managedFields") or []))
-        if obj.get("metadata", {}).get("resourceVersion", "0") not in ("", "0"):
-            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        claimed = obj.get("metadata", {}).get("resourceVersion", "")
         obj = objects.to_storage(endpoint, obj)
         named = obj.get("metadata", {}).get("name") or obj.get("metadata", {}).get("generateName", "")
         objects.prepare_metadata(endpoint, obj, namespace, self.clock.now())
@@ -188,6 +187,8 @@ class Rest:
             if self.store.get(endpoint.resource.stored, space, name):
                 raise AlreadyExists(name)
             return objects.from_storage(endpoint, obj)
+        if claimed.isdigit() and int(claimed):
+            raise errors.go_error("resourceVersion should not be set on objects to be created")
         strategy.settle(obj, None, context)
         stored = self.store.create(endpoint.resource.stored, space, name, await self._for_store(endpoint, obj))
         stored.complete = True

@@ -90,8 +90,13 @@ async def test_a_name_can_be_taken_once(server: Server) -> None:
 
 
 async def test_a_resource_version_is_not_for_creation(server: Server) -> None:
-    answer = await server.json("POST", MAPS, {"metadata": {"name": "a", "resourceVersion": "5"}}, code=400)
+    claimed = {"metadata": {"name": "a", "resourceVersion": "5"}}
+    answer = await server.json("POST", MAPS, claimed, code=500)
     assert answer["message"] == "resourceVersion should not be set on objects to be created"
+    assert "reason" not in answer
+    await server.json("POST", f"{MAPS}?dryRun=All", claimed, code=201)
+    answer = await server.json("POST", MAPS, {"metadata": {"name": "A", "resourceVersion": "5"}}, code=422)
+    assert answer["message"].startswith('ConfigMap "A" is invalid: metadata.name: ')
 
 
 async def test_resource_version_zero_means_any(server: Server) -> None:
