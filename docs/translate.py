@@ -63,6 +63,7 @@ def main() -> int:
     for path in sorted((ROOT / "kuartui" / "locale").glob("*/LC_MESSAGES/kuartui.po")):
         with path.open("rb") as file:
             messages = read_po(file, locale=path.parents[1].name)
+        template.creation_date = messages.creation_date  # a new one each time would be a conflict in each merge
         messages.update(template, no_fuzzy_matching=True)
         messages.obsolete.clear()
         with path.open("wb") as file:

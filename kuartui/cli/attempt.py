@@ -30,7 +30,8 @@ def current_record() -> AttemptRecord | None:
 async def give_up_unreadable() -> bool:
     """Abandon the attempt in play if its level can no longer be read; whether it was so."""
     from kuartui.cluster.select import choose
-    from kuartui.play.session import give_up, level_of
+    from kuartui.play.dealt import level_of
+    from kuartui.play.session import give_up
     from kuartui.progress.store import Store
 
     store = Store()
@@ -56,7 +57,8 @@ async def current_session(language: str = "", *, ended: bool = False) -> AsyncIt
     An attempt ends by itself when all is green: with `ended` the latest one is given then.
     """
     from kuartui.cluster.select import choose
-    from kuartui.play.session import level_of, resume
+    from kuartui.play.dealt import level_of
+    from kuartui.play.session import resume
     from kuartui.progress.store import Store
 
     store = Store()

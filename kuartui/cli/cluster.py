@@ -172,8 +172,16 @@ def status(name: Name = DEFAULT, kind: Kind = "embedded", out: Output = Format.t
 def reset(name: Name = DEFAULT, kind: Kind = "embedded") -> None:
     """Make a cluster as new; what was in it is gone. With context:NAME: remove what kuartui made there."""
     cluster = choose(kind, name)
+
+    async def renew() -> None:
+        if cluster.kind == "context":  # what a killed proof changed there goes back first
+            from kuartui.play.trail import sweep
+
+            await sweep(cluster)
+        await cluster.reset(report)
+
     with steps() as report:
-        wait(lambda: cluster.reset(report))
+        wait(renew)
     if cluster.kind == "context":
         output.line(tr("what kuartui made on {name} is gone", name=cluster.name))
         return

@@ -395,7 +395,7 @@ def dealt(name: str, language: str) -> Level | None:
     record = current_record()
     if record is None:
         return None
-    from kuartui.play.session import level_of
+    from kuartui.play.dealt import level_of
 
     same = Path(name).resolve() == Path(record.folder).resolve() if name and is_path(name) else record.level == name
     return level_of(record, language) if same or not name else None

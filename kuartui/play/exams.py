@@ -22,17 +22,18 @@ from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.base import Cluster, Report, silent
 from kuartui.cluster.capabilities import missing
 from kuartui.cluster.clock import RealClock
-from kuartui.errors import AttemptError, KuartuiError, LevelError, UnknownName
+from kuartui.errors import AttemptError, KuartuiError, UnknownName
 from kuartui.game import exam as rules
 from kuartui.game.attempt import is_done, replay
 from kuartui.game.events import Finished, Outcome, Paused, Resumed
 from kuartui.game.exam import Part, Task
-from kuartui.game.level import Level, LevelCard
+from kuartui.game.level import LevelCard
 from kuartui.game.review import due
 from kuartui.game.score import score
 from kuartui.message import later
 from kuartui.play import timer
-from kuartui.play.session import AttemptSession, close_unscored, level_of, no_exam, resume, start
+from kuartui.play.dealt import level_if_there, level_of
+from kuartui.play.session import AttemptSession, close_unscored, no_exam, resume, start
 from kuartui.play.takedown import take_down
 from kuartui.play.turns import setting_up
 from kuartui.play.view import Result
@@ -330,7 +331,7 @@ async def finish(exam: ExamRecord, *, cluster: Cluster, store: Store) -> None:
 
 def _close(attempt: AttemptRecord, store: Store, outcome: Outcome) -> float:
     """End the attempt at a task where that was not done; what it brings."""
-    level = _level(attempt)
+    level = level_if_there(attempt)
     if level is None:
         close_unscored(attempt, outcome, store)
         return 0.0
@@ -344,18 +345,10 @@ def _close(attempt: AttemptRecord, store: Store, outcome: Outcome) -> float:
     return rules.credit(level, state)
 
 
-def _level(attempt: AttemptRecord) -> Level | None:
-    """The level of an attempt; None when its files are gone."""
-    try:
-        return level_of(attempt)
-    except (LevelError, UnknownName):
-        return None
-
-
 async def _clean_up(attempts: Sequence[AttemptRecord], cluster: Cluster, store: Store) -> None:
     """Remove the places of tasks. What cannot be removed now is removed before the next level is set up."""
     for attempt in attempts:
         try:
-            await take_down(attempt, _level(attempt), cluster, store)
+            await take_down(attempt, level_if_there(attempt), cluster, store)
         except KuartuiError:
             continue

@@ -25,6 +25,7 @@ from kuartui.play.dockside import DOCKER
 from kuartui.play.pace import Pace
 from kuartui.play.proof import Line, Report, Run, Tally, end
 from kuartui.play.shell import remembering
+from kuartui.play.trail import following
 
 MISSED = re.compile(r"not caught by ([^;]+)")
 
@@ -68,7 +69,7 @@ async def mutate(
         seen = [later("forced green, it makes no proof fail")]
         try:
             for cheat in _caught(level, check):
-                run = Mutant(check, level, cheat, kubectl, memory, fast=fast, first=False)
+                run = Mutant(check, level, cheat, kubectl, memory, fast=fast, first=False, book=book)
                 (line,) = await run.lines(place, _close)
                 if _noticed(line, check):
                     text = later("without it {cheat}: {detail:.120}", cheat=cheat.name, detail=line.detail)
@@ -79,6 +80,7 @@ async def mutate(
             places.put_nowait(place)
 
     async with contextlib.AsyncExitStack() as stack:
+        book = await stack.enter_async_context(following(cluster))
         memory = stack.enter_context(remembering())
         pairs = [(level, check) for level in levels for check in level.checks]
         tally = Tally(report, len(pairs), len({level.name for level in levels}))

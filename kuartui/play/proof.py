@@ -37,7 +37,7 @@ from kuartui.game.level import Cheat, Level, Solution
 from kuartui.game.par import par_of
 from kuartui.message import later, together
 from kuartui.paths import scratch_dir
-from kuartui.play import workspace
+from kuartui.play import trail, workspace
 from kuartui.play.arena import Arena, head_start, require
 from kuartui.play.dockside import DOCKER, left, require_engine
 from kuartui.play.drill import Performance
@@ -46,6 +46,7 @@ from kuartui.play.pace import Pace
 from kuartui.play.recorder import news
 from kuartui.play.shell import Memory, Shell, remembering
 from kuartui.play.supply import supply
+from kuartui.progress.store import Store
 
 What = Literal["level", "solution", "cheat", "undo", "mutation", "par"]
 #: what a check or a guard is, where a proof says that it should be something else
@@ -157,7 +158,16 @@ async def prove(
         patience = CHEAT_SECONDS
         for attempts in (share.solutions, share.cheats):
             runs = [
-                Run(level, item, kubectl, memory, fast=fast, first=item is level.solutions[0], patience=patience)
+                Run(
+                    level,
+                    item,
+                    kubectl,
+                    memory,
+                    fast=fast,
+                    first=item is level.solutions[0],
+                    patience=patience,
+                    book=book,
+                )
                 for item in attempts
             ]
             played = [asyncio.ensure_future(in_turn(run)) for run in runs]
@@ -194,6 +204,7 @@ async def prove(
 
     gathered: list[Line] = []
     async with contextlib.AsyncExitStack() as stack:
+        book = await stack.enter_async_context(trail.following(cluster))
         memory = stack.enter_context(remembering())
         plan = [Share(level, level.solutions, level.cheats) for level in levels] if thorough else list(in_turns(levels))
         runs = sum(len(share.solutions) + len(share.cheats) for share in plan)
@@ -293,11 +304,13 @@ class Run:
         fast: bool,
         first: bool,
         patience: float = CHEAT_SECONDS,
+        book: Store | None = None,
     ) -> None:
-        """`patience` is how long a cheat is watched, in seconds of cluster time, before it counts as none."""
+        """`patience` is how long a cheat is watched, in seconds of cluster time, before it counts as none. `book` is
+        where what is done on a cluster of others is written down."""
         self.level, self.attempt, self.kubectl, self.memory = level, attempt, kubectl, memory
         self.fast = fast and DOCKER not in level.needs  # containers of a Docker engine live on real time
-        self.first, self.patience = first, patience
+        self.first, self.patience, self.book = first, patience, book
         self.state = AttemptState()
         self.found: list[Line] = []
         self.happened = 0  # steps of the level's own timeline
@@ -328,12 +341,15 @@ class Run:
     async def _play(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> tuple[str, float]:
         attempt_id = uuid.uuid4().hex[:12]
         head = head_start(self.level) if self.first else 0.0  # players start so much later than the cheats below
-        sandbox = await cluster.sandbox(f"proof-{attempt_id}", fast=self.fast, head=head)
+        if self.book is not None:
+            trail.begin(self.book, self.level, attempt_id, cluster)
+        sandbox = await cluster.sandbox(trail.place_of(attempt_id), fast=self.fast, head=head)
         arena = Arena(self.level, sandbox, attempt_id)
         arena.world.known = self.memory.allowed
         try:
             pace = Pace(sandbox.clock)
-            await pace.through(arena.prepare(take_inventory=self.first))
+            noting = trail.noting(self.book, attempt_id) if self.book is not None else {}
+            await pace.through(arena.prepare(take_inventory=self.first, **noting))
             engine = await arena.follow(leisure=LEISURE if self.fast else 1.0)
             pace.busy, pace.asked = lambda: engine.busy, lambda: arena.api.asked
             await self._check_start(engine, pace)
@@ -345,12 +361,13 @@ class Run:
                 await self._check_undo(arena, pace)
             return detail, played
         finally:
-            if not sandbox.disposable:
-                await pace.through(arena.undo())
+            left = [] if sandbox.disposable else await pace.through(arena.undo())
             await arena.clear_docker()
             await arena.close()
             workspace.clear_away(attempt_id)
             await close(sandbox)
+            if self.book is not None and not left:
+                trail.end(self.book, attempt_id)
 
     # --- the start and the end ------------------------------------------------------------------------------------
 

@@ -36,7 +36,8 @@ def spawn(attempt_id: str) -> int:
 async def watch(attempt_id: str) -> None:
     """Lead the attempt until it is over, its clock is stopped or somebody else does."""
     from kuartui.cluster.select import choose
-    from kuartui.play.session import level_of, resume
+    from kuartui.play.dealt import level_of
+    from kuartui.play.session import resume
     from kuartui.progress.store import Store
 
     store = Store()

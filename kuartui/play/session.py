@@ -17,23 +17,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
 from kuartui.catalog.catalog import Catalog
-from kuartui.catalog.reader import LEVEL_FILE, LevelFolder
 from kuartui.cluster.base import Cluster, Report, Sandbox, silent
 from kuartui.cluster.clock import RealClock
 from kuartui.containers.engine import Docker
-from kuartui.errors import AttemptError, GoneError, KuartuiError, LevelError, UnknownName
+from kuartui.errors import AttemptError, GoneError, KuartuiError
 from kuartui.game.duration import Duration
 from kuartui.game.events import Finished, Mode, Outcome, Started
 from kuartui.game.exam import ends
 from kuartui.game.level import Level
 from kuartui.message import later
-from kuartui.play import consent, timer
+from kuartui.play import consent, timer, trail
 from kuartui.play.arena import head_start, require
+from kuartui.play.dealt import level_if_there
 from kuartui.play.dockside import require_engine
 from kuartui.play.leading import Leader
 from kuartui.play.live import AttemptSession
@@ -42,7 +41,7 @@ from kuartui.play.takedown import take_down
 from kuartui.play.turns import setting_up
 from kuartui.progress.store import AttemptRecord, Store
 
-__all__ = ["AttemptSession", "level_of", "resume", "start"]
+__all__ = ["AttemptSession", "resume", "start"]
 
 
 async def start(
@@ -161,13 +160,6 @@ async def resume(record: AttemptRecord, level: Level, *, cluster: Cluster, store
     return session
 
 
-def level_of(record: AttemptRecord, language: str = "") -> Level:
-    """The level of an attempt as its files are now, in a language. LevelError or UnknownName when they are gone."""
-    if not Path(record.folder, LEVEL_FILE).exists():  # kuartui may have been installed anew, elsewhere
-        return Catalog.default().level(record.level, record.seed, language)
-    return LevelFolder.open(Path(record.folder)).level(record.seed, language)
-
-
 async def _make_way(cluster: Cluster, store: Store) -> None:
     """One attempt at a time; what earlier ones left behind is removed."""
     running = store.running()
@@ -177,16 +169,13 @@ async def _make_way(cluster: Cluster, store: Store) -> None:
             hint=later("kuartui level finish, or kuartui level finish --abandon"),
         )
     for record in [*([running] if running else []), *store.leftovers()]:
-        try:
-            level: Level | None = level_of(record)
-        except (LevelError, UnknownName):
-            level = None
         if record.outcome is None:
             close_unscored(record, "abandoned", store)
         if record.cluster == cluster.ref:
             with suppress(GoneError):  # with all that was left there
                 await cluster.wake()
-            await take_down(record, level, cluster, store)
+            await take_down(record, level_if_there(record), cluster, store)
+    await trail.sweep(cluster)
 
 
 def close_unscored(record: AttemptRecord, outcome: Outcome, store: Store) -> None:

@@ -19,10 +19,11 @@ from kuartui.game.ghost import Split, splits
 from kuartui.game.level import Level
 from kuartui.language import chosen
 from kuartui.play import detail, exams
+from kuartui.play.dealt import level_of
 from kuartui.play.detail import View
 from kuartui.play.exams import Sheet
 from kuartui.play.observe import Observer, Row
-from kuartui.play.session import AttemptSession, level_of, resume, start
+from kuartui.play.session import AttemptSession, resume, start
 from kuartui.play.view import Finished, Result, WasReset
 from kuartui.progress.store import AttemptRecord, Store
 from kuartui.translate import unheard

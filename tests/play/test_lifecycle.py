@@ -12,9 +12,10 @@ from kuartui.catalog.reader import LevelFolder
 from kuartui.errors import AttemptError, ClusterError, StorageError
 from kuartui.game.level import Level
 from kuartui.play import live, turns
+from kuartui.play.dealt import level_of
 from kuartui.play.drill import Performance
 from kuartui.play.live import AttemptSession
-from kuartui.play.session import level_of, resume, start
+from kuartui.play.session import resume, start
 from kuartui.play.view import WasReset
 from kuartui.progress.store import Store
 from tests.play import test_session

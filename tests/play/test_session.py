@@ -20,9 +20,10 @@ from kuartui.errors import AttemptError, ClusterError, StorageError
 from kuartui.game.level import Drill, Level, Right
 from kuartui.game.spec import ResourceQuery, StateSpec
 from kuartui.play import live
+from kuartui.play.dealt import level_of
 from kuartui.play.live import AttemptSession
 from kuartui.play.referee import watch
-from kuartui.play.session import level_of, resume, start
+from kuartui.play.session import resume, start
 from kuartui.play.view import CheckChanged, Finished
 from kuartui.progress.store import Store
 from tests.play.kube import MiniCluster, MiniKube, MiniSandbox, mini

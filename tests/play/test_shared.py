@@ -16,18 +16,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from kuartui import paths
 from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.fence import covers
 from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import MERGE_PATCH, Api
-from kuartui.errors import ApiError, ElsewhereError
+from kuartui.errors import ApiError, AttemptError, ElsewhereError
 from kuartui.game.labels import LABEL_ATTEMPT
 from kuartui.game.level import Level, Right
+from kuartui.play import trail
+from kuartui.play.arena import Arena
 from kuartui.play.cleanup import cluster_of
 from kuartui.play.leading import INVENTORY
-from kuartui.play.proof import prove
+from kuartui.play.proof import Run, prove
 from kuartui.play.report import text
 from kuartui.play.takedown import take_down
 from kuartui.progress.store import AttemptRecord, Store
@@ -411,3 +414,35 @@ async def _create(api: Api, resource: Resource, name: str = "by-the-player") -> 
     await api.create(
         resource, {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **body}
     )
+
+
+async def test_a_proof_that_was_killed_is_undone_by_whoever_comes_next(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it changed, too: the cluster's own DNS."""
+    level = Catalog.default().level("coredns-broken-zone")
+
+    async def die(*_: object, **__: object) -> list[str]:
+        raise Killed
+
+    async with Api.open(place.kubeconfig) as admin:
+        before = await dump(admin)
+        with monkeypatch.context() as killing:
+            killing.setattr(Run, "_perform", die)
+            killing.setattr(Arena, "undo", die)
+            with pytest.raises(Killed):
+                await prove([level], place.cluster)
+        left = differences(before, await dump(admin))
+        assert "configmaps kube-system/coredns" in left
+        await place.pace.through(trail.sweep(place.cluster))
+        left = differences(before, await dump(admin))
+        assert [key for key in left if not key.startswith("pods kube-system/coredns-")] == []  # those began again
+        assert not [*(paths.state_dir() / "proofs").glob("*.sqlite3*")]
+
+
+async def test_one_proof_at_a_time_is_at_a_cluster_of_others(place: Place) -> None:
+    level = Catalog.default().level("broken-selector")
+    async with trail.following(place.cluster):
+        with pytest.raises(AttemptError, match="another proof"):
+            await prove([level], place.cluster)
+        await trail.sweep(place.cluster)  # what is at work is left alone
