@@ -27,7 +27,8 @@ _GO_ERRORS = (
     (re.compile(r".*modulus by zero.*", re.DOTALL | re.IGNORECASE), "modulus by zero"),
 )
 
-
+_NO_FIELDS = "Applying SELECT to non-message type"
+_CHAIN = re.compile(r"(?<![\w.)\]'\"])([a-zA-Z_]\w*(?:\.[a-zA-Z_]\w*(?!\w*\())+)")
 _ROOTLESS = re.compile(
     r"ERROR: <input>:(\d+):(\d+): undeclared reference to '(\w+)(\.[\w.]+)' \(in container ''\)\n \| (.*)\n \| \.*\^"
 )
@@ -77,7 +78,8 @@ class Program:
             ) from error
         keep_nulls(plain)
         if value.type() == _cel().Type.ERROR:
-            raise CelError(_go_error(str(plain)))
+            key = _key_of_nothing(self.source, values) if _NO_FIELDS in str(plain) else ""
+            raise CelError(f"no such key: {key}" if key else _go_error(str(plain)))
         return plain
 
 
@@ -103,6 +105,18 @@ def mismatches(source: str, variables: Iterable[str], types: Mapping[str, str]) 
         _environment.__wrapped__(wanted, libraries(source)).compile(source)
     except RuntimeError as error:
         return str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
+    return ""
+
+
+def _key_of_nothing(source: str, values: Mapping[str, Any]) -> str:
+    """The first field that an expression selects from what has no fields: null, say, as `object` in a deletion."""
+    for chain in _CHAIN.finditer(source):
+        name, *keys = chain[1].split(".")
+        value = values.get(name)
+        for key in keys if name in values else ():
+            if not isinstance(value, Mapping):
+                return str(key)
+            value = value.get(key, {})
     return ""
 
 

@@ -100,3 +100,18 @@ def test_nulls_are_counted() -> None:
         for program in programs:
             program.evaluate(values)
     assert sys.getrefcount(None) > before - 100
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [
+        ("object.data.x == '1'", "data"),
+        ("request.name == 'a.b' && object.spec.replicas > 1", "spec"),
+        ("request.count.x > 1", "x"),
+        ("object.data.startsWith('x')", "data"),
+    ],
+)
+def test_what_has_no_fields_lacks_the_first_one_asked_of_it(source: str, key: str) -> None:
+    with pytest.raises(CelError) as raised:
+        compile_cel(source, ("object", "request")).evaluate({"object": None, "request": {"name": "a.b", "count": 3}})
+    assert str(raised.value) == f"no such key: {key}"

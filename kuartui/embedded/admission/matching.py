@@ -5,10 +5,11 @@ k8s.io/apiserver/pkg/admission/plugin/webhook/predicates and .../policy/matching
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kuartui.embedded.admission.base import Attributes
+from kuartui.embedded.cel import CelError, compile_cel
 from kuartui.embedded.meta import labels
 from kuartui.embedded.store import Store
 
@@ -34,6 +35,25 @@ def matches(match: Obj, attributes: Attributes, store: Store, rules: str = "rule
     return _namespace(match.get("namespaceSelector"), attributes, store) and _object(
         match.get("objectSelector"), attributes
     )
+
+
+def all_true(conditions: Iterable[Obj], variables: Sequence[str], values: Mapping[str, Any]) -> bool:
+    """Whether all matchConditions are true. One that is false settles it, even if another one cannot be told.
+
+    Raises CelError, with what is wrong with all that cannot be told (k8s.io/apiserver/pkg/admission/plugin/webhook/
+    matchconditions and its Match).
+    """
+    failed: dict[str, None] = {}
+    for condition in conditions:
+        expression = condition["expression"]
+        try:
+            if compile_cel(expression, variables).evaluate(values) is not True:
+                return False
+        except CelError as error:
+            failed[f"expression '{expression.strip()}' resulted in error: {error}"] = None
+    if failed:
+        raise CelError(f"[{', '.join(failed)}]" if len(failed) > 1 else next(iter(failed)))
+    return True
 
 
 def version_for(webhook: Obj, attributes: Attributes) -> str:

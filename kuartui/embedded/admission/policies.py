@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from kuartui.embedded.admission.base import Attributes, Plugin
-from kuartui.embedded.admission.matching import GROUP, exempt, matches, request_of
+from kuartui.embedded.admission.matching import GROUP, all_true, exempt, matches, request_of
 from kuartui.embedded.api.objects import from_storage
 from kuartui.embedded.api.resources import Resources
 from kuartui.embedded.auth.rbac import Action, Authorizer
@@ -61,17 +61,10 @@ class BoundPolicies(Plugin):
 
         Raises PolicyFailure.
         """
-        failure: PolicyFailure | None = None
-        for condition in spec.get("matchConditions") or ():
-            try:
-                if compile_cel(condition["expression"], VARIABLES).evaluate(values) is not True:
-                    return False
-            except CelError as error:
-                text = f"matchCondition '{condition.get('name', '')}' resulted in error: {error}"
-                failure = failure or PolicyFailure(text)
-        if failure is not None:
-            raise failure
-        return True
+        try:
+            return all_true(spec.get("matchConditions") or (), VARIABLES, values)
+        except CelError as error:
+            raise PolicyFailure(str(error)) from error
 
     def _values(self, attributes: Attributes, params: Obj | None) -> Obj:
         endpoint = attributes.endpoint

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from kuartui.embedded.admission.base import Attributes, Plugin
-from kuartui.embedded.admission.matching import GROUP, exempt, matches, request_of, version_for
+from kuartui.embedded.admission.matching import GROUP, all_true, exempt, matches, request_of, version_for
 from kuartui.embedded.api.rest import Rest
-from kuartui.embedded.cel import CelError, compile_cel
+from kuartui.embedded.cel import CelError
 from kuartui.embedded.meta import errors, patch_json, random
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.network import Network
@@ -67,17 +67,12 @@ class _Webhooks(Plugin):
         objects = {name: request[name] for name in ("object", "oldObject")}
         asked = {name: value for name, value in request.items() if name not in objects}
         values = {**objects, "request": asked, "authorizer": {}}
-        failed: CelError | None = None
-        for condition in webhook.get("matchConditions") or ():
-            try:
-                if compile_cel(condition["expression"], CONDITION_VARIABLES).evaluate(values) is not True:
-                    return False
-            except CelError as error:
-                failed = failed or error
-        if failed is not None and webhook.get("failurePolicy") != "Ignore":
-            why = f"failed to evaluate match conditions of webhook {webhook['name']}: {failed}"
-            raise errors.forbidden(attributes.resource, attributes.name, why) from failed
-        return failed is None
+        try:
+            return all_true(webhook.get("matchConditions") or (), CONDITION_VARIABLES, values)
+        except CelError as error:
+            if webhook.get("failurePolicy") == "Ignore":
+                return False
+            raise errors.forbidden(attributes.resource, attributes.name, str(error)) from error
 
     async def _ask(self, webhook: Obj, request: Obj, attributes: Attributes) -> None:
         name = webhook["name"]

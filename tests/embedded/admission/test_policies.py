@@ -106,6 +106,16 @@ async def test_variables_conditions_and_the_request(server: Guarded) -> None:
     await server.try_map(code=422, name="n", b="1")
 
 
+async def test_all_conditions_that_cannot_be_told_are_told(server: Guarded) -> None:
+    conditions = [{"name": key, "expression": f"object.data.{key} == 'x'"} for key in ("one", "two")]
+    await server.policy(SMALL, matchConditions=conditions)
+    answer = await server.try_map(code=422, a="1")
+    assert answer["message"].endswith(
+        "denied request: [expression 'object.data.one == 'x'' resulted in error: no such key: one, "
+        "expression 'object.data.two == 'x'' resulted in error: no such key: two]"
+    )
+
+
 async def test_selectors(server: Guarded) -> None:
     await server.policy(SMALL, bound={"namespaceSelector": {"matchLabels": {"team": "a"}}})
     await server.try_map(code=422, a="1", b="2")
