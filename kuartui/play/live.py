@@ -150,8 +150,11 @@ class AttemptSession:
         )
 
     def events(self) -> AsyncIterator[PlayEvent]:
-        """What happens from this call on, until the attempt is over or the session closed."""
+        """What happens from this call on, until the attempt is over or the session closed. Of one that is over already,
+        that it is."""
         queue: asyncio.Queue[PlayEvent | BaseException | None] = asyncio.Queue()
+        if self._result is not None:
+            queue.put_nowait(view.Finished(self._result))
         if self._closed or self._result is not None:
             queue.put_nowait(None)
         self._listeners.add(queue)

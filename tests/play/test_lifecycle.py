@@ -16,7 +16,7 @@ from kuartui.play.dealt import level_of
 from kuartui.play.drill import Performance
 from kuartui.play.live import AttemptSession
 from kuartui.play.session import resume, start
-from kuartui.play.view import WasReset
+from kuartui.play.view import Finished, WasReset
 from kuartui.progress.store import Store
 from tests.play import test_session
 from tests.play.kube import MiniCluster, MiniSandbox, mini
@@ -261,6 +261,15 @@ async def test_nobody_else_leads_while_a_reset_takes_its_time(
         assert first.leading
         await second.close()
         other_store.close()
+
+
+async def test_who_goes_on_with_what_is_over_is_told(level: Level, tmp_path: Path) -> None:
+    """By a list that was read before it ended, say: the screen would wait for an end that never comes."""
+    async with begun(level, tmp_path) as (session, cluster, store):
+        await session.finish()
+        late = await again(session, cluster, store)
+        assert [type(event) async for event in late.events()] == [Finished]
+        await late.close()
 
 
 @pytest.mark.parametrize("end", ["left", "killed"])

@@ -304,3 +304,24 @@ async def test_every_cell_has_a_style_for_a_terminal_without_colours(monkeypatch
         await pilot.pause(0.05)
         assert all(segment.style is not None for y in range(12) for segment in shown.render_line(y))
         assert "line 16." in screen_text(pilot.app)
+
+
+async def test_a_long_paste_arrives_whole() -> None:
+    text = "".join(f"{number} {'x' * 40}\n" for number in range(6000))
+    async with terminal() as (shell, pilot, _rows):
+        shell.focus()
+        heard: list[str] = []
+        shell.board.set_pty_data_callback(heard.append)
+        shell.post_message(events.Paste(text))
+        await until(pilot, lambda: sum(map(len, heard)) >= len(text))
+        assert "".join(heard) == text
+
+
+async def test_an_interrupt_does_not_wait_for_a_paste(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with terminal() as (shell, _pilot, _rows):
+        sent: list[bytes] = []
+        assert shell.board.pty is not None
+        monkeypatch.setattr(shell.board.pty, "write_bytes", lambda data: sent.append(data) or 1)
+        shell.board.host.write("pasted")
+        shell.board.host.write("\x03")
+        assert sent == [b"pasted", b"\x03"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,24 @@ def test_tab_completes_words_of_kubectl(
     script += 'echo "<${COMPREPLY[*]% }>"\nexit\n'
     done = subprocess.run(start, input=script, capture_output=True, text=True, timeout=60)
     assert "<annotate>" in done.stdout
+
+
+@pytest.mark.parametrize(("own", "has"), [({"LC_ALL": "zh_CN.UTF-8"}, "zh_CN.UTF-8"), ({}, "")])
+def test_a_players_own_locale_stays(own: dict[str, str], has: str) -> None:
+    """The library, which is loaded first, sets one of its own where there is none."""
+    code = (
+        "import subprocess, bittty.pty.unix as unix, kuartui.tui.widgets.shell as shell\n"
+        "from pathlib import Path\n"
+        "line = shell.command(Path('k'), '/bin:/usr/bin', 'market', Path('/'), Path('/'))\n"
+        "line = [*line[:line.index('/bin/sh')], 'sh', '-c', 'printf %s \"$LC_ALL\"']\n"
+        "print(subprocess.run(line, env=unix.UNIX_ENV, capture_output=True, text=True).stdout)"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "LC_ALL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**kept, "SHELL": "/bin/sh", **own},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == has

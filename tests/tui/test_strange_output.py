@@ -6,9 +6,22 @@ import base64
 
 import pytest
 
-from kuartui.tui.widgets.scrollback import wrapped
+from kuartui.tui.widgets.scrollback import ScrollingTerminal, wrapped
 from tests.tui.golden import until
 from tests.tui.test_scrollback import terminal
+
+
+def written(shell: ScrollingTerminal, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the program is sent from now on."""
+    sent: list[str] = []
+
+    def write(data: bytes) -> int:
+        sent.append(data.decode())
+        return len(data)
+
+    assert shell.board.pty is not None
+    monkeypatch.setattr(shell.board.pty, "write_bytes", write)
+    return sent
 
 
 async def test_output_does_not_reach_the_clipboard() -> None:
@@ -62,9 +75,7 @@ async def test_links_lead_to_pages_only() -> None:
 async def test_output_types_nothing(sequence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer in the output's own words would be typed into the shell, some of them with Enter."""
     async with terminal() as (shell, pilot, _rows):
-        sent: list[str] = []
-        assert shell.board.pty is not None
-        monkeypatch.setattr(shell.board.pty, "write", sent.append)
+        sent = written(shell, monkeypatch)
         shell.feed(sequence)
         shell.focus()
         await pilot.press("f11")
@@ -73,9 +84,7 @@ async def test_output_types_nothing(sequence: str, monkeypatch: pytest.MonkeyPat
 
 async def test_questions_about_the_terminal_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     async with terminal() as (shell, _pilot, _rows):
-        sent: list[str] = []
-        assert shell.board.pty is not None
-        monkeypatch.setattr(shell.board.pty, "write", sent.append)
+        sent = written(shell, monkeypatch)
         shell.feed("\x1b[6n\x1b[c\x1b[>c\x1b[18t\x1b[?2026$p\x1b]11;?\x07\x1bP$qm\x1b\\\x1bP$q q\x1b\\\x1b[>q")
         assert len(sent) == 9
         assert sent[0] == "\x1b[1;1R"

@@ -94,3 +94,35 @@ async def test_it_goes_out_of_sight_with_the_layout_and_comes_back(game: Any, mo
         screen.arrangement.layout = "side"
         screen._arrange()
         await until(pilot, lambda: ENDED in screen_text(pilot.app))
+
+
+async def test_a_shell_that_cannot_begin_says_so(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be no pseudo-terminal left; and there is another try."""
+
+    def none() -> tuple[int, int]:
+        raise OSError("out of pty devices")
+
+    monkeypatch.delenv("KUARTUI_SHELL")
+    monkeypatch.setattr(shells, "command", lambda *_: ONE_LINE)
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        with monkeypatch.context() as patch:
+            patch.setattr("pty.openpty", none)
+            screen = await playing(app, pilot)
+            await until(pilot, lambda: ENDED in screen_text(app))
+            shell = screen.terminal.shell
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.terminal.shell is not shell and "ready" in screen_text(app))
+
+
+async def test_a_full_disk_is_no_bug(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> list[str]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.delenv("KUARTUI_SHELL")
+    monkeypatch.setattr(shells, "command", full)
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await playing(app, pilot)
+        await until(pilot, lambda: "No space left" in screen_text(app))
+        assert app.screen is screen

@@ -26,6 +26,8 @@ from textual_tty.widget import TerminalChrome
 from kuartui.tui.text import clean
 from kuartui.tui.widgets.tamed import tame
 
+INTERRUPT = "\x03"
+CANNOT_RUN = 126  # as shells count
 LINES = 2000  # as many are remembered: 0.5 MiB of ordinary output, 11 MiB where each of 20 words a line has its colour
 WHEEL = 3  # lines for one notch
 CLEAR_KEPT = 3  # of ED, which `clear` sends, too
@@ -212,6 +214,8 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
 
     def __init__(self, command: list[str]) -> None:
         super().__init__(command=command)
+        self._unsent = b""
+        self.board.host.write = self._send
         tame(self.board)
         blitter = self.board.blitter
         self.page = Page(self.board.width, self.board.height, self.board.width_policy)
@@ -226,6 +230,26 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
         if mode == CLEAR_KEPT:
             self.page.clear_gone()
         self._clear_screen(mode)
+
+    # What goes to the program
+
+    def _send(self, text: str, flush: bool = False) -> None:
+        """All of it, as fast as the program reads: a pseudo-terminal takes some kilobytes at a time, and the library
+        would lose the rest of a paste."""
+        if text == INTERRUPT:  # it is not to be read any more
+            self._unsent = b""
+        self._unsent += text.encode(errors="replace")
+        self._go_on_sending()
+
+    def _go_on_sending(self) -> None:
+        pty = self.board.pty
+        if pty is None or pty.closed:  # nobody is there
+            self._unsent = b""
+            return
+        try:
+            self._unsent = self._unsent[pty.write_bytes(self._unsent) :]
+        except OSError:  # nor any more
+            self._unsent = b""
 
     # Looking back
 
@@ -260,6 +284,11 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
             self.post_message(self.Looked(*told))
 
     def _tick(self) -> None:
+        if self._process is None and not self._exited:  # it could not even begin
+            self._exited = True
+            self.post_message(self.ProcessExited(CANNOT_RUN))
+        if self._unsent:
+            self._go_on_sending()
         if self._top is not None:
             if not self.back:
                 self._top = None  # a program took the screen, or what was kept is cleared

@@ -22,7 +22,8 @@ from kuartui.tui.widgets.selecting import SelectingTerminal
 OURS = frozenset(name for key in keys.KEYS for name in key.keys.split(",") if keys.FUNCTION.fullmatch(name))
 LOOKING = frozenset(name for key in keys.KEYS if key.place == "shell" for name in key.keys.split(","))
 NOT_OURS = (
-    "LC_ALL",  # the library's own, which makes shells warn on machines that lack that locale
+    # the library's own, which makes shells warn on machines that lack that locale; else the player's
+    *(() if "LC_ALL" in os.environ else ("LC_ALL",)),
     # of a browser's server; a kuartui that is started in here has a terminal
     *("TEXTUAL_DRIVER", "TEXTUAL_COLOR_SYSTEM", "TEXTUAL_FPS"),
     *("COLUMNS", "ROWS", "TERM_PROGRAM", "TERM_PROGRAM_VERSION"),
@@ -149,9 +150,9 @@ class Shell(SelectingTerminal):
             if key == "enter":
                 self.post_message(self.Again())
         elif key in _CONTROLS:
-            self._send(_CONTROLS[key])
+            self.board.host.write(_CONTROLS[key])  # as it is: the library's key translation would lose these
         elif key.startswith("alt+") and len(key) == 5:
-            self._send("\x1b" + key[4:])
+            self.board.host.write("\x1b" + key[4:])
         elif key.startswith(("super+", "hyper+")) or "++" in key:
             return
         else:
@@ -164,9 +165,6 @@ class Shell(SelectingTerminal):
         if self.ended:  # nobody reads it
             event.prevent_default()
             event.stop()
-
-    def _send(self, text: str) -> None:
-        self.board.host.write(text)  # as it is: the library's key translation would lose these
 
     def on_unmount(self) -> None:
         super().on_unmount()

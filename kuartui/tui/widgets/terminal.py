@@ -64,7 +64,11 @@ class TerminalPane(Vertical):
             return False
         if self.shell is not before:  # somebody else was quicker
             return True
-        self.shell = Shell(view.kubeconfig, path, view.level.namespace, view.workspace)
+        try:
+            self.shell = Shell(view.kubeconfig, path, view.level.namespace, view.workspace)
+        except OSError as error:  # a full disk, say
+            self._say(tr("there is no terminal here: {problem}", problem=str(error)))
+            return False
         await self.mount(self.shell)
         self.query_one("#own").display = False
         if before is not None:
