@@ -204,6 +204,7 @@ class ScrollingTerminal(Terminal):  # type: ignore[misc]
     """`look(lines)` goes back (or, below zero, forth) in what was; whatever is typed returns to the end."""
 
     CHROME = Chrome
+    _exited: bool  # the library's: whether it was told that the program has ended
 
     class Looked(Message):
         """How many lines above the end it shows, and how many there are above."""
