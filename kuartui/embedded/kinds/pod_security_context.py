@@ -7,6 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds.checks import MAX_INT32
 from kuartui.embedded.kinds.pod_volumes import descending_path
+from kuartui.embedded.kinds.pod_windows import windows_options
 from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 
 Obj = dict[str, Any]
@@ -35,6 +36,7 @@ def container_context(context: Obj | None, path: Path, host_users: bool) -> list
             errors.append(invalid(path, _shown(context), text + "`privileged` to true"))
         if "CAP_SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or []):
             errors.append(invalid(path, _shown(context), text + "`capabilities.Add` CAP_SYS_ADMIN"))
+    errors += windows_options(context.get("windowsOptions"), path / "windowsOptions")
     return errors + _app_armor(context.get("appArmorProfile"), path / "appArmorProfile")
 
 
@@ -67,6 +69,7 @@ def pod_context(spec: Obj, path: Path) -> list[FieldError]:
         if context.get(field) is not None and context[field] not in allowed:
             errors.append(not_supported(path / field, context[field], allowed))
     errors += seccomp_profile(context.get("seccompProfile"), path / "seccompProfile")
+    errors += windows_options(context.get("windowsOptions"), path / "windowsOptions")
     return errors + _app_armor(context.get("appArmorProfile"), path / "appArmorProfile")
 
 

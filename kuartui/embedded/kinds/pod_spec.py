@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuartui.embedded.kinds import pod_containers, pod_scheduling, pod_security_context
+from kuartui.embedded.kinds import pod_containers, pod_scheduling, pod_security_context, pod_windows
 from kuartui.embedded.kinds.checks import (
     MAX_INT32,
     annotation_keys,
@@ -72,6 +72,7 @@ def spec_errors(spec: Obj, path: Path, pod_name: str = "", is_pod: bool = False)
     errors += _gates(spec.get("schedulingGates") or [], path / "schedulingGates")
     spread = spec.get("topologySpreadConstraints") or []
     errors += pod_scheduling.topology_spread(spread, path / "topologySpreadConstraints")
+    errors += pod_windows.host_process(spec, path)
     errors += pod_security_context.host_users(spec, path)
     return errors + _names(spec, path) + _rest(spec, path)
 
@@ -273,4 +274,6 @@ def _rest(spec: Obj, path: Path) -> list[FieldError]:
             errors.append(required(path / "os" / "name", "cannot be empty"))
         elif system["name"] not in ("linux", "windows"):
             errors.append(not_supported(path / "os", system["name"], ("linux", "windows")))
+        else:
+            errors += pod_windows.foreign_fields(system["name"], spec, path)
     return errors

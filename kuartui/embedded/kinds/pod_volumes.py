@@ -264,6 +264,10 @@ def _trust_bundle(bundle: Obj, path: Path) -> list[FieldError]:
     return errors + local_path(bundle.get("path", ""), path / "path")
 
 
+def _git_repo(source: Obj, path: Path) -> list[FieldError]:
+    return wants("gitRepo")(source, path) + descending_path(source.get("directory", ""), path / "directory")
+
+
 def _ephemeral(source: Obj, path: Path) -> list[FieldError]:
     from kuartui.embedded.kinds.persistentvolumeclaim import claim_spec
 
@@ -290,7 +294,7 @@ def csi_driver_name(name: str, path: Path) -> list[FieldError]:
 _SOURCES: dict[str, Callable[[Obj, Path], list[FieldError]]] = {
     "emptyDir": _empty_dir,
     "hostPath": host_path,
-    "gitRepo": wants("gitRepo"),
+    "gitRepo": _git_repo,
     "gcePersistentDisk": wants("gcePersistentDisk"),
     "awsElasticBlockStore": wants("awsElasticBlockStore"),
     "secret": _secret,
