@@ -213,6 +213,8 @@ def list_exams(out: Output = Format.text) -> None:
             await exams.current(cluster=cluster, store=store)
             return [_sheet(exam, store, "") for exam in store.exams()]
 
+    from kuartui.game.exam import shown
+
     sheets = wait(run)
     if out is Format.json:
         output.data([_data(sheet) for sheet in sheets])
@@ -228,7 +230,7 @@ def list_exams(out: Output = Format.text) -> None:
                 sheet.exam.name,
                 sheet.exam.minutes,
                 len(sheet.rows),
-                tr("under way") if sheet.reached is None else f"{sheet.reached:.0f} %",
+                tr("under way") if sheet.reached is None else f"{shown(sheet.reached)} %",
             ]
             for sheet in sheets
         ],
@@ -266,10 +268,12 @@ def _ahead(sheet: Sheet) -> Iterator[str]:
 
 def _end(sheet: Sheet) -> Iterator[str]:
     """The result, by domain."""
+    from kuartui.game.exam import shown
+
     for part in sheet.parts:
         reached, domain = f"{part.reached:5.1f}", plain(part.domain)
         yield tr("{reached} of {weight} %  {domain}", reached=reached, weight=f"{part.weight:3}", domain=domain)
-    reached, word = f"{sheet.reached:5.1f}", tr("passed") if sheet.passed else tr("not passed")
+    reached, word = f"{shown(sheet.reached or 0.0, 1):>5}", tr("passed") if sheet.passed else tr("not passed")
     end = tr("{reached} of 100 %  {word}", reached=reached, word=word)
     yield tr("{end}; {percent} % pass the real one", end=end, percent=sheet.to_pass)
 

@@ -14,7 +14,7 @@ from kuartui.cli import output, report, tongue
 from kuartui.cli.bar import steps
 from kuartui.cli.cluster import AllowRights, Kind, choose
 from kuartui.cli.output import Format, Output
-from kuartui.cli.parameters import Argument, Option
+from kuartui.cli.parameters import LARGEST, Argument, Option
 from kuartui.cli.run import Noun, command, wait
 from kuartui.errors import AttemptError
 from kuartui.message import later
@@ -30,7 +30,9 @@ app = Noun(help="Play levels without the screens, prove and lint them.")
 
 LevelName = Annotated[str, Argument(metavar="LEVEL|PATH", help="A level's name (kuartui level list), or its folder.")]
 Lang = Annotated[str, Option("--lang", help="The language of the level: en, zh-CN; default: your locale's.")]
-Seed = Annotated[int | None, Option(help="Vary names and numbers; the same seed gives the same level.")]
+Seed = Annotated[
+    int | None, Option(min=0, max=LARGEST, help="Vary names and numbers; the same seed gives the same level.")
+]
 
 
 @command(app, "list")

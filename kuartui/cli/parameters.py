@@ -18,6 +18,8 @@ import click
 
 from kuartui.cli import spoken
 
+LARGEST = 2**31 - 1  # of numbers that are stored or counted to
+
 
 class Option:
     """An option. `names` as "--output", "-o"; without, that of the parameter. A `bool` is a flag, an Enum a choice."""

@@ -10,7 +10,7 @@ import click
 
 from kuartui.cli import output
 from kuartui.cli.cluster import AllowRights, Kind
-from kuartui.cli.parameters import Argument, Option
+from kuartui.cli.parameters import LARGEST, Argument, Option
 from kuartui.cli.run import command
 from kuartui.translate import tr
 
@@ -26,7 +26,7 @@ def add_to(app: click.Group) -> None:
         level: Annotated[
             str, Argument(metavar="LEVEL|PATH", help="A level's name (kuartui level list), or its folder.")
         ],
-        seed: Annotated[int | None, Option(help="The same seed gives the same level.")] = None,
+        seed: Annotated[int | None, Option(min=0, max=LARGEST, help="The same seed gives the same level.")] = None,
         cluster: Kind = "embedded",
         practice: Annotated[bool, Option("--practice", help="No points; the clock may be paused.")] = False,
         allow_rights: AllowRights = False,

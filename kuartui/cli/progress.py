@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from kuartui.cli import output, report
 from kuartui.cli.output import Format, Output
-from kuartui.cli.parameters import Option
+from kuartui.cli.parameters import LARGEST, Option
 from kuartui.cli.run import Noun, command
 from kuartui.message import later
 from kuartui.prose import outcome_word
@@ -70,7 +70,7 @@ def _outcome(attempt: AttemptRecord) -> str:
 @command(app, "show")
 def show(
     level: Annotated[str, Option(help="Only attempts at this level.")] = "",
-    limit: Annotated[int, Option(min=1, help="How many attempts at most.")] = 20,
+    limit: Annotated[int, Option(min=1, max=LARGEST, help="How many attempts at most.")] = 20,
     exam: Annotated[str, Option(help="Instead, what you solved of each domain: CKA, CKAD.")] = "",
     out: Output = Format.text,
 ) -> None:

@@ -37,6 +37,7 @@ START_SECONDS = 20.0
 CALL_SECONDS = 60.0
 STOP_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
+OTHERS = 3  # the exit code of a process that found another one in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,10 @@ class EmbeddedHost:
         if process is None:
             return None
         try:
-            _call(process, "GET", "/clusters", None, ANSWER_SECONDS)
-        except OSError:
+            answer = _call(process, "GET", "/clusters", None, ANSWER_SECONDS)
+        except (OSError, ClusterError):  # or another program listens there by now, which says that it has no such thing
             return None
-        return process
+        return process if "clusters" in answer else None
 
     def holder(self) -> int | None:
         """The process that has the state directory, though it may not answer; None if none has. The number in
@@ -147,7 +148,7 @@ class EmbeddedHost:
             if found:
                 return found
             code = _code(process) if ended else process.poll()
-            if (ended or code is not None) and code != 3:  # 3: another process was quicker, and will answer soon
+            if (ended or code is not None) and code != OTHERS:  # that one was quicker, and will answer soon
                 raise ClusterError(
                     later("the embedded cluster did not start: {why}", why=_last_line(log)),
                     hint=later("see {log}", log=log),
@@ -293,15 +294,17 @@ def release() -> str:
 
 
 def serve_foreground(port: int) -> int:
-    """Run the process here, until Ctrl-C; its exit code."""
+    """Run the process here, until Ctrl-C, or whatever else ends us; the exit code."""
     host = EmbeddedHost()
     paths.private_dir(host.state)
-    process = subprocess.Popen([*command(host.state), "--port", str(port)])
+    process = subprocess.Popen([*command(host.state), "--port", str(port), "--tied"], stdin=subprocess.PIPE)
     while True:
         try:
-            return process.wait()
+            code = process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
+        else:
+            return ClusterError.exit_code if code == OTHERS else code
 
 
 def wake(kubeconfig: Path, report: Report = silent) -> None:
@@ -331,14 +334,14 @@ def _call(process: Process, method: str, path: str, body: Obj | None, timeout: f
         raise OSError(str(error)) from error
     finally:
         connection.close()
-    if answer.status == 401:
+    if answer.status == 401 or not isinstance(value, dict):
         raise ConnectionRefusedError("another program listens there")
     if answer.status == 507:
         hint = later("make room, or set {variable} to a directory that has some", variable=paths.HOME_VARIABLE)
         raise StorageError(later("the disk is full"), hint=hint)
     if answer.status >= 400:
         raise ClusterError(str(value.get("error", f"HTTP {answer.status}")))
-    return dict(value)
+    return value
 
 
 def alive(pid: int) -> bool:

@@ -7,6 +7,7 @@ time it took. There are no hints.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,12 @@ class Part:
 def total(parts: Sequence[tuple[Task, float]]) -> float:
     """Percent of the exam, from each task's credit."""
     return sum(task.weight * share for task, share in parts)
+
+
+def shown(percent: float, digits: int = 0) -> str:
+    """A result as people read it, rounded down: nobody is told that 66 was not enough for 66."""
+    step = 10**digits
+    return f"{math.floor(round(percent, 6) * step) / step:.{digits}f}"
 
 
 def by_domain(parts: Sequence[tuple[Task, float]]) -> list[Part]:

@@ -168,3 +168,12 @@ def test_a_pack_stays_while_a_task_of_an_exam_waits_in_it(tmp_path: Path, monkey
     done = RUN.invoke(app, ["pack", "remove", "acme"])
     assert done.exit_code == 2
     assert done.stderr.startswith(f"error: {LEVEL} of pack acme is in play")
+
+
+@pytest.mark.parametrize(
+    "words", [("progress", "show", "--limit"), ("level", "start", LEVEL, "--seed"), ("play", LEVEL, "--seed")]
+)
+def test_a_number_that_nothing_can_hold_is_refused(words: tuple[str, ...]) -> None:
+    done = RUN.invoke(app, [*words, str(2**64)])
+    assert done.exit_code == 2
+    assert "is not in the range" in done.stderr

@@ -11,9 +11,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +30,7 @@ from kuartui.cluster.rest import Api
 from kuartui.embedded.cluster import Cluster, Spec
 from kuartui.embedded.host import Host, HostError
 from kuartui.errors import ApiError, ClusterError
+from kuartui.paths import process
 
 
 async def test_a_cluster_whose_process_is_gone_can_still_be_removed(tmp_path: Path) -> None:
@@ -188,6 +193,53 @@ server._take_more_files()
 print(resource.getrlimit(resource.RLIMIT_NOFILE) == (min(8192, hard) if hard > 0 else 8192, hard))
 """
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "body"), [(404, b'{"detail": "Not Found"}'), (404, b"[]"), (200, b'{"status": "up"}'), (200, b"[1]")]
+)
+def test_another_program_where_the_process_listened_is_not_it(tmp_path: Path, code: int, body: bytes) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the terminal."""
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        told = {"pid": os.getpid(), "url": f"http://127.0.0.1:{server.server_port}", "token": "t"}
+        (tmp_path / "host.json").write_text(json.dumps(told))
+        assert EmbeddedHost(tmp_path).running() is None
+        server.shutdown()
+
+
+@pytest.mark.e2e
+def test_one_in_the_foreground_ends_with_who_started_it_and_finds_another_one(home: Path) -> None:
+    serve = subprocess.Popen([*process("kuartui"), "cluster", "serve"])
+    host = EmbeddedHost()
+    found = until(host.running)
+    assert found is not None
+    second = subprocess.run([*process("kuartui"), "cluster", "serve"], capture_output=True, text=True, timeout=60)
+    assert second.returncode == ClusterError.exit_code
+    assert "another process hosts the clusters" in second.stderr
+    serve.kill()
+    serve.wait()
+    assert until(lambda: host.told() is None), "it would go on where nobody sees it"
+
+
+def until(found: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """The first thing that is found."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.05)
+    return None
 
 
 def test_the_release_tells_of_changed_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

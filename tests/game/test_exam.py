@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kuartui.catalog.catalog import Catalog
 from kuartui.catalog.curriculum import curriculum
 from kuartui.game.attempt import AttemptState
-from kuartui.game.exam import Task, by_domain, credit, deal, left, shares, total
+from kuartui.game.exam import Task, by_domain, credit, deal, left, shares, shown, total
 from tests.game.levels import LEVEL
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -80,6 +80,14 @@ def test_the_result_adds_up() -> None:
     marks = [(Task(1, "a", 1, "x", 30), 0.5), (Task(2, "b", 1, "y", 45), 1.0), (Task(3, "c", 1, "x", 25), 0.0)]
     assert total(marks) == 60.0
     assert [(part.domain, part.reached, part.weight) for part in by_domain(marks)] == [("x", 15.0, 55), ("y", 45.0, 45)]
+
+
+@pytest.mark.parametrize(
+    ("reached", "told"), [(65.96, "65"), (65.999999999, "66"), (66.0, "66"), (99.99, "99"), (100.0, "100"), (0.0, "0")]
+)
+def test_what_was_just_missed_does_not_read_as_reached(reached: float, told: str) -> None:
+    assert shown(reached) == told
+    assert (float(shown(reached, 1)) >= 66) == (round(reached, 6) >= 66)
 
 
 def test_the_clock_on_the_wall_ends_it() -> None:

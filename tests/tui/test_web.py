@@ -27,6 +27,7 @@ from kuartui.paths import process, state_dir
 from kuartui.tui.failure import LOG
 from kuartui.tui.web import Game, game, loopback
 
+NOWHERE = "context:nowhere"  # for an app that shall begin no cluster
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -110,7 +111,7 @@ async def test_strangers_get_nothing(server: Game) -> None:
 
 
 async def test_control_c_ends_it_at_once_though_a_page_is_open(home: Path) -> None:
-    command = [*process("kuartui"), "serve", "--port", "0"]
+    command = [*process("kuartui"), "serve", "--port", "0", "--cluster", NOWHERE]
     serve = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert serve.stdout is not None
     url = URL((await serve.stdout.readline()).decode().strip())
@@ -120,7 +121,6 @@ async def test_control_c_ends_it_at_once_though_a_page_is_open(home: Path) -> No
             await page.receive()
             serve.send_signal(signal.SIGINT)
             await asyncio.wait_for(serve.wait(), 10)  # the page answers pings, and would keep it for a minute
-    stop_all()
 
 
 async def reached(browser: aiohttp.ClientSession, url: URL) -> None:
@@ -144,14 +144,13 @@ def shown_to_a_browser() -> Iterator[subprocess.Popen[bytes]]:
         "ROWS": "24",
     }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(process("kuartui"), **pipes, env=environment) as app:  # type: ignore[call-overload]
+    with subprocess.Popen([*process("kuartui"), "--cluster", NOWHERE], **pipes, env=environment) as app:  # type: ignore[call-overload]
         assert app.stdout.readline() == b"__GANGLION__\n"
         app.stdout.read(2000)
         try:
             yield app
         finally:
             app.kill()
-            stop_all()
 
 
 def test_an_app_whose_server_was_killed_leaves_in_order(home: Path) -> None:

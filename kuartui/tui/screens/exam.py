@@ -16,6 +16,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from kuartui.game.exam import shown
 from kuartui.message import later
 from kuartui.play.exams import STATES, Row, Sheet
 from kuartui.translate import tr
@@ -104,7 +105,7 @@ class ExamScreen(Screen[None], keys.Explains):
         if sheet.reached is not None:
             word = tr("passed") if sheet.passed else tr("not passed")
             style = "bold $text-success" if sheet.passed else "bold $text-warning"
-            end = plain(f"{sheet.reached:.0f} %, {word}", style)
+            end = plain(f"{shown(sheet.reached)} %, {word}", style)
             told = join(end, plain("  " + tr("{percent} % pass the real one", percent=sheet.to_pass), "$text-muted"))
         else:
             left = self._left()
