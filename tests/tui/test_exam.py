@@ -19,6 +19,7 @@ from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.levels import Shelf
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
+from kuartui.tui.widgets.keybar import KeyBar
 from tests.tui.conftest import sheet
 from tests.tui.golden import screen_text, until
 
@@ -60,6 +61,17 @@ async def test_a_task_is_left_and_taken_up(game: Any) -> None:
         assert "close" in game.sessions[0].calls
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+
+
+async def test_the_keys_of_a_screen_that_is_being_taken_down_ask_nothing(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await in_hall(app, pilot)
+        bar = screen.query_one(KeyBar)
+        gone = app.pop_screen()
+        await screen.query_one("#tasks").remove()  # one after the other, and the bar looks twice a second
+        bar._look()
+        await gone
 
 
 async def test_a_task_that_is_done_shows_no_solution(game: Any) -> None:

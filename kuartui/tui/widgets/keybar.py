@@ -57,7 +57,7 @@ class KeyBar(Horizontal):
 
     def _look(self) -> None:
         screen = self.screen
-        if isinstance(screen, keys.Explains):
+        if screen in self.app.screen_stack and isinstance(screen, keys.Explains):  # or it is being taken down
             for cap in self.query(KeyCap):
                 cap.tell(screen.why_not(cap.key.action))
 
