@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -11,7 +12,7 @@ import click
 
 import kuartui
 from kuartui.cli import output, spoken, tongue
-from kuartui.cli.run import guard
+from kuartui.cli.run import TOLD_TO_END, guard
 
 VERBS = {"play": "play", "serve": "serve", "shell": "env", "env": "env", "kubectl": "env", "doctor": "doctor"}
 NOUNS = ("level", "exam", "pack", "cluster", "bundle", "image", "progress")
@@ -105,6 +106,9 @@ def app(context: click.Context, cluster: str) -> None:
 
 def main() -> None:
     """Entry point of the `kuartui` command."""
+    for number in TOLD_TO_END:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     output.settle_streams()
     spoken.teach_click()
     gc.set_threshold(20_000, 20, 20)  # to look for garbage while modules load takes a tenth of the time, and finds none

@@ -155,10 +155,11 @@ def look_at_cluster() -> Iterator[Finding]:
     }
     found = words.get(status.phase) or _phase(status)
     process = EmbeddedHost().running()
+    mend = "kuartui cluster down --all" if process is None else "kuartui cluster reset"
     if process is not None and process.release != release():
         yield Finding(later("embedded cluster"), None, OTHER_CODE, "kuartui cluster down --all")
         return
-    yield Finding(later("embedded cluster"), fine, found, "" if fine else "kuartui cluster down --all")
+    yield Finding(later("embedded cluster"), fine, found, "" if fine else mend)
 
 
 def look_at_engines() -> Iterator[Finding]:
@@ -168,15 +169,17 @@ def look_at_engines() -> Iterator[Finding]:
     from kuartui.errors import KuartuiError
 
     installed = [program for program in INSTALL if shutil.which(program)]
-    for program, ask in (("docker", "{{.ServerVersion}}"), ("podman", "{{.Version.Version}}")):
+    # an old `docker info` without an engine tells of its template only
+    asked = {"docker": ["version", "--format={{.Server.Version}}"], "podman": ["info", "--format={{.Version.Version}}"]}
+    for program, arguments in asked.items():
         if program not in installed:
             spare = bool(installed)  # one engine is enough
             fix = "" if spare else INSTALL[program]
             yield Finding(program, None, later("not installed; --cluster embedded needs none"), fix)
             continue
-        command = [program, "info", "--format", ask]
+        what = later("asking {program}", program=program)
         try:
-            version = wait(partial(tool.run, command, what=later("asking {program}", program=program), timeout=15))
+            version = wait(partial(tool.run, [program, *arguments], what=what, timeout=15))
         except KuartuiError as error:
             yield Finding(program, None, error.message, error.hint or f"{program} info")
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +19,8 @@ from kuartui.cli.parameters import parameters
 from kuartui.language import for_scripts
 from kuartui.translate import tr
 
+#: what ends a command as Ctrl-C does, with nothing left behind; nohup ignores one of them
+TOLD_TO_END = (signal.SIGTERM, signal.SIGHUP)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -110,6 +113,14 @@ def wait(coroutine: Callable[[], Awaitable[T]]) -> T:
         logging.basicConfig(level=logging.DEBUG)
 
     async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        for number in TOLD_TO_END:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await coroutine()
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None

@@ -37,6 +37,7 @@ CAPABILITIES = frozenset(
         *("storage", "local-path", "gateway", "own-cluster", "node-power"),
     }
 )
+DEFAULT = "kuartui"
 PLAYER = {"user": "player", "groups": ["system:masters"]}
 CHECKER = {"user": "kuartui-checker", "groups": ["system:masters"]}
 
@@ -163,7 +164,12 @@ class EmbeddedCluster:
     async def up(self, report: Report = silent) -> None:
         await _aside(self._host.start, report)
         report(Progress(later("starting cluster {name}", name=self.name), 2, 2))
-        await _aside(self._host.call, "POST", "/clusters", self._spec, report)
+        try:
+            await _aside(self._host.call, "POST", "/clusters", self._spec, report)
+        except ClusterError as error:
+            anew = f"kuartui cluster reset{'' if self.name == DEFAULT else f' --name {self.name}'}"
+            hint = later("{command} makes it anew; what was in it is gone", command=anew)
+            raise ClusterError(error.message, hint=error.hint or hint) from error
 
     async def wake(self, report: Report = silent) -> None:
         await self.up(report)
@@ -192,16 +198,21 @@ class EmbeddedCluster:
             return ClusterStatus("stopped", later("its process is not running; kuartui cluster up brings it back"))
         found = await _aside(self._host.find, self.name)
         facts = {"pid": str(process.pid), "state": str(self._host.state), "log": str(self._host.state / "host.log")}
+        if found is None and (folder / "cluster.json").is_file():
+            return ClusterStatus(
+                "broken", later("it does not come back; {log} says why", log=facts["log"]), facts=facts
+            )
         if found is None:
             return ClusterStatus("absent", facts=facts)
         return ClusterStatus("ready", "", "v1.36.2", found["nodes"], found["url"], facts)
 
     async def reset(self, report: Report = silent) -> None:
         spec = self._spec
+        await _aside(self._host.start, report)  # it brings back what there is
         found = await _aside(self._host.find, self.name)
         if found:
             spec = {key: found[key] for key in ("name", "nodes", "bare")}
-            await _aside(self._host.call, "DELETE", f"/clusters/{self.name}")
+        await _aside(self._host.call, "DELETE", f"/clusters/{self.name}")
         await _aside(self._host.call, "POST", "/clusters", spec, report)
 
     async def provide(self, needs: Iterable[str], images: Iterable[str], report: Report = silent) -> None:

@@ -244,6 +244,13 @@ class EmbeddedHost:
         return self.state / "clusters" / name
 
 
+class Outliving(subprocess.Popen[bytes]):
+    """A process that may go on when nobody here knows of it any more, which is no mistake to warn of."""
+
+    def __del__(self) -> None:
+        super().__del__(_warn=lambda *_, **__: None)  # type: ignore[call-arg]  # CPython's own way to be asked for it
+
+
 def spawn(states: Sequence[Path], *more: str, tied: bool) -> tuple[subprocess.Popen[bytes], list[int]]:
     """A process for these state directories, and what is written to as soon as each is served."""
     for state in states:
@@ -252,7 +259,7 @@ def spawn(states: Sequence[Path], *more: str, tied: bool) -> tuple[subprocess.Po
     pipes = [os.pipe() for _ in states]
     try:
         with log.open("ab") as output:
-            process = subprocess.Popen(
+            process = Outliving(
                 [*command(*states), *more, *(f"--ready-fd={tell}" for _, tell in pipes), *(["--tied"] if tied else [])],
                 stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
                 stdout=output,

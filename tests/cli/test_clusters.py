@@ -98,7 +98,9 @@ def test_doctor_tells_of_engines_and_tools(tmp_path: Path, monkeypatch: pytest.M
         tmp_path,
         monkeypatch,
         {
-            "docker": "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1",
+            "docker": """
+if [ "$1" = info ]; then echo 'template: :1:2: executing "" at <.ServerVersion>: reflect: indirection' >&2; exit 1; fi
+echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1""",
             "kind": '[ "$1" = version ] && { echo 0.30.0; exit; }; '
             "echo 'ERROR: failed to list clusters: Cannot connect to the Docker daemon' >&2; exit 1",
             "minikube": "exit 3",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from kuartui import errors, paths
 from kuartui.cli import doctor
 from kuartui.cli.run import guard
+from kuartui.cluster.host import stop_all
 from kuartui.message import later
 
 FULL = Path("/dev/full")
@@ -80,8 +83,53 @@ def test_other_bytes_of_a_path_stay_what_they_are(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "kubeconfig").touch()
     path = os.fsencode(f"{os.environ['PATH']}{os.pathsep}/caf") + b"\xe9"
-    done = in_a_shell("kuartui env", PATH=os.fsdecode(path), KUARTUI_KUBECTL=str(tmp_path / "kubectl"))
+    try:
+        done = in_a_shell("kuartui env", PATH=os.fsdecode(path), KUARTUI_KUBECTL=str(tmp_path / "kubectl"))
+    finally:
+        stop_all()
     assert b"/caf\xe9'\n" in done.stdout, done.stderr
+
+
+def test_control_c_before_all_is_loaded_is_no_traceback() -> None:
+    program = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "kuartui.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from kuartui.__main__ import run
+run()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (errors.INTERRUPTED, b"")
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("interrupt", [signal.SIG_DFL, signal.SIG_IGN])  # shells ignore it for what runs behind
+def test_what_is_told_to_end_leaves_nothing_behind(
+    number: signal.Signals, interrupt: signal.Handlers, tmp_path: Path
+) -> None:
+    place = tmp_path / "scratch"
+    place.mkdir()
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        proof = subprocess.Popen(
+            [sys.executable, "-m", "kuartui", "level", "prove", "first-steps"],
+            env={**os.environ, "TMPDIR": str(place)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    while not list(place.glob("kuartui-proof-*")):
+        assert proof.poll() is None
+        time.sleep(0.02)
+    proof.send_signal(number)
+    _, said = proof.communicate(timeout=30)
+    assert (proof.returncode, said) == (errors.INTERRUPTED, b"interrupted\n")
+    assert list(place.iterdir()) == []
 
 
 def test_a_home_is_the_same_from_everywhere(home: Path) -> None:

@@ -172,6 +172,32 @@ async def test_a_process_that_hangs_is_told_of_and_can_be_ended(
             os.kill(pid, signal.SIGKILL)
 
 
+async def test_a_reset_makes_anew_what_is_not_running_or_damaged(tmp_path: Path) -> None:
+    host = EmbeddedHost(tmp_path / "s", tied=True)
+    cluster = EmbeddedCluster("c", nodes=1, bare=True, host=host)
+    path = "/api/v1/namespaces/default/configmaps"
+    try:
+        await cluster.up()
+        async with Api.open(cluster.kubeconfig) as api:
+            await api.request("POST", path, body={"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "old"}})
+        host.stop()
+        await cluster.reset()
+        async with Api.open(cluster.kubeconfig) as api:
+            assert await api.glimpse(f"{path}/old") is None
+        host.stop()
+        for file in host.folder("c").glob("objects.db*"):
+            file.write_bytes(b"x" * 10_000)
+        with pytest.raises(ClusterError) as caught:
+            await cluster.up()
+        assert caught.value.hint.startswith("kuartui cluster reset --name c makes it anew")
+        found = await cluster.status()
+        assert (found.phase, found.detail) == ("broken", f"it does not come back; {host.state}/host.log says why")
+        await cluster.reset()
+        assert (await cluster.status()).phase == "ready"
+    finally:
+        host.stop()
+
+
 async def test_another_program_may_have_the_number_of_a_process_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "host.json").write_text(
         json.dumps({"pid": os.getpid(), "url": "http://127.0.0.1:1", "token": "", "release": ""})
@@ -180,6 +206,17 @@ async def test_another_program_may_have_the_number_of_a_process_that_is_gone(tmp
     cluster = EmbeddedCluster("c", host=EmbeddedHost(tmp_path))
     assert (await cluster.status()).phase == "absent"
     EmbeddedHost(tmp_path).stop()  # this one lives on
+
+
+def test_a_process_that_goes_on_is_nothing_to_warn_of(tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from kuartui.cluster.host import EmbeddedHost
+EmbeddedHost(Path({str(tmp_path)!r})).start()
+"""
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, check=False)
+    EmbeddedHost(tmp_path).stop()
+    assert done.stderr == ""
 
 
 def test_the_process_takes_as_many_files_as_it_may() -> None:
