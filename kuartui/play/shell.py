@@ -123,12 +123,13 @@ class Shell:
         try:
             output, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
             return 124, later("did not end within {seconds:g} s", seconds=COMMAND_SECONDS)
         finally:
             self._leader = 0
+            if process.returncode is None:  # it would go on writing to its home, which is removed
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
         self._memory.keep(self._serves, self.home, self._server)
         text = output.decode(errors="replace")
         self.refused = self.refused or bool(process.returncode and FORBIDDEN.search(text))

@@ -116,3 +116,25 @@ async def test_time_stands_still_while_commands_begin_and_end(tmp_path: Path) ->
         for _ in range(2):
             assert await pace.beside(shell.run("kubectl -c 'print(sum(range(3_000_000)))'"), shell.glance) == (0, TOTAL)
     assert pace.clock.monotonic() == 0
+
+
+def ended(pid: int) -> bool:
+    """Whether it is gone, or nobody has asked yet how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+async def test_a_command_ends_with_the_proof_that_runs_it(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG)
+    with remembering() as memory:
+        shell = Shell(tmp_path, kubeconfig, Path(sys.executable), memory, "", tmp_path)
+        running = asyncio.create_task(shell.run("sleep 60 & echo $! > pid; wait"))
+        while not (said := (tmp_path / "pid").read_text() if (tmp_path / "pid").exists() else ""):
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert ended(int(said))
