@@ -90,13 +90,14 @@ def _draw(
     last: Mapping[str, datetime],
     chance: random.Random,
 ) -> list[tuple[str, str]]:
-    """So many levels of each domain, as (domain, level)."""
-    found = []
+    """So many levels of each domain, as (domain, level); none twice, though it may serve several domains."""
+    found: dict[str, str] = {}
     for domain, count in counts.items():
         cards = chance.sample(shelf[domain], len(shelf[domain]))
         cards.sort(key=lambda card: last[card.name].timestamp() if card.name in last else 0.0)
-        found += [(domain, card.name) for card in cards[:count]]
-    return found
+        free = [card.name for card in cards if card.name not in found]
+        found |= dict.fromkeys(free[:count], domain)
+    return [(domain, level) for level, domain in found.items()]
 
 
 def _weighed(chosen: Sequence[tuple[str, str]], weights: Mapping[str, int]) -> dict[str, int]:

@@ -278,9 +278,12 @@ async def take_up(
         return session
     async with setting_up():  # what is half set up now was left so by a process that died
         _close_half_set_up(store)
-    store.set_aside(attempt.id, False)
-    if not store.anchor(attempt.id).ticking:  # also where a process died between the two
-        _set_clock(attempt, store, ticking=True)
+        for other in store.not_over():  # one that another command took up meanwhile
+            if other.exam == exam.id and not other.aside and other.id != attempt.id:
+                put_aside(other, store)
+        store.set_aside(attempt.id, False)
+        if not store.anchor(attempt.id).ticking:  # also where a process died between the two
+            _set_clock(attempt, store, ticking=True)
     return await resume(attempt, level_of(attempt, language), cluster=cluster, store=store)
 
 

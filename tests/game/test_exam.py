@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as altered
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.catalog.curriculum import curriculum
 from kuartui.game.attempt import AttemptState
 from kuartui.game.exam import Task, by_domain, credit, deal, left, shares, shown, total
+from kuartui.game.level import ExamDomain
 from tests.game.levels import LEVEL
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -60,6 +62,16 @@ def test_what_was_played_lately_comes_last() -> None:
     played = {card.name: NOW - timedelta(days=day) for day, card in enumerate(cards[1:])}
     tasks = deal(cards, "CKA", {"storage": 10}, 15, 3, played)
     assert {task.level for task in tasks} == {cards[0].name, cards[-1].name}
+
+
+def test_a_level_that_serves_two_domains_comes_once() -> None:
+    cards = [card for card in Catalog.default().cards() if any(at.exam == "CKA" for at in card.exams)][:4]
+    both = (ExamDomain(exam="CKA", domain="storage"), ExamDomain(exam="CKA", domain="troubleshooting"))
+    tasks = deal(
+        [altered(card, exams=both) for card in cards], "CKA", {"storage": 40, "troubleshooting": 60}, 60, 1, {}
+    )
+    assert sorted(task.level for task in tasks) == sorted(card.name for card in cards)
+    assert sum(task.weight for task in tasks) == 100
 
 
 def test_an_exam_that_no_level_serves_has_no_tasks() -> None:

@@ -125,6 +125,16 @@ async def test_tasks_wait_as_they_were_left(hall: Hall) -> None:
     assert result.level.time_limit == 120
 
 
+async def test_of_tasks_that_two_commands_took_up_at_once_one_is_in_play(hall: Hall) -> None:
+    exam = hall.begin()
+    first, second = await hall.take_up(exam, 1), await hall.take_up(exam, 2)
+    hall.store.set_aside(first.attempt_id, False)  # each command saw the other one's task wait
+    third = await hall.take_up(exam, 2)
+    assert hall.states() == ["waiting", "in play", "new"]
+    for session in (first, second, third):
+        await session.close()
+
+
 async def test_there_is_partial_credit_and_no_help(hall: Hall) -> None:
     exam = hall.begin()
     session = await hall.take_up(exam, 1)
