@@ -14,7 +14,7 @@ import pytest
 from kuartui.cluster.clock import SteppedClock
 from kuartui.play.pace import Pace
 from kuartui.play.processes import Glance, glance
-from kuartui.play.shell import Shell, remembering
+from kuartui.play.shell import STARTING, Shell, remembering
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is there on Linux only")
 
@@ -132,9 +132,12 @@ async def test_a_command_ends_with_the_proof_that_runs_it(tmp_path: Path) -> Non
     with remembering() as memory:
         shell = Shell(tmp_path, kubeconfig, Path(sys.executable), memory, "", tmp_path)
         running = asyncio.create_task(shell.run("sleep 60 & echo $! > pid; wait"))
-        while not (said := (tmp_path / "pid").read_text() if (tmp_path / "pid").exists() else ""):
+        said = tmp_path / "pid"
+        while shell.glance() is STARTING or not said.exists() or not said.read_text():
             await asyncio.sleep(0.01)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    assert ended(int(said))
+    async with asyncio.timeout(10):
+        while not ended(int(said.read_text())):
+            await asyncio.sleep(0.01)
