@@ -13,6 +13,8 @@ PATTERN = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>[a-z0-9]+:[0-9a-f]{32,}))?$"
 )
 
+HUB, MAX_PATH = "docker.io", 255
+
 
 class InvalidReference(ValueError):
     """`invalid reference format`, or with uppercase letters a longer text."""
@@ -37,27 +39,30 @@ class Reference(Struct, frozen=True):
 
 def parse(text: str) -> Reference:
     """Parse and complete a reference as written in a pod. Raises InvalidReference with the library's words."""
-    found = PATTERN.match(text)
+    if re.fullmatch("[a-f0-9]{64}", text):
+        raise InvalidReference(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
+    registry, rest = _split(text)
+    remote = rest.partition(":")[0]
+    if remote != remote.lower():
+        raise InvalidReference(f"invalid reference format: repository name ({remote}) must be lowercase")
+    found = PATTERN.fullmatch(f"{registry}/{rest}")
     if found is None:
-        if PATTERN.match(text.lower()) and not re.search(r"[A-Z]", text.partition("/")[0] if "/" in text else ""):
-            raise InvalidReference(
-                "invalid reference format: repository name "
-                f"({text.rpartition('@')[0] or _without_tag(text)}) must be lowercase"
-            )
         raise InvalidReference("invalid reference format")
-    name, tag, digest = found["name"], found["tag"] or "", found["digest"] or ""
-    first, slash, rest = name.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        registry, path = ("docker.io" if first == "index.docker.io" else first), rest
-    else:
-        registry, path = "docker.io", name
-    if registry == "docker.io" and "/" not in path:
-        path = "library/" + path
+    path, tag, digest = found["name"].partition("/")[2], found["tag"] or "", found["digest"] or ""
+    if len(path) > MAX_PATH:
+        raise InvalidReference(f"repository name must not be more than {MAX_PATH} characters")
     if not tag and not digest:
         tag = "latest"
     return Reference(registry, path, tag, digest)
 
 
-def _without_tag(text: str) -> str:
-    name, colon, tag = text.rpartition(":")
-    return name if colon and "/" not in tag else text
+def _split(name: str) -> tuple[str, str]:
+    """The registry, Docker Hub if the first part is not one, and the rest (splitDockerDomain)."""
+    first, slash, rest = name.partition("/")
+    if not slash:
+        return HUB, f"library/{name}"
+    if first == "index.docker.io":
+        first = HUB
+    elif first != "localhost" and not re.search("[.:A-Z]", first):
+        first, rest = HUB, name
+    return first, rest if first != HUB or "/" in rest else f"library/{rest}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import re
 
 import pytest
 
@@ -26,6 +27,8 @@ from tests.embedded.containers import World
         ("index.docker.io/library/redis:7", "docker.io/library/redis:7"),
         ("registry.local:5000/a/b", "registry.local:5000/a/b:latest"),
         ("localhost/x:1", "localhost/x:1"),
+        ("UPPER/x", "UPPER/x:latest"),
+        ("docker.io/busybox", "docker.io/library/busybox:latest"),
         ("gcr.io/kuar-demo/kuard-amd64@sha256:" + "a" * 64, "gcr.io/kuar-demo/kuard-amd64@sha256:" + "a" * 64),
     ],
 )
@@ -36,6 +39,22 @@ def test_references_are_completed(text: str, full: str) -> None:
 @pytest.mark.parametrize("text", ["UPPER:bad:tag", "Nginx", "a b", "", "x:", "nginx:1.27:x", "-x"])
 def test_bad_references_are_refused(text: str) -> None:
     with pytest.raises(InvalidReference, match="invalid reference format"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Nginx:1.27", "invalid reference format: repository name (library/Nginx) must be lowercase"),
+        ("kuartui/Web", "invalid reference format: repository name (kuartui/Web) must be lowercase"),
+        ("registry.local/Web:1", "invalid reference format: repository name (Web) must be lowercase"),
+        ("nginx:", "invalid reference format"),
+        ("a" * 64, f"invalid repository name ({'a' * 64}), cannot specify 64-byte hexadecimal strings"),
+        ("a/" * 130 + "a", "repository name must not be more than 255 characters"),
+    ],
+)
+def test_why_references_are_refused(text: str, why: str) -> None:
+    with pytest.raises(InvalidReference, match=f"^{re.escape(why)}$"):
         parse(text)
 
 
