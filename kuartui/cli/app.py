@@ -13,6 +13,8 @@ import click
 import kuartui
 from kuartui.cli import output, spoken, tongue
 from kuartui.cli.run import TOLD_TO_END, guard
+from kuartui.errors import UsageError
+from kuartui.message import later
 
 VERBS = {"play": "play", "serve": "serve", "shell": "env", "env": "env", "kubectl": "env", "doctor": "doctor"}
 NOUNS = ("level", "exam", "pack", "cluster", "bundle", "image", "progress")
@@ -98,6 +100,12 @@ def app(context: click.Context, cluster: str) -> None:
     """The command line."""
     if context.invoked_subcommand != "kubectl":  # each kubectl of the player would say it
         tongue.tell_unheard()
+    given = context.get_parameter_source("cluster") is click.core.ParameterSource.COMMANDLINE
+    if given and context.invoked_subcommand is not None:
+        told = f"kuartui {context.invoked_subcommand} … --cluster {cluster}"
+        refused = UsageError(later("--cluster goes behind the command that is to use it"), hint=told)
+        output.fail(refused)
+        raise click.exceptions.Exit(refused.exit_code)
     if context.invoked_subcommand is None:
         from kuartui.cli import play
 

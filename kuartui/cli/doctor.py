@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -133,7 +132,7 @@ def look_at_terminal() -> Iterator[Finding]:
         small = "" if room else later("make it at least 60x20; 80x24 is comfortable")
         yield Finding(later("terminal"), True if room else None, f"{term}, {size.columns}x{size.lines}", small)
     shell = os.environ.get("SHELL", "")
-    there = bool(shell) and Path(shell).exists()
+    there = bool(shutil.which(shell))
     unset = "" if there else later("set SHELL; /bin/sh is used")
     yield Finding(later("shell"), True if there else None, shell or later("SHELL is not set"), unset)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ def add_to(app: click.Group) -> None:
     @command(app, "shell")
     def shell(name: Name = "", where: Where = "") -> None:
         """Open your shell with KUBECONFIG and kubectl set for the attempt in play (or a cluster)."""
-        program = os.environ.get("SHELL") or "/bin/sh"
+        program = own_shell()
         environment = {**os.environ, **variables(name, where)}
         output.note(tr("KUBECONFIG={path}; leave with exit", path=environment["KUBECONFIG"]))
         if WORKSPACE in environment and Path(environment[WORKSPACE]).is_dir():
@@ -55,6 +56,11 @@ def add_to(app: click.Group) -> None:
         program = str(tools.find().path)
         environment = {**os.environ, **variables(name, where)}
         os.execve(program, ["kubectl", *(arguments or [])], environment)  # noqa: S606
+
+
+def own_shell() -> str:
+    """The player's shell, as $SHELL tells; /bin/sh where it names no program."""
+    return shutil.which(os.environ.get("SHELL") or "/bin/sh") or "/bin/sh"
 
 
 def variables(name: str, where: str) -> dict[str, str]:

@@ -182,3 +182,11 @@ def test_what_is_no_name_leads_to_no_folder(kind: str, words: list[str], name: s
     assert done.exit_code == 2
     assert done.stderr.startswith(f"error: {named!r} is no name for a cluster\nhint: lower case letters")
     assert (folder / "file").exists()
+
+
+def test_where_to_play_is_said_behind_the_command() -> None:
+    """In front of it nobody would hear it: this removed the embedded cluster."""
+    done = RUN.invoke(app, ["--cluster", "kind", "cluster", "down"])
+    assert done.exit_code == 2
+    assert done.stderr.endswith("hint: kuartui cluster … --cluster kind\n")
+    assert RUN.invoke(app, ["level", "show", "first-steps"], env={"KUARTUI_CLUSTER": "kind"}).exit_code == 0

@@ -16,6 +16,7 @@ import pytest
 
 from kuartui import errors, paths
 from kuartui.cli import doctor
+from kuartui.cli.env import own_shell
 from kuartui.cli.run import guard
 from kuartui.cluster.host import stop_all
 from kuartui.message import later
@@ -142,6 +143,14 @@ def test_a_home_that_kubectl_cannot_be_told_of_is_refused(place: str) -> None:
     done = in_a_shell("kuartui cluster status", KUARTUI_HOME=place)
     assert done.returncode == errors.StorageError.exit_code
     assert b"cannot hold kuartui's files" in done.stderr
+
+
+@pytest.mark.parametrize("told", ["/nope/sh", "/bin/sh -x", "", "/"])
+def test_a_shell_that_is_none_is_sh(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", told)
+    assert own_shell() == "/bin/sh"
+    shell = next(found for found in doctor.look_at_terminal() if found.what == "shell")
+    assert shell.ok is None
 
 
 def test_a_name_may_be_too_long_for_a_file() -> None:

@@ -86,3 +86,8 @@ def test_a_players_own_locale_stays(own: dict[str, str], has: str) -> None:
         check=True,
     )
     assert done.stdout.strip() == has
+
+
+def test_a_shell_that_is_none_is_sh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/nope/sh")
+    assert "/bin/sh" in command(Path("/k/config"), os.environ["PATH"], "market", tmp_path, tmp_path)

@@ -81,7 +81,7 @@ cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd
 def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where: Path) -> list[str]:
     """How to start the player's shell in the workspace, with kubectl ready. `where` is a directory for the shell's
     start-up file."""
-    shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
+    shell = shutil.which(os.environ.get("SHELL") or "bash") or "/bin/sh"
     variables = {"KUARTUI_KUBECONFIG": str(kubeconfig), "KUARTUI_PATH": path, "KUARTUI_NAMESPACE": namespace}
     variables |= {"KUBECONFIG": str(kubeconfig), "PATH": path, "TERM": "xterm-256color"}
     variables |= {"KUARTUI_WORKSPACE": str(workspace)}
