@@ -6,6 +6,7 @@ Those whose every name begins in one way are loaded for who names them: each is 
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +19,15 @@ NAMED = {
 ALWAYS = (("ext_optional", "ExtOptional"), ("ext_strings", "ExtStrings"))
 
 Libraries = tuple[tuple[str, str], ...]
+
+
+def library() -> Any:
+    """cel-expr-python. It looks for Python's protobuf, which nothing here has to do with, and aborts the process where
+    that is older than 4.22: so it finds none."""
+    sys.modules.setdefault("google.protobuf", None)  # type: ignore[arg-type]  # an import of it fails
+    from cel_expr_python import cel
+
+    return cel
 
 
 def libraries(source: str) -> Libraries:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,18 @@ def test_no_other_is_loaded(module: str) -> None:
     code = LOADED.format(module=module, source="math.least(x, 2) == 1")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "['ext_math', 'ext_optional', 'ext_strings']\n"
+
+
+@pytest.mark.parametrize("module", ["kuartui.game.cel", "kuartui.embedded.cel"])
+def test_an_old_protobuf_beside_us_ends_no_process(module: str, tmp_path: Path) -> None:
+    """As Debian's python3-protobuf: cel-expr-python asks it for what came with 4.22."""
+    old = tmp_path / "google" / "protobuf"
+    old.mkdir(parents=True)
+    for name in ("__init__.py", "message_factory.py"):
+        (old / name).touch()
+    program = f"from {module} import library; library().NewEnv().compile('1 + 1 == 2').eval(data={{}})"
+    path = os.pathsep.join((str(tmp_path), *sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

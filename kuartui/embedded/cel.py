@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from kuartui.cel_extensions import Libraries, extensions, libraries
+from kuartui.cel_extensions import Libraries, extensions, libraries, library
 from kuartui.cel_references import evaluation, keep_nulls
 from kuartui.embedded.cel_library import AUTHORIZE as AUTHORIZE  # who evaluates says who may do what
 from kuartui.embedded.cel_library import functions
@@ -77,7 +77,7 @@ class Program:
                 "operation cancelled: actual cost limit exceeded" if "budget" in str(error) else str(error)
             ) from error
         keep_nulls(plain)
-        if value.type() == _cel().Type.ERROR:
+        if value.type() == library().Type.ERROR:
             key = _key_of_nothing(self.source, values) if _NO_FIELDS in str(plain) else ""
             raise CelError(f"no such key: {key}" if key else _go_error(str(plain)))
         return plain
@@ -127,14 +127,8 @@ def _go_error(text: str) -> str:
     return text.partition(": ")[2] or text
 
 
-def _cel() -> Any:
-    from cel_expr_python import cel
-
-    return cel
-
-
 @lru_cache(maxsize=ENVIRONMENTS)
 def _environment(types: tuple[tuple[str, str], ...], wanted: Libraries) -> Any:
-    cel = _cel()
+    cel = library()
     variables = {name: getattr(cel.Type, kind) for name, kind in types}
     return cel.NewEnv(variables=variables, extensions=extensions(wanted), functions=functions())

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from kuartui.cel_extensions import library
 from kuartui.cel_references import releasing
 from kuartui.embedded.meta import quantity
 
@@ -25,8 +26,7 @@ AUTHORIZE: ContextVar[Callable[[dict[str, Any]], bool]] = ContextVar("authorize"
 @lru_cache(maxsize=1)
 def functions() -> list[Any]:
     """Kubernetes' libraries. Quantities, URLs, IPs and CIDRs are carried as numbers and maps."""
-    from cel_expr_python import cel
-
+    cel = library()
     kind: Any = cel.Type
     text, number, whole, truth = kind.STRING, kind.DOUBLE, kind.INT, kind.BOOL
     many, thing = kind.List(kind.DYN), kind.Map(kind.DYN, kind.DYN)

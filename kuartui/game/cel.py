@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from kuartui.cel_extensions import Libraries, extensions, libraries
+from kuartui.cel_extensions import Libraries, extensions, libraries, library
 from kuartui.cel_references import evaluation, keep_nulls, releasing
 from kuartui.game.juror import Juror, Refused
 from kuartui.game.quantity import quantity
@@ -78,7 +78,7 @@ class Program:
         try:
             with evaluation(), _patience():
                 value = self._expression.eval(data={name: values.get(name) for name in self.variables})
-                if truth and value.type() not in (_cel().Type.BOOL, _cel().Type.ERROR):
+                if truth and value.type() not in (library().Type.BOOL, library().Type.ERROR):
                     raise CelError(f"expected true or false, got {value.type()}")
                 plain = value.plain_value()
         except RuntimeError as error:  # over its budget
@@ -86,7 +86,7 @@ class Program:
         except MemoryError as error:
             raise CelError("it takes too much memory") from error
         keep_nulls(plain)
-        if value.type() == _cel().Type.ERROR:
+        if value.type() == library().Type.ERROR:
             text = str(plain)
             raise CelError(text.partition(": ")[2] or text, absent=any(part in text for part in MISSING))
         return plain
@@ -161,22 +161,16 @@ def _spending(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _cel() -> Any:
-    from cel_expr_python import cel
-
-    return cel
-
-
 @lru_cache(maxsize=ENVIRONMENTS)
 def _environment(variables: tuple[str, ...], wanted: Libraries) -> Any:
-    cel = _cel()
+    cel = library()
     names = dict.fromkeys(variables, cel.Type.DYN)
     return cel.NewEnv(variables=names, extensions=extensions(wanted), functions=_functions())
 
 
 @lru_cache(maxsize=1)
 def _functions() -> list[Any]:
-    cel = _cel()
+    cel = library()
     kind = cel.Type
     any_list, any_map = kind.List(kind.DYN), kind.Map(kind.DYN, kind.DYN)
 
