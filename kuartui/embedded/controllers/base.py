@@ -28,6 +28,7 @@ class Controller:
     """Subclasses say what they watch in `setup` (with `watch`) and implement `reconcile`."""
 
     name = "controller"
+    first_retry = FIRST_RETRY
 
     def __init__(self, client: Client) -> None:
         self.client = client.as_user(
@@ -124,4 +125,4 @@ class Controller:
     def _retry(self, key: NamespacedName, error: Exception) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         log.debug("%s: %s/%s failed %d times: %s", self.name, *key, failures, error, exc_info=error)
-        self.enqueue_after(*key, min(LAST_RETRY, FIRST_RETRY * 2 ** (failures - 1)))
+        self.enqueue_after(*key, min(LAST_RETRY, self.first_retry * 2 ** (failures - 1)))

@@ -7,6 +7,7 @@ from typing import Any
 from kuartui.embedded.controllers.garbage_collector import GarbageCollector
 from kuartui.embedded.controllers.job import JobController, indexes
 from kuartui.embedded.controllers.ttl import TTLController
+from kuartui.embedded.meta import errors
 from tests.embedded.controllers.cluster import Cluster
 
 Obj = dict[str, Any]
@@ -41,6 +42,17 @@ def conditions(cluster: Cluster) -> list[tuple[str, str]]:
 
 def tracked(cluster: Cluster) -> list[str]:
     return [pod["metadata"]["name"] for pod in cluster.pods(active=False) if pod["metadata"].get("finalizers")]
+
+
+async def test_refused_pods_are_asked_for_again_ever_more_slowly(cluster: Cluster) -> None:
+    refusal = errors.forbidden("pods", "j-x", "exceeded quota: q")
+    cluster.memory.refuse = lambda resource, obj: refusal if resource == "pods" else None
+    await started(cluster)
+    counts = []
+    for seconds in (0, 1, 2, 4):
+        await cluster.run(seconds)
+        counts.append(len(cluster.events("FailedCreate")))
+    assert counts == [2, 3, 3, 4]  # the second because the first changed the status
 
 
 async def test_runs_to_completion(cluster: Cluster) -> None:

@@ -46,6 +46,7 @@ class JobController(WorkloadController):
     resource = JOBS
     kind = "Job"
     group = "batch"
+    first_retry = 1.0  # DefaultJobApiBackOff
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
