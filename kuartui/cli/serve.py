@@ -27,9 +27,11 @@ def add_to(app: click.Group) -> None:
         """Play in a browser on this machine."""
         from kuartui.cluster.select import check_kind
         from kuartui.errors import UsageError, system_words
+        from kuartui.progress.store import Store
         from kuartui.tui.web import game
 
         check_kind(cluster)
+        Store().close()  # what is wrong with it would be told to a page that nobody sees
         try:
             server = game(host, port, cluster)
             _try_port(host, server.port)

@@ -8,6 +8,7 @@ a cookie, so that other people on the machine are strangers; and a page of anoth
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import secrets
@@ -23,6 +24,7 @@ from kuartui.errors import MissingError, UsageError
 from kuartui.message import later
 
 try:
+    from textual_serve.app_service import AppService
     from textual_serve.server import Server
 except ImportError as error:
     raise MissingError(
@@ -47,6 +49,7 @@ class Game(Server):
         self._listen, self._where = host, where
         self._cookie = f"kuartui-{port}"  # cookies know no ports: another server's must not take the place of ours
         self.secret = secrets.token_urlsafe(24)
+        self._ending: set[asyncio.Future[bool]] = set()
 
     @property
     def url(self) -> str:
@@ -57,6 +60,17 @@ class Game(Server):
 
     async def on_startup(self, app: web.Application) -> None:
         """What to open is printed by the command."""
+
+    async def _process_messages(self, websocket: web.WebSocketResponse, app_service: AppService) -> None:
+        """A page whose app was killed, or never began, says that it ended: textual-serve waits for the app's word."""
+        if app_service._task is not None:
+            app_service._task.add_done_callback(lambda _: self._hang_up(websocket))
+        await super()._process_messages(websocket, app_service)
+
+    def _hang_up(self, websocket: web.WebSocketResponse) -> None:
+        ending = asyncio.ensure_future(websocket.close())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
     async def application(self) -> web.Application:
         """The web application, its door guarded."""

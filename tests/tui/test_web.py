@@ -23,7 +23,8 @@ from yarl import URL
 from kuartui.cli.app import app
 from kuartui.cluster.host import stop_all
 from kuartui.errors import UsageError
-from kuartui.paths import process, state_dir
+from kuartui.paths import data_dir, process, state_dir, write_private
+from kuartui.progress.store import FILE
 from kuartui.tui.failure import LOG
 from kuartui.tui.web import Game, game, loopback
 
@@ -92,6 +93,25 @@ def test_an_address_that_this_machine_does_not_have_is_told(monkeypatch: pytest.
     result = CliRunner().invoke(app, ["serve", "--host", "::1", "--port", "0"])
     assert result.exit_code == 2
     assert "cannot listen" in result.stderr
+
+
+def test_records_that_cannot_be_read_are_told_before_the_address(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Game, "run", lambda _: None)
+    write_private(data_dir() / FILE, b"no database " * 1000)
+    result = CliRunner().invoke(app, ["serve", "--port", "0"])
+    assert result.exit_code == 6
+    assert "is damaged" in result.stderr
+    assert "http://" not in result.stdout
+
+
+async def test_a_page_whose_app_ended_without_a_word_ends_too() -> None:
+    made = Game("exit 3", "127.0.0.1", game("127.0.0.1", 0, "embedded").port)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with serving(made), aiohttp.ClientSession(cookie_jar=jar) as browser, asyncio.timeout(30):
+        async with browser.get(made.url):
+            pass
+        async with browser.ws_connect(f"{made.public_url}/ws", origin=made.public_url) as page:
+            assert (await page.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_strangers_get_nothing(server: Game) -> None:
