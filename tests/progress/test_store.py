@@ -17,7 +17,7 @@ from hypothesis import given, settings
 
 from kuartui.errors import StorageError
 from kuartui.game.attempt import AttemptState, replay
-from kuartui.game.events import CheckPassed, Finished, HintTaken, Started
+from kuartui.game.events import CheckPassed, Finished, HintTaken, Started, encode
 from kuartui.game.score import score
 from kuartui.progress import schema
 from kuartui.progress.store import Anchor, AttemptRecord, Made, Store
@@ -205,6 +205,28 @@ def test_a_file_of_the_future_is_refused(store: Store) -> None:
     connection.close()
     with pytest.raises(StorageError, match="newer kuartui"):
         Store(store.path)
+
+
+@pytest.mark.parametrize("version", range(schema.VERSION))
+def test_a_file_of_any_earlier_version_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "old.sqlite3"
+    old = sqlite3.connect(path)
+    for statements in schema.MIGRATIONS[:version]:
+        old.executescript(statements)
+    old.execute(f"PRAGMA user_version = {version}")
+    if version:
+        old.execute(
+            "INSERT INTO attempts (id, level, seed, mode, folder, digest, cluster, sandbox, kubeconfig, begun)"
+            " VALUES ('a1', 'broken-selector', 7, 'ranked', '', '', 'embedded', '', '', '2025-01-01T00:00:00+00:00')"
+        )
+        old.execute("INSERT INTO events VALUES ('a1', 1, '', ?)", (encode(CheckPassed(at=2.0, check="answers")),))
+    old.commit()
+    old.close()
+    store = Store(path)
+    assert [record.id for record in store.attempts()] == (["a1"] if version else [])
+    assert len(store.events("a1")) == bool(version)
+    assert store.exams() == store.leftovers() == []
+    store.close()
 
 
 def test_an_attempt_without_a_place_is_no_leftover(store: Store) -> None:
