@@ -226,9 +226,11 @@ def _manifest_text(name: str, spec: PackSpec) -> str:
 def _unpack(path: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
-        if path.stat().st_size > MAX_ARCHIVE:
+        with path.open("rb") as file:  # whose size tells nothing where it is a device or a pipe
+            packed = file.read(MAX_ARCHIVE + 1)
+        if len(packed) > MAX_ARCHIVE:
             raise LevelError(later("larger than {max_archive} MiB", max_archive=MAX_ARCHIVE // 1024**2), file=str(path))
-        tar_bytes = _inflate(path.read_bytes(), str(path))
+        tar_bytes = _inflate(packed, str(path))
         with tarfile.open(fileobj=io.BytesIO(tar_bytes), mode="r:", errorlevel=2) as tar:
             for member in tar:
                 if member.isdir():

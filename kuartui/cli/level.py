@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -369,9 +370,8 @@ def new(
         )
     folder = new_level(pack, track, name)
     output.line(tr("{folder} is a level. Change it step by step, and after each step:", folder=folder))
-    output.line(f"  kuartui level lint {folder}")
-    output.line(f"  kuartui level prove {folder}")
-    output.line(f"  kuartui play {folder}")
+    for words in ("level lint", "level prove", "play"):
+        output.line(f"  kuartui {words} {shlex.quote(str(folder))}")
 
 
 @command(app, "schema")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,7 +42,7 @@ def build(
     for item in errors:
         output.note(plain(tr(item.message)))
     if errors:
-        raise LevelError(later("not built: levels have errors"), hint=f"kuartui level lint {folder}")
+        raise LevelError(later("not built: levels have errors"), hint=f"kuartui level lint {shlex.quote(str(folder))}")
     pack = packfile.build(folder, name=name, version=version)
     file = to / f"{pack.name}-{pack.spec.version}.tar.gz"
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +52,7 @@ def _run(cluster: str, level: str | None, seed: int | None, mode: Mode = "ranked
     check_kind(cluster)
     if not has_screen():
         output.note(tr("this is no terminal that can show the screens; playing without them works everywhere:"))
-        output.note(f"  kuartui level {'start ' + level if level else 'list'}")
+        output.note(f"  kuartui level {'start ' + shlex.quote(str(level)) if level else 'list'}")
         raise click.exceptions.Exit(2)
     from kuartui.tui.app import run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -49,7 +50,8 @@ def folders(targets: list[str]) -> list[LevelFolder]:
                     pack=catalog.owner(target),
                 ),
                 hint=later(
-                    "read its solutions and cheats; then: kuartui level prove {folder}", folder=catalog.folder(target)
+                    "read its solutions and cheats; then: kuartui level prove {folder}",
+                    folder=shlex.quote(str(catalog.folder(target))),
                 ),
             )
     return found

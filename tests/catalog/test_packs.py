@@ -236,6 +236,8 @@ def test_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         packs.install(bomb, {})
     with pytest.raises(LevelError, match="larger than 8 MiB"):
         packs.install(put(tmp_path, bytes(9 * 1024**2)), {})
+    with pytest.raises(LevelError, match="larger than 8 MiB"):
+        packs.install(Path("/dev/zero"), {})
     assert traces() == []
 
 

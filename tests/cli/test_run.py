@@ -153,6 +153,15 @@ def test_a_shell_that_is_none_is_sh(told: str, monkeypatch: pytest.MonkeyPatch) 
     assert shell.ok is None
 
 
+def test_commands_that_are_proposed_can_be_pasted(tmp_path: Path) -> None:
+    place = tmp_path / "my levels"
+    place.mkdir()
+    done = in_a_shell(f"cd '{place}' && kuartui level new mine --pack '{place}'")
+    assert f"  kuartui level prove '{place}/drafts/mine'\n".encode() in done.stdout
+    played = in_a_shell(f"kuartui play '{place}/drafts/mine'")
+    assert played.stderr.endswith(f"  kuartui level start '{place}/drafts/mine'\n".encode())
+
+
 def test_a_name_may_be_too_long_for_a_file() -> None:
     done = in_a_shell(f"kuartui level show {'a' * 5000}")
     assert done.returncode == errors.UsageError.exit_code
