@@ -38,6 +38,7 @@ CALL_SECONDS = 60.0
 STOP_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 OTHERS = 3  # the exit code of a process that found another one in its place
+FULL = 6  # it cannot write there
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,13 @@ class EmbeddedHost:
             if found:
                 return found
             code = _code(process) if ended else process.poll()
+            if code == FULL:  # where the disk is full, its log says nothing
+                raise StorageError(
+                    later("the embedded cluster cannot write to {state}", state=self.state),
+                    hint=later(
+                        "make room, or set {variable} to a directory that has some", variable=paths.HOME_VARIABLE
+                    ),
+                )
             if (ended or code is not None) and code != OTHERS:  # that one was quicker, and will answer soon
                 raise ClusterError(
                     later("the embedded cluster did not start: {why}", why=_last_line(log)),

@@ -87,8 +87,11 @@ def _host(options: argparse.Namespace, state: Path, ready: int, garbage: tuple[i
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return _fail(3, f"another process hosts the clusters in {state}")
-    os.ftruncate(lock, 0)
-    os.write(lock, str(os.getpid()).encode())  # who holds it, though it may not answer, or not yet
+    try:
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())  # who holds it, though it may not answer, or not yet
+    except OSError as error:
+        return _fail(6, f"cannot write {state}: {(error.strerror or str(error)).lower()}")
     gc.set_threshold(*garbage)
     return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=ready))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -27,9 +28,10 @@ from kuartui.cluster.base import Progress
 from kuartui.cluster.embedded import EmbeddedCluster
 from kuartui.cluster.host import EmbeddedHost
 from kuartui.cluster.rest import Api
+from kuartui.embedded import server
 from kuartui.embedded.cluster import Cluster, Spec
 from kuartui.embedded.host import Host, HostError
-from kuartui.errors import ApiError, ClusterError
+from kuartui.errors import ApiError, ClusterError, StorageError
 from kuartui.paths import process
 
 
@@ -217,6 +219,18 @@ EmbeddedHost(Path({str(tmp_path)!r})).start()
     done = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, check=False)
     EmbeddedHost(tmp_path).stop()
     assert done.stderr == ""
+
+
+def test_a_process_that_finds_no_room_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(server.os, "write", full)
+        assert server.main([f"--state-dir={tmp_path}"]) == 6
+    monkeypatch.setattr(host_module, "command", lambda *_: [sys.executable, "-c", "raise SystemExit(6)"])
+    with pytest.raises(StorageError, match="cannot write to"):
+        EmbeddedHost(tmp_path).start()
 
 
 def test_the_process_takes_as_many_files_as_it_may() -> None:
