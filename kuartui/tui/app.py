@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from textual._context import active_message_pump
 from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -21,7 +22,7 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.worker import WorkerFailed
+from textual.worker import WorkerFailed, get_current_worker
 
 from kuartui.errors import BUG
 from kuartui.game import cel
@@ -283,12 +284,18 @@ class KuartuiApp(App[int], inherit_bindings=False):
 
     # Trouble
 
+    def _is_going(self, error: Exception) -> bool:
+        """Whether what failed just now belongs to a screen that has been left."""
+        here = get_current_worker().node if isinstance(error, WorkerFailed) else active_message_pump.get(None)
+        nodes = here.ancestors_with_self if isinstance(here, DOMNode) else []
+        return any(isinstance(node, Screen) and node not in self.screen_stack for node in nodes)
+
     def _handle_exception(self, error: Exception) -> None:
         """Whatever nobody foresaw, in a handler or in a worker: keep the traceback in a file, end this app, and let
         `run` show one screen about it."""
         cause = error.error if isinstance(error, WorkerFailed) else error
-        if self._exit and isinstance(cause, NoMatches):
-            return  # a worker that came back to a screen which is being taken down
+        if isinstance(cause, NoMatches) and (self._exit or self._is_going(error)):
+            return  # a tick, a message, a worker that came to a screen which is being taken down, piece by piece
         if self.is_web and isinstance(cause, BrokenPipeError) and _alone():
             self.exit()  # nobody sees it any more
             return

@@ -28,6 +28,10 @@ NAMES = {
     "shift+pagedown": "Shift+PgDn",
 }
 
+#: what is typed after these is for the place that they lead to, however fast it comes: other actions wait until the key
+#: has gone through all widgets, and the next keys go to the one that had the focus before
+AT_ONCE = ("search",)
+
 
 class Explains:
     """A screen that can tell why an action does nothing here and now; the app shows that instead of staying silent."""
@@ -123,7 +127,8 @@ KEYS: tuple[Key, ...] = (
 
 def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
     """Textual bindings of a place. F-keys have priority, so that they work while the shell has the focus; what else
-    means the same is a character there.
+    means the same is a character there. So has what begins a search (see `AT_ONCE`), but not where text is typed: the
+    screens' `check_action`.
 
     Back is bound in each screen, since what it means differs.
     """
@@ -135,7 +140,7 @@ def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str
             tooltip=tr(key.help),
             show=key.footer and not number,
             key_display=key.shown,
-            priority=FUNCTION.fullmatch(name) is not None,
+            priority=key.action in AT_ONCE or FUNCTION.fullmatch(name) is not None,
             id=f"{key.place}.{key.action}.{number}" if number else f"{key.place}.{key.action}",
         )
         for key in KEYS

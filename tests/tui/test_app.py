@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from textual.events import Key
+from textual.widgets import Input
 
 from kuartui.play.present import Seen
 from kuartui.play.view import CheckChanged
@@ -56,6 +58,17 @@ async def test_the_filter_narrows_the_list_and_escape_clears_it(game: Any, text_
         await until(pilot, lambda: "No warehouse delivers" not in text_of(app))
         await pilot.press("escape")
         await until(pilot, lambda: "No warehouse delivers" in text_of(app))
+
+
+async def test_a_filter_that_is_typed_at_once_is_a_filter(game: Any, text_of: Text) -> None:
+    """In one piece, as a slow line brings it: no letter of it means anything else."""
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 90)) as pilot:
+        await until(pilot, lambda: "No warehouse delivers" in text_of(app))
+        for letter in "/per/":
+            app.post_message(Key("slash" if letter == "/" else letter, letter))
+        await until(pilot, lambda: app.screen.query_one("#filter", Input).value == "per/")
+        assert isinstance(app.screen, HomeScreen)
 
 
 async def test_the_filter_shows_the_list_that_it_narrows(game: Any, text_of: Text) -> None:

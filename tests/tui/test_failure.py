@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.app import App
+from textual.css.query import NoMatches
 from textual.widgets import Button
 
 from kuartui.game.events import Finished, Started
@@ -15,6 +18,7 @@ from kuartui.progress.store import AttemptRecord, Store
 from kuartui.tui import failure
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.failure import FailureApp
+from kuartui.tui.messages import AttemptChanged
 from kuartui.tui.screens.dialogs import Help
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
@@ -74,6 +78,32 @@ async def test_a_bug_anywhere_ends_in_the_failure(game: Any, home: Path, where: 
     log = home / "kuartui" / "state" / failure.LOG
     assert "no such luck" in log.read_text()
     assert str(log) in app.failure.details
+
+
+@pytest.mark.parametrize("left", [True, False])
+async def test_what_comes_to_a_screen_that_has_been_left_is_no_bug(
+    game: Any, monkeypatch: pytest.MonkeyPatch, left: bool
+) -> None:
+    """It is taken down piece by piece, and still hears of the attempt; a screen that is there has all its pieces."""
+    go = asyncio.Event()
+
+    async def late(screen: PlayScreen, _: AttemptChanged) -> None:
+        await go.wait()
+        screen.query_one("#gone")
+
+    app = KuartuiApp(game)
+    with nullcontext() if left else pytest.raises(NoMatches):
+        async with app.run_test(size=(100, 30)) as pilot:
+            app.play_level("broken-selector", 0)
+            await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.query("#cluster"))
+            screen = app.screen
+            monkeypatch.setattr(PlayScreen, "on_attempt_changed", late)
+            screen.post_message(AttemptChanged())
+            if left:
+                app.go_home()
+            go.set()
+            await until(pilot, lambda: not screen.is_attached if left else app.failure)
+    assert (app.failure is None) == left
 
 
 async def test_the_failure_says_what_is_saved_and_leads_back(home: Path) -> None:

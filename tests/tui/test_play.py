@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from textual import events
 from textual.widgets import Input
 
 from kuartui.game.cel import compile_cel
@@ -215,6 +216,18 @@ async def test_search_narrows_the_cluster_and_finds_in_what_is_open(game: Any, t
         await pilot.press("escape", "escape")
         await pilot.pause()
         assert app.screen is screen
+        assert not screen.detail.display
+
+
+async def test_a_search_that_is_typed_at_once_is_a_search(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 40)) as pilot:
+        screen = await playing(app, pilot)
+        screen._focus("cluster")
+        await pilot.pause()
+        for letter in "/dylcp/":
+            app.post_message(events.Key("slash" if letter == "/" else letter, letter))
+        await until(pilot, lambda: screen.query_one("#find", Input).value == "dylcp/")
         assert not screen.detail.display
 
 

@@ -290,6 +290,10 @@ class HomeScreen(Screen[None], keys.Explains):
 
     # Actions
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """A character where text is typed."""
+        return action not in keys.AT_ONCE or not isinstance(self.focused, Input)
+
     def why_not(self, action: str) -> str:
         """Why a key does nothing here and now."""
         if action in ("choose", "practice") and not self._option():
@@ -361,13 +365,13 @@ class HomeScreen(Screen[None], keys.Explains):
             self.action_details()
         field = self.query_one("#filter", Input)
         field.display = True
-        field.focus()
+        self.set_focus(field)  # at once: what is typed next is for it
 
     def on_input_changed(self) -> None:
         self._fill()
 
     def on_input_submitted(self) -> None:
-        self.query_one("#levels").focus()
+        self.set_focus(self.query_one("#levels"))
 
     def action_back(self) -> None:
         """Out of the details and the filter; never out of the app."""
@@ -377,7 +381,7 @@ class HomeScreen(Screen[None], keys.Explains):
         field = self.query_one("#filter", Input)
         field.value = ""
         field.display = False
-        self.query_one("#levels").focus()
+        self.set_focus(self.query_one("#levels"))
 
     def action_details(self) -> None:
         """On a narrow screen the details take the place of the list."""

@@ -138,6 +138,10 @@ class PlayScreen(Screen[None], keys.Explains):
             if self._ticks % 2 == 0:
                 self._show_objects()
 
+    def _show_objects_still(self) -> None:
+        with suppress(NoMatches):  # the screen may be on its way out by now
+            self._show_objects()
+
     def _show_objects(self) -> None:
         pane = self.query_one("#cluster", Choices)
         if self._observer is None or not pane.display or self.detail.display:
@@ -194,7 +198,7 @@ class PlayScreen(Screen[None], keys.Explains):
     def _arrange(self) -> None:
         self.arrangement.apply(self)
         self.terminal.fold(not self.arrangement.shell_shown)
-        self.call_after_refresh(self._show_objects)  # once the pane has its new width
+        self.call_after_refresh(self._show_objects_still)  # once the pane has its new width
 
     def _remember(self) -> None:
         self._arrange()
@@ -284,6 +288,12 @@ class PlayScreen(Screen[None], keys.Explains):
         self._arrange()
         self.set_focus(self.query_one(f"#{name}"))  # at once: what had it may be about to go
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """A character where text is typed."""
+        around = self.focused.ancestors_with_self if self.focused is not None else []
+        typing = any(isinstance(node, (Input, TerminalPane)) for node in around)
+        return action not in keys.AT_ONCE or not typing
+
     # What does nothing here and now
 
     def why_not(self, action: str) -> str:
@@ -365,7 +375,7 @@ class PlayScreen(Screen[None], keys.Explains):
         field.display = True
         if not self.detail.display:
             self._focus("cluster")
-        field.focus()
+        self.set_focus(field)  # at once: what is typed next is for it
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if self.detail.display:

@@ -44,7 +44,7 @@ class Detail(Vertical):
         keys = tr("d describe  y YAML  l logs  / search  n next  c copy  Esc back")
         self.query_one("#naming", Static).update(plain(keys))
         pane.scroll_home(animate=False)
-        pane.focus()
+        self.screen.set_focus(pane)
         self._read(source, follow=view == "logs")
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class Detail(Vertical):
         self.row = None
 
     def focus_text(self) -> None:
-        self.query_one("#fields").focus()
+        self.screen.set_focus(self.query_one("#fields"))
 
     @work(exclusive=True, group="detail")
     async def _read(self, source: AsyncIterator[str], *, follow: bool) -> None:
