@@ -38,7 +38,7 @@ CALL_SECONDS = 60.0
 STOP_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 OTHERS = 3  # the exit code of a process that found another one in its place
-FULL = 6  # it cannot write there
+FULL = 6  # that of one that cannot write there
 
 
 @dataclass(frozen=True, slots=True)

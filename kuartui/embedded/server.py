@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import fcntl
 import gc
 import json
@@ -90,16 +91,19 @@ def _host(options: argparse.Namespace, state: Path, ready: int, garbage: tuple[i
     try:
         os.ftruncate(lock, 0)
         os.write(lock, str(os.getpid()).encode())  # who holds it, though it may not answer, or not yet
+        gc.set_threshold(*garbage)
+        return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=ready))
     except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
         return _fail(6, f"cannot write {state}: {(error.strerror or str(error)).lower()}")
-    gc.set_threshold(*garbage)
-    return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=ready))
 
 
 def _fail(code: int, message: str, *, hint: str = "") -> int:
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201
-    if hint:
-        print(f"hint: {hint}", file=sys.stderr)  # noqa: T201
+    with contextlib.suppress(OSError):  # the disk of the log may be what is full; the code tells
+        print(f"error: {message}", file=sys.stderr)  # noqa: T201
+        if hint:
+            print(f"hint: {hint}", file=sys.stderr)  # noqa: T201
     return code
 
 
