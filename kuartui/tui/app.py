@@ -20,7 +20,7 @@ from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.events import Resize
 from textual.geometry import Size
-from textual.notifications import SeverityLevel
+from textual.notifications import Notify
 from textual.screen import Screen
 from textual.worker import WorkerFailed, get_current_worker
 
@@ -182,18 +182,10 @@ class KuartuiApp(App[int], inherit_bindings=False):
         """Tell what a worker could not do."""
         self.trouble(message.text, message.hint)
 
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
-        """The last note only: each answers one key, and a pile of them would cover the screen and its dialogs."""
+    def on_notify(self, _: Notify) -> None:
+        """The last note only: each answers one key, and a pile of them would cover the screen and its dialogs. They
+        come here one by one, however fast the keys do."""
         self.clear_notifications()
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     # Actions
 

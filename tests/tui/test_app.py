@@ -384,6 +384,17 @@ async def test_help_while_a_level_is_set_up_tells_of_that(
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
+async def test_the_last_note_is_the_only_one(game: Any) -> None:
+    """Also where the keys come at once."""
+    app = KuartuiApp(game)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await playing(app, pilot)
+        for key in ("f4", "f4", "f7", "f7"):
+            app.post_message(Key(key, None))
+        await until(pilot, lambda: app.theme == "kuartui-contrast")
+        await until(pilot, lambda: [note.message for note in app._notifications] == ["theme: high contrast"])
+
+
 async def test_the_same_key_twice_opens_one_dialog(game: Any) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(100, 30)) as pilot:
