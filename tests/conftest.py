@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,10 +44,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "home"
     place.mkdir()
     monkeypatch.setenv("HOME", str(place))
+    for variable in os.environ:
+        if variable.startswith(("KUARTUI_", "KUBE", "XDG_")):
+            monkeypatch.delenv(variable)
     monkeypatch.setenv("KUARTUI_HOME", str(place / "kuartui"))
     monkeypatch.setenv("KUARTUI_LANG", "en")
-    for variable in ("KUBECONFIG", "KUARTUI_KUBECTL", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-        monkeypatch.delenv(variable, raising=False)
     return place
 
 

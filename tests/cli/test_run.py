@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 
 def in_a_shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    command = line.replace("kuartui", f"{sys.executable} -m kuartui", 1)
+    command = line.replace("kuartui", f"{shlex.quote(sys.executable)} -m kuartui", 1)
     return subprocess.run(["sh", "-c", command], env={**os.environ, **environment}, capture_output=True, check=False)
 
 

@@ -492,7 +492,7 @@ async def test_a_demo_image_is_built_not_pulled(fake: Path) -> None:
     assert asked(fake, "docker pull") == [f"docker pull --quiet python@{python.digest}"]  # what it is built on
     (built,) = asked(fake, "docker build")
     assert "--build-arg BASE=python:3.12-alpine" in built
-    assert (Path(built.split()[-1]) / "Dockerfile").is_file()
+    assert (Path("/" + built.partition(" /")[2]) / "Dockerfile").is_file()
 
 
 async def test_a_demo_image_that_cannot_be_built(fake: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -51,8 +52,9 @@ def sound(tmp_path: Path, *, solution: str = SOLVE, cheat: str = "", caught: str
     cheat = cheat or """write note '{"word": "open"}'"""
 
     def command(line: str) -> str:
-        line = line.replace("write ", f"{sys.executable} {script} map ", 1)
-        return line.replace("grant ", f"{sys.executable} {script} role ", 1).replace("'", "''")
+        python = shlex.quote(sys.executable)
+        line = line.replace("write ", f"{python} {script} map ", 1)
+        return line.replace("grant ", f"{python} {script} role ", 1).replace("'", "''")
 
     text = LEVEL.replace("""run: ["true"]""", f"""run: ['{command(solution)}']""").replace("60s", "1s")
     text += f"  cheats: [{{name: lazy, run: ['{command(cheat)}'], caughtBy: [{caught}]}}]\n"
