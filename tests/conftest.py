@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """Compile the messages of a checkout that was edited since it was installed."""
+    os.environ["KUARTUI_LANG"] = "en"  # some modules say something while they are loaded
     import kuartui
 
     for source in Path(kuartui.__file__).parent.glob("locale/*/LC_MESSAGES/*.po"):
@@ -45,8 +46,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     monkeypatch.setenv("HOME", str(place))
     for variable in os.environ:
-        if variable.startswith(("KUARTUI_", "KUBE", "XDG_")):
-            monkeypatch.delenv(variable)
+        if variable.startswith(("KUARTUI_", "KUBE", "XDG_")) or variable.lower().endswith("_proxy"):
+            monkeypatch.delenv(variable)  # many a client asks a proxy for what is on this machine
     monkeypatch.setenv("KUARTUI_HOME", str(place / "kuartui"))
     monkeypatch.setenv("KUARTUI_LANG", "en")
     return place

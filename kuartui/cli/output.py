@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -91,8 +91,10 @@ def standard_output() -> Iterator[None]:
 
 def note(text: str) -> None:
     """Narration, on standard error. Where there is no room for it, or nobody reads it, a command goes on without."""
-    with suppress(OSError):
+    try:
         print(tame(text), file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:  # what is left in its buffer would be an error in the end, since Python 3.13
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def data(value: Any) -> None:
