@@ -88,7 +88,7 @@ async def main():
     zone = {"topology.kubernetes.io/zone", "topology.kubernetes.io/region"}  # of its node
     assert {k: v for k, v in pod.labels.items() if k not in zone} == {"a": "b"}
     assert (await pod.exec(["echo", "hi"])).stdout == b"hi\\n"
-    async with pod.portforward(80) as port, httpx.AsyncClient() as http:
+    async with pod.portforward(80, local_port="auto") as port, httpx.AsyncClient() as http:
         assert (await http.get(f"http://127.0.0.1:{port}/")).status_code == 200
     async for line in pod.logs(follow=True):
         assert line
