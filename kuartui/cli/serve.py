@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import socket
 from typing import Annotated
 
@@ -36,6 +37,7 @@ def add_to(app: click.Group) -> None:
             server = game(host, port, cluster)
             _try_port(host, server.port)
             output.line(server.url)
+            sys.stdout.flush()  # a pipe would have it when all is over
             output.note(tr("open it in a browser; Ctrl-C ends it, and levels in play can be continued"))
             server.run()
         except OSError as error:
