@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Compile the messages of a checkout that was edited since it was installed."""
     os.environ["KUARTUI_LANG"] = "en"  # some modules say something while they are loaded
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, also where a job in the background
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # or nohup has them ignored, and so by all that tests start
     import kuartui
 
     for source in Path(kuartui.__file__).parent.glob("locale/*/LC_MESSAGES/*.po"):
