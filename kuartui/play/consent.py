@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from kuartui import paths
-from kuartui.catalog.reader import shipped_levels
+from kuartui.catalog.reader import is_shipped
 from kuartui.cluster.base import Cluster
 from kuartui.errors import AttemptError
 from kuartui.game.level import Level
@@ -25,7 +25,7 @@ def require(level: Level, cluster: Cluster) -> None:
     """AttemptError when he has not been asked. A cluster that kuartui made holds nothing else of his."""
     if cluster.kind != "context" or not level.rights or level.digest in _given():
         return
-    if Path(level.folder).resolve().is_relative_to(shipped_levels().resolve()):
+    if is_shipped(Path(level.folder)):
         return
     raise AttemptError(
         later(
