@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import click
 
-from kuartui.cli import output
+from kuartui.cli import output, together
 from kuartui.cli.bar import steps
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Option
@@ -27,6 +27,14 @@ AllowRights = Annotated[
     bool, Option("--allow-rights", help="Let a level of others do to a context:NAME what its rights say.")
 ]
 DEFAULT = "kuartui"
+#: which kinds of cluster an option of `up` means something to
+MEANT_FOR = {
+    "nodes": ("embedded",),
+    "bare": ("embedded",),
+    "image": ("kind",),
+    "kubernetes_version": ("kind", "minikube"),
+    "provider": ("kind", "minikube"),
+}
 FACTS = {"pid": later("process"), "state": later("state directory"), "log": later("log"), "context": later("context")}
 
 
@@ -72,8 +80,14 @@ def up(
     out: Output = Format.text,
 ) -> None:
     """Start a cluster, or do nothing if it runs already. With context:NAME: look at it and say what it can do."""
-    from kuartui.cluster.select import Options
+    from kuartui.cluster.select import Options, check_kind
 
+    check_kind(kind)
+    _must_be_meant_for(kind)
+    if bare and nodes != 1 and together.given("nodes"):
+        raise together.refused("--bare", f"--nodes {nodes}", later("a bare cluster has one node"))
+    if image and kubernetes_version:
+        raise together.refused("--image", "--kubernetes-version", later("a node image has its Kubernetes in it"))
     options = Options(1 if bare else nodes, bare, image, kubernetes_version, provider)
     cluster = choose(kind, name, options)
     if allow_remote:
@@ -90,6 +104,14 @@ def up(
     else:
         output.line(tr("it can do: {names}", names=", ".join(sorted(cluster.capabilities))))
         output.hint(f"kuartui level start LEVEL --cluster {cluster.ref}")
+
+
+def _must_be_meant_for(kind: str) -> None:
+    """UsageError for an option of `up` that means nothing to this kind of cluster."""
+    for name, kinds in MEANT_FOR.items():
+        for option in together.given(name) if kind not in kinds else []:
+            hint = later("{option} is for --cluster {kinds}", option=option, kinds=", ".join(kinds))
+            raise together.refused(option, f"--cluster {kind}", hint)
 
 
 def confirm_remote(cluster: Cluster) -> None:
@@ -126,6 +148,10 @@ def down(
 ) -> None:
     """Stop a cluster and remove it. With context:NAME: remove what kuartui made there, and nothing else."""
     if everything:
+        elsewhere = [f"--cluster {kind}"] if kind != "embedded" and together.given("kind") else []
+        for other in (*together.given("name"), *elsewhere):
+            hint = later("--all ends all embedded clusters; without it, one cluster is removed")
+            raise together.refused("--all", other, hint)
         from kuartui.cluster.host import stop_all
 
         stop_all()

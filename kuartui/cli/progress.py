@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from kuartui.cli import output, report
+from kuartui.cli import output, report, together
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import LARGEST, Option
 from kuartui.cli.run import Noun, command
@@ -76,6 +76,9 @@ def show(
 ) -> None:
     """Show best scores and the latest attempts."""
     if exam:
+        for option in together.given("level", "limit"):
+            hint = later("--exam tells of its domains, {option} of attempts", option=option)
+            raise together.refused("--exam", option, hint)
         _domains(exam, out)
         return
     from kuartui.progress.store import Store

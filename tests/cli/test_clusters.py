@@ -81,6 +81,35 @@ def test_a_cluster_has_to_be_named(words: str, said: str) -> None:
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "one", "other"),
+    [
+        ("cluster up --image kindest/node:v1.36.2", "--image", "--cluster embedded"),
+        ("cluster up --kubernetes-version 1.36.2", "--kubernetes-version", "--cluster embedded"),
+        ("cluster up --provider podman", "--provider", "--cluster embedded"),
+        ("cluster up --cluster minikube --image x", "--image", "--cluster minikube"),
+        ("cluster up --cluster kind --nodes 5", "--nodes", "--cluster kind"),
+        ("cluster up --cluster context:work --bare", "--bare", "--cluster context:work"),
+        ("cluster up --cluster kind --image x --kubernetes-version 1.36.2", "--image", "--kubernetes-version"),
+        ("cluster up --bare --nodes 2", "--bare", "--nodes 2"),
+        ("cluster down --all --cluster kind", "--all", "--cluster kind"),
+        ("cluster down --all --name two", "--all", "--name"),
+        ("progress show --exam CKA --level broken-selector", "--exam", "--level"),
+        ("progress show --exam CKA --limit 3", "--exam", "--limit"),
+    ],
+)
+@pytest.mark.usefixtures("remote")
+def test_options_that_do_not_go_together(words: str, one: str, other: str) -> None:
+    done = RUN.invoke(app, words.split())
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"error: {one} and {other} do not go together\nhint: ")
+
+
+def test_a_kind_that_is_set_for_all_commands_is_no_option(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("KUARTUI_CLUSTER", "kind")
+    assert RUN.invoke(app, ["cluster", "down", "--all"]).exit_code == 0
+
+
 def look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: dict[str, str]
 ) -> tuple[int, dict[str, dict[str, Any]]]:
