@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 import kuartui
 from kuartui import paths
 from kuartui.cluster.base import Progress, Report, silent
-from kuartui.errors import ClusterError, StorageError
+from kuartui.errors import ClusterError, MissingError, StorageError
 from kuartui.message import later
 
 Obj = dict[str, Any]
@@ -38,6 +39,7 @@ CALL_SECONDS = 60.0
 STOP_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 OTHERS = 3  # the exit code of a process that found another one in its place
+FEW = 5  # that of one that may not have as many files open as it needs
 FULL = 6  # that of one that cannot write there
 
 
@@ -102,7 +104,7 @@ class EmbeddedHost:
 
     def start(self, report: Report = silent, port: int = 0) -> Process:
         """Start the process unless it runs. One that an older or newer kuartui left behind is replaced, unless an
-        attempt is played in it. Raises ClusterError, StorageError."""
+        attempt is played in it. Raises ClusterError, MissingError, StorageError."""
         found = self.running()
         if found and (found.release == release() or not self._replace(found, report)):
             self._met = found
@@ -155,6 +157,14 @@ class EmbeddedHost:
                     hint=later(
                         "make room, or set {variable} to a directory that has some", variable=paths.HOME_VARIABLE
                     ),
+                )
+            if code == FEW:
+                raise MissingError(
+                    later(
+                        "the embedded cluster needs more open files than the {most} that a process may have here",
+                        most=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+                    ),
+                    hint=later("raise the hard limit, as root with ulimit -Hn 8192, and come again from there"),
                 )
             if (ended or code is not None) and code != OTHERS:  # that one was quicker, and will answer soon
                 raise ClusterError(

@@ -2,8 +2,8 @@
 
 With several `--state-dir` a process hosts those of each, and this one waits for them (`forks.py`).
 
-Exit codes: 0 stopped as asked, 3 another process holds the state directory, 4 the port is taken, 6 the directory
-cannot be written.
+Exit codes: 0 stopped as asked, 3 another process holds the state directory, 4 the port is taken, 5 it may have too few
+files open, 6 the directory cannot be written.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import fcntl
 import gc
 import json
 import logging
+import math
 import os
 import resource
 import secrets
@@ -27,6 +28,7 @@ from typing import Any
 
 GARBAGE = (50_000, 20, 20)  # objects between two looks for garbage; most of what clusters make lives, or goes by itself
 FILES = 8192  # that a process may have open; macOS allows no more than 10240
+FEWEST_FILES = 512  # with which a cluster and an attempt beside it can do
 PASSING = (500_000, 20, 20)  # the same where clusters come and go: most of it has gone by then
 
 
@@ -46,7 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--log-level", default="WARNING")
     options = parser.parse_args(arguments)
     gc.disable()  # until all is loaded: nothing of that is garbage
-    _take_more_files()
+    files = _take_more_files()
+    if files < FEWEST_FILES:
+        few = f"a process may have {files} files open here, the embedded cluster needs {FEWEST_FILES}"
+        return _fail(5, few, hint=f"raise the hard limit: ulimit -Hn {FILES} (as root), or where it is set")
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     states: list[Path] = options.state_dir
     pipes: list[int] = options.ready_fd or []
@@ -60,12 +65,15 @@ def main(arguments: list[str] | None = None) -> int:
     return forks.run_each(works)
 
 
-def _take_more_files() -> None:
-    """A cluster and its clients have some sixty files open; macOS gives 256 to a process that asks for no more."""
+def _take_more_files() -> float:
+    """A cluster and its clients have hundreds of files open; macOS gives 256 to a process that asks for no more. How
+    many it may have by now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return math.inf if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def _one_of_several(options: argparse.Namespace, state: Path, ready: int) -> int:

@@ -246,6 +246,24 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE) == (min(8192, hard) if hard > 0
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "True\n"
 
 
+def test_a_process_that_may_have_too_few_files_is_told_of(tmp_path: Path) -> None:
+    program = f"""
+import resource
+from pathlib import Path
+from kuartui.cluster.host import EmbeddedHost
+from kuartui.errors import MissingError
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+try:
+    EmbeddedHost(Path({str(tmp_path)!r})).start()
+except MissingError as error:
+    print(error.message, error.hint, sep="\\n")
+"""
+    said = subprocess.check_output([sys.executable, "-c", program], text=True).splitlines()
+    assert said[0] == "the embedded cluster needs more open files than the 64 that a process may have here"
+    assert "ulimit -Hn 8192" in said[1]
+    assert "may have 64 files open here, the embedded cluster needs 512" in (tmp_path / "host.log").read_text()
+
+
 @pytest.mark.parametrize(
     ("code", "body"), [(404, b'{"detail": "Not Found"}'), (404, b"[]"), (200, b'{"status": "up"}'), (200, b"[1]")]
 )
