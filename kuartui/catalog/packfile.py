@@ -226,7 +226,9 @@ def _manifest_text(name: str, spec: PackSpec) -> str:
 def _unpack(path: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
-        with path.open("rb") as file:  # whose size tells nothing where it is a device or a pipe
+        if not path.is_file() and path.exists():  # a pipe would be waited for without an end
+            raise LevelError(later("is no plain file, as a pack is"), file=str(path))
+        with path.open("rb") as file:
             packed = file.read(MAX_ARCHIVE + 1)
         if len(packed) > MAX_ARCHIVE:
             raise LevelError(later("larger than {max_archive} MiB", max_archive=MAX_ARCHIVE // 1024**2), file=str(path))

@@ -276,6 +276,8 @@ def _encode(bundle: Bundle) -> bytes:
 @contextmanager
 def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     try:
+        if not path.is_file() and path.exists():  # a pipe would be waited for without an end
+            raise StorageError(later("{path} is no plain file, as a bundle is", path=path))
         with tarfile.open(path, mode="r:") as archive:
             yield archive
     except tarfile.TarError as error:

@@ -236,9 +236,14 @@ def test_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         packs.install(bomb, {})
     with pytest.raises(LevelError, match="larger than 8 MiB"):
         packs.install(put(tmp_path, bytes(9 * 1024**2)), {})
-    with pytest.raises(LevelError, match="larger than 8 MiB"):
-        packs.install(Path("/dev/zero"), {})
     assert traces() == []
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(LevelError, match="is no plain file, as a pack is"):
+            packs.install(place, {})
 
 
 def test_the_manifest_tells_the_truth(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -248,6 +249,10 @@ def test_no_bundle_at_all(folder: Path) -> None:
     (folder / "text").write_text("hello")
     with pytest.raises(StorageError, match="no whole bundle"):
         bundle.verify(folder / "text")
+    os.mkfifo(folder / "pipe")
+    for place in (folder / "pipe", folder):
+        with pytest.raises(StorageError, match="is no plain file, as a bundle is"):
+            bundle.verify(place)
 
 
 # --- with an engine ---------------------------------------------------------------------------------------------------
