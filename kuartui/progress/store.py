@@ -227,9 +227,7 @@ class Store:
         """Newest first."""
         query = "SELECT id, name, minutes, begun, ended FROM exams ORDER BY rowid DESC LIMIT ?"
         return [
-            ExamRecord(
-                id_, name, minutes, datetime.fromisoformat(begun), datetime.fromisoformat(ended) if ended else None
-            )
+            ExamRecord(id_, name, minutes, self._moment(begun), self._moment(ended) if ended else None)
             for id_, name, minutes, begun, ended in self._all(query, (limit,))
         ]
 
@@ -249,14 +247,14 @@ class Store:
             SELECT level, begun, solved, medal FROM attempts
             WHERE outcome IS NOT NULL AND outcome != 'abandoned' ORDER BY begun"""
         return [
-            Try(level, datetime.fromisoformat(begun), bool(solved), late=medal == "bronze")
+            Try(level, self._moment(begun), bool(solved), late=medal == "bronze")
             for level, begun, solved, medal in self._all(query, ())
         ]
 
     def last_played(self) -> dict[str, datetime]:
         """When each level was begun last."""
         query = "SELECT level, max(begun) FROM attempts GROUP BY level"
-        return {level: datetime.fromisoformat(begun) for level, begun in self._all(query, ())}
+        return {level: self._moment(begun) for level, begun in self._all(query, ())}
 
     def baseline(self, attempt_id: str) -> dict[str, Any]:
         """What the cluster was like at the start, as `set_baseline` stored it."""
@@ -443,7 +441,44 @@ class Store:
             " coalesce((SELECT exam FROM exam_tasks WHERE attempt = attempts.id), ''), aside"
         )
         rows = self._all(f"SELECT {columns} FROM attempts {where}", values)  # noqa: S608  no outside text in it
-        return [_record(row) for row in rows]
+        return [self._record(row) for row in rows]
+
+    def _record(self, row: Sequence[Any]) -> AttemptRecord:
+        id_, level, seed, mode, cluster, sandbox, kubeconfig, begun, *row = row
+        folder, digest, outcome, score, elapsed, medal, solved, exam, aside = row
+        return AttemptRecord(
+            id=id_,
+            level=level,
+            seed=seed,
+            mode=mode,
+            cluster=cluster,
+            sandbox=sandbox,
+            kubeconfig=kubeconfig,
+            begun=self._moment(begun),
+            folder=folder,
+            digest=digest,
+            outcome=outcome,
+            score=score,
+            elapsed=elapsed,
+            medal=medal,
+            solved=bool(solved),
+            exam=exam,
+            aside=bool(aside),
+        )
+
+    def _moment(self, stamp: object) -> datetime:
+        """What was written down as a moment, in UTC. StorageError when it is none."""
+        try:
+            found = datetime.fromisoformat(str(stamp))
+        except ValueError as error:
+            raise self._damaged(later("{stamp!r} is no date", stamp=stamp)) from error
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+    def _damaged(self, why: object) -> StorageError:
+        return StorageError(
+            later("{path} is damaged: {error}", path=self.path, error=why),
+            hint=later("move the file away to start afresh"),
+        )
 
     def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._guard():
@@ -480,33 +515,6 @@ class Store:
                 hint = later("another program holds it; try again when that has ended")
             raise StorageError(later("cannot use {path}: {error}", path=self.path, error=error), hint=hint) from error
         except sqlite3.DatabaseError as error:
-            raise StorageError(
-                later("{path} is damaged: {error}", path=self.path, error=error),
-                hint=later("move the file away to start afresh"),
-            ) from error
+            raise self._damaged(error) from error
         except OSError as error:
             raise paths.unwritable(self.path, error) from error
-
-
-def _record(row: Sequence[Any]) -> AttemptRecord:
-    id_, level, seed, mode, cluster, sandbox, kubeconfig, begun, *row = row
-    folder, digest, outcome, score, elapsed, medal, solved, exam, aside = row
-    return AttemptRecord(
-        id=id_,
-        level=level,
-        seed=seed,
-        mode=mode,
-        cluster=cluster,
-        sandbox=sandbox,
-        kubeconfig=kubeconfig,
-        begun=datetime.fromisoformat(begun),
-        folder=folder,
-        digest=digest,
-        outcome=outcome,
-        score=score,
-        elapsed=elapsed,
-        medal=medal,
-        solved=bool(solved),
-        exam=exam,
-        aside=bool(aside),
-    )

@@ -20,7 +20,7 @@ from kuartui.game.attempt import AttemptState, replay
 from kuartui.game.events import CheckPassed, Finished, HintTaken, Started, encode
 from kuartui.game.score import score
 from kuartui.progress import schema
-from kuartui.progress.store import Anchor, AttemptRecord, Made, Store
+from kuartui.progress.store import Anchor, AttemptRecord, ExamRecord, Made, Store
 from tests.game.levels import LEVEL
 from tests.game.test_score import stories
 
@@ -195,6 +195,23 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, whatever it may be" * 100)
     with pytest.raises(StorageError, match="is damaged"):
         Store(path)
+
+
+@pytest.mark.parametrize("stamp", ["yesterday", "", 1.5])
+def test_a_date_that_is_none_is_said_to_be_damage(store: Store, stamp: object) -> None:
+    finish(store, "a1", 70, 60)
+    store.begin_exam(ExamRecord("e1", "CKA", 60, BEGUN), [])
+    for table in ("attempts", "exams"):
+        store._execute(f"UPDATE {table} SET begun = ?", (stamp,))
+    for read in (store.attempts, store.latest_over, store.tries, store.last_played, store.exam):
+        with pytest.raises(StorageError, match=r"p.*sqlite3 is damaged: .* is no date"):
+            read()
+
+
+def test_a_date_without_a_zone_is_in_utc(store: Store) -> None:
+    store.begin(RECORD)
+    store._execute("UPDATE attempts SET begun = ?", ("2026-11-23T12:00:00",))
+    assert store.attempts() == [RECORD]
 
 
 def test_a_file_of_the_future_is_refused(store: Store) -> None:
