@@ -115,6 +115,8 @@ def look_at_directories() -> Iterator[Finding]:
 
 
 def look_at_terminal() -> Iterator[Finding]:
+    from kuartui.play.own_shell import own_shell
+
     term = os.environ.get("TERM", "")
     size = shutil.get_terminal_size()
     if not sys.stdout.isatty():
@@ -133,7 +135,7 @@ def look_at_terminal() -> Iterator[Finding]:
         yield Finding(later("terminal"), True if room else None, f"{term}, {size.columns}x{size.lines}", small)
     shell = os.environ.get("SHELL", "")
     there = bool(shutil.which(shell))
-    unset = "" if there else later("set SHELL; /bin/sh is used")
+    unset = "" if there else later("set SHELL; {shell} is used", shell=own_shell())
     yield Finding(later("shell"), True if there else None, shell or later("SHELL is not set"), unset)
 
 

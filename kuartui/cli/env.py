@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +26,8 @@ def add_to(app: click.Group) -> None:
     @command(app, "shell")
     def shell(name: Name = "", where: Where = "") -> None:
         """Open your shell with KUBECONFIG and kubectl set for the attempt in play (or a cluster)."""
+        from kuartui.play.own_shell import own_shell
+
         program = own_shell()
         environment = {**os.environ, **variables(name, where)}
         output.note(tr("KUBECONFIG={path}; leave with exit", path=environment["KUBECONFIG"]))
@@ -56,11 +57,6 @@ def add_to(app: click.Group) -> None:
         program = str(tools.find().path)
         environment = {**os.environ, **variables(name, where)}
         os.execve(program, ["kubectl", *(arguments or [])], environment)  # noqa: S606
-
-
-def own_shell() -> str:
-    """The player's shell, as $SHELL tells; /bin/sh where it names no program."""
-    return shutil.which(os.environ.get("SHELL") or "/bin/sh") or "/bin/sh"
 
 
 def variables(name: str, where: str) -> dict[str, str]:

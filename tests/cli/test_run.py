@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from kuartui import errors, paths
-from kuartui.cli import doctor
-from kuartui.cli.env import own_shell
+from kuartui.cli import doctor, env
+from kuartui.cli.app import app
 from kuartui.cli.run import guard
 from kuartui.cluster.host import stop_all
 from kuartui.message import later
+from kuartui.tui.widgets import shell
 
 FULL = Path("/dev/full")
 
@@ -146,12 +149,25 @@ def test_a_home_that_kubectl_cannot_be_told_of_is_refused(place: str) -> None:
     assert b"cannot hold kuartui's files" in done.stderr
 
 
-@pytest.mark.parametrize("told", ["/nope/sh", "/bin/sh -x", "", "/"])
-def test_a_shell_that_is_none_is_sh(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("told", "used"),
+    [
+        *((told, "/bin/sh") for told in ("/nope/sh", "/bin/sh -x", "/")),
+        ("", shutil.which("bash") or "/bin/sh"),
+    ],
+)
+def test_every_place_opens_the_same_shell(
+    told: str, used: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SHELL", told)
-    assert own_shell() == "/bin/sh"
-    shell = next(found for found in doctor.look_at_terminal() if found.what == "shell")
-    assert shell.ok is None
+    found = next(found for found in doctor.look_at_terminal() if found.what == "shell")
+    assert (found.ok, found.fix) == (None, f"set SHELL; {used} is used")
+    assert used in shell.command(tmp_path, os.environ["PATH"], "market", tmp_path, tmp_path)
+    opened: list[str] = []
+    monkeypatch.setattr(env, "variables", lambda *_: {"KUBECONFIG": "k"})
+    monkeypatch.setattr(os, "execvpe", lambda program, *_: opened.append(program))
+    assert CliRunner().invoke(app, ["shell"]).exit_code == 0
+    assert opened == [used]
 
 
 def test_commands_that_are_proposed_can_be_pasted(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ what the study of them found: a stale alternate screen, keys that crash or get l
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
 from textual import events
 from textual.message import Message
 
+from kuartui.play.own_shell import own_shell
 from kuartui.prose import wrapped
 from kuartui.tui import keys
 from kuartui.tui.widgets.scrollback import LINES
@@ -81,7 +81,7 @@ cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd
 def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where: Path) -> list[str]:
     """How to start the player's shell in the workspace, with kubectl ready. `where` is a directory for the shell's
     start-up file."""
-    shell = shutil.which(os.environ.get("SHELL") or "bash") or "/bin/sh"
+    shell = own_shell()
     variables = {"KUARTUI_KUBECONFIG": str(kubeconfig), "KUARTUI_PATH": path, "KUARTUI_NAMESPACE": namespace}
     variables |= {"KUBECONFIG": str(kubeconfig), "PATH": path, "TERM": "xterm-256color"}
     variables |= {"KUARTUI_WORKSPACE": str(workspace)}
