@@ -61,6 +61,7 @@ class Resources:
 
     def __init__(self) -> None:
         self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
+        self._kept: dict[str, Endpoint] = {}
         self._groups: dict[str, list[str]] = {}
         self._remote: dict[str, list[str]] = {}
         self._discovered: dict[tuple[str, str], tuple[list[dict[str, Any]], bool]] = {}
@@ -105,8 +106,13 @@ class Resources:
             versions.append(version)
         self._changed()
 
+    def keep_custom(self, endpoint: Endpoint) -> None:
+        """Know of a CRD's storage version that is not served: its objects are still to be deleted with the CRD."""
+        self._kept[endpoint.resource.name] = replace(endpoint, custom=True)
+
     def remove_custom(self, group: str, plural: str) -> None:
         """Stop serving a CRD's resource."""
+        self._kept.pop(f"{plural}.{group}", None)
         for key in [k for k, e in self._endpoints.items() if k[0] == group and k[2] == plural and e.custom]:
             del self._endpoints[key]
         self._groups[group] = [
@@ -132,7 +138,7 @@ class Resources:
             found = self._endpoints.get((group, version, plural))
             if found and found.resource.storage == version:
                 return found
-        raise KeyError(name)
+        return self._kept[name]
 
     def by_kind(self, api_version: str, kind: str) -> Endpoint | None:
         group, _, version = api_version.rpartition("/")

@@ -73,5 +73,5 @@ def _check(endpoint: Endpoint, terms: tuple[fields.Term, ...]) -> None:
         if field in known or field in _ALWAYS:
             continue
         if known or endpoint.custom:
-            raise bad_request(f"field label not supported: {field}")
+            raise bad_request(endpoint.strategy.unknown_field(field))
         raise bad_request(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')

@@ -119,6 +119,9 @@ class Registrar(Controller):
         for endpoint in endpoints(crd):
             if (endpoint.resource.group, endpoint.version) not in self._built_in:  # those are served as ever
                 self._resources.add_custom(endpoint)
+        stored = next(version for version in crd["spec"]["versions"] if version.get("storage"))
+        if not stored.get("served"):
+            self._resources.keep_custom(_endpoint(crd, stored))
         self._served[name] = crd["spec"]
 
     def _unserve(self, name: str) -> None:
@@ -159,50 +162,58 @@ class Registrar(Controller):
 
 def endpoints(crd: Obj) -> Iterable[Endpoint]:
     """What a CRD serves, one endpoint for each version."""
+    for version in _served(crd["spec"]):
+        yield _endpoint(crd, version)
+
+
+def _served(spec: Obj) -> list[Obj]:
+    served = (version for version in spec["versions"] if version.get("served"))
+    return sorted(served, key=lambda version: priority(version["name"]), reverse=True)
+
+
+def _endpoint(crd: Obj, version: Obj) -> Endpoint:
     spec, given = crd["spec"], crd["spec"]["names"]
-    served = sorted((v for v in spec["versions"] if v.get("served")), key=lambda v: priority(v["name"]), reverse=True)
     stored = next(version for version in spec["versions"] if version.get("storage"))
-    for version in served:
-        subresources: list[Obj] = []
-        own = version.get("subresources") or {}
-        kind: Obj = {"group": "", "version": "", "kind": given["kind"]}
-        verbs = ["get", "patch", "update"]
-        if "status" in own:
-            subresources.append({"subresource": "status", "responseKind": kind, "verbs": verbs})
-        if "scale" in own:
-            scale: Obj = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
-            subresources.append({"subresource": "scale", "responseKind": scale, "verbs": verbs})
-        resource = Resource(
-            group=spec["group"],
-            plural=given["plural"],
-            singular=given["singular"],
-            kind=given["kind"],
-            namespaced=spec["scope"] == "Namespaced",
-            versions=tuple(v["name"] for v in served),
-            storage=stored["name"],
-            short_names=tuple(given.get("shortNames") or ()),
-            categories=tuple(given.get("categories") or ()),
-            verbs=tuple(VERBS),
-            subresources=tuple(s["subresource"] for s in subresources),
-            list_kind=given["listKind"],
-        )
-        entry: Obj = {
-            "resource": resource.plural,
-            "responseKind": kind,
-            "scope": spec["scope"],
-            "singularResource": resource.singular,
-            "verbs": VERBS,
-        }
-        if resource.short_names:
-            entry["shortNames"] = list(resource.short_names)
-        if resource.categories:
-            entry["categories"] = list(resource.categories)
-        if subresources:
-            entry["subresources"] = subresources
-        raw = schema_of(version) or {"type": "object"}
-        # metadata is ObjectMeta, whatever a schema says of the name
-        raw = {**raw, "properties": {**(raw.get("properties") or {}), "metadata": {"type": "object"}}}
-        yield Endpoint(resource, version["name"], entry, schema.Node(raw), CustomStrategy(crd, version), custom=True)
+    subresources: list[Obj] = []
+    own = version.get("subresources") or {}
+    kind: Obj = {"group": "", "version": "", "kind": given["kind"]}
+    verbs = ["get", "patch", "update"]
+    if "status" in own:
+        subresources.append({"subresource": "status", "responseKind": kind, "verbs": verbs})
+    if "scale" in own:
+        scale: Obj = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+        subresources.append({"subresource": "scale", "responseKind": scale, "verbs": verbs})
+    resource = Resource(
+        group=spec["group"],
+        plural=given["plural"],
+        singular=given["singular"],
+        kind=given["kind"],
+        namespaced=spec["scope"] == "Namespaced",
+        versions=tuple(v["name"] for v in _served(spec)),
+        storage=stored["name"],
+        short_names=tuple(given.get("shortNames") or ()),
+        categories=tuple(given.get("categories") or ()),
+        verbs=tuple(VERBS),
+        subresources=tuple(s["subresource"] for s in subresources),
+        list_kind=given["listKind"],
+    )
+    entry: Obj = {
+        "resource": resource.plural,
+        "responseKind": kind,
+        "scope": spec["scope"],
+        "singularResource": resource.singular,
+        "verbs": VERBS,
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    if subresources:
+        entry["subresources"] = subresources
+    raw = schema_of(version) or {"type": "object"}
+    # metadata is ObjectMeta, whatever a schema says of the name
+    raw = {**raw, "properties": {**(raw.get("properties") or {}), "metadata": {"type": "object"}}}
+    return Endpoint(resource, version["name"], entry, schema.Node(raw), CustomStrategy(crd, version), custom=True)
 
 
 def _approval(crd: Obj, now: datetime) -> Obj | None:

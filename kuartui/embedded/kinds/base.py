@@ -188,6 +188,10 @@ class Strategy:
         """Values of the selectable fields beyond metadata.name and metadata.namespace."""
         return {}
 
+    def unknown_field(self, field: str) -> str:
+        """What is said of another field, where there are such fields at all."""
+        return f"field label not supported: {field}"
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         """Cells for the columns of data/tables.json; None: Name and Created At."""
         return None

@@ -69,6 +69,9 @@ class Jobs(Strategy):
     def fields(self, obj: Obj) -> dict[str, str]:
         return {"status.successful": str((obj.get("status") or {}).get("succeeded", 0))}
 
+    def unknown_field(self, field: str) -> str:
+        return f'field label "{field}" not supported for batchv1.Job'
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         done = status.get("succeeded", 0)

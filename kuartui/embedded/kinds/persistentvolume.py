@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
-from kuartui.embedded.kinds.checks import dns_subdomain, immutable, quantity_positive, quantity_sound
+from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, immutable, quantity_positive, quantity_sound
 from kuartui.embedded.kinds.node_labels import term_warnings
 from kuartui.embedded.kinds.persistentvolumeclaim import (
     CLASS_ANNOTATION,
@@ -197,6 +197,8 @@ def _source_errors(spec: Obj, path: Path) -> list[FieldError]:
             errors += csi_driver_name(source.get("driver", ""), at / "driver")
             if not source.get("volumeHandle"):
                 errors.append(required(at / "volumeHandle"))
+            for use in ("controllerPublish", "controllerExpand", "nodePublish", "nodeExpand"):
+                errors += _secret(source.get(f"{use}SecretRef"), at / f"{use}SecretRef")
         elif kind not in _NO_CHECK:
             errors += wants(kind)(source, at)
         if kind == "local":
@@ -206,3 +208,11 @@ def _source_errors(spec: Obj, path: Path) -> list[FieldError]:
     if not count:
         errors.append(required(path, "must specify a volume type"))
     return errors
+
+
+def _secret(ref: Obj | None, path: Path) -> list[FieldError]:
+    if ref is None:
+        return []
+    name, namespace = ref.get("name", ""), ref.get("namespace", "")
+    errors = dns_subdomain(name, path / "name") if name else [required(path / "name")]
+    return errors + (dns_label(namespace, path / "namespace") if namespace else [required(path / "namespace")])

@@ -67,9 +67,27 @@ def claim_spec(spec: Obj, path: Path) -> list[FieldError]:
     for field in ("dataSource", "dataSourceRef"):
         if spec.get(field) is not None:
             errors += _data_source(spec[field], path / field)
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is not None and reference is not None:
+        if any(source.get(field) != reference.get(field) for field in ("apiGroup", "kind", "name")):
+            errors.append(invalid(path, {}, "must match dataSourceRef"))
     if spec.get("volumeAttributesClassName"):
         errors += dns_subdomain(spec["volumeAttributesClassName"], path / "volumeAttributesClassName")
     return errors
+
+
+def _drop_sources(spec: Obj) -> None:
+    """Forget what a claim may not be filled from.
+
+    Feature CrossNamespaceVolumeDataSource is off; dataSource alone has only ever meant claims and snapshots.
+    """
+    if (spec.get("dataSourceRef") or {}).get("namespace"):
+        del spec["dataSourceRef"]
+    source = spec.get("dataSource")
+    if source is not None and spec.get("dataSourceRef") is None:
+        known = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+        if (source.get("apiGroup") or "", source.get("kind", "")) not in known:
+            del spec["dataSource"]
 
 
 def _data_source(source: Obj, path: Path) -> list[FieldError]:
@@ -106,6 +124,7 @@ class PersistentVolumeClaims(Strategy):
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         obj["status"] = {"phase": "Pending"}
         spec = obj["spec"]
+        _drop_sources(spec)
         source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
         if source is not None and reference is None:
             spec["dataSourceRef"] = dict(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kuartui.embedded.kinds import pod_label_keys, pod_row, pod_status, pod_update
+from kuartui.embedded.kinds import pod_annotations, pod_label_keys, pod_row, pod_status, pod_update
 from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.pod_defaults import default_pod
 from kuartui.embedded.kinds.pod_resources import qos_class
@@ -44,6 +44,7 @@ class Pods(Strategy):
             since = format_time(ctx.now) if ctx.now else None
             obj["status"]["conditions"] = [{**_GATED, "lastTransitionTime": since}]
         pod_label_keys.merge(obj)
+        ctx.warnings += pod_annotations.confine(obj)
 
     def prepare_status_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
         status, before = new.setdefault("status", {}), old.get("status") or {}

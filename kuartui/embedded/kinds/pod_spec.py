@@ -15,6 +15,7 @@ from kuartui.embedded.kinds.checks import (
     labels,
     one_of,
 )
+from kuartui.embedded.kinds.pod_annotations import annotation_errors
 from kuartui.embedded.kinds.pod_resources import pod_requirements, requirements
 from kuartui.embedded.kinds.pod_volumes import volumes
 from kuartui.embedded.meta.fielderr import (
@@ -81,6 +82,7 @@ def template_errors(template: Obj, path: Path) -> list[FieldError]:
     """A PodTemplateSpec."""
     spec = template.get("spec") or {}
     errors = template_metadata_errors(template, path)
+    errors += annotation_errors(template.get("metadata") or {}, spec, path / "annotations")
     errors += spec_errors(spec, path / "spec")
     if spec.get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
@@ -112,8 +114,8 @@ def always_restarts(template: Obj, path: Path, kind: str) -> list[FieldError]:
 def pod_errors(pod: Obj) -> list[FieldError]:
     """What a pod's metadata and spec must fulfil, new or changed."""
     spec, path = pod.get("spec") or {}, Path("spec")
-    errors = spec_errors(spec, path, pod["metadata"].get("name", ""), is_pod=True)
-    errors += _deletion_cost(pod["metadata"].get("annotations") or {})
+    errors = annotation_errors(pod["metadata"], spec, Path("metadata") / "annotations")
+    errors += spec_errors(spec, path, pod["metadata"].get("name", ""), is_pod=True)
     if not spec.get("serviceAccountName"):
         for index, volume in enumerate(spec.get("volumes") or []):
             for place, source in enumerate((volume.get("projected") or {}).get("sources") or []):
@@ -125,19 +127,6 @@ def pod_errors(pod: Obj) -> list[FieldError]:
         for index, container in enumerate(spec.get(field) or []):
             errors += pod_containers.image_space(container, (path / field).index(index))
     return errors
-
-
-def _deletion_cost(given: Obj) -> list[FieldError]:
-    key = "controller.kubernetes.io/pod-deletion-cost"
-    value = given.get(key)
-    if value is None:
-        return []
-    try:
-        if str(int(value)) == value and -(2**31) <= int(value) < 2**31:
-            return []
-    except ValueError:
-        pass
-    return [invalid(Path("metadata").child("annotations").key(key), value, "must be a 32bit integer")]
 
 
 def _resource_claims(listed: list[Obj], path: Path) -> list[FieldError]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import node_labels, volume_paths
 from kuartui.embedded.kinds.checks import ip_warnings
+from kuartui.embedded.kinds.pod_annotations import APP_ARMOR, CONTAINER_SECCOMP, POD_SECCOMP
 from kuartui.embedded.kinds.pod_defaults import CONTAINER_LISTS
 from kuartui.embedded.meta import quantity
 from kuartui.embedded.meta.fielderr import Path, quote
@@ -21,9 +22,6 @@ _ANNOTATIONS = {
     "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
 }
 _SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
-_POD_SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"
-_CONTAINER_SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
-_APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 OLD_VOLUMES = {
     "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
     "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
@@ -70,8 +68,8 @@ def warnings(pod: Obj, path: Path, is_template: bool) -> list[str]:
         if not secret.get("name"):
             found.append(f'{(at / "imagePullSecrets").index(index) / "name"}: invalid empty name ""')
     found += _fractions(spec.get("overhead"), at / "overhead")
-    if not (spec.get("securityContext") or {}).get("seccompProfile") and _POD_SECCOMP in annotations:
-        found.append(f"{(path / 'metadata' / 'annotations').key(_POD_SECCOMP)}: {_SECCOMP}")
+    if not (spec.get("securityContext") or {}).get("seccompProfile") and POD_SECCOMP in annotations:
+        found.append(f"{(path / 'metadata' / 'annotations').key(POD_SECCOMP)}: {_SECCOMP}")
     for container, where in _containers(spec, at):
         found += _container(container, where, spec, annotations, path, is_template)
     found += _ports(spec, at)
@@ -171,11 +169,11 @@ def _container(container: Obj, path: Path, spec: Obj, annotations: Obj, root: Pa
     found = []
     name, context = container.get("name", ""), container.get("securityContext") or {}
     notes = root / "metadata" / "annotations"
-    if not context.get("seccompProfile") and _CONTAINER_SECCOMP + name in annotations:
-        found.append(f"{notes.key(_CONTAINER_SECCOMP + name)}: {_SECCOMP}")
+    if not context.get("seccompProfile") and CONTAINER_SECCOMP + name in annotations:
+        found.append(f"{notes.key(CONTAINER_SECCOMP + name)}: {_SECCOMP}")
     confined = context.get("appArmorProfile") or (spec.get("securityContext") or {}).get("appArmorProfile")
-    if is_template and not confined and _APP_ARMOR + name in annotations:
-        found.append(f'{notes.key(_APP_ARMOR + name)}: deprecated since v1.30; use the "appArmorProfile" field instead')
+    if is_template and not confined and APP_ARMOR + name in annotations:
+        found.append(f'{notes.key(APP_ARMOR + name)}: deprecated since v1.30; use the "appArmorProfile" field instead')
     resources = container.get("resources") or {}
     for kind in ("limits", "requests"):
         found += _fractions(resources.get(kind), path / "resources" / kind)

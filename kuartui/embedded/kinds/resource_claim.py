@@ -84,6 +84,13 @@ class ResourceSlices(Strategy):
             errors += immutable(now.get(field), was.get(field), path / field)
         return self.validate(new) + errors
 
+    def fields(self, obj: Obj) -> dict[str, str]:
+        spec = obj.get("spec") or {}
+        return {"spec.nodeName": spec.get("nodeName", ""), "spec.driver": spec.get("driver", "")}
+
+    def unknown_field(self, field: str) -> str:
+        return f"field label not supported for {GROUP}/v1, Kind=ResourceSlice: {field}"
+
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec = obj.get("spec") or {}
         pool = (spec.get("pool") or {}).get("name", "")

@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, register
-from kuartui.embedded.kinds.checks import cidr, immutable
+from kuartui.embedded.kinds.checks import cidr, dns_subdomain, errors_of, immutable
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 
@@ -24,11 +24,18 @@ class IpAddresses(Strategy):
         ref, path = (obj.get("spec") or {}).get("parentRef"), Path("spec").child("parentRef")
         if ref is None:
             return [required(path)]
-        return [required(path.child(field)) for field in ("resource", "name") if not ref.get(field)]
+        errors = dns_subdomain(ref["group"], path / "group") if ref.get("group") else []
+        for field in ("resource", "name", "namespace"):
+            value, at = ref.get(field, ""), path / field
+            if value:
+                errors += errors_of(at, value, names.path_segment(value))
+            elif field != "namespace":
+                errors.append(required(at))
+        return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         path = Path("spec").child("parentRef")
-        return immutable(new["spec"].get("parentRef"), old["spec"].get("parentRef"), path)
+        return self.validate(new) + immutable(new["spec"].get("parentRef"), old["spec"].get("parentRef"), path)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         ref = (obj.get("spec") or {}).get("parentRef") or {}
@@ -54,13 +61,18 @@ class ServiceCidrs(Strategy):
         return [error for index, one in enumerate(cidrs) for error in cidr(one, path.index(index))]
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        """A second family may come and go."""
-        after, before = new["spec"].get("cidrs") or [], old["spec"].get("cidrs") or []
-        return [
+        """A second family may come, and nothing else."""
+        after, before = (one["spec"].get("cidrs") or [] for one in (new, old))
+        path = Path("spec").child("cidrs")
+        second = len(before) == 1 and len(after) == 2
+        if len(after) != len(before) and not second:
+            return immutable(after, before, path)
+        errors = [
             error
             for index, (one, was) in enumerate(zip(after, before, strict=False))
-            for error in immutable(one, was, Path("spec").child("cidrs").index(index))
+            for error in immutable(one, was, path.index(index))
         ]
+        return errors + (self.validate(new) if second else [])
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         return [cells.name(obj), ",".join((obj.get("spec") or {}).get("cidrs") or []), cells.age(obj, now)]

@@ -39,6 +39,12 @@ async def test_kinds_without_own_fields_say_which_can_be_selected(server: Server
     assert answer["message"] == ('"data.x" is not a known field selector: only "metadata.name", "metadata.namespace"')
     answer = await server.json("GET", "/api/v1/pods?fieldSelector=spec.bogus%3D1", code=400)
     assert answer["message"] == "field label not supported: spec.bogus"
+    answer = await server.json("GET", "/apis/batch/v1/jobs?fieldSelector=spec.bogus%3D1", code=400)
+    assert answer["message"] == 'field label "spec.bogus" not supported for batchv1.Job'
+    slices = "/apis/resource.k8s.io/v1/resourceslices"
+    assert (await server.json("GET", f"{slices}?fieldSelector=spec.driver%3Da.b"))["items"] == []
+    answer = await server.json("GET", f"{slices}?fieldSelector=spec.bogus%3D1", code=400)
+    assert answer["message"] == "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: spec.bogus"
 
 
 async def test_pages_show_one_consistent_list(server: Server) -> None:

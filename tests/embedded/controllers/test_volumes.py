@@ -127,6 +127,12 @@ async def test_a_volume_may_be_reserved_for_a_claim(storage: Cluster) -> None:
     assert phase(storage, "data") == "Bound"
 
 
+async def test_a_volume_may_be_reserved_for_nothing_that_there_can_be(storage: Any) -> None:
+    await volume(storage, "v", claimRef={"name": "data"})
+    await storage.run()
+    assert storage.client.get("persistentvolumes", "", "v")["status"]["phase"] == "Available"
+
+
 async def test_a_claim_may_name_its_volume(storage: Cluster) -> None:
     await volume(storage, "v", size="500Mi")
     await claim(storage, volumeName="v")

@@ -288,6 +288,19 @@ async def test_the_end_of_a_crd_is_the_end_of_its_objects(world: World) -> None:
     assert world.store.list(NAME) == []
 
 
+async def test_a_crd_goes_whose_stored_version_nobody_is_served(world: World) -> None:
+    for rest in ([version("v2")], []):
+        await world.define(None, version("v1", storage=True), *rest)
+        await world.make()
+        body = {"spec": {"versions": [version("v1", storage=True, served=False), *rest]}}
+        await world.json("PATCH", f"{CRDS}/{NAME}", body, content_type=MERGE)
+        await world.settle()
+        await world.json("DELETE", f"{CRDS}/{NAME}")
+        await world.clock.advance(2)
+        await world.settle()
+        assert (await world.ask("GET", f"{CRDS}/{NAME}")).status == 404
+
+
 async def test_watches_end_with_the_crd(world: World) -> None:
     await world.define()
     await world.make()

@@ -674,3 +674,46 @@ def test_of_an_event_only_its_series_may_change() -> None:
         'note: Invalid value: "n": field is immutable',
     ]
     assert changed(strategy("events"), old, {"message": "n"})[1] == []
+
+
+def test_claims_are_filled_from_claims_and_snapshots_only_unless_they_say_otherwise() -> None:
+    rest = "accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}"
+    kept = made("persistentvolumeclaims", f"spec: {{{rest}, dataSource: {{kind: PersistentVolumeClaim, name: a}}}}")
+    assert kept["spec"]["dataSourceRef"] == {"kind": "PersistentVolumeClaim", "name": "a"}
+    for dropped in (
+        "dataSource: {apiGroup: example.com, kind: Store, name: a}",
+        "dataSourceRef: {kind: PersistentVolumeClaim, name: a, namespace: other}",
+    ):
+        spec = made("persistentvolumeclaims", f"spec: {{{rest}, {dropped}}}")["spec"]
+        assert "dataSource" not in spec
+        assert "dataSourceRef" not in spec
+
+
+def test_of_service_cidrs_only_a_second_family_may_come() -> None:
+    rules = strategy("servicecidrs.networking.k8s.io")
+    old = made("servicecidrs.networking.k8s.io", "spec: {cidrs: [10.1.0.0/16]}")
+    assert changed(rules, old, {"spec": {"cidrs": ["10.1.0.0/16", "fd00::/112"]}})[1] == []
+    assert changed(rules, old, {"spec": {"cidrs": []}})[1] == ["spec.cidrs: Invalid value: []: field is immutable"]
+    assert changed(rules, old, {"spec": {"cidrs": ["10.2.0.0/16"]}})[1] == [
+        'spec.cidrs[0]: Invalid value: "10.2.0.0/16": field is immutable'
+    ]
+    assert changed(rules, old, {"spec": {"cidrs": ["10.1.0.0/16", ""]}})[1]
+
+
+def test_old_annotations_confine_containers() -> None:
+    ctx = WriteContext()
+    key = "container.apparmor.security.beta.kubernetes.io"
+    text = f"""
+    metadata: {{name: x, annotations: {{{key}/a: runtime/default, {key}/b: localhost/p, {key}/c: localhost/}}}}
+    spec: {{containers: [{{name: a, image: i}}, {{name: b, image: i}}, {{name: c, image: i}}]}}
+    """
+    contexts = [c.get("securityContext") for c in made("pods", text, ctx)["spec"]["containers"]]
+    assert contexts == [
+        {"appArmorProfile": {"type": "RuntimeDefault"}},
+        {"appArmorProfile": {"type": "Localhost", "localhostProfile": "p"}},
+        None,
+    ]
+    assert ctx.warnings == [
+        f'metadata.annotations[{key}/{name}]: deprecated since v1.30; use the "appArmorProfile" field instead'
+        for name in "abc"
+    ]

@@ -49,7 +49,7 @@ class BinderController(Controller):
         self.enqueue("", event.obj.key.name)
         ref = event.obj.data["spec"].get("claimRef")
         if ref:
-            self.enqueue(ref["namespace"], ref["name"])
+            self.enqueue(*_claim_of(ref))
         if event.type is not EventType.DELETED and (not ref or not ref.get("uid")):
             self._wake_pending()
 
@@ -266,11 +266,11 @@ class BinderController(Controller):
         if not ref or not ref.get("uid"):
             await self._volume_phase(volume, "Available")
             return
-        claim = self.client.get(CLAIMS, ref["namespace"], ref["name"])
+        claim = self.client.get(CLAIMS, *_claim_of(ref))
         if claim is None or objects.uid_of(claim) != ref["uid"]:
             await self._release(volume)
         elif not claim["spec"].get("volumeName"):
-            self.enqueue(ref["namespace"], ref["name"])
+            self.enqueue(*_claim_of(ref))
         elif claim["spec"]["volumeName"] == objects.name_of(volume):
             await self._volume_phase(volume, "Bound")
         elif BOUND_BY_CONTROLLER in objects.annotations_of(volume):
@@ -297,6 +297,11 @@ class BinderController(Controller):
 
     def _event(self, obj: Obj, type_: str, reason: str, message: str) -> None:
         self.client.record(obj, type_, reason, message, COMPONENT)
+
+
+def _claim_of(ref: Obj) -> tuple[str, str]:
+    """Which claim a volume is reserved for; a claimRef may lack anything."""
+    return ref.get("namespace", ""), ref.get("name", "")
 
 
 def _mismatch(volume: Obj, claim: Obj) -> str:
