@@ -111,7 +111,7 @@ class KindCluster(LocalCluster):
         pairs = [line.split() for line in said.splitlines() if len(line.split()) == 2]
         return {name: state.lower() for name, state in pairs}
 
-    async def _wake(self, report: Report) -> None:
+    async def _wake(self, word: str, report: Report) -> None:
         """kind has no command for it; its documentation says to start the containers."""
         what = later("starting the nodes of kind cluster {name}", name=self.name)
         report(Progress(what))

@@ -100,8 +100,8 @@ class LocalCluster(SharedCluster):
         """Create it, and write its kubeconfig."""
 
     @abstractmethod
-    async def _wake(self, report: Report) -> None:
-        """Start one that is stopped or paused."""
+    async def _wake(self, word: str, report: Report) -> None:
+        """Start one that is stopped or paused: the tool's `word` says which."""
 
     @abstractmethod
     async def _fetch_kubeconfig(self) -> None: ...
@@ -126,36 +126,41 @@ class LocalCluster(SharedCluster):
 
     async def up(self, report: Report = silent) -> None:
         async with self._alone():
-            life, _ = await self.life()
+            life, word = await self.life()
             if life != "absent" and self._mark.exists():
-                words = later(
-                    "removing what an interrupted start left of {noun} {name}", noun=self.noun, name=self.name
-                )
-                report(Progress(words))
+                left = later("removing what an interrupted start left of {noun} {name}", noun=self.noun, name=self.name)
+                report(Progress(left))
                 await self._discard()
                 life = "absent"
             if life == "absent":
                 await self._make_whole(report)
-        await super().up(report)
+                life = "running"
+            await self._rouse(life, word, report)
+        await super().wake(report)  # not ours, which would ask the tool once more
+        await self._look_around(report)
 
     async def wake(self, report: Report = silent) -> None:
         """GoneError when there is none, or only what is left of a start: one that was deleted on purpose does not come
         back because an attempt was still in play there."""
         async with self._alone():
-            life, _ = await self.life()
+            life, word = await self.life()
             if life == "absent" or self._mark.exists():
                 raise GoneError(
                     later("{noun} {name} is gone", noun=self.noun, name=self.name),
                     hint="kuartui level finish --abandon",
                 )
-            if life == "stopped":
-                await self._wake(report)
-            if not self.kubeconfig.is_file():
-                private_dir(self.folder)
-                await self._fetch_kubeconfig()
-            if life == "stopped":
-                await self._answers(report)
+            await self._rouse(life, word, report)
         await super().wake(report)
+
+    async def _rouse(self, life: Life, word: str, report: Report) -> None:
+        """Start one that sleeps, and have what leads to it."""
+        if life == "stopped":
+            await self._wake(word, report)
+        if not self.kubeconfig.is_file():
+            private_dir(self.folder)
+            await self._fetch_kubeconfig()
+        if life == "stopped":
+            await self._answers(report)
 
     async def find(self, sandbox_id: str, *, uid: str = "") -> SharedSandbox | None:
         """None when the whole cluster is gone."""

@@ -102,9 +102,8 @@ class MinikubeCluster(LocalCluster):
         self.remember(driver=self._driver, version=self._version)
         await self._start(report, *options)
 
-    async def _wake(self, report: Report) -> None:
-        _, status = await self.life()
-        if status == "Paused":
+    async def _wake(self, word: str, report: Report) -> None:
+        if word == "Paused":
             await self._minikube("unpause", what=later("waking the paused minikube profile"))
         else:
             await self._start(report)

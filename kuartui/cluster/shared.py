@@ -166,6 +166,10 @@ class SharedCluster:
     async def up(self, report: Report = silent) -> None:
         """See that it answers, that we may do what we must, and what it can do."""
         await self.wake(report)
+        await self._look_around(report)
+
+    async def _look_around(self, report: Report) -> None:
+        """See what it can do, unless that is known."""
         if self._capabilities is not None:
             return
         await self.prepare_probe(report)

@@ -537,6 +537,17 @@ async def test_a_kind_cluster_whose_nodes_are_stopped_is_woken(fake: Path, state
     assert len(asked(fake, "create")) == 1
 
 
+async def test_the_tool_is_asked_once_how_the_cluster_is(fake: Path) -> None:
+    for kind, asks, state in ((KindCluster, "get clusters", "nodes"), (MinikubeCluster, "profile", "state")):
+        asleep = {"nodes": "exited", "state": "Paused"}[state]
+        for before in ("absent", "running", asleep):
+            if before == asleep:
+                (fake / state).write_text(asleep)
+            earlier = len(asked(fake, asks)) if (fake / "asked").exists() else 0
+            await kind("kuartui").up()
+            assert len(asked(fake, asks)) - earlier == 1, (kind, before)
+
+
 async def test_an_up_that_was_killed_starts_over(fake: Path) -> None:
     """kill -9 of kuartui while kind works: the half-made cluster is not taken for one that is ready."""
     first = KindCluster("kuartui")
