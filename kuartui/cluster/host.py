@@ -225,8 +225,9 @@ class EmbeddedHost:
     def _ended(self, pid: int) -> bool:
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
-            if self._child is not None:
-                self._child.poll()  # a child that ended is there until somebody asks
+            child = self._child
+            if child is not None and child.poll() is not None and child.stdin is not None:  # it is there until asked
+                child.stdin.close()
             if not alive(pid):
                 return True
             time.sleep(0.02)

@@ -29,6 +29,7 @@ from typing import Any
 GARBAGE = (50_000, 20, 20)  # objects between two looks for garbage; most of what clusters make lives, or goes by itself
 FILES = 8192  # that a process may have open; macOS allows no more than 10240
 FEWEST_FILES = 512  # with which a cluster and an attempt beside it can do
+DELETED_EVERY = 5.0  # seconds between two looks at whether the state directory is still there
 PASSING = (500_000, 20, 20)  # the same where clusters come and go: most of it has gone by then
 
 
@@ -100,7 +101,7 @@ def _host(options: argparse.Namespace, state: Path, ready: int, garbage: tuple[i
         os.ftruncate(lock, 0)
         os.write(lock, str(os.getpid()).encode())  # who holds it, though it may not answer, or not yet
         gc.set_threshold(*garbage)
-        return asyncio.run(_serve(state, options.port, options.release, tied=options.tied, ready=ready))
+        return asyncio.run(_serve(state, lock, options.port, options.release, tied=options.tied, ready=ready))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -115,7 +116,7 @@ def _fail(code: int, message: str, *, hint: str = "") -> int:
     return code
 
 
-async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int) -> int:
+async def _serve(state: Path, lock: int, port: int, release: str, *, tied: bool, ready: int) -> int:
     import uvicorn
 
     import kuartui.embedded.parts  # noqa: F401  for the first cluster
@@ -161,13 +162,26 @@ async def _serve(state: Path, port: int, release: str, *, tied: bool, ready: int
         loop.add_signal_handler(number, host.stopping.set)
     if tied:
         loop.add_reader(sys.stdin.fileno(), host.stopping.set)
-    await host.stopping.wait()
-    with contextlib.suppress(FileNotFoundError):
-        (state / "host.json").unlink()
+    await _until_over(host.stopping, lock)
+    if _is_there(lock):
+        (state / "host.json").unlink(missing_ok=True)
     await host.stop()
     await hang_up(server, 1.0)
     listener.close()
     return 0
+
+
+async def _until_over(stopping: asyncio.Event, lock: int) -> None:
+    """Until it is told to stop, or its state directory was deleted: nobody finds it there any more."""
+    while _is_there(lock):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), DELETED_EVERY)
+            return
+
+
+def _is_there(lock: int) -> bool:
+    """Whether an open file has not been deleted; another one may have taken its place."""
+    return os.fstat(lock).st_nlink > 0
 
 
 if __name__ == "__main__":

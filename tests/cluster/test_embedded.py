@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -284,6 +285,22 @@ def test_another_program_where_the_process_listened_is_not_it(tmp_path: Path, co
         (tmp_path / "host.json").write_text(json.dumps(told))
         assert EmbeddedHost(tmp_path).running() is None
         server.shutdown()
+
+
+@pytest.mark.e2e
+def test_a_process_whose_state_was_deleted_ends(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    deleted = EmbeddedHost(state)
+    pid = deleted.start().pid
+    deleted.call("POST", "/clusters", {"name": "kuartui"})
+    shutil.rmtree(state, ignore_errors=True)  # while pods write there
+    after = EmbeddedHost(state).start()  # in its place, while it is still there
+    try:
+        assert deleted._child is not None
+        assert (deleted._child.pid, deleted._child.wait(30)) == (pid, 0)
+        assert EmbeddedHost(state).running() == after
+    finally:
+        EmbeddedHost(state).stop()
 
 
 @pytest.mark.e2e
