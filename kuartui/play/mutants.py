@@ -37,8 +37,8 @@ class Mutant(Run):
         super().__init__(*arguments, **options)
         self.forced = forced
 
-    async def _check_start(self, engine: Engine, pace: Pace) -> None:
-        await super()._check_start(engine, pace)
+    async def _check_start(self, engine: Engine, pace: Pace, *, disposable: bool) -> None:
+        await super()._check_start(engine, pace, disposable=disposable)
         engine.force(self.forced.name)
 
 

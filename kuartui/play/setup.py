@@ -32,8 +32,10 @@ from kuartui.progress.store import Made
 
 PROBE_IMAGE = "busybox:1.36"
 POLL = 0.1  # seconds on the cluster's clock
+ROAD_SECONDS = 5.0  # for the API's name to be looked up, and a connection to it
 SERVED_SECONDS = 10.0  # from a definition to its kind
 SLOW = 5.0  # a cluster that has to pull images may take so many times longer
+HEARD = 3.0  # seconds until every node of a real cluster has heard of what became ready, and leads to it
 COMMON = ("default", "kube-system")  # there in every cluster; a level may put something into them
 #: what has to settle, and which kinds of objects make it: the others are not watched for it
 WORKLOADS = {
@@ -207,7 +209,18 @@ class Setup:
     async def _probe_trouble(self) -> str:
         query = ResourceQuery(kind="Pod", namespace=SYSTEM_NAMESPACE, name=PROBE_POD)
         found = await self.objects.all(query)
-        return "" if found and _pod_settled(found[0]) else "the probe pod does not start"
+        if not found or not _pod_settled(found[0]):
+            return "the probe pod does not start"
+        return await self._road_trouble() if self._shared else ""
+
+    async def _road_trouble(self) -> str:
+        """What keeps the probe pod from the API by its name. A level that was played there before may have broken the
+        cluster's DNS, which needs two minutes to read what was put back."""
+        try:
+            result = await self.world.run("pod", ("nc", "-z", "-w", "2", "kubernetes.default", "443"), ROAD_SECONDS)
+        except ClusterError as error:
+            return error.message
+        return "" if result.exit_code == 0 else "the cluster's DNS does not lead to its own API yet"
 
     # --- settling -----------------------------------------------------------------------------------------------
 
@@ -217,7 +230,8 @@ class Setup:
         async def trouble() -> str:
             return await self._trouble(settle)
 
-        await self._wait_for(trouble, settle.timeout * self._patience, settle.quiet)
+        quiet = max(settle.quiet, HEARD) if self._shared else settle.quiet
+        await self._wait_for(trouble, settle.timeout * self._patience, quiet)
 
     async def _wait_for(self, trouble: Callable[[], Any], timeout: float, quiet: float) -> None:
         begun = self.clock.monotonic()

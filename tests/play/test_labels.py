@@ -13,6 +13,7 @@ import pytest
 
 from kuartui.catalog.catalog import Catalog
 from kuartui.checks.world import PROBE_POD
+from kuartui.cluster import capabilities
 from kuartui.cluster.capabilities import PROBE_LIFE
 from kuartui.cluster.context import ContextCluster
 from kuartui.cluster.rest import MERGE_PATCH, Api
@@ -257,6 +258,23 @@ async def test_a_cluster_where_another_plays_is_not_ones_own(place: Place, tmp_p
     await place.pace.through(take_down(record, level, place.cluster, store))
     assert await is_own()
     store.close()
+
+
+async def test_policies_are_found_to_hold_where_a_server_takes_a_moment_to_listen(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pod is ready as soon as its program began: the first connection may come too early."""
+    connects, tried = capabilities._connects, 0
+
+    async def at_first_not(*arguments: Any) -> bool:
+        nonlocal tried
+        tried += 1
+        return tried > 1 and await connects(*arguments)
+
+    monkeypatch.setattr(capabilities, "_connects", at_first_not)
+    cluster = ContextCluster(place.cluster.name, clock=place.cluster.clock)
+    await place.pace.through(cluster.up())
+    assert "network-policy" in cluster.capabilities
 
 
 async def test_what_cannot_be_seen_now_is_not_forgotten(

@@ -6,16 +6,23 @@ import asyncio
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
 import pytest
 
 from kuartui.catalog.reader import LevelFolder
+from kuartui.checks.engine import Finding
 from kuartui.cluster.base import Progress
+from kuartui.cluster.clock import SteppedClock
+from kuartui.errors import KuartuiError
+from kuartui.game.guards import guards_of
 from kuartui.game.level import Level, Ref, TimelineEvent
 from kuartui.play import proof, report
-from kuartui.play.proof import Line, cut_short, in_turns, prove
+from kuartui.play.pace import Pace
+from kuartui.play.proof import Line, Run, cut_short, in_turns, prove
+from kuartui.play.shell import Memory
 from tests.cli.test_chinese import is_chinese
 from tests.play.kube import mini
 from tests.play.test_session import LEVEL
@@ -114,6 +121,39 @@ async def test_a_check_that_is_green_at_the_start(tmp_path: Path) -> None:
     line = (await proven(level, tmp_path))["level start"]
     assert not line.ok
     assert "check twice is passing at the start" in line.detail
+
+
+@pytest.mark.parametrize("disposable", [True, False])
+async def test_a_real_cluster_may_take_a_moment_to_be_as_the_level_says(tmp_path: Path, disposable: bool) -> None:
+    """Guards that ask a Service, and checks that are red while it answers, are right once all nodes lead there."""
+    level = sound(tmp_path)
+    run = Run(level, level.solutions[0], Path("kubectl"), Memory(tmp_path), fast=False, first=True)
+
+    class LooksThrice:
+        looks = 0
+
+        def __init__(self) -> None:
+            self.world: Any = None
+
+        async def looked(self) -> None:
+            self.looks += 1
+
+        refresh = looked
+
+        @property
+        def findings(self) -> dict[str, Finding]:
+            good, bad = ("passing", "failing") if self.looks > 2 else ("failing", "passing")
+            checks = {item.name: Finding(item.name, bad) for item in level.checks}
+            return checks | {item.name: Finding(item.name, good) for item in guards_of(level)}
+
+    engine: Any = LooksThrice()
+    looking = run._check_start(engine, Pace(SteppedClock()), disposable=disposable)
+    if disposable:
+        with pytest.raises(KuartuiError, match="is passing at the start"):
+            await looking
+    else:
+        await looking
+        assert [(line.name, line.ok) for line in run.found] == [("start", True)]
 
 
 async def test_a_solution_that_does_not_solve(tmp_path: Path) -> None:

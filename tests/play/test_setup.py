@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +13,14 @@ from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.base import silent
 from kuartui.cluster.clock import SteppedClock
 from kuartui.cluster.resources import Resource, known
-from kuartui.cluster.rest import Listing, no_kind
+from kuartui.cluster.rest import MERGE_PATCH, Api, Listing, no_kind
 from kuartui.errors import ApiError, ClusterError
 from kuartui.game.level import Settle
 from kuartui.game.spec import ResourceQuery
-from kuartui.play.setup import SERVED_SECONDS, Setup
+from kuartui.play.setup import HEARD, SERVED_SECONDS, Setup
+from kuartui.progress.store import Store
+from tests.play.conftest import Place, begin
+from tests.play.test_shared import record_of
 
 SHIP = Resource("Ship", "sea.example", "v1", "ships", namespaced=True)
 DEFINITION = {
@@ -139,3 +143,51 @@ async def test_the_last_words_of_a_pod_that_does_not_get_ready_are_told() -> Non
             await clock.advance(1)
     with pytest.raises(ClusterError, match="CrashLoopBackOff.; the last line of its log: wall beacon-2 fire: no oil$"):
         await settling
+
+
+class Settled:
+    """A namespace in which all is well."""
+
+    async def all(self, query: ResourceQuery) -> list[Any]:
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        return [{"metadata": {"namespace": "shop", "name": "web"}, "status": ready}] if query.kind == "Pod" else []
+
+
+async def settling(clock: SteppedClock, *, patient: bool, quiet: float) -> float:
+    """How long a level whose pods are ready takes to settle."""
+    level = Catalog.default().level("broken-selector")
+    world: Any = SimpleNamespace(api=Server(clock, found=0, served=0), level=level, clock=clock, objects=Settled())
+    begun = clock.monotonic()
+    setup = Setup(world, "a1", note=lambda _: None, report=silent, patient=patient)
+    work = asyncio.ensure_future(setup.settle(Settle(timeout=5, quiet=quiet)))
+    while not work.done():
+        await asyncio.sleep(0)
+        if clock.waited_for:
+            await clock.advance(0.1)
+    await work
+    return clock.monotonic() - begun
+
+
+async def test_nodes_of_a_real_cluster_get_time_to_hear_of_what_became_ready() -> None:
+    """A Service leads nowhere for a second or two after its pods are ready: what asks it then is told wrongly."""
+    clock = SteppedClock()
+    assert await settling(clock, patient=False, quiet=0.5) == pytest.approx(0.5, abs=0.2)
+    assert await settling(clock, patient=True, quiet=0.5) == pytest.approx(HEARD, abs=0.2)
+    assert await settling(clock, patient=True, quiet=HEARD + 2) == pytest.approx(HEARD + 2, abs=0.2)
+
+
+async def test_a_cluster_whose_dns_is_being_mended_is_waited_for(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CoreDNS takes up to two minutes to read a configuration that was put back after a level."""
+    monkeypatch.setattr("kuartui.play.setup.SLOW", 0.5)
+    level = Catalog.default().level("target-port-mismatch")
+    store = Store(tmp_path / "progress.sqlite3")
+    async with Api.open(place.kubeconfig) as admin:
+        deployments = await admin.resource("Deployment")
+        await admin.patch(deployments, "kube-system", "coredns", {"spec": {"replicas": 0}}, content_type=MERGE_PATCH)
+        await place.pace.pass_by(5)
+        with pytest.raises(ClusterError, match="DNS does not lead to its own API yet"):
+            await begin(place, level, record_of(level), store)
+        await admin.patch(deployments, "kube-system", "coredns", {"spec": {"replicas": 2}}, content_type=MERGE_PATCH)
+    store.close()

@@ -45,6 +45,22 @@ async def test_wait_is_interrupted_at_once(world: World) -> None:
     assert (exit_.code, seconds(exit_)) == (4, 0)
 
 
+async def test_what_runs_beside_wait_goes_on_while_the_trap_runs(world: World) -> None:
+    """As servers do it that answer until everybody has heard that they leave."""
+    script = "sleep 500 & trap 'sleep 3; ps; exit 0' TERM; wait"
+    container = await world.start("busybox:1.36", "sh", "-c", script)
+    exit_ = await stop(world, container)
+    assert (exit_.code, seconds(exit_)) == (0, 3)
+    assert "sleep 500" in [line.split(None, 3)[-1] for line in world.log(container).splitlines()]
+
+
+async def test_a_trap_that_kills_its_jobs_ends_them(world: World) -> None:
+    script = "sleep 500 & trap 'kill $!; sleep 3; ps; exit 0' TERM; wait"
+    container = await world.start("busybox:1.36", "sh", "-c", script)
+    await stop(world, container)
+    assert "sleep 500" not in [line.split(None, 3)[-1] for line in world.log(container).splitlines()]
+
+
 async def test_a_trap_without_exit_does_not_end_the_shell(world: World) -> None:
     container = await world.start("busybox:1.36", "sh", "-c", "trap 'echo no' TERM; while true; do sleep 1; done")
     exit_ = await stop(world, container, grace=5)

@@ -51,6 +51,7 @@ class Interpreter:
         self._flavour = flavour
         self.becomes: frozenset[str] = frozenset()  # names of commands that replace the shell (exec)
         self.foreground = 0  # commands of ours that run
+        self._jobs_end = True
         self.stuck = False
         self.after_command: Callable[[], None] = lambda: None
         self._ahead_until = 0.0
@@ -145,8 +146,9 @@ class Interpreter:
                 return False
         return True
 
-    def cancel(self) -> None:
-        """Stop what runs, within a moment."""
+    def cancel(self, *, jobs_too: bool = True) -> None:
+        """Stop what runs, within a moment; programs that it started go on if jobs do."""
+        self._jobs_end = jobs_too
         if self._bash is not None:
             self._strands.end()
             self._bash.cancel()
@@ -274,7 +276,8 @@ class Interpreter:
         try:
             return await child.wait()
         except asyncio.CancelledError:
-            child.kill(15)
+            if self._jobs_end:
+                child.kill(15)
             raise
 
     async def _charge(self, seconds: float) -> None:

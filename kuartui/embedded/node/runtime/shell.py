@@ -180,7 +180,8 @@ class ShellRun:
             return
         self._signal = name
         if self._script.waits or not bash.foreground:
-            bash.cancel()
+            # What runs beside `wait` outlives it; where the trap is to kill it, it goes with the script: the new one knows no jobs.
+            bash.cancel(jobs_too="kill" in self._script.words)
 
     def _after_command(self) -> None:
         """A trap runs when the command in the foreground has ended."""
