@@ -67,6 +67,22 @@ def test_tab_completes_words_of_kubectl(
     assert "<annotate>" in done.stdout
 
 
+def test_shells_share_their_start_up_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none for each: who is killed leaves nothing behind."""
+    where = tmp_path / "shell"
+    for shell, rc in (("bash", "bashrc"), ("zsh", ".zshrc")):
+        monkeypatch.setattr("kuartui.tui.widgets.shell.own_shell", lambda shell=shell: f"/bin/{shell}")
+        command(Path("/k/config"), os.environ["PATH"], "market", tmp_path, where)
+        before = (where / rc).stat()
+        command(Path("/other/config"), os.environ["PATH"], "market", tmp_path, where)
+        assert (where / rc).stat() == before
+        assert (before.st_mode & 0o777, "alias k=kubectl" in (where / rc).read_text()) == (0o600, True)
+        (where / rc).write_text("of an earlier version")
+        command(Path("/k/config"), os.environ["PATH"], "market", tmp_path, where)
+        assert "alias k=kubectl" in (where / rc).read_text()
+    assert sorted(item.name for item in where.iterdir()) == [".zshrc", "bashrc"]
+
+
 @pytest.mark.parametrize(("own", "has"), [({"LC_ALL": "zh_CN.UTF-8"}, "zh_CN.UTF-8"), ({}, "")])
 def test_a_players_own_locale_stays(own: dict[str, str], has: str) -> None:
     """The library, which is loaded first, sets one of its own where there is none."""

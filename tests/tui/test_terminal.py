@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from textual import events
 from textual.widgets import Input
 
+from kuartui import paths
 from kuartui.tui.app import KuartuiApp
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.widgets import shell as shells
@@ -125,4 +129,29 @@ async def test_a_full_disk_is_no_bug(game: Any, monkeypatch: pytest.MonkeyPatch)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await playing(app, pilot)
         await until(pilot, lambda: "No space left" in screen_text(app))
+        assert app.screen is screen
+
+
+async def test_it_leaves_nothing_where_temporary_files_are(
+    game: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("KUARTUI_SHELL")
+    monkeypatch.setenv("SHELL", shutil.which("bash") or "/bin/sh")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await playing(app, pilot)
+        await until(pilot, lambda: screen.terminal.shell)
+        assert [*(tmp_path / "temporary").iterdir()] == []
+
+
+async def test_a_place_that_cannot_be_written_is_told(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUARTUI_SHELL")
+    monkeypatch.setenv("SHELL", shutil.which("bash") or pytest.skip("no bash here"))
+    paths.write_private(paths.state_dir() / "shell", "a file in its place")
+    app = KuartuiApp(game)
+    async with app.run_test(size=(160, 45)) as pilot:
+        screen = await playing(app, pilot)
+        await until(pilot, lambda: "file exists" in screen_text(app) and "make it writable" in screen_text(app))
         assert app.screen is screen

@@ -7,12 +7,13 @@ what the study of them found: a stale alternate screen, keys that crash or get l
 from __future__ import annotations
 
 import os
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from textual import events
 from textual.message import Message
 
+from kuartui import paths
 from kuartui.play.own_shell import own_shell
 from kuartui.prose import wrapped
 from kuartui.tui import keys
@@ -80,7 +81,7 @@ cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd
 
 def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where: Path) -> list[str]:
     """How to start the player's shell in the workspace, with kubectl ready. `where` is a directory for the shell's
-    start-up file."""
+    start-up file, the same for all that begin there. Raises StorageError."""
     shell = own_shell()
     variables = {"KUARTUI_KUBECONFIG": str(kubeconfig), "KUARTUI_PATH": path, "KUARTUI_NAMESPACE": namespace}
     variables |= {"KUBECONFIG": str(kubeconfig), "PATH": path, "TERM": "xterm-256color"}
@@ -89,14 +90,20 @@ def command(kubeconfig: Path, path: str, namespace: str, workspace: Path, where:
     start = ["env", *without, *(f"{key}={value}" for key, value in variables.items())]
     name = Path(shell).name
     if name == "bash":
-        rc = where / "bashrc"
-        rc.write_text(_BASH_RC)
-        return [*start, shell, "--rcfile", str(rc), "-i"]
+        return [*start, shell, "--rcfile", str(_with(where / "bashrc", _BASH_RC)), "-i"]
     if name == "zsh":
-        (where / ".zshrc").write_text(_ZSH_RC)
+        _with(where / ".zshrc", _ZSH_RC)
         own = os.environ.get("ZDOTDIR", "")
         return [*start, f"ZDOTDIR={where}", *([f"KUARTUI_ZDOTDIR={own}"] if own else []), shell, "-i"]
     return [*start, "/bin/sh", "-c", 'cd "$KUARTUI_WORKSPACE" 2>/dev/null || cd; exec "$0" -i', shell]
+
+
+def _with(file: Path, text: str) -> Path:
+    """The file with this text. One that has it is left alone: it needs no room on the disk."""
+    with suppress(OSError):  # then writing it says what is the matter
+        if file.read_bytes() == text.encode():
+            return file
+    return paths.write_private(file, text)
 
 
 #: as a terminal is after power-on, what it shows apart: a program that was killed leaves modes of its own behind
@@ -112,8 +119,7 @@ class Shell(SelectingTerminal):
         """The player wants another one after this one has ended."""
 
     def __init__(self, kubeconfig: Path, path: str, namespace: str, workspace: Path) -> None:
-        self._files = tempfile.TemporaryDirectory(prefix="kuartui-shell-")
-        super().__init__(command=command(kubeconfig, path, namespace, workspace, Path(self._files.name)))
+        super().__init__(command=command(kubeconfig, path, namespace, workspace, paths.state_dir() / "shell"))
         self.ended = False
 
     def end(self, first: str, second: str) -> None:
@@ -165,7 +171,3 @@ class Shell(SelectingTerminal):
         if self.ended:  # nobody reads it
             event.prevent_default()
             event.stop()
-
-    def on_unmount(self) -> None:
-        super().on_unmount()
-        self._files.cleanup()

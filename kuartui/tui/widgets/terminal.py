@@ -66,7 +66,10 @@ class TerminalPane(Vertical):
             return True
         try:
             self.shell = Shell(view.kubeconfig, path, view.level.namespace, view.workspace)
-        except OSError as error:  # a full disk, say
+        except KuartuiError as error:  # a full disk, say
+            self._say(tr(error.message), tr(error.hint))
+            return False
+        except OSError as error:
             self._say(tr("there is no terminal here: {problem}", problem=str(error)))
             return False
         await self.mount(self.shell)
