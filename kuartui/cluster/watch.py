@@ -110,7 +110,7 @@ class Reflector:
             self._apply("DELETED", obj, listed=True)
         for key, obj in found.items():
             before = self.objects.get(key)
-            if before is None or _version(before) != _version(obj):
+            if before is None or _state(before) != _state(obj):
                 self._apply("ADDED" if before is None else "MODIFIED", obj, listed=True)
         self._version = listing.resource_version
         self.synced.set()
@@ -206,5 +206,8 @@ def key_of(obj: Obj) -> Key:
     return str(metadata.get("namespace", "")), str(metadata.get("name", ""))
 
 
-def _version(obj: Obj) -> str:
-    return str(obj.get("metadata", {}).get("resourceVersion", ""))
+def _state(obj: Obj) -> tuple[str, str]:
+    """Equal for two looks at the same state of the same object. Versions alone come again on a cluster that was made
+    anew."""
+    metadata = obj.get("metadata", {})
+    return str(metadata.get("uid", "")), str(metadata.get("resourceVersion", ""))

@@ -80,6 +80,18 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "RETRY", (0.01,))
 
 
+async def test_an_object_made_anew_with_the_same_version_is_another_one() -> None:
+    script = Script()
+    script.objects = {"a": pod("a", 5) | {"spec": "old"}}
+    script.objects["a"]["metadata"]["uid"] = "first"
+    async with copying(script) as reflector:
+        made = pod("a", 5) | {"spec": "new"}
+        made["metadata"]["uid"] = "second"
+        script.objects = {"a": made}
+        script.watches.put_nowait([json.dumps({"type": "ERROR", "object": {"code": 410}}).encode()])
+        await until(lambda: reflector.objects["here", "a"]["spec"] == "new")
+
+
 async def test_it_follows() -> None:
     script = Script()
     script.objects["a"] = pod("a", 1)
