@@ -34,6 +34,8 @@ class _Denial(Struct, frozen=True):
     binding: str
     message: str
     reason: str
+    always: bool = False
+    """Whatever the binding's validationActions are."""
 
     def text(self) -> str:
         return f"ValidatingAdmissionPolicy '{self.policy}' with binding '{self.binding}' denied request: {self.message}"
@@ -154,7 +156,7 @@ class ValidatingPolicies(BoundPolicies):
                 continue
             actions = stored.data["spec"].get("validationActions") or ()
             for denial in self._ask(policy.data, stored.data, attributes):
-                if "Deny" in actions:
+                if denial.always or "Deny" in actions:
                     denials.append(denial)
                 elif "Warn" in actions:
                     attributes.warnings.append(
@@ -176,6 +178,9 @@ class ValidatingPolicies(BoundPolicies):
                     for message, reason, failed in self._judge(policy["spec"], attributes, params)
                     if fails or not failed
                 ]
+                if fails:
+                    texts = self._unannotated(policy["spec"], attributes, params)
+                    found += [_Denial(name, bound, text, "Invalid", always=True) for text in texts]
         except PolicyFailure as failure:
             if fails:
                 found.append(_Denial(name, bound, str(failure), "Invalid"))
@@ -198,16 +203,45 @@ class ValidatingPolicies(BoundPolicies):
             if holds is not True:
                 yield _message(validation, spec, values), validation.get("reason") or "Invalid", False
 
+    def _unannotated(self, spec: Obj, attributes: Attributes, params: Obj | None) -> Iterator[str]:
+        """Why audit annotations cannot be told; nobody reads those that can."""
+        values = self._values(attributes, params)
+        if not spec.get("auditAnnotations") or not self._wanted(spec, values):
+            return
+        for annotation in spec["auditAnnotations"]:
+            expression = annotation["valueExpression"]
+            try:
+                evaluate(expression, spec, values)
+            except CelError as error:
+                yield f"expression '{expression}' resulted in error: {error}"
+
 
 def evaluate(expression: str, spec: Obj, values: Obj) -> Any:
-    """Evaluate an expression with the variables that the expression, or one that it uses, names."""
+    """Evaluate an expression with the variables that the expression, or one that it uses, names.
+
+    A variable that cannot be told matters only where its value does.
+    """
     needed = _variables(expression, spec)
     composed: Obj = {}
+    failed: dict[str, CelError] = {}
     for variable in spec.get("variables") or ():
-        if variable["name"] in needed:
-            here = {**values, "variables": composed}
-            composed[variable["name"]] = compile_cel(variable["expression"], VARIABLES).evaluate(here)
-    return compile_cel(expression, VARIABLES).evaluate({**values, "variables": composed})
+        name = variable["name"]
+        if name in needed:
+            try:
+                composed[name] = _evaluate(variable["expression"], values, composed, failed)
+            except CelError as error:
+                failed[name] = error
+    return _evaluate(expression, values, composed, failed)
+
+
+def _evaluate(expression: str, values: Obj, composed: Obj, failed: dict[str, CelError]) -> Any:
+    try:
+        return compile_cel(expression, VARIABLES).evaluate({**values, "variables": composed})
+    except CelError as error:
+        name = str(error).removeprefix("no such key: ")
+        if name not in failed:
+            raise
+        raise CelError(f'composited variable "{name}" fails to evaluate: {failed[name]}') from error
 
 
 def _variables(expression: str, spec: Obj) -> set[str]:

@@ -17,6 +17,7 @@ Obj = dict[str, Any]
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 WEBHOOK_VARIABLES = ("object", "oldObject", "request", "authorizer")
 _MOST_CONDITIONS = 64
+_STRUCTS = re.compile(r"LIST<(?:DYN|MAP)")
 _TYPES = {"BOOL": "bool", "STRING": "string", "NULL": "null_type", "PATCHES": "list(JSONPatch)", "OBJECT": "Object"}
 _GO_TYPES = {
     "NULL": "null_type",
@@ -216,7 +217,7 @@ def _gives(program: Program, wanted: tuple[str, ...]) -> bool:
     structs = "OBJECT" in wanted or "PATCHES" in wanted
     if program.type == "DYN":
         return structs or not _PLAIN_FIELD.fullmatch(program.source)
-    return program.type in wanted or ("PATCHES" in wanted and program.type.startswith("LIST<"))
+    return program.type in wanted or ("PATCHES" in wanted and _STRUCTS.match(program.type) is not None)
 
 
 def _go_type(name: str) -> str:

@@ -176,6 +176,7 @@ async def test_a_policy_must_say_how_it_changes_what(server: Changing) -> None:
         '"CONNECT", "CREATE", "UPDATE"' in await refused(matchConstraints=deletes, mutations=[configure("Object{}")])
     )
     assert "must evaluate to list(JSONPatch) but got int" in await refused(mutations=[patch("1")])
+    assert "must evaluate to list(JSONPatch) but got list(int)" in await refused(mutations=[patch("[1]")])
     assert "must evaluate to Object but got map(string, int)" in await refused(mutations=[configure("{'a': 1}")])
     odd = {"patchType": "Merge"}
     assert 'spec.mutations[0].patchType: Unsupported value: "Merge"' in await refused(mutations=[odd])

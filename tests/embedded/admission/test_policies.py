@@ -106,6 +106,32 @@ async def test_variables_conditions_and_the_request(server: Guarded) -> None:
     await server.try_map(code=422, name="n", b="1")
 
 
+async def test_a_variable_that_cannot_be_told_matters_where_it_is_needed(server: Guarded) -> None:
+    variables = [
+        {"name": "b", "expression": "object.data.b"},
+        {"name": "twice", "expression": "variables.b + variables.b"},
+    ]
+    shared = "object.data.?skip.orValue('') == 'yes' || variables.twice == 'xx'"
+    await server.policy({"expression": shared}, variables=variables)
+    await server.try_map(skip="yes")
+    await server.try_map(name="n", b="x")
+    answer = await server.try_map(code=422, name="o", a="1")
+    assert answer["message"].endswith(
+        f"denied request: expression '{shared}' resulted in error: composited variable \"twice\" fails to evaluate: "
+        'composited variable "b" fails to evaluate: no such key: b'
+    )
+
+
+async def test_an_audit_annotation_that_cannot_be_told_denies_whatever_the_actions_are(server: Guarded) -> None:
+    annotations = [{"key": "b", "valueExpression": "string(object.data.b)"}]
+    await server.policy({"expression": "true"}, actions=("Audit",), auditAnnotations=annotations)
+    await server.try_map(b="1")
+    answer = await server.try_map(code=422, name="n", a="1")
+    assert answer["message"].endswith(
+        "denied request: expression 'string(object.data.b)' resulted in error: no such key: b"
+    )
+
+
 async def test_all_conditions_that_cannot_be_told_are_told(server: Guarded) -> None:
     conditions = [{"name": key, "expression": f"object.data.{key} == 'x'"} for key in ("one", "two")]
     await server.policy(SMALL, matchConditions=conditions)
