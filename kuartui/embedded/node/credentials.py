@@ -22,6 +22,13 @@ def pull_credentials(client: Client, pod: Obj) -> list[Login]:
     return found
 
 
+def missing_pull_secrets(client: Client, pod: Obj) -> list[str]:
+    """The names of the pull secrets that do not exist."""
+    namespace = pod["metadata"]["namespace"]
+    names = [reference.get("name", "") for reference in pod["spec"].get("imagePullSecrets") or ()]
+    return [name for name in names if name and client.get("secrets", namespace, name) is None]
+
+
 def _logins(secret: Obj) -> list[Login]:
     data = secret_bytes(secret)
     raw = data.get(".dockerconfigjson")

@@ -21,6 +21,9 @@ from kuartui.embedded.node.runtime import MemoryMeter, Sandbox
 Obj = dict[str, Any]
 
 MAX_HOSTNAME = 63
+MAX_NAMESERVERS = 3  # what resolv.conf may have, after pkg/apis/core/validation
+MAX_SEARCHES = 32
+MAX_SEARCH_CHARACTERS = 2048
 NODE_RESOLVER = "172.18.0.1"
 HOSTS_HEAD = (
     "127.0.0.1\tlocalhost\n"
@@ -99,8 +102,27 @@ def hosts_table(text: str) -> dict[str, str]:
     return table
 
 
-def resolver(pod: Obj, dns_ip: str) -> DnsConfig:
-    """resolv.conf by dnsPolicy and dnsConfig."""
+def resolver(pod: Obj, dns_ip: str) -> tuple[DnsConfig, list[str]]:
+    """resolv.conf by dnsPolicy and dnsConfig, and what to say of that which is too much for it."""
+    wish = _wished(pod, dns_ip)
+    servers, searches = wish.nameservers[:MAX_NAMESERVERS], wish.searches[:MAX_SEARCHES]
+    while len(" ".join(searches)) > MAX_SEARCH_CHARACTERS:
+        searches = searches[:-1]
+    omitted = []
+    if servers != wish.nameservers:
+        omitted.append(
+            "Nameserver limits were exceeded, some nameservers have been omitted, "
+            f"the applied nameserver line is: {' '.join(servers)}"
+        )
+    if searches != wish.searches:
+        omitted.append(
+            "Search Line limits were exceeded, some search paths have been omitted, "
+            f"the applied search line is: {' '.join(searches)}"
+        )
+    return replace(wish, nameservers=servers, searches=searches), omitted
+
+
+def _wished(pod: Obj, dns_ip: str) -> DnsConfig:
     policy = pod["spec"].get("dnsPolicy", "ClusterFirst")
     if policy == "ClusterFirst" and spec.on_host_network(pod):
         policy = "Default"
@@ -135,10 +157,14 @@ class PodNetwork:
         self._own_ip = ""
         self._host_ports: list[Listener] = []
 
+    def omitted(self, pod: Obj) -> list[str]:
+        """What of the pod's wishes for its resolver cannot be had, as the kubelet tells it."""
+        return resolver(pod, self._network.dns_ip)[1]
+
     def up(self, pod: Obj) -> Sandbox:
         """Give the pod an address and make it known. Raises RuntimeError without a free address."""
         meta = pod["metadata"]
-        config = resolver(pod, self._network.dns_ip)
+        config, _ = resolver(pod, self._network.dns_ip)
         shared = spec.on_host_network(pod)
         ip = self._machine.ip if shared else self._pool.take()
         hosts = hosts_file(pod, ip, self._machine.name)

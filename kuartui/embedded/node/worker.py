@@ -15,6 +15,7 @@ from typing import Any
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.node import resize, spec
 from kuartui.embedded.node.actions import Actions, Kill, next_actions, start_over
+from kuartui.embedded.node.credentials import missing_pull_secrets
 from kuartui.embedded.node.devices import missing_driver
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.reporter import Reporter
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 HANDLERS = ("", "runc")  # what the container runtime is configured for
 SANDBOX_SECONDS = 0.05  # what containerd and the CNI plugin take
+RELIST_SECONDS = 1.0  # until the kubelet sees that a container runs, and looks at its pod again
 TEARDOWN_SECONDS = 0.3  # until the kubelet has seen the end of all containers and taken the sandbox down
 TOKEN_SHARE = 0.8  # of a mounted token's life, after which there is a new one; of a day at most
 DAY = 86_400.0
@@ -216,6 +218,8 @@ class PodWorker:
             self._node.event(self.pod, "Warning", "FailedMount", failure.message)
         if self.volumes.pending:
             return max(0.01, self.volumes.next_retry() - self._clock.monotonic())
+        missing = self._pull_secrets_missing()
+        newest = self._newest_runs()
         sandbox = self.sandbox or await self._make_sandbox()
         if sandbox is None:
             return AFTER_ERROR
@@ -227,7 +231,21 @@ class PodWorker:
         if self._resizing and not resize.pending(self.pod, self.state):
             self._node.event(self.pod, "Normal", "ResizeCompleted", f"Pod resize completed: {self._resizing}")
             self._resizing = ""
+        if missing and self._newest_runs() != newest:
+            return min(RELIST_SECONDS, delay or RELIST_SECONDS)
         return delay
+
+    def _newest_runs(self) -> set[str]:
+        return {runs[-1].id for runs in self.state.runs.values()}
+
+    def _pull_secrets_missing(self) -> bool:
+        """Whether pull secrets do not exist; the kubelet says so each time that it looks at the pod."""
+        missing = missing_pull_secrets(self._node.client, self.pod)
+        if missing:
+            message = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
+            message += "; attempting to pull the image may not succeed."
+            self._node.event(self.pod, "Warning", "FailedToRetrieveImagePullSecret", message)
+        return bool(missing)
 
     def _refresh_volumes(self) -> None:
         self.volumes.refresh(self._sources())
@@ -253,6 +271,8 @@ class PodWorker:
 
     async def _make_sandbox(self) -> Sandbox | None:
         await self._clock.sleep(SANDBOX_SECONDS)
+        for message in self._network.omitted(self.pod):
+            self._node.event(self.pod, "Warning", "DNSConfigForming", message)
         handler = self._runtime_handler()
         if handler not in HANDLERS:
             self._no_sandbox(f'failed to get sandbox runtime: no runtime for "{handler}" is configured')

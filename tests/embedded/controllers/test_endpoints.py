@@ -184,3 +184,23 @@ async def test_a_traffic_distribution_gives_hints(cluster: Cluster) -> None:
     await cluster.run()
     (found,) = cluster.client.list(SLICES)
     assert "hints" not in found["endpoints"][0]
+
+
+async def test_topology_mode_auto_tells_why_there_are_no_hints(cluster: Cluster) -> None:
+    mode = {"annotations": {"service.kubernetes.io/topology-mode": "Auto"}}
+    reason, family = "TopologyAwareHintsDisabled", ", addressType: IPv4"
+    status = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"cpu": "2"}}
+    zone = {"topology.kubernetes.io/zone": "za"}
+    await cluster.create("nodes", "n1", metadata={"labels": zone}, status=status)
+    await pod(cluster, "a")
+    await service(cluster, trafficDistribution="PreferSameNode")
+    await cluster.edit("services", "web", {"metadata": mode})
+    await cluster.run()
+    few = "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes"
+    assert set(cluster.events(reason)) == {few + family}
+    (found,) = cluster.client.list(SLICES)
+    assert "hints" not in found["endpoints"][0]
+    await cluster.create("nodes", "n2", metadata={"labels": {"topology.kubernetes.io/zone": "zb"}}, status=status)
+    await cluster.edit("services", "web", {"metadata": {"labels": {"x": "y"}}})
+    await cluster.run()
+    assert cluster.events(reason)[-1] == "Insufficient number of endpoints (1 endpoints, 2 zones)" + family

@@ -274,6 +274,15 @@ async def test_ephemeral_volumes_bring_their_claim(storage: Cluster) -> None:
     assert made["metadata"]["labels"] == {"a": "b"}
 
 
+async def test_a_claim_of_another_is_not_taken_for_an_ephemeral_volume(storage: Cluster) -> None:
+    await claim(storage, name="p-scratch")
+    volumes = [{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"]}}}}]
+    await storage.create("pods", "p", spec={"containers": [{}], "volumes": volumes})
+    await storage.run()
+    message = "ephemeral volume scratch: PVC default/p-scratch was not created for pod default/p (pod is not owner)"
+    assert storage.events("FailedBinding", "Pod/p") == [message]
+
+
 async def test_keeps_a_class_of_attributes_while_a_claim_names_it(storage: Cluster) -> None:
     classes = "volumeattributesclasses.storage.k8s.io"
     meta = {"finalizers": ["kubernetes.io/vac-protection"]}

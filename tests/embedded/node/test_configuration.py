@@ -526,6 +526,32 @@ async def test_hosts_and_resolv_conf(cluster):
     )
 
 
+async def test_resolv_conf_takes_three_nameservers_and_32_search_domains(cluster):
+    searches = [f"s{number}.example" for number in range(32)]
+    wish = {"nameservers": ["1.1.1.1", "2.2.2.2", "3.3.3.3"], "searches": searches}
+    await cluster.pod(dnsPolicy="ClusterFirst", dnsConfig=wish)
+    await cluster.run()
+    _, resolv = await cluster.exec("show", "/etc/resolv.conf")
+    servers = "10.96.0.10 1.1.1.1 2.2.2.2"
+    assert [line.split()[1] for line in resolv.splitlines() if line.startswith("nameserver")] == servers.split()
+    line = " ".join(["default.svc.cluster.local svc.cluster.local cluster.local", *searches[:29]])
+    assert resolv.startswith(f"search {line}\n")
+    assert cluster.events("DNSConfigForming") == [
+        "Nameserver limits were exceeded, some nameservers have been omitted, "
+        f"the applied nameserver line is: {servers}",
+        f"Search Line limits were exceeded, some search paths have been omitted, the applied search line is: {line}",
+    ]
+
+
+async def test_search_domains_stay_within_2048_characters(cluster):
+    searches = [f"s{number}.{'x' * 60}.{'y' * 60}.{'z' * 60}" for number in range(20)]
+    await cluster.pod(dnsPolicy="None", dnsConfig={"nameservers": ["1.1.1.1"], "searches": searches})
+    await cluster.run()
+    _, resolv = await cluster.exec("show", "/etc/resolv.conf")
+    assert resolv.startswith(f"search {' '.join(searches[:11])}\n")
+    assert len(cluster.events("DNSConfigForming")) == 1
+
+
 async def test_host_network_and_host_port(cluster):
     await cluster.pod("host", hostNetwork=True)
     await cluster.run()

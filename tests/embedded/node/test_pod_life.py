@@ -329,6 +329,19 @@ async def test_pull_secret(cluster):
     assert cluster.get("q")["status"]["phase"] == "Running"
 
 
+async def test_pull_secrets_that_do_not_exist_are_told_whenever_the_kubelet_looks(cluster):
+    await cluster.client.create("secrets", {"metadata": {"name": "s", "namespace": "default"}})
+    await cluster.pod(imagePullSecrets=[{"name": "a"}, {"name": "s"}, {"name": "b"}])
+    await cluster.run(0.7)
+    reason = "FailedToRetrieveImagePullSecret"
+    message = "Unable to retrieve some image pull secrets (a, b); attempting to pull the image may not succeed."
+    assert cluster.events(reason) == [message]
+    await cluster.run()
+    assert cluster.get()["status"]["phase"] == "Running"
+    assert cluster.events(reason) == [message] * 2
+    assert cluster.events()[-1] == message  # it sees later that the container runs, and looks again
+
+
 async def test_all_containers_restart_after_one_of_them(cluster):
     rules = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}}]
     watcher = {"name": "watcher", "image": "box:1", "restartPolicy": "Always", "restartPolicyRules": rules}

@@ -6,7 +6,7 @@ from typing import Any
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects, pods
-from kuartui.embedded.controllers.endpoints import members
+from kuartui.embedded.controllers.endpoints import members, topology
 from kuartui.embedded.controllers.endpoints.members import HEADLESS, RESERVED_LABELS, TRIGGER_TIME
 from kuartui.embedded.controllers.pods import namespace_terminating
 from kuartui.embedded.meta.errors import StatusError
@@ -66,6 +66,12 @@ class EndpointSliceController(members.ServiceFollower):
         for family in families:
             own = [one for one in existing if one["addressType"] == family]
             await self._reconcile_family(service, family, chosen, own, trigger)
+            if topology.wanted(service):
+                serving = [pod for pod in chosen if members.addresses(pod, family) and self._ready(pod, service)]
+                obstacle = topology.obstacle(self.client.list("nodes"), len(serving))
+                if obstacle:
+                    text = f"{obstacle}, addressType: {family}"
+                    self.client.record(service, "Warning", topology.DISABLED, text, "endpoint-slice-controller")
         for stray in existing:
             if stray["addressType"] not in families:
                 await self._delete(stray)
@@ -105,10 +111,9 @@ class EndpointSliceController(members.ServiceFollower):
 
     def _endpoint(self, pod: Obj, service: Obj, family: str) -> Obj:
         serving, terminating = pods.ready(pod), objects.being_deleted(pod)
-        ready = bool(service["spec"].get("publishNotReadyAddresses")) or (serving and not terminating)
         endpoint: Obj = {
             "addresses": members.addresses(pod, family)[:1],
-            "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
+            "conditions": {"ready": self._ready(pod, service), "serving": serving, "terminating": terminating},
             "targetRef": members.target_reference(pod),
         }
         node_name = pod["spec"].get("nodeName")
@@ -120,10 +125,16 @@ class EndpointSliceController(members.ServiceFollower):
         hostname = members.host_name(pod, service)
         if hostname:
             endpoint["hostname"] = hostname
-        hints = _hints(service["spec"].get("trafficDistribution") or "", endpoint)
+        distribution = "" if topology.wanted(service) else service["spec"].get("trafficDistribution") or ""
+        hints = _hints(distribution, endpoint)
         if hints:
             endpoint["hints"] = hints
         return endpoint
+
+    def _ready(self, pod: Obj, service: Obj) -> bool:
+        if service["spec"].get("publishNotReadyAddresses"):
+            return True
+        return pods.ready(pod) and not objects.being_deleted(pod)
 
     def _slice(self, service: Obj, family: str, ports: list[Obj], endpoints: list[Obj]) -> Obj:
         name = objects.name_of(service)

@@ -144,7 +144,7 @@ class EphemeralVolumes(Controller):
             if not objects.controlled_by(found, pod):
                 where = f"{objects.namespace_of(pod)}/{name} was not created for pod "
                 text = f"PVC {where}{objects.namespace_of(pod)}/{objects.name_of(pod)} (pod is not owner)"
-                self.client.record(pod, "Warning", "EphemeralVolumeConflict", text, "ephemeral_volume")
+                self._failed(pod, volume, text)
             return
         template = volume["ephemeral"]["volumeClaimTemplate"]
         given = template.get("metadata") or {}
@@ -158,9 +158,12 @@ class EphemeralVolumes(Controller):
         try:
             await self.client.create(CLAIMS, objects.copy(claim))
         except StatusError as error:
-            text = f"ephemeral volume controller: create PVC {name}: {error}"
-            self.client.record(pod, "Warning", "EphemeralVolumeCreationFailed", text, "ephemeral_volume")
+            self._failed(pod, volume, f"create PVC {name}: {error}")
             raise
+
+    def _failed(self, pod: Obj, volume: Obj, why: str) -> None:
+        text = f"ephemeral volume {volume['name']}: {why}"
+        self.client.record(pod, "Warning", "FailedBinding", text, "ephemeral_volume")
 
 
 async def _take_off(controller: Controller, resource: str, obj: Obj, finalizer: str) -> None:
