@@ -53,7 +53,7 @@ PROVIDERS = {
     "multi-node": "two nodes or more beside the control plane; kuartui's own kind cluster has them",
     "control-plane-taint": "a control plane with the taint that kubeadm gives it; kind's has it, minikube's has not",
     "storage": "a default StorageClass",
-    "local-path": f"the provisioner {LOCAL_PATH}; kind and k3s have it",
+    "local-path": f"the provisioner {LOCAL_PATH}; kind, k3s and kuartui's minikube profile have it",
     "ingress": "an ingress controller with its IngressClass; on minikube: minikube addons enable ingress",
     "gateway": f"the Gateway API's CRDs and a controller that accepts classes of {GATEWAY_CONTROLLER}",
     "node-power": "machines that kuartui can switch off: the embedded cluster, kuartui's own kind or minikube cluster",

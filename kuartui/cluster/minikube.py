@@ -24,6 +24,10 @@ from kuartui.paths import private_dir
 INSTALL = later("install minikube: https://minikube.sigs.k8s.io/docs/start/")
 START_SECONDS = 900.0
 LOAD_SECONDS = 600.0
+ADDON_SECONDS = 300.0
+#: volumes on the node of the pod that asks. Those of minikube's usual class are made on its first node, wherever
+#: the pod is, and a pod that moves finds another folder (kubernetes/minikube#12165)
+STORAGE = "storage-provisioner-rancher"
 STEP = "io.k8s.sigs.minikube.step"
 ERROR = "io.k8s.sigs.minikube.error"
 RUNNING = ("Running", "OK")
@@ -101,6 +105,8 @@ class MinikubeCluster(LocalCluster):
         options += [f"--kubernetes-version={self._version}"] if self._version else []
         self.remember(driver=self._driver, version=self._version)
         await self._start(report, *options)
+        await self._addon("disable", "default-storageclass", later("putting minikube's storage aside"))
+        await self._enable(STORAGE, report)
 
     async def _wake(self, word: str, report: Report) -> None:
         if word == "Paused":
@@ -124,9 +130,15 @@ class MinikubeCluster(LocalCluster):
         if not addon.minikube:
             await super().enable(addon, report)
             return
-        report(Progress(later("enabling minikube's {addon}", addon=addon.minikube)))
-        what = later("enabling minikube's {addon}", addon=addon.minikube)
-        await self._minikube("addons", "enable", addon.minikube, what=what, timeout=300.0)
+        await self._enable(addon.minikube, report)
+
+    async def _enable(self, addon: str, report: Report) -> None:
+        what = later("enabling minikube's {addon}", addon=addon)
+        report(Progress(what))
+        await self._addon("enable", addon, what)
+
+    async def _addon(self, verb: str, addon: str, what: str) -> None:
+        await self._minikube("addons", verb, addon, what=what, timeout=ADDON_SECONDS)
 
     def images_of(self, addon: addons.Addon) -> tuple[str, ...]:
         """Minikube's own add-ons come with images of their own."""

@@ -214,8 +214,8 @@ class Setup:
         return await self._road_trouble() if self._shared else ""
 
     async def _road_trouble(self) -> str:
-        """What keeps the probe pod from the API by its name. A level that was played there before may have broken the
-        cluster's DNS, which needs two minutes to read what was put back."""
+        """What keeps the probe pod from the API by its name. Nodes that were just woken, or a DNS that an earlier level
+        had broken, take their time."""
         try:
             result = await self.world.run("pod", ("nc", "-z", "-w", "2", "kubernetes.default", "443"), ROAD_SECONDS)
         except ClusterError as error:

@@ -620,7 +620,11 @@ async def test_a_minikube_profile_is_made_and_deleted(fake: Path) -> None:
     (line,) = asked(fake, "start")
     assert line == "start --output=json --nodes=3 --cni=calico --driver=docker --profile kuartui"
     steps = [(item.step, item.steps) for item in heard]
-    assert steps == [(0, 19), (1, 19), (19, 19), (0, 0)]  # the last: looking at what it can do
+    assert steps == [(0, 19), (1, 19), (19, 19), (0, 0), (0, 0)]  # the last: its storage, looking at what it can do
+    assert asked(fake, "addons") == [
+        "addons disable default-storageclass --profile kuartui",
+        "addons enable storage-provisioner-rancher --profile kuartui",
+    ]
     await cluster.down()
     assert (await cluster.status()).phase == "absent"
 
@@ -696,7 +700,7 @@ async def test_minikube_has_add_ons_of_its_own(fake: Path) -> None:
     await cluster.up()
     metrics, traefik = known()
     await cluster.enable(metrics, lambda _: None)
-    assert asked(fake, "addons") == ["addons enable metrics-server --profile kuartui"]
+    assert asked(fake, "addons")[2:] == ["addons enable metrics-server --profile kuartui"]  # after those for storage
     (fake / "fails").write_text("X Exiting due to MK_ADDON_ENABLE_PAUSED: enabled failed: get state: cluster is paused")
     with pytest.raises(ClusterError, match="enabling minikube's metrics-server failed: .*cluster is paused"):
         await cluster.enable(metrics, lambda _: None)

@@ -179,7 +179,7 @@ async def test_nodes_of_a_real_cluster_get_time_to_hear_of_what_became_ready() -
 async def test_a_cluster_whose_dns_is_being_mended_is_waited_for(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CoreDNS takes up to two minutes to read a configuration that was put back after a level."""
+    """Nodes that were just woken, or what a level did to CoreDNS before."""
     monkeypatch.setattr("kuartui.play.setup.SLOW", 0.5)
     level = Catalog.default().level("target-port-mismatch")
     store = Store(tmp_path / "progress.sqlite3")
