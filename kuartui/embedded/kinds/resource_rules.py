@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from kuartui.embedded.cel import CelError, compile_cel
-from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, one_of
+from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, errors_of, label_key, one_of
 from kuartui.embedded.kinds.pod_scheduling import node_selector
 from kuartui.embedded.kinds.pod_volumes import csi_driver_name
-from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid, required, too_long, too_many
+from kuartui.embedded.meta import names
+from kuartui.embedded.meta.fielderr import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+    too_many,
+)
 
 Obj = dict[str, Any]
 Names = dict[str, set[str]]
 """Requests of a claim, and the subrequests of each."""
 
-MANY, SUBREQUESTS, DEVICES = 32, 8, 128
-LONGEST_EXPRESSION, LONGEST_POOL = 10 * 1024, 253
+MANY, SUBREQUESTS, DEVICES, TAINTS = 32, 8, 128, 16
+LONGEST_EXPRESSION, LONGEST_POOL, LONGEST_VALUE = 10 * 1024, 253, 64
 MODES = ("All", "ExactCount")
 _NO_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+_EFFECTS = ("NoExecute", "NoSchedule", "None")
+_VALUES = {  # as they are called in Go
+    "IntValue": "int",
+    "BoolValue": "bool",
+    "StringValue": "string",
+    "VersionValue": "version",
+    "IntValues": "ints",
+    "BoolValues": "bools",
+    "StringValues": "strings",
+    "VersionValues": "versions",
+}
+_PART = r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
+_SEMVER = re.compile(
+    rf"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-{_PART}(\.{_PART})*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?"
+)
 _PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
 
 
@@ -73,9 +100,69 @@ def slice_errors(spec: Obj, path: Path) -> list[FieldError]:
         spec.get("devices"),
         path / "devices",
         DEVICES,
-        lambda one, at: dns_label(one.get("name", ""), at / "name"),
+        lambda one, at: _device(one, at, by_itself=bool(spec.get("perDeviceNodeSelection"))),
         unique=True,
     )
+
+
+def _device(device: Obj, path: Path, *, by_itself: bool) -> list[FieldError]:
+    """One of a slice; `by_itself`: it says on its own which nodes have it."""
+    errors = dns_label(device.get("name", ""), path / "name")
+    for key, attribute in sorted((device.get("attributes") or {}).items()):
+        errors += _attribute(attribute, (path / "attributes").key(key))
+    for key, amount in sorted((device.get("capacity") or {}).items()):
+        if amount.get("requestPolicy") is not None and not device.get("allowMultipleAllocations"):
+            at = (path / "capacity").key(key) / "requestPolicy"
+            errors.append(forbidden(at, "allowMultipleAllocations must be true"))
+    errors += _each(device.get("taints"), path / "taints", TAINTS, _taint)
+    given = [place for place in _PLACES[:3] if device.get(place) is not None]
+    places = "`nodeName`, `nodeSelector`, or `allNodes`"
+    if not by_itself and given:
+        text = "can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec"
+        errors.append(invalid(path, None, f"`nodeName`, `nodeSelector` and `allNodes` {text}"))
+    elif by_itself and len(given) != 1:
+        text = f"exactly one of {places} is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec"
+        shown = "{" + ", ".join(f"`{place}`" for place in given) + "}"
+        errors.append(invalid(path, shown, text) if given else required(path, text))
+    return errors
+
+
+def _attribute(attribute: Obj, path: Path) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if len(attribute.get("string") or "") > LONGEST_VALUE:
+        errors.append(too_long(path / "string", LONGEST_VALUE))
+    version = attribute.get("version")
+    if version is not None:
+        if not _SEMVER.fullmatch(version):
+            text = "must be a string compatible with semver.org spec 2.0.0"
+            errors.append(invalid(path / "version", version, text))
+        if len(version) > LONGEST_VALUE:
+            errors.append(too_long(path / "version", LONGEST_VALUE))
+    text = "exactly one value must be specified"
+    given = sum(value is not None for value in attribute.values())
+    if not given:
+        errors.append(invalid(path, "", text))
+    elif given > 1:
+        errors.append(invalid(path, {name: attribute.get(field) for name, field in _VALUES.items()}, text))
+    return errors
+
+
+def _taint(taint: Obj, path: Path) -> list[FieldError]:
+    errors = label_key(taint.get("key", ""), path / "key")
+    errors += errors_of(path / "value", taint.get("value", ""), names.label_value(taint.get("value", "")))
+    return errors + one_of(taint.get("effect"), path / "effect", _EFFECTS)
+
+
+def _toleration(toleration: Obj, path: Path) -> list[FieldError]:
+    errors = label_key(toleration["key"], path / "key") if toleration.get("key") else []
+    operator, value = toleration.get("operator", ""), toleration.get("value", "")
+    if operator == "Exists" and value:
+        errors.append(invalid(path / "value", value, "must be empty for operator `Exists`"))
+    elif operator == "Equal":
+        errors += errors_of(path / "value", value, names.label_value(value))
+    elif operator != "Exists":
+        errors.append(not_supported(path / "operator", operator, ("Equal", "Exists")))
+    return errors + (one_of(toleration["effect"], path / "effect", _EFFECTS) if toleration.get("effect") else [])
 
 
 def _pool(pool: Obj, path: Path) -> list[FieldError]:
@@ -142,6 +229,8 @@ def _wanted(request: Obj, path: Path) -> list[FieldError]:
         errors.append(invalid(path / "count", count, "must not be specified when allocationMode is 'All'"))
     elif mode == "ExactCount" and count <= 0:
         errors.append(invalid(path / "count", count, "must be greater than zero"))
+    for index, toleration in enumerate(request.get("tolerations") or []):
+        errors += _toleration(toleration, (path / "tolerations").index(index))
     return errors
 
 
