@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ROUTES = ResourceQuery(kind="HTTPRoute", api_version="gateway.networking.k8s.io/v1")
 SHOWN = 40  # characters of a page
+SILENCE = 20.0  # seconds until glibc gives up on a name that no server answers for; wget's -T does not cut that short
 MARK = "kuartui-exit="
 _HTTP = 'wget -q -S -T "$2"{headers} -O - "$1"'
 _TCP = 'nc -z -w "$2" "$1" "$3"'
@@ -55,7 +56,8 @@ async def observe(spec: ReachSpec, world: World, _name: str) -> Evidence:
     else:
         raise UsageError(later("cannot reach {url}: the scheme must be http, https or tcp", url=spec.url))
     script = _LOOP.format(times=spec.times, command=command)
-    result = await world.run(spec.from_, ("sh", "-c", script, "probe", *arguments), spec.timeout * spec.times)
+    limit = spec.timeout * spec.times + SILENCE
+    result = await world.run(spec.from_, ("sh", "-c", script, "probe", *arguments), limit)
     return {"attempts": parse(result.stdout)}
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 CLUSTER_DOMAIN = "cluster.local"
 TRY_SECONDS = 5.0  # resolv.conf(5): options timeout
 TRIES = 2  # resolv.conf(5): options attempts
+SHORT_TRY_SECONDS = 2.5  # musl and BusyBox's nslookup have five seconds for all tries together
 
 
 class Record(Struct, frozen=True):
@@ -116,14 +117,25 @@ def candidates(name: str, config: DnsConfig) -> list[str]:
     return [name, *searched] if name.count(".") >= config.ndots else [*searched, name]
 
 
-async def search(name: str, qtype: str, config: DnsConfig, query: Query) -> Answer:
+async def search(name: str, qtype: str, config: DnsConfig, query: Query, *, musl: bool = False) -> Answer:
     """Walk the search list as the C library does: the first candidate with a record of the type wins.
 
-    `query` raises TimeoutError or ConnectionRefusedError if no server answers; then the walk ends.
+    `query` raises TimeoutError or ConnectionRefusedError if no server answers; then the walk ends. Only glibc, after a
+    timeout in the search list, asks for the name as it is; and after one for that, in the first domain of the list.
     """
     answer = NXDOMAIN
-    for candidate in candidates(name, config):
-        said = await query(candidate, qtype)
+    waiting = candidates(name, config)
+    searches_first = waiting[-1] == name.lower()
+    while waiting:
+        candidate = waiting.pop(0)
+        try:
+            said = await query(candidate, qtype)
+        except TimeoutError:
+            is_first = len(waiting) == len(config.searches)
+            waiting = [] if musl else waiting[-1:] if searches_first else waiting[:1] if is_first else []
+            if not waiting:
+                raise
+            continue
         if said.rcode == "NOERROR" and any(record.type == qtype for record in said.records):
             return said
         if answer.rcode == "NXDOMAIN" or said.rcode == "SERVFAIL":

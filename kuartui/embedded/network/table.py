@@ -23,6 +23,7 @@ from kuartui.embedded.network.dns import (
     NODATA,
     NXDOMAIN,
     SERVFAIL,
+    SHORT_TRY_SECONDS,
     TRIES,
     TRY_SECONDS,
     Answer,
@@ -236,34 +237,41 @@ class Network:
 
     # --- names ---
 
-    async def resolve(self, source: str | None, name: str, qtype: str = "A") -> list[str]:
+    async def resolve(self, source: str | None, name: str, qtype: str = "A", *, musl: bool = False) -> list[str]:
         """Addresses (or other data) of a name as the C library finds them. Raises NameNotResolved."""
         if qtype in ("A", "AAAA"):
             found = self._without_dns(source, name)
             if found is not None:
                 return [found]
-        answer = await self.search(source, name, qtype)
+        answer = await self.search(source, name, qtype, musl=musl)
         records = [record.data for record in answer.records if record.type == qtype]
         if not records:
             raise NameNotResolved(name, answer.rcode)
         return records
 
-    async def search(self, source: str | None, name: str, qtype: str = "A") -> Answer:
+    async def search(self, source: str | None, name: str, qtype: str = "A", *, musl: bool = False) -> Answer:
         """Ask the source's name servers, through its search list. Raises NameNotResolved if none answers."""
         config = self._dns_of(source)
 
         async def query(candidate: str, kind: str) -> Answer:
-            return await self.query(source, candidate, kind)
+            return await self.query(source, candidate, kind, seconds=SHORT_TRY_SECONDS if musl else TRY_SECONDS)
 
         try:
-            return await search(name, qtype, config, query)
+            return await search(name, qtype, config, query, musl=musl)
         except OSError:
             raise NameNotResolved(name, "TIMEOUT") from None
 
     async def query(
-        self, source: str | None, name: str, qtype: str = "A", server: str | None = None, protocol: str = "UDP"
+        self,
+        source: str | None,
+        name: str,
+        qtype: str = "A",
+        server: str | None = None,
+        protocol: str = "UDP",
+        seconds: float = TRY_SECONDS,
     ) -> Answer:
-        """One question for one absolute name. Raises TimeoutError or ConnectionRefusedError if no server answers."""
+        """One question for one absolute name. Raises TimeoutError or ConnectionRefusedError if no server answers, in
+        `seconds` at each try."""
         servers = [server] if server else list(self._dns_of(source).nameservers)
         failure: OSError = refused()
         for _ in range(TRIES):
@@ -274,19 +282,26 @@ class Network:
                     failure = error
                 except OSError as error:
                     failure = error
-                    await self.clock.sleep(TRY_SECONDS)
+                    await self.clock.sleep(seconds)
         raise failure
 
     # --- connections ---
 
     async def connect(
-        self, source: str | None, host: str, port: int, protocol: str = "TCP", seconds: float = SYN_SECONDS
+        self,
+        source: str | None,
+        host: str,
+        port: int,
+        protocol: str = "TCP",
+        seconds: float = SYN_SECONDS,
+        *,
+        musl: bool = False,
     ) -> Stream:
         """Connect from an address (None: from outside of the cluster) to a name or address.
 
         Raises NameNotResolved, ConnectionRefusedError, Unreachable or, after `seconds`, TimeoutError.
         """
-        addresses = [host.strip("[]")] if _is_address(host) else await self.resolve(source, host)
+        addresses = [host.strip("[]")] if _is_address(host) else await self.resolve(source, host, musl=musl)
         failure: OSError = timed_out()
         for address in addresses:
             try:

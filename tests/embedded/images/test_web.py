@@ -339,11 +339,36 @@ async def test_agnhost_webhook_wants_a_certificate(world: World) -> None:
 
 
 async def test_busybox_httpd_in_the_background_of_a_script(world: World) -> None:
-    container = await world.start(
-        "busybox:1.36", "sh", "-c", "mkdir /www; echo hello > /www/index.html; httpd -p 8000 -h /www; sleep infinity"
-    )
+    script = "mkdir /www; echo hello > /www/index.html; httpd -p 8000 -h /www; echo serving; sleep infinity"
+    container = await world.start("busybox:1.36", "sh", "-c", script)
     assert container.exit is None
     assert await get(world, f"http://{container.sandbox.ip}:8000/") == "hello\n"
+    assert world.log(container) == "serving\n"
+
+
+async def test_busybox_httpd_leads_to_directories_and_knows_two_methods(world: World) -> None:
+    script = "mkdir -p /www/hay; echo hello > /www/hay/index.html; exec httpd -f -vv -p 80 -h /www"
+    container = await world.start("busybox:1.36", "sh", "-c", script)
+    url = f"http://{container.sandbox.ip}/hay"
+    assert "HTTP/1.1 302 Found" in await get(world, url, "-i")
+    assert "Location: /hay/?a=b" in await get(world, url + "?a=b", "-i")
+    assert await get(world, url, "-L") == "hello\n"
+    assert "501 Not Implemented" in await get(world, url + "/", "-d", "x")
+    lines = [line.partition("]:")[2].split(": ")[1:] for line in world.log(container).splitlines()]
+    assert lines[:2] == [["url:/hay"], ["response:302"]]
+
+
+async def test_wget_shows_headers_of_what_it_fetches(world: World) -> None:
+    script = "mkdir -p /www/hay; echo hello > /www/hay/index.html; exec httpd -f -p 80 -h /www"
+    server = await world.start("busybox:1.36", "sh", "-c", script)
+    client = await world.start("busybox:1.36", "sleep", "infinity")
+    _, out, err = await world.exec(client, "wget", "-qSO-", f"http://{server.sandbox.ip}/hay")
+    statuses = [line for line in err.splitlines() if "HTTP/" in line or "Location" in line]
+    assert (out, statuses) == ("hello\n", ["  HTTP/1.1 302 Found", "  Location: /hay/", "  HTTP/1.1 200 OK"])
+    assert err.endswith("\n  \n")
+    _, out, err = await world.exec(client, "wget", "-qSO-", f"http://{server.sandbox.ip}/nope")
+    said = "  HTTP/1.1 404 Not Found\nwget: server returned error: HTTP/1.1 404 Not Found\n"
+    assert (out, err) == ("", said)
 
 
 @pytest.mark.parametrize(
@@ -475,7 +500,7 @@ async def test_old_and_new_nslookup(world: World) -> None:
     code, out, _ = await world.exec(new, "nslookup", "web.default.svc.cluster.local")
     assert (code, out) == (
         0,
-        "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\nName:\tweb.default.svc.cluster.local\nAddress: 10.96.0.30\n\n",
+        "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\nName:\tweb.default.svc.cluster.local\nAddress: 10.96.0.30\n\n\n",
     )
     old = await world.start("busybox:1.28", "sleep", "infinity")
     code, out, _ = await world.exec(old, "nslookup", "web")

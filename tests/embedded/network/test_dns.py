@@ -10,6 +10,7 @@ import pytest
 from kuartui.embedded.network import DnsConfig, NameNotResolved, cluster_first, parse_resolv_conf
 from kuartui.embedded.network.corefile import DEFAULT, CoreDns, CorefileError, parse
 from kuartui.embedded.network.dns import candidates
+from kuartui.embedded.node.runtime import Capture
 from tests.embedded.containers import World
 
 POD = "10.244.0.100"
@@ -204,6 +205,30 @@ async def test_a_policy_that_stops_dns_makes_names_time_out(dns: World) -> None:
     with pytest.raises(NameNotResolved) as error:
         await task
     assert error.value.rcode == "TIMEOUT"
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "seconds"),
+    [
+        ("busybox:1.36", "wget -q -T 1 -O - http://api/", 20),  # glibc: twice 5 s, for two names
+        ("busybox:1.36", "wget -q -T 1 -O - http://api.shop.svc.cluster.local/", 20),
+        ("busybox:1.36", "nc -z -w 1 a.b.c.d.e.f 80", 20),
+        ("busybox:1.36", "nslookup api.shop.svc.cluster.local", 5),
+        ("nginx:1.27-alpine", "wget -q -T 1 -O - http://api/", 5),  # musl
+    ],
+)
+async def test_how_long_programs_wait_for_a_name_server_that_says_nothing(
+    world: World, image: str, command: str, seconds: int
+) -> None:
+    await start_coredns(world)
+    container = await world.start(image, "sleep", "infinity")
+    meta, spec = {"name": "deny", "namespace": "default"}, {"podSelector": {}, "policyTypes": ["Egress"]}
+    world.network.apply("networkpolicies.networking.k8s.io", "ADDED", {"metadata": meta, "spec": spec})
+    task = asyncio.ensure_future(container.exec(command.split(), Capture().io()))
+    await world.clock.advance(seconds - 0.5)
+    assert not task.done()
+    await world.clock.advance(1)
+    assert await task == 1
 
 
 async def test_without_ready_dns_pods_names_fail_at_once(dns: World) -> None:

@@ -68,11 +68,40 @@ async def test_a_trap_without_exit_does_not_end_the_shell(world: World) -> None:
 
 
 @pytest.mark.parametrize("argv", [("nginx", "-g", "daemon off;"), ("sh", "-c", "exec nginx -g 'daemon off;'"),
-                                  ("sh", "-c", "echo first; nginx -g 'daemon off;'")])  # fmt: skip
+                                  ("sh", "-c", "exec nginx -g 'daemon off;'\n"),
+                                  ("bash", "-c", "echo first\nnginx -g 'daemon off;'\n")])  # fmt: skip
 async def test_a_program_that_handles_the_signal_stops(world: World, argv: tuple[str, ...]) -> None:
     container = await world.start("nginx:1.27", *argv)
     exit_ = await stop(world, container)
     assert (exit_.code, exit_.reason, seconds(exit_)) == (0, "Completed", 0)
+
+
+async def test_ash_becomes_the_last_command_but_not_before_a_newline(world: World) -> None:
+    script = "echo first; redis-server --save ''"
+    stops = await world.start("redis:7-alpine", "sh", "-c", script)
+    assert (await stop(world, stops)).code == 0
+    stays = await world.start("redis:7-alpine", "sh", "-c", script + "\n")
+    assert (await stop(world, stays)).code == 137
+
+
+async def test_dash_stays_the_first_process(world: World) -> None:
+    container = await world.start("nginx:1.27", "sh", "-c", "echo first; nginx -g 'daemon off;'")
+    assert (await stop(world, container, grace=5)).code == 137
+
+
+@pytest.mark.parametrize("argv", [("httpd", "-f", "-p", "8080"), ("sh", "-c", "exec httpd -f -p 8080"),
+                                  ("sh", "-c", "echo first\nhttpd -f -p 8080\n")])  # fmt: skip
+async def test_busybox_httpd_handles_no_signal(world: World, argv: tuple[str, ...]) -> None:
+    container = await world.start("busybox:1.36", *argv)
+    exit_ = await stop(world, container, grace=5)
+    assert (exit_.code, seconds(exit_)) == (137, 5)
+
+
+async def test_busybox_httpd_in_the_background_serves_until_the_trap_is_over(world: World) -> None:
+    script = "httpd -f -p 8080 -h / &\ntrap 'sleep 3; exit 0' TERM\nwait\n"
+    container = await world.start("busybox:1.36", "sh", "-c", script)
+    exit_ = await stop(world, container, grace=5)
+    assert (exit_.code, seconds(exit_), world.log(container)) == (0, 3, "")
 
 
 async def test_a_program_below_a_shell_that_stays_does_not_hear_of_it(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kuartui.embedded.network import Answer, NameNotResolved
+from kuartui.embedded.network.dns import SHORT_TRY_SECONDS
 from kuartui.embedded.node.runtime.process import Process
 
 TIMED_OUT = ";; connection timed out; no servers could be reached\n\n"
@@ -47,9 +48,10 @@ async def nslookup(process: Process) -> int:
     names = [reverse or name] if "." in name or not searches else [f"{name}.{domain}" for domain in searches]
     answers: list[tuple[str, str, Answer]] = []
     try:
-        for candidate in names:
-            for kind in types:
-                answers.append((candidate, kind, await process.network.query(process.ip, candidate, kind, server)))
+        for kind in types:
+            for candidate in names:
+                said = await process.network.query(process.ip, candidate, kind, server, seconds=SHORT_TRY_SECONDS)
+                answers.append((candidate, kind, said))
     except OSError:
         await process.out(TIMED_OUT)
         return 1
@@ -59,11 +61,9 @@ async def nslookup(process: Process) -> int:
         if answer.rcode != "NOERROR":
             failed = True
             await process.out(f"** server can't find {candidate.rstrip('.')}: {answer.rcode}\n")
-            continue
         for record in answer.records:
             await process.out(_busybox_record(record.name, record.type, record.data))
-    # Blocks are separated by an empty line, as the answers to A and AAAA are.
-    await process.out("\n")
+        await process.out("\n")  # behind each answer, be it empty
     return 1 if failed else 0
 
 
@@ -85,7 +85,7 @@ def _busybox_record(name: str, kind: str, data: str) -> str:
 async def _server(process: Process, rest: list[str]) -> str:
     if len(rest) > 1:
         try:
-            return (await process.network.resolve(process.ip, rest[1]))[0]
+            return (await process.resolve(rest[1]))[0]
         except NameNotResolved:
             await process.err(f"nslookup: bad address '{rest[1]}'\n")
             return ""
@@ -101,7 +101,7 @@ async def old_nslookup(process: Process) -> int:
     server = rest[1] if len(rest) > 1 else next(iter(_servers(process)), "127.0.0.1")
     await process.out(f"Server:    {server}\nAddress 1: {server}{await _known_as(process, server)}\n\n")
     try:
-        addresses = await process.network.resolve(process.ip, rest[0])
+        addresses = await process.resolve(rest[0])
     except NameNotResolved:
         await process.err(f"nslookup: can't resolve '{rest[0]}'\n")
         return 1
@@ -171,7 +171,7 @@ async def dig(process: Process) -> int:
     chosen = server or next(iter(_servers(process)), "127.0.0.1")
     protocol = "TCP" if flags & {"tcp", "vc"} else "UDP"
     try:
-        address = (await process.network.resolve(process.ip, chosen))[0]
+        address = (await process.resolve(chosen))[0]
         if "search" in flags:
             answer = await process.network.search(process.ip, name, qtype)
         else:
@@ -244,7 +244,7 @@ async def getent(process: Process) -> int:
     if len(words) < 2 or words[0] not in ("hosts", "ahosts"):
         return 2
     try:
-        addresses = await process.network.resolve(process.ip, words[1])
+        addresses = await process.resolve(words[1])
     except NameNotResolved:
         return 2
     for address in addresses:

@@ -29,7 +29,7 @@ async def nc(process: Process) -> int:
     limit = float(options["w"]) if "w" in options else 127.0
     host, port = rest[0], int(rest[1].partition("-")[0])
     try:
-        address = (await process.network.resolve(process.ip, host))[0]
+        address = (await process.resolve(host))[0]
     except NameNotResolved:
         await process.err(f"nc: bad address '{host}'\n")
         return 1
@@ -122,7 +122,7 @@ async def ping(process: Process) -> int:
         return 1
     host = rest[0]
     try:
-        address = (await process.network.resolve(process.ip, host))[0]
+        address = (await process.resolve(host))[0]
     except NameNotResolved:
         await process.err(f"ping: bad address '{host}'\n")
         return 1

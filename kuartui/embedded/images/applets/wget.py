@@ -62,10 +62,9 @@ async def _one(
         addresses = await _addresses(process, fetch.url)
         async with process.clock.timeout(limit):
             response = await _response(process, fetch, addresses, quiet=quiet)
-        if "S" in options or "server-response" in options:
-            headed = "".join(f"  {name}: {value}\n" for name, value in response.headers)
-            await process.err(f"  HTTP/1.1 {response.status} {response.reason}\n{headed}\n")
         location = response.headers.find("location")
+        if "S" in options or "server-response" in options:
+            await process.err(_shown(response, bool(location)))
         if response.status in (301, 302, 303, 307, 308) and location:
             url = parse_url(urljoin(str(url), location))
             continue
@@ -96,10 +95,23 @@ async def _one(
         await process.err(f"{shown}\n{bar}\n{done}\n")
 
 
+def _shown(response: Response, leads_on: bool) -> str:
+    """What -S prints: wget gives up after the status line of an error, and follows a redirection once it read where to."""
+    lines = [f"  HTTP/1.1 {response.status} {response.reason}"]
+    if response.status < 300:
+        lines += [*(f"  {name}: {value}" for name, value in response.headers), "  "]
+    elif leads_on:
+        for name, value in response.headers:
+            lines.append(f"  {name}: {value}")
+            if name.lower() == "location":
+                break
+    return "\n".join(lines) + "\n"
+
+
 async def _addresses(process: Process, url: Url) -> list[str]:
     """Where a name leads, however long that takes: -T is about connections."""
     try:
-        return await process.network.resolve(process.ip, url.host)
+        return await process.resolve(url.host)
     except NameNotResolved:
         raise await _fail(process, f"bad address '{url.authority}'") from None
 

@@ -2,49 +2,80 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
+import re
 
 from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.images.programs.files_server import inside, media_type
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.node.runtime.process import Process
 
+PAGES = {
+    404: ("Not Found", "The requested URL was not found"),
+    501: ("Not Implemented", "The requested method is not recognized"),
+}
+
 
 async def httpd(process: Process) -> int:
-    """Serve files; without -f real httpd goes to the background and its container ends."""
+    """Serve files; without -f it goes to the background, and a container ends whose first process it was.
+
+    It handles no signal: as a container's first process it lives until it is killed.
+    """
     options, _ = await parse(process, "fvip:u:r:h:c:m:d:e:")
+    verbose = sum(word.count("v") for word in process.argv if re.fullmatch("-[fiv]+", word))
     home = process.path(options.get("h", ""))
     port = int(options.get("p", "80").rpartition(":")[2])
     if not process.files.is_dir(home):
         await process.err(f"httpd: can't change directory to '{home}': No such file or directory\n")
         return 1
 
-    async def app(request: Request) -> Response:
+    def answer(request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return _page(501)
         path = inside(home, request.path)
+        is_named_as_directory = request.path.endswith("/")
         if process.files.is_dir(path):
+            if not is_named_as_directory:
+                query = request.target.partition("?")[2]
+                where = f"{request.path}/" + (f"?{query}" if query else "")
+                return reply(302, b"", "text/html", [("Location", where)])
             path = posixpath.join(path, "index.html")
+        elif is_named_as_directory:
+            return _page(404)
         try:
-            if request.path.endswith("/") and not path.endswith("/index.html"):
-                raise NotADirectoryError(path)
-            body = process.read(path)
+            return reply(200, process.read(path), media_type(path))
         except OSError:
-            if "v" in options:
-                await process.err(f"{request.peer[0]}:{request.peer[1]}: url:{request.path}\n")
-            page = "<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD>\n<BODY><H1>404 Not Found</H1>\nThe requested URL was not found\n</BODY></HTML>\n"
-            return reply(404, page, "text/html")
-        if "v" in options:
-            await process.err(f"{request.peer[0]}:{request.peer[1]}: response:200\n")
-        return reply(200, body, media_type(path))
+            return _page(404)
+
+    async def app(request: Request) -> Response:
+        said, peer = answer(request), f"[::ffff:{request.peer[0]}]:{request.peer[1]}"
+        if verbose > 1:
+            await process.err(f"{peer}: url:{request.target}\n")
+        if verbose:
+            await process.err(f"{peer}: response:{said.status}\n")
+        return said
+
+    async def serve(process: Process) -> int:
+        process.listen(port, server(app))
+        await asyncio.Event().wait()
+        return 0
 
     try:
-        process.listen(port, server(app))
+        process.listen(port, server(app)).close()
+        if "f" in options:
+            return await serve(process)
     except OSError as error:
         await process.err(f"httpd: bind: {error.strerror}\n")
         return 1
-    if "f" not in options:
-        if process.pid == 1:
-            return 0
-        # In the background of a script: it lives as long as the container.
-        process.background(process.clock.sleep(3.2e9))
-    await process.signals("TERM", "INT").get()
+    if process.pid != 1:
+        process.detach(serve)
     return 0
+
+
+def _page(status: int) -> Response:
+    name, text = PAGES[status]
+    page = (
+        f"<HTML><HEAD><TITLE>{status} {name}</TITLE></HEAD>\n<BODY><H1>{status} {name}</H1>\n{text}\n</BODY></HTML>\n"
+    )
+    return reply(status, page, "text/html")

@@ -162,9 +162,8 @@ class Member:
     async def _is_me(self, host: str) -> bool:
         name = host.partition(":")[0]
         try:
-            found = (
-                name == self._process.container.sandbox.hostname
-                or self._process.ip in await self._process.network.resolve(self._process.ip, name)
+            found = name == self._process.container.sandbox.hostname or self._process.ip in await self._process.resolve(
+                name
             )
         except (OSError, NameNotResolved):
             return False

@@ -106,7 +106,7 @@ class Nginx:
 
     async def _must_resolve(self, name: str, directive: Directive) -> None:
         try:
-            await self.process.network.resolve(self.process.ip, name)
+            await self.process.resolve(name)
         except NameNotResolved:
             raise ConfigError(f'host not found in upstream "{name}" in {directive.place}') from None
 

@@ -349,7 +349,7 @@ class Site:
         failure: OSError | None = None
         for name, number in self._peers(host, port):
             try:
-                address = (await self._process.network.resolve(self._process.ip, name))[0]
+                address = (await self._process.resolve(name))[0]
             except NameNotResolved:
                 await self._error(exchange, f"{name} could not be resolved (3: Host not found)")
                 return self.error(502)

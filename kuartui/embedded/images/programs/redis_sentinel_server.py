@@ -83,7 +83,7 @@ async def _masters(process: Process, settings: Settings) -> list[Master]:
             if not settings.resolve:
                 raise refusal
             try:
-                host = (await process.network.resolve(process.ip, host))[0]
+                host = (await process.resolve(host))[0]
             except (NameNotResolved, OSError):
                 raise refusal from None
         now = process.clock.monotonic()

@@ -35,6 +35,8 @@ SPAWN_SECONDS = 0.004  # CPU that starting a command costs: more than in reality
 WRITE_SECONDS = 1 / (256 << 10)  # CPU that a byte of output costs
 AHEAD_SECONDS = 0.4  # how far a script may get ahead of the CPU it uses before it has to wait
 
+CANCELLED = b"execution budget exhausted: request closed"  # what a job in the background says when a script is stopped
+
 ENTER = "__enter"
 CHECKED_CD = f'cd() {{ {ENTER} "$@" && builtin cd "$@"; }}; '  # bashkit asks nobody whether a user may enter
 
@@ -348,7 +350,7 @@ class _Rewording:
 
     async def write(self, data: bytes) -> None:
         *lines, rest = (self._left + data).split(b"\n")
-        said = b"".join(self._reword(line) + b"\n" for line in lines)
+        said = b"".join(self._reword(line) + b"\n" for line in lines if CANCELLED not in line)
         self._left = b""
         if rest and re.match(rb"(ba)?sh: ?|b$|ba$|bas$|bash$|s$|sh$", rest) is None:
             said, rest = said + rest, b""

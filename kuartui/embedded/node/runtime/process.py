@@ -144,9 +144,17 @@ class Process:
         self._listeners.append(listener)
         return listener
 
+    async def resolve(self, name: str) -> list[str]:
+        """Addresses of a name, as the image's C library finds them. Raises NameNotResolved."""
+        return await self.network.resolve(self.ip, name, musl=self._has_musl)
+
+    @property
+    def _has_musl(self) -> bool:
+        return self.container.spec.image.distribution == "alpine"
+
     async def connect(self, host: str, port: int, protocol: str = "TCP", seconds: float = 127.0) -> Stream:
         """Connect from the pod; see `Network.connect`."""
-        stream = await self.network.connect(self.ip, host, port, protocol, seconds)
+        stream = await self.network.connect(self.ip, host, port, protocol, seconds, musl=self._has_musl)
         self._streams.add(stream)
         stream.on_close(self._streams.discard)
         return stream

@@ -57,10 +57,12 @@ class Script(Struct, frozen=True, dict=True):
         """Whether it seems to trap a signal."""
         return re.search(rf"\btrap\b[^\n]*\b(SIG)?{signal}\b", self.text) is not None
 
-    def becomes(self, *, from_flag: bool) -> frozenset[str]:
-        """Names of commands that replace the shell: after `exec`, and (ash, dash with -c) the very last one."""
+    def becomes(self, flavour: str, *, from_flag: bool) -> frozenset[str]:
+        """Names of commands that replace the shell: after `exec`, and with -c in ash and bash the very last one. For ash
+        it is not the last one if a newline follows; dash (of Debian 12) never takes it for that."""
         names = set(re.findall(r"(?:^|[;&|\s({])exec\s+(?:-\w+\s+)*([^\s;&|<>]+)", self.text))
-        if from_flag and "trap" not in self.text:
+        takes_last = flavour == "bash" or (flavour == "ash" and not self.text.endswith("\n"))
+        if from_flag and takes_last and "trap" not in self.text:
             last = re.split(r"[;\n]|&&|\|\|", QUOTED.sub("Q", self.text).strip().rstrip(";"))[-1].split()
             while last and re.match(r"\w+=", last[0]):
                 last.pop(0)

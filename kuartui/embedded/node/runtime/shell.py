@@ -113,7 +113,7 @@ class ShellRun:
         bash.add("__over", self._note_over)
         for name in DEAF & self._script.words if piped else ():
             bash.replace(name, _deaf)
-        bash.becomes = self._script.becomes(from_flag=from_flag and self.flavour != "bash")
+        bash.becomes = self._script.becomes(self.flavour, from_flag=from_flag)
         bash.after_command = self._after_command
         self._catch_signals(bash)
         try:
