@@ -76,15 +76,16 @@ def claim_spec(spec: Obj, path: Path) -> list[FieldError]:
     return errors
 
 
-def _drop_sources(spec: Obj) -> None:
-    """Forget what a claim may not be filled from.
+def _drop_sources(spec: Obj, before: Obj) -> None:
+    """Forget what a claim may not be filled from, unless it was before.
 
     Feature CrossNamespaceVolumeDataSource is off; dataSource alone has only ever meant claims and snapshots.
     """
-    if (spec.get("dataSourceRef") or {}).get("namespace"):
+    if (spec.get("dataSourceRef") or {}).get("namespace") and before.get("dataSourceRef") is None:
         del spec["dataSourceRef"]
+    filled = before.get("dataSource") is not None or before.get("dataSourceRef") is not None
     source = spec.get("dataSource")
-    if source is not None and spec.get("dataSourceRef") is None:
+    if not filled and source is not None and spec.get("dataSourceRef") is None:
         known = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
         if (source.get("apiGroup") or "", source.get("kind", "")) not in known:
             del spec["dataSource"]
@@ -124,12 +125,15 @@ class PersistentVolumeClaims(Strategy):
     def prepare_create(self, obj: Obj, ctx: WriteContext) -> None:
         obj["status"] = {"phase": "Pending"}
         spec = obj["spec"]
-        _drop_sources(spec)
+        _drop_sources(spec, {})
         source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
         if source is not None and reference is None:
             spec["dataSourceRef"] = dict(source)
         elif source is None and reference is not None and not reference.get("namespace"):
             spec["dataSource"] = dict(reference)
+
+    def prepare_update(self, new: Obj, old: Obj, ctx: WriteContext) -> None:
+        _drop_sources(new.get("spec") or {}, old.get("spec") or {})
 
     def validate(self, obj: Obj) -> list[FieldError]:
         return claim_spec(obj.get("spec") or {}, Path("spec"))

@@ -82,7 +82,6 @@ def template_errors(template: Obj, path: Path) -> list[FieldError]:
     """A PodTemplateSpec."""
     spec = template.get("spec") or {}
     errors = template_metadata_errors(template, path)
-    errors += annotation_errors(template.get("metadata") or {}, spec, path / "annotations")
     errors += spec_errors(spec, path / "spec")
     if spec.get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
@@ -92,10 +91,9 @@ def template_errors(template: Obj, path: Path) -> list[FieldError]:
 
 def template_metadata_errors(template: Obj, path: Path) -> list[FieldError]:
     """The labels and annotations of a PodTemplateSpec."""
-    metadata = template.get("metadata") or {}
-    return labels(metadata.get("labels"), path / "labels") + annotation_keys(
-        metadata.get("annotations"), path / "annotations"
-    )
+    metadata, at = template.get("metadata") or {}, path / "annotations"
+    errors = labels(metadata.get("labels"), path / "labels") + annotation_keys(metadata.get("annotations"), at)
+    return errors + annotation_errors(metadata, template.get("spec") or {}, at)
 
 
 def always_restarts(template: Obj, path: Path, kind: str) -> list[FieldError]:

@@ -684,9 +684,11 @@ def test_claims_are_filled_from_claims_and_snapshots_only_unless_they_say_otherw
         "dataSource: {apiGroup: example.com, kind: Store, name: a}",
         "dataSourceRef: {kind: PersistentVolumeClaim, name: a, namespace: other}",
     ):
-        spec = made("persistentvolumeclaims", f"spec: {{{rest}, {dropped}}}")["spec"]
-        assert "dataSource" not in spec
-        assert "dataSourceRef" not in spec
+        claim = made("persistentvolumeclaims", f"spec: {{{rest}, {dropped}}}")
+        assert "dataSource" not in claim["spec"]
+        assert "dataSourceRef" not in claim["spec"]
+        again = {"spec": yaml.safe_load(f"{{{dropped}}}")}
+        assert changed(strategy("persistentvolumeclaims"), claim, again) == (claim, [])
 
 
 def test_of_service_cidrs_only_a_second_family_may_come() -> None:
