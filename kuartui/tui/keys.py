@@ -124,6 +124,10 @@ KEYS: tuple[Key, ...] = (
     Key("y", "copy_solution", "Copy", "Copy the first solution", "result"),
 )
 
+#: what a shell that has the focus leaves to us, and what it does unless a program fills it
+OURS = frozenset(name for key in KEYS for name in key.keys.split(",") if FUNCTION.fullmatch(name))
+LOOKING = frozenset(name for key in KEYS if key.place == "shell" for name in key.keys.split(","))
+
 
 def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
     """Textual bindings of a place. F-keys have priority, so that they work while the shell has the focus; what else

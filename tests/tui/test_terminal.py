@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from kuartui.tui.app import KuartuiApp
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.widgets import shell as shells
 from kuartui.tui.widgets.shell import Shell
+from kuartui.tui.widgets.terminal import TerminalPane
 from tests.tui.golden import screen_text, until
 from tests.tui.test_play import playing
 
@@ -154,4 +156,34 @@ async def test_a_place_that_cannot_be_written_is_told(game: Any, monkeypatch: py
     async with app.run_test(size=(160, 45)) as pilot:
         screen = await playing(app, pilot)
         await until(pilot, lambda: "file exists" in screen_text(app) and "make it writable" in screen_text(app))
+        assert app.screen is screen
+
+
+@pytest.mark.parametrize("letters", ["echo /? plcdy+-=", "/"])
+async def test_what_is_typed_before_it_is_there_is_for_it(
+    game: Any, monkeypatch: pytest.MonkeyPatch, letters: str
+) -> None:
+    """In the order in which it came, also what comes while it gets the focus."""
+    there = asyncio.Event()
+
+    async def slowly(pane: TerminalPane) -> bool:
+        await there.wait()
+        return await opened(pane)
+
+    opened = TerminalPane.open
+    monkeypatch.setattr(TerminalPane, "open", slowly)
+    monkeypatch.delenv("KUARTUI_SHELL")
+    monkeypatch.setattr(shells, "command", lambda *_: ["sh", "-c", 'read -r line; echo "<$line>"; read line'])
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await playing(app, pilot)
+        for letter in letters:
+            await pilot.press(letter)
+        app.post_message(events.Paste(" pasted"))
+        await pilot.pause()
+        assert app.screen is screen
+        assert not screen.query_one("#find").display
+        there.set()
+        await pilot.press("!", "enter")
+        await until(pilot, lambda: f"<{letters} pasted!>" in screen_text(app))
         assert app.screen is screen

@@ -58,6 +58,7 @@ class PlayScreen(Screen[None], keys.Explains):
         self._offered: int | None = None  # the hint that the player is asked about
         self._ticks = 0
         self._away = False  # whether a layout without the terminal took the focus from it
+        self._typed: list[events.Key | events.Paste] | None = []  # what the shell is to have once there is one
 
     def compose(self) -> ComposeResult:
         yield Static(id="clock")
@@ -94,10 +95,36 @@ class PlayScreen(Screen[None], keys.Explains):
 
     @work(group="terminal")
     async def _open_terminal(self) -> None:
-        if await self.terminal.open() and self.arrangement.shell_shown and not self.detail.display:
+        opened = await self.terminal.open()
+        typed, self._typed = self._typed or [], None
+        if opened and self.arrangement.shell_shown and not self.detail.display:
+            for event in typed:
+                self.terminal.give(event)
             self.terminal.enter()
         elif self.focused is None:
             self.query_one("#task").focus()
+
+    # What is typed before the shell has the focus is for the shell, and does nothing else
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key not in {"escape", *keys.OURS, *keys.LOOKING}:
+            self._keep_for_shell(event, events.Key(event.key, event.character))
+
+    def on_paste(self, event: events.Paste) -> None:
+        self._keep_for_shell(event, events.Paste(event.text))
+
+    def _keep_for_shell(self, event: events.Event, copy: events.Key | events.Paste) -> None:
+        if self._awaits_shell and self._typed is not None:
+            self._typed.append(copy)
+        elif self.terminal.has_shell_focus:  # it was on its way here when the shell got the focus
+            self.terminal.give(copy)
+        else:
+            return
+        event.stop()
+
+    @property
+    def _awaits_shell(self) -> bool:
+        return self._typed is not None and self.focused is None and self.arrangement.shell_shown
 
     @property
     def terminal(self) -> TerminalPane:
@@ -291,7 +318,7 @@ class PlayScreen(Screen[None], keys.Explains):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
         """A character where text is typed."""
         around = self.focused.ancestors_with_self if self.focused is not None else []
-        typing = any(isinstance(node, (Input, TerminalPane)) for node in around)
+        typing = self._awaits_shell or any(isinstance(node, (Input, TerminalPane)) for node in around)
         return action not in keys.AT_ONCE or not typing
 
     # What does nothing here and now

@@ -20,8 +20,6 @@ from kuartui.tui import keys
 from kuartui.tui.widgets.scrollback import LINES
 from kuartui.tui.widgets.selecting import SelectingTerminal
 
-OURS = frozenset(name for key in keys.KEYS for name in key.keys.split(",") if keys.FUNCTION.fullmatch(name))
-LOOKING = frozenset(name for key in keys.KEYS if key.place == "shell" for name in key.keys.split(","))
 NOT_OURS = (
     # the library's own, which makes shells warn on machines that lack that locale; else the player's
     *(() if "LC_ALL" in os.environ else ("LC_ALL",)),
@@ -111,7 +109,8 @@ _AT_REST = "\x1b[?1049l\x1b[!p\x1b[0m\x1b[r\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b
 
 
 class Shell(SelectingTerminal):
-    """The player's shell. Keys in `OURS` are left to the app; those in `LOOKING`, too, unless a program fills it.
+    """The player's shell. Keys in `keys.OURS` are left to the app; those in `keys.LOOKING`, too, unless a program fills
+    it.
 
     Once it has ended, what it showed stays, and what is typed goes nowhere: it was meant for the shell."""
 
@@ -146,7 +145,7 @@ class Shell(SelectingTerminal):
 
     async def on_key(self, event: events.Key) -> None:
         event.prevent_default()
-        if event.key in OURS or (event.key in LOOKING and not self.fills_screen):
+        if event.key in keys.OURS or (event.key in keys.LOOKING and not self.fills_screen):
             return
         event.stop()
         self.look(-LINES)

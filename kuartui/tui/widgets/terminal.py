@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
@@ -88,6 +89,11 @@ class TerminalPane(Vertical):
             return False
         self.screen.set_focus(self.shell)
         return True
+
+    def give(self, typed: events.Key | events.Paste) -> None:
+        """Have the shell read what was typed elsewhere."""
+        if self.shell is not None:
+            self.shell.post_message(typed)
 
     def fold(self, folded: bool) -> None:
         """Without the shell in sight; it goes on running."""
