@@ -48,7 +48,8 @@ class Help(ModalScreen[None]):
         self._heading, self._rows, self._about = title, keys, about
 
     def compose(self) -> ComposeResult:
-        rows = [join(plain(f"{key.shown:<8}", "bold $text-accent"), plain(tr(key.help))) for key in self._rows]
+        width = max(8, *(len(key.shown) + 1 for key in self._rows))
+        rows = [join(plain(f"{key.shown:<{width}}", "bold $text-accent"), plain(tr(key.help))) for key in self._rows]
         with Vertical(classes="dialog help"):
             yield Static(plain(self._heading, "bold"))
             with VerticalScroll():
