@@ -87,6 +87,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         widget_cache.mend()
         self.game = game
         self._first = level, seed, mode
+        self.played = ""  # the level that home goes to once it is seen again
         self.failure: Failure | None = None  # why the app ended by itself
         for theme in themes.OWN:
             self.register_theme(theme)
@@ -137,10 +138,12 @@ class KuartuiApp(App[int], inherit_bindings=False):
 
     def play_level(self, name: str, seed: int | None, mode: Mode = "ranked") -> None:
         """Set a level up and play it; without a seed, with a new one."""
+        self.played = name
         self._go(SetupScreen(name, self.game.deal(name) if seed is None else seed, None, mode))
 
     def play_attempt(self, record: AttemptRecord) -> None:
         """Go on with an attempt."""
+        self.played = record.level
         self._go(SetupScreen(record.level, record.seed, record))
 
     def play_task(self, number: int) -> None:

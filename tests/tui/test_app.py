@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from textual.events import Key
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from kuartui.play.present import Seen
 from kuartui.play.view import CheckChanged
@@ -421,7 +422,7 @@ async def test_help_names_every_key(game: Any, text_of: Text, place: str) -> Non
         assert isinstance(app.screen, Help)
         text = text_of(app)
         for key in keys.of(place):
-            assert key.help in text
+            assert re.search(rf" {re.escape(key.shown)} +{re.escape(key.help)}", text)
 
 
 def test_the_table_of_keys_is_sound() -> None:
@@ -444,6 +445,34 @@ def test_only_function_keys_are_ours_beside_a_shell() -> None:
     for key in keys.KEYS:
         if key.place == "play":
             assert all(name.startswith("f") and name[1:].isdigit() for name in key.keys.split(","))
+
+
+async def test_home_is_where_the_player_was(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a level: at what goes on, or at what was played; who follows the suggestions stays with those."""
+    app = KuartuiApp(game)
+    shelf, attempt = game.shelf, None
+    monkeypatch.setattr(game, "shelf", lambda: replace(shelf(), attempt=attempt))
+
+    async def back_from(level: str, selected: str) -> str:
+        home = await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen)
+        levels = home.query_one(OptionList)
+        levels.highlighted = levels.get_option_index(selected)
+        app.play_level(level, 1)
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen))
+        app.go_home()
+        await until(pilot, lambda: not app.played)
+        await pilot.pause()
+        return str(home._option())
+
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen._chosen())
+        assert await back_from("scale-under-load", "broken-selector") == "scale-under-load"
+        assert await back_from("broken-selector", "suggested:next:first-steps") == "suggested:next:first-steps"
+        attempt = AttemptRecord("a1", "label-leak", 1, "ranked", "embedded", "attempt-a1", "", datetime.now(UTC))
+        assert await back_from("label-leak", "broken-selector") == "suggested:continue:label-leak"
+        await pilot.press("down", "f1", "escape")  # a dialog is no level
+        await pilot.pause(0.2)
+        assert app.screen._option() != "suggested:continue:label-leak"
 
 
 @pytest.mark.parametrize("named", ["words", "/levels/words"])

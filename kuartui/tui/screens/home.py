@@ -127,8 +127,18 @@ class HomeScreen(Screen[None], keys.Explains):
         if shelf is not None:
             self.shelf = shelf
             with suppress(NoMatches):  # the screen may be on its way out by now
-                self._fill()
+                self._fill(self._returned())
                 self._tell_broken()
+
+    def _returned(self) -> str:
+        """What to select after a level was played: where it goes on, or else its row, to see what it brought. Whoever
+        follows the suggestions stays with those. "" is what was selected before."""
+        if not self.is_current or not self.app.played:
+            return ""
+        level, self.app.played = self.app.played, ""
+        if self.shelf.attempt is not None and self.shelf.attempt.level == level:
+            return f"{SUGGESTED}continue:{level}"
+        return "" if self._option().startswith(SUGGESTED) else level
 
     @work(group="language")
     async def _tell_language(self) -> None:
@@ -157,10 +167,10 @@ class HomeScreen(Screen[None], keys.Explains):
         if text is not None:
             note.update(text)
 
-    def _fill(self) -> None:
+    def _fill(self, selected: str = "") -> None:
         shelf, levels = self.shelf, self.query_one("#levels", OptionList)
         wanted = self.query_one("#filter", Input).value
-        chosen, width = self._option(), self._width()
+        chosen, width = selected or self._option(), self._width()
         levels.clear_options()
         suggestions = [(kind, card) for kind, card in shelf.suggestions() if not wanted or kind == "continue"]
         if suggestions or shelf.examined:
