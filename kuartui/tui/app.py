@@ -39,7 +39,7 @@ from kuartui.tui.keys import Explains
 from kuartui.tui.messages import Failed
 from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall, Trouble
 from kuartui.tui.screens.exam import ExamScreen
-from kuartui.tui.screens.home import HomeScreen
+from kuartui.tui.screens.home import EXAM, HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
 from kuartui.tui.screens.setup import SetupScreen
@@ -87,7 +87,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         widget_cache.mend()
         self.game = game
         self._first = level, seed, mode
-        self.played = ""  # the level that home goes to once it is seen again
+        self.played = ""  # the level, or the exam, that home goes to once it is seen again
         self.failure: Failure | None = None  # why the app ended by itself
         for theme in themes.OWN:
             self.register_theme(theme)
@@ -151,6 +151,7 @@ class KuartuiApp(App[int], inherit_bindings=False):
         self._go(SetupScreen("", 0, None, task=number))
 
     def show_exam(self) -> None:
+        self.played = EXAM
         self._go(ExamScreen())
 
     def show_play(self, session: AttemptSession) -> None:

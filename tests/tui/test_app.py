@@ -470,7 +470,7 @@ async def test_home_is_where_the_player_was(game: Any, monkeypatch: pytest.Monke
         assert await back_from("broken-selector", "suggested:next:first-steps") == "suggested:next:first-steps"
         attempt = AttemptRecord("a1", "label-leak", 1, "ranked", "embedded", "attempt-a1", "", datetime.now(UTC))
         assert await back_from("label-leak", "broken-selector") == "suggested:continue:label-leak"
-        await pilot.press("down", "f1", "escape")  # a dialog is no level
+        await pilot.press("down", "f1", "escape")  # which is no level
         await pilot.pause(0.2)
         assert app.screen._option() != "suggested:continue:label-leak"
 

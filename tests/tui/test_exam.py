@@ -135,6 +135,13 @@ async def test_during_an_exam_there_is_nothing_else_to_play(game: Any, monkeypat
         assert game.sessions == []
         await pilot.press("home", "enter")
         await until(pilot, lambda: isinstance(app.screen, ExamScreen))
+        await pilot.press("escape")
+        home = await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen)
+        await pilot.press("down", "e")  # wherever the list is
+        await until(pilot, lambda: isinstance(app.screen, ExamScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: home.is_current and not app.played)
+        assert home._option() == "exam:"
 
 
 async def test_a_level_in_play_comes_first(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:

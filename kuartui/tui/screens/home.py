@@ -136,6 +136,8 @@ class HomeScreen(Screen[None], keys.Explains):
         if not self.is_current or not self.app.played:
             return ""
         level, self.app.played = self.app.played, ""
+        if self.shelf.examined:
+            return EXAM
         if self.shelf.attempt is not None and self.shelf.attempt.level == level:
             return f"{SUGGESTED}continue:{level}"
         return "" if self._option().startswith(SUGGESTED) else level
