@@ -21,7 +21,7 @@ from kuartui.game.spec import Place, ResourceQuery
 from kuartui.message import later
 
 if TYPE_CHECKING:
-    from kuartui.checks.access import Answers, Given
+    from kuartui.checks.access import Answers
     from kuartui.cluster.machines import Machines
 
 PROBE_POD = "probe"
@@ -42,7 +42,7 @@ class World:
     machines: Machines | None = None  # where they can be switched off
     docker: Docker = field(default_factory=Docker)
     reviews: dict[Hashable, Answers] = field(default_factory=dict)  # what `access` was told, by subject
-    known: dict[Hashable, Given] = field(default_factory=dict)  # the same, by subject and rules, on stepped time
+    known: dict[Hashable, bool] = field(default_factory=dict)  # the same, by subject and rules, on stepped time
 
     async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:
         """(namespace, pod, container) to run something in. NotThereError when there is no such running container."""
@@ -67,6 +67,9 @@ class World:
     async def run(self, where: Place | Literal["pod"], command: tuple[str, ...], timeout: float) -> ExecResult:
         """Run a command in a container. NotThereError when the container is not there or not running."""
         namespace, pod, container = await self.place(where)
+        absent = later("cannot run commands in pod {pod}", pod=pod)
+        if where != "pod" and where.pod and not await self._runs(namespace, pod, container):
+            raise NotThereError(absent)  # a probe of a container that crashes would ask in vain at each of its changes
         try:
             return await cluster_exec.run(
                 self.api, namespace, pod, command, container=container, timeout=timeout + GRACE
@@ -74,7 +77,17 @@ class World:
         except ApiError as error:
             if where == "pod":
                 raise
-            raise NotThereError(later("cannot run commands in pod {pod}", pod=pod)) from error
+            raise NotThereError(absent) from error
+
+    async def _runs(self, namespace: str, pod: str, container: str) -> bool:
+        """Whether that container runs, or any where it has no name, as far as the live copy tells."""
+        pods = await self.objects.all(ResourceQuery(kind="Pod", namespace=namespace, name=pod))
+        return any(
+            "running" in status.get("state", {})
+            for found in pods
+            for status in found.get("status", {}).get("containerStatuses") or []
+            if container in ("", status.get("name"))
+        )
 
 
 def _is_ready(pod: Obj) -> bool:

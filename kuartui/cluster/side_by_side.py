@@ -38,8 +38,10 @@ def side_by_side(folder: Path, count: int) -> Iterator[list[EmbeddedHost]]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Let go of a process and what it has forked, and wait until they have ended."""
-    with process:  # lets go of its standard input, too, which tells whoever has not heard it yet
-        try:
-            process.communicate(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin is not None:
+        process.stdin.close()  # which tells whoever has not heard it yet
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

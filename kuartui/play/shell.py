@@ -17,7 +17,6 @@ from collections.abc import Hashable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kuartui.checks.access import Given
 from kuartui.cluster.access import read_access
 from kuartui.message import later
 from kuartui.paths import scratch_dir
@@ -36,7 +35,7 @@ class Memory:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.allowed: dict[Hashable, Given] = {}
+        self.allowed: dict[Hashable, bool] = {}
 
     def recall(self, kind: str, home: Path, server: str) -> None:
         """Put it where kubectl looks for it."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from kuartui.checks import access
 from kuartui.game.spec import AccessSpec, Action, ResourceQuery, Subject
 
@@ -101,4 +103,28 @@ async def test_on_stepped_time_another_cluster_with_the_same_rules_answered_alre
     second.bind()
     assert (await second.holds(), second.asked) == (True, 0)
     second.held["Role"] = []
-    assert (await second.holds(), second.asked) == (False, 2)
+    assert (await second.holds(), second.asked) == (False, 1)  # of list no rule has ever told
+
+
+async def test_on_stepped_time_a_rule_about_something_else_changes_no_answer() -> None:
+    place = Place(Time(steppable=True), allows=True)
+    place.bind()
+    await place.holds()
+    rules = place.held["Role"][0]["rules"]
+    place.held["Role"] = [
+        named("Role", "reader", rules=[*rules, {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}])
+    ]
+    await place.holds()
+    assert place.asked == 2
+
+
+@pytest.mark.parametrize("rule", [("*", "", "pods"), ("get", "*", "pods"), ("get", "", "*")])
+async def test_on_stepped_time_a_wildcard_is_about_everything(rule: tuple[str, str, str]) -> None:
+    place = Place(Time(steppable=True))
+    place.bind()
+    await place.holds()
+    verb, group, resource = rule
+    wild = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
+    place.held["Role"] = [named("Role", "reader", rules=[*place.held["Role"][0]["rules"], wild])]
+    await place.holds()
+    assert place.asked > 2

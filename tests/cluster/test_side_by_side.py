@@ -55,6 +55,11 @@ async def test_hosts_side_by_side_have_clusters_of_their_own(tmp_path: Path) -> 
     assert here != there  # nothing of the one cluster is in the other
 
 
+async def test_one_by_itself_ends_as_well(tmp_path: Path) -> None:
+    async with EmbeddedCluster("x").apart(1) as places:
+        assert (await said(places[0]))[0] == "I am p\n"
+
+
 def test_they_end_together_and_one_that_was_killed_comes_back(tmp_path: Path) -> None:
     with side_by_side(tmp_path, 2) as hosts:
         first, second = (host.start() for host in hosts)
