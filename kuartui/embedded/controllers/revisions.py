@@ -19,8 +19,14 @@ REVISIONS = "controllerrevisions.apps"
 
 
 def template_patch(owner: Obj) -> Obj:
-    """The data of a revision."""
-    return {"spec": {"template": {**owner["spec"]["template"], "$patch": "replace"}}}
+    """The data of a revision, with the keys in Go's order: kubectl compares its bytes before it rolls back."""
+    return {"spec": {"template": _in_order_of_keys({**owner["spec"]["template"], "$patch": "replace"})}}
+
+
+def _in_order_of_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_order_of_keys(value[key]) for key in sorted(value)}
+    return [_in_order_of_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def build(owner: Obj, number: int, label: str, collisions: int | None, annotations: dict[str, str]) -> Obj:

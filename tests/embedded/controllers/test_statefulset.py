@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from hypothesis import given, settings
@@ -255,3 +256,10 @@ async def test_scaled_down_before_the_last_pod_is_available(cluster: Cluster) ->
     assert names(cluster) == ["db-0", "db-1"]  # it is no unhealthy one, so it has to be available first
     await cluster.run(21)
     assert names(cluster) == ["db-0"]
+
+
+async def test_a_revision_has_its_keys_in_order_as_kubectl_compares_its_bytes(cluster: Cluster) -> None:
+    """`kubectl rollout undo --to-revision` skips what is in force already."""
+    await running(cluster, replicas=0)
+    (revision,) = cluster.client.list("controllerrevisions.apps")
+    assert json.dumps(revision["data"]) == json.dumps(revision["data"], sort_keys=True)
