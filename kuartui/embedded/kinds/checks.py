@@ -163,10 +163,16 @@ def cidr(value: str, path: Path) -> list[FieldError]:
 
 
 def ip_warnings(value: str, path: Path) -> list[str]:
-    """On an address that is right, but could be written in a better way."""
+    """On an address that nothing has checked, or that could be written in a better way (GetWarningsForIP)."""
     address = names.sloppy_ip(value)
-    if address is None or address.version == 4 or str(address) == value:
+    if address is None:
         return []
+    plain = address if address.version == 4 else address.ipv4_mapped
+    if str(plain or address) == value:
+        return []
+    if plain:
+        text = f'non-standard IP address "{value}" will be considered invalid in a future Kubernetes release'
+        return [f'{path}: {text}: use "{plain}"']
     return [f'{path}: IPv6 address "{value}" should be in RFC 5952 canonical format ("{address}")']
 
 

@@ -278,18 +278,22 @@ def warnings(service: Obj) -> list[str]:
         )
     for index, address in enumerate(spec.get("clusterIPs") or []):
         found += ip_warnings(address, (_SPEC / "clusterIPs").index(index))
-    if spec.get("type") == "ClusterIP" and spec.get("clusterIP") == "None":
+    headless = spec.get("type") == "ClusterIP" and spec.get("clusterIP") == "None"
+    if headless:
         if spec.get("loadBalancerIP"):
             found.append("spec.loadBalancerIP is ignored for headless services")
         if spec.get("externalIPs"):
             found.append("spec.externalIPs is ignored for headless services")
         if spec.get("sessionAffinity") != "None":
             found.append("spec.SessionAffinity is ignored for headless services")
-    elif spec.get("externalIPs") and spec.get("type") != "ExternalName":
+    for index, address in enumerate(spec.get("externalIPs") or []):
+        found += ip_warnings(address, (_SPEC / "externalIPs").index(index))
+    if spec.get("externalIPs") and not headless and spec.get("type") != "ExternalName":
         found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
-    for field, check in (("externalIPs", ip_warnings), ("loadBalancerSourceRanges", cidr_warnings)):
-        for index, value in enumerate(spec.get(field) or []):
-            found += check(value, (_SPEC / field).index(index))
+    if spec.get("loadBalancerIP"):
+        found += ip_warnings(spec["loadBalancerIP"], _SPEC / "loadBalancerIP")
+    for index, block in enumerate(spec.get("loadBalancerSourceRanges") or []):
+        found += cidr_warnings(block, (_SPEC / "loadBalancerSourceRanges").index(index))
     if spec.get("externalIPs") and spec.get("type") == "ExternalName":
         found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
     if spec.get("externalName") and spec.get("type") != "ExternalName":

@@ -280,6 +280,22 @@ def test_what_v1_says_of_metrics_that_failed_and_of_behavior() -> None:
             ['spec.externalIPs is ignored when spec.type is "ExternalName"'],
         ),
         (
+            "{type: LoadBalancer, loadBalancerIP: 01.2.3.4, externalIPs: ['2001:DB8::1']}",
+            [
+                'spec.externalIPs[0]: IPv6 address "2001:DB8::1" should be in RFC 5952 canonical format ("2001:db8::1")',
+                "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+                'spec.loadBalancerIP: non-standard IP address "01.2.3.4" will be considered invalid in a future '
+                'Kubernetes release: use "1.2.3.4"',
+            ],
+        ),
+        (
+            "{type: LoadBalancer, loadBalancerIP: '::ffff:1.2.3.4'}",
+            [
+                'spec.loadBalancerIP: non-standard IP address "::ffff:1.2.3.4" will be considered invalid in a future '
+                'Kubernetes release: use "1.2.3.4"',
+            ],
+        ),
+        (
             "{trafficDistribution: PreferClose}",
             ['spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"'],
         ),
