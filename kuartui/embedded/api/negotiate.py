@@ -60,11 +60,12 @@ def finished(request: Request, response: Response, *, refused: bool = False) -> 
         return response
     if request.info.is_resource and _only_protobuf(request):
         return _in_protobuf(response)
-    if response.stream is None and response.body[:2] not in (b"", b"{\n"):
-        pretty = is_pretty(request)
+    if response.stream is None and response.body:
+        indented = response.body.startswith(b"{\n")
+        pretty = indented or is_pretty(request)
         if request.info.is_resource and _takes_anything(request):
             response.body = ordered.encoded(orjson.loads(response.body), orjson.OPT_INDENT_2 if pretty else 0)
-        elif pretty:
+        elif pretty and not indented:
             response.body = orjson.dumps(orjson.loads(response.body), option=orjson.OPT_INDENT_2)
     elif response.stream is not None and request.info.verb == "watch" and _takes_anything(request):
         response.stream = _in_order(response.stream)

@@ -213,6 +213,14 @@ async def test_browsers_and_curl_get_indented_json(server: Server) -> None:
             assert b"\n" not in body, path
 
 
+async def test_indented_json_is_in_the_order_of_the_types_too(server: Server) -> None:
+    await server.config_map("a", x="1")
+    for headers, target in (({"user-agent": "curl/8.0"}, f"{MAPS}/a"), ({}, f"{MAPS}/a?pretty=true")):
+        _, _, body = await call(server, "GET", target, headers={"accept": "application/json, */*", **headers})
+        assert body.startswith(b'{\n  "kind": "ConfigMap",\n  "apiVersion": "v1",\n  "metadata": {\n    "name": "a",')
+        assert list(orjson.loads(body)["metadata"]["managedFields"][0])[:2] == ["manager", "operation"]
+
+
 async def test_a_group_to_impersonate_may_have_commas(server: Server) -> None:
     scope = {
         "type": "http",
