@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -253,8 +254,9 @@ async def test_a_name_in_a_status_is_asked_for_as_a_whole_one(
     objects.put("Gateway", "door", status={"addresses": [{"type": "Hostname", "value": address}]})
     commands: list[tuple[str, ...]] = []
 
-    async def run(_api: object, _namespace: str, _pod: str, command: tuple[str, ...], **_: object) -> ExecResult:
+    async def run(_api: object, _namespace: str, _pod: str, command: tuple[str, ...], **more: Any) -> ExecResult:
         commands.append(command)
+        assert more["timeout"] > spec.timeout + 20, "what glibc takes to give up on a name"
         return ExecResult(0, FINE, "")
 
     monkeypatch.setattr(cluster_exec, "run", run)

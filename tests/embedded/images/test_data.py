@@ -73,6 +73,10 @@ async def test_redis_tells_who_asked_for_what(world: World) -> None:
     assert words[8].startswith("127.0.0.1:")
     assert "y" * 128 + "... (2 more bytes)" in words
     assert "ping" not in words, "there is room for three"
+    assert (await cli(world, container, "set a")).startswith("ERR wrong number")
+    assert (await cli(world, container, "nosuch a")).startswith("ERR unknown command")
+    assert await cli(world, container, "set x y z") == "ERR syntax error"
+    assert (await cli(world, container, "slowlog get 1")).splitlines()[3:7] == ["set", "x", "y", "z"]
     assert await cli(world, container, "slowlog len") == "3"
     await cli(world, container, "config set slowlog-log-slower-than 10000")
     await cli(world, container, "slowlog reset")

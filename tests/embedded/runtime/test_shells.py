@@ -211,3 +211,43 @@ async def test_busybox_runs_its_applets_by_name(world: World) -> None:
     assert (await world.exec(container, "busybox"))[1].startswith("BusyBox v1.36.1 (")
     with pytest.raises(ExecError):
         await world.exec(await world.start("debian:12", "sleep", "1000"), "busybox", "true")
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "out", "err"),
+    [
+        ("a=(1 2)", 2, "", 'sh: syntax error: unexpected "("\n'),
+        ("cat <<< hi", 2, "", "sh: syntax error: unexpected redirection\n"),
+        ("echo {1..3} {a,b} '{a,b}'", 0, "{1..3} {a,b} {a,b}\n", ""),
+        ("echo 'a=(1) <<<' # b=(2)", 0, "a=(1) <<<\n", ""),
+        ("cat <<X\na=(1) {a,b} <<<\nX", 0, "a=(1) {a,b} <<<\n", ""),
+        ("# it isn't\necho 'a <<< {1,2}' {1,2} # isn't it", 0, "a <<< {1,2} {1,2}\n", ""),
+        ("n=$#; x=$(echo ${#n}); echo $x", 0, "1\n", ""),
+        ("bash -c 'echo a'; echo $?", 0, "127\n", "sh: bash: not found\n"),
+        ("ash -c 'echo a'; dash -c 'echo b'", 127, "a\n", "sh: dash: not found\n"),
+    ],
+)
+async def test_ash_is_not_bash(world: World, script: str, code: int, out: str, err: str) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    assert await world.sh(container, script) == (code, out, err)
+
+
+async def test_dash_is_not_bash_but_debian_has_both(world: World) -> None:
+    container = await world.start("nginx:1.27", "sleep", "infinity")
+    said = "sh: 2: Syntax error: redirection unexpected\n"
+    assert await world.sh(container, "true\ncat <<< hi") == (2, "", said)
+    assert await world.sh(container, "bash -c 'a=(1 2); echo ${a[1]} {1..2}'") == (0, "2 1 2\n", "")
+
+
+async def test_tail_tells_of_a_file_that_comes_and_goes(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    script = "(sleep 2; echo one > /tmp/log; sleep 2; rm /tmp/log) & timeout 6 tail -n +1 -F /tmp/log"
+    _, out, err = await world.sh(container, script)
+    assert out == "one\n"
+    assert err == (
+        "tail: can't open '/tmp/log': No such file or directory\n"
+        "tail: /tmp/log has appeared; following end of new file\n"
+        + "tail: /tmp/log has been renamed or deleted: No such file or directory\n"
+        * 2
+    )
+    assert (await world.sh(container, "tail -n 1 /nope"))[2].endswith("\ntail: no files\n")

@@ -245,26 +245,32 @@ async def tail(process: Process) -> int:
         if len(names) > 1:
             await process.out(f"==> {name} <==\n")
         await process.stdout(_last(data, count) if "c" not in options else data[-int(options["c"]) :])
-    if not follow:
-        return code
-    if not seen and "F" not in options:
+    retry = "F" in options or "retry" in options
+    if not seen and not (follow and retry):
         await process.err("tail: no files\n")
         return 1
+    if not follow:
+        return code
     while True:
         await process.clock.sleep(1.0)
         for name in names:
-            await _more(process, name, seen)
+            await _more(process, name, seen, tells=retry)
 
 
-async def _more(process: Process, name: str, seen: dict[str, int]) -> None:
+async def _more(process: Process, name: str, seen: dict[str, int], *, tells: bool) -> None:
+    """Print what a followed file got; with -F tell when it comes and goes."""
     path = process.path(name)
     try:
         size = process.files.stat(path).size
         if size == seen.get(name):
             return
         data = process.files.read(path)
-    except OSError:
+    except OSError as error:
+        if tells and name in seen:
+            await process.err(f"tail: {name} has been renamed or deleted: {error.strerror}\n")  # each time it looks
         return
+    if tells and name not in seen:
+        await process.err(f"tail: {name} has appeared; following end of new file\n")
     await process.stdout(data[seen.get(name, 0) :] if size > seen.get(name, 0) else data)
     seen[name] = size
 

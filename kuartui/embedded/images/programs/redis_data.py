@@ -147,6 +147,11 @@ def get(db: Database, a: Args) -> Any:
 
 def set_(db: Database, a: Args) -> Any:
     key, value, words = a[0], a[1], [word.upper() for word in a[2:]]
+    takes_number = (b"EX", b"PX", b"EXAT", b"PXAT")
+    for place, word in enumerate(words):
+        known = word in takes_number or word in (b"NX", b"XX", b"GET", b"KEEPTTL")
+        if not known and (place == 0 or words[place - 1] not in takes_number):
+            raise SYNTAX
     old = db.find(key)
     if (b"NX" in words and old) or (b"XX" in words and not old):
         return None

@@ -140,6 +140,8 @@ class RedisServer:
             self._lookup(name, words)
             session.queue.append(words)
             return "+QUEUED"
+        if name not in ADMIN:
+            self._lookup(name, words)  # what is refused is in no log of commands
         begun = self.process.clock.monotonic()
         try:
             return await self._call(session, name, words)

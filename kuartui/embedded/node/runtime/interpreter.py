@@ -37,6 +37,9 @@ AHEAD_SECONDS = 0.4  # how far a script may get ahead of the CPU it uses before 
 
 CANCELLED = b"execution budget exhausted: request closed"  # what a job in the background says when a script is stopped
 
+OTHER_SHELLS = ("ash", "dash")  # beside sh and bash, which bashkit is itself
+BASH = "__bash"
+NO_BASH = f'bash() {{ {BASH} "$@"; }}; '
 ENTER = "__enter"
 CHECKED_CD = f'cd() {{ {ENTER} "$@" && builtin cd "$@"; }}; '  # bashkit asks nobody whether a user may enter
 
@@ -77,9 +80,13 @@ class Interpreter:
         if process.user.checked and ("|" in script.text[-1:] or RIGHTS.search(script.text)):
             self._test_rights()
         self._before = ""
+        shells = process.container.spec.image.shells
+        if "bash" in script.words and not any(posixpath.basename(path) == "bash" for path in shells):
+            self._before = NO_BASH
+            self._bash.add_command(BASH, self._callback(self._no_bash))
         traced = re.search(r"\bset -\w*x", script.text)  # it would show
         if process.user.checked and ("cd" in script.words or script.opaque) and not traced:
-            self._before = CHECKED_CD
+            self._before += CHECKED_CD
             self.add(ENTER, self._enter)
 
     def _test_rights(self) -> None:
@@ -209,6 +216,9 @@ class Interpreter:
                 found[path] = _run_by_path
         for name in EXTERNAL - names:
             found[name] = self._absent
+        for name in OTHER_SHELLS:
+            has_it = any(posixpath.basename(path) == name for path in image.shells)
+            found[name] = _run_by_path if has_it else self._absent
         if not script.opaque:
             found = {name: program for name, program in found.items() if name in words}
         # In a script file that is opaque the shell itself complains, and names the line.
@@ -240,6 +250,10 @@ class Interpreter:
     def _unknown(text: str, names: frozenset[str]) -> set[str]:
         commands, functions = _analysed(text)
         return {name for name in commands - names - BUILTINS - functions if "/" not in name and "$" not in name}
+
+    async def _no_bash(self, process: Process) -> int:
+        process.argv = ["bash", *process.argv[1:]]
+        return await self._absent(process)
 
     async def _absent(self, process: Process) -> int:
         voice = Voice(self._flavour, "bash" if self._flavour == "bash" else "sh", script=False, files=process.files)

@@ -123,6 +123,29 @@ BUILTINS = frozenset(
 )
 
 
+HERE_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)(\w+)\1[^\n]*\n.*?\n\t*\2(?=\n|$)", re.DOTALL)
+UNREAD = re.compile(QUOTED.pattern + r"|(?<![^\s;&|(])#[^\n]*")  # quoted, or a comment
+FOREIGN = re.compile(r"(?P<text><<<)|(?:^|[\s;&|])\w+\+?=(?P<array>\()", re.MULTILINE)
+BRACES = re.compile(UNREAD.pattern + r"|(?<![$\\])(\{[\w+-]*(?:,|\.\.)[\w.,+-]*\})")
+
+
+def foreign_syntax(text: str) -> tuple[int, str] | None:
+    """What bash knows and neither ash nor dash can read: the line, and what they stumble over."""
+    plain = HERE_DOCUMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
+    plain = UNREAD.sub(lambda found: "Q" + "\n" * found[0].count("\n"), plain)
+    found = FOREIGN.search(plain)
+    if found is None:
+        return None
+    return plain.count("\n", 0, found.start("text" if found["text"] else "array")) + 1, found["text"] or found["array"]
+
+
+def without_brace_expansion(text: str) -> str:
+    """`{1..3}` and `{a,b}` as ash and dash take them: literally."""
+    if HERE_DOCUMENT.search(text):
+        return text
+    return BRACES.sub(lambda found: f"\\{found[1]}" if found[1] else found[0], text)
+
+
 def with_name(text: str, name: str) -> str:
     """bashkit has no way to set $0: put it into the text, where quotes allow."""
     if "$0" not in text and "${0" not in text:

@@ -16,7 +16,14 @@ from kuartui.embedded.images.model import PATH
 from kuartui.embedded.node.runtime.interpreter import Interpreter
 from kuartui.embedded.node.runtime.process import SIGNAL_NUMBERS, NoInput, Process
 from kuartui.embedded.node.runtime.prompt import Prompt
-from kuartui.embedded.node.runtime.script import DEAF, Script, quote, with_name
+from kuartui.embedded.node.runtime.script import (
+    DEAF,
+    Script,
+    foreign_syntax,
+    quote,
+    with_name,
+    without_brace_expansion,
+)
 from kuartui.embedded.node.runtime.wording import Voice
 
 NAME = re.compile(r"[\w./+-]*")  # what means nothing to a shell
@@ -94,6 +101,13 @@ class ShellRun:
 
     async def run(self, text: str, *, from_flag: bool) -> int:
         """Run the script; its exit code."""
+        if self.flavour != "bash":
+            foreign = foreign_syntax(text)
+            if foreign is not None:
+                voice = Voice(self.flavour, self.name, not from_flag, self.process.files)
+                await self.process.err(voice.unexpected(*foreign) + "\n")
+                return 2
+            text = without_brace_expansion(text)
         plain = NAME.fullmatch(self.name) is not None
         text = with_name(text, self.name if plain else "${__zero}")
         self._script = Script(text)

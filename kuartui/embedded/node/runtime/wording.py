@@ -83,6 +83,13 @@ class Voice(Struct, frozen=True):
         )
         return f"{self._where(line)}syntax error: {said}"
 
+    def unexpected(self, line: int, token: str) -> str:
+        """What ash and dash say where they stumble over `<<<` or the parenthesis of an array."""
+        what = "redirection" if token.startswith("<") else f'"{token}"'
+        if self.flavour == "dash":
+            return f"{self._where(line)}Syntax error: {what} unexpected"
+        return f"{self._where(line)}syntax error: unexpected {what}"
+
     def not_found(self, name: str, line: int = 1) -> str:
         """command not found."""
         said = "command not found" if self.flavour == "bash" else "not found"
