@@ -514,3 +514,41 @@ async def test_env_lists_variables_in_the_order_in_which_the_runtime_adds_them(w
     names = [line.partition("=")[0] for line in (await world.exec(web, "env"))[1].splitlines()]
     assert names[:3] == ["PATH", "HOSTNAME", "NGINX_VERSION"]
     assert names[-2:] == ["MINE", "HOME"]
+
+
+async def test_nginx_says_not_allowed_and_tells_of_its_worker_s_end(world: World) -> None:
+    container = await world.start("nginx:1.27-alpine")
+    said = await get(world, f"http://{container.sandbox.ip}/", "-i", "-d", "x")
+    assert said.startswith("HTTP/1.1 405 Not Allowed")
+    assert "<title>405 Not Allowed</title>" in said
+    task = asyncio.ensure_future(container.stop(5))
+    await world.clock.advance(6)
+    assert (await task).code == 0
+    lines = world.log(container).splitlines()
+    assert any(line.endswith("built by gcc 14.2.0 (Alpine 14.2.0)") for line in lines)
+    assert [line.partition("[notice] ")[2] for line in lines[-7:]] == [
+        "1#1: signal 3 (SIGQUIT) received, shutting down",
+        "29#29: gracefully shutting down",
+        "29#29: exiting",
+        "29#29: exit",
+        "1#1: signal 17 (SIGCHLD) received from 29",
+        "1#1: worker process 29 exited with code 0",
+        "1#1: exit",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "title"),
+    [
+        (302, "Moved Temporarily", "302 Found"),
+        (401, "Unauthorized", "401 Authorization Required"),
+        (503, "Service Temporarily Unavailable", "503 Service Temporarily Unavailable"),
+        (504, "Gateway Time-out", "504 Gateway Time-out"),
+    ],
+)
+async def test_nginx_has_words_of_its_own(world: World, status: int, reason: str, title: str) -> None:
+    target = " /x" if status == 302 else ""
+    server = await world.start("nginx:1.27", mounts=[conf(world, f"server {{ listen 80; return {status}{target}; }}")])
+    said = await get(world, f"http://{server.sandbox.ip}/", "-i")
+    assert said.startswith(f"HTTP/1.1 {status} {reason}\r\n")
+    assert f"<title>{title}</title>" in said

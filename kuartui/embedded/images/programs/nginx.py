@@ -199,10 +199,11 @@ class Nginx:
             return 1
         self.process.memory = MEMORY // 2
         self.process.title = f"nginx: master process {' '.join(self.process.argv)}"
+        is_alpine = self.process.container.spec.image.distribution == "alpine"
         for line in (
             'using the "epoll" event method',
             f"nginx/{self.version}",
-            "built by gcc 12.2.0 (Debian 12.2.0-14)",
+            "built by gcc 14.2.0 (Alpine 14.2.0)" if is_alpine else "built by gcc 12.2.0 (Debian 12.2.0-14)",
             f"OS: Linux {KERNEL_VERSION}",
             "getrlimit(RLIMIT_NOFILE): 1048576:1048576",
             "start worker processes",
@@ -223,8 +224,10 @@ class Nginx:
                 continue
             doing = "shutting down" if name == "QUIT" else "exiting"
             await self.log("notice", f"signal {number} (SIG{name}) received, {doing}")
-            await self.log("notice", "gracefully shutting down" if name == "QUIT" else "exiting", 29)
-            await self.log("notice", "exit", 29)
+            for line in ("gracefully shutting down", "exiting", "exit")[name != "QUIT" :]:
+                await self.log("notice", line, FIRST_WORKER)
+            await self.log("notice", f"signal 17 (SIGCHLD) received from {FIRST_WORKER}")
+            await self.log("notice", f"worker process {FIRST_WORKER} exited with code 0")
             await self.log("notice", "exit")
             return 0
 

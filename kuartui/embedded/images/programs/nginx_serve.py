@@ -21,6 +21,16 @@ INHERITED = ("root", "index", "access_log", "error_log", "autoindex", "default_t
              "proxy_set_header", "allow", "deny", "auth_basic", "proxy_connect_timeout", "proxy_read_timeout")  # fmt: skip
 HOPS = 10
 
+# Where nginx has words of its own, in the status line and, if others, on its page.
+REASONS = {
+    302: "Moved Temporarily",
+    405: "Not Allowed",
+    414: "Request-URI Too Large",
+    503: "Service Temporarily Unavailable",
+    504: "Gateway Time-out",
+}
+TITLES = {302: "Found", 401: "Authorization Required"}
+
 
 class Location(Struct):
     """One location block, or a server's own level."""
@@ -410,12 +420,15 @@ class Site:
         """nginx' own page for a status."""
         if status == 444:
             status = 400
-        title = f"{status} {phrase(status)}"
+        reason = REASONS.get(status, phrase(status))
+        title = f"{status} {TITLES.get(status, reason)}"
         page = (
             f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
             f"<hr><center>nginx/{self._version}</center>\r\n</body>\r\n</html>\r\n"
         )
-        return reply(status, page, "text/html")
+        response = reply(status, page, "text/html")
+        response.reason = reason
+        return response
 
     async def _error_page(self, exchange: Exchange, response: Response) -> Response:
         for directive in exchange.settings.get("add_header", []):
