@@ -31,8 +31,10 @@ def lay_out(level: Level, attempt_id: str) -> Path:
             file = place / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-            # images are built from these files: others than their owner will read them there
+            # images are built from these files: others than their owner will read them there, whatever the umask here
             file.chmod(0o755 if text.startswith("#!") else 0o644)
+            for above in file.relative_to(place).parents[:-1]:
+                (place / above).chmod(0o755)
     except OSError as error:
         raise unwritable(place, error) from error
     return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -31,6 +32,20 @@ def test_the_files_of_the_level_are_there() -> None:
     assert (place / "notes/plan.txt").read_text() == "buy figs\n"
     assert (place / "go.sh").stat().st_mode & stat.S_IXUSR
     assert not (place / "notes/plan.txt").stat().st_mode & stat.S_IXUSR
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+
+
+def test_others_can_read_the_files_whatever_the_umask_is() -> None:
+    """An image is built from them, and what runs in it is mostly not who owns them."""
+    before = os.umask(0o077)
+    try:
+        place = workspace.lay_out(level(FILES | {"site/pages/one.html": "one\n"}), "abc")
+    finally:
+        os.umask(before)
+    modes = {
+        name: stat.S_IMODE((place / name).stat().st_mode) for name in ("site", "site/pages", "site/pages/one.html")
+    }
+    assert modes == {"site": 0o755, "site/pages": 0o755, "site/pages/one.html": 0o644}
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
