@@ -24,7 +24,8 @@ from kuartui.tui.screens.dialogs import Confirm, Help, TooSmall
 from kuartui.tui.screens.home import HomeScreen
 from kuartui.tui.screens.play import PlayScreen
 from kuartui.tui.screens.result import ResultScreen
-from tests.tui.golden import until
+from kuartui.tui.widgets.fitted import Fitted
+from tests.tui.golden import screen_text, until
 
 Text = Callable[[Any], str]
 
@@ -199,6 +200,24 @@ async def test_finishing_shows_the_result_and_solutions_on_demand(game: Any, tex
         await pilot.press("escape")
         await pilot.pause(0.1)
         assert isinstance(app.screen, HomeScreen)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_the_result_has_its_width_from_the_first_frame_on(
+    game: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    painted: list[int] = []
+    render = Fitted.render
+    monkeypatch.setattr(Fitted, "render", lambda self: painted.append(self.content_size.width) or render(self))
+    app = KuartuiApp(game)
+    async with app.run_test(size=size) as pilot:
+        session = await game.begin(game.level("broken-selector", 1), app.post_message)
+        app.show_result(session.result())
+        await until(pilot, lambda: painted and "Timeline" in screen_text(app))
+        await pilot.pause(0.2)
+        width = app.screen.query_one("#race").content_size.width
+        assert set(painted) <= {width, width + 2}  # before there is a scroll bar
+        assert width > size[0] / 2
 
 
 async def test_a_command_that_is_still_typed_starts_nothing(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:

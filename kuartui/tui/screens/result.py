@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.css.query import NoMatches
-from textual.events import Key, Resize
+from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -27,6 +25,7 @@ from kuartui.tui.feed import guarded
 from kuartui.tui.screens.levels import MEDAL_STYLES
 from kuartui.tui.text import clean, fit, join, lines, mark, plain, right, span
 from kuartui.tui.widgets.bar import axis
+from kuartui.tui.widgets.fitted import Fitted
 from kuartui.tui.widgets.keybar import KeyBar
 
 if TYPE_CHECKING:
@@ -58,6 +57,7 @@ SIGNS = {
 #: kinds that are in the list, but not on the line, where they would cover what counts
 BENEATH = ("started", "write", "reaction", "warning")
 SCORE_WIDTH = 34
+LEAST_WIDTH = 36  # of checks and timeline
 REST_SECONDS = 1.0  # without a key: then the player has seen that this is no longer the shell
 
 
@@ -79,13 +79,15 @@ class ResultScreen(Screen[None], keys.Explains):
 
         from kuartui.tui import markdown
 
+        normal = {name: least for least, name in self.app.HORIZONTAL_BREAKPOINTS}["-normal"]
+        self.set_class(self.app.size.width < normal, "-narrow")  # what Textual sets comes after the first frame
         yield Static(self._title(), id="head")
         with VerticalScroll(id="result"):
             with Horizontal(id="summary"):
                 yield Static(self._score(), id="score")
                 with Vertical(id="race"):
-                    yield Static(id="checks")
-                    yield Static(id="timeline")
+                    yield Fitted(self._checks, least=LEAST_WIDTH, id="checks")
+                    yield Fitted(self._timeline, least=LEAST_WIDTH, id="timeline")
             yield Static(self._damage(), id="damage")
             yield Static(self._solutions(), id="solutions")
             yield Markdown(clean(self.result.debrief), id="debrief", parser_factory=markdown.parser, open_links=False)
@@ -95,7 +97,6 @@ class ResultScreen(Screen[None], keys.Explains):
     def on_mount(self) -> None:
         self._race()
         self.query_one("#solutions").display = False
-        self._fill()
         self.query_one("#result").focus()
 
     @work(group="race")
@@ -103,17 +104,8 @@ class ResultScreen(Screen[None], keys.Explains):
         """The times of the best attempt beside those of this one."""
         splits = await guarded(self.app.game.call(self.app.game.splits, self.result), self.app.failed)
         self._splits = splits or []
-        with suppress(NoMatches):  # the screen may be on its way out by now
-            self._fill()
-
-    def on_resize(self, event: Resize) -> None:
-        self.call_after_refresh(self._fill)
-
-    def _fill(self) -> None:
-        """What depends on the width."""
-        width = max(36, self.query_one("#race").content_size.width)
-        self.query_one("#checks", Static).update(self._checks(width))
-        self.query_one("#timeline", Static).update(self._timeline(width))
+        for fitted in self.query(Fitted):
+            fitted.refresh(layout=True)
 
     # What is shown
 
