@@ -230,8 +230,12 @@ class KuartuiApp(App[int], inherit_bindings=False):
             self.push_screen(CommandPalette(placeholder=tr("Search for commands…"), id="--command-palette"))
 
     def action_leave(self) -> None:
-        playing = any(isinstance(screen, PlayScreen) for screen in self.screen_stack)
-        question = tr("Leave kuartui? The level goes on, and so does its clock.") if playing else tr("Leave kuartui?")
+        playing = next((screen for screen in self.screen_stack if isinstance(screen, PlayScreen)), None)
+        question = tr("Leave kuartui?")
+        if playing is not None and playing.session.snapshot().paused:
+            question = tr("Leave kuartui? The level can be continued; its clock stays stopped.")
+        elif playing is not None:
+            question = tr("Leave kuartui? The level goes on, and so does its clock.")
         if not (isinstance(self.screen, Confirm) and self.screen.question == question):  # it is asked already
             self.push_screen(Confirm(question, tr("Leave")), lambda yes: self._leave() if yes else None)
 

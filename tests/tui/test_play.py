@@ -315,6 +315,11 @@ async def test_practice_can_be_paused(game: Any, text_of: Text) -> None:
         assert "points" not in text_of(app).splitlines()[0]
         await pilot.press("p")
         await until(pilot, lambda: "the clock stands; p lets it go on" in text_of(app).splitlines()[1])
+        await pilot.press("f10")
+        asked = await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.question)
+        assert "its clock stays stopped" in asked
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
         await pilot.press("p")
         await until(pilot, lambda: "the clock stands" not in text_of(app))
         assert not game.sessions[0].state.paused
