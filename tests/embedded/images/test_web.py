@@ -552,3 +552,13 @@ async def test_nginx_has_words_of_its_own(world: World, status: int, reason: str
     said = await get(world, f"http://{server.sandbox.ip}/", "-i")
     assert said.startswith(f"HTTP/1.1 {status} {reason}\r\n")
     assert f"<title>{title}</title>" in said
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [("/nowhere", "No such file or directory"), ("/etc/passwd", "Not a directory"), ("/root", "Permission denied")],
+)
+async def test_busybox_httpd_says_why_it_cannot_serve_a_folder(world: World, folder: str, reason: str) -> None:
+    user = Credentials(uid=1000, gid=1000)
+    exit_, log = await world.run("busybox:1.36", "httpd", "-f", "-p", "8080", "-h", folder, user=user)
+    assert (exit_.code, log) == (1, f"httpd: can't change directory to '{folder}': {reason}\n")

@@ -9,6 +9,7 @@ import re
 from kuartui.embedded.images.applets.options import parse
 from kuartui.embedded.images.programs.files_server import inside, media_type
 from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.node.runtime.files import EXECUTE
 from kuartui.embedded.node.runtime.process import Process
 
 PAGES = {
@@ -26,8 +27,9 @@ async def httpd(process: Process) -> int:
     verbose = sum(word.count("v") for word in process.argv if re.fullmatch("-[fiv]+", word))
     home = process.path(options.get("h", ""))
     port = int(options.get("p", "80").rpartition(":")[2])
-    if not process.files.is_dir(home):
-        await process.err(f"httpd: can't change directory to '{home}': No such file or directory\n")
+    reason = _bar(process, home)
+    if reason:
+        await process.err(f"httpd: can't change directory to '{options.get('h', home)}': {reason}\n")
         return 1
 
     def answer(request: Request) -> Response:
@@ -71,6 +73,17 @@ async def httpd(process: Process) -> int:
     if process.pid != 1:
         process.detach(serve)
     return 0
+
+
+def _bar(process: Process, home: str) -> str:
+    """What keeps the process from entering a directory, if anything does."""
+    try:
+        stat = process.files.stat(home, process.user)
+    except OSError as error:
+        return error.strerror or ""
+    if not stat.is_dir:
+        return "Not a directory"
+    return "Permission denied" if process.user.checked and not stat.rights(process.user) & EXECUTE else ""
 
 
 def _page(status: int) -> Response:
