@@ -63,13 +63,13 @@ class Pods(Strategy):
         if spec.get("nodeName") and spec.get("schedulingGates"):
             text = "cannot be set until all schedulingGates have been cleared"
             errors.append(forbidden(path / "nodeName", text))
-        return errors
+        return errors + pod_annotations.contradictions(obj)
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return pod_errors(new) + pod_update.update_errors(new, old)
+        return pod_errors(new) + pod_annotations.changes(new, old) + pod_update.update_errors(new, old)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return pod_status.update_errors(new, old)
+        return pod_annotations.changes(new, old) + pod_status.update_errors(new, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         from kuartui.embedded.kinds import pod_warnings
@@ -118,7 +118,7 @@ class _EphemeralContainers(Pods):
         new["status"] = old.get("status") or {}
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return pod_errors(new) + pod_update.ephemeral_errors(new, old)
+        return pod_errors(new) + pod_annotations.changes(new, old) + pod_update.ephemeral_errors(new, old)
 
 
 class _Binding(Pods):

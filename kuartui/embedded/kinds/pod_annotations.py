@@ -8,7 +8,7 @@ from typing import Any
 
 from kuartui.embedded.kinds.pod_defaults import CONTAINER_LISTS
 from kuartui.embedded.kinds.pod_volumes import descending_path
-from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, quote
+from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, quote
 
 Obj = dict[str, Any]
 
@@ -19,6 +19,7 @@ _MIRROR = "kubernetes.io/config.mirror"
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _KNOWN_SECCOMP = ("runtime/default", "docker/default", "unconfined")
 _APP_ARMOR_TYPES = {"unconfined": "Unconfined", "runtime/default": "RuntimeDefault"}
+_TYPES = ("Unconfined", "RuntimeDefault", "Localhost")
 _LOCAL = "localhost/"
 
 
@@ -64,6 +65,42 @@ def confine(pod: Obj) -> list[str]:
             at = Path("metadata.annotations").key(key)
             found.append(f'{at}: deprecated since v1.30; use the "appArmorProfile" field instead')
     return found
+
+
+def contradictions(pod: Obj) -> list[FieldError]:
+    """A new pod's old annotations of AppArmor must say what its fields say."""
+    annotations, spec = pod["metadata"].get("annotations") or {}, pod.get("spec") or {}
+    if (spec.get("os") or {}).get("name") == "windows":
+        return []
+    of_pod = (spec.get("securityContext") or {}).get("appArmorProfile")
+    errors = []
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for index, container in enumerate(spec.get(field) or []):
+            told = annotations.get(APP_ARMOR + container.get("name", ""))
+            profile = (container.get("securityContext") or {}).get("appArmorProfile") or of_pod
+            if told is None or not profile or profile.get("type") not in _TYPES:
+                continue
+            at = Path("spec").child(field).index(index) / "securityContext" / "appArmorProfile"
+            local = told.removeprefix(_LOCAL)
+            if profile["type"] == "Localhost" and told.startswith(_LOCAL):
+                if local != profile.get("localhostProfile"):
+                    text = "apparmor profile in annotation and field must match"
+                    errors.append(forbidden(at / "localhostProfile", text))
+            elif _APP_ARMOR_TYPES.get(told) != profile["type"]:
+                errors.append(forbidden(at / "type", "apparmor type in annotation and field must match"))
+    return errors
+
+
+def changes(new: Obj, old: Obj) -> list[FieldError]:
+    """What may not become of a pod's annotations (ValidatePodSpecificAnnotationUpdates)."""
+    after, before = (pod["metadata"].get("annotations") or {} for pod in (new, old))
+    errors = []
+    for key in (*sorted(before), *sorted(after.keys() - before.keys())):
+        fixed = "AppArmor annotations" if key.startswith(APP_ARMOR) else "mirror pod annotation"
+        if after.get(key) != before.get(key) and (key == _MIRROR or key.startswith(APP_ARMOR)):
+            verb = "remove or update" if key in before else "add"
+            errors.append(forbidden(Path("metadata.annotations").key(key), f"may not {verb} {fixed}"))
+    return errors
 
 
 def _profile(annotation: str) -> Obj | None:

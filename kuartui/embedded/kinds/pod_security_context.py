@@ -61,16 +61,17 @@ def pod_context(spec: Obj, path: Path) -> list[FieldError]:
         text = "ShareProcessNamespace and HostPID cannot both be enabled"
         errors.append(invalid(path / "shareProcessNamespace", True, text))
     errors += _sysctls(context.get("sysctls") or [], spec, path / "sysctls")
-    for field, allowed in (
-        ("fsGroupChangePolicy", ("Always", "OnRootMismatch")),
-        ("supplementalGroupsPolicy", ("Merge", "Strict")),
-        ("seLinuxChangePolicy", ("MountOption", "Recursive")),
-    ):
-        if context.get(field) is not None and context[field] not in allowed:
-            errors.append(not_supported(path / field, context[field], allowed))
+    errors += _policy(context, "fsGroupChangePolicy", path, ("Always", "OnRootMismatch"))
     errors += seccomp_profile(context.get("seccompProfile"), path / "seccompProfile")
     errors += windows_options(context.get("windowsOptions"), path / "windowsOptions")
-    return errors + _app_armor(context.get("appArmorProfile"), path / "appArmorProfile")
+    errors += _app_armor(context.get("appArmorProfile"), path / "appArmorProfile")
+    errors += _policy(context, "supplementalGroupsPolicy", path, ("Merge", "Strict"))
+    return errors + _policy(context, "seLinuxChangePolicy", path, ("MountOption", "Recursive"))
+
+
+def _policy(context: Obj, field: str, path: Path, allowed: tuple[str, ...]) -> list[FieldError]:
+    value = context.get(field)
+    return [] if value is None or value in allowed else [not_supported(path / field, value, allowed)]
 
 
 _RANGE = f"must be between 0 and {MAX_INT32}, inclusive"

@@ -719,3 +719,15 @@ def test_old_annotations_confine_containers() -> None:
         f'metadata.annotations[{key}/{name}]: deprecated since v1.30; use the "appArmorProfile" field instead'
         for name in "abc"
     ]
+
+
+def test_what_says_how_a_pod_runs_stays() -> None:
+    armor, mirror = "container.apparmor.security.beta.kubernetes.io/c", "kubernetes.io/config.mirror"
+    text = f"metadata: {{name: x, annotations: {{{armor}: unconfined}}}}\nspec: {{nodeName: n, containers: [{{name: c, image: i}}]}}"
+    old = made("pods", text)
+    wanted = [
+        f"metadata.annotations[{armor}]: Forbidden: may not remove or update AppArmor annotations",
+        f"metadata.annotations[{mirror}]: Forbidden: may not add mirror pod annotation",
+    ]
+    patch = {"metadata": {"annotations": {armor: None, mirror: "m", "other": "o"}}}
+    assert changed(strategy("pods"), old, patch)[1] == wanted
