@@ -139,6 +139,27 @@ async def test_a_claim_may_name_its_volume(storage: Cluster) -> None:
     assert storage.events("VolumeMismatch")[0] == 'Cannot bind to requested volume "v": requested PV is too small'
 
 
+async def test_a_volume_has_the_attributes_that_a_claim_asks_for(storage: Cluster) -> None:
+    await volume(storage, "plain")
+    await claim(storage, "any", volumeAttributesClassName="gold")
+    await claim(storage, "named", volumeAttributesClassName="gold", volumeName="plain")
+    assert phase(storage, "any") == phase(storage, "named") == "Pending"
+    wrong = 'Cannot bind to requested volume "plain": volumeAttributesClassName does not match'
+    assert set(storage.events("VolumeMismatch")) == {wrong}
+    await volume(storage, "golden", volumeAttributesClassName="gold")
+    await storage.run()
+    assert storage.get("persistentvolumeclaims", "any")["spec"]["volumeName"] == "golden"
+
+
+async def test_a_volume_that_is_being_deleted_is_given_to_nobody(storage: Cluster) -> None:
+    await volume(storage, "v", metadata={"finalizers": ["example.com/hold"]})
+    await storage.delete("persistentvolumes", "v")
+    await claim(storage, volumeName="v")
+    assert phase(storage, "data") == "Pending"
+    going = 'Cannot bind to requested volume "v": the volume is marked for deletion "v"'
+    assert storage.events("VolumeMismatch")[0] == going
+
+
 async def test_what_somebody_wrote_into_the_status_of_a_bound_volume_stays(storage: Cluster) -> None:
     await volume(storage, "v")
     await claim(storage)

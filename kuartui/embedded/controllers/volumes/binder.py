@@ -306,10 +306,14 @@ def _claim_of(ref: Obj) -> tuple[str, str]:
 
 def _mismatch(volume: Obj, claim: Obj) -> str:
     """Why a volume that the claim names will not do (checkVolumeSatisfyClaim)."""
+    if objects.being_deleted(volume):
+        return f'the volume is marked for deletion "{objects.name_of(volume)}"'
     if matching.capacity(volume) < matching.requested(claim):
         return "requested PV is too small"
     if matching.class_of(volume) != matching.class_of(claim):
         return "storageClassName does not match"
+    if matching.attributes_of(volume) != matching.attributes_of(claim):
+        return "volumeAttributesClassName does not match"
     if volume["spec"].get("volumeMode", "Filesystem") != claim["spec"].get("volumeMode", "Filesystem"):
         return "incompatible volumeMode"
     if not set(claim["spec"].get("accessModes") or ()) <= set(volume["spec"].get("accessModes") or ()):

@@ -30,6 +30,11 @@ def class_of(obj: Obj) -> str:
     return beta if beta is not None else obj["spec"].get("storageClassName") or ""
 
 
+def attributes_of(obj: Obj) -> str:
+    """The volume attributes class of a claim or volume; "" for none."""
+    return obj["spec"].get("volumeAttributesClassName") or ""
+
+
 def waits_for_consumer(client: Client, claim: Obj) -> bool:
     """Whether the claim's class binds when a pod is placed."""
     found = client.get(CLASSES, "", class_of(claim))
@@ -90,6 +95,8 @@ def best_volume(
         if (node is None and delayed) or not reachable:
             continue
         if volume.get("status", {}).get("phase") != "Available" or class_of(volume) != class_of(claim):
+            continue
+        if attributes_of(volume) != attributes_of(claim):
             continue
         if selector is not None and not selector.matches(objects.labels_of(volume)):
             continue
