@@ -21,7 +21,7 @@ from kuartui.embedded.node.runtime.lull import LULL
 THREAD_NAME = b"tokio-rt-worker"
 STAT_BYTES = 4096
 LOOK_SECONDS = 0.0001
-IDLE_TURNS = 4  # of the event loop, before threads are worth a look
+IDLE_TURNS = 24  # of the event loop, before threads are worth a look: most commands have ended by then
 QUIET_SECONDS = 0.005  # where /proc tells no thread states
 STUCK_SECONDS = 4.0  # real time; a script that calls no command for so long computes in a circle
 
