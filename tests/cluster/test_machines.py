@@ -103,7 +103,7 @@ async def test_what_is_off_on_purpose_does_not_make_the_cluster_a_stopped_one(fa
     assert await KindCluster("kuartui").life() == ("running", "")
     (fake / "state-kuartui-worker2").write_text("exited")  # somebody else, or a machine that was restarted
     assert await cluster.life() == ("stopped", "nodes are exited")
-    await cluster._wake(lambda _: None)
+    await cluster._wake("exited", lambda _: None)
     assert asked(fake)[-1] == "start kuartui-worker2"
     assert await cluster.life() == ("running", "")
 
