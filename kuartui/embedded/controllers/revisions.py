@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.hashing import short_hash
@@ -20,13 +22,8 @@ REVISIONS = "controllerrevisions.apps"
 
 def template_patch(owner: Obj) -> Obj:
     """The data of a revision, with the keys in Go's order: kubectl compares its bytes before it rolls back."""
-    return {"spec": {"template": _in_order_of_keys({**owner["spec"]["template"], "$patch": "replace"})}}
-
-
-def _in_order_of_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _in_order_of_keys(value[key]) for key in sorted(value)}
-    return [_in_order_of_keys(item) for item in value] if isinstance(value, list) else value
+    template = orjson.dumps({**owner["spec"]["template"], "$patch": "replace"}, option=orjson.OPT_SORT_KEYS)
+    return {"spec": {"template": orjson.loads(template)}}
 
 
 def build(owner: Obj, number: int, label: str, collisions: int | None, annotations: dict[str, str]) -> Obj:

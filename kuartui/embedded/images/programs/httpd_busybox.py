@@ -64,9 +64,9 @@ async def httpd(process: Process) -> int:
         return 0
 
     try:
-        process.listen(port, server(app)).close()
         if "f" in options:
             return await serve(process)
+        process.listen(port, server(app)).close()  # whoever called it hears of a port that is taken
     except OSError as error:
         await process.err(f"httpd: bind: {error.strerror}\n")
         return 1
