@@ -53,23 +53,25 @@ def _item(item: Obj, kind: str, path: Path) -> list[FieldError]:
     check = container_resource_name if kind in ("Pod", "Container") else resource_name
     fields = [field for field in _AMOUNTS if not (kind == "Pod" and field.startswith("default"))]
     keys: set[str] = set()
-    for field in fields:
+    for field in _AMOUNTS:
+        if field == "maxLimitRequestRatio" and kind == "PersistentVolumeClaim" and not _says_how_much(item):
+            text = "either minimum or maximum storage value is required, but neither was provided"
+            errors.append(required(path / "limits", text))
+        if field not in fields:
+            if item.get(field):
+                errors.append(forbidden(path / field, "may not be specified when `type` is 'Pod'"))
+            continue
         for name in item.get(field) or {}:
             errors += check(name, (path / field).key(name))
             keys.add(name)
-    if kind == "Pod":
-        errors += [
-            forbidden(path / field, "may not be specified when `type` is 'Pod'")
-            for field in ("default", "defaultRequest")
-            if item.get(field)
-        ]
-    if kind == "PersistentVolumeClaim" and not any("storage" in (item.get(f) or {}) for f in ("min", "max")):
-        text = "either minimum or maximum storage value is required, but neither was provided"
-        errors.append(required(path / "limits", text))
     for name in sorted(keys):
         bounds = {f: quantity.parse(item[f][name]) for f in fields if name in (item.get(f) or {})}
         errors += _order(name, bounds, path) + _ratio(name, bounds, path)
     return errors
+
+
+def _says_how_much(item: Obj) -> bool:
+    return any("storage" in (item.get(field) or {}) for field in ("min", "max"))
 
 
 # (smaller, larger, blamed field, shown field, text): the value shown is not always the blamed one, as in Kubernetes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,17 @@ from kuartui.embedded.kinds.persistentvolumeclaim import (
 )
 from kuartui.embedded.kinds.pod_defaults import default_volume_source
 from kuartui.embedded.kinds.pod_scheduling import node_selector
-from kuartui.embedded.kinds.pod_volumes import ONE_TYPE, csi_driver_name, host_path, nfs, no_backsteps, wants
+from kuartui.embedded.kinds.pod_volumes import (
+    ONE_TYPE,
+    csi_driver_name,
+    flocker,
+    host_path,
+    nfs,
+    no_backsteps,
+    second,
+    shown,
+    wants,
+)
 from kuartui.embedded.kinds.pod_warnings import OLD_VOLUMES
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 from kuartui.embedded.meta.time import format_time
@@ -73,6 +84,9 @@ class PersistentVolumes(Strategy):
         if before.get("nodeAffinity") is not None and before["nodeAffinity"] != spec.get("nodeAffinity"):
             text = "field is immutable, except for updating from beta label to GA"
             errors.append(invalid("nodeAffinity", spec.get("nodeAffinity"), text))
+        if before.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
+            text = "update from non-nil value to nil is forbidden"
+            errors.append(forbidden("spec.volumeAttributesClassName", text))
         return errors
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
@@ -111,7 +125,6 @@ class PersistentVolumes(Strategy):
 
 
 _RECLAIM = ("Delete", "Recycle", "Retain")
-_NO_CHECK = ("flocker",)
 _SOURCES = (
     "hostPath",
     "gcePersistentDisk",
@@ -160,7 +173,7 @@ def _spec_errors(spec: Obj, path: Path) -> list[FieldError]:
         else:
             errors += node_selector(affinity["required"], at)
     errors += _source_errors(spec, path)
-    if (spec.get("hostPath") or {}).get("path") == "/" and policy == "Recycle":
+    if posixpath.normpath((spec.get("hostPath") or {}).get("path") or ".") in ("/", "//") and policy == "Recycle":
         text = "may not be 'recycle' for a hostPath mount of '/'"
         errors.append(forbidden(path / "persistentVolumeReclaimPolicy", text))
     if spec.get("storageClassName"):
@@ -185,10 +198,10 @@ def _source_errors(spec: Obj, path: Path) -> list[FieldError]:
         if source is None:
             continue
         if count:
-            errors.append(forbidden(path / kind, ONE_TYPE))
+            errors.append(forbidden(path / second(kind), ONE_TYPE))
             continue
         count += 1
-        at = path / kind
+        at = path / shown(kind)
         if kind == "hostPath":
             errors += host_path(source, at)
         elif kind == "nfs":
@@ -199,7 +212,9 @@ def _source_errors(spec: Obj, path: Path) -> list[FieldError]:
                 errors.append(required(at / "volumeHandle"))
             for use in ("controllerPublish", "controllerExpand", "nodePublish", "nodeExpand"):
                 errors += _secret(source.get(f"{use}SecretRef"), at / f"{use}SecretRef")
-        elif kind not in _NO_CHECK:
+        elif kind == "flocker":
+            errors += flocker(source, at)
+        else:
             errors += wants(kind)(source, at)
         if kind == "local":
             errors += no_backsteps(source.get("path", ""), at / "path")

@@ -183,7 +183,8 @@ def _update(new: Obj, old: Obj) -> list[FieldError]:
         had = ((before.get("resources") or {}).get("requests") or {}).get("storage")
         resources = spec.get("resources") or {}
         spec["resources"] = {**resources, "requests": {**(resources.get("requests") or {}), "storage": had}}
-        if spec.pop("volumeAttributesClassName", None) is not None and "volumeAttributesClassName" in before:
+        spec.pop("volumeAttributesClassName", None)
+        if "volumeAttributesClassName" in before:
             spec["volumeAttributesClassName"] = before["volumeAttributesClassName"]
     if spec != before:
         sides = (go_structs.render("ClaimSpec", one) for one in (before, spec))
@@ -207,7 +208,7 @@ def _shrunk(new: Obj, old: Obj, path: Path) -> list[FieldError]:
 
 def _class_removed(new: Obj, old: Obj, path: Path) -> list[FieldError]:
     now, was = ((one.get("spec") or {}).get("volumeAttributesClassName") for one in (new, old))
-    if was is None or now:
+    if now or now == was or (old.get("status") or {}).get("currentVolumeAttributesClassName") is None:
         return []
-    text = "nil" if now is None else "an empty string"
-    return [forbidden(path, f"update from non-nil value to {text} is forbidden")]
+    text = "nil" if now is None else "empty string"
+    return [forbidden(path, f"update to {text} is forbidden when status.currentVolumeAttributesClassName is not nil")]

@@ -63,7 +63,7 @@ class Pods(Strategy):
         if spec.get("nodeName") and spec.get("schedulingGates"):
             text = "cannot be set until all schedulingGates have been cleared"
             errors.append(forbidden(path / "nodeName", text))
-        return errors + pod_annotations.contradictions(obj)
+        return errors + pod_annotations.contradictions(obj, path)
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return pod_errors(new) + pod_annotations.changes(new, old) + pod_update.update_errors(new, old)

@@ -15,10 +15,12 @@ Obj = dict[str, Any]
 APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 POD_SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"
 CONTAINER_SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
-_MIRROR = "kubernetes.io/config.mirror"
+MIRROR = "kubernetes.io/config.mirror"
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _KNOWN_SECCOMP = ("runtime/default", "docker/default", "unconfined")
 _APP_ARMOR_TYPES = {"unconfined": "Unconfined", "runtime/default": "RuntimeDefault"}
+_OLD_TYPES = {"apparmor": _APP_ARMOR_TYPES, "seccomp": {**_APP_ARMOR_TYPES, "docker/default": "RuntimeDefault"}}
+_FIELDS = {"apparmor": "appArmorProfile", "seccomp": "seccompProfile"}
 _TYPES = ("Unconfined", "RuntimeDefault", "Localhost")
 _LOCAL = "localhost/"
 
@@ -27,9 +29,9 @@ def annotation_errors(metadata: Obj, spec: Obj, path: Path) -> list[FieldError]:
     """What such annotations at `path` must fulfil."""
     given = metadata.get("annotations") or {}
     errors = []
-    if _MIRROR in given and not spec.get("nodeName"):
+    if MIRROR in given and not spec.get("nodeName"):
         text = "must set spec.nodeName if mirror pod annotation is set"
-        errors.append(invalid(path.key(_MIRROR), given[_MIRROR], text))
+        errors.append(invalid(path.key(MIRROR), given[MIRROR], text))
     cost = given.get(_DELETION_COST)
     if cost is not None and not _is_cost(cost):
         errors.append(invalid(path.key(_DELETION_COST), cost, "must be a 32bit integer"))
@@ -67,28 +69,36 @@ def confine(pod: Obj) -> list[str]:
     return found
 
 
-def contradictions(pod: Obj) -> list[FieldError]:
-    """A new pod's old annotations of AppArmor must say what its fields say."""
-    annotations, spec = pod["metadata"].get("annotations") or {}, pod.get("spec") or {}
-    if (spec.get("os") or {}).get("name") == "windows":
+def contradictions(pod: Obj, path: Path) -> list[FieldError]:
+    """The old annotations of a new pod, or of a template, must say what the fields of its spec at `path` say."""
+    annotations, spec = (pod.get("metadata") or {}).get("annotations"), pod.get("spec") or {}
+    if not annotations:
         return []
-    of_pod = (spec.get("securityContext") or {}).get("appArmorProfile")
-    errors = []
+    context, at = spec.get("securityContext") or {}, path / "securityContext"
+    errors = _contradiction("seccomp", annotations.get(POD_SECCOMP), context.get("seccompProfile"), at)
+    armored: list[FieldError] = []
     for field in ("initContainers", "containers", "ephemeralContainers"):
         for index, container in enumerate(spec.get(field) or []):
-            told = annotations.get(APP_ARMOR + container.get("name", ""))
-            profile = (container.get("securityContext") or {}).get("appArmorProfile") or of_pod
-            if told is None or not profile or profile.get("type") not in _TYPES:
-                continue
-            at = Path("spec").child(field).index(index) / "securityContext" / "appArmorProfile"
-            local = told.removeprefix(_LOCAL)
-            if profile["type"] == "Localhost" and told.startswith(_LOCAL):
-                if local != profile.get("localhostProfile"):
-                    text = "apparmor profile in annotation and field must match"
-                    errors.append(forbidden(at / "localhostProfile", text))
-            elif _APP_ARMOR_TYPES.get(told) != profile["type"]:
-                errors.append(forbidden(at / "type", "apparmor type in annotation and field must match"))
-    return errors
+            name, own = container.get("name", ""), container.get("securityContext") or {}
+            at = (path / field).index(index) / "securityContext"
+            told = annotations.get(CONTAINER_SECCOMP + name)
+            errors += _contradiction("seccomp", told, own.get("seccompProfile"), at)
+            profile = own.get("appArmorProfile") or context.get("appArmorProfile")
+            armored += _contradiction("apparmor", annotations.get(APP_ARMOR + name), profile, at)
+    return errors if (spec.get("os") or {}).get("name") == "windows" else errors + armored
+
+
+def _contradiction(noun: str, told: str | None, profile: Obj | None, path: Path) -> list[FieldError]:
+    if told is None or not profile or profile.get("type") not in _TYPES:
+        return []
+    at = path / _FIELDS[noun]
+    if profile["type"] == "Localhost" and told.startswith(_LOCAL):
+        if told.removeprefix(_LOCAL) == profile.get("localhostProfile"):
+            return []
+        return [forbidden(at / "localhostProfile", f"{noun} profile in annotation and field must match")]
+    if _OLD_TYPES[noun].get(told) == profile["type"]:
+        return []
+    return [forbidden(at / "type", f"{noun} type in annotation and field must match")]
 
 
 def changes(new: Obj, old: Obj) -> list[FieldError]:
@@ -97,7 +107,7 @@ def changes(new: Obj, old: Obj) -> list[FieldError]:
     errors = []
     for key in (*sorted(before), *sorted(after.keys() - before.keys())):
         fixed = "AppArmor annotations" if key.startswith(APP_ARMOR) else "mirror pod annotation"
-        if after.get(key) != before.get(key) and (key == _MIRROR or key.startswith(APP_ARMOR)):
+        if after.get(key) != before.get(key) and (key == MIRROR or key.startswith(APP_ARMOR)):
             verb = "remove or update" if key in before else "add"
             errors.append(forbidden(Path("metadata.annotations").key(key), f"may not {verb} {fixed}"))
     return errors

@@ -20,6 +20,7 @@ from kuartui.embedded.meta.fielderr import (
     forbidden,
     invalid,
     not_found,
+    not_supported,
     required,
     too_many,
 )
@@ -30,11 +31,14 @@ PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _MOST_RULES, _MOST_CODES = 20, 255  # of a container that restarts by rules
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _NOT_FOR_INIT = "may not be set for init containers without restartPolicy=Always"
+_NO_POLICY = "must specify restartPolicy when restart rules are used"
 _NOT_FOR_EPHEMERAL = "cannot be set for an Ephemeral Container"
 _FORBIDDEN_IN_EPHEMERAL = (
     "ports",
     "resources",
     "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
     "livenessProbe",
     "readinessProbe",
     "startupProbe",
@@ -73,19 +77,22 @@ def init_containers(listed: list[Obj], main: list[Obj], pod: PodFacts, path: Pat
     for index, container in enumerate(listed):
         at = path.index(index)
         errors += _common(container, pod, at)
-        errors += _restart_rules(container, at)
+        if container.get("restartPolicy") is None and container.get("restartPolicyRules"):
+            errors.append(required(at / "restartPolicy", _NO_POLICY))
+        else:
+            errors += _restart_rules(container, at)
         if container.get("name"):
             errors += _unique(container, taken, at)
         errors += host_port_conflicts([container], path)
         if container.get("restartPolicy") == "Always":
             errors += _running_parts(container, pod, at)
         else:
-            errors += _resized_without_restart(container, at / "resizePolicy")
             errors += [
                 forbidden(at / field, _NOT_FOR_INIT)
                 for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
                 if container.get(field) is not None
             ]
+            errors += _resized_without_restart(container, at / "resizePolicy")
     return errors
 
 
@@ -149,7 +156,7 @@ def _common(container: Obj, pod: PodFacts, path: Path) -> list[FieldError]:
         ("File", "FallbackToLogsOnError"),
     )
     errors += _ports(container.get("ports") or [], path / "ports")
-    errors += environment(container, pod.volumes, path)
+    errors += environment(container, path)
     errors += pod_mounts.mounts(container, pod.volumes, path / "volumeMounts")
     errors += pod_mounts.devices(container, pod.volumes, path / "volumeDevices")
     errors += one_of(container.get("imagePullPolicy"), path / "imagePullPolicy", PULL_POLICIES)
@@ -180,24 +187,26 @@ def _running_parts(container: Obj, pod: PodFacts, path: Path) -> list[FieldError
 
 def _restart_rules(container: Obj, path: Path) -> list[FieldError]:
     policy, rules = container.get("restartPolicy"), container.get("restartPolicyRules") or []
-    errors: list[FieldError] = []
-    if policy is not None:
-        errors += one_of(policy, path / "restartPolicy", _RESTART_POLICIES)
-    elif rules:
-        errors.append(required(path / "restartPolicy", "must specify restartPolicy when restart rules are used"))
+    errors = _known(policy, path / "restartPolicy", _RESTART_POLICIES) if policy is not None else []
+    if policy is None and rules:
+        errors.append(required(path / "restartPolicy", _NO_POLICY))
     if len(rules) > _MOST_RULES:
         errors.append(too_many(path / "restartPolicyRules", len(rules), _MOST_RULES))
     for index, rule in enumerate(rules):
         at = (path / "restartPolicyRules").index(index)
-        errors += one_of(rule.get("action"), at / "action", ("Restart", "RestartAllContainers"))
+        errors += _known(rule.get("action", ""), at / "action", ("Restart", "RestartAllContainers"))
         if rule.get("exitCodes") is None:
             errors.append(required(at / "exitCodes", "must be specified"))
         else:
-            errors += one_of(rule["exitCodes"].get("operator"), at / "exitCodes" / "operator", ("In", "NotIn"))
+            errors += _known(rule["exitCodes"].get("operator", ""), at / "exitCodes" / "operator", ("In", "NotIn"))
             codes = len(rule["exitCodes"].get("values") or ())
             if codes > _MOST_CODES:
                 errors.append(too_many(at / "exitCodes" / "values", codes, _MOST_CODES))
     return errors
+
+
+def _known(value: str, path: Path, allowed: Collection[str]) -> list[FieldError]:
+    return [] if value in allowed else [not_supported(path, value, allowed)]
 
 
 def _ports(listed: list[Obj], path: Path) -> list[FieldError]:
@@ -233,5 +242,5 @@ def _resize_policy(listed: list[Obj], pod: PodFacts, path: Path) -> list[FieldEr
         errors += one_of(name, path, ("cpu", "memory"))
         errors += one_of(action, path, ("NotRequired", "RestartContainer"))
         if pod.restart_policy == "Never" and action != "NotRequired":
-            errors.append(invalid(path, action, "must be 'NotRequired' when `restartPolicy` is 'Never'"))
+            errors.append(invalid(path, action, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
     return errors

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuartui.embedded.kinds.checks import dns_subdomain, errors_of
+from kuartui.embedded.kinds.checks import dns_label, dns_subdomain, errors_of
 from kuartui.embedded.kinds.pod_fields import FIELDS_IN_ENV, field_ref, resource_ref
-from kuartui.embedded.kinds.pod_volumes import local_path
+from kuartui.embedded.kinds.pod_volumes import no_backsteps
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_found, required
 
@@ -16,7 +16,7 @@ _SOURCES = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or
 _SEVERAL = "may not have more than one field specified at a time"
 
 
-def environment(container: Obj, volumes: dict[str, Obj], path: Path) -> list[FieldError]:
+def environment(container: Obj, path: Path) -> list[FieldError]:
     """env and envFrom."""
     errors: list[FieldError] = []
     for index, variable in enumerate(container.get("env") or []):
@@ -24,7 +24,7 @@ def environment(container: Obj, volumes: dict[str, Obj], path: Path) -> list[Fie
         name = variable.get("name", "")
         errors += errors_of(at / "name", name, names.env_var_name(name)) if name else [required(at / "name")]
         if variable.get("valueFrom") is not None:
-            errors += _value_from(variable, volumes, at / "valueFrom")
+            errors += _value_from(variable, at / "valueFrom")
     listed = path / "envFrom"
     for index, source in enumerate(container.get("envFrom") or []):
         at = listed.index(index)
@@ -44,7 +44,7 @@ def _name(name: str, path: Path) -> list[FieldError]:
     return dns_subdomain(name, path) if name else [required(path)]
 
 
-def _value_from(variable: Obj, volumes: dict[str, Obj], path: Path) -> list[FieldError]:
+def _value_from(variable: Obj, path: Path) -> list[FieldError]:
     source = variable["valueFrom"]
     errors: list[FieldError] = []
     count = 0
@@ -60,7 +60,7 @@ def _value_from(variable: Obj, volumes: dict[str, Obj], path: Path) -> list[Fiel
             errors += _key_ref(source[kind], path / kind)
     if source.get("fileKeyRef") is not None:
         count += 1
-        errors += _file_ref(source["fileKeyRef"], volumes, path / "fileKeyRef")
+        errors += _file_ref(source["fileKeyRef"], path / "fileKeyRef")
     if not count:
         errors.append(invalid(path, "", f"must specify one of: {_SOURCES}"))
     elif variable.get("value"):
@@ -78,15 +78,27 @@ def _key_ref(ref: Obj, path: Path) -> list[FieldError]:
     return errors + errors_of(path / "key", key, names.config_map_key(key))
 
 
-def _file_ref(ref: Obj, volumes: dict[str, Obj], path: Path) -> list[FieldError]:
-    errors = [required(path / field) for field in ("key", "volumeName", "path") if not ref.get(field)]
+def _file_ref(ref: Obj, path: Path) -> list[FieldError]:
     key, name, target = (ref.get(field, "") for field in ("key", "volumeName", "path"))
-    if key:
-        errors += errors_of(path / "key", key, names.env_var_name(key))
-    if target:
-        errors += local_path(target, path / "path")
-    if name and name not in volumes:
-        errors.append(not_found(path / "volumeName", name))
-    elif name and volumes[name].get("emptyDir") is None:
-        errors.append(invalid(path / "volumeName", name, "referenced volume must be of type emptyDir"))
+    errors = errors_of(path / "key", key, names.env_var_name(key)) if key else [required(path / "key")]
+    errors += dns_label(name, path / "volumeName") if name else [required(path / "volumeName")]
+    return errors + (no_backsteps(target, path / "path") if target else [required(path / "path")])
+
+
+def file_volumes(spec: Obj, path: Path) -> list[FieldError]:
+    """Variables can be read from files of emptyDirs only (validateFileKeyRefVolumes)."""
+    errors = []
+    volumes = {volume.get("name", ""): volume for volume in spec.get("volumes") or []}
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
+        for index, container in enumerate(spec.get(kind) or []):
+            for place, variable in enumerate(container.get("env") or []):
+                ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
+                if ref is None:
+                    continue
+                name = ref.get("volumeName", "")
+                at = ((path / kind).index(index) / "env").index(place) / "valueFrom" / "fileKeyRef" / "volumeName"
+                if name not in volumes:
+                    errors.append(not_found(at, name))
+                elif volumes[name].get("emptyDir") is None:
+                    errors.append(invalid(at, name, "referenced volume must be of type emptyDir"))
     return errors

@@ -34,7 +34,8 @@ FIELDS_IN_ENV = (
     "status.podIP",
     "status.podIPs",
 )
-_KNOWN = {*FIELDS_IN_FILES, *FIELDS_IN_ENV, "spec.restartPolicy", "spec.schedulerName", "status.phase", "spec.host"}
+_KNOWN = {*FIELDS_IN_FILES, *FIELDS_IN_ENV, "spec.restartPolicy", "spec.schedulerName", "status.phase"}
+_OLD_NAMES = {"spec.host": "spec.nodeName"}
 _SUBSCRIPT = re.compile(r"(.+?)\['(.*)'\]")
 _RESOURCES = tuple(
     f"{kind}.{name}" for kind in ("limits", "requests") for name in ("cpu", "ephemeral-storage", "memory")
@@ -60,8 +61,9 @@ def field_ref(ref: Obj, allowed: Collection[str], path: Path) -> list[FieldError
             return errors_of(path, key.lower(), names.qualified_name(key.lower()))
         if field == "metadata.labels":
             return errors_of(path, key, names.qualified_name(key))
-        text = f'error converting fieldPath: field label does not support subscript: "{given}"'
+        text = f"error converting fieldPath: field label does not support subscript: {given}"
         return [invalid(path / "fieldPath", given, text)]
+    given = _OLD_NAMES.get(given, given)
     if given not in _KNOWN:
         text = f"error converting fieldPath: field label not supported: {given}"
         return [invalid(path / "fieldPath", given, text)]

@@ -102,8 +102,10 @@ def devices(container: Obj, volumes: dict[str, Obj], path: Path) -> list[FieldEr
             errors.append(invalid(at / "devicePath", target, "must be unique"))
         if target and no_backsteps(target, at):
             errors.append(invalid(at / "devicePath", target, "can not contain backsteps ('..')"))
-        points.add(target)
-        names.add(name)
+        else:
+            points.add(target)
+        if name:
+            names.add(name)
         if name in used:
             errors.append(invalid(at / "name", name, "must not already exist in volumeMounts"))
         if target in used.values():

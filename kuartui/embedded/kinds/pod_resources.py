@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from kuartui.embedded.kinds.checks import NEGATIVE, errors_of
+from kuartui.embedded.kinds.checks import NEGATIVE, dns_label, errors_of
 from kuartui.embedded.meta import names, quantity
 from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 
@@ -265,14 +265,21 @@ def _claims(listed: list[Obj], known: Collection[str], path: Path) -> list[Field
     errors: list[FieldError] = []
     seen: set[str] = set()
     for index, claim in enumerate(listed):
-        name, at = claim.get("name", ""), path.index(index)
+        name, request, at = claim.get("name", ""), claim.get("request"), path.index(index)
         if not name:
             errors.append(required(at))
             continue
-        key = f"{name}/{claim['request']}" if claim.get("request") else name
-        if key in seen:
-            errors.append(duplicate(at, key))
-        seen.add(key)
+        if name in seen:  # with all its requests
+            errors.append(duplicate(at, name))
+        else:
+            key = f"{name}/{request}" if request else name
+            if request:
+                errors += dns_label(request, at / "request")
+            if key in seen:
+                errors.append(duplicate(at, key))
+            elif not request:
+                errors += [duplicate(at, name) for other in seen if other.startswith(f"{name}/")]
+            seen.add(key)
         if name not in known:
             detail = "must be one of the names in pod.spec.resourceClaims"
             detail += ": " + ", ".join(sorted(known)) if known else " which is empty"
@@ -280,25 +287,31 @@ def _claims(listed: list[Obj], known: Collection[str], path: Path) -> list[Field
     return errors
 
 
+def _parsed(amounts: Mapping[str, Any] | None) -> dict[str, quantity.Quantity]:
+    return {name: quantity.parse(text) for name, text in (amounts or {}).items()}
+
+
 def pod_requirements(spec: Obj, path: Path, claims: Collection[str]) -> list[FieldError]:
     """Resources of the pod as a whole, which bound those of its containers."""
     resources = spec.get("resources")
     if not resources:
         return []
+    if (spec.get("os") or {}).get("name") == "windows":
+        return [forbidden(path, "may not be set for a windows pod")]
     errors = []
     if resources.get("claims") is not None:
-        errors.append(forbidden(path / "claims", "claims cannot be set for Resources at pod-level"))
+        errors.append(forbidden(path / "claims", "claims may not be set for Resources at pod-level"))
     errors += requirements(resources, path, claims, pod_resource_name)
-    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-    totals: dict[str, quantity.Quantity] = {}
-    for container in spec.get("containers") or []:
-        for name, text in ((container.get("resources") or {}).get("requests") or {}).items():
-            totals[name] = totals.get(name, quantity.ZERO) + quantity.parse(text)
-    for name, total in totals.items():
-        given = quantity.parse(requests.get(name, "0"))
-        if given < total:
-            text = f"must be greater than or equal to aggregate container requests of {total}"
-            errors.append(invalid((path / "requests").key(name), str(given), text))
+    limits = resources.get("limits") or {}
+    containers = {"spec": {field: spec.get(field) or [] for field in ("containers", "initContainers")}}
+    for field in ("requests", "limits"):
+        for name, total in pod_total(containers, field, _parsed).items():
+            text = (resources.get(field) or {}).get(name)
+            if text is None or (field == "limits" and not name.startswith(_HUGE)):
+                continue
+            if quantity.parse(text) < total:
+                detail = f"must be greater than or equal to aggregate container {field} of {total}"
+                errors.append(invalid((path / field).key(name), str(quantity.parse(text)), detail))
     for index, container in enumerate(spec.get("containers") or []):
         for name, text in ((container.get("resources") or {}).get("limits") or {}).items():
             if name in limits and quantity.parse(limits[name]) < quantity.parse(text):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from kuartui.embedded.kinds.checks import NOT_POSITIVE, dns_label, errors_of, label_key, label_selector
@@ -123,14 +122,26 @@ def _pod_term(term: Obj, path: Path) -> list[FieldError]:
 
 
 def _label_keys(term: Obj, path: Path) -> list[FieldError]:
+    """matchLabelKeys and mismatchLabelKeys of an affinity term or a spread constraint.
+
+    A pod's are a part of its selector by now, so what is there twice was said twice; a template's are not, and pass.
+    """
     errors: list[FieldError] = []
+    selector = term.get("labelSelector")
     for field in ("matchLabelKeys", "mismatchLabelKeys"):
         keys = term.get(field) or []
-        if keys and term.get("labelSelector") is None:
+        if keys and selector is None:
             errors.append(forbidden(path / field, "must not be specified when labelSelector is not set"))
             continue
         for index, key in enumerate(keys):
             errors += label_key(key, (path / field).index(index))
+    places = {key: index for index, key in enumerate(term.get("matchLabelKeys") or [])}
+    used = set((selector or {}).get("matchLabels") or ())
+    for rule in (selector or {}).get("matchExpressions") or []:
+        key = rule.get("key", "")
+        if key in places and key in used:  # the path is Kubernetes' own slip
+            errors.append(invalid(path.index(places[key]), key, "exists in both matchLabelKeys and labelSelector"))
+        used.add(key)
     for index, key in enumerate(term.get("matchLabelKeys") or []):
         if key in (term.get("mismatchLabelKeys") or []):
             text = "exists in both matchLabelKeys and mismatchLabelKeys"
@@ -161,8 +172,9 @@ def _toleration(toleration: Obj, path: Path) -> list[FieldError]:
     elif operator == "Exists":
         if value:
             errors.append(invalid(path / "operator", value, "value must be empty when `operator` is 'Exists'"))
-    else:
-        errors.append(not_supported(path / "operator", operator, ("Equal", "Exists")))
+    else:  # Lt and Gt are known, but off in 1.36
+        known = ("Equal", "Exists", "Lt", "Gt") if operator in ("Lt", "Gt") else ("Equal", "Exists")
+        errors.append(not_supported(path / "operator", operator, known))
     if effect and effect not in EFFECTS:
         errors.append(not_supported(path / "effect", effect, EFFECTS))
     return errors
@@ -211,7 +223,7 @@ def topology_spread(listed: list[Obj], path: Path) -> list[FieldError]:
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if constraint.get(field) not in (None, "Honor", "Ignore"):
                 errors.append(not_supported(at / field, constraint[field], ("Honor", "Ignore")))
-        errors += _spread_label_keys(constraint, at / "matchLabelKeys")
+        errors += _label_keys({**constraint, "mismatchLabelKeys": None}, at)
         errors += label_selector(constraint.get("labelSelector"), at / "labelSelector")
     return errors
 
@@ -224,25 +236,4 @@ def _min_domains(constraint: Obj, action: str, path: Path) -> list[FieldError]:
     if action != "DoNotSchedule":
         text = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}"
         errors.append(invalid(path, least, text))
-    return errors
-
-
-def _spread_label_keys(constraint: Obj, path: Path) -> list[FieldError]:
-    keys = constraint.get("matchLabelKeys") or []
-    if not keys:
-        return []
-    selector = constraint.get("labelSelector")
-    errors = []
-    if selector is None:
-        errors.append(forbidden(path, "must not be specified when labelSelector is not set"))
-    used = Counter(list((selector or {}).get("matchLabels") or ()))
-    expressions = (selector or {}).get("matchExpressions") or []
-    used.update(term.get("key") for term in expressions)
-    merged = {
-        term.get("key") for term in expressions if term.get("operator") == "In" and len(term.get("values") or ()) == 1
-    }
-    for index, key in enumerate(keys):
-        errors += label_key(key, path.index(index))
-        if used[key] > (key in merged):  # a pod has each key in its selector once: it was merged there
-            errors.append(invalid(path.index(index), key, "exists in both matchLabelKeys and labelSelector"))
     return errors

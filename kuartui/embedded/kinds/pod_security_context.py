@@ -8,13 +8,24 @@ from typing import Any
 from kuartui.embedded.kinds.checks import MAX_INT32
 from kuartui.embedded.kinds.pod_volumes import descending_path
 from kuartui.embedded.kinds.pod_windows import windows_options
-from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
+from kuartui.embedded.meta.fielderr import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 
 Obj = dict[str, Any]
 
 _SEGMENT = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _SYSCTL = rf"^({_SEGMENT}[\./])*{_SEGMENT}$"
 _IPC_SYSCTLS = ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")
+_LONGEST_PROFILE = 4095  # of a path on Linux
+_NO_HOST_USERS = "when `hostUsers` is false"
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
 
 
@@ -110,11 +121,14 @@ def _app_armor(profile: Obj | None, path: Path) -> list[FieldError]:
         return []
     kind, local = profile.get("type", ""), profile.get("localhostProfile")
     if kind == "Localhost":
-        if local is None or not local.strip():
+        if not local:
             return [required(path / "localhostProfile", "must be set when AppArmor type is Localhost")]
+        errors = []
         if local != local.strip():
-            return [invalid(path / "localhostProfile", local, "must not be padded with whitespace")]
-        return []
+            errors.append(invalid(path / "localhostProfile", local, "must not be padded with whitespace"))
+        if len(local) > _LONGEST_PROFILE:
+            errors.append(too_long(path / "localhostProfile", _LONGEST_PROFILE))
+        return errors
     if not kind:
         return [required(path / "type", "type is required when appArmorProfile is set")]
     if kind not in _PROFILES:
@@ -149,6 +163,10 @@ def host_users(spec: Obj, path: Path) -> list[FieldError]:
     if spec.get("hostUsers") is not False:
         return []
     shown = {"hostNetwork": "hostNetwork", "hostPID": "HostPID", "hostIPC": "HostIPC"}
-    return [
-        forbidden(path / name, "when `pod.Spec.HostUsers` is false") for field, name in shown.items() if spec.get(field)
+    errors = [forbidden(path / name, _NO_HOST_USERS) for field, name in shown.items() if spec.get(field)]
+    return errors + [
+        forbidden((path / kind).index(index) / "volumeDevices", _NO_HOST_USERS)
+        for kind in ("initContainers", "containers", "ephemeralContainers")
+        for index, container in enumerate(spec.get(kind) or [])
+        if container.get("volumeDevices")
     ]

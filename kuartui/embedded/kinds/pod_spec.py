@@ -10,14 +10,17 @@ from kuartui.embedded.kinds.checks import (
     annotation_keys,
     dns_label,
     dns_subdomain,
+    errors_of,
     ip_address,
     label_key,
     labels,
     one_of,
 )
-from kuartui.embedded.kinds.pod_annotations import annotation_errors
+from kuartui.embedded.kinds.pod_annotations import annotation_errors, contradictions
+from kuartui.embedded.kinds.pod_env import file_volumes
 from kuartui.embedded.kinds.pod_resources import pod_requirements, requirements
 from kuartui.embedded.kinds.pod_volumes import volumes
+from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import (
     FieldError,
     Path,
@@ -83,6 +86,7 @@ def template_errors(template: Obj, path: Path) -> list[FieldError]:
     spec = template.get("spec") or {}
     errors = template_metadata_errors(template, path)
     errors += spec_errors(spec, path / "spec")
+    errors += contradictions(template, path / "spec")
     if spec.get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
         errors.append(forbidden(path / "spec" / "ephemeralContainers", text))
@@ -193,7 +197,8 @@ def _dns_config(spec: Obj, path: Path) -> list[FieldError]:
         errors.append(invalid(path / "searches", searches, text))
     for index, search in enumerate(searches):
         if search != ".":
-            errors += dns_subdomain(search.removesuffix(".").replace("_", "-"), (path / "searches").index(index))
+            name = search.removesuffix(".")
+            errors += errors_of((path / "searches").index(index), name, names.underscored_subdomain(name))
     for index, option in enumerate(config.get("options") or []):
         if not option.get("name"):
             errors.append(required((path / "options").index(index), "must not be empty"))
@@ -214,42 +219,44 @@ def _gates(listed: list[Obj], path: Path) -> list[FieldError]:
 
 def _names(spec: Obj, path: Path) -> list[FieldError]:
     errors: list[FieldError] = []
-    for field in ("serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"):
+    if spec.get("hostnameOverride") is not None:
+        errors += _hostname_override(spec, path / "hostnameOverride")
+    for field in ("serviceAccountName", "nodeName"):
         if spec.get(field):
             errors += dns_subdomain(spec[field], path / field)
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 1 <= deadline <= MAX_INT32:
+        text = f"must be between 1 and {MAX_INT32}, inclusive"
+        errors.append(invalid(path / "activeDeadlineSeconds", deadline, text))
     for field in ("hostname", "subdomain"):
         if spec.get(field):
             errors += dns_label(spec[field], path / field)
-    if spec.get("hostnameOverride") is not None:
-        errors += _hostname_override(spec, path / "hostnameOverride")
     return errors
 
 
 def _hostname_override(spec: Obj, path: Path) -> list[FieldError]:
     name = spec["hostnameOverride"]
-    errors = dns_subdomain(name, path)
-    if len(name) > _MAX_HOSTNAME:
-        errors.append(too_long(path, _MAX_HOSTNAME))
-    errors += [
+    errors = [
         forbidden(path, f"may not be specified when {field} is true")
         for field in ("setHostnameAsFQDN", "hostNetwork")
         if spec.get(field)
     ]
-    return errors
+    if len(name) > _MAX_HOSTNAME:
+        errors.append(too_long(path, _MAX_HOSTNAME))
+    return errors + dns_subdomain(name, path)
 
 
 def _rest(spec: Obj, path: Path) -> list[FieldError]:
-    errors: list[FieldError] = []
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and not 1 <= deadline <= MAX_INT32:
-        text = f"must be between 1 and {MAX_INT32}, inclusive"
-        errors.append(invalid(path / "activeDeadlineSeconds", deadline, text))
-    errors += pod_scheduling.tolerations(spec.get("tolerations") or [], path / "tolerations")
+    errors = pod_scheduling.tolerations(spec.get("tolerations") or [], path / "tolerations")
     for index, alias in enumerate(spec.get("hostAliases") or []):
         at = (path / "hostAliases").index(index)
         errors += ip_address(alias.get("ip", ""), at / "ip")
         for place, name in enumerate(alias.get("hostnames") or []):
             errors += dns_subdomain(name, (at / "hostnames").index(place))
+    if spec.get("priorityClassName"):
+        errors += dns_subdomain(spec["priorityClassName"], path / "priorityClassName")
+    if spec.get("runtimeClassName") is not None:
+        errors += dns_subdomain(spec["runtimeClassName"], path / "runtimeClassName")
     policy = spec.get("preemptionPolicy")
     if policy is not None and policy not in ("PreemptLowerPriority", "Never"):
         errors.append(not_supported(path / "preemptionPolicy", policy, ("PreemptLowerPriority", "Never")))
@@ -258,9 +265,9 @@ def _rest(spec: Obj, path: Path) -> list[FieldError]:
     system = spec.get("os")
     if system is not None:
         if not system.get("name"):
-            errors.append(required(path / "os" / "name", "cannot be empty"))
+            errors.append(required(path / "os" / "name"))
         elif system["name"] not in ("linux", "windows"):
             errors.append(not_supported(path / "os", system["name"], ("linux", "windows")))
         else:
             errors += pod_windows.foreign_fields(system["name"], spec, path)
-    return errors
+    return errors + file_volumes(spec, path)

@@ -6,6 +6,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import go_structs
 from kuartui.embedded.kinds.checks import MAX_INT32
+from kuartui.embedded.kinds.pod_annotations import MIRROR
 from kuartui.embedded.kinds.pod_resources import qos_class
 from kuartui.embedded.kinds.pod_scheduling import tolerations
 from kuartui.embedded.meta import quantity
@@ -149,6 +150,8 @@ def _narrowed(node: Obj, old: Obj, path: Path) -> list[FieldError]:
 def ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
     """A change through pods/ephemeralcontainers: containers may come, never change or go."""
     path = Path("spec.ephemeralContainers")
+    if MIRROR in (old["metadata"].get("annotations") or {}):
+        return [forbidden("[]", "static pods do not support ephemeral containers")]  # an empty path, as Go prints it
     given = {c.get("name", ""): c for c in (new.get("spec") or {}).get("ephemeralContainers") or []}
     errors = []
     for container in (old.get("spec") or {}).get("ephemeralContainers") or []:
@@ -165,6 +168,8 @@ def ephemeral_errors(new: Obj, old: Obj) -> list[FieldError]:
 def resize_errors(new: Obj, old: Obj) -> list[FieldError]:
     """A change through pods/resize: CPU and memory of the pod and its containers."""
     path, errors = Path("spec"), []
+    if MIRROR in (old["metadata"].get("annotations") or {}):
+        return [forbidden("[]", "static pods cannot be resized")]
     if qos_class(new) != qos_class(old):
         text = "Pod QOS Class may not change as a result of resizing"
         errors.append(invalid(path, (new.get("status") or {}).get("qosClass", ""), text))
@@ -172,11 +177,43 @@ def resize_errors(new: Obj, old: Obj) -> list[FieldError]:
     others = _other_containers(spec, before, path)
     if others:
         return errors + others
-    errors += _only_resized(spec.get("resources") or {}, before.get("resources") or {}, path / "resources")
-    for field in ("initContainers", "containers"):
-        for index, container in enumerate(before.get(field) or []):
-            changed = (spec.get(field) or [])[index]
-            errors += _resized(changed, container, (path / field).index(index) / "resources")
+    errors += _pod_level(spec, before, path)
+    pairs = [
+        (field, index, (spec.get(field) or [])[index], container)
+        for field in ("initContainers", "containers")
+        for index, container in enumerate(before.get(field) or [])
+    ]
+    for field, index, now, was in pairs:
+        at = (path / field).index(index) / "resources"
+        errors += _taken_away(now.get("resources") or {}, was.get("resources") or {}, at, "resource")
+    for field, _, now, was in pairs:
+        if field == "containers" and _fixed(now.get("resources")) != _fixed(was.get("resources")):
+            errors.append(forbidden(path, "only cpu and memory resources are mutable"))
+    for field, index, now, was in pairs:
+        if field == "initContainers":
+            errors += _resized_first(now, was, (path / field).index(index))
+    return errors
+
+
+def _resized_first(now: Obj, was: Obj, path: Path) -> list[FieldError]:
+    errors = []
+    if _fixed(now.get("resources")) != _fixed(was.get("resources")):
+        text = "only cpu and memory resources for init or sidecar containers are mutable"
+        errors.append(forbidden(path, text))
+    if now != was and now.get("restartPolicy") != "Always":
+        text = "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"
+        policies = now.get("resizePolicy") or []
+        errors += [forbidden(path, text) for policy in policies if policy.get("restartPolicy") == "RestartContainer"]
+    return errors
+
+
+def _pod_level(spec: Obj, before: Obj, path: Path) -> list[FieldError]:
+    now, was = spec.get("resources"), before.get("resources")
+    if was is not None and now is None:
+        return [forbidden(path / "resources", "pod-level resources cannot be removed")]
+    errors = _taken_away(now or {}, was or {}, path / "resources", "pod-level resource")
+    if _fixed(now) != _fixed(was):
+        errors.append(forbidden(path, "only cpu and memory resources are mutable at pod-level"))
     return errors
 
 
@@ -196,29 +233,18 @@ def _other_containers(spec: Obj, before: Obj, path: Path) -> list[FieldError]:
     return errors
 
 
-def _only_resized(now: Obj, was: Obj, path: Path) -> list[FieldError]:
-    errors = [
-        forbidden(path / field, f"resource {field} cannot be removed")
+def _taken_away(now: Obj, was: Obj, path: Path, noun: str) -> list[FieldError]:
+    return [
+        forbidden(path / field, f"{noun} {field} cannot be removed")
         for field in ("requests", "limits")
         if set(was.get(field) or {}) - set(now.get(field) or {})
     ]
-    fixed = [{**one, **{field: _others(one.get(field)) for field in ("limits", "requests")}} for one in (now, was)]
-    if fixed[0] != fixed[1]:
-        errors.append(forbidden(Path("spec"), "only cpu and memory resources are mutable"))
-    return errors
 
 
-def _resized(changed: Obj, container: Obj, path: Path) -> list[FieldError]:
-    now, was = changed.get("resources") or {}, container.get("resources") or {}
-    errors = _only_resized(now, was, path)
-    policy = next(
-        (p.get("restartPolicy") for p in changed.get("resizePolicy") or [] if p.get("resourceName") == "memory"), ""
-    )
-    limit, before = (now.get("limits") or {}).get("memory"), (was.get("limits") or {}).get("memory")
-    if policy in ("", "NotRequired") and limit is not None and before is None:
-        text = "memory limits cannot be added unless resizePolicy is RestartContainer"
-        errors.append(forbidden((path / "limits").key("memory"), text))
-    return errors
+def _fixed(resources: Obj | None) -> Obj:
+    """What no resize changes of resources."""
+    given = resources or {}
+    return {**given, **{field: _others(given.get(field)) for field in ("limits", "requests")}}
 
 
 def _others(amounts: Obj | None) -> dict[str, quantity.Quantity]:

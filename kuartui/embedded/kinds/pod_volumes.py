@@ -9,14 +9,32 @@ from collections.abc import Callable
 from typing import Any
 
 from kuartui.embedded.kinds import disks
-from kuartui.embedded.kinds.checks import dns_label, errors_of, label_selector, one_of
+from kuartui.embedded.kinds.checks import (
+    annotation_keys,
+    dns_label,
+    dns_subdomain,
+    errors_of,
+    label_selector,
+    labels,
+    one_of,
+)
 from kuartui.embedded.kinds.pod_fields import FIELDS_IN_FILES, field_ref, resource_ref
 from kuartui.embedded.meta import names, quantity
-from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
+from kuartui.embedded.meta.fielderr import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 
 Obj = dict[str, Any]
 
 FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
+_MOST_OF_DRIVER = 63
 ONE_TYPE = "may not specify more than 1 volume type"
 _HOST_PATH_TYPES = (
     "",
@@ -28,6 +46,8 @@ _HOST_PATH_TYPES = (
     "FileOrCreate",
     "Socket",
 )
+_SHOWN_AS = {"gcePersistentDisk": "persistentDisk"}  # names that differ in messages, as Kubernetes has them
+_SHOWN_IF_SECOND = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
 _REQUIRED_FIELDS: dict[str, tuple[str, ...]] = {  # sources that only want some fields to be there
     "gitRepo": ("repository",),
     "gcePersistentDisk": ("pdName",),
@@ -83,10 +103,10 @@ def _sources(volume: Obj, pod_name: str, path: Path, is_pod: bool) -> list[Field
         if source is None:
             continue
         if count and kind != "emptyDir":
-            errors.append(forbidden(path / kind, ONE_TYPE))
+            errors.append(forbidden(path / second(kind), ONE_TYPE))
             continue
         count += 1
-        errors += check(source, path / kind)
+        errors += check(source, path / shown(kind))
     if volume.get("ephemeral") is not None and pod_name and volume.get("name"):
         claim = f"{pod_name}-{volume['name']}"
         errors += [
@@ -98,6 +118,16 @@ def _sources(volume: Obj, pod_name: str, path: Path, is_pod: bool) -> list[Field
     if not count:
         errors.append(required(path, "must specify a volume type"))
     return errors
+
+
+def shown(kind: str) -> str:
+    """A kind of source as messages on what is in it call it."""
+    return _SHOWN_AS.get(kind, kind)
+
+
+def second(kind: str) -> str:
+    """A kind of source as the message calls it that there is another one already."""
+    return _SHOWN_IF_SECOND.get(kind, kind)
 
 
 def no_backsteps(target: str, path: Path) -> list[FieldError]:
@@ -113,7 +143,7 @@ def descending_path(target: str, path: Path) -> list[FieldError]:
 def local_path(target: str, path: Path) -> list[FieldError]:
     """Descending, and not beginning with `..` either."""
     errors = descending_path(target, path)
-    if target.startswith("..") and target != ".." and not target.startswith("../"):
+    if target.startswith("..") and not target.startswith("../"):
         errors.append(invalid(path, target, "must not start with '..'"))
     return errors
 
@@ -204,11 +234,11 @@ def _projected(source: Obj, path: Path) -> list[FieldError]:
     errors = _mode(source, "defaultMode", path)
     taken: set[str] = set()
 
-    def claim(target: str, shown: str) -> list[FieldError]:
+    def claim(target: str, value: str) -> list[FieldError]:
         if not target:
             return []
         if target in taken:
-            return [invalid(path, shown, "conflicting duplicate paths")]
+            return [invalid(path, value, "conflicting duplicate paths")]
         taken.add(target)
         return []
 
@@ -274,7 +304,15 @@ def _ephemeral(source: Obj, path: Path) -> list[FieldError]:
     template = source.get("volumeClaimTemplate")
     if template is None:
         return [required(path / "volumeClaimTemplate")]
-    return claim_spec(template.get("spec") or {}, path / "volumeClaimTemplate" / "spec")
+    at, metadata = path / "volumeClaimTemplate", template.get("metadata") or {}
+    errors = annotation_keys(metadata.get("annotations"), at / "metadata" / "annotations")
+    errors += labels(metadata.get("labels"), at / "metadata" / "labels")
+    errors += [
+        forbidden(at / "metadata" / field, "cannot be set")
+        for field, value in metadata.items()
+        if value and field not in ("annotations", "labels")
+    ]
+    return errors + claim_spec(template.get("spec") or {}, at / "spec")
 
 
 def _image(source: Obj, path: Path) -> list[FieldError]:
@@ -282,13 +320,31 @@ def _image(source: Obj, path: Path) -> list[FieldError]:
 
 
 def _csi(source: Obj, path: Path) -> list[FieldError]:
-    return csi_driver_name(source.get("driver", ""), path / "driver")
+    errors = csi_driver_name(source.get("driver", ""), path / "driver")
+    secret = source.get("nodePublishSecretRef")
+    if secret is not None and not secret.get("name"):
+        errors.append(required(path / "nodePublishSecretRef" / "name"))
+    elif secret is not None:
+        errors += dns_subdomain(secret["name"], path / "name")
+    return errors
 
 
 def csi_driver_name(name: str, path: Path) -> list[FieldError]:
     if not name:
         return [required(path)]
-    return errors_of(path, name, names.dns1123_subdomain(name.lower()))
+    errors = [too_long(path, _MOST_OF_DRIVER)] if len(name) > _MOST_OF_DRIVER else []
+    return errors + errors_of(path, name, names.dns1123_subdomain(name.lower()))
+
+
+def flocker(source: Obj, path: Path) -> list[FieldError]:
+    name, errors = source.get("datasetName", ""), []
+    if not name and not source.get("datasetUUID"):
+        errors.append(required(path, "one of datasetName and datasetUUID is required"))
+    elif name and source.get("datasetUUID"):
+        errors.append(invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously"))
+    if "/" in name:
+        errors.append(invalid(path / "datasetName", name, "must not contain '/'"))
+    return errors
 
 
 _SOURCES: dict[str, Callable[[Obj, Path], list[FieldError]]] = {
@@ -301,7 +357,7 @@ _SOURCES: dict[str, Callable[[Obj, Path], list[FieldError]]] = {
     "nfs": nfs,
     "iscsi": wants("iscsi"),
     "glusterfs": wants("glusterfs"),
-    "flocker": lambda _source, _path: [],
+    "flocker": flocker,
     "persistentVolumeClaim": wants("persistentVolumeClaim"),
     "rbd": wants("rbd"),
     "cinder": wants("cinder"),

@@ -31,6 +31,8 @@ _MAX_AFFINITY_SECONDS = 86400
 _IP_MODES = ("Proxy", "VIP")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _SPEC = Path("spec")
+_HINTS, _MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
+_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
 _ONLY_INTERNAL = "may not be set for ExternalName services"
 
@@ -46,9 +48,12 @@ def headless(spec: Obj) -> bool:
 
 def service_errors(service: Obj) -> list[FieldError]:
     """A service, new or changed."""
-    spec = service.get("spec") or {}
+    spec, annotations = service.get("spec") or {}, service["metadata"].get("annotations") or {}
     kind, ports = spec.get("type", ""), spec.get("ports") or []
     errors: list[FieldError] = []
+    if annotations.get(_MODE, "") != annotations.get(_HINTS, "") and _MODE in annotations and _HINTS in annotations:
+        text = f"must match annotations[{_HINTS}] when both are specified"
+        errors.append(invalid(Path("metadata.annotations").key(_MODE), annotations[_MODE], text))
     if not ports and not headless(spec) and kind != "ExternalName":
         errors.append(required(_SPEC / "ports"))
     errors += _by_type(spec, kind)
@@ -61,7 +66,7 @@ def service_errors(service: Obj) -> list[FieldError]:
         errors += ip_address(address, at) or ordinary_ip(address, at)
     errors += one_of(kind, _SPEC / "type", TYPES)
     errors += _numbers(ports, kind, _SPEC / "ports")
-    return errors + _balancer(spec, kind) + _traffic(spec, kind)
+    return errors + _balancer(spec, kind, annotations.get(_RANGES)) + _traffic(spec, kind)
 
 
 def _by_type(spec: Obj, kind: str) -> list[FieldError]:
@@ -98,17 +103,21 @@ def _ports(ports: list[Obj], path: Path) -> list[FieldError]:
 
 
 def _numbers(ports: list[Obj], kind: str, path: Path) -> list[FieldError]:
-    errors: list[FieldError] = []
+    text = "may not be used when `type` is 'ClusterIP'"
+    errors = [
+        forbidden(path.index(index) / "nodePort", text)
+        for index, port in enumerate(ports)
+        if kind == "ClusterIP" and port.get("nodePort")
+    ]
     nodes: set[tuple[str, int]] = set()
+    for index, port in enumerate(ports):
+        node, protocol = port.get("nodePort", 0), port.get("protocol", "")
+        if node and (protocol, node) in nodes:
+            errors.append(duplicate(path.index(index) / "nodePort", node))
+        nodes.add((protocol, node))
     taken: set[tuple[str, int]] = set()
     for index, port in enumerate(ports):
-        at, node, protocol = path.index(index), port.get("nodePort", 0), port.get("protocol", "")
-        if node and kind == "ClusterIP":
-            errors.append(forbidden(at / "nodePort", "may not be used when `type` is 'ClusterIP'"))
-        if node and (protocol, node) in nodes:
-            errors.append(duplicate(at / "nodePort", node))
-        nodes.add((protocol, node))
-        number = port.get("port", 0)
+        at, number, protocol = path.index(index), port.get("port", 0), port.get("protocol", "")
         if (protocol, number) in taken:
             shown = {
                 "Name": "",
@@ -187,7 +196,7 @@ def cluster_ip_errors(spec: Obj) -> list[FieldError]:
     return errors
 
 
-def _balancer(spec: Obj, kind: str) -> list[FieldError]:
+def _balancer(spec: Obj, kind: str, annotation: str | None) -> list[FieldError]:
     errors: list[FieldError] = []
     ranges = spec.get("loadBalancerSourceRanges") or []
     if ranges:
@@ -196,6 +205,12 @@ def _balancer(spec: Obj, kind: str) -> list[FieldError]:
             errors.append(forbidden(path, _ONLY_BALANCED))
         for index, value in enumerate(ranges):
             errors += cidr(value.strip(), path.index(index))
+    elif annotation is not None:
+        path = Path("metadata.annotations").key(_RANGES)
+        if kind != "LoadBalancer":
+            errors.append(forbidden(path, _ONLY_BALANCED))
+        for value in annotation.strip().split(",") if annotation.strip() else ():
+            errors += cidr(value.strip(), path)
     if spec.get("allocateLoadBalancerNodePorts") is not None and kind != "LoadBalancer":
         errors.append(forbidden(_SPEC / "allocateLoadBalancerNodePorts", _ONLY_BALANCED))
     name = spec.get("loadBalancerClass")
@@ -271,7 +286,7 @@ def warnings(service: Obj) -> list[str]:
     """Fields that are set in vain."""
     spec = service.get("spec") or {}
     found = []
-    if "service.kubernetes.io/topology-aware-hints" in (service["metadata"].get("annotations") or {}):
+    if _HINTS in (service["metadata"].get("annotations") or {}):
         found.append(
             "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
             "service.kubernetes.io/topology-mode instead"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = LABEL + r"(\." + LABEL + r")*"
+UNDERSCORED = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+UNDERSCORED_SUBDOMAIN = UNDERSCORED + r"(\." + UNDERSCORED + r")*"
 LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 LABEL_VALUE = rf"({QUALIFIED})?"
@@ -30,6 +32,7 @@ _SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
     "and end with an alphanumeric character"
 )
+_UNDERSCORED_TEXT = _SUBDOMAIN_TEXT.replace("'-' or", "'_', '-' or")
 _LABEL_1035_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
     "and end with an alphanumeric character"
@@ -84,6 +87,11 @@ def dns1123_subdomain(name: str, prefix: bool = False) -> list[str]:
     return _check_dns(_prefix(name, prefix), 253, SUBDOMAIN, _SUBDOMAIN_TEXT, "example.com")
 
 
+def underscored_subdomain(name: str) -> list[str]:
+    """A DNS subdomain whose labels may have underscores, as domains that are searched may be."""
+    return _check_dns(name, 253, UNDERSCORED_SUBDOMAIN, _UNDERSCORED_TEXT, "example.com")
+
+
 def dns1035_label(name: str, prefix: bool = False) -> list[str]:
     return _check_dns(_prefix(name, prefix), 63, LABEL_1035, _LABEL_1035_TEXT, "my-name", "abc-123")
 
@@ -131,7 +139,7 @@ def qualified_name(key: str) -> list[str]:
 def config_map_key(key: str) -> list[str]:
     problems = []
     if len(key) > 253:
-        problems.append(max_length(253))
+        problems.append("must be no more than 253 characters")
     if not _matches(CONFIG_KEY, key):
         text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
         problems.append(regex_error(text, CONFIG_KEY, "key.name", "KEY_NAME", "key-name"))

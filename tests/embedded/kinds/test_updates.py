@@ -206,7 +206,65 @@ def test_resize_of_a_pods_own_resources() -> None:
     assert new["spec"]["resources"] == more
     assert errors == []
     _, errors = changed(rules, old, {"spec": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": None}}}})
-    assert "spec.resources.limits: Forbidden: resource limits cannot be removed" in errors
+    assert "spec.resources.limits: Forbidden: pod-level resource limits cannot be removed" in errors
+
+
+def test_resize_tells_where_something_else_would_change() -> None:
+    rules = strategy("pods").at("resize")
+    init = "initContainers: [{name: i, image: i, restartPolicy: Always}]"
+    old = made("pods", f"spec: {{{init}, containers: [{{name: c, image: i}}]}}")
+    disk = {"resources": {"requests": {"ephemeral-storage": "1Gi"}}}
+    patch = {
+        "initContainers": [{"name": "i", **disk}],
+        "containers": [{"name": "c", **disk}],
+        "resources": disk["resources"],
+    }
+    _, errors = changed(rules, old, {"spec": patch})
+    assert errors[-3:] == [
+        "spec: Forbidden: only cpu and memory resources are mutable at pod-level",
+        "spec: Forbidden: only cpu and memory resources are mutable",
+        "spec.initContainers[0]: Forbidden: only cpu and memory resources for init or sidecar containers are mutable",
+    ]
+
+
+def test_resize_may_add_a_memory_limit() -> None:
+    rules = strategy("pods").at("resize")
+    old = made("pods", "spec: {containers: [{name: c, image: i, resources: {requests: {memory: 1Gi}}}]}")
+    limited = {"name": "c", "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}}
+    _, errors = changed(rules, old, {"spec": {"containers": [limited]}})
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("subresource", "text"),
+    [
+        ("ephemeralcontainers", "static pods do not support ephemeral containers"),
+        ("resize", "static pods cannot be resized"),
+    ],
+)
+def test_static_pods_stay_as_they_are(subresource: str, text: str) -> None:
+    mirror = "metadata: {name: x, annotations: {kubernetes.io/config.mirror: m}}\nspec: {nodeName: n, containers: [{name: c, image: i}]}"
+    _, errors = changed(strategy("pods").at(subresource), made("pods", mirror), {})
+    assert f"[]: Forbidden: {text}" in errors
+
+
+def test_the_attributes_class_of_a_volume_stays() -> None:
+    spec = "capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], csi: {driver: d.io, volumeHandle: h}"
+    old = made("persistentvolumes", f"spec: {{{spec}, volumeAttributesClassName: gold}}")
+    _, errors = changed(strategy("persistentvolumes"), old, {"spec": {"volumeAttributesClassName": None}})
+    assert errors == ["spec.volumeAttributesClassName: Forbidden: update from non-nil value to nil is forbidden"]
+
+
+@pytest.mark.parametrize(("given", "noun"), [(None, "nil"), ("", "empty string")])
+def test_the_attributes_class_of_a_claim_can_be_taken_back_until_it_is_in_use(given: str | None, noun: str) -> None:
+    spec = "accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, volumeAttributesClassName: gold"
+    old = made("persistentvolumeclaims", f"spec: {{{spec}}}")
+    old["status"] = {"phase": "Bound"}
+    rules, patch = strategy("persistentvolumeclaims"), {"spec": {"volumeAttributesClassName": given}}
+    assert changed(rules, old, patch)[1] == []
+    old["status"]["currentVolumeAttributesClassName"] = "gold"
+    text = f"update to {noun} is forbidden when status.currentVolumeAttributesClassName is not nil"
+    assert changed(rules, old, patch)[1] == [f"spec.volumeAttributesClassName: Forbidden: {text}"]
 
 
 @pytest.mark.parametrize("resource", ["deployments.apps", "replicasets.apps", "daemonsets.apps"])
