@@ -74,6 +74,9 @@ def start(
     name: Annotated[str, Argument(metavar="CKA|CKAD", help="Which exam.")],
     minutes: Annotated[int | None, Option(min=10, max=240, help="Default: as long as the real one.")] = None,
     seed: Annotated[int | None, Option(help="The same seed deals the same tasks to the same records.")] = None,
+    strict: Annotated[
+        bool, Option("--strict", help="As in the real one: what is right is told after its end.")
+    ] = False,
     lang: Lang = "",
     out: Output = Format.text,
 ) -> None:
@@ -86,7 +89,8 @@ def start(
 
         async with _opened() as (store, cluster):
             await exams.current(cluster=cluster, store=store)
-            exam = exams.begin(name, minutes, cluster=cluster, store=store, catalog=Catalog.default(), seed=seed)
+            catalog = Catalog.default()
+            exam = exams.begin(name, minutes, cluster=cluster, store=store, catalog=catalog, seed=seed, strict=strict)
             return _sheet(exam, store, language)
 
     _tell(wait(run), out)
@@ -227,7 +231,7 @@ def list_exams(out: Output = Format.text) -> None:
         [
             [
                 sheet.exam.begun.astimezone().strftime("%Y-%m-%d %H:%M"),
-                sheet.exam.name,
+                tr("{exam}, strict", exam=sheet.exam.name) if sheet.exam.strict else sheet.exam.name,
                 sheet.exam.minutes,
                 len(sheet.rows),
                 tr("under way") if sheet.reached is None else f"{shown(sheet.reached)} %",
@@ -238,10 +242,12 @@ def list_exams(out: Output = Format.text) -> None:
 
 
 def _tell(sheet: Sheet, out: Format) -> None:
+    from kuartui.play import exams
+
     if out is Format.json:
         output.data(_data(sheet))
         return
-    output.line(tr("{exam} mock exam, {minutes} minutes", exam=sheet.exam.name, minutes=sheet.exam.minutes))
+    output.line(exams.heading(sheet.exam))
     output.line()
     over = sheet.reached is not None
     heads = [later("TASK"), later("WEIGHT"), later("STATE"), later("TIME"), later("TITLE"), later("DOMAIN")]
@@ -282,6 +288,7 @@ def _data(sheet: Sheet) -> dict[str, Any]:
     return {
         "exam": sheet.exam.name,
         "minutes": sheet.exam.minutes,
+        "strict": sheet.exam.strict,
         "begun": sheet.exam.begun.isoformat(),
         "ended": sheet.exam.ended.isoformat() if sheet.exam.ended else None,
         "left": round(sheet.left, 3),

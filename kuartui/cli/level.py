@@ -175,6 +175,8 @@ def check(
 
     async def run() -> AttemptView:
         async with current_session(speak(lang), ended=True) as session:
+            if session.withheld:
+                raise AttemptError(later("what is right is told after this exam"), hint="kuartui exam show")
             view = session.snapshot() if session.snapshot().outcome else await session.refresh()
             if watch:
                 print_view(view, out)
@@ -294,7 +296,7 @@ def finish(
             if secret := session.in_exam:
                 result = replace(result, debrief="", solutions=())
             if out is Format.text:  # before its place is removed: that may fail
-                _tell_end(result, secret)
+                _tell_end(result, secret, withheld=session.withheld)
             return result
 
     result = wait(run)
@@ -309,9 +311,9 @@ def finish(
             output.line(tr("abandoned; everything is cleaned up"))
 
 
-def _tell_end(result: Result, in_exam: bool) -> None:
+def _tell_end(result: Result, in_exam: bool, *, withheld: bool) -> None:
     if in_exam:
-        for check in result.checks:
+        for check in () if withheld else result.checks:
             output.line(report.check_line(check))
         output.line(tr("the task is handed in: {command}", command="kuartui exam show"))
         return

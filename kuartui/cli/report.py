@@ -116,7 +116,8 @@ def ways(view: AttemptView) -> list[tuple[str, str]]:
     if view.level.setup.files:
         found.append((tr("The files:"), f"cd {shlex.quote(str(view.workspace))}"))
     if view.mode == "exam":
-        found.append((tr("Then:"), "kuartui level check, kuartui exam show | task TASK | flag TASK | finish"))
+        check = "" if view.withheld else "kuartui level check, "
+        found.append((tr("Then:"), f"{check}kuartui exam show | task TASK | flag TASK | finish"))
         return _in_columns(found)
     pause = " | pause | resume" if view.mode == "practice" else ""
     found.append((tr("Then:"), f"kuartui level check | hint{pause} | finish"))
@@ -219,6 +220,7 @@ def view(view: AttemptView) -> dict[str, Any]:
         "score": _score(view.score),
         "potential": view.potential,
         "trouble": view.trouble,
+        "withheld": view.withheld,
     }
 
 

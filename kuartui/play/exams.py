@@ -38,6 +38,7 @@ from kuartui.play.takedown import take_down
 from kuartui.play.turns import setting_up
 from kuartui.play.view import Result
 from kuartui.progress.store import AttemptRecord, ExamRecord, Store, TaskRecord
+from kuartui.translate import tr
 
 START = "kuartui exam start CKA"
 STATES = {  # of a task, in words
@@ -77,6 +78,12 @@ class Sheet:
     @property
     def passed(self) -> bool:
         return self.reached is not None and round(self.reached, 6) >= self.to_pass
+
+
+def heading(exam: ExamRecord) -> str:
+    """Which one it is."""
+    text = tr("{exam} mock exam, {minutes} minutes", exam=exam.name, minutes=exam.minutes)
+    return tr("{one}, {other}", one=text, other=tr("strict")) if exam.strict else text
 
 
 def offered() -> list[curriculum.Exam]:
@@ -121,15 +128,22 @@ def readiness(name: str, *, store: Store, cards: Sequence[LevelCard]) -> list[Re
 
 
 def begin(
-    name: str, minutes: int | None, *, cluster: Cluster, store: Store, catalog: Catalog, seed: int | None = None
+    name: str,
+    minutes: int | None,
+    *,
+    cluster: Cluster,
+    store: Store,
+    catalog: Catalog,
+    seed: int | None = None,
+    strict: bool = False,
 ) -> ExamRecord:
-    """Deal the tasks and start the clock. UnknownName for an exam that is not offered; AttemptError while another exam
-    or a level is in play."""
+    """Deal the tasks and start the clock; in a `strict` exam nothing tells what is right before its end. UnknownName
+    for an exam that is not offered; AttemptError while another exam or a level is in play."""
     exam = _offered(name)
     _only_one(store)
     cards = [card for card in catalog.cards() if not missing(card.needs, cluster.capabilities)]
     weights = {domain.name: domain.weight for domain in exam.domains}
-    record = ExamRecord(uuid.uuid4().hex[:12], exam.name, minutes or exam.minutes, store.now())
+    record = ExamRecord(uuid.uuid4().hex[:12], exam.name, minutes or exam.minutes, store.now(), strict=strict)
     chance = random.SystemRandom().randrange(1, 10_000) if seed is None else seed
     tasks = rules.deal(cards, exam.name, weights, record.minutes, chance, store.last_played())
     if not store.begin_exam(record, tasks):  # another command was quicker
@@ -344,7 +358,9 @@ def _close(attempt: AttemptRecord, store: Store, outcome: Outcome) -> float:
         end: Outcome = "solved" if is_done(level, state) else outcome
         store.append(attempt.id, Finished(at=spent, outcome=end))
         state = replay(level, [event for _, event in store.events(attempt.id)])
-    store.set_outcome(attempt.id, state.outcome or outcome, score(level, state, state.last_at))
+    final = score(level, state, state.last_at)
+    store.set_outcome(attempt.id, state.outcome or outcome, final)
+    store.set_score(attempt.id, final)  # where it was handed in, but not told yet
     return rules.credit(level, state)
 
 

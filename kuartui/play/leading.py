@@ -47,7 +47,7 @@ LOOKED = "@looked"  # and the last such wish that came true
 class Leader:
     """Leads one attempt. `now()` is the attempt's clock, `state()` its recorded state, `wrote()` is called after each
     write to the store, `trouble(text)` when the cluster goes away or comes back. `late()` says that the time is over:
-    what is seen from then on is not recorded."""
+    what is seen from then on is not recorded. `ends`: whether the attempt ends by itself once all is green."""
 
     def __init__(
         self,
@@ -61,10 +61,12 @@ class Leader:
         wrote: Callable[[], None],
         trouble: Callable[[str], None],
         late: Callable[[], bool] = lambda: False,
+        ends: bool = True,
     ) -> None:
         self.level, self.attempt_id, self.store = level, attempt_id, store
         self.arena = Arena(level, sandbox, attempt_id)
         self._now, self._state, self._wrote, self._trouble, self._late = now, state, wrote, trouble, late
+        self._ends = ends
         self._ending: asyncio.Task[None] | None = None
         self._firing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -275,13 +277,14 @@ class Leader:
     # --- what happens by itself -------------------------------------------------------------------------------------
 
     async def _end(self, at: float) -> None:
-        """All is green: make sure of it, run the drills, and end the attempt as of the moment when it became so."""
+        """All is green: make sure of it, run the drills, and end the attempt as of the moment when it became so, if it
+        is to end by itself."""
         if not await self._confirmed():
             return
         for drill in self.level.after:
             if drill.name not in self._reached().drills and not await self._drill(drill):
                 return
-        if not self._reached().over:
+        if self._ends and not self._reached().over:
             self._ledger.events(Finished(at=at, outcome="solved"))
 
     async def _confirmed(self) -> bool:

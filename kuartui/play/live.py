@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 from kuartui.cluster.base import Cluster, Progress, Report, Sandbox, silent
@@ -24,6 +23,7 @@ from kuartui.game.events import (
     Resumed,
     SolutionsOpened,
 )
+from kuartui.game.exam import ends
 from kuartui.game.guards import sticky_names
 from kuartui.game.level import Level
 from kuartui.game.score import potential, score
@@ -35,7 +35,7 @@ from kuartui.play.present import Seen
 from kuartui.play.takedown import alone, take_down
 from kuartui.play.turns import setting_up
 from kuartui.play.view import AttemptView, HintView, Phase, PlayEvent, Result
-from kuartui.progress.store import AttemptRecord, Store
+from kuartui.progress.store import AttemptRecord, ExamRecord, Store
 from kuartui.prose import outcome_word
 
 POLL = 0.1  # seconds between two looks into the store for what other processes wrote
@@ -54,11 +54,13 @@ class AttemptSession:
         cluster: Cluster,
         store: Store,
         sandbox: Sandbox | None,
-        until: datetime | None = None,
+        exam: ExamRecord | None = None,
     ) -> None:
-        """`until` is when it ends by the clock on the wall, whatever its own says: a task of an exam."""
+        """`exam` is the one that it is a task of: with that it ends by the clock on the wall, whatever its own says."""
         self.record, self.level, self.cluster, self.store = record, level, cluster, store
-        self.until = until
+        self._until = ends(exam.begun, exam.minutes) if exam is not None else None
+        self._strict = exam is not None and exam.strict
+        self.withheld = self._strict  # whether what was found may not be told: not before the end of a strict exam
         self.sandbox = sandbox
         self.clock: Clock = sandbox.clock if sandbox else RealClock()
         self.kubeconfig = Path(record.kubeconfig) if record.kubeconfig else None
@@ -121,11 +123,12 @@ class AttemptSession:
 
     def snapshot(self) -> AttemptView:
         """All there is to show, now. Cheap: call it at every event and every tick of a clock."""
-        elapsed, state, level = self.elapsed(), self._state, self.level
+        elapsed, level = self.elapsed(), self.level
+        state, seen = self._told()
         helped = self.record.mode != "exam"
         following = present.next_hint(level, state) if helped else None
         drill = present.drill(level, state, elapsed)
-        phase = "over" if state.over else "drill" if drill and self._phase == "running" else self._phase
+        phase = "over" if self._state.over else "drill" if drill and self._phase == "running" else self._phase
         return AttemptView(
             attempt_id=self.record.id,
             level=level,
@@ -135,8 +138,8 @@ class AttemptSession:
             workspace=workspace.folder(self.record.id),
             phase=phase,
             elapsed=elapsed,
-            paused=state.paused,
-            checks=present.checks(level, state, self._seen, elapsed),
+            paused=self._state.paused,
+            checks=present.checks(level, state, seen, elapsed),
             guards=present.guards(level, state),
             hints=present.hints(level, state),
             next_hint_cost=None if following is None else present.hint(level, following).cost,
@@ -144,10 +147,15 @@ class AttemptSession:
             score=score(level, state, elapsed),
             potential=potential(level, state, elapsed),
             timeline=self._timeline,
-            outcome=state.outcome,
+            outcome=self._state.outcome,
             trouble=self._trouble,
             progress=drill if phase == "drill" else self._progress,
+            withheld=self.withheld,
         )
+
+    def _told(self) -> tuple[AttemptState, Mapping[str, Seen]]:
+        """What was recorded and found last, as far as it may be told."""
+        return (AttemptState(), {}) if self.withheld else (self._state, self._seen)
 
     def events(self) -> AsyncIterator[PlayEvent]:
         """What happens from this call on, until the attempt is over or the session closed. Of one that is over already,
@@ -280,7 +288,8 @@ class AttemptSession:
     async def finish(self) -> Result:
         """End it here with what is green. An attempt that turns all green ends by itself."""
         if not self._state.over:
-            outcome: Outcome = "solved" if is_done(self.level, self._state) else "finished"
+            solved = is_done(self.level, self._state) and not self.withheld
+            outcome: Outcome = "solved" if solved else "finished"
             self._write(Finished(at=self.elapsed(), outcome=outcome))
         return self.result()
 
@@ -323,13 +332,14 @@ class AttemptSession:
         """Take in what is new in the store, whoever wrote it."""
         fresh = self.store.events(self.record.id, self._sequence)
         before = {check.name: check for check in present.checks(self.level, self._state, self._seen, 0.0)}
+        self.withheld = self.withheld and self.store.exam_under_way() is not None
         broken = self._state.broken
         for sequence, event in fresh:
             self._sequence = sequence
             self._state = step(self._state, event, self._sticky)
             self._events.append(event)
             entry = present.line(self.level, event)
-            if entry is not None:
+            if entry is not None and self._may_tell(entry):
                 self._emit(view.TimelineGrew(entry))
             if isinstance(event, HintTaken) and event.index < len(self.level.hints):  # its files may have changed
                 self._emit(view.HintTaken(present.hint(self.level, event.index)))
@@ -342,7 +352,7 @@ class AttemptSession:
             self._emit(view.TimelineGrew(self._changes[-1]))
         if fresh or changes:
             entries = [*present.timeline(self.level, self._events), *self._changes]
-            self._timeline = tuple(sorted(entries, key=lambda entry: entry.at))
+            self._timeline = tuple(sorted(filter(self._may_tell, entries), key=lambda entry: entry.at))
         self._anchor = self.store.anchor(self.record.id)
         findings = self.store.findings(self.record.id)
         self._seen = seen(findings)
@@ -361,7 +371,12 @@ class AttemptSession:
             self._behind = self._stuck = True  # the loop tries again
             self._set_trouble(error.message)
 
+    def _may_tell(self, entry: view.TimelineEntry) -> bool:
+        return not self.withheld or entry.kind not in present.VERDICTS
+
     def _tell_changes(self, before: dict[str, view.CheckView], broken: frozenset[str]) -> None:
+        if self.withheld:
+            return
         for check in present.checks(self.level, self._state, self._seen, self.elapsed()):
             old = before[check.name]
             if (check.state, check.observed, check.problem, check.voided_by) != (
@@ -382,16 +397,20 @@ class AttemptSession:
         if outcome is None:
             return
         elapsed = self.elapsed()
-        final = score(self.level, self._state, elapsed)
+        state, seen = self._told()
+        final = score(self.level, state, elapsed)
         before = self.store.best_score(self.record.level, without=self.record.id)
-        self.store.set_outcome(self.record.id, outcome, final)
+        if self.withheld:
+            self.store.close_unscored(self.record.id, outcome, elapsed)
+        else:
+            self.store.set_outcome(self.record.id, outcome, final)
         self._result = Result(
             attempt_id=self.record.id,
             level=self.level,
             outcome=outcome,
             score=final,
-            checks=present.checks(self.level, self._state, self._seen, elapsed),
-            guards=present.guards(self.level, self._state),
+            checks=present.checks(self.level, state, seen, elapsed),
+            guards=present.guards(self.level, state),
             timeline=self._timeline,
             debrief=self.level.debrief,
             solutions=self.level.solutions,
@@ -450,7 +469,7 @@ class AttemptSession:
 
     def _time_is_up(self) -> bool:
         """A task of an exam ends with the exam, whose clock is the wall's: also after a night with the lid closed."""
-        if self.until is not None and self.store.now() >= self.until:
+        if self._until is not None and self.store.now() >= self._until:
             return True
         if self._spent() < self.level.time_limit:
             return False
@@ -533,6 +552,7 @@ class AttemptSession:
             wrote=self._take_in,
             trouble=self._set_trouble,
             late=self._time_is_up,
+            ends=not self._strict,
         )
 
     async def _find_sandbox(self, report: Report = silent) -> None:

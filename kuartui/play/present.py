@@ -44,6 +44,7 @@ class Seen:
 
 
 NOTHING = Seen()
+VERDICTS = frozenset({"passed", "lost", "guard", "drill"})  # kinds of entries that tell what is right
 
 
 def checks(level: Level, state: AttemptState, seen: Mapping[str, Seen], elapsed: float) -> tuple[CheckView, ...]:

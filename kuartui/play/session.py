@@ -39,7 +39,7 @@ from kuartui.play.live import AttemptSession
 from kuartui.play.supply import supply
 from kuartui.play.takedown import take_down
 from kuartui.play.turns import setting_up
-from kuartui.progress.store import AttemptRecord, Store
+from kuartui.progress.store import AttemptRecord, ExamRecord, Store
 
 __all__ = ["AttemptSession", "resume", "start"]
 
@@ -69,7 +69,8 @@ async def start(
         record, sandbox = await _set_up(level, mode, cluster, store, note, report)
         store.set_anchor(record.id, timer.anchor(sandbox.clock, 0.0, ticking=True))
         store.append(record.id, Started(at=0.0, level=level.name, seed=level.seed, mode=mode, digest=level.digest))
-    session = AttemptSession(record, in_time(record, level, store), cluster, store, sandbox, _end(record, store))
+    exam = exam_of(record, store)
+    session = AttemptSession(record, in_time(record, level, exam, store), cluster, store, sandbox, exam)
     await session.run()
     return session
 
@@ -123,23 +124,19 @@ def no_exam(store: Store) -> None:
         raise AttemptError(later("an exam is under way"), hint=later("kuartui exam show, or kuartui exam finish"))
 
 
-def in_time(record: AttemptRecord, level: Level, store: Store) -> Level:
+def in_time(record: AttemptRecord, level: Level, exam: ExamRecord | None, store: Store) -> Level:
     """A level as an attempt may take it: the time limit of an exam's task is what is left of the exam."""
-    if record.mode != "exam":
+    if exam is None:
         return level
-    end = _end(record, store)
-    if end is None:
-        return level
-    rest = max(0.0, (end - store.now()).total_seconds())
+    rest = max(0.0, (ends(exam.begun, exam.minutes) - store.now()).total_seconds())
     spent = timer.elapsed(RealClock(), store.anchor(record.id))
     return msgspec.structs.replace(level, time_limit=Duration(spent + rest))
 
 
-def _end(record: AttemptRecord, store: Store) -> datetime | None:
-    """When the exam ends that an attempt is a task of; None for others, and when it is over."""
-    current = store.attempt(record.id)
-    exam = next((exam for exam in store.exams() if current is not None and exam.id == current.exam), None)
-    return ends(exam.begun, exam.minutes) if exam is not None and exam.ended is None else None
+def exam_of(record: AttemptRecord, store: Store) -> ExamRecord | None:
+    """The exam that an attempt is a task of; None for others, and when it is over."""
+    exam, current = store.exam_under_way(), store.attempt(record.id)
+    return exam if exam is not None and current is not None and current.exam == exam.id else None
 
 
 def _borrows_its_name(level: Level) -> bool:
@@ -155,7 +152,8 @@ async def resume(record: AttemptRecord, level: Level, *, cluster: Cluster, store
         raise AttemptError(
             later("setting {level} up was interrupted", level=record.level), hint=f"kuartui level start {record.level}"
         )
-    session = AttemptSession(record, in_time(record, level, store), cluster, store, None, _end(record, store))
+    exam = exam_of(record, store)
+    session = AttemptSession(record, in_time(record, level, exam, store), cluster, store, None, exam)
     await session.run()
     return session
 

@@ -86,6 +86,7 @@ class AttemptView:
     outcome: Outcome | None = None
     trouble: str = ""  # one sentence while the cluster cannot be watched; the attempt goes on
     progress: str = ""  # in phase setup or drill: what is being done
+    withheld: bool = False  # a task of a strict exam: what was found is told after its end
 
     @property
     def remaining(self) -> float:

@@ -96,6 +96,9 @@ MIGRATIONS = (
     CREATE INDEX exam_tasks_by_attempt ON exam_tasks (attempt);
     ALTER TABLE attempts ADD COLUMN aside INTEGER NOT NULL DEFAULT 0; -- a task of an exam while another one is in play
     """,
+    """
+    ALTER TABLE exams ADD COLUMN strict INTEGER NOT NULL DEFAULT 0; -- nothing tells what is right before its end
+    """,
 )
 VERSION = len(MIGRATIONS)
 

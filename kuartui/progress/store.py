@@ -58,13 +58,14 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExamRecord:
-    """One mock exam; `ended` is None while it runs."""
+    """One mock exam; `ended` is None while it runs. In a `strict` one nothing tells what is right before its end."""
 
     id: str
     name: str
     minutes: int
     begun: datetime
     ended: datetime | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +226,10 @@ class Store:
 
     def exams(self, limit: int = 100) -> list[ExamRecord]:
         """Newest first."""
-        query = "SELECT id, name, minutes, begun, ended FROM exams ORDER BY rowid DESC LIMIT ?"
+        query = "SELECT id, name, minutes, begun, ended, strict FROM exams ORDER BY rowid DESC LIMIT ?"
         return [
-            ExamRecord(id_, name, minutes, self._moment(begun), self._moment(ended) if ended else None)
-            for id_, name, minutes, begun, ended in self._all(query, (limit,))
+            ExamRecord(id_, name, minutes, self._moment(begun), self._moment(ended) if ended else None, bool(strict))
+            for id_, name, minutes, begun, ended, strict in self._all(query, (limit,))
         ]
 
     def tasks(self, exam_id: str) -> list[TaskRecord]:
@@ -313,9 +314,9 @@ class Store:
         """Note a new exam with its tasks; False, and nothing is noted, while another one is under way."""
         with self._write() as db:
             begun = db.execute(
-                "INSERT INTO exams (id, name, minutes, begun) SELECT ?, ?, ?, ?"
+                "INSERT INTO exams (id, name, minutes, begun, strict) SELECT ?, ?, ?, ?, ?"
                 " WHERE NOT EXISTS (SELECT 1 FROM exams WHERE ended IS NULL)",
-                (exam.id, exam.name, exam.minutes, exam.begun.astimezone(UTC).isoformat()),
+                (exam.id, exam.name, exam.minutes, exam.begun.astimezone(UTC).isoformat(), exam.strict),
             )
             if not begun.rowcount:
                 return False
@@ -393,6 +394,14 @@ class Store:
             "UPDATE attempts SET outcome = ?, score = ?, elapsed = ?, medal = ?, solved = ?, ranked = ?, ticking = 0"
             " WHERE id = ? AND outcome IS NULL",
             (outcome, score.total, score.elapsed, score.medal or "", score.solved, score.ranked, attempt_id),
+        )
+
+    def set_score(self, attempt_id: str, score: Score) -> None:
+        """Say what an attempt brought that was closed without it."""
+        self._execute(
+            "UPDATE attempts SET score = ?, elapsed = ?, medal = ?, solved = ?, ranked = ?"
+            " WHERE id = ? AND outcome != 'abandoned'",
+            (score.total, score.elapsed, score.medal or "", score.solved, score.ranked, attempt_id),
         )
 
     def close_unscored(self, attempt_id: str, outcome: Outcome, elapsed: float) -> None:

@@ -141,9 +141,9 @@ class Game:
         exam = self.store.exam()
         return exams.sheet(exam, store=self.store, catalog=self.catalog, language=self.language) if exam else None
 
-    async def begin_exam(self, name: str, minutes: int) -> bool:
+    async def begin_exam(self, name: str, minutes: int, *, strict: bool) -> bool:
         """Deal the tasks and start the clock; True, or a KuartuiError."""
-        exams.begin(name, minutes, catalog=self.catalog, **self._hall)
+        exams.begin(name, minutes, catalog=self.catalog, strict=strict, **self._hall)
         return True
 
     async def take_up(self, number: int, post: Post) -> AttemptSession:

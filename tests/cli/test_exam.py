@@ -51,6 +51,14 @@ def test_from_start_to_result() -> None:
     assert {task["credit"] for task in told["tasks"]} == {0.0}
 
 
+def test_a_strict_one_says_so() -> None:
+    done = exam("start", "cka", "--minutes", "60", "--seed", "1", "--strict")
+    assert done.stdout.splitlines()[0] == "CKA mock exam, 60 minutes, strict"
+    assert json.loads(exam("show", "-o", "json").stdout)["strict"] is True
+    assert exam("list").stdout.splitlines()[1].split()[2:4] == ["CKA,", "strict"]
+    assert exam("finish", "--yes").exit_code == 0
+
+
 def test_an_exam_whose_time_is_over_is_in_nobodys_way() -> None:
     assert exam("start", "cka", "--minutes", "10").exit_code == 0
     store = Store()

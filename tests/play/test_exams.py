@@ -43,8 +43,10 @@ class Hall:
     def open(self) -> Store:
         return Store(self.path, wall=lambda: self.now)
 
-    def begin(self) -> ExamRecord:
-        return exams.begin("cka", 22, cluster=self.cluster, store=self.store, catalog=self.catalog, seed=1)
+    def begin(self, *, strict: bool = False) -> ExamRecord:
+        return exams.begin(
+            "cka", 22, cluster=self.cluster, store=self.store, catalog=self.catalog, seed=1, strict=strict
+        )
 
     async def take_up(self, exam: ExamRecord, number: int) -> live.AttemptSession:
         return await exams.take_up(exam, number, cluster=self.cluster, store=self.store, catalog=self.catalog)
@@ -155,6 +157,64 @@ async def test_there_is_partial_credit_and_no_help(hall: Hall) -> None:
     assert not session.in_exam
     assert hall.sheet().rows[0].credit == pytest.approx(0.7)
     assert hall.store.best()[hall.sheet().rows[0].task.level].score == 0
+
+
+def recorded(hall: Hall, attempt_id: str) -> list[str]:
+    return [type(event).__name__ for _, event in hall.store.events(attempt_id)]
+
+
+async def test_a_strict_exam_tells_after_its_end(hall: Hall) -> None:
+    exam = hall.begin(strict=True)
+    session = await hall.take_up(exam, 1)
+    heard = session.events()
+    hall.answer(1, **SOLVED)
+    hall.cluster.kube.put("ConfigMap", f"desk-{hall.sheet().rows[0].task.level[-1]}", "lock", data={"kind": "new"})
+    await until(lambda: recorded(hall, session.attempt_id).count("CheckPassed") == 2)
+    await until(lambda: "GuardBroken" in recorded(hall, session.attempt_id))
+    view = await session.refresh()
+    assert view.withheld
+    assert set(states(session).values()) == {"unknown"}
+    assert not any(check.observed or check.problem for check in view.checks)
+    assert not any(guard.broken for guard in view.guards)
+    assert (view.solved, view.score.total, view.score.share) == (False, 0, 0)
+    assert {entry.kind for entry in view.timeline} <= {"started", "write", "reaction", "warning"}
+    hall.cluster.kube.put("ConfigMap", f"desk-{hall.sheet().rows[0].task.level[-1]}", "lock", data={"kind": "rusty"})
+    await until(lambda: "GuardRestored" in recorded(hall, session.attempt_id))
+    await asyncio.sleep(0.3)  # six times as long as it takes to end by itself
+    assert session.snapshot().outcome is None
+    result = await session.finish()
+    assert (result.outcome, result.score.total) == ("finished", 0)
+    assert {check.state for check in result.checks} == {"unknown"}
+    await session.close()
+    told = [type(event).__name__ async for event in heard]
+    assert not {"CheckChanged", "GuardChanged"} & set(told)
+    level = hall.sheet().rows[0].task.level
+    assert not hall.store.best()[level].solved
+    other = hall.open()  # of a process that looks in the midst of the exam
+    again = await exams.take_up(exam, 2, cluster=hall.cluster, store=other, catalog=hall.catalog)
+    assert again.snapshot().withheld
+    await again.close()
+    other.close()
+    await exams.finish(exam, cluster=hall.cluster, store=hall.store)
+    assert hall.sheet().exam.strict
+    assert [row.credit for row in hall.sheet().rows] == [1.0, 0.0, 0.0]
+    assert hall.store.best()[level].solved
+    found = await exams.review(hall.store.exams()[0], 1, cluster=hall.cluster, store=hall.store)
+    assert found is not None
+    assert {check.state for check in found.checks} == {"passing"}
+    assert "passed" in {entry.kind for entry in found.timeline}
+
+
+async def test_what_is_undone_again_brings_nothing_in_a_strict_exam(hall: Hall) -> None:
+    exam = hall.begin(strict=True)
+    session = await hall.take_up(exam, 1)
+    hall.answer(1, **SOLVED)
+    await until(lambda: recorded(hall, session.attempt_id).count("CheckPassed") == 2)
+    hall.answer(1, word="sesame")
+    await until(lambda: "CheckLost" in recorded(hall, session.attempt_id))
+    await session.close()
+    await exams.finish(exam, cluster=hall.cluster, store=hall.store)
+    assert hall.sheet().rows[0].credit == pytest.approx(0.7)
 
 
 async def test_time_runs_out_while_nobody_looks(hall: Hall) -> None:

@@ -65,6 +65,7 @@ class ScriptedSession:
 
     def __init__(self, level: Level, mode: Mode = "ranked") -> None:
         self.level, self.mode = level, mode
+        self.withheld = False
         self.seen: dict[str, Seen] = {check.name: Seen("failing", "0 of 3 seen") for check in level.checks}
         self.state = AttemptState(started=True, mode=mode)
         self.elapsed = 65.0
@@ -95,6 +96,7 @@ class ScriptedSession:
             potential=potential(level, state, self.elapsed),
             timeline=self.timeline,
             trouble=self.trouble,
+            withheld=self.withheld,
         )
 
     async def events(self) -> AsyncIterator[Any]:
@@ -202,7 +204,7 @@ class StillObjects:
         return ObjectRow("Pod", "pods", "market", name, cells, "bad" if broken else "good")
 
 
-def sheet(name: str = "CKA", minutes: int = 30) -> Sheet:
+def sheet(name: str = "CKA", minutes: int = 30, *, strict: bool = False) -> Sheet:
     """An exam that has just begun."""
     begun = datetime(2026, 3, 1, 12, tzinfo=UTC)
     tasks = (
@@ -211,7 +213,7 @@ def sheet(name: str = "CKA", minutes: int = 30) -> Sheet:
         (Task(3, "static-pv-bind", 3, "storage", 25), "That shelf [b]and[/b] no other", "Storage"),
     )
     rows = tuple(Row(task, title, domain, "new", 0.0, False) for task, title, domain in tasks)
-    return Sheet(ExamRecord("e1", name, minutes, begun), name, minutes * 60.0, rows, 66)
+    return Sheet(ExamRecord("e1", name, minutes, begun, strict=strict), name, minutes * 60.0, rows, 66)
 
 
 def graded(sheet: Sheet) -> Sheet:
@@ -255,13 +257,15 @@ class StillGame(Game):
     async def exam_sheet(self) -> Any:
         return self.sheet
 
-    async def begin_exam(self, name: str, minutes: int) -> bool:
-        self.sheet = sheet(name, minutes)
+    async def begin_exam(self, name: str, minutes: int, *, strict: bool) -> bool:
+        self.sheet = sheet(name, minutes, strict=strict)
         return True
 
     async def take_up(self, number: int, post: Any) -> Any:
         self._change(number, state="in play", spent=65.0)
-        return await self.begin(self.level(self.sheet.rows[number - 1].task.level, 1), post, "exam")
+        session = await self.begin(self.level(self.sheet.rows[number - 1].task.level, 1), post, "exam")
+        session.withheld = self.sheet.exam.strict
+        return session
 
     def flag(self, number: int) -> bool:
         self._change(number, flagged=not self.sheet.rows[number - 1].flagged)

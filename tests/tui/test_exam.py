@@ -63,6 +63,25 @@ async def test_a_task_is_left_and_taken_up(game: Any) -> None:
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
+async def test_a_strict_exam_shows_what_is_asked_and_nothing_of_what_is_right(game: Any) -> None:
+    app = KuartuiApp(game)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen.shelf.cards)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ExamChoice) and app.screen.query("#exams").first().has_focus)
+        await pilot.press("down", "down", "down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ExamScreen) and app.screen.sheet)
+        assert "CKA mock exam, 120 minutes, strict" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.query("#cluster"))
+        text = screen_text(app)
+        session = game.sessions[0]
+        assert all(f"- {check.title[:20]}" in text for check in session.level.checks)
+        assert "How it went is told after the exam." in text
+        assert not any(word in text for word in ("failing", "0 of 3 seen", "guard", "✗", "0/"))
+        assert app.screen.why_not("look") == "what is right is told after this exam"
+
+
 async def test_the_keys_of_a_screen_that_is_being_taken_down_ask_nothing(game: Any) -> None:
     app = KuartuiApp(game)
     async with app.run_test(size=(80, 24)) as pilot:

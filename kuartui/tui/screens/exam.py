@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 
 from kuartui.game.exam import shown
 from kuartui.message import later
-from kuartui.play.exams import STATES, Row, Sheet
+from kuartui.play.exams import STATES, Row, Sheet, heading
 from kuartui.translate import tr
 from kuartui.tui import keys
 from kuartui.tui.feed import guarded
@@ -40,7 +40,7 @@ SIGNS = {
     "waiting": ("◦", "$text-warning"),
     "handed in": ("✓", "$text-success"),
 }
-LENGTHS = (120, 60, 30)  # minutes that are offered
+LENGTHS = ((120, False), (60, False), (30, False), (120, True))  # minutes that are offered, and whether strict
 
 
 class ExamScreen(Screen[None], keys.Explains):
@@ -100,8 +100,7 @@ class ExamScreen(Screen[None], keys.Explains):
         sheet = self.sheet
         if sheet is None:
             return
-        exam, minutes = sheet.exam.name, sheet.exam.minutes
-        name = plain(tr("{exam} mock exam, {minutes} minutes", exam=exam, minutes=minutes), "bold")
+        name = plain(heading(sheet.exam), "bold")
         if sheet.reached is not None:
             word = tr("passed") if sheet.passed else tr("not passed")
             style = "bold $text-success" if sheet.passed else "bold $text-warning"
@@ -231,8 +230,8 @@ def _mark(credit: float) -> tuple[str, str]:
     return ("◦", "$text-warning") if credit else ("✗", "$text-error")
 
 
-class ExamChoice(ModalScreen[tuple[str, int] | None]):
-    """Which exam, and for how long; minutes 0 for the result of the last one."""
+class ExamChoice(ModalScreen[tuple[str, int, bool] | None]):
+    """Which exam, for how long, and whether it is strict; minutes 0 for the result of the last one."""
 
     BINDINGS = [("escape", "dismiss(None)", tr("Cancel"))]
 
@@ -241,28 +240,30 @@ class ExamChoice(ModalScreen[tuple[str, int] | None]):
         self._names, self._last = names, last
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog exams"):
             yield Static(lines(plain(tr("A mock exam"), "bold"), "", plain(tr(ABOUT)), ""))
             yield OptionList(id="exams")
 
     def on_mount(self) -> None:
         exams = self.query_one("#exams", OptionList)
         for name in self._names:
-            for minutes in LENGTHS:
+            for minutes, strict in LENGTHS:
                 text = tr("{exam}, {minutes} minutes", exam=name, minutes=minutes)
-                exams.add_option(Option(plain(text), id=f"{name}:{minutes}"))
+                if strict:
+                    text = tr("{one}, {other}", one=text, other=tr("strict"))
+                exams.add_option(Option(plain(text), id=f"{name}:{minutes}:{'strict' if strict else ''}"))
         if self._last:
             text = tr("the result of the last one: {exam}", exam=self._last)
-            exams.add_option(Option(plain(text), id=f"{self._last}:0"))
+            exams.add_option(Option(plain(text), id=f"{self._last}:0:"))
         exams.highlighted = 0
         exams.focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        name, _, minutes = (event.option.id or "").partition(":")
-        self.dismiss((name, int(minutes)))
+        name, minutes, strict = (event.option.id or "").split(":")
+        self.dismiss((name, int(minutes), bool(strict)))
 
 
 ABOUT = later(
     "Tasks by the weights of the exam's domains, under one clock that nothing stops. No hints, and no solutions before "
-    "its end."
+    "its end; in a strict one no verdicts, either."
 )

@@ -335,15 +335,15 @@ class HomeScreen(Screen[None], keys.Explains):
         choice = ExamChoice([item.name for item in offered()], exam.name if exam is not None else "")
         self.app.push_screen(choice, self._take)
 
-    def _take(self, chosen: tuple[str, int] | None) -> None:
+    def _take(self, chosen: tuple[str, int, bool] | None) -> None:
         if chosen is not None:
             self._examine(*chosen)
 
     @work(group="exam")
-    async def _examine(self, name: str, minutes: int) -> None:
+    async def _examine(self, name: str, minutes: int, strict: bool) -> None:
         """Begin an exam; without minutes, show the last one."""
         begun = not minutes or await guarded(
-            self.app.game.run(self.app.game.begin_exam(name, minutes)), self.app.failed
+            self.app.game.run(self.app.game.begin_exam(name, minutes, strict=strict)), self.app.failed
         )
         if begun:
             self.app.show_exam()

@@ -337,6 +337,8 @@ class PlayScreen(Screen[None], keys.Explains):
             return self._why_not_look(action)
         if action == "pause" and self.session.snapshot().mode != "practice":
             return tr("the clock stops in practice only; p on the home screen begins it")
+        if action == "look" and self.session.withheld:
+            return tr("what is right is told after this exam")
         if action == "hint" and self.in_exam:
             return tr("there are no hints in an exam")
         if action == "hint" and self.session.snapshot().next_hint_cost is None:

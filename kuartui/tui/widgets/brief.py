@@ -55,6 +55,8 @@ def clock(view: AttemptView, width: int) -> Content:
         points = ""
         if width < ROOMY:
             times = f" {tr('left')}, {span(view.elapsed)}  "
+    if view.withheld:
+        return join(plain(now, f"bold {style}".strip()), plain(times.rstrip()))
     word = f" {tr('checks')}" if width >= ROOMY else ""
     return join(plain(now, f"bold {style}".strip()), plain(times), marks, plain(f"{green}{word}{points}"))
 
@@ -87,7 +89,10 @@ def task(view: AttemptView) -> Content:
 
 
 def checks(view: AttemptView) -> Content:
-    """The checks with what was seen, and the guards."""
+    """The checks with what was seen, and the guards; what is asked for, where the rest is not to be told yet."""
+    if view.withheld:
+        asked = [join("- ", plain(check.title), plain(f"  {check.weight} %", "$text-muted")) for check in view.checks]
+        return lines(*asked, plain(tr("How it went is told after the exam."), "$text-muted"))
     rows: list[Content | str] = []
     ahead = {check.name: check.title for check in view.checks if not check.green}
     for check in view.checks:
