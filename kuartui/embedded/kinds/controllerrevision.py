@@ -7,7 +7,8 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.meta.fielderr import FieldError, invalid, required
+from kuartui.embedded.kinds.checks import non_negative
+from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 
 
 @register("controllerrevisions.apps")
@@ -16,15 +17,15 @@ class ControllerRevisions(Strategy):
     generation = False
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        errors = []
+        errors = non_negative(obj, Path(), "revision")
         if obj.get("data") is None:
             errors.append(required("data", "data is mandatory"))
-        if obj.get("revision", 0) < 0:
-            errors.append(invalid("revision", obj["revision"], "must be greater than or equal to 0"))
+        elif not isinstance(obj["data"], dict):
+            errors.append(required("data", "data must be a valid JSON object"))
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        errors = self.validate(new)
+        errors = non_negative(new, Path(), "revision")
         if new.get("data") != old.get("data"):
             errors.append(invalid("data", new.get("data"), "field is immutable"))
         return errors

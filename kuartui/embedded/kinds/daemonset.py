@@ -10,6 +10,7 @@ from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.kinds.checks import at_most_hundred_percent, int_or_percent, non_negative
 from kuartui.embedded.kinds.deployment import is_zero, shown_strategy
 from kuartui.embedded.kinds.fill import empty, missing
+from kuartui.embedded.kinds.pod_spec import always_restarts, template_errors
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, not_supported, required
 
 _GENERATION = "deprecated.daemonset.template.generation"
@@ -44,14 +45,16 @@ class DaemonSets(Strategy):
 
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, workload.SPEC
+        template = spec.get("template") or {}
         errors = workload.selector_errors(spec, "daemonset", needed=False)
-        errors += workload.template_matches(spec, "DaemonSet")
+        errors += workload.mismatch(spec.get("selector"), template) + template_errors(template, workload.TEMPLATE)
+        errors += always_restarts(template, workload.TEMPLATE, "DaemonSet")
         errors += non_negative(spec, path, "minReadySeconds")
         errors += _update_strategy(spec.get("updateStrategy") or {}, path / "updateStrategy")
         return errors + non_negative(spec, path, "revisionHistoryLimit")
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return self.validate(new) + workload.selector_stays(new, old)
+        return workload.selector_stays(new, old) + self.validate(new)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[FieldError]:
         return workload_status.daemon_errors(new) + workload_status.collision_errors(new, old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -90,5 +91,8 @@ def shown_strategy(strategy: Obj) -> Obj:
 
 
 def is_zero(value: int | str) -> bool:
-    """0 or 0%."""
-    return value == 0 or (isinstance(value, str) and value.rstrip("%") == "0")
+    """0 or 0%, and what is no number at all."""
+    if isinstance(value, int):
+        return value == 0
+    found = re.fullmatch(r"[+-]?[0-9]+|[0-9]+%", value)
+    return found is None or int(value.rstrip("%")) == 0

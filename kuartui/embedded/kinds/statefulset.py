@@ -7,9 +7,10 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells, workload, workload_status
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
-from kuartui.embedded.kinds.checks import dns_label, non_negative
+from kuartui.embedded.kinds.checks import dns_label, non_negative, selector_matches, shown_selector
 from kuartui.embedded.kinds.fill import empty, missing
-from kuartui.embedded.kinds.persistentvolumeclaim import default_claim, spec_warnings
+from kuartui.embedded.kinds.persistentvolumeclaim import claim_spec, default_claim, spec_warnings
+from kuartui.embedded.kinds.pod_spec import always_restarts, template_errors, template_metadata_errors
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
@@ -53,24 +54,13 @@ class StatefulSets(Strategy):
         _drop_disabled(new)
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        service = (obj.get("spec") or {}).get("serviceName")
-        named = dns_label(service, workload.SPEC / "serviceName") if service else []  # of new ones only
-        return self._validate_spec(obj) + named
-
-    def _validate_spec(self, obj: Obj) -> list[FieldError]:
-        spec, path = obj.get("spec") or {}, workload.SPEC
-        errors = _management(spec, path)
-        errors += _update_strategy(spec.get("updateStrategy") or {}, path / "updateStrategy")
-        errors += _retention(
-            spec.get("persistentVolumeClaimRetentionPolicy") or {}, path / "persistentVolumeClaimRetentionPolicy"
-        )
-        errors += non_negative(spec, path, "replicas", "minReadySeconds")
-        errors += non_negative(spec.get("ordinals") or {}, path / "ordinals", "start")
-        errors += workload.selector_errors(spec, "statefulset")
-        return errors + workload.template_matches(spec, "StatefulSet")
+        return _errors(obj, is_new=True) + _of_template(obj.get("spec") or {}, _template_errors(obj))
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        errors = self._validate_spec(new)
+        problems = _template_errors(new)
+        if problems and (_template_errors(old) or _errors(old, is_new=False)):
+            problems = template_metadata_errors((new.get("spec") or {}).get("template") or {}, workload.TEMPLATE)
+        errors = _errors(new, is_new=False) + _of_template(new.get("spec") or {}, problems)
         fixed = [{k: v for k, v in (one.get("spec") or {}).items() if k not in _MUTABLE} for one in (new, old)]
         if fixed[0] != fixed[1]:
             errors.append(forbidden(workload.SPEC, _CHANGED))
@@ -104,6 +94,43 @@ class StatefulSets(Strategy):
             cells.age(obj, now),
             *cells.containers((spec.get("template") or {}).get("spec")),
         ]
+
+
+def _errors(obj: Obj, is_new: bool) -> list[FieldError]:
+    """All but the template. What cannot be changed is looked at when it is new."""
+    spec, path = obj.get("spec") or {}, workload.SPEC
+    errors = _management(spec, path)
+    errors += _update_strategy(spec.get("updateStrategy") or {}, path / "updateStrategy")
+    errors += _retention(
+        spec.get("persistentVolumeClaimRetentionPolicy") or {}, path / "persistentVolumeClaimRetentionPolicy"
+    )
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or [] if is_new else []):
+        errors += claim_spec(claim.get("spec") or {}, (path / "volumeClaimTemplates").index(index) / "spec")
+    errors += non_negative(spec, path, "replicas", "minReadySeconds")
+    errors += non_negative(spec.get("ordinals") or {}, path / "ordinals", "start")
+    if is_new and spec.get("serviceName"):
+        errors += dns_label(spec["serviceName"], path / "serviceName")
+    return errors + workload.selector_errors(spec, "statefulset")
+
+
+def _of_template(spec: Obj, problems: list[FieldError]) -> list[FieldError]:
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    errors = workload.mismatch(selector, template) + problems
+    if selector_matches(selector, template) is None:
+        errors = [invalid(workload.SPEC / "selector", shown_selector(selector), "")]
+    return errors + always_restarts(template, workload.TEMPLATE, "StatefulSet")
+
+
+def _template_errors(obj: Obj) -> list[FieldError]:
+    """The template as pods will have it: with the volumes of the claims first, and without names of hosts."""
+    spec = obj.get("spec") or {}
+    template = spec.get("template") or {}
+    claims = {(claim.get("metadata") or {}).get("name", ""): claim for claim in spec.get("volumeClaimTemplates") or []}
+    pod = {key: value for key, value in (template.get("spec") or {}).items() if key not in ("hostname", "subdomain")}
+    if claims:
+        volumes: list[Obj] = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims]
+        pod["volumes"] = volumes + [v for v in pod.get("volumes") or [] if v.get("name", "") not in claims]
+    return template_errors({**template, "spec": pod}, workload.TEMPLATE)
 
 
 def _management(spec: Obj, path: Path) -> list[FieldError]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kuartui.embedded.kinds.checks import immutable, label_selector, selector_matches, shown_selector
 from kuartui.embedded.kinds.pod_defaults import default_template
-from kuartui.embedded.kinds.pod_spec import always_restarts, template_errors, template_metadata_errors
+from kuartui.embedded.kinds.pod_spec import always_restarts, template_errors
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 
@@ -55,21 +55,19 @@ def selector_stays(new: Obj, old: Obj) -> list[FieldError]:
 def template_matches(spec: Obj, kind: str) -> list[FieldError]:
     """The pod template, and whether the selector takes its pods. `kind` as in "ReplicaSet"."""
     selector, template = spec.get("selector"), spec.get("template") or {}
-    matches = selector_matches(selector, template)
-    if matches is None:
+    if selector_matches(selector, template) is None:
         return [invalid(SPEC / "selector", shown_selector(selector), "invalid label selector")]
-    errors = []
-    if not matches:
-        labels = (template.get("metadata") or {}).get("labels")
-        errors.append(
-            invalid(
-                TEMPLATE / "metadata" / "labels", None if labels is None else dict(sorted(labels.items())), MISMATCH
-            )
-        )
-    # A StatefulSet's pods may mount volumes that its claim templates bring: their spec is checked when they are made.
-    check = template_metadata_errors if kind == "StatefulSet" else template_errors
-    errors += check(template, TEMPLATE)
+    errors = mismatch(selector, template) + template_errors(template, TEMPLATE)
     return errors + always_restarts(template, TEMPLATE, kind)
+
+
+def mismatch(selector: Obj | None, template: Obj) -> list[FieldError]:
+    """A selector that does not take the pods of the template."""
+    if selector_matches(selector, template) is not False:
+        return []
+    labels = (template.get("metadata") or {}).get("labels")
+    shown = None if labels is None else dict(sorted(labels.items()))
+    return [invalid(TEMPLATE / "metadata" / "labels", shown, MISMATCH)]
 
 
 def template_warnings(obj: Obj, old: Obj | None, template: Obj, path: Path = TEMPLATE) -> list[str]:

@@ -789,3 +789,14 @@ def test_what_says_how_a_pod_runs_stays() -> None:
     ]
     patch = {"metadata": {"annotations": {armor: None, mirror: "m", "other": "o"}}}
     assert changed(strategy("pods"), old, patch)[1] == wanted
+
+
+def test_a_wrong_template_of_a_stateful_set_is_borne_where_it_was_wrong_before() -> None:
+    rules = strategy("statefulsets.apps")
+    old = made("statefulsets.apps", WORKLOAD)
+    wrong = {"spec": {"template": {"spec": {"containers": [{"name": "C", "image": "i"}]}}}}
+    _, errors = changed(rules, old, wrong)
+    assert [error.partition(": ")[0] for error in errors] == ["spec.template.spec.containers[0].name"]
+    before = merge(old, wrong)
+    rules.default(before)
+    assert changed(rules, before, {"spec": {"replicas": 2}})[1] == []
