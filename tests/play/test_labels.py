@@ -260,6 +260,18 @@ async def test_a_cluster_where_another_plays_is_not_ones_own(place: Place, tmp_p
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("namespace", "own"),
+    [("kuartui-addons", True), ("ingress-nginx", True), ("calico-system", True), ("calico-system-2", False)],
+)
+async def test_namespaces_of_add_ons_are_nobody_elses(place: Place, namespace: str, own: bool) -> None:
+    async with Api.open(place.kubeconfig) as admin:
+        await make(admin, thing("Namespace", namespace))
+    cluster = ContextCluster(place.cluster.name, clock=place.cluster.clock)
+    await place.pace.through(cluster.up())
+    assert ("own-cluster" in cluster.capabilities) is own
+
+
 async def test_policies_are_found_to_hold_where_a_server_takes_a_moment_to_listen(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
