@@ -128,7 +128,7 @@ def _kill_if_wrong(pod: Obj, kind: str, container: Obj, run: Run, actions: Actio
         message, probe = f"{word} {name} failed startup probe", "startupProbe"
     else:
         return False
-    if restart:
+    if restart and kind != spec.INIT:
         message = f"{message}, will be restarted"
     actions.kill.append(Kill(run, kind, container, message, probe, restart))
     return True

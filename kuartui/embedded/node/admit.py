@@ -9,13 +9,17 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from kuartui.embedded.node import sysctls
+from kuartui.embedded.node import spec, sysctls
 from kuartui.embedded.node.machine import PRESSED
 from kuartui.embedded.node.resources import amounts, pod_requests, total_requests
+from kuartui.embedded.node.static_pods import is_mirror
+from kuartui.embedded.scheduler import matching
 
 Obj = dict[str, Any]
 
 IN_THOUSANDTHS = ("cpu",)
+CRITICAL = 2_000_000_000  # the priority from which on a pod is
+SHORT_OF_MEMORY = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
 _OS_LABEL, _OS = "kubernetes.io/os", "linux"
 
 
@@ -31,10 +35,12 @@ class Rejected(Exception):
 def admit(pod: Obj, node: Obj, others: Iterable[Obj], pressure: set[str]) -> None:
     """`others` are the active pods on the node. Raises Rejected."""
     _pressure(pod, pressure)
+    if why := sysctls.forbidden(pod):
+        raise Rejected("SysctlForbidden", why)
     _system(pod)
     others = list(others)
     _resources(pod, node, others)
-    if not selected(pod, node):
+    if not matching.selects_node(pod, node):
         raise Rejected(
             "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
         )
@@ -42,20 +48,26 @@ def admit(pod: Obj, node: Obj, others: Iterable[Obj], pressure: set[str]) -> Non
     if any(_clash(wanted, port) for wanted in _host_ports(pod) for port in taken):
         message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
         raise Rejected("NodePorts", message)
-    if why := sysctls.forbidden(pod):
-        raise Rejected("SysctlForbidden", why)
-    for taint in node["spec"].get("taints") or ():
-        if taint["effect"] == "NoExecute" and not tolerated(pod, taint):
-            message = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
-            raise Rejected("TaintToleration", message)
+    taints = node["spec"].get("taints") or ()
+    if matching.untolerated(pod["spec"].get("tolerations"), taints, "NoExecute"):
+        message = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+        raise Rejected("TaintToleration", message)
+
+
+def critical(pod: Obj) -> bool:
+    """Whether the node needs a pod so much that it neither refuses nor evicts it when it is short of something."""
+    return is_mirror(pod) or int(pod["spec"].get("priority") or 0) >= CRITICAL
 
 
 def _pressure(pod: Obj, pressure: set[str]) -> None:
-    best_effort = pod.get("status", {}).get("qosClass") == "BestEffort"
-    critical = int(pod["spec"].get("priority") or 0) >= 2_000_000_000
-    felt = [type_ for type_ in PRESSED if type_ in pressure and not critical]
-    if felt and (best_effort or felt != ["MemoryPressure"]):
-        raise Rejected("Evicted", f"The node had condition: [{', '.join(felt)}]. ")
+    felt = [type_ for type_ in PRESSED if type_ in pressure]
+    if not felt or critical(pod):
+        return
+    if felt == ["MemoryPressure"]:
+        best_effort = pod.get("status", {}).get("qosClass") == "BestEffort"
+        if not best_effort or matching.tolerates(pod["spec"].get("tolerations"), SHORT_OF_MEMORY):
+            return
+    raise Rejected("Evicted", f"The node had condition: [{' '.join(felt)}]. ")
 
 
 def _system(pod: Obj) -> None:
@@ -92,7 +104,8 @@ def _short(name: str, wanted: Decimal, used: Decimal, capacity: Decimal) -> Reje
 def _host_ports(pod: Obj) -> list[tuple[str, int, str]]:
     return [
         (port.get("protocol", "TCP"), int(port["hostPort"]), port.get("hostIP") or "0.0.0.0")
-        for container in pod["spec"]["containers"]
+        for kind, container in spec.all_containers(pod)
+        if kind == spec.REGULAR or spec.sidecar(kind, container)
         for port in container.get("ports") or ()
         if port.get("hostPort")
     ]
@@ -101,56 +114,3 @@ def _host_ports(pod: Obj) -> list[tuple[str, int, str]]:
 def _clash(one: tuple[str, int, str], other: tuple[str, int, str]) -> bool:
     """Whether two pods cannot both have their host ports: the same one, at an address in common."""
     return one[:2] == other[:2] and (one[2] == other[2] or "0.0.0.0" in (one[2], other[2]))
-
-
-def selected(pod: Obj, node: Obj) -> bool:
-    """nodeSelector and required node affinity."""
-    labels = node["metadata"].get("labels") or {}
-    if any(labels.get(key) != value for key, value in (pod["spec"].get("nodeSelector") or {}).items()):
-        return False
-    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    if not required:
-        return True
-    fields = {"metadata.name": node["metadata"]["name"]}
-    return any(
-        all(_matches(labels, one) for one in term.get("matchExpressions") or ())
-        and all(_matches(fields, one) for one in term.get("matchFields") or ())
-        for term in required.get("nodeSelectorTerms") or ()
-        if term.get("matchExpressions") or term.get("matchFields")
-    )
-
-
-def _matches(labels: dict[str, str], wanted: Obj) -> bool:
-    value, values = labels.get(wanted["key"]), wanted.get("values") or []
-    match wanted["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt" as operator:
-            try:
-                left, right = int(value or ""), int(values[0])
-            except ValueError:
-                return False
-            return left > right if operator == "Gt" else left < right
-    return False
-
-
-def tolerated(pod: Obj, taint: Obj) -> bool:
-    """Whether the pod has a toleration for a taint."""
-    return any(
-        toleration.get("effect") in (None, "", taint["effect"])
-        and (
-            (not toleration.get("key") and toleration.get("operator") == "Exists")
-            or (
-                toleration.get("key") == taint["key"]
-                and (toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", ""))
-            )
-        )
-        for toleration in pod["spec"].get("tolerations") or ()
-    )

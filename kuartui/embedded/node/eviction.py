@@ -12,6 +12,7 @@ from typing import Any
 
 from kuartui.embedded.meta.quantity import parse, whole
 from kuartui.embedded.node import spec
+from kuartui.embedded.node.admit import critical
 from kuartui.embedded.node.resources import amounts, pod_requests
 from kuartui.embedded.node.runtime import MemoryMeter
 from kuartui.embedded.node.services import NodeServices
@@ -60,7 +61,7 @@ class EvictionManager:
     async def _watch(self) -> None:
         for worker in [worker for worker in self._workers() if worker.disk_bounded and _alive(worker)]:
             message = disk_excess(worker)
-            if message:
+            if message and not critical(worker.pod):
                 self._evict(worker, message)
         self._look_at_memory()
 
@@ -82,8 +83,13 @@ class EvictionManager:
         if pressed != ("MemoryPressure" in self.pressure):
             (self.pressure.add if pressed else self.pressure.discard)("MemoryPressure")
             self._report()
-        if short and workers:
-            worst = max(workers, key=_rank)
+        if short:
+            node = self._services.node()
+            if node:
+                self._services.event(node, "Warning", "EvictionThresholdMet", "Attempting to reclaim memory")
+        dispensable = [worker for worker in workers if not critical(worker.pod)]
+        if short and dispensable:
+            worst = max(dispensable, key=_rank)
             threshold = f"Threshold quantity: {_size(RESERVE)}, available: {max(0, available) >> 10}Ki. "
             self._evict(worst, f"The node was low on resource: memory. {threshold}{_consumption(worst)}")
 

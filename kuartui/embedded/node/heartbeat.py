@@ -12,7 +12,7 @@ from typing import Any
 
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_micro
-from kuartui.embedded.node.machine import IMAGES_REPORTED
+from kuartui.embedded.node.machine import HEALTHY, IMAGES_REPORTED
 from kuartui.embedded.node.reporter import difference
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.rounds import attempt, rounds
@@ -54,8 +54,9 @@ class Heartbeat:
                     raise
         await self._register_drivers()
         self._node_event("Starting", "Starting kubelet.")
-        for condition in ("HasSufficientMemory", "HasNoDiskPressure", "HasSufficientPID"):
-            self._node_event(f"Node{condition}", f"Node {services.machine.name} status is now: Node{condition}")
+        self._node_event("NodeAllocatableEnforced", "Updated Node Allocatable limit across pods")
+        for reason, _ in HEALTHY.values():
+            self._tell_of(reason)
         await self.report(rebooted=rebooted)
 
     async def _register_drivers(self) -> None:
@@ -102,8 +103,17 @@ class Heartbeat:
             log.warning("status of node %s not written: %s", services.machine.name, error)
             return
         self._reported = services.clock.monotonic()
+        before = {one["type"]: one["status"] for one in old.get("conditions") or ()}
+        for one in new["conditions"]:
+            if one["type"] in HEALTHY and before.get(one["type"], one["status"]) != one["status"]:
+                self._tell_of(one["reason"])
         if not was_ready:
-            self._node_event("NodeReady", f"Node {services.machine.name} status is now: NodeReady")
+            self._tell_of("NodeReady")
+
+    def _tell_of(self, reason: str) -> None:
+        """An event of what the node has come to, by the reason of its condition."""
+        reason = reason.replace("Kubelet", "Node", 1)
+        self._node_event(reason, f"Node {self._services.machine.name} status is now: {reason}")
 
     def _with_new_boot(self, status: Obj) -> Obj:
         machine = self._services.machine
@@ -130,8 +140,7 @@ class Heartbeat:
         if unschedulable == self._unschedulable:
             return
         self._unschedulable = unschedulable
-        reason = "NodeNotSchedulable" if unschedulable else "NodeSchedulable"
-        self._node_event(reason, f"Node {self._services.machine.name} status is now: {reason}")
+        self._tell_of("NodeNotSchedulable" if unschedulable else "NodeSchedulable")
 
     def _due(self) -> bool:
         if self._services.clock.monotonic() - self._reported >= REPORT_SECONDS:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kuartui.embedded.clock import Clock
 from kuartui.embedded.network import Network
 from kuartui.embedded.node.probes.handlers import PortError, http_target
-from kuartui.embedded.node.probes.http import RequestError, get
+from kuartui.embedded.node.probes.http import HTTPS_EXPECTED, RequestError, Target, get
 from kuartui.embedded.node.runtime import Capture, Container, ExecError
 from kuartui.embedded.node.wording import go_list, pod_ref, quoted
 
 Obj = dict[str, Any]
 
 HTTP_SECONDS = 30.0
+AGENT = "kube-lifecycle/1.36"
+
+Event = Callable[[str, str, str], None]
+"""Type, reason and message of an event about the pod."""
 
 
 class HookFailed(Exception):
@@ -29,16 +35,16 @@ class HookRunner(Struct, frozen=True):
     network: Network
     node_ip: str
 
-    async def run(self, handler: Obj, pod: Obj, spec: Obj, container: Container, pod_ip: str) -> None:
+    async def run(self, handler: Obj, pod: Obj, spec: Obj, container: Container, event: Event) -> None:
         """Run a LifecycleHandler to its end. Raises HookFailed."""
         if "exec" in handler:
             await self._exec(handler["exec"].get("command") or [], pod, spec, container)
         elif "httpGet" in handler:
-            await self._http(handler["httpGet"], pod, spec, pod_ip)
+            await self._http(handler["httpGet"], pod, spec, container.sandbox.ip, event)
         elif "sleep" in handler:
             await self.clock.sleep(float(handler["sleep"]["seconds"]))
         else:
-            raise HookFailed("invalid handler: &LifecycleHandler{}")
+            raise HookFailed(f"Cannot run handler: invalid handler: {_go_text(handler)}")
 
     async def _exec(self, command: list[str], pod: Obj, spec: Obj, container: Container) -> None:
         capture = Capture()
@@ -55,14 +61,18 @@ class HookRunner(Struct, frozen=True):
             f"{quoted(pod_ref(pod))} failed - error: {reason}, message: {quoted(capture.text)}"
         )
 
-    async def _http(self, source: Obj, pod: Obj, spec: Obj, pod_ip: str) -> None:
+    async def _http(self, source: Obj, pod: Obj, spec: Obj, pod_ip: str, event: Event) -> None:
+        """Ask for the page; what the answer says is of no matter, if only there is one."""
         path = source.get("path") or ""
         try:
-            target = http_target(source, spec, pod_ip)
-            answer = await get(self.network, self.clock, self.node_ip, target, HTTP_SECONDS)
-            if answer.status < 400:
-                return
-            reason = f"HTTP probe failed with statuscode: {answer.status}"
+            target = replace(http_target(source, spec, pod_ip), agent=AGENT)
+            try:
+                await self._get(target)
+            except RequestError as error:
+                if target.scheme != "https" or str(error) != HTTPS_EXPECTED:
+                    raise
+                await self._without_tls(target, error, event)
+            return
         except RequestError as error:
             reason = f"Get {quoted(target.url)}: {error}"
         except PortError as error:
@@ -71,3 +81,26 @@ class HookRunner(Struct, frozen=True):
             f"HTTP lifecycle hook ({path}) for Container {quoted(spec['name'])} in Pod {quoted(pod_ref(pod))} "
             f"failed - error: {reason}"
         )
+
+    async def _without_tls(self, target: Target, refused: RequestError, event: Event) -> None:
+        """A second try with a server that turned out to speak no TLS. Raises the first try's error if that fails, too."""
+        headers = tuple(header for header in target.headers if header[0].lower() != "authorization")
+        try:
+            await self._get(replace(target, scheme="http", headers=headers))
+        except RequestError:
+            raise refused from None
+        message = f"request to HTTPS lifecycle hook {target.address} got HTTP response, retry with HTTP succeeded"
+        event("Warning", "LifecycleHTTPFallback", message)
+
+    async def _get(self, target: Target) -> None:
+        await get(self.network, self.clock, self.node_ip, target, HTTP_SECONDS)
+
+
+def _go_text(handler: Obj) -> str:
+    """A handler that is none of a hook's, as Go prints it: the API takes tcpSocket, kubelets do not."""
+    told = "nil"
+    if source := handler.get("tcpSocket"):
+        port = source.get("port", 0)
+        told = f"{{0 {port} }}" if isinstance(port, int) else f"{{1 0 {port}}}"
+        told = f"&TCPSocketAction{{Port:{told},Host:{source.get('host', '')},}}"
+    return f"&LifecycleHandler{{Exec:nil,HTTPGet:nil,TCPSocket:{told},Sleep:nil,}}"

@@ -82,14 +82,21 @@ def obstacle(pod: Obj, node: Obj, others: Iterable[Obj]) -> tuple[str, str] | No
     """Why a resize can't be allocated: Deferred or Infeasible, and the message; None if it can."""
     allocatable = amounts(node.get("status", {}).get("allocatable"))
     wanted, used = pod_requests(pod), total_requests(others)
-    for name in RESIZABLE:
-        ask, room, taken = wanted.get(name, Decimal(0)), allocatable.get(name, Decimal(0)), used.get(name, Decimal(0))
+
+    def numbers(name: str) -> tuple[int, int, int]:
+        """What is wanted, used and there."""
         scale = 1000 if name == "cpu" else 1
-        numbers = f"requested: {int(ask * scale)}"
+        found = (wanted.get(name), used.get(name), allocatable.get(name))
+        ask, taken, room = (int((amount or Decimal(0)) * scale) for amount in found)
+        return ask, taken, room
+
+    for name in reversed(RESIZABLE):  # what can never be goes first, and of that memory
+        ask, _, room = numbers(name)
         if ask > room:
-            what = f"Node didn't have enough capacity: {name}, {numbers}, capacity: {int(room * scale)}"
-            return "Infeasible", what
+            return "Infeasible", f"Node didn't have enough capacity: {name}, requested: {ask}, capacity: {room}"
+    for name in RESIZABLE:
+        ask, taken, room = numbers(name)
         if ask > room - taken:
-            what = f"Node didn't have enough resource: {name}, {numbers}, used: {int(taken * scale)}"
-            return "Deferred", f"{what}, capacity: {int(room * scale)}"
+            what = f"Node didn't have enough resource: {name}, requested: {ask}, used: {taken}, capacity: {room}"
+            return "Deferred", what
     return None

@@ -16,7 +16,7 @@ from kuartui.embedded.node.journal import Journal
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.probes.handlers import Prober
 from kuartui.embedded.node.pull import ImageStore
-from kuartui.embedded.node.runtime import ContainerRuntime
+from kuartui.embedded.node.runtime import Container, ContainerRuntime
 from kuartui.embedded.node.sandbox import AddressPool
 from kuartui.embedded.node.volumes.content import TokenSource
 from kuartui.embedded.node.volumes.disks import Disks
@@ -52,6 +52,10 @@ class NodeServices(Struct):
     def around(self, ips: list[str]) -> Surroundings:
         """What the downward API tells of the node."""
         return Surroundings(ips, [self.machine.ip], self.node().get("status", {}).get("allocatable") or {})
+
+    async def run_hook(self, hook: Obj, pod: Obj, spec: Obj, container: Container) -> None:
+        """Run a LifecycleHandler of a container to its end. Raises HookFailed."""
+        await self.hooks.run(hook, pod, spec, container, lambda *event: self.event(pod, *event))
 
     def event(self, pod: Obj, type_: str, reason: str, message: str, field_path: str = "") -> None:
         """Record an event about a pod, or with a field path about one of its containers."""

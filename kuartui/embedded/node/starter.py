@@ -20,6 +20,7 @@ from kuartui.embedded.node.runtime import Container, ContainerSpec, CreateError,
 from kuartui.embedded.node.security import credentials, effective, seccomp_file, verify_non_root
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.state import Phase, PodState, Run
+from kuartui.embedded.node.stopper import Stopper
 from kuartui.embedded.node.volumes.mounter import PodVolumes, image_volumes
 from kuartui.embedded.node.wording import go_duration, pod_ref
 
@@ -34,11 +35,17 @@ class Starter:
     """Starts containers of one pod."""
 
     def __init__(
-        self, node: NodeServices, state: PodState, volumes: PodVolumes, started: Callable[[Run], None]
+        self,
+        node: NodeServices,
+        state: PodState,
+        volumes: PodVolumes,
+        stopper: Stopper,
+        started: Callable[[Run], None],
     ) -> None:
         self._node = node
         self._state = state
         self._volumes = volumes
+        self._stopper = stopper
         self._started = started
         """Called as soon as the first process runs, before the postStart hook."""
 
@@ -147,7 +154,7 @@ class Starter:
         run.started_at = made.started_at
         event("Normal", "Started", "Container started")
         self._started(run)
-        await self._post_start(pod, container, run, made, event)
+        await self._post_start(pod, container, run, event)
         if run.phase is Phase.CREATED:
             run.phase = Phase.RUNNING
         return run
@@ -158,14 +165,13 @@ class Starter:
             run.started_at, run.finished_at = made.exit.started_at, made.exit.finished_at
             run.exit_code, run.reason, run.message = made.exit.code, made.exit.reason, made.exit.message
 
-    async def _post_start(self, pod: Obj, container: Obj, run: Run, made: Container, event: Any) -> None:
+    async def _post_start(self, pod: Obj, container: Obj, run: Run, event: Any) -> None:
         hook = (container.get("lifecycle") or {}).get("postStart")
         if not hook:
             return
         try:
-            await self._node.hooks.run(hook, pod, container, made, made.sandbox.ip)
+            await self._node.run_hook(hook, pod, container, run.living)
         except HookFailed as error:
             event("Warning", "FailedPostStartHook", "PostStartHook failed")
-            event("Normal", "Killing", "FailedPostStartHook")
-            await made.stop(spec.grace_period(pod))
+            await self._stopper.stop(pod, run, "FailedPostStartHook")
             raise StartFailure("PostStartHookError", str(error), AFTER_PULL_ERROR) from None

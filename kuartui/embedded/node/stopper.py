@@ -48,7 +48,7 @@ class Stopper:
         self._node.event(pod, "Normal", "Killing", text, spec.field_path(kind, container))
         left = _grace(pod, container, probe) if grace is None else grace
         hook = (container.get("lifecycle") or {}).get("preStop")
-        if hook and left > 0 and run.running:
+        if hook and left > 0 and run.started_at is not None:
             left -= await self._pre_stop(pod, kind, container, run, hook, left)
         if left > 0:
             left -= await self._turn(after, left)
@@ -84,11 +84,10 @@ class Stopper:
 
     async def _pre_stop(self, pod: Obj, kind: str, container: Obj, run: Run, hook: Obj, grace: float) -> float:
         """Run a preStop hook; the seconds that it took."""
-        made = run.living
         began = self._node.clock.monotonic()
         try:
             async with self._node.clock.timeout(grace):
-                await self._node.hooks.run(hook, pod, container, made, made.sandbox.ip)
+                await self._node.run_hook(hook, pod, container, run.living)
         except TimeoutError:
             pass
         except HookFailed:

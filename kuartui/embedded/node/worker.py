@@ -67,8 +67,8 @@ class PodWorker:
         self.reporter = Reporter(node.client, pod, self._status)
         self._wake = asyncio.Event()
         self._supervisor = Supervisor(node, state, lambda: self.pod, self.reporter.changed, self._wake.set)
-        self._starter = Starter(node, state, self.volumes, self._supervisor.began)
         self._stopper = Stopper(node, state)
+        self._starter = Starter(node, state, self.volumes, self._stopper, self._supervisor.began)
         self._step: asyncio.Task[float | None] | None = None
         self._kill: asyncio.Task[None] | None = None
         self._verdict: tuple[str, str] | None = None

@@ -127,6 +127,44 @@ async def test_a_failing_post_start_hook_kills_the_container(cluster):
     assert cluster.waiting() == "CrashLoopBackOff"
 
 
+async def test_a_container_whose_post_start_hook_failed_gets_its_pre_stop_hook(cluster):
+    hooks = {
+        "postStart": {"exec": {"command": ["fail", "3"]}},
+        "preStop": {"exec": {"command": ["touch", "/out/stopped"]}},
+    }
+    mounts = [{"name": "out", "mountPath": "/out"}]
+    other = {"name": "other", "volumeMounts": mounts}
+    await cluster.pod(
+        containers=[other, {"name": "c", "lifecycle": hooks, "volumeMounts": mounts}],
+        volumes=[{"name": "out", "emptyDir": {}}],
+    )
+    await cluster.run(1)
+    assert cluster.waiting() == "PostStartHookError"
+    assert await cluster.exec("check", "/out/stopped", container="other") == (0, "")
+
+
+async def test_a_container_is_told_to_stop_by_its_hook_while_it_is_started(cluster):
+    hooks = {"postStart": {"sleep": {"seconds": 60}}, "preStop": {"sleep": {"seconds": 5}}}
+    await cluster.pod(containers=[{"name": "c", "lifecycle": hooks}])
+    await cluster.run(2)
+    await cluster.client.delete("pods", "default", "p")
+    await cluster.run(4)
+    assert cluster.exists()
+    await cluster.run(3)
+    assert not cluster.exists()
+
+
+async def test_a_hook_that_asks_by_tcp_cannot_be_run(cluster):
+    hook = {"postStart": {"tcpSocket": {"port": 80}}}
+    await cluster.pod(containers=[{"name": "c", "lifecycle": hook}], terminationGracePeriodSeconds=1)
+    await cluster.run(2.5)
+    assert cluster.status()["state"]["waiting"] == {
+        "reason": "PostStartHookError",
+        "message": "Cannot run handler: invalid handler: "
+        "&LifecycleHandler{Exec:nil,HTTPGet:nil,TCPSocket:&TCPSocketAction{Port:{0 80 },Host:,},Sleep:nil,}",
+    }
+
+
 async def test_pre_stop_hook_takes_from_the_grace_period(cluster):
     hook = {"preStop": {"sleep": {"seconds": 8}}}
     await cluster.pod(containers=[{"name": "c", "lifecycle": hook}], terminationGracePeriodSeconds=10)

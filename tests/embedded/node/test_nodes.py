@@ -292,8 +292,21 @@ async def test_memory_pressure_evicts_the_worst(cluster):
     assert cluster.get("good")["status"]["phase"] == "Running"
     node = cluster.client.get("nodes", "", "one")
     assert condition(node, "MemoryPressure")["reason"] == "KubeletHasInsufficientMemory"
+    assert cluster.events("EvictionThresholdMet", "one") == ["Attempting to reclaim memory"]
+    told = "Node one status is now: NodeHasInsufficientMemory"
+    assert cluster.events("NodeHasInsufficientMemory", "one") == [told]
     await cluster.run(320)
+    assert len(cluster.events("NodeHasSufficientMemory", "one")) == 2
     assert condition(cluster.client.get("nodes", "", "one"), "MemoryPressure")["status"] == "False"
+
+
+async def test_what_the_node_needs_is_not_evicted(cluster):
+    await cluster.pod("good")
+    hog = [{"name": "c", "command": ["hog", "8000"]}]
+    await cluster.pod("critical", containers=hog, priority=2_000_000_000)
+    await cluster.run(15)
+    assert cluster.get("critical")["status"]["phase"] == "Running"
+    assert cluster.get("good")["status"]["reason"] == "Evicted"
 
 
 async def test_disk_limits(cluster):

@@ -12,6 +12,8 @@ from kuartui.embedded.network.tls import load_pem, self_signed, tls_handler
 from kuartui.embedded.node.probes import grpc
 from kuartui.embedded.node.runtime.process import Process
 
+REDIRECTS = {"loop": "/loop", "on": "/500", "away": "http://elsewhere.example/", "default-port": "http://{ip}/"}
+
 
 async def web(process: Process) -> int:
     """Answers HTTP with the status in the path, 200 for others; argv[1] is the port."""
@@ -20,6 +22,10 @@ async def web(process: Process) -> int:
         path = request.path.strip("/")
         if path == "slow":
             await process.clock.sleep(60)
+        if path in REDIRECTS:
+            return network_http.reply(
+                302, headers=[("Location", REDIRECTS[path].format(ip=process.container.sandbox.ip))]
+            )
         return network_http.reply(int(path) if path.isdigit() else 200, "ok")
 
     process.listen(int(process.argv[1]), network_http.server(app))
@@ -234,3 +240,60 @@ async def test_https_probe_does_not_look_at_the_certificate(cluster, programs, m
     await cluster.run()
     assert cluster.status()["ready"] is True
     assert cluster.events("Unhealthy", "plain")[0].endswith(": http: server gave HTTP response to HTTPS client")
+
+
+@pytest.mark.parametrize(
+    ("path", "event"),
+    [
+        ("/loop", 'Readiness probe failed: Get "/loop": stopped after 10 redirects'),
+        ("/on", "Readiness probe failed: HTTP probe failed with statuscode: 500"),
+        ("/away", "Readiness probe warning: Probe terminated redirects, Response body: "),
+        ("/default-port", 'Readiness probe failed: Get "http://IP:80/": dial tcp IP:80: connect: connection refused'),
+    ],
+)
+async def test_redirects_of_a_probe(cluster, path, event):
+    await cluster.pod(containers=[server(readinessProbe=http(path))])
+    await cluster.run(3)
+    told = cluster.events("Unhealthy") or cluster.events("ProbeWarning")
+    assert told[0].replace(cluster.get()["status"]["podIP"], "IP") == event
+
+
+async def asked(cluster, hook):
+    """The state of a container whose hook asks another pod, and the events about that."""
+    await cluster.pod("asked", containers=[server()])
+    await cluster.run(2)
+    host = cluster.get("asked")["status"]["podIP"]
+    container = {"name": "c", "lifecycle": {"postStart": {"httpGet": hook | {"host": host}}}}
+    await cluster.pod(containers=[container], terminationGracePeriodSeconds=1)
+    await cluster.run(2.5)
+    told = cluster.events("LifecycleHTTPFallback")
+    return cluster.status()["state"], [one.replace(host, "IP") for one in told]
+
+
+async def test_a_hook_wants_an_answer_whatever_it_says(cluster):
+    state, told = await asked(cluster, {"path": "/500", "port": 8080})
+    assert "running" in state
+    assert not told
+
+
+async def test_a_hook_asks_again_without_tls(cluster):
+    state, told = await asked(cluster, {"port": 8080, "scheme": "HTTPS"})
+    assert "running" in state
+    assert told == ["request to HTTPS lifecycle hook IP:8080 got HTTP response, retry with HTTP succeeded"]
+
+
+async def test_a_hook_without_an_answer_fails(cluster):
+    state, told = await asked(cluster, {"port": 81, "path": "/x"})
+    assert state["waiting"]["reason"] == "PostStartHookError"
+    assert "HTTP lifecycle hook (/x) for Container" in state["waiting"]["message"]
+    assert state["waiting"]["message"].endswith(":81: connect: connection refused")
+    assert not told
+
+
+async def test_a_sidecar_that_fails_its_probe(cluster):
+    failing = {"exec": {"command": ["fail", "1"]}, "periodSeconds": 1, "failureThreshold": 1}
+    sidecar = {"name": "s", "restartPolicy": "Always", "livenessProbe": failing}
+    await cluster.pod(initContainers=[sidecar])
+    await cluster.run(5)
+    assert cluster.events("Killing")[0] == "Init container s failed liveness probe"
+    assert cluster.status(container="s")["restartCount"] > 0

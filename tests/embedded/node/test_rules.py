@@ -13,6 +13,7 @@ from kuartui.embedded.node.actions import next_actions
 from kuartui.embedded.node.admit import Rejected, admit
 from kuartui.embedded.node.backoff import Backoff
 from kuartui.embedded.node.expansion import expand
+from kuartui.embedded.node.resize import obstacle
 from kuartui.embedded.node.state import Phase, PodState, Run
 from kuartui.embedded.node.status import pod_phase
 from kuartui.embedded.node.wording import go_duration
@@ -175,6 +176,40 @@ def test_a_host_port_is_taken_at_its_address_and_for_its_protocol(ours: Obj, the
         admit(pod(ours), node, [pod(theirs)], set())
 
 
+@pytest.mark.parametrize(("policy", "fits"), [("Always", False), (None, True)])
+def test_a_sidecar_holds_its_host_port(policy: str | None, fits: bool) -> None:
+    init = {"name": "i", "restartPolicy": policy, "ports": [{"hostPort": 80, "containerPort": 80}]}
+    other = {"spec": {"containers": [], "initContainers": [init]}}
+    node: Obj = {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": {"pods": "9"}}}
+    with nullcontext() if fits else pytest.raises(Rejected, match="free ports"):
+        admit({"spec": {"containers": [{"name": "c", "ports": init["ports"]}]}}, node, [other], set())
+
+
+@pytest.mark.parametrize(
+    ("asked", "obstructed"),
+    [
+        ({"cpu": "2", "memory": "1Gi"}, None),
+        ({"cpu": "4"}, ("Deferred", "resource: cpu, requested: 4000, used: 1000, capacity: 4000")),
+        (
+            {"cpu": "4", "memory": "9Gi"},
+            ("Infeasible", "capacity: memory, requested: 9663676416, capacity: 8589934592"),
+        ),
+        (
+            {"cpu": "5", "memory": "9Gi"},
+            ("Infeasible", "capacity: memory, requested: 9663676416, capacity: 8589934592"),
+        ),
+        ({"cpu": "5", "memory": "8Gi"}, ("Infeasible", "capacity: cpu, requested: 5000, capacity: 4000")),
+    ],
+)
+def test_what_is_in_the_way_of_a_resize(asked: Obj, obstructed: tuple[str, str] | None) -> None:
+    def pod(requests: Obj) -> Obj:
+        return {"spec": {"containers": [{"name": "c", "resources": {"requests": requests}}]}}
+
+    node = {"status": {"allocatable": {"cpu": "4", "memory": "8Gi"}}}
+    told = obstructed and (obstructed[0], f"Node didn't have enough {obstructed[1]}")
+    assert obstacle(pod(asked), node, [pod({"cpu": "1", "memory": "1Gi"})]) == told
+
+
 @pytest.mark.parametrize(
     ("pod", "reason", "message"),
     [
@@ -201,6 +236,36 @@ def test_what_a_kubelet_refuses_besides_what_the_scheduler_does(pod: Obj, reason
     with pytest.raises(Rejected) as refused:
         admit({**pod, "spec": {"containers": [], **pod["spec"]}}, node, [], set())
     assert (refused.value.reason, refused.value.message) == (reason, message)
+
+
+@pytest.mark.parametrize(
+    ("pod", "pressure", "refused"),
+    [
+        ({}, {"MemoryPressure"}, "[MemoryPressure]"),
+        ({"qos": "Burstable"}, {"MemoryPressure"}, ""),
+        ({"priority": 2_000_000_000}, {"MemoryPressure"}, ""),
+        ({"annotations": {"kubernetes.io/config.mirror": "x"}}, {"DiskPressure"}, ""),
+        (
+            {"tolerations": [{"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}]},
+            {"MemoryPressure"},
+            "",
+        ),
+        ({"tolerations": [{"operator": "Exists"}]}, {"DiskPressure"}, "[DiskPressure]"),
+        ({"qos": "Burstable"}, {"MemoryPressure", "DiskPressure"}, "[MemoryPressure DiskPressure]"),
+    ],
+)
+def test_pods_that_a_node_under_pressure_takes(pod: Obj, pressure: set[str], refused: str) -> None:
+    qos, annotations = pod.pop("qos", "BestEffort"), pod.pop("annotations", {})
+    body = {
+        "metadata": {"annotations": annotations},
+        "spec": {"containers": [], **pod},
+        "status": {"qosClass": qos},
+    }
+    node: Obj = {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": {"pods": "9"}}}
+    with pytest.raises(Rejected) if refused else nullcontext() as told:
+        admit(body, node, [], pressure)
+    if refused:
+        assert (told.value.reason, told.value.message) == ("Evicted", f"The node had condition: {refused}. ")
 
 
 def test_a_pod_sets_safe_sysctls_only_and_sees_all_of_them() -> None:

@@ -18,6 +18,7 @@ from kuartui.embedded.node.wording import quoted
 Obj = dict[str, Any]
 
 MAX_OUTPUT = 10 << 10
+REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Result(StrEnum):
@@ -72,20 +73,24 @@ class Prober(Struct, frozen=True):
         return Outcome(Result.FAILURE if code else Result.SUCCESS, capture.text)
 
     async def _http(self, target: Target, seconds: float) -> Outcome:
-        host = target.host
-        for _ in range(MAX_REDIRECTS):
+        host, asked = target.host, 0
+        while True:
             try:
                 answer = await get(self.network, self.clock, self.node_ip, target, seconds)
             except RequestError as error:
                 return Outcome(Result.FAILURE, f"Get {quoted(target.url)}: {error}")
-            if 300 <= answer.status < 400 and answer.location:
-                onward = urlsplit(urljoin(target.url, answer.location))
-                if onward.hostname != host:
-                    break
-                path = (onward.path or "/") + (f"?{onward.query}" if onward.query else "")
-                target = Target(onward.scheme, host, onward.port or target.port, path, target.headers)
-                continue
-            break
+            asked += 1
+            if answer.status not in REDIRECTS or not answer.location:
+                break
+            onward = urlsplit(urljoin(target.url, answer.location))
+            if onward.hostname != host:
+                break
+            if asked == MAX_REDIRECTS:
+                text = f"Get {quoted(answer.location)}: stopped after {MAX_REDIRECTS} redirects"
+                return Outcome(Result.FAILURE, text)
+            path = (onward.path or "/") + (f"?{onward.query}" if onward.query else "")
+            port = onward.port or (443 if onward.scheme == "https" else 80)
+            target = Target(onward.scheme, host, port, path, target.headers)
         body = answer.body.decode(errors="replace")
         if 200 <= answer.status < 300:
             return Outcome(Result.SUCCESS, body)

@@ -17,7 +17,8 @@ from kuartui.embedded.network.tls import connect_tls
 
 MAX_BODY = 10 << 10  # bytes of the answer that a probe reads
 MAX_REDIRECTS = 10
-DEFAULTS = (("User-Agent", "kube-probe/1.36"), ("Accept", "*/*"), ("Connection", "close"))
+AGENT = "kube-probe/1.36"
+HTTPS_EXPECTED = "http: server gave HTTP response to HTTPS client"
 
 
 class RequestError(Exception):
@@ -32,6 +33,7 @@ class Target(Struct, frozen=True):
     port: int
     path: str
     headers: tuple[tuple[str, str], ...] = ()
+    agent: str = AGENT
 
     @property
     def address(self) -> str:
@@ -45,9 +47,9 @@ class Target(Struct, frozen=True):
         return f"{self.scheme.lower()}://{self.address}{self.path}"
 
     def all_headers(self) -> list[tuple[str, str]]:
-        """The given ones, and those that a probe always sends."""
+        """The given ones, and those that a kubelet always sends."""
         given = {name.lower() for name, _ in self.headers}
-        own = (("Host", self.address), *DEFAULTS)
+        own = (("Host", self.address), ("User-Agent", self.agent), ("Accept", "*/*"), ("Connection", "close"))
         return [(name, value) for name, value in own if name.lower() not in given] + list(self.headers)
 
 
@@ -113,7 +115,7 @@ def _late(target: Target, *, connected: bool) -> str:
 
 def _broken(stream: Stream | None, error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return "http: server gave HTTP response to HTTPS client"
+        return HTTPS_EXPECTED
     if stream is None or not isinstance(error, ConnectionResetError):
         return "EOF"
     (local, local_port), (remote, remote_port) = stream.local, stream.remote
