@@ -10,6 +10,7 @@ from kuartui.embedded.kinds.base import OWN_METADATA, Obj, Strategy, register
 from kuartui.embedded.kinds.fill import missing
 from kuartui.embedded.kinds.webhook import default_rules
 from kuartui.embedded.meta.fielderr import FieldError, Path
+from kuartui.embedded.meta.gofmt import go_selector
 
 GROUP = "admissionregistration.k8s.io"
 
@@ -20,6 +21,13 @@ def _default_match(resources: Obj | None) -> None:
     missing(resources, matchPolicy="Equivalent", namespaceSelector={}, objectSelector={})
     default_rules(resources.get("resourceRules"))
     default_rules(resources.get("excludeResourceRules"))
+
+
+def _shown_parameters(ref: Obj) -> str:
+    """Which parameters a binding means, as tables show them: * where no namespace is said, whatever the kind's scope."""
+    if ref.get("name"):
+        return f"{ref.get('namespace') or '*'}/{ref['name']}"
+    return cells.UNSET if ref.get("selector") is None else go_selector(ref["selector"])
 
 
 class _Policies(Strategy):
@@ -67,7 +75,7 @@ class _Bindings(Strategy):
         spec = obj.get("spec") or {}
         ref, shown = spec.get("paramRef"), cells.UNSET
         if ref is not None:
-            shown = "/".join(filter(None, [ref.get("namespace"), ref.get("name") or ""])) or ""
+            shown = _shown_parameters(ref)
         return [cells.name(obj), spec.get("policyName", ""), shown, cells.age(obj, now)]
 
 

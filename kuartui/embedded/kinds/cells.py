@@ -27,10 +27,10 @@ def age(obj: Obj, now: datetime) -> str:
 
 
 def labels(pairs: Mapping[str, str] | None) -> str:
-    """k=v,k=v in order of the keys, or <none>."""
+    """k=v,k=v or <none>. Sorted as they are written, so that app.kubernetes.io/name=a comes before app=b."""
     if not pairs:
         return NONE
-    return ",".join(f"{key}={value}" for key, value in sorted(pairs.items()))
+    return ",".join(sorted(f"{key}={value}" for key, value in pairs.items()))
 
 
 def selector(label_selector: Obj | None) -> str:

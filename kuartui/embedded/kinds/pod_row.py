@@ -43,13 +43,11 @@ def _summary(pod: Obj, spec: Obj, status: Obj) -> tuple[int, int, str, int, str]
     sidecars = {c["name"] for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"}
     total = len(spec.get("containers") or []) + len(sidecars)
 
-    initializing, ready, init_reason = _init_state(spec, status, sidecars)
-    inits = status.get("initContainerStatuses") or []
-    if initializing:
-        reason = init_reason
-    counted = inits
-    if not initializing or _is_true(conditions, "Initialized"):
-        counted = [s for s in inits if s.get("name") in sidecars] + (status.get("containerStatuses") or [])
+    looked_at, ready, init_reason = _init_state(spec, status, sidecars)
+    reason = init_reason or reason
+    counted = looked_at
+    if not init_reason or _is_true(conditions, "Initialized"):
+        counted = [s for s in looked_at if s.get("name") in sidecars] + (status.get("containerStatuses") or [])
         main_reason, main_ready = _main_state(status)
         reason = main_reason or reason
         ready += main_ready
@@ -66,10 +64,11 @@ def _summary(pod: Obj, spec: Obj, status: Obj) -> tuple[int, int, str, int, str]
     return ready, total, reason, restarts, max(ends, default="")
 
 
-def _init_state(spec: Obj, status: Obj, sidecars: set[str]) -> tuple[bool, int, str]:
-    """(still initializing, ready sidecars, reason) from the first init container that is not through."""
+def _init_state(spec: Obj, status: Obj, sidecars: set[str]) -> tuple[list[Obj], int, str]:
+    """(init containers up to the first that is not through, ready sidecars, reason, "" once all are through)."""
     ready = 0
-    for index, container in enumerate(status.get("initContainerStatuses") or []):
+    inits = status.get("initContainerStatuses") or []
+    for index, container in enumerate(inits):
         state = container.get("state") or {}
         terminated, waiting = state.get("terminated"), state.get("waiting")
         if terminated is not None and terminated.get("exitCode", 0) == 0:
@@ -78,11 +77,11 @@ def _init_state(spec: Obj, status: Obj, sidecars: set[str]) -> tuple[bool, int, 
             ready += 1 if container.get("ready") else 0
             continue
         if terminated is not None:
-            return True, ready, "Init:" + _ending(terminated)
+            return inits[: index + 1], ready, "Init:" + _ending(terminated)
         if waiting is not None and waiting.get("reason") not in (None, "", "PodInitializing"):
-            return True, ready, "Init:" + waiting["reason"]
-        return True, ready, f"Init:{index}/{len(spec.get('initContainers') or [])}"
-    return False, ready, ""
+            return inits[: index + 1], ready, "Init:" + waiting["reason"]
+        return inits[: index + 1], ready, f"Init:{index}/{len(spec.get('initContainers') or [])}"
+    return inits, ready, ""
 
 
 def _main_state(status: Obj) -> tuple[str, int]:

@@ -60,11 +60,9 @@ class ResourceClaims(Strategy):
         status, deleted = obj.get("status") or {}, bool(obj["metadata"].get("deletionTimestamp"))
         states = ["deleted"] if deleted else []
         if status.get("allocation") is not None:
-            states.append("allocated")
+            states += ["allocated", "reserved"] if status.get("reservedFor") else ["allocated"]
         elif not deleted:
             states.append("pending")
-        if status.get("reservedFor"):
-            states.append("reserved")
         return [cells.name(obj), ",".join(states), cells.age(obj, now)]
 
 

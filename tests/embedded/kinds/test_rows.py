@@ -89,6 +89,21 @@ SIDECAR = {"containers": [{"name": "c"}], "initContainers": [{"name": "s", "rest
             "Init:1/2",
             "0",
         ),
+        (
+            pod(
+                {
+                    "phase": "Pending",
+                    "initContainerStatuses": [
+                        {**state("running"), "name": "i", "restartCount": 2},
+                        {**state("waiting", reason="PodInitializing"), "name": "j", "restartCount": 3},
+                    ],
+                },
+                {"containers": [{"name": "c"}], "initContainers": [{"name": "i"}, {"name": "j"}]},
+            ),
+            "0/1",
+            "Init:0/2",
+            "2",
+        ),
         (pod({"phase": "Running"}, deletionTimestamp="2030-01-01T11:59:00Z"), "0/1", "Terminating", "0"),
         (pod({"phase": "Succeeded"}, deletionTimestamp="2030-01-01T11:59:00Z"), "0/1", "Succeeded", "0"),
         (
@@ -269,6 +284,37 @@ ROWS: list[tuple[str, dict[str, Any], list[Any]]] = [
         "ingresses.networking.k8s.io",
         {"spec": {"rules": [{"host": h} for h in "abcd"], "tls": [{}]}},
         ["x", "<none>", "a,b,c + 1 more...", "", "80, 443", "5m"],
+    ),
+    (
+        "replicationcontrollers",
+        {"spec": {"replicas": 1, "selector": {"app": "a", "app.kubernetes.io/name": "b"}}},
+        ["x", 1, 0, 0, "5m", "", "", "app.kubernetes.io/name=b,app=a"],
+    ),
+    (
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        {"spec": {"policyName": "p", "paramRef": {"name": "n"}}},
+        ["x", "p", "*/n", "5m"],
+    ),
+    (
+        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+        {"spec": {"policyName": "p", "paramRef": {"name": "n", "namespace": "s"}}},
+        ["x", "p", "s/n", "5m"],
+    ),
+    (
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        {"spec": {"policyName": "p", "paramRef": {"selector": {"matchLabels": {"a": "1"}}}}},
+        [
+            "x",
+            "p",
+            "&LabelSelector{MatchLabels:map[string]string{a: 1,},MatchExpressions:[]LabelSelectorRequirement{},}",
+            "5m",
+        ],
+    ),
+    ("resourceclaims.resource.k8s.io", {"status": {"reservedFor": [{}]}}, ["x", "pending", "5m"]),
+    (
+        "resourceclaims.resource.k8s.io",
+        {"status": {"allocation": {}, "reservedFor": [{}]}},
+        ["x", "allocated,reserved", "5m"],
     ),
 ]
 
