@@ -93,8 +93,10 @@ def read_object(request: Request, endpoint: Endpoint, kind: str = "", node: Node
         raise _wrong_kind(given_version, given_kind, api_version, kind, custom)
     version = endpoint.version
     mode, body = validation(request), request.body if content_type(request) in ("", JSON) else b""
-    twice = content_type(request) == YAML and mode == "Strict" and decode.parse_yaml_strictly(request.body)[1]
-    before = [twice] if twice else []
+    before: list[str] = []
+    if content_type(request) == YAML and mode != "Ignore":
+        twice = decode.parse_yaml_strictly(request.body)[1]
+        before = [] if not twice else [twice] if mode == "Strict" else decode.yaml_problems(twice)
     result = canonical(value, node, kind, version, mode, request.warnings, body, custom=custom, before=before)
     result["apiVersion"], result["kind"] = api_version, kind
     return result
@@ -154,7 +156,10 @@ def canonical(
     custom: bool = False,
     before: Sequence[str] = (),
 ) -> Obj:
-    """Decode as `fieldValidation` asks; warnings are added. `before` is what was wrong with the text already."""
+    """Decode as `fieldValidation` asks; warnings are added. `before` is what was wrong with the text already.
+
+    `body` is the JSON text whose order problems come in; those of objects that were no JSON text come sorted.
+    """
     decoder = structural.Decoder() if custom else decode.Decoder()
     try:
         result: Obj = decoder.decode(value, node, kind)
@@ -163,6 +168,8 @@ def canonical(
     if mode == "Ignore":
         return result
     unknown = [path for path in decoder.unknown if path not in ("kind", "apiVersion")]
+    if custom or not body:
+        unknown.sort(key=lambda path: (not (custom and path.startswith("metadata.")), path))
     problems = [*before, *decode.strict_problems(body, unknown, apart=custom)]
     if problems and mode == "Strict":
         raise decode.cannot_handle(kind, version, "strict decoding error: " + ", ".join(problems))
@@ -198,9 +205,7 @@ class Patch:
             )
         options.check_write(request, applies=self.is_apply)
         if self.is_apply:
-            self.body, twice = decode.parse_yaml_strictly(request.body)
-            if twice and validation(request) == "Strict":
-                raise errors.bad_request(f"error strict decoding YAML: error converting YAML to JSON: {twice}")
+            self.body, self._twice = decode.parse_yaml_strictly(request.body)
         else:
             self.body = decode.parse_json(request.body)
             if self.kind == STRATEGIC_PATCH and self.body is None:
@@ -232,8 +237,9 @@ class Patch:
                 self.endpoint.version,
                 validation(self.request),
                 warnings,
-                b"" if self.kind == JSON_PATCH else self.request.body,
+                b"",
                 custom=self.endpoint.custom,
+                before=self._problems(),
             )
         except StatusError as error:
             raise self._unprocessable(error, value) from error
@@ -242,6 +248,14 @@ class Patch:
         check_name(result, self.request.info)
         self._check_uid(result, current)
         return result
+
+    def _problems(self) -> list[str]:
+        """What strict decoding minds of the patch itself."""
+        if validation(self.request) == "Ignore":
+            return []
+        if self.kind == JSON_PATCH:
+            return decode.json_patch_problems(self.request.body, self.body)
+        return decode.strict_problems(self.request.body, (), apart=True)
 
     def _check_uid(self, result: Obj, current: Obj) -> None:
         """A patch has no preconditions, as an update has: another uid is a change that validation refuses.
@@ -307,7 +321,16 @@ class Patch:
         result["apiVersion"], result["kind"] = endpoint.api_version, endpoint.kind
         check_name(result, self.request.info)
         self._check_uid(result, current)
+        self._check_twice()
         return result
+
+    def _check_twice(self) -> None:
+        """Keys that come twice in what is applied are told once it could be applied. Raises 400."""
+        mode = validation(self.request)
+        if self._twice and mode == "Strict":
+            raise errors.bad_request(f"error strict decoding YAML: error converting YAML to JSON: {self._twice}")
+        if self._twice and mode == "Warn":
+            self.request.warnings += decode.yaml_problems(self._twice)
 
     def _applied(self, body: Obj) -> Obj:
         """What is applied, decoded. Raises 500 for what its type cannot hold, as it is found out after the merge."""

@@ -72,7 +72,7 @@ def _keys(value: Any) -> int:
 
 
 def strict_problems(body: bytes, unknown: Sequence[str], *, apart: bool) -> list[str]:
-    """What strict decoding minds of a JSON text: keys that one object has twice, and the `unknown` paths.
+    """What strict decoding minds of a JSON text: keys that one object has twice, and the `unknown` paths, each once.
 
     In the order of the text as Go's decoder of types finds them; or, with `apart`, all duplicates first.
     """
@@ -85,7 +85,26 @@ def strict_problems(body: bytes, unknown: Sequence[str], *, apart: bool) -> list
         return named
     found: list[str] = []
     _walk(value, "", frozenset() if apart else frozenset(unknown), found)
-    return found + named if apart else found
+    return list(dict.fromkeys(found + named if apart else found))
+
+
+def yaml_problems(text: str) -> list[str]:
+    """What strict decoding minds of YAML as warnings tell it: a line each."""
+    return [line.strip() for line in text.splitlines()[1:]]
+
+
+_OPERATION = ("op", "from", "path", "value")
+
+
+def json_patch_problems(body: bytes, operations: Any) -> list[str]:
+    """What strict decoding minds of the operations of a JSON patch."""
+    unknown = [
+        f"[{index}].{key}"
+        for index, operation in enumerate(operations if isinstance(operations, list) else ())
+        for key in (operation if isinstance(operation, dict) else ())
+        if key not in _OPERATION
+    ]
+    return [f"json patch {problem}" for problem in strict_problems(body, unknown, apart=False)]
 
 
 def _walk(value: Any, path: str, unknown: frozenset[str], found: list[str]) -> None:
@@ -121,7 +140,7 @@ def parse_yaml_strictly(body: bytes) -> tuple[Any, str]:
         raise bad_request(f"error converting YAML to JSON: yaml: {error}") from error
     finally:
         loader.dispose()
-    lines = "".join(f"\n  line {line}: key {quote(key)} already set in map" for line, key in sorted(loader.twice))
+    lines = "".join(f"\n  line {line}: key {quote(key)} already set in map" for line, _, key in sorted(loader.twice))
     return value, f"yaml: unmarshal errors:{lines}" if lines else ""
 
 
@@ -136,14 +155,14 @@ def _loader() -> Any:
 
         def __init__(self, stream: bytes) -> None:
             super().__init__(stream)
-            self.twice: set[tuple[int, str]] = set()
+            self.twice: set[tuple[int, int, str]] = set()
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen: set[str] = set()
             for key, _ in node.value:
                 text = str(key.value)
                 if text in seen:
-                    self.twice.add((key.start_mark.line + 1, text))
+                    self.twice.add((key.start_mark.line + 1, key.start_mark.column, text))
                 seen.add(text)
             return super().construct_mapping(node, deep)
 

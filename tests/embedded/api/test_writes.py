@@ -250,6 +250,73 @@ async def test_strict_validation_of_yaml_and_of_what_is_applied(server: Server) 
     assert applied["data"] == {"a": "y"}
 
 
+async def _warned(server: Server, method: str, target: str, body: bytes, kind: str = "") -> list[str]:
+    headers = {"content_type": kind} if kind else {}
+    response = await server.ask(method, target, body, **headers)
+    assert response.status < 300, response.body
+    return [value for name, value in response.headers if name == "Warning"]
+
+
+async def test_what_is_unknown_twice_is_told_once(server: Server) -> None:
+    body = b'{"metadata":{"name":"a"},"datas":{},"datas":{}}'
+    answer = await server.json("POST", f"{MAPS}?fieldValidation=Strict", body, code=400)
+    assert answer["message"].endswith('strict decoding error: unknown field "datas"')
+
+
+async def test_keys_that_come_twice_in_yaml_are_warned_of(server: Server) -> None:
+    text = b"kind: ConfigMap\nmetadata:\n  name: m\nfoo: 1\ndata:\n  a: x\n  a: y\nbar: 2\n"
+    assert await _warned(server, "POST", MAPS, text, "application/yaml") == [
+        'line 7: key "a" already set in map',
+        'unknown field "bar"',
+        'unknown field "foo"',
+    ]
+    applied = b"apiVersion: v1\nkind: ConfigMap\ndata:\n  b: x\n  a: x\n  b: y\n  a: y\n"
+    target = f"{MAPS}/m?fieldManager=me&force=true"
+    assert await _warned(server, "PATCH", target, applied, "application/apply-patch+yaml") == [
+        'line 6: key "b" already set in map',
+        'line 7: key "a" already set in map',
+    ]
+
+
+async def test_what_does_not_fit_is_told_before_keys_that_come_twice(server: Server) -> None:
+    text = b'{"apiVersion":"v1","kind":"ConfigMap","foo":1,"foo":2}'
+    target = f"{MAPS}/m?fieldManager=me&fieldValidation=Strict"
+    answer = await server.json("PATCH", target, text, 500, content_type="application/apply-patch+yaml")
+    assert answer["message"].endswith(".foo: field not declared in schema")
+
+
+@pytest.mark.parametrize("kind", ["merge", "strategic-merge"])
+async def test_a_patch_tells_what_comes_twice_and_then_what_is_unknown(server: Server, kind: str) -> None:
+    await server.config_map("m", a="x")
+    body = b'{"z":1,"z":2,"data":{"b":"1","b":"2"},"metadata":{"y":1}}'
+    assert await _warned(server, "PATCH", f"{MAPS}/m", body, f"application/{kind}-patch+json") == [
+        'duplicate field "z"',
+        'duplicate field "data.b"',
+        'unknown field "metadata.y"',
+        'unknown field "z"',
+    ]
+
+
+async def test_operations_of_a_json_patch_are_decoded_strictly(server: Server) -> None:
+    await server.config_map("m", a="x")
+    body = (
+        b'[{"op":"add","path":"/y","value":1,"foo":"bar"},'
+        b'{"op":"add","path":"/data/c","path":"/data/b","value":"1"},{"op":"add","path":"/z","value":{"a":1,"a":2}}]'
+    )
+    kind = "application/json-patch+json"
+    told = [
+        'json patch unknown field "[0].foo"',
+        'json patch duplicate field "[1].path"',
+        'json patch duplicate field "[2].value.a"',
+        'unknown field "y"',
+        'unknown field "z"',
+    ]
+    assert await _warned(server, "PATCH", f"{MAPS}/m", body, kind) == told
+    assert await _warned(server, "PATCH", f"{MAPS}/m?fieldValidation=Ignore", body, kind) == []
+    answer = await server.json("PATCH", f"{MAPS}/m?fieldValidation=Strict", body, 422, content_type=kind)
+    assert answer["message"].endswith("strict decoding error: " + ", ".join(told))
+
+
 # Updates
 
 
