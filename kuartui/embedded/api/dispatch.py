@@ -203,7 +203,7 @@ class Dispatcher:
         bodies.check_name(obj, info)
         raw = orjson.dumps(obj)
         write = self.write(request)
-        create = endpoint.strategy.create_on_update
+        create = endpoint.strategy.create_on_update and not info.subresource
         updated, created = await self.rest.update(
             endpoint, info.namespace, info.name, lambda _: orjson.loads(raw), write, create=create
         )
@@ -214,9 +214,8 @@ class Dispatcher:
         write = self.write(request)
         patch = bodies.Patch(request, endpoint, self.rest, write, custom=endpoint.custom)
         write.applied = patch.is_apply
-        updated, created = await self.rest.update(
-            endpoint, info.namespace, info.name, patch, write, create=patch.is_apply
-        )
+        create = patch.is_apply and not info.subresource
+        updated, created = await self.rest.update(endpoint, info.namespace, info.name, patch, write, create=create)
         return self._answer(request, endpoint, updated, 201 if created else 200)
 
     async def _delete(self, request: Request, endpoint: Endpoint) -> Response:

@@ -151,7 +151,7 @@ def apply(
     owns: Callable[[Path], bool] = everything,
 ) -> Obj:
     """The object that applying `patch` makes of `live`, managedFields included. Raises 409 for conflicts."""
-    if patch.get("metadata", {}).get("managedFields"):
+    if patch.get("metadata", {}).get("managedFields") is not None:
         raise StatusError(400, "BadRequest", "metadata.managedFields must be nil")
     wanted = {path: value for path, value in fieldset.values(patch, node, whole=False).items() if owns(path)}
     entries = read(live)

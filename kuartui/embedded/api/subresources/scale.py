@@ -16,12 +16,15 @@ from kuartui.embedded.api.request import Request, Response
 from kuartui.embedded.api.resources import Endpoint
 from kuartui.embedded.api.rest import Rest, Write
 from kuartui.embedded.kinds.base import Strategy
-from kuartui.embedded.meta import errors, fielderr, labels, schema
+from kuartui.embedded.meta import apply, errors, fielderr, labels, schema
+from kuartui.embedded.meta.apply import Entry
+from kuartui.embedded.meta.fieldset import Path
 from kuartui.embedded.meta.time import age
 
 Obj = dict[str, Any]
 
 GROUP, VERSION, KIND = "autoscaling", "v1", "Scale"
+SCALE_REPLICAS: Path = ("f:spec", "f:replicas")
 COLUMNS = [
     {"name": name, "type": kind, "format": "name" if name == "Name" else "", "description": "", "priority": 0}
     for name, kind in (("Name", "string"), ("Desired", "integer"), ("Available", "integer"), ("Age", "string"))
@@ -46,10 +49,15 @@ class Scales:
         write = self._write(request)
         view = self._view(endpoint)
         wanted = self._put(request, view) if info.verb == "update" else self._patch(request, view, write)
+        write.applied = isinstance(wanted, bodies.Patch) and wanted.is_apply
 
         def change(current: Obj) -> Obj:
             before = scale_of(endpoint, current)
+            if write.applied:
+                apply.write(before, _managers(endpoint, current))
             scale = wanted(before)
+            if write.applied:
+                apply.write(current, _managers_after(endpoint, current, apply.read(scale)))
             _check(info.name, scale)
             version = scale.get("metadata", {}).get("resourceVersion")
             if version:
@@ -109,6 +117,35 @@ def scale_of(endpoint: Endpoint, obj: Obj) -> Obj:
         "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }
+
+
+def _replicas_path(endpoint: Endpoint) -> Path:
+    return tuple(f"f:{part}" for part in endpoint.strategy.scale_paths[0].strip(".").split("."))
+
+
+def _managers(endpoint: Endpoint, obj: Obj) -> list[Entry]:
+    """Who manages the replicas of an object, as managers of its Scale (managedfields.ScaleHandler)."""
+    path, own = _replicas_path(endpoint), frozenset({SCALE_REPLICAS})
+    return [
+        Entry(replace(entry.manager, api_version=f"{GROUP}/{VERSION}"), own, entry.time)
+        for entry in apply.read(obj)
+        if path in entry.fields
+    ]
+
+
+def _managers_after(endpoint: Endpoint, obj: Obj, scale: list[Entry]) -> list[Entry]:
+    """The managers of an object after its Scale was applied, which leaves the replicas to those of the Scale."""
+    path = _replicas_path(endpoint)
+    left = {replace(entry.manager, api_version=""): entry for entry in scale if SCALE_REPLICAS in entry.fields}
+    found = []
+    for entry in apply.read(obj):
+        manager = replace(entry.manager, api_version="")
+        keeps = path not in entry.fields or left.pop(manager, None) is not None
+        found.append(entry if keeps else Entry(entry.manager, entry.fields - {path}, entry.time))
+    return found + [
+        Entry(replace(entry.manager, api_version=endpoint.api_version), frozenset({path}), entry.time)
+        for entry in left.values()
+    ]
 
 
 def _selector(value: Any) -> str:
