@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -103,16 +104,18 @@ class Dispatcher:
             raise errors.forbidden(resource, action.name, f"{text}: {why}" if why else text)
 
     def require_create(self, request: Request) -> None:
-        """Raises 403 unless who asks may also create what they get: a WebSocket to a pod begins as a GET.
+        """Raises 403 unless who asks may also create: a WebSocket to a pod begins as a GET, an apply may create.
 
-        ensureAuthorizedForVerb of kubernetes/pkg/registry/core/pod/rest/authorize.go, which gives no reason of its own.
+        ensureAuthorizedForVerb of kubernetes/pkg/registry/core/pod/rest/authorize.go and withAuthorization of
+        k8s.io/apiserver/pkg/endpoints/handlers/update.go, which give no reason of their own.
         """
         info = request.info
         if info.verb == "create":
             return
         action = replace(_asked(request), verb="create")
         if not self.authorizer.allows(request.user, action):
-            raise errors.forbidden(info.resource, info.name, self.authorizer.complaint(request.user, action))
+            resource = f"{info.resource}.{info.group}" if info.group else info.resource
+            raise errors.forbidden(resource, info.name, self.authorizer.complaint(request.user, action))
 
     def endpoint(self, info: Info) -> Endpoint:
         """What the path names. Raises 404."""
@@ -203,6 +206,7 @@ class Dispatcher:
         bodies.check_name(obj, info)
         raw = orjson.dumps(obj)
         write = self.write(request)
+        write.may_create = partial(self.require_create, request)
         create = endpoint.strategy.create_on_update and not info.subresource
         updated, created = await self.rest.update(
             endpoint, info.namespace, info.name, lambda _: orjson.loads(raw), write, create=create
@@ -214,6 +218,7 @@ class Dispatcher:
         write = self.write(request)
         patch = bodies.Patch(request, endpoint, self.rest, write, custom=endpoint.custom)
         write.applied = patch.is_apply
+        write.may_create = partial(self.require_create, request)
         create = patch.is_apply and not info.subresource
         updated, created = await self.rest.update(endpoint, info.namespace, info.name, patch, write, create=create)
         return self._answer(request, endpoint, updated, 201 if created else 200)

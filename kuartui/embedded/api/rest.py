@@ -45,6 +45,8 @@ class Write(Struct):
     warnings: list[str] = field(default_factory=list)
     options: Obj = field(default_factory=dict)
     """What admission is told of how it was asked: a CreateOptions, UpdateOptions or PatchOptions."""
+    may_create: Callable[[], None] | None = None
+    """Raises 403 where an update or a patch would create something that its writer may not create."""
 
 
 Change = Callable[[Obj], Obj]
@@ -180,6 +182,8 @@ class Rest:
         write.warnings += [*context.warnings, *attributes.warnings, *strategy.warnings(obj, None)]
         attributes.warnings = write.warnings
         strategy.canonicalize(obj)
+        if write.may_create is not None:
+            write.may_create()
         await self.admission.validate(attributes)
         name = obj["metadata"]["name"]
         space = namespace if endpoint.resource.namespaced else ""
@@ -223,7 +227,12 @@ class Rest:
             if current is None:
                 if not create:
                     raise errors.not_found(endpoint.resource.name, name)
-                return await self.create(endpoint, namespace, change({}), write), True
+                wanted = change({})
+                metadata = wanted.setdefault("metadata", {})
+                metadata.pop("resourceVersion", None)
+                if metadata.get("uid"):
+                    raise _other_object(endpoint, space, name, metadata["uid"], "")
+                return await self.create(endpoint, namespace, wanted, write), True
             try:
                 return await self._update(endpoint, space, current, change, write, copy), False
             except (Conflict, NotFound) as error:
@@ -244,6 +253,8 @@ class Rest:
         new = objects.to_storage(endpoint, wanted)
         metadata = new.setdefault("metadata", {})
         name = current.key.name
+        if metadata.get("uid") and metadata["uid"] != old["metadata"]["uid"]:
+            raise _other_object(endpoint, space, name, metadata["uid"], current.uid)
         asked = metadata.get("resourceVersion", "")
         asked = "" if asked == "0" else asked  # etcd3's versioner reads both as none
         if asked and asked != str(current.rv):
@@ -258,9 +269,7 @@ class Rest:
             from kuartui.embedded.meta import fielderr
 
             error = fielderr.invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(endpoint.resource.group, endpoint.kind, name, [error])
-        if metadata.get("uid") and metadata["uid"] != old["metadata"]["uid"]:
-            raise _other_object(endpoint, current, metadata["uid"])
+            raise errors.invalid(endpoint.resource.group, endpoint.resource.plural, name, [error])
         context = self._context(write, "UPDATE")
         objects.carry_metadata(new, old)
         new = self._allowed(endpoint, new, current, write)
@@ -502,14 +511,14 @@ def _told(operation: str, options: Obj | None, write: Write) -> Obj:
     return {"kind": f"{operation.title()}Options", "apiVersion": OPTIONS, **dry, **manager}
 
 
-def _other_object(endpoint: Endpoint, current: Stored, uid: str) -> errors.StatusError:
+def _other_object(endpoint: Endpoint, space: str, name: str, uid: str, found: str) -> errors.StatusError:
     """An update that means an object of the same name which is gone: the storage layer's words."""
-    path = "/".join(part for part in (endpoint.resource.plural, *current.key[1:]) if part)
+    path = "/".join(part for part in (endpoint.resource.plural, space, name) if part)
     why = (
         f"StorageError: invalid object, Code: 4, Key: /registry/{path}, ResourceVersion: 0, AdditionalErrorMsg: "
-        f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.uid}"
+        f"Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
     )
-    return errors.conflict(endpoint.resource.name, current.key.name, why)
+    return errors.conflict(endpoint.resource.name, name, why)
 
 
 def ownership(endpoint: Endpoint, subresource: str) -> Callable[[fieldset.Path], bool]:

@@ -31,6 +31,7 @@ def _shown_parameters(ref: Obj) -> str:
 
 
 class _Policies(Strategy):
+    unconditional_update = False
     counted = "validations"
 
     def default(self, obj: Obj) -> None:
@@ -63,6 +64,7 @@ class MutatingAdmissionPolicies(_Policies):
 
 
 class _Bindings(Strategy):
+    unconditional_update = False
     has_status = False
 
     def default(self, obj: Obj) -> None:

@@ -28,6 +28,7 @@ _GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
 
 @register("csidrivers.storage.k8s.io")
 class CsiDrivers(Strategy):
+    unconditional_update = False
     has_status = False
     generation = False
 
@@ -87,6 +88,7 @@ class CsiDrivers(Strategy):
 
 @register("csinodes.storage.k8s.io")
 class CsiNodes(Strategy):
+    unconditional_update = False
     has_status = False
     generation = False
 
@@ -118,6 +120,7 @@ class CsiNodes(Strategy):
 
 @register("csistoragecapacities.storage.k8s.io")
 class CsiStorageCapacities(Strategy):
+    unconditional_update = False
     has_status = False
     generation = False
 

@@ -22,6 +22,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, required
 
 @register("endpoints")
 class Endpoints(Strategy):
+    create_on_update = True
     has_status = False
     generation = False
     deprecated = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"

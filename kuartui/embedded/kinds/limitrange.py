@@ -18,6 +18,7 @@ _Bounds = dict[str, quantity.Quantity]
 
 @register("limitranges")
 class LimitRanges(Strategy):
+    create_on_update = True
     has_status = False
     generation = False
 

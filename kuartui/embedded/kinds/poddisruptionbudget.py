@@ -20,6 +20,8 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, invalid
 
 @register("poddisruptionbudgets.policy")
 class PodDisruptionBudgets(Strategy):
+    unconditional_update = False
+
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, Path("spec")
         least, most = spec.get("minAvailable"), spec.get("maxUnavailable")

@@ -14,6 +14,7 @@ GROUP = "rbac.authorization.k8s.io"
 
 
 class _Rbac(Strategy):
+    create_on_update = True
     has_status = False
     generation = False
 

@@ -16,6 +16,8 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, invalid
 
 @register("runtimeclasses.node.k8s.io")
 class RuntimeClasses(Strategy):
+    create_on_update = True
+    unconditional_update = False
     has_status = False
     generation = False
 

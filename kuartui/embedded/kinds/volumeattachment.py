@@ -14,6 +14,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, required
 
 @register("volumeattachments.storage.k8s.io")
 class VolumeAttachments(Strategy):
+    unconditional_update = False
     status_keeps = OWN_METADATA
     generation = False
 

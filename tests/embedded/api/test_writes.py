@@ -801,3 +801,76 @@ async def test_a_pod_is_bound_by_either_path(server: Server, subresource: str) -
     assert (await server.json("GET", "/api/v1/namespaces/default/pods/p"))["spec"]["nodeName"] == "n"
     with pytest.raises(StatusError, match="already assigned"):
         await bind(server.rest, "default", "p", binding, write)
+
+
+# Creating by PUT and PATCH
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/namespaces/default/services", {"spec": {"ports": [{"port": 80}]}}),
+        ("/api/v1/namespaces/default/endpoints", {}),
+        ("/api/v1/namespaces/default/limitranges", {"spec": {"limits": [{"type": "Pod", "max": {"cpu": "1"}}]}}),
+        ("/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles", {"rules": []}),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"rules": []}),
+        ("/apis/node.k8s.io/v1/runtimeclasses", {"handler": "runc"}),
+    ],
+)
+async def test_old_kinds_are_created_by_an_update(server: Server, path: str, body: dict[str, Any]) -> None:
+    stale = {**body, "metadata": {"name": "new", "resourceVersion": "7"}}
+    await server.json("PUT", f"{path}/new", stale, code=201)
+    gone = {**body, "metadata": {"name": "other", "uid": "abc"}}
+    answer = await server.json("PUT", f"{path}/other", gone, code=409)
+    assert answer["message"].endswith("Precondition failed: UID in precondition: abc, UID in object meta: ")
+
+
+async def test_an_update_creates_no_other_kind(server: Server) -> None:
+    await server.json("PUT", f"{MAPS}/new", {"metadata": {"name": "new"}}, code=404)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/apis/policy/v1/namespaces/default/poddisruptionbudgets", {"spec": {"minAvailable": 1}}),
+        ("/apis/storage.k8s.io/v1/csidrivers", {"spec": {}}),
+        ("/apis/node.k8s.io/v1/runtimeclasses", {"handler": "runc"}),
+        ("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", {}),
+    ],
+)
+async def test_some_kinds_are_updated_by_version_only(server: Server, path: str, body: dict[str, Any]) -> None:
+    await server.json("POST", path, {**body, "metadata": {"name": "a"}})
+    answer = await server.json("PUT", f"{path}/a", {**body, "metadata": {"name": "a"}}, code=422)
+    assert '"a" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified' in answer["message"]
+    assert answer["message"].startswith(path.rpartition("/")[2])
+
+
+async def test_an_object_that_was_made_anew_is_told_before_its_version(server: Server) -> None:
+    old = await server.config_map("a")
+    await server.json("DELETE", f"{MAPS}/a")
+    await server.config_map("a")
+    answer = await server.json("PUT", f"{MAPS}/a", old, code=409)
+    assert "Precondition failed: UID in precondition" in answer["message"]
+
+
+async def test_who_may_only_patch_creates_nothing() -> None:
+    server = Server()
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "patch", "update"]}]
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    await server.json("POST", f"{rbac}/clusterroles", {"metadata": {"name": "patcher"}, "rules": rules})
+    binding = {
+        "metadata": {"name": "patcher"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "patcher"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "pat"}],
+    }
+    await server.json("POST", f"{rbac}/clusterrolebindings", binding)
+    pat = {"impersonate_user": "pat"}
+    applied = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
+    kind = "application/apply-patch+yaml"
+    target = f"{MAPS}/m?fieldManager=me"
+    answer = await server.json("PATCH", target, applied, 403, content_type=kind, **pat)
+    assert answer["message"].startswith('configmaps "m" is forbidden: ')
+    service = {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
+    await server.json("PUT", "/api/v1/namespaces/default/services/s", service, 403, **pat)
+    await server.config_map("m")
+    await server.json("PATCH", target, applied, content_type=kind, **pat)
