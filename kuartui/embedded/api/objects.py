@@ -128,13 +128,8 @@ def carry_metadata(new: Obj, old: Obj) -> None:
 
 
 def bump_generation(endpoint: Endpoint, new: Obj, old: Obj) -> None:
-    """Count a change of what the user wants: everything but metadata and status."""
-    if not endpoint.strategy.generation:
-        return
-    ignored = {"apiVersion", "kind", "metadata"}  # a CRD's storage version may have changed since the last write
-    if endpoint.strategy.has_status:
-        ignored.add("status")
-    if {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
+    """Count a change of what the user wants."""
+    if endpoint.strategy.generation and endpoint.strategy.desired(new) != endpoint.strategy.desired(old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 

@@ -96,7 +96,7 @@ class Strategy:
     created_with_status = False
     """Whether a create takes status as it comes all the same: kubelets register their nodes with it."""
     generation = True
-    """Whether metadata.generation counts changes of spec."""
+    """Whether there is a metadata.generation, which counts changes of spec (see `desired`)."""
     create_on_update = False
     """Whether PUT to an absent name creates it (as for leases and events)."""
     qualified_finalizers = True
@@ -168,6 +168,13 @@ class Strategy:
 
     def canonicalize(self, obj: Obj) -> None:
         """Bring into canonical form after validation and admission."""
+
+    def desired(self, obj: Obj) -> Obj:
+        """What metadata.generation counts the changes of: all but metadata and status."""
+        ignored = {"apiVersion", "kind", "metadata"}  # a CRD's storage version may have changed since the last write
+        if self.has_status:
+            ignored.add("status")
+        return {field: value for field, value in obj.items() if field not in ignored}
 
     def lasting(self, name: str) -> str:
         """Why the object of this name may never be deleted by itself; "" where it may."""

@@ -28,6 +28,9 @@ class Deployments(Strategy):
             missing(strategy, rollingUpdate={})
             missing(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
 
+    def desired(self, obj: Obj) -> Obj:
+        return {**super().desired(obj), "annotations": obj["metadata"].get("annotations") or {}}
+
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, workload.SPEC
         errors = non_negative(spec, path, "replicas") + workload.selector_errors(spec, "deployment")

@@ -37,6 +37,9 @@ class EndpointSlices(Strategy):
             if port.get("protocol") is None:
                 port["protocol"] = "TCP"
 
+    def desired(self, obj: Obj) -> Obj:
+        return {**super().desired(obj), "labels": obj["metadata"].get("labels") or {}}
+
     def validate(self, obj: Obj) -> list[FieldError]:
         kind, errors = obj.get("addressType", ""), []
         if kind not in _ADDRESS_TYPES:

@@ -46,7 +46,7 @@ def warnings(pod: Obj, path: Path, is_template: bool) -> list[str]:
             found.append(f"{(path / 'metadata' / 'annotations').key(key)}: {text}")
     for index, volume in enumerate(spec.get("volumes") or []):
         found += [
-            f"{(at / 'volumes').index(index) / kind}: {text}"
+            f"{(at / 'volumes').index(index) / ('storageOS' if kind == 'storageos' else kind)}: {text}"
             for kind, text in OLD_VOLUMES.items()
             if volume.get(kind) is not None
         ]
@@ -67,7 +67,8 @@ def warnings(pod: Obj, path: Path, is_template: bool) -> list[str]:
     for index, secret in enumerate(spec.get("imagePullSecrets") or []):
         if not secret.get("name"):
             found.append(f'{(at / "imagePullSecrets").index(index) / "name"}: invalid empty name ""')
-    found += _fractions(spec.get("overhead"), at / "overhead")
+    for name in ("memory", "ephemeral-storage"):
+        found += _fractions(spec.get("overhead"), at / "overhead", name)
     if not (spec.get("securityContext") or {}).get("seccompProfile") and POD_SECCOMP in annotations:
         found.append(f"{(path / 'metadata' / 'annotations').key(POD_SECCOMP)}: {_SECCOMP}")
     for container, where in _containers(spec, at):
@@ -155,14 +156,15 @@ def _twice(listed: list[Obj], field: str, path: Path) -> list[str]:
     return found
 
 
-def _fractions(amounts: Obj | None, path: Path) -> list[str]:
-    found = []
-    for name in ("memory", "ephemeral-storage"):
-        if amounts and name in amounts:
-            value = quantity.parse(amounts[name])
-            if value.milli % 1000:
-                found.append(f'{path.key(name)}: fractional byte value "{value}" is invalid, must be an integer')
-    return found
+def _fractions(amounts: Obj | None, path: Path, name: str) -> list[str]:
+    if not amounts or name not in amounts:
+        return []
+    value = quantity.parse(amounts[name])
+    return (
+        [f'{path.key(name)}: fractional byte value "{value}" is invalid, must be an integer']
+        if value.milli % 1000
+        else []
+    )
 
 
 def _container(container: Obj, path: Path, spec: Obj, annotations: Obj, root: Path, is_template: bool) -> list[str]:
@@ -175,8 +177,9 @@ def _container(container: Obj, path: Path, spec: Obj, annotations: Obj, root: Pa
     if is_template and not confined and APP_ARMOR + name in annotations:
         found.append(f'{notes.key(APP_ARMOR + name)}: deprecated since v1.30; use the "appArmorProfile" field instead')
     resources = container.get("resources") or {}
-    for kind in ("limits", "requests"):
-        found += _fractions(resources.get(kind), path / "resources" / kind)
+    for name in ("memory", "ephemeral-storage"):
+        for kind in ("limits", "requests"):
+            found += _fractions(resources.get(kind), path / "resources" / kind, name)
     seen: set[str] = set()
     for index, variable in enumerate(container.get("env") or []):
         key, value = variable.get("name", ""), variable.get("value", "")

@@ -24,6 +24,9 @@ class PriorityClasses(Strategy):
         if obj.get("preemptionPolicy") is None:
             obj["preemptionPolicy"] = "PreemptLowerPriority"
 
+    def desired(self, obj: Obj) -> Obj:
+        return {}
+
     def validate(self, obj: Obj) -> list[FieldError]:
         name, value = obj["metadata"].get("name", ""), obj.get("value", 0)
         errors = []

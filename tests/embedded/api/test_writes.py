@@ -344,6 +344,22 @@ async def test_generation_counts_changes_of_the_spec_only(server: Server) -> Non
     assert (await server.json("PATCH", f"{DEPLOYMENTS}/web", patch, content_type=MERGE))["metadata"]["generation"] == 2
 
 
+async def test_annotations_of_a_deployment_are_a_new_generation_too(server: Server) -> None:
+    await server.json("POST", DEPLOYMENTS, deployment())
+    patch = {"metadata": {"annotations": {"kubernetes.io/change-cause": "x"}}}
+    assert (await server.json("PATCH", f"{DEPLOYMENTS}/web", patch, content_type=MERGE))["metadata"]["generation"] == 2
+    sets = "/apis/apps/v1/namespaces/default/statefulsets"
+    await server.json("POST", sets, deployment())
+    assert (await server.json("PATCH", f"{sets}/web", patch, content_type=MERGE))["metadata"]["generation"] == 1
+
+
+async def test_a_priority_class_stays_of_the_first_generation(server: Server) -> None:
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    await server.json("POST", classes, {"metadata": {"name": "high"}, "value": 1})
+    changed = await server.json("PATCH", f"{classes}/high", {"description": "x"}, content_type=MERGE)
+    assert changed["metadata"]["generation"] == 1
+
+
 async def test_status_is_written_through_its_subresource_only(server: Server) -> None:
     await server.json("POST", DEPLOYMENTS, deployment() | {"status": {"replicas": 7}})
     assert "replicas" not in (await server.json("GET", f"{DEPLOYMENTS}/web")).get("status", {})

@@ -11,6 +11,7 @@ from kuartui.embedded.client import Client
 from kuartui.embedded.clock import FastClock
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.indexes import add_indexes
+from kuartui.embedded.kinds.base import strategy
 from kuartui.embedded.meta import errors
 from kuartui.embedded.meta.labels import from_object
 from kuartui.embedded.meta.random import generate_name
@@ -181,7 +182,8 @@ class MemoryClient:
         if found is None:
             raise errors.not_found(resource, name)
         new = merged(found.mutable(), copy(patch))
-        if new.get("spec") != found.data.get("spec"):
+        rules = strategy(resource)
+        if subresource != "status" and rules.desired(new) != rules.desired(found.data):
             new["metadata"]["generation"] += 1
         return await self._write(resource, new)
 

@@ -61,6 +61,9 @@ async def test_makes_a_replica_set_and_tells_when_it_is_available(cluster: Clust
         "Available": ("True", "MinimumReplicasAvailable"),
         "Progressing": ("True", "NewReplicaSetAvailable"),
     }
+    assert (
+        cluster.get("deployments.apps", "web")["metadata"]["generation"] == 1
+    )  # its revision is noted with its status
     (rs,) = cluster.client.list("replicasets.apps")
     digest = rs["metadata"]["labels"]["pod-template-hash"]
     assert rs["metadata"]["name"] == f"web-{digest}"

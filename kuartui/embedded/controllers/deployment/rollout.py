@@ -132,7 +132,7 @@ class Rollout:
             return
         patch = {"metadata": {"annotations": {arithmetic.REVISION: str(revision)}}}
         namespace, name = objects.namespace_of(self.deployment), objects.name_of(self.deployment)
-        self.deployment = await self.client.patch(DEPLOYMENTS, namespace, name, patch)
+        self.deployment = await self.client.patch(DEPLOYMENTS, namespace, name, patch, "status")
 
     async def _write_progress(self, status: str, reason: str, message: str) -> None:
         old = self.deployment.get("status", {})
