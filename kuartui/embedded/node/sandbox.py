@@ -21,6 +21,7 @@ from kuartui.embedded.node.runtime import MemoryMeter, Sandbox
 Obj = dict[str, Any]
 
 MAX_HOSTNAME = 63
+MAX_NODENAME = 64  # of the kernel
 MAX_NAMESERVERS = 3  # what resolv.conf may have, after pkg/apis/core/validation
 MAX_SEARCHES = 32
 MAX_SEARCH_CHARACTERS = 2048
@@ -74,6 +75,20 @@ def domain(pod: Obj) -> str:
     """The DNS domain that spec.subdomain gives, "" without or where the host name is another one."""
     subdomain = None if pod["spec"].get("hostnameOverride") else pod["spec"].get("subdomain")
     return f"{subdomain}.{pod['metadata']['namespace']}.svc.{CLUSTER_DOMAIN}" if subdomain else ""
+
+
+def kernel_hostname(pod: Obj) -> str:
+    """What `hostname` says in the pod: the host name, or all of its domain name. Raises ValueError if that is too long."""
+    name, zone = hostname(pod), domain(pod)
+    if not zone or not pod["spec"].get("setHostnameAsFQDN"):
+        return name
+    whole = f"{name}.{zone}"
+    if len(whole) > MAX_NODENAME:
+        raise ValueError(
+            f"failed to construct FQDN from pod hostname and cluster domain, FQDN {whole} is too long "
+            f"({MAX_NODENAME} characters is the max, {len(whole)} characters requested)"
+        )
+    return whole
 
 
 def hosts_file(pod: Obj, ip: str, node: str) -> str:
@@ -162,10 +177,11 @@ class PodNetwork:
         return resolver(pod, self._network.dns_ip)[1]
 
     def up(self, pod: Obj) -> Sandbox:
-        """Give the pod an address and make it known. Raises RuntimeError without a free address."""
+        """Give the pod an address and make it known. Raises RuntimeError without a free address, ValueError for its name."""
         meta = pod["metadata"]
         config, _ = resolver(pod, self._network.dns_ip)
         shared = spec.on_host_network(pod)
+        name = self._machine.name if shared else kernel_hostname(pod)
         ip = self._machine.ip if shared else self._pool.take()
         hosts = hosts_file(pod, ip, self._machine.name)
         if not shared:
@@ -180,9 +196,6 @@ class PodNetwork:
                 hosts=hosts_table(hosts),
             )
             self._open_host_ports(pod, ip)
-        name = self._machine.name if shared else hostname(pod)
-        if pod["spec"].get("setHostnameAsFQDN") and domain(pod):
-            name = f"{name}.{domain(pod)}"
         return Sandbox(
             namespace=meta["namespace"],
             name=meta["name"],

@@ -35,6 +35,7 @@ Obj = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
+FROM_RUNTIME = "rpc error: code = Unknown desc = "
 HANDLERS = ("", "runc")  # what the container runtime is configured for
 SANDBOX_SECONDS = 0.05  # what containerd and the CNI plugin take
 RELIST_SECONDS = 1.0  # until the kubelet sees that a container runs, and looks at its pod again
@@ -266,8 +267,7 @@ class PodWorker:
         return str(found.get("handler", "")) if found else ""
 
     def _no_sandbox(self, why: str) -> None:
-        message = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {why}"
-        self._node.event(self.pod, "Warning", "FailedCreatePodSandBox", message)
+        self._node.event(self.pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {why}")
 
     async def _make_sandbox(self) -> Sandbox | None:
         await self._clock.sleep(SANDBOX_SECONDS)
@@ -275,7 +275,7 @@ class PodWorker:
             self._node.event(self.pod, "Warning", "DNSConfigForming", message)
         handler = self._runtime_handler()
         if handler not in HANDLERS:
-            self._no_sandbox(f'failed to get sandbox runtime: no runtime for "{handler}" is configured')
+            self._no_sandbox(f'{FROM_RUNTIME}failed to get sandbox runtime: no runtime for "{handler}" is configured')
             return None
         if missing := missing_driver(self._node.client, self.pod):
             message = f"Failed to prepare dynamic resources: prepare dynamic resources: {missing}"
@@ -284,8 +284,11 @@ class PodWorker:
         try:
             made = self._network.up(self.pod)
         except RuntimeError as error:
-            name = self.uid.replace("-", "")
-            self._no_sandbox(f'failed to setup network for sandbox "{name}": plugin type="ptp" failed (add): {error}')
+            where = f'failed to setup network for sandbox "{self.uid.replace("-", "")}"'
+            self._no_sandbox(f'{FROM_RUNTIME}{where}: plugin type="ptp" failed (add): {error}')
+            return None
+        except ValueError as error:
+            self._no_sandbox(str(error))
             return None
         self.sandbox = made
         self.state.ips, self.state.sandbox = [made.ip], True

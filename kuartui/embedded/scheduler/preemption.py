@@ -24,6 +24,7 @@ NAME = "DefaultPreemption"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 BUDGETS = "poddisruptionbudgets.policy"
+LOWEST = 1 << 31  # what to add to a priority to have it above zero
 
 
 class Candidate(Struct):
@@ -144,7 +145,7 @@ def _cost(candidate: Candidate) -> tuple[Any, ...]:
     return (
         candidate.violations,
         max(priorities, default=0),
-        sum(priorities),
+        sum(priority + LOWEST for priority in priorities),  # so that of like pods fewer are less, also below zero
         len(candidate.victims),
         _Descending(earliest),
         candidate.node,

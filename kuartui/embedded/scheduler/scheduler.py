@@ -144,7 +144,7 @@ class Scheduler:
     def _nominate(self, pod: Obj) -> None:
         node = pod.get("status", {}).get("nominatedNodeName")
         uid = objects.uid_of(pod)
-        if node:
+        if node and uid not in self._bindings:  # else it counts there already
             self._nominated[uid] = node, PodOnNode(pod)
         else:
             self._nominated.pop(uid, None)
@@ -224,6 +224,8 @@ class Scheduler:
     async def _bind_with_volumes(self, name: Name, pod: Obj, node: str, planned: list[tuple[Obj, Obj | None]]) -> None:
         uid = objects.uid_of(pod)
         try:
+            if pod.get("status", {}).get("nominatedNodeName") != node:
+                await self._patch(pod, {"nominatedNodeName": node})  # it may take a while: tell where it is to go
             await self.volumes.bind(planned, node)
             await self._bind(name, pod, node)
         except (BindingFailed, StatusError) as error:
@@ -241,9 +243,10 @@ class Scheduler:
 
     async def _refuse(self, name: Name, trial: Trial, diagnosis: Diagnosis) -> None:
         """Try to make room; say what stands in the way."""
+        kept = trial.pod.get("status", {}).get("nominatedNodeName")
         nominated: str | None = None
         if diagnosis.before:
-            diagnosis.after = NEVER_PREPARED
+            diagnosis.after, nominated = NEVER_PREPARED, kept
         else:
             outcome = preemption.find(trial, diagnosis, self._promises())
             if outcome.candidate is not None:
@@ -252,8 +255,8 @@ class Scheduler:
                 await self._withdraw(trial.entry, nominated)
             else:
                 diagnosis.after = f"{offer(trial)}, preemption: {outcome.message}"
-                if outcome.message.startswith("not eligible due to a terminating"):
-                    nominated = trial.pod["status"].get("nominatedNodeName")
+                if outcome.message.startswith("not eligible"):
+                    nominated = kept
         await self._explain(trial.pod, diagnosis.message(), nominated=nominated)
         self.queue.refused(name, diagnosis.plugins)
 

@@ -17,12 +17,15 @@ from kuartui.embedded.scheduler.framework import Trial
 from kuartui.embedded.scheduler.matching import AffinityTerm
 from kuartui.embedded.scheduler.nodes import NodeInfo
 from kuartui.embedded.scheduler.plugins.spread import Constraint, constraints
+from kuartui.embedded.scheduler.requests import Amounts
 
 Obj = dict[str, Any]
 Scores = dict[str, float]
 
 MOST = 100.0
-OWNERS = {"ReplicaSet": "replicasets.apps", "StatefulSet": "statefulsets.apps"}
+HOSTNAME = "kubernetes.io/hostname"
+CONTROLLER = "ReplicationController"
+OWNERS = {"ReplicaSet": "replicasets.apps", "StatefulSet": "statefulsets.apps", CONTROLLER: "replicationcontrollers"}
 
 
 def best_node(trial: Trial, feasible: list[NodeInfo]) -> NodeInfo:
@@ -31,31 +34,36 @@ def best_node(trial: Trial, feasible: list[NodeInfo]) -> NodeInfo:
         return feasible[0]
     total = dict.fromkeys((info.name for info in feasible), 0.0)
     for weight, score in SCORES:
-        for name, value in score(trial, feasible).items():
+        for name, value in score(trial, feasible).items():  # those that are left out get nothing
             total[name] += weight * value
     return min(feasible, key=lambda info: (-round(total[info.name]), len(info.pods), info.name))
 
 
 def least_allocated(trial: Trial, nodes: list[NodeInfo]) -> Scores:
     """More free CPU and memory is better."""
-    return {info.name: sum(MOST * (1 - share) for share in _shares(trial, info)) / 2 for info in nodes}
+    scored = trial.entry.scored
+    return {info.name: sum(MOST * (1 - share) for share in _shares(info, info.scored, scored)) / 2 for info in nodes}
 
 
 def balanced(trial: Trial, nodes: list[NodeInfo]) -> Scores:
-    """CPU and memory used in like measure is better."""
+    """CPU and memory used in like measure is better, by what pods ask for; one that asks for neither goes anywhere."""
+    asked = trial.entry.requests
+    if not (asked.get("cpu") or asked.get("memory")):
+        return {}
     scores = {}
     for info in nodes:
-        cpu, memory = _shares(trial, info)
+        cpu, memory = _shares(info, info.requested, asked)
         scores[info.name] = MOST * (1 - abs(cpu - memory) / 2)
     return scores
 
 
-def _shares(trial: Trial, info: NodeInfo) -> tuple[float, float]:
+def _shares(info: NodeInfo, used: Amounts, more: Amounts) -> tuple[float, float]:
+    """Which parts of a node's CPU and memory are taken with a pod more."""
     allocatable = info.allocatable
     shares = []
     for name in ("cpu", "memory"):
-        used = info.scored.get(name, 0) + trial.entry.scored.get(name, 0)
-        shares.append(min(1.0, used / allocatable[name]) if allocatable.get(name) else 1.0)
+        taken = used.get(name, 0) + more.get(name, 0)
+        shares.append(min(1.0, taken / allocatable[name]) if allocatable.get(name) else 1.0)
     return shares[0], shares[1]
 
 
@@ -121,32 +129,46 @@ def _vote(
 
 
 def spread(trial: Trial, nodes: list[NodeInfo]) -> Scores:
-    """Soft spread constraints, or the cluster's own defaults (hosts, then zones) for pods without any."""
-    known = constraints(trial.pod, "ScheduleAnyway")
-    if not trial.pod["spec"].get("topologySpreadConstraints"):
-        known = _default_constraints(trial)
-    costs = dict.fromkeys((info.name for info in nodes), 0.0)
-    counted: dict[tuple[Selector, str], int] = {}  # the defaults count the same pods by two keys
-    for constraint in known:
-        present = [info for info in nodes if constraint.key in info.labels]
-        if not present:
-            continue
-        for info in trial.nodes.values():
-            if constraint.key in info.labels and constraint.counts_node(trial.pod, info):
-                value = info.labels[constraint.key]
-                place = constraint.selector, info.name
-                if place not in counted:
-                    counted[place] = constraint.matching_pods(trial.pod, info)
-                found = counted[place]
-                constraint.counts[value] = constraint.counts.get(value, 0) + found
-        weight = math.log(len({info.labels[constraint.key] for info in present}) + 2)
-        for info in nodes:
-            count = constraint.counts.get(info.labels.get(constraint.key, ""), 0)
-            costs[info.name] += count * weight + constraint.max_skew - 1
-    low, high = min(costs.values()), max(costs.values())
-    if not high:
+    """Soft spread constraints, or the cluster's own defaults (hosts, then zones) for pods without any.
+
+    A node without one of the labels that a pod's own constraints name is the worst.
+    """
+    own = bool(trial.pod["spec"].get("topologySpreadConstraints"))
+    known = constraints(trial.pod, "ScheduleAnyway") if own else _default_constraints(trial)
+    if not known:
         return {}
-    return {name: MOST * (high + low - cost) / high for name, cost in costs.items()}
+
+    def counts(info: NodeInfo) -> bool:
+        return not own or all(constraint.key in info.labels for constraint in known)
+
+    present = [info for info in nodes if counts(info)]
+    costs = dict.fromkeys((info.name for info in present), 0.0)
+    counted: dict[tuple[Selector, str], int] = {}  # the defaults count the same pods by two keys
+
+    def pods(constraint: Constraint, info: NodeInfo) -> int:
+        place = constraint.selector, info.name
+        if place not in counted:
+            counted[place] = constraint.matching_pods(trial.pod, info)
+        return counted[place]
+
+    for constraint in known:
+        placed = [info for info in present if constraint.key in info.labels]
+        if constraint.key == HOSTNAME:
+            found = {info.name: pods(constraint, info) for info in placed}
+            weight = math.log(len(present) + 2)
+        else:
+            domains = dict.fromkeys((info.labels[constraint.key] for info in placed), 0)
+            for info in trial.nodes.values():
+                value = info.labels.get(constraint.key)
+                if value in domains and counts(info) and constraint.counts_node(trial.pod, info):
+                    domains[value] += pods(constraint, info)
+            found = {info.name: domains[info.labels[constraint.key]] for info in placed}
+            weight = math.log(len(domains) + 2)
+        for name, count in found.items():
+            costs[name] += count * weight + constraint.max_skew - 1
+    whole = {name: math.floor(cost + 0.5) for name, cost in costs.items()}
+    low, high = min(whole.values(), default=0), max(whole.values(), default=0)
+    return {name: MOST * (high + low - cost) // high if high else MOST for name, cost in whole.items()}
 
 
 def _default_constraints(trial: Trial) -> list[Constraint]:
@@ -155,7 +177,7 @@ def _default_constraints(trial: Trial) -> list[Constraint]:
         return []
     base = {"labelSelector": selector, "whenUnsatisfiable": "ScheduleAnyway"}
     return [
-        Constraint(base | {"topologyKey": "kubernetes.io/hostname", "maxSkew": 3}, trial.pod),
+        Constraint(base | {"topologyKey": HOSTNAME, "maxSkew": 3}, trial.pod),
         Constraint(base | {"topologyKey": "topology.kubernetes.io/zone", "maxSkew": 5}, trial.pod),
     ]
 
@@ -171,7 +193,9 @@ def _owner_selector(trial: Trial) -> Obj | None:
     expressions: list[Obj] = []
     ref = objects.controller_of(trial.pod)
     owner = trial.client.get(OWNERS[ref["kind"]], namespace, ref["name"]) if ref and ref["kind"] in OWNERS else None
-    if owner is not None:
+    if owner is not None and ref and ref["kind"] == CONTROLLER:
+        labels |= owner["spec"].get("selector") or {}
+    elif owner is not None:
         labels |= owner["spec"]["selector"].get("matchLabels") or {}
         expressions = owner["spec"]["selector"].get("matchExpressions") or []
     return {"matchLabels": labels, "matchExpressions": expressions} if labels or expressions else None

@@ -218,6 +218,37 @@ async def test_a_sub_path_of_an_unknown_variable(cluster):
     assert cluster.status()["state"]["waiting"] == waiting
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("/etc", "error SubPath `/etc` must not be an absolute path"),
+        ("a/../b", "unable to provision SubPath `a/../b`: must not contain '..'"),
+    ],
+)
+async def test_a_sub_path_that_leads_elsewhere(cluster, value, message):
+    mounts = [{"name": "v", "mountPath": "/v", "subPathExpr": "$(D)"}]
+    container = {"name": "c", "volumeMounts": mounts, "env": [{"name": "D", "value": value}]}
+    await cluster.pod(containers=[container], volumes=[{"name": "v", "emptyDir": {}}])
+    await cluster.run()
+    waiting = {"reason": "CreateContainerConfigError", "message": message}
+    assert cluster.status()["state"]["waiting"] == waiting
+
+
+async def test_a_domain_name_that_is_too_long_for_the_kernel(cluster):
+    long = {"subdomain": "s" * 30, "hostname": "h" * 20, "setHostnameAsFQDN": True}
+    await cluster.pod("short", subdomain="s", hostname="h", setHostnameAsFQDN=True)
+    await cluster.pod("host", hostNetwork=True, **long)
+    await cluster.pod(**long)
+    await cluster.run()
+    assert cluster.waiting() == "ContainerCreating"
+    name = f"{'h' * 20}.{'s' * 30}.default.svc.cluster.local"
+    assert cluster.events("FailedCreatePodSandBox") == [
+        "Failed to create pod sandbox: failed to construct FQDN from pod hostname and cluster domain, "
+        f"FQDN {name} is too long (64 characters is the max, {len(name)} characters requested)"
+    ]
+    assert {cluster.get(other)["status"]["phase"] for other in ("short", "host")} == {"Running"}
+
+
 async def test_a_missing_config_map_may_come_later(cluster):
     await cluster.pod(containers=[{"name": "c", "envFrom": [{"configMapRef": {"name": "late"}}]}])
     await cluster.run()

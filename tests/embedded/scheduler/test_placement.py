@@ -27,6 +27,43 @@ async def test_pods_of_a_service_spread_over_zones(three: Scheduled) -> None:
     assert "n3" in {three.place("p0"), three.place("p1")}
 
 
+async def test_a_node_without_the_label_to_spread_over_is_the_worst(three: Scheduled) -> None:
+    await three.node("n4", cpu="64")
+    rule = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    for number in range(4):
+        constraint = rule | {"labelSelector": {"matchLabels": {"app": "x"}}}
+        await three.pod(f"p{number}", labels={"app": "x"}, topologySpreadConstraints=[constraint])
+        await three.run()
+    zones = ["zb" if three.place(f"p{number}") == "n3" else "za" for number in range(4)]
+    assert "n4" not in {three.place(f"p{number}") for number in range(4)}
+    assert sorted(zones) == ["za", "za", "zb", "zb"]
+
+
+async def test_pods_of_a_replication_controller_spread_over_zones(three: Scheduled) -> None:
+    await three.create("replicationcontrollers", "rc", spec={"selector": {"app": "x"}})
+    owner = {"apiVersion": "v1", "kind": "ReplicationController", "name": "rc", "uid": "u", "controller": True}
+    for number in range(2):
+        spec = {"containers": [{"name": "c", "image": "i"}], "schedulerName": "default-scheduler"}
+        meta = {"labels": {"app": "x"}, "ownerReferences": [owner]}
+        await three.create("pods", f"p{number}", metadata=meta, spec=spec)
+        await three.run()
+    assert "n3" in {three.place("p0"), three.place("p1")}
+
+
+async def test_fewer_of_the_least_important_go(cluster: Scheduled) -> None:
+    await cluster.node("n1", cpu="2")
+    await cluster.node("n2", cpu="2")
+    on = {name: {"nodeSelector": {"kubernetes.io/hostname": name}} for name in ("n1", "n2")}
+    await cluster.pod("one", cpu="2", priority=-5, **on["n1"])
+    for number in range(2):
+        await cluster.pod(f"two{number}", cpu="1", priority=-5, **on["n2"])
+    await cluster.run()
+    await cluster.pod("high", cpu="2", priority=10)
+    await cluster.run()
+    assert cluster.place("high") == "n1"
+    assert cluster.gone("pods", "one")
+
+
 async def test_preferences_count(three: Scheduled) -> None:
     await three.edit("nodes", "n2", {"metadata": {"labels": {"disk": "ssd"}}})
     preference = {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}
@@ -137,6 +174,7 @@ async def test_waits_for_a_volume_of_the_chosen_node(three: Scheduled) -> None:
         "volume.kubernetes.io/selected-node"
     ]
     assert not three.place("user")
+    assert three.get("pods", "user")["status"]["nominatedNodeName"] == chosen
     await three.create("persistentvolumes", "v", spec={})
     done = {"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}, "spec": {"volumeName": "v"}}
     await three.edit("persistentvolumeclaims", "data", done)

@@ -141,8 +141,10 @@ class PodVolumes(Struct):
             if missing := sorted(name for name in variables_in(expression) if not env.get(name)):
                 raise ConfigError(f"missing value for {', '.join(missing)}")
             sub_path = mount.get("subPath") or expand(expression, env)
-            if sub_path.startswith("/") or ".." in sub_path.split("/"):
-                raise ConfigError(f'subPath "{sub_path}" must be a relative path without ".."')
+            if sub_path.startswith("/"):
+                raise ConfigError(f"error SubPath `{sub_path}` must not be an absolute path")
+            if ".." in sub_path.split("/"):
+                raise ConfigError(f"unable to provision SubPath `{sub_path}`: must not contain '..'")
             if sub_path and not mounted.api:  # what is projected has links of its own, which the runtime knows
                 inside = _resolved(mounted, sub_path)
                 if inside is None:
