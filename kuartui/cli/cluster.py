@@ -12,6 +12,7 @@ from kuartui.cli.bar import steps
 from kuartui.cli.output import Format, Output
 from kuartui.cli.parameters import Option
 from kuartui.cli.run import Noun, command, wait
+from kuartui.errors import ClusterError
 from kuartui.message import later
 from kuartui.translate import tr, trn
 
@@ -39,14 +40,18 @@ FACTS = {"pid": later("process"), "state": later("state directory"), "log": late
 
 
 def choose(kind: str, name: str = DEFAULT, options: Options | None = None) -> Cluster:
-    from kuartui.cluster.select import Options, choose
+    """The one that is meant. UsageError for a `--name` beside a context, which has its own."""
+    from kuartui.cluster.select import CONTEXT, Options, choose
+
+    if kind.startswith(CONTEXT) and "--name" in together.given("name"):
+        raise together.refused("--name", f"--cluster {kind}", later("a context has a name of its own"))
 
     return choose(kind, name, options or Options())
 
 
 def kubeconfig_of(kind: str, name: str) -> Path:
     """Where a cluster's kubeconfig is. ClusterError if it is not up, UsageError if it is in the player's own."""
-    from kuartui.errors import ClusterError, UsageError
+    from kuartui.errors import UsageError
 
     cluster = choose(kind, name)
     if cluster.kind == "context":
@@ -55,10 +60,9 @@ def kubeconfig_of(kind: str, name: str) -> Path:
             hint=f"kubectl --context {cluster.name}",
         )
     if not cluster.kubeconfig.is_file():
-        chosen = f"{f' --name {name}' if name != DEFAULT else ''}{f' --cluster {kind}' if kind != 'embedded' else ''}"
         raise ClusterError(
             later("cluster {name} is not up", name=name),
-            hint=later("{up}, or kuartui level start LEVEL", up=f"kuartui cluster up{chosen}"),
+            hint=later("{up}, or kuartui level start LEVEL", up=f"kuartui cluster up{_chosen(kind, name)}"),
         )
     return cluster.kubeconfig
 
@@ -92,8 +96,13 @@ def up(
     cluster = choose(kind, name, options)
     if allow_remote:
         confirm_remote(cluster)
+
+    async def run() -> None:
+        await _must_be_as_wanted(cluster, options)
+        await cluster.up(report)
+
     with steps() as report:
-        wait(lambda: cluster.up(report))
+        wait(run)
     if out is Format.json:
         can = sorted(cluster.capabilities)
         output.data({"name": cluster.name, "kubeconfig": str(cluster.kubeconfig), "capabilities": can})
@@ -112,6 +121,30 @@ def _must_be_meant_for(kind: str) -> None:
         for option in together.given(name) if kind not in kinds else []:
             hint = later("{option} is for --cluster {kinds}", option=option, kinds=", ".join(kinds))
             raise together.refused(option, f"--cluster {kind}", hint)
+
+
+async def _must_be_as_wanted(cluster: Cluster, options: Options) -> None:
+    """ClusterError for one that runs already, and has not what was asked for on the command line."""
+    typed = together.given("nodes", "bare", "kubernetes_version")
+    state = await cluster.status() if typed else None
+    if state is None or state.phase != "ready":
+        return
+    if options.version and state.version.removeprefix("v") != options.version.removeprefix("v"):
+        has = state.version
+    elif cluster.kind == "embedded" and state.nodes != options.nodes:
+        has = trn("{n} node", "{n} nodes", state.nodes)
+    else:
+        return
+    down = f"kuartui cluster down{_chosen(cluster.kind, cluster.name)}"
+    raise ClusterError(
+        later("cluster {name} runs already, with {has}", name=cluster.name, has=has),
+        hint=later("{down} removes it, with what is in it; or give another --name", down=down),
+    )
+
+
+def _chosen(kind: str, name: str) -> str:
+    """The options that say which cluster is meant."""
+    return f"{f' --name {name}' if name != DEFAULT else ''}{f' --cluster {kind}' if kind != 'embedded' else ''}"
 
 
 def confirm_remote(cluster: Cluster) -> None:

@@ -140,6 +140,14 @@ def test_a_bare_cluster_has_one_plain_node(kuartui: Kuartui) -> None:
     assert not node["spec"].get("taints")
     assert json.loads(bare("get", "storageclasses", "-o", "json"))["items"] == []
     assert "metrics.k8s.io" not in bare("api-versions")
+    refused = kuartui("cluster", "up", "--name", "bare", "--nodes", "2", check=False)
+    assert refused.returncode == 4
+    assert refused.stderr.splitlines() == [
+        "error: cluster bare runs already, with 1 node",
+        "hint: kuartui cluster down --name bare removes it, with what is in it; or give another --name",
+    ]
+    kuartui("cluster", "up", "--name", "bare", "--bare")
+    kuartui("cluster", "up", "--name", "bare")
     kuartui("cluster", "down", "--name", "bare")
     assert kuartui("cluster", "status", "--name", "bare", check=False).returncode == 1
 
