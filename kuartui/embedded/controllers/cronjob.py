@@ -43,9 +43,7 @@ class CronJobController(WorkloadController):
         if cronjob is None:
             return
         jobs = [
-            job
-            for job in self.client.owned_by(JOBS, objects.uid_of(cronjob))
-            if objects.controlled_by(job, cronjob) and not objects.being_deleted(job)
+            job for job in self.client.owned_by(JOBS, objects.uid_of(cronjob)) if objects.controlled_by(job, cronjob)
         ]
         status = objects.copy(cronjob.get("status") or {})
         self._follow(cronjob, jobs, status)
@@ -76,10 +74,9 @@ class CronJobController(WorkloadController):
                 status["lastSuccessfulTime"] = completed
         known = {objects.uid_of(job) for job in jobs}
         for uid, ref in list(active.items()):
-            if uid not in known:
+            if uid not in known and self.client.get(JOBS, objects.namespace_of(cronjob), ref["name"]) is None:
                 del active[uid]
-                if self.client.get(JOBS, objects.namespace_of(cronjob), ref["name"]) is None:
-                    self.record(cronjob, "Normal", "MissingJob", f"Active job went missing: {ref['name']}")
+                self.record(cronjob, "Normal", "MissingJob", f"Active job went missing: {ref['name']}")
         status["active"] = list(active.values())
 
     async def _clean_up(self, cronjob: Obj, jobs: list[Obj]) -> None:
@@ -87,7 +84,7 @@ class CronJobController(WorkloadController):
         spec = cronjob["spec"]
         limits = (("Complete", spec.get("successfulJobsHistoryLimit")), ("Failed", spec.get("failedJobsHistoryLimit")))
         for type_, limit in limits:
-            ended = [job for job in jobs if _end(job) == type_]
+            ended = [job for job in jobs if _end(job) == type_ and not objects.being_deleted(job)]
             ended.sort(key=lambda job: (job.get("status", {}).get("startTime") or "", objects.name_of(job)))
             for job in ended[: max(0, len(ended) - limit)] if limit is not None else ():
                 await self._delete(cronjob, job)
@@ -147,14 +144,14 @@ class CronJobController(WorkloadController):
                 second = jumped if jumped is not None and jumped <= now else second
             while second is not None and second <= now:
                 first, second = second, following(second)
-        if missed > TOO_MANY and patience is None:
+        if missed > TOO_MANY:
             self.record(cronjob, "Warning", "TooManyMissedTimes", MISSED)
         return first
 
     async def _start(self, cronjob: Obj, status: Obj, due: datetime, now: datetime) -> None:
         patience = cronjob["spec"].get("startingDeadlineSeconds")
         if patience is not None and (now - due).total_seconds() > patience:
-            text = f"Missed scheduled time to start a job: {due.strftime('%a, %d %b %Y %H:%M:%S %z')}"
+            text = f"Missed scheduled time to start a job: {due.astimezone(UTC).strftime('%a, %d %b %Y %H:%M:%S %z')}"
             self.record(cronjob, "Warning", "MissSchedule", text)
             return
         name = f"{objects.name_of(cronjob)}-{int(due.timestamp()) // 60}"

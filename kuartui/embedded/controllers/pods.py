@@ -6,7 +6,7 @@ After pkg/api/v1/pod/util.go and pkg/controller/controller_utils.go.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -76,10 +76,16 @@ def next_availability(pods: Iterable[Obj], min_ready: int, now: datetime) -> flo
     return min(waits, default=None)
 
 
-def restarts(pod: Obj) -> int:
-    """The highest restart count of its containers."""
-    statuses = pod.get("status", {}).get("containerStatuses") or ()
-    return max((status.get("restartCount", 0) for status in statuses), default=0)
+def restarts(pod: Obj) -> tuple[int, int]:
+    """The highest restart counts of its containers and of its sidecars."""
+    status = pod.get("status", {})
+    sidecars = {one["name"] for one in pod["spec"].get("initContainers") or () if one.get("restartPolicy") == "Always"}
+    beside = [one for one in status.get("initContainerStatuses") or () if one["name"] in sidecars]
+    return _most_restarts(status.get("containerStatuses") or ()), _most_restarts(beside)
+
+
+def _most_restarts(statuses: Iterable[Obj]) -> int:
+    return max((one.get("restartCount", 0) for one in statuses), default=0)
 
 
 def from_template(template: Obj, owner: Obj) -> Obj:
@@ -135,6 +141,24 @@ class PodControl:
         self._client.record(owner, type_, reason, message, self._component)
 
 
+async def slowly(count: int, make: Callable[[int], Awaitable[object]]) -> None:
+    """Call `make` with 0, 1, … in batches of 1, 2, 4, …: after a batch in which one failed, no other begins.
+
+    Raises the first StatusError of a batch (slowStartBatch).
+    """
+    begin, size = 0, 1
+    while begin < count:
+        failure: StatusError | None = None
+        for number in range(begin, min(begin + size, count)):
+            try:
+                await make(number)
+            except StatusError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        begin, size = begin + size, 2 * size
+
+
 def namespace_terminating(error: StatusError) -> bool:
     """Whether a create failed since its namespace is on its way out: no reason for an event or a retry."""
     causes = error.details.get("causes") or ()
@@ -149,6 +173,7 @@ def deletion_order(pods: Iterable[Obj], doubled: dict[str, int], now: datetime) 
 
     def rank(pod: Obj) -> tuple[Any, ...]:
         node = pod["spec"].get("nodeName", "")
+        own, beside = restarts(pod)
         return (
             bool(node),
             PHASES.get(phase(pod), 1),
@@ -156,7 +181,8 @@ def deletion_order(pods: Iterable[Obj], doubled: dict[str, int], now: datetime) 
             _cost(pod),
             -doubled.get(node, 0),
             _age_rank(ready_since(pod), now),
-            -restarts(pod),
+            -own,
+            -beside,
             _age_rank(parse_time(pod["metadata"]["creationTimestamp"]), now),
             objects.uid_of(pod),
         )

@@ -69,17 +69,15 @@ class ReplicaSetController(WorkloadController):
         return None
 
     async def _create(self, owner: Obj, count: int) -> None:
-        """Create pods; the first failure ends it, for the next would fail as well (slow start)."""
         template = owner["spec"]["template"]
-        for _ in range(count):
-            await self.pod_control.create(owner, pods.from_template(template, owner))
+        await pods.slowly(count, lambda _: self.pod_control.create(owner, pods.from_template(template, owner)))
 
     def _related(self, owner: Obj) -> dict[str, int]:
-        """Pods per node of all ReplicaSets with the same controller."""
-        family = [owner]
+        """Pods per node of all ReplicaSets with the same controller; none if it has none."""
         ref = objects.controller_of(owner)
-        if ref is not None:
-            family = [rs for rs in self.client.owned_by(self.resource, ref["uid"]) if objects.controller_of(rs) == ref]
+        if ref is None:
+            return {}
+        family = [rs for rs in self.client.owned_by(self.resource, ref["uid"]) if objects.controller_of(rs) == ref]
         count: dict[str, int] = {}
         for rs in family:
             for pod in self.client.owned_by("pods", objects.uid_of(rs)):

@@ -145,3 +145,28 @@ async def test_an_hour_that_a_clock_shows_twice_has_its_jobs_twice() -> None:
         ]
     finally:
         await cluster.stop()
+
+
+async def test_a_deadline_says_when_it_was_too_late_and_how_often(at_noon: Cluster) -> None:
+    await ticking(at_noon, suspend=True, startingDeadlineSeconds=86400)
+    await at_noon.run(3 * 3600)
+    await at_noon.edit("cronjobs.batch", "tick", {"spec": {"suspend": False}})
+    await at_noon.run(1)
+    assert len(jobs(at_noon)) == 1
+    assert at_noon.events("TooManyMissedTimes") == [
+        "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
+    ]
+
+
+async def test_a_job_on_its_way_out_still_keeps_the_next_one_away(at_noon: Cluster) -> None:
+    await ticking(at_noon, image="forever", concurrencyPolicy="Forbid")
+    await at_noon.run(60)
+    (name,) = jobs(at_noon)
+    await at_noon.edit("jobs.batch", name, {"metadata": {"finalizers": ["example.com/hold"]}})
+    await at_noon.delete("jobs.batch", name)
+    await at_noon.run(120)
+    assert jobs(at_noon) == [name]
+    assert [ref["name"] for ref in status(at_noon)["active"]] == [name]
+    await at_noon.edit("jobs.batch", name, {"metadata": {"finalizers": None}})
+    await at_noon.run(1)
+    assert at_noon.events("MissingJob") == [f"Active job went missing: {name}"]

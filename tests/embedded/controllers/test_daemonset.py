@@ -150,3 +150,55 @@ async def test_a_failed_pod_is_replaced(fleet: Fleet) -> None:
     assert fleet.gone("pods", failed)
     assert len(fleet.pods()) == 3
     assert "Found failed daemon pod" in fleet.events("FailedDaemonPod")[0]
+
+
+async def test_failing_pods_are_removed_after_one_second_then_two_then_four(fleet: Fleet) -> None:
+    await running(fleet, updateStrategy={"type": "OnDelete"})
+    first = places(fleet)
+
+    def fail(event: Any) -> None:
+        pod = event.obj.data
+        fresh = event.type == "MODIFIED" and pod["spec"].get("nodeName") == "n1" and pod["status"]["phase"] == "Running"
+        if fresh and pod["metadata"]["name"] not in first:
+            fleet.clock.call_later(
+                0.0, lambda: fleet.set_status("default", pod["metadata"]["name"], "Failed", ready=False)
+            )
+
+    fleet.client.listen("pods", fail)
+    moments = []
+    start = fleet.clock.monotonic()
+    doomed = next(pod["metadata"]["name"] for pod in fleet.pods() if pod["spec"]["nodeName"] == "n1")
+    fleet.set_status("default", doomed, "Failed", ready=False)
+    for _ in range(80):
+        await fleet.run(0.1)
+        if len(fleet.events("FailedDaemonPod")) > len(moments):
+            moments.append(round(fleet.clock.monotonic() - start))
+    assert moments == [0, 1, 3, 7]
+
+
+async def test_with_a_surge_a_new_pod_does_not_wait_for_the_end_of_the_old_one(fleet: Fleet) -> None:
+    surge = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    await running(fleet, updateStrategy=surge)
+    name = fleet.pods()[0]["metadata"]["name"]
+    await fleet.edit("pods", name, {"metadata": {"finalizers": ["example.com/hold"]}})
+    await fleet.delete("pods", name)
+    await fleet.run(1)
+    assert not fleet.gone("pods", name)
+    assert len(fleet.pods()) == 3
+
+
+async def test_with_a_surge_an_old_pod_that_does_not_work_goes_at_once(fleet: Fleet) -> None:
+    surge = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    fleet.ready_after["v2"] = 1000
+    await running(fleet, updateStrategy=surge)
+    await fleet.edit("daemonsets.apps", "agent", image("v2"))
+    await fleet.run(2)
+    (new,) = (pod for pod in fleet.pods() if pod["spec"]["containers"][0]["image"] == "v2")
+    (old,) = (
+        pod["metadata"]["name"]
+        for pod in fleet.pods()
+        if pod["spec"]["nodeName"] == new["spec"]["nodeName"] and pod is not new
+    )
+    fleet.set_status("default", old, "Running", ready=False)
+    await fleet.run(1)
+    assert fleet.gone("pods", old)

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.deployment import DeploymentController, arithmetic
 from kuartui.embedded.controllers.replicaset import ReplicaSetController
 from tests.embedded.controllers.cluster import Cluster
@@ -258,3 +259,22 @@ def test_a_rollout_never_breaks_its_limits(
             await cluster.stop()
 
     asyncio.run(scenario())
+
+
+async def test_pods_that_were_told_to_go_are_no_reason_to_let_more_go(cluster: Cluster) -> None:
+    """A ReplicaSet that was scaled to nothing still tells of pods until it has looked."""
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 2}}
+    wanted = spec(10, "v3", strategy=rolling)
+    deployment = await cluster.create("deployments.apps", "web", spec=wanted)
+    for name, size, available in (("v1", 0, 3), ("v2", 8, 8), ("v3", 2, 1)):
+        meta = {
+            "labels": {"app": "web"},
+            "ownerReferences": [objects.controller_reference(deployment)],
+            "annotations": {"deployment.kubernetes.io/desired-replicas": "10"},
+        }
+        body = {"replicas": size, "template": spec(10, name)["template"], "selector": wanted["selector"]}
+        counts = {"replicas": available, "availableReplicas": available}
+        await cluster.create("replicasets.apps", name, metadata=meta, spec=body, status=counts)
+    cluster.start(DeploymentController(cluster.client))
+    await cluster.run(0)
+    assert sets(cluster) == {"v1": 0, "v2": 7, "v3": 3}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from kuartui.embedded.controllers.garbage_collector import GarbageCollector
 from kuartui.embedded.controllers.job import JobController, indexes
+from kuartui.embedded.controllers.job.podsets import finished_at
 from kuartui.embedded.controllers.ttl import TTLController
 from kuartui.embedded.meta import errors
 from tests.embedded.controllers.cluster import Cluster
@@ -224,3 +228,57 @@ async def test_who_was_listed_before_a_crash_is_released_and_counted_once(cluste
     await cluster.run(1)
     assert numbers(cluster) == {"active": 2, "succeeded": 2}
     assert not {pod["metadata"]["name"] for pod in (first, second)} & set(tracked(cluster))
+
+
+async def test_a_deleted_pod_is_a_failure_of_its_index(cluster: Cluster) -> None:
+    await started(cluster, image="forever", completionMode="Indexed", backoffLimitPerIndex=1, backoffLimit=None)
+    await cluster.delete("pods", cluster.pods()[0]["metadata"]["name"])
+    await cluster.run(30)
+    (pod,) = cluster.pods()
+    assert pod["metadata"]["annotations"]["batch.kubernetes.io/job-index-failure-count"] == "1"
+    await cluster.delete("pods", pod["metadata"]["name"])
+    await cluster.run(5)
+    assert numbers(cluster) == {"failed": 2, "failedIndexes": "0"}
+    assert conditions(cluster)[-1] == ("Failed", "FailedIndexes")
+
+
+async def test_ignored_failures_of_an_index_are_kept_apart(cluster: Cluster) -> None:
+    rule = {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [42]}}
+    more = {"completionMode": "Indexed", "backoffLimitPerIndex": 1, "backoffLimit": None}
+    await started(cluster, image="worse", podFailurePolicy={"rules": [rule]}, **more)
+    await cluster.run(60)  # ten seconds after the first failure, twenty after the second
+    every = sorted(cluster.pods(active=False), key=lambda pod: pod["metadata"]["creationTimestamp"])
+    assert [
+        {
+            key.rpartition("job-index-")[2]: value
+            for key, value in pod["metadata"]["annotations"].items()
+            if "count" in key
+        }
+        for pod in every
+    ] == [
+        {"failure-count": "0"},
+        {"failure-count": "0", "ignored-failure-count": "1"},
+        {"failure-count": "0", "ignored-failure-count": "2"},
+    ]
+    assert numbers(cluster)["failedIndexes"] == ""
+
+
+ENDED = {"state": {"terminated": {"finishedAt": "2026-11-30T12:00:10Z"}}}
+LATER = {"state": {"terminated": {"finishedAt": "2026-11-30T12:00:20Z"}}}
+UNREADY = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-30T12:00:30Z"}
+GOING = {"deletionTimestamp": "2026-11-30T12:01:10Z", "deletionGracePeriodSeconds": 30}
+
+
+@pytest.mark.parametrize(
+    ("status", "meta", "second"),
+    [
+        ({"containerStatuses": [ENDED, LATER], "conditions": [UNREADY]}, GOING, 20),
+        ({"containerStatuses": [ENDED, {"state": {"running": {}}}], "conditions": [UNREADY]}, GOING, 30),
+        ({"conditions": [UNREADY]}, GOING, 30),
+        ({"conditions": [UNREADY | {"status": "True"}]}, GOING, 40),
+        ({}, {}, 0),
+    ],
+)
+def test_when_a_pod_ended(status: Obj, meta: Obj, second: int) -> None:
+    pod = {"metadata": {"creationTimestamp": "2026-11-30T12:00:00Z"} | meta, "status": status}
+    assert finished_at(pod) == datetime(2026, 11, 30, 12, 0, second, tzinfo=UTC)

@@ -181,3 +181,12 @@ async def test_a_terminating_pod_without_a_node_goes(nodes: Nodes) -> None:
     await nodes.edit("pods", "p", {"metadata": {"finalizers": None}})
     await nodes.run(1)
     assert nodes.gone("pods", "p")
+
+
+async def test_of_several_tolerations_the_first_that_fits_says_how_long(nodes: Nodes) -> None:
+    for_ever, briefly = {"key": "k", "operator": "Exists"}, {"operator": "Exists", "tolerationSeconds": 5}
+    await nodes.pod("stays", tolerations=[for_ever, briefly])
+    await nodes.pod("goes", tolerations=[briefly, for_ever])
+    await nodes.edit("nodes", "n1", {"spec": {"taints": [{"key": "k", "value": "v", "effect": "NoExecute"}]}})
+    await nodes.run(10)
+    assert [pod["metadata"]["name"] for pod in nodes.pods()] == ["stays"]

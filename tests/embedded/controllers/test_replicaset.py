@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from kuartui.embedded.controllers.pods import slowly
 from kuartui.embedded.controllers.replicaset import ReplicaSetController, ReplicationController
 from kuartui.embedded.meta import errors
 from tests.embedded.controllers.cluster import Cluster
@@ -108,3 +111,54 @@ async def test_replication_controllers_select_by_a_plain_map(cluster: Cluster) -
     await cluster.run()
     assert len(cluster.pods()) == 2
     assert "terminatingReplicas" not in cluster.get("replicationcontrollers", "old")["status"]
+
+
+async def test_pods_are_asked_for_in_growing_batches() -> None:
+    """One, two, four: the batch in which the quota is reached is tried to its end, and no other begins."""
+    asked: list[int] = []
+
+    async def make(number: int) -> None:
+        asked.append(number)
+        if number >= 4:
+            raise errors.forbidden("pods", f"front-{number}", "exceeded quota: q")
+
+    with pytest.raises(errors.StatusError, match="front-4"):
+        await slowly(20, make)
+    assert asked == list(range(7))
+
+
+@pytest.mark.parametrize(("owner", "goes"), [("Deployment", "front-0"), ("", "front-2")])
+async def test_a_fuller_node_counts_among_sets_of_one_deployment(cluster: Cluster, owner: str, goes: str) -> None:
+    refs = [{"apiVersion": "apps/v1", "kind": owner, "name": "web", "uid": "u", "controller": True}] if owner else []
+    await cluster.create("replicasets.apps", "front", metadata={"ownerReferences": refs}, spec=spec(2))
+    labels = {"labels": {"app": "front"}}
+    for number, node in enumerate(("n1", "n1", "n2")):
+        body = {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
+        await cluster.create("pods", f"front-{number}", metadata=labels, spec=body)
+        restarts = [{"name": "c", "restartCount": number}]
+        cluster.set_status("default", f"front-{number}", "Running", ready=True, containerStatuses=restarts)
+    cluster.set_status(
+        "default", "front-0", "Running", ready=True, containerStatuses=[{"name": "c", "restartCount": 9}]
+    )
+    cluster.set_status(
+        "default", "front-2", "Running", ready=True, containerStatuses=[{"name": "c", "restartCount": 10}]
+    )
+    cluster.start(ReplicaSetController(cluster.client), kubelet=False)
+    await cluster.run(1)
+    assert cluster.events("SuccessfulDelete") == [f"Deleted pod: {goes}"]
+
+
+async def test_restarts_of_sidecars_tell_pods_apart(cluster: Cluster) -> None:
+    await cluster.create("replicasets.apps", "front", spec=spec(1))
+    body = {
+        "nodeName": "n1",
+        "containers": [{"name": "c"}],
+        "initContainers": [{"name": "s", "restartPolicy": "Always"}],
+    }
+    for number in (1, 2):
+        await cluster.create("pods", f"front-{number}", metadata={"labels": {"app": "front"}}, spec=body)
+        beside = [{"name": "s", "restartCount": number}]
+        cluster.set_status("default", f"front-{number}", "Running", ready=True, initContainerStatuses=beside)
+    cluster.start(ReplicaSetController(cluster.client), kubelet=False)
+    await cluster.run(1)
+    assert cluster.events("SuccessfulDelete") == ["Deleted pod: front-2"]

@@ -263,3 +263,36 @@ async def test_a_revision_has_its_keys_in_order_as_kubectl_compares_its_bytes(cl
     await running(cluster, replicas=0)
     (revision,) = cluster.client.list("controllerrevisions.apps")
     assert json.dumps(revision["data"]) == json.dumps(revision["data"], sort_keys=True)
+
+
+async def test_a_partition_counts_from_the_first_ordinal(cluster: Cluster) -> None:
+    partition = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
+    await running(cluster, updateStrategy=partition, ordinals={"start": 5})
+    await cluster.edit("statefulsets.apps", "db", image("v2"))
+    await cluster.run(20)
+    assert images(cluster) == {"db-5": "v1", "db-6": "v1", "db-7": "v2"}
+    await cluster.delete("pods", "db-6")
+    await cluster.run(3)
+    assert images(cluster)["db-6"] == "v1"
+
+
+async def test_in_parallel_nobody_waits_for_a_pod_that_failed(cluster: Cluster) -> None:
+    await running(cluster, podManagementPolicy="Parallel")
+    await cluster.edit("pods", "db-0", {"metadata": {"finalizers": ["example.com/hold"]}})
+    cluster.set_status("default", "db-0", "Failed", ready=False)
+    await cluster.edit("statefulsets.apps", "db", {"spec": {"replicas": 4}})
+    await cluster.run(3)
+    assert cluster.get("pods", "db-3")["status"]["phase"] == "Running"
+    assert cluster.get("pods", "db-0")["metadata"]["deletionTimestamp"]
+    assert cluster.events("SuccessfulDelete") == ["Delete Pod db-0 in StatefulSet db successful"]
+
+
+async def test_a_pod_gets_back_the_labels_that_say_who_it_is(cluster: Cluster) -> None:
+    await running(cluster)
+    before = cluster.get("pods", "db-1")["metadata"]
+    lost = {"statefulset.kubernetes.io/pod-name": None, "apps.kubernetes.io/pod-index": "7"}
+    await cluster.edit("pods", "db-1", {"metadata": {"labels": lost}})
+    await cluster.run(1)
+    after = cluster.get("pods", "db-1")["metadata"]
+    assert (after["labels"], after["uid"]) == (before["labels"], before["uid"])
+    assert cluster.events("SuccessfulUpdate") == ["Update Pod db-1 in StatefulSet db successful"]

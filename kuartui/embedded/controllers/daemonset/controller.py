@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +87,7 @@ class DaemonSetController(WorkloadController):
         """Make what is missing, delete what does not belong."""
         by_node = _by_node(await self._pods(daemonset))
         nodes = self.client.list("nodes")
+        surges = rolling.limits(daemonset, 1)[0] > 0
         doomed: list[Obj] = []
         lacking: list[str] = []
         for node in nodes:
@@ -99,13 +101,14 @@ class DaemonSetController(WorkloadController):
                 doomed += there
             else:
                 doomed += self._finished(daemonset, name, there) or self._doubled(daemonset, there, digest)
+                if start and surges and all(map(objects.being_deleted, there)):
+                    lacking.append(name)  # a new pod does not wait for the end of the old one
         for orphans in by_node.values():  # pods made for nodes that are gone and that never ran
             doomed += [pod for pod in orphans if not pod["spec"].get("nodeName")]
         for pod in doomed:
             if not objects.being_deleted(pod):
                 await self.pod_control.delete(daemonset, pod)
-        for node_name in lacking:
-            await self.pod_control.create(daemonset, placement.new_pod(daemonset, node_name, digest))
+        await self._create(daemonset, lacking, digest)
 
     def _finished(self, daemonset: Obj, node: str, there: list[Obj]) -> list[Obj]:
         """Pods that ended, to be replaced; failing ones ever more slowly."""
@@ -129,7 +132,7 @@ class DaemonSetController(WorkloadController):
         key = objects.uid_of(daemonset), node
         count, last = self._removals.get(key, (0, float("-inf")))
         now = self.clock.monotonic()
-        wait = min(LAST_BACKOFF, FIRST_BACKOFF * 2**count) if count else 0.0
+        wait = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** (count - 1)) if count else 0.0
         if now - last > 2 * LAST_BACKOFF:
             count = 0
         elif now - last < wait:
@@ -139,8 +142,11 @@ class DaemonSetController(WorkloadController):
         return False
 
     def _doubled(self, daemonset: Obj, there: list[Obj], digest: str) -> list[Obj]:
-        """More pods on a node than there should be: the oldest stays, and with a surge one new one beside it."""
-        alive = sorted((pod for pod in there if pods.active(pod)), key=objects.created)
+        """More pods on a node than there should be: the oldest stays.
+
+        With a surge a new one may start beside an old one that works.
+        """
+        alive = sorted((pod for pod in there if pods.active(pod)), key=_seniority)
         if len(alive) < 2:
             return []
         surge, _ = rolling.limits(daemonset, 1)
@@ -148,7 +154,11 @@ class DaemonSetController(WorkloadController):
             return alive[1:]
         new = [pod for pod in alive if objects.labels_of(pod).get(placement.HASH) == digest]
         old = [pod for pod in alive if pod not in new]
-        return new[1:] + old[1:]
+        doomed = new[1:] + old[1:]
+        if new and old:
+            replaced = pods.available(new[0], _min_ready(daemonset), self.clock.now())
+            doomed += old[:1] if replaced or not pods.ready(old[0]) else []
+        return doomed
 
     async def _roll(self, daemonset: Obj, digest: str) -> None:
         """A step of RollingUpdate."""
@@ -159,8 +169,13 @@ class DaemonSetController(WorkloadController):
         step = rolling.step(daemonset, there, len(wanted), digest, lambda pod: pods.available(pod, min_ready, now))
         for pod in step.delete:
             await self.pod_control.delete(daemonset, pod)
-        for node in step.add:
-            await self.pod_control.create(daemonset, placement.new_pod(daemonset, node, digest))
+        await self._create(daemonset, step.add, digest)
+
+    async def _create(self, daemonset: Obj, nodes: list[str], digest: str) -> None:
+        def make(index: int) -> Awaitable[object]:
+            return self.pod_control.create(daemonset, placement.new_pod(daemonset, nodes[index], digest))
+
+        await pods.slowly(len(nodes), make)
 
     def _status(
         self, daemonset: Obj, by_node: dict[str, list[Obj]], digest: str, collisions: int, now: datetime
@@ -168,7 +183,7 @@ class DaemonSetController(WorkloadController):
         min_ready = _min_ready(daemonset)
         desired = current = misplaced = ready = updated = available = 0
         for node in self.client.list("nodes"):
-            there = sorted(by_node.get(objects.name_of(node), []), key=objects.created)
+            there = sorted(by_node.get(objects.name_of(node), []), key=_seniority)
             if not placement.belongs(daemonset, node)[0]:
                 misplaced += bool(there)
                 continue
@@ -201,6 +216,11 @@ def _by_node(owned: list[Obj]) -> dict[str, list[Obj]]:
     for pod in owned:
         found.setdefault(placement.node_of(pod), []).append(pod)
     return found
+
+
+def _seniority(pod: Obj) -> tuple[Any, ...]:
+    """Sort key: who has a node before who has none, older before younger."""
+    return not pod["spec"].get("nodeName"), *objects.created(pod)
 
 
 def _matters(node: Obj) -> tuple[Any, ...]:

@@ -57,15 +57,17 @@ class DeploymentController(WorkloadController):
         candidates = self.candidates(SETS, deployment)
         sets = await claim(self.client, SETS, deployment, deployment["spec"]["selector"], candidates)
         rollout = Rollout(self.client, deployment, sets)
+        rolling = False
         if not objects.being_deleted(deployment):
             try:
-                await self._step(rollout)
+                rolling = await self._step(rollout)
             except Collision:
                 self.enqueue_after(namespace, name, 0)
                 return
-        await self._finish(rollout, namespace, name)
+        await self._finish(rollout, rolling=rolling)
 
-    async def _step(self, rollout: Rollout) -> None:
+    async def _step(self, rollout: Rollout) -> bool:
+        """Do what may be done now; whether that was a step of a rollout, whose progress is watched."""
         changed = statuses.paused_change(rollout.deployment, self.clock.now())
         if changed is not None:
             await rollout.write_status(changed)
@@ -75,10 +77,12 @@ class DeploymentController(WorkloadController):
             await rollout.scale()
             if paused:
                 await rollout.clean_up()
-        elif arithmetic.is_rolling(rollout.deployment):
+            return False
+        if arithmetic.is_rolling(rollout.deployment):
             await rollout.roll()
         else:
             await rollout.recreate(self._old_pods_remain(rollout))
+        return True
 
     def _old_pods_remain(self, rollout: Rollout) -> bool:
         return any(
@@ -88,15 +92,14 @@ class DeploymentController(WorkloadController):
             if objects.controlled_by(pod, rs)
         )
 
-    async def _finish(self, rollout: Rollout, namespace: str, name: str) -> None:
+    async def _finish(self, rollout: Rollout, *, rolling: bool) -> None:
         """Write the status; come back when a deadline may have passed."""
         now = self.clock.now()
         deployment, sets, new = rollout.deployment, rollout.sets, rollout.new
         status = statuses.calculate(deployment, sets, new, now)
-        quiet = deployment["spec"].get("paused") or objects.being_deleted(deployment) or rollout.scaled_by_user()
-        if not quiet:
+        if rolling:
             status = statuses.with_progress(deployment, status, sets, new, now)
         await rollout.write_status(status)
         wait = statuses.check_again(rollout.deployment, status, now)
         if wait is not None:
-            self.enqueue_after(namespace, name, wait)
+            self.enqueue_after(objects.namespace_of(deployment), objects.name_of(deployment), wait)

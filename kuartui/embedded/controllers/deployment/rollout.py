@@ -214,7 +214,7 @@ class Rollout:
         if room <= 0 or any(counted([rs], "availableReplicas") > replicas(rs) for rs in old):
             return False  # none to spare, or a ReplicaSet has yet to tell how many it kept when it last shrank
         unhealthy = await self._take(old, room, lambda rs: replicas(rs) - counted([rs], "availableReplicas"))
-        surplus = counted(self.sets, "availableReplicas") - at_least
+        surplus = counted([*old, new], "availableReplicas") - at_least  # what was told to go before does not count
         healthy = await self._take(self._active(self.old), surplus, replicas)
         return unhealthy + healthy > 0
 

@@ -6,6 +6,7 @@ the status lists the pod as uncounted, then the finalizer goes, then the number 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from kuartui.embedded.controllers.job.podsets import (
     PodSets,
     awaiting_replacement,
     counted_failures,
+    failed,
     finished_at,
     new_pod,
     replaces_failed_only,
@@ -160,18 +162,20 @@ class JobController(WorkloadController):
         most = job["spec"].get("backoffLimitPerIndex")
         if most is None:
             return set()
-        ended = [pod for pod in sets.every if pods.phase(pod) == "Failed"]
+        ended = [pod for pod in sets.every if FINALIZER in objects.finalizers(pod) and failed(job, pod)]
         judged = [(pod, policy.judge(job, pod)) for pod in ended]
-        given_up = {indexes.index_of(pod) for pod, verdict in judged if verdict.action == "FailIndex"}
-        often = indexes.failures(pod for pod, verdict in judged if verdict.counts)
-        return given_up | {index for index, number in often.items() if number > most}
+        return {
+            index
+            for pod, verdict in judged
+            if verdict.action == "FailIndex" or (verdict.counts and indexes.failures_before(pod) >= most)
+            if 0 <= (index := indexes.index_of(pod)) < (indexes.completions(job) or 0)
+        }
 
     def _note_ends(self, job: Obj, sets: PodSets) -> None:
         """Feed the back-off, in the order of the ends."""
         backoff = self._backoffs.setdefault(objects.uid_of(job), Backoff())
-        now = self.clock.now()
-        ends = [(finished_at(pod) or now, True, pod) for pod in sets.fresh_succeeded]
-        ends += [(finished_at(pod) or now, False, pod) for pod in counted_failures(job, sets.fresh_failed)]
+        ends = [(finished_at(pod), True, pod) for pod in sets.fresh_succeeded]
+        ends += [(finished_at(pod), False, pod) for pod in counted_failures(job, sets.fresh_failed)]
         for ended, success, pod in sorted(ends, key=lambda one: (one[0], objects.name_of(one[2]))):
             backoff.note(objects.uid_of(pod), ended, success=success)
 
@@ -203,15 +207,16 @@ class JobController(WorkloadController):
             self.enqueue_after(objects.namespace_of(job), objects.name_of(job), wait)
             return
         if not indexes.is_indexed(job):
-            for _ in range(missing):
-                await self.pod_control.create(job, new_pod(job, None, 0))
+            await pods.slowly(missing, lambda _: self.pod_control.create(job, new_pod(job, None)))
             return
-        often = indexes.failures(pod for pod in sets.every if pods.phase(pod) == "Failed")
         pending = indexes.pending(job, sets.active, count.done | count.failed_indexes, missing)
         waits = {index: _remaining(held.get(index), now) for index in pending}
         due = [index for index, left in waits.items() if not left]
-        for index in due:
-            await self.pod_control.create(job, new_pod(job, index, often.get(index, 0)))
+
+        def make(number: int) -> Awaitable[object]:
+            return self.pod_control.create(job, new_pod(job, due[number], held.get(due[number])))
+
+        await pods.slowly(len(due), make)
         if waits and not due:
             self.enqueue_after(objects.namespace_of(job), objects.name_of(job), min(waits.values()))
 
@@ -257,4 +262,4 @@ def _remaining(last: Obj | None, now: datetime) -> float:
     """Seconds until an index whose pod `last` failed may have another."""
     if last is None:
         return 0.0
-    return remaining(indexes.failures_with(last), finished_at(last) or now, now)
+    return remaining(indexes.tries(last), finished_at(last), now)

@@ -14,6 +14,7 @@ Obj = dict[str, Any]
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 FAILURES = "batch.kubernetes.io/job-index-failure-count"
+IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
 
 
 def is_indexed(job: Obj) -> bool:
@@ -76,16 +77,21 @@ def pending(job: Obj, active: Iterable[Obj], done: set[int], count: int) -> list
     return found
 
 
-def failures_with(pod: Obj) -> int:
-    """How often a failed pod's index has failed, itself included."""
-    before = objects.annotations_of(pod).get(FAILURES, "0")
-    return (int(before) if before.isdigit() else 0) + 1
+def failures_before(pod: Obj) -> int:
+    """How often the pod's index had failed when the pod was made, as far as that counts."""
+    return _number(pod, FAILURES)
 
 
-def failures(pods: Iterable[Obj]) -> dict[int, int]:
-    """How often each index failed, from failed pods that remember the failures before their own."""
-    count: dict[int, int] = {}
-    for pod in pods:
-        index = index_of(pod)
-        count[index] = max(count.get(index, 0), failures_with(pod))
-    return count
+def ignored_before(pod: Obj) -> int:
+    """Failures of the pod's index before it that do not count."""
+    return _number(pod, IGNORED)
+
+
+def tries(pod: Obj) -> int:
+    """How often the index was tried, the pod included, whatever counts."""
+    return failures_before(pod) + ignored_before(pod) + 1
+
+
+def _number(pod: Obj, annotation: str) -> int:
+    text = objects.annotations_of(pod).get(annotation, "0")
+    return int(text) if text.isdigit() else 0

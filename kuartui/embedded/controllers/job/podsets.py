@@ -6,7 +6,7 @@ After getNewFinishedPods, isPodFailed and newPodTemplate of pkg/controller/job/j
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct, field
@@ -82,7 +82,7 @@ def awaiting_replacement(job: Obj, sets: PodSets, settled: set[int]) -> dict[int
         index = indexes.index_of(pod)
         if index in taken or FINALIZER not in objects.finalizers(pod) or not failed(job, pod):
             continue
-        if index not in last or indexes.failures_with(pod) >= indexes.failures_with(last[index]):
+        if index not in last or indexes.tries(pod) >= indexes.tries(last[index]):
             last[index] = pod
     return last
 
@@ -94,24 +94,26 @@ def without_failed(sets: PodSets, held: Iterable[Obj]) -> PodSets:
     return PodSets(sets.every, sets.active, sets.terminating, sets.fresh_succeeded, fresh)
 
 
-def finished_at(pod: Obj) -> datetime | None:
-    """When the last container ended."""
-    ends = [
-        terminated["finishedAt"]
-        for status in pod.get("status", {}).get("containerStatuses") or ()
-        if (terminated := (status.get("state") or {}).get("terminated")) and terminated.get("finishedAt")
-    ]
-    if ends:
+def finished_at(pod: Obj) -> datetime:
+    """When the last container ended, else when it stopped being ready or was told to go, else when it was made."""
+    ends = [((one.get("state") or {}).get("terminated") or {}).get("finishedAt") for one in _containers(pod)]
+    if ends and all(ends):
         return parse_time(max(ends))
-    stamp = pod["metadata"].get("deletionTimestamp")
-    if stamp:
-        return parse_time(stamp)
     ready = objects.condition(pod.get("status", {}).get("conditions"), "Ready")
-    return parse_time(ready["lastTransitionTime"]) if ready and ready.get("lastTransitionTime") else None
+    if ready and ready["status"] == "False" and ready.get("lastTransitionTime"):
+        return parse_time(ready["lastTransitionTime"])
+    meta = pod["metadata"]
+    if meta.get("deletionTimestamp"):
+        return parse_time(meta["deletionTimestamp"]) - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
+    return parse_time(meta["creationTimestamp"])
 
 
-def new_pod(job: Obj, index: int | None, failures: int) -> Obj:
-    """A pod of the job, tracked by a finalizer."""
+def _containers(pod: Obj) -> list[Obj]:
+    return pod.get("status", {}).get("containerStatuses") or []
+
+
+def new_pod(job: Obj, index: int | None, replaced: Obj | None = None) -> Obj:
+    """A pod of the job, tracked by a finalizer; `replaced` is the one of its index that failed last."""
     pod = pods.from_template(job["spec"]["template"], job)
     meta, spec = pod["metadata"], pod["spec"]
     meta["finalizers"] = [*(meta.get("finalizers") or ()), FINALIZER]
@@ -120,7 +122,7 @@ def new_pod(job: Obj, index: int | None, failures: int) -> Obj:
     name = objects.name_of(job)
     annotations = {**(meta.get("annotations") or {}), indexes.INDEX: str(index)}
     if job["spec"].get("backoffLimitPerIndex") is not None:
-        annotations[indexes.FAILURES] = str(failures)
+        annotations |= _failures_so_far(job, replaced)
     meta["annotations"] = annotations
     meta["labels"] = {**(meta.get("labels") or {}), indexes.INDEX: str(index)}
     meta["generateName"] = pods.prefix_of(f"{name}-{index}")
@@ -131,3 +133,13 @@ def new_pod(job: Obj, index: int | None, failures: int) -> Obj:
             variable = {"name": "JOB_COMPLETION_INDEX", "valueFrom": source}
             container["env"] = [*(container.get("env") or ()), variable]
     return pod
+
+
+def _failures_so_far(job: Obj, replaced: Obj | None) -> dict[str, str]:
+    """What a new pod has to remember of its index."""
+    if replaced is None:
+        return {indexes.FAILURES: "0"}
+    counts = policy.judge(job, replaced).counts
+    ignored = indexes.ignored_before(replaced) + (not counts)
+    made = {indexes.FAILURES: str(indexes.failures_before(replaced) + counts)}
+    return made | ({indexes.IGNORED: str(ignored)} if ignored else {})

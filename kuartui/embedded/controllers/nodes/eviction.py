@@ -97,11 +97,10 @@ def _patience(pod: Obj, taints: list[Obj]) -> float | None:
     tolerations = pod["spec"].get("tolerations") or ()
     shortest: float | None = None
     for taint in taints:
-        fitting = [one for one in tolerations if tolerates([one], taint)]
-        if not fitting:
+        fitting = next((one for one in tolerations if tolerates([one], taint)), None)  # the first one alone counts
+        if fitting is None:
             return 0.0
-        for one in fitting:
-            seconds = one.get("tolerationSeconds")
-            if seconds is not None:
-                shortest = max(0.0, float(seconds)) if shortest is None else min(shortest, max(0.0, float(seconds)))
+        seconds = fitting.get("tolerationSeconds")
+        if seconds is not None:
+            shortest = max(0.0, float(seconds)) if shortest is None else min(shortest, max(0.0, float(seconds)))
     return shortest

@@ -59,22 +59,41 @@ class Round:
 
     async def _keep_wanted(self) -> bool:
         """Make and repair the pods that should be; True if that is all for now."""
+        if not self._ordered:  # nobody waits for anybody
+            await pods.slowly(len(self._wanted), lambda index: self._keep(self._wanted[index]))
+            return False
         for number in self._wanted:
-            pod = self.pods.get(number)
-            if pod is None:
-                if await self._create(number):
-                    return True
-            elif pods.finished(pod):
-                if not objects.being_deleted(pod):
-                    await self._replace_finished(pod)
+            if await self._keep(number):
                 return True
-            else:
-                if pods.phase(pod) == "Pending":
-                    await self.claims.create(number)
-                if self._ordered and not (self._healthy(pod) and self._available(pod)):
-                    return True
-                await self.claims.align(number, scaled_away=False)
         return False
+
+    async def _keep(self, number: int) -> bool:
+        """Make or repair one pod; True if the ones after it have to wait."""
+        pod = self.pods.get(number)
+        if pod is None:
+            return await self._create(number)
+        if pods.finished(pod):
+            if not objects.being_deleted(pod):
+                await self._replace_finished(pod)
+            return True
+        if pods.phase(pod) == "Pending":
+            await self.claims.create(number)
+        if self._ordered and not (self._healthy(pod) and self._available(pod)):
+            return True
+        await self._identify(number, pod)
+        await self.claims.align(number, scaled_away=False)
+        return False
+
+    async def _identify(self, number: int, pod: Obj) -> None:
+        """Give a pod back the labels that say who it is."""
+        wanted = identity.labels(self._set, number)
+        if wanted.items() <= objects.labels_of(pod).items():
+            return
+        name = objects.name_of(pod)
+        patch = {"metadata": {"labels": wanted}}
+        self.pods[number] = await self._client.patch("pods", objects.namespace_of(pod), name, patch)
+        text = f"Update Pod {name} in StatefulSet {objects.name_of(self._set)} successful"
+        self._record(self._set, "Normal", "SuccessfulUpdate", text)
 
     async def _create(self, number: int) -> bool:
         """Make a pod and its claims; True if others have to wait for it."""
@@ -104,9 +123,9 @@ class Round:
         return bool(number < self._wanted.start + self._partition())
 
     def _partition(self) -> int:
+        """How many of the lowest ordinals stay as they are, wherever the ordinals start."""
         strategy = self._set["spec"].get("updateStrategy") or {}
-        partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
-        return max(0, int(partition) - self._wanted.start)
+        return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
 
     async def _replace_finished(self, pod: Obj) -> None:
         """A pod that has ended goes; the next round makes it anew."""
@@ -116,6 +135,7 @@ class Round:
         kind = "Warning" if failed else "Normal"
         self._record(self._set, kind, reason, f"{where} is recreating {word} Pod {objects.name_of(pod)}")
         await self._delete(pod)
+        self.pods.pop(identity.ordinal(self._set, pod))
 
     async def _drop_surplus(self) -> bool:
         """Delete what is beyond the wanted ordinals, highest first; True if that is all for now."""

@@ -70,13 +70,18 @@ def claims(statefulset: Obj, number: int) -> list[Obj]:
     return made
 
 
+def labels(statefulset: Obj, number: int) -> dict[str, str]:
+    """Labels that tell the pod with a number from the others."""
+    return {POD_NAME: pod_name(statefulset, number), POD_INDEX: str(number)}
+
+
 def new_pod(statefulset: Obj, number: int, revision: str) -> Obj:
     """The pod with a number, at a revision (the set must be as it was then)."""
     pod = pods.from_template(statefulset["spec"]["template"], statefulset)
     meta = pod["metadata"]
     name = pod_name(statefulset, number)
     meta["name"] = name
-    meta["labels"] = {**(meta.get("labels") or {}), POD_NAME: name, POD_INDEX: str(number), REVISION: revision}
+    meta["labels"] = {**(meta.get("labels") or {}), **labels(statefulset, number), REVISION: revision}
     spec = pod["spec"]
     spec["hostname"] = name
     if statefulset["spec"].get("serviceName"):
