@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +13,9 @@ from kuartui.embedded.controllers.deployment import DeploymentController
 from kuartui.embedded.controllers.hpa import HorizontalController
 from kuartui.embedded.controllers.hpa.controller import RESYNC
 from kuartui.embedded.controllers.hpa.limits import History, limit
+from kuartui.embedded.controllers.hpa.replicas import Question, Tolerances
 from kuartui.embedded.controllers.replicaset import ReplicaSetController
-from kuartui.embedded.metrics.usage import Usage
+from kuartui.embedded.metrics.usage import PodUse, Usage, Use
 from tests.embedded.controllers.cluster import Cluster
 
 Obj = dict[str, Any]
@@ -240,6 +241,29 @@ def test_the_wider_of_two_policies_wins_unless_the_narrower_is_asked_for() -> No
     assert bounded(History(), 0, 20, 1, scaleDown=down) == (10, "ScaleDownLimit")
     assert bounded(History(), 0, 20, 1, scaleDown=down | {"selectPolicy": "Min"}) == (18, "ScaleDownLimit")
     assert bounded(History(), 0, 20, 1, scaleDown=down | {"selectPolicy": "Disabled"}) == (20, "ScaleDownLimit")
+
+
+def test_percentages_are_as_inexact_as_kubernetes_makes_them() -> None:
+    """It multiplies floating point numbers: a tenth more of 100 is 111, a tenth of 20 is 1."""
+    more = {"policies": [{"type": "Percent", "value": 10, "periodSeconds": 60}]}
+    less = {"policies": [{"type": "Percent", "value": 90, "periodSeconds": 60}], "stabilizationWindowSeconds": 0}
+    wide = limit(History(), {"minReplicas": 1, "maxReplicas": 500, "behavior": {"scaleUp": more}}, 100, 400, 0)
+    assert wide.replicas == 111
+    assert bounded(History(), 0, 20, 1, scaleDown=less) == (1, "DesiredWithinRange")
+    assert _usage_of(25, millicores=112).by_utilization(100).replicas == 29
+
+
+def _usage_of(number: int, millicores: int) -> Question:
+    """Ready pods that ask for 100 millicores each."""
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-30T11:00:00Z"}
+    status = {"phase": "Running", "startTime": "2026-11-30T11:00:00Z", "conditions": [ready]}
+    spec = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "100m"}}}]}
+    pods = [
+        {"metadata": {"name": f"p{one}", "namespace": "d"}, "spec": spec, "status": status} for one in range(number)
+    ]
+    uses = {pod["metadata"]["name"]: PodUse(pod, now, {"c": Use(millicores * 1_000_000, 0)}) for pod in pods}
+    return Question("cpu", "", number, pods, uses, now, Tolerances())
 
 
 def test_a_stabilization_window_takes_the_lowest_of_recent_recommendations() -> None:

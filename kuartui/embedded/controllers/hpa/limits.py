@@ -155,7 +155,7 @@ def _up_limit(history: History, current: int, now: float, rules: Obj) -> int:
         start = _at_period_start(history, current, now, policy["periodSeconds"])
         grown = start + policy["value"]
         if policy["type"] == "Percent":
-            grown = math.ceil(start * (100 + policy["value"]) / 100)
+            grown = math.ceil(start * (1 + policy["value"] / 100))
         proposals.append(grown)
     return min(proposals) if rules["selectPolicy"] == "Min" else max(proposals)
 
@@ -168,6 +168,6 @@ def _down_limit(history: History, current: int, now: float, rules: Obj) -> int:
         start = _at_period_start(history, current, now, policy["periodSeconds"])
         shrunk = start - policy["value"]
         if policy["type"] == "Percent":
-            shrunk = math.floor(start * (100 - policy["value"]) / 100)
+            shrunk = int(start * (1 - policy["value"] / 100))
         proposals.append(shrunk)
     return max(proposals) if rules["selectPolicy"] == "Min" else min(proposals)

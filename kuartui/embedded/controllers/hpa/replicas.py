@@ -186,7 +186,7 @@ class Question(Struct):
         """Count pods without a (telling) metric so that they dampen the change, and never turn it round."""
         up_with_unready = bool(groups.unready) and ratio > 1.0
         if not up_with_unready and not groups.missing:
-            return self.current if self.tolerances.within(ratio) else math.ceil(round(ratio * groups.ready, 9))
+            return self.current if self.tolerances.within(ratio) else math.ceil(ratio * groups.ready)
         metrics = dict(usage)
         if ratio < 1.0:
             metrics |= filled
@@ -197,7 +197,7 @@ class Question(Struct):
         new = again(metrics)
         if self.tolerances.within(new) or (ratio < 1.0 < new) or (new < 1.0 < ratio):
             return self.current
-        replicas = math.ceil(round(new * len(metrics), 9))
+        replicas = math.ceil(new * len(metrics))
         if (new < 1.0 and replicas > self.current) or (new > 1.0 and replicas < self.current):
             return self.current
         return replicas

@@ -96,7 +96,7 @@ def without_failed(sets: PodSets, held: Iterable[Obj]) -> PodSets:
 
 def finished_at(pod: Obj) -> datetime:
     """When the last container ended, else when it stopped being ready or was told to go, else when it was made."""
-    ends = [((one.get("state") or {}).get("terminated") or {}).get("finishedAt") for one in _containers(pod)]
+    ends = [str(_terminated(one).get("finishedAt") or "") for one in _containers(pod)]
     if ends and all(ends):
         return parse_time(max(ends))
     ready = objects.condition(pod.get("status", {}).get("conditions"), "Ready")
@@ -110,6 +110,10 @@ def finished_at(pod: Obj) -> datetime:
 
 def _containers(pod: Obj) -> list[Obj]:
     return pod.get("status", {}).get("containerStatuses") or []
+
+
+def _terminated(container: Obj) -> Obj:
+    return (container.get("state") or {}).get("terminated") or {}
 
 
 def new_pod(job: Obj, index: int | None, replaced: Obj | None = None) -> Obj:
