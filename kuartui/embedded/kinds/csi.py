@@ -8,6 +8,7 @@ from typing import Any
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import (
+    IMMUTABLE,
     dns_subdomain,
     immutable,
     label_key,
@@ -22,7 +23,8 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate, invalid,
 
 _SHORTEST = 600
 _LONGEST_ID = 192
-_MODES = ("Ephemeral", "Persistent")
+_SHORTEST_PERIOD = 10
+_MODES = ("Persistent", "Ephemeral")
 _GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
 
 
@@ -49,25 +51,33 @@ class CsiDrivers(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, Path("spec")
         errors = one_of(spec.get("fsGroupPolicy"), path / "fsGroupPolicy", _GROUP_POLICIES)
-        for mode in spec.get("volumeLifecycleModes") or []:
-            if mode not in _MODES:
-                errors.append(not_supported(path / "volumeLifecycleModes", mode, _MODES))
         audiences: set[str] = set()
         for index, request in enumerate(spec.get("tokenRequests") or []):
             at, audience = (path / "tokenRequests").index(index), request.get("audience", "")
             if audience in audiences:
                 errors.append(duplicate(at / "audience", audience))
+                continue
             audiences.add(audience)
             seconds = request.get("expirationSeconds")
             if seconds is not None and seconds < _SHORTEST:
                 text = "may not specify a duration less than 10 minutes"
                 errors.append(invalid(at / "expirationSeconds", seconds, text))
+            if seconds is not None and seconds > 1 << 32:
+                text = "may not specify a duration larger than 2^32 seconds"
+                errors.append(invalid(at / "expirationSeconds", seconds, text))
+        for mode in spec.get("volumeLifecycleModes") or []:
+            if mode not in _MODES:
+                errors.append(not_supported(path / "volumeLifecycleModes", mode, _MODES))
+        period = spec.get("nodeAllocatableUpdatePeriodSeconds")
+        if period is not None and period < _SHORTEST_PERIOD:
+            text = f"must be greater than or equal to {_SHORTEST_PERIOD} seconds"
+            errors.append(invalid(path / "nodeAllocatableUpdatePeriodSeconds", period, text))
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         now, was, errors = new.get("spec") or {}, old.get("spec") or {}, self.validate(new)
-        for field in ("attachRequired", "volumeLifecycleModes"):
-            errors += immutable(now.get(field), was.get(field), Path("spec") / field)
+        for field, shown in (("attachRequired", "attachedRequired"), ("volumeLifecycleModes", "volumeLifecycleModes")):
+            errors += immutable(now.get(field), was.get(field), Path("spec") / shown)  # so spelled
         return errors
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
@@ -112,6 +122,24 @@ class CsiNodes(Strategy):
                 if key in keys[:place]:
                     errors.append(duplicate(at, key))
                 errors += label_key(key, at)
+        return errors
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        errors, at = self.validate(new), Path("spec") / "drivers"
+        known = {driver.get("name"): driver for driver in (old.get("spec") or {}).get("drivers") or []}
+        for driver in (new.get("spec") or {}).get("drivers") or []:
+            before = known.get(driver.get("name"))
+            if before is None:
+                continue
+            now, was = ({k: v for k, v in one.items() if k != "allocatable"} for one in (driver, before))
+            if now != was:
+                shown = {
+                    "Name": now.get("name", ""),
+                    "NodeID": now.get("nodeID", ""),
+                    "TopologyKeys": now.get("topologyKeys"),
+                    "Allocatable": None,
+                }
+                errors.append(invalid(at, shown, IMMUTABLE))
         return errors
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:

@@ -153,7 +153,7 @@ def _versions(spec: Obj, path: Path) -> Iterator[FieldError]:
         yield fielderr.invalid(path / "versions", _go(versions, shared), "must contain unique version names")
     if sum(bool(version.get("storage")) for version in versions) != 1:
         why = "must have exactly one version marked as storage version"
-        yield fielderr.invalid(path / "versions", _go(versions, shared), why)
+        yield fielderr.invalid(path / "versions", _go(versions, shared) if versions else spec.get("versions"), why)
 
 
 def _each(version: Obj, shared: dict[str, bool], path: Path, *, top: bool) -> Iterator[FieldError]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import immutable
-from kuartui.embedded.meta.fielderr import FieldError, invalid, required
+from kuartui.embedded.kinds.checks import immutable, label_key
+from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 from kuartui.embedded.meta.time import age as since
 
 _MAX_MESSAGE = 1024
@@ -26,19 +26,19 @@ _RENAMED = (  # core/v1, events.k8s.io/v1
 )
 
 _FINAL = (
-    "regarding",
+    "involvedObject",
     "reason",
-    "note",
-    "deprecatedSource",
-    "deprecatedFirstTimestamp",
-    "deprecatedLastTimestamp",
-    "deprecatedCount",
-    "related",
-    "reportingController",
-    "reportingInstance",
+    "message",
+    "source",
+    "firstTimestamp",
+    "lastTimestamp",
+    "count",
     "type",
     "eventTime",
     "action",
+    "related",
+    "reportingComponent",
+    "reportingInstance",
 )
 _SHORT = 128
 
@@ -53,10 +53,13 @@ class Events(Strategy):
         about, errors = involved.get("namespace", ""), []
         if obj.get("eventTime"):
             mismatch = not about and space not in ("default", "kube-system")
-            wanted = ("reportingComponent", "reportingInstance", "action", "reason")
-            errors = [required(field) for field in wanted if not obj.get(field)]
-            for field in wanted[1:]:
-                if len(obj.get(field, "")) > _SHORT:
+            reporter = obj.get("reportingComponent", "")
+            errors = [] if reporter else [required("reportingController")]
+            errors += label_key(reporter, Path("reportingController"))
+            for field in ("reportingInstance", "action", "reason"):
+                if not obj.get(field):
+                    errors.append(required(field))
+                elif len(obj[field]) > _SHORT:
                     errors.append(invalid(field, "", f"can have at most {_SHORT} characters"))
             if len(obj.get("message", "")) > _MAX_MESSAGE:
                 errors.append(invalid("message", "", f"can have at most {_MAX_MESSAGE} characters"))
@@ -123,7 +126,7 @@ class NewEvents(Events):
     """Who writes through events.k8s.io must fill the newer fields and leave the older ones alone."""
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        errors = super().validate(obj)
+        errors = super().validate(obj) + _series(obj)
         if not obj.get("eventTime"):
             errors.append(required("eventTime"))
         kind = obj.get("type", "")
@@ -136,6 +139,22 @@ class NewEvents(Events):
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         """Only its series may be told anew."""
-        views = [self.convert(one, "events.k8s.io/v1") for one in (new, old)]
-        errors = [error for field in _FINAL for error in immutable(views[0].get(field), views[1].get(field), field)]
-        return Events.validate(self, new) + errors
+        errors = Events.validate(self, new)
+        if new.get("series") != old.get("series"):
+            errors += _series(new)
+        for field in _FINAL:
+            shown = "reportingController" if field == "reportingComponent" else field
+            errors += immutable(new.get(field), old.get(field), shown)
+        return errors
+
+
+def _series(obj: Obj) -> list[FieldError]:
+    series = obj.get("series")
+    if series is None:
+        return []
+    errors = []
+    if series.get("count", 0) < 2:
+        errors.append(invalid("series.count", "", "should be at least 2"))
+    if not series.get("lastObservedTime"):
+        errors.append(required("series.lastObservedTime"))
+    return errors

@@ -7,7 +7,7 @@ from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import domain_prefixed_path, local_reference
+from kuartui.embedded.kinds.checks import domain_prefixed_path, immutable, local_reference
 from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required, too_long
 
@@ -32,11 +32,8 @@ class IngressClasses(Strategy):
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        errors = self.validate(new)
         before, after = (old.get("spec") or {}).get("controller", ""), (new.get("spec") or {}).get("controller", "")
-        if before != after:
-            errors.append(invalid("spec.controller", after, "field is immutable"))
-        return errors
+        return immutable(after, before, "spec.controller") + self.validate(new)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         spec = obj.get("spec") or {}

@@ -41,12 +41,8 @@ class StorageClasses(Strategy):
         return errors + _topologies(obj.get("allowedTopologies") or [], Path("allowedTopologies"))
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        errors: list[FieldError] = []
-        if (new.get("parameters") or {}) != (old.get("parameters") or {}):
-            errors.append(forbidden("parameters", "updates to parameters are forbidden."))
-        for field in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
-            errors += immutable(new.get(field), old.get(field), field)
-        return errors
+        errors = _kept(new, old, "parameters", "provisioner", "reclaimPolicy")
+        return errors + immutable(new.get("volumeBindingMode"), old.get("volumeBindingMode"), "volumeBindingMode")
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         path = Path("allowedTopologies")
@@ -66,6 +62,14 @@ class StorageClasses(Strategy):
             bool(obj.get("allowVolumeExpansion")),
             cells.age(obj, now),
         ]
+
+
+def _kept(new: Obj, old: Obj, *fields: str) -> list[FieldError]:
+    return [
+        forbidden(field, f"updates to {field} are forbidden.")
+        for field in fields
+        if (new.get(field) or None) != (old.get(field) or None)
+    ]
 
 
 def _parameters(obj: Obj) -> list[FieldError]:
@@ -116,10 +120,7 @@ class VolumeAttributesClasses(Strategy):
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        errors = immutable(new.get("driverName"), old.get("driverName"), "driverName")
-        if (new.get("parameters") or {}) != (old.get("parameters") or {}):
-            errors.append(forbidden("parameters", "updates to parameters are forbidden."))
-        return errors
+        return _kept(new, old, "driverName", "parameters") + self.validate(new)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         name = cells.name(obj) + (" (default)" if is_default(obj) else "")

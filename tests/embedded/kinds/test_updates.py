@@ -726,10 +726,14 @@ def test_of_an_event_only_its_series_may_change() -> None:
     )
     rules = strategy("events.events.k8s.io")
     old = made("events.events.k8s.io", event)
-    assert changed(rules, old, {"series": {"count": 2}})[1] == []
+    assert changed(rules, old, {"series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:00.000000Z"}})[1] == []
+    assert changed(rules, old, {"series": {"count": 1}})[1] == [
+        'series.count: Invalid value: "": should be at least 2',
+        "series.lastObservedTime: Required value",
+    ]
     assert changed(rules, old, {"message": "n", "reason": "S"})[1] == [
         'reason: Invalid value: "S": field is immutable',
-        'note: Invalid value: "n": field is immutable',
+        'message: Invalid value: "n": field is immutable',
     ]
     assert changed(strategy("events"), old, {"message": "n"})[1] == []
 
@@ -800,3 +804,30 @@ def test_a_wrong_template_of_a_stateful_set_is_borne_where_it_was_wrong_before()
     before = merge(old, wrong)
     rules.default(before)
     assert changed(rules, before, {"spec": {"replicas": 2}})[1] == []
+
+
+def test_a_storage_class_keeps_how_its_volumes_are_made() -> None:
+    old = made("storageclasses.storage.k8s.io", "{provisioner: a.b/c}")
+    patch = {"provisioner": "a.b/d", "parameters": {"a": "b"}, "reclaimPolicy": "Retain"}
+    assert changed(strategy("storageclasses.storage.k8s.io"), old, patch)[1] == [
+        f"{field}: Forbidden: updates to {field} are forbidden."
+        for field in ("parameters", "provisioner", "reclaimPolicy")
+    ]
+
+
+def test_of_the_drivers_of_a_node_only_the_limits_may_change() -> None:
+    rules = strategy("csinodes.storage.k8s.io")
+    old = made("csinodes.storage.k8s.io", "spec: {drivers: [{name: d.io, nodeID: n}]}")
+    driver = {"name": "d.io", "nodeID": "n", "allocatable": {"count": 3}}
+    assert changed(rules, old, {"spec": {"drivers": [driver]}})[1] == []
+    shown = '{"Name":"d.io","NodeID":"m","TopologyKeys":null,"Allocatable":null}'
+    assert changed(rules, old, {"spec": {"drivers": [{**driver, "nodeID": "m"}]}})[1] == [
+        f"spec.drivers: Invalid value: {shown}: field is immutable"
+    ]
+
+
+def test_whether_a_driver_attaches_is_for_ever() -> None:
+    old = made("csidrivers.storage.k8s.io", "spec: {}")
+    assert changed(strategy("csidrivers.storage.k8s.io"), old, {"spec": {"attachRequired": False}})[1] == [
+        "spec.attachedRequired: Invalid value: false: field is immutable"
+    ]

@@ -77,10 +77,10 @@ class PodSubresources:
             problems.append(fielderr.invalid("tailLines", tail, "must be greater than or equal to 0"))
         if limit is not None and limit < 1:
             problems.append(fielderr.invalid("limitBytes", limit, "must be greater than 0"))
-        if seconds is not None and seconds < 1:
+        if seconds is not None and request.param("sinceTime"):  # an empty path, as Go prints it
+            problems.append(fielderr.forbidden("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        elif seconds is not None and seconds < 1:
             problems.append(fielderr.invalid("sinceSeconds", seconds, "must be greater than 0"))
-        if seconds is not None and request.param("sinceTime"):
-            problems.append(fielderr.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
         if problems:
             raise errors.invalid("", "PodLogOptions", request.info.name, problems)
         since = self._rest.clock.now() - timedelta(seconds=seconds) if seconds is not None else None
