@@ -234,6 +234,33 @@ async def test_a_sub_path_that_leads_elsewhere(cluster, value, message):
     assert cluster.status()["state"]["waiting"] == waiting
 
 
+@pytest.mark.parametrize(("group", "told"), [(None, "777 0"), (2000, "2777 2000")])
+async def test_a_sub_path_has_the_mode_of_its_volume(cluster, group, told):
+    context = {"runAsUser": 1000} | ({"fsGroup": group} if group else {})
+    mounts = [{"name": "v", "mountPath": "/v", "subPath": "a/b"}, {"name": "v", "mountPath": "/all"}]
+    container = {"name": "c", "volumeMounts": mounts}
+    await cluster.pod(containers=[container], volumes=[{"name": "v", "emptyDir": {}}], securityContext=context)
+    await cluster.run()
+    assert await cluster.exec("touch", "/v/file", "x") == (0, "")
+    found = cluster.fleet.container(cluster.get(), "c").files.stat("/v")
+    assert f"{found.mode:o} {found.gid}" == told
+    assert cluster.fleet.container(cluster.get(), "c").files.stat("/all/a/b").mode == found.mode
+
+
+async def test_a_sub_path_below_a_file(cluster):
+    await cluster.pod("first", volumes=[{"name": "v", "hostPath": {"path": "/data"}}], containers=[shared()])
+    await cluster.run()
+    await cluster.exec("touch", "/v/file", "x", name="first")
+    await cluster.pod(volumes=[{"name": "v", "hostPath": {"path": "/data"}}], containers=[shared(subPath="file/x")])
+    await cluster.run()
+    message = 'failed to prepare subPath for volumeMount "v" of container "c"'
+    assert cluster.status()["state"]["waiting"] == {"reason": "CreateContainerConfigError", "message": message}
+
+
+def shared(**more):
+    return {"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v", **more}]}
+
+
 async def test_a_domain_name_that_is_too_long_for_the_kernel(cluster):
     long = {"subdomain": "s" * 30, "hostname": "h" * 20, "setHostnameAsFQDN": True}
     await cluster.pod("short", subdomain="s", hostname="h", setHostnameAsFQDN=True)

@@ -163,6 +163,32 @@ class Volume:
                 return child.at(path[len(known) :])
         return self.fs, "/" + path
 
+    def mode_of(self, path: str) -> int:
+        """The mode of a directory, the volume's own for ""."""
+        path = path.strip("/")
+        for known, child in self.children.items():
+            if path == known or path.startswith(f"{known}/"):
+                return child.mode_of(path[len(known) :])
+        return int(self.fs.stat("/" + path)["mode"]) if path else self.mode
+
+    def make_directory(self, base: str, path: str) -> None:
+        """Make a directory below `base`, with the mode that this one has, unless there is something.
+
+        Raises NotADirectoryError if a file is in the way.
+        """
+        parts = PurePosixPath(path).parts
+        for depth in range(1, len(parts) + 1):
+            fs, where = self.at(str(PurePosixPath(base, *parts[:depth])))
+            if not fs.exists(where):
+                break
+            if depth < len(parts) and fs.stat(where)["file_type"] != "directory":
+                raise NotADirectoryError(where)
+        else:
+            return
+        fs, where = self.at(str(PurePosixPath(base, *parts)))
+        fs.mkdir(where, recursive=True)
+        fs.chmod(where, self.mode_of(base))
+
     def owner(self, path: str) -> tuple[int, int]:
         """Owner and group of a path below this volume."""
         return self.owners.get(path) or (self.uid, self.gid)

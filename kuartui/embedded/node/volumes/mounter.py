@@ -147,7 +147,7 @@ class PodVolumes(Struct):
                 raise ConfigError(f"unable to provision SubPath `{sub_path}`: must not contain '..'")
             if sub_path and not mounted.api:  # what is projected has links of its own, which the runtime knows
                 inside = _resolved(mounted, sub_path)
-                if inside is None:
+                if inside is None or not _there(mounted, inside):
                     where = f'volumeMount "{mount["name"]}" of container "{container["name"]}"'
                     raise ConfigError(f"failed to prepare subPath for {where}")
                 sub_path = inside
@@ -335,6 +335,17 @@ def _resolved(mounted: Mounted, path: str) -> str | None:
             return None
         todo = [*target.split("/"), *todo]
     return done
+
+
+def _there(mounted: Mounted, path: str) -> bool:
+    """Have a subPath, as a directory of the mode of the volume's own if there is nothing; whether that can be."""
+    if mounted.read_only:
+        return True
+    try:
+        mounted.volume.make_directory(mounted.sub_path, path)
+    except NotADirectoryError:
+        return False
+    return True
 
 
 def used_volumes(pod: Obj) -> list[Obj]:
