@@ -232,8 +232,11 @@ def _template_update(new: Obj, old: Obj, path: Path) -> list[FieldError]:
         at_rest = _at_rest(old.get("status") or {})
         if at_rest or not (old.get("status") or {}).get("startTime"):
             before = _with_placement_of(after, before)
-        if at_rest:
-            before = _with_resources_of(after, before)
+        if at_rest:  # nothing but the spec is looked at then
+            spec = after.get("spec") or {}
+            if spec == (_with_resources_of(after, before).get("spec") or {}):
+                return []
+            return [invalid(path / "spec", render_pod_spec(spec), "field is immutable")]
     if after == before:
         return []
     metadata = {

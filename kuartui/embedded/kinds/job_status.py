@@ -88,7 +88,7 @@ def _times(after: Obj, before: Obj) -> list[FieldError]:
         if complete and not end:
             found.append(required(at, "completionTime is required for Complete jobs"))
     if (ended or start != before.get("startTime")) and start and end and end < start:
-        found.append(invalid(at, end, "completionTime cannot be set before startTime"))
+        found.append(invalid(at, end, "must be equal to or after `startTime`"))
     return found
 
 
@@ -103,8 +103,8 @@ def _finished(status: Obj) -> list[FieldError]:
         found.append(required(_STATUS / "startTime", "startTime is required for finished job"))
     pods = status.get("uncountedTerminatedPods") or {}
     if pods.get("succeeded") or pods.get("failed"):
-        text = "uncountedTerminatedPods needs to be empty for finished job"
-        found.append(invalid(_STATUS / "uncountedTerminatedPods", pods, text))
+        shown = {"Succeeded": pods.get("succeeded"), "Failed": pods.get("failed")}
+        found.append(invalid(_STATUS / "uncountedTerminatedPods", shown, "must be empty for finished job"))
     if (status.get("terminating") or 0) > 0:
         found.append(
             invalid(_STATUS / "terminating", status["terminating"], "terminating>0 is invalid for finished job")
@@ -165,10 +165,11 @@ def _transitions(after: Obj, before: Obj, spec: Obj) -> list[FieldError]:
             found.append(invalid(_STATUS / field, number, f"cannot decrease the {field} counter"))
     ended = after.get("completionTime"), before.get("completionTime")
     if all(ended) and ended[0] != ended[1]:
-        found.append(invalid(_STATUS / "completionTime", ended[0], "completionTime cannot be mutated"))
+        found.append(invalid(_STATUS / "completionTime", ended[0], "field is immutable"))
     started = before.get("startTime")
     if started and started != after.get("startTime") and not spec.get("suspend"):
-        found.append(required(_STATUS / "startTime", "field is immutable for unsuspended job once set"))
+        text = "field is immutable for unsuspended job once set"
+        found.append(invalid(_STATUS / "startTime", after.get("startTime"), text))
     if "SuccessCriteriaMet" in lost:
         found.append(without_value(_CONDITIONS, "cannot disable the SuccessCriteriaMet=True condition"))
     return found
