@@ -479,7 +479,8 @@ class AttemptSession:
     def _end_in_time(self) -> None:
         """What comes after the limit counts nothing, whether or not somebody looked when it was reached."""
         if not self._state.over and self._time_is_up():
-            self._write(Finished(at=self.elapsed(), outcome="time-up"))
+            solved = self._strict and is_done(self.level, self._state)  # others end once they are
+            self._write(Finished(at=self.elapsed(), outcome="solved" if solved else "time-up"))
 
     def _stay_ahead(self) -> None:
         """Keep the lead while the level is set up anew: whoever took it would judge what is half made."""

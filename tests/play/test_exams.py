@@ -205,6 +205,19 @@ async def test_a_strict_exam_tells_after_its_end(hall: Hall) -> None:
     assert "passed" in {entry.kind for entry in found.timeline}
 
 
+async def test_what_is_right_when_the_time_of_a_strict_exam_is_over_is_solved(hall: Hall) -> None:
+    exam = hall.begin(strict=True)
+    session = await hall.take_up(exam, 1)
+    hall.answer(1, **SOLVED)
+    await until(lambda: recorded(hall, session.attempt_id).count("CheckPassed") == 2)
+    hall.now += 22 * 60
+    await until(lambda: session.snapshot().outcome is not None)
+    await session.close()
+    assert await exams.current(cluster=hall.cluster, store=hall.store) is None
+    assert [row.credit for row in hall.sheet().rows] == [1.0, 0.0, 0.0]
+    assert hall.store.best()[hall.sheet().rows[0].task.level].solved
+
+
 async def test_what_is_undone_again_brings_nothing_in_a_strict_exam(hall: Hall) -> None:
     exam = hall.begin(strict=True)
     session = await hall.take_up(exam, 1)
