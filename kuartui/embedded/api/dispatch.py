@@ -191,6 +191,7 @@ class Dispatcher:
     async def _create(self, request: Request, endpoint: Endpoint) -> Response:
         options.check_write(request)
         obj = bodies.read_object(request, endpoint)
+        objects.name_owners_once(obj, request.warnings)
         created = await self.rest.create(endpoint, request.info.namespace, obj, self.write(request))
         return self._answer(request, endpoint, created, 201)
 
@@ -204,6 +205,7 @@ class Dispatcher:
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
         bodies.check_name(obj, info)
+        objects.name_owners_once(obj, request.warnings)
         raw = orjson.dumps(obj)
         write = self.write(request)
         write.may_create = partial(self.require_create, request)

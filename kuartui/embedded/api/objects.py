@@ -244,18 +244,38 @@ def _go_list(items: list[str]) -> str:
 
 
 def precondition_error(endpoint: Endpoint, stored: Obj, preconditions: Obj) -> StatusError | None:
-    """The conflict if a uid or resourceVersion that the caller insists on differs."""
+    """The conflict if a uid or resourceVersion that a deletion insists on differs (rest.BeforeDelete)."""
     from kuartui.embedded.meta.errors import conflict
 
     metadata = stored["metadata"]
-    for field, words in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+    for field, words, perhaps in (
+        ("uid", "UID", "deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "modified"),
+    ):
         wanted = preconditions.get(field)
         if wanted and wanted != metadata.get(field):
             why = (
-                f"Precondition failed: {words} in precondition: {wanted}, {words} in object meta: {metadata.get(field)}"
+                f"the {words} in the precondition ({wanted}) does not match the {words} in record "
+                f"({metadata.get(field)}). The object might have been {perhaps}"
             )
-            return conflict(endpoint.resource.name, metadata["name"], why)
+            return conflict(endpoint.kind, metadata["name"], why, group=endpoint.resource.group)
     return None
+
+
+_TWICE_OWNED = (
+    ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may "
+    "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}"
+)
+
+
+def name_owners_once(obj: Obj, warnings: list[str], *, admitted: bool = False) -> None:
+    """Drop owners that are there already (in place), and warn of them. `admitted`: after mutating admission."""
+    owners = obj.get("metadata", {}).get("ownerReferences") or ()
+    twice = [owner["uid"] for index, owner in enumerate(owners) if owner in owners[:index]]
+    if twice:
+        obj["metadata"]["ownerReferences"] = [owner for i, owner in enumerate(owners) if owner not in owners[:i]]
+        when = " after mutating admission happens" if admitted else ""
+        warnings.append(_TWICE_OWNED.format(when=when, uids=", ".join(twice)))
 
 
 def context_of(user: Any, now: datetime, operation: str, subresource: str, dry_run: bool, manager: str) -> WriteContext:

@@ -173,6 +173,7 @@ class Rest:
         attributes = self._attributes(endpoint, "CREATE", namespace, write, obj, None)
         attributes.name = named  # messages of plugins show the prefix of a name to be generated
         await self.admission.mutate(attributes)
+        objects.name_owners_once(obj, write.warnings, admitted=True)
         attributes.name = obj["metadata"].get("name", "")
         if attributes.changed:
             _default(strategy, obj)
@@ -277,6 +278,7 @@ class Rest:
             self._track(endpoint, old, new, write)
         attributes = self._attributes(endpoint, "UPDATE", space, write, new, old)
         await self.admission.mutate(attributes)
+        objects.name_owners_once(new, write.warnings, admitted=True)
         if attributes.changed:  # webhooks may change no more than who writes
             new = attributes.obj = self._allowed(endpoint, new, current, write)
         if write.subresource == "status":
@@ -305,12 +307,10 @@ class Rest:
         strategy.settle(new, old, context)
         resource = endpoint.resource.stored
         if new["metadata"].get("deletionTimestamp") and _is_done(new) and not strategy.held(new):
-            gone = self.store.delete(resource, space, name, current.rv)
-            return (
-                (await self._seen(endpoint, gone)).data
-                if endpoint.custom
-                else objects.from_storage(endpoint, gone.data)
-            )
+            self.store.delete(resource, space, name, current.rv)
+            if endpoint.custom:
+                return (await self._seen(endpoint, Stored(current.key, new, current.rv))).data
+            return objects.from_storage(endpoint, new)
         stored = self.store.update(resource, space, name, await self._for_store(endpoint, new), current.rv)
         stored.complete = True
         return (
@@ -425,7 +425,7 @@ class Rest:
 
     def _set_finalizers(self, endpoint: Endpoint, obj: Obj, options: Obj) -> None:
         """The propagation policy is kept as finalizers, which the garbage collector takes off again."""
-        finalizers = obj["metadata"].get("finalizers") or []
+        before = finalizers = obj["metadata"].get("finalizers") or []
         policy = _propagation(options)
         if policy is None:
             if not endpoint.strategy.orphans or ORPHAN in finalizers or FOREGROUND in finalizers:
@@ -435,7 +435,8 @@ class Rest:
         finalizers = [f for f in finalizers if f not in (ORPHAN, FOREGROUND)]
         if wanted:
             finalizers.append(wanted)
-        _put(obj["metadata"], "finalizers", finalizers or None)
+        if set(finalizers) != set(before):
+            _put(obj["metadata"], "finalizers", finalizers or None)
 
     # Parts
 

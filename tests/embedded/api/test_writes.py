@@ -564,7 +564,43 @@ async def test_finalizers_keep_an_object_until_they_are_gone(server: Server) -> 
 async def test_preconditions_protect_another_object_of_the_same_name(server: Server) -> None:
     await server.config_map("a")
     answer = await server.json("DELETE", f"{MAPS}/a", {"preconditions": {"uid": "other"}}, code=409)
-    assert "Precondition failed: UID in precondition: other" in answer["message"]
+    uid = (await server.json("GET", f"{MAPS}/a"))["metadata"]["uid"]
+    assert answer["message"] == (
+        f'Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (other) does not match the UID in '
+        f"record ({uid}). The object might have been deleted and then recreated"
+    )
+    answer = await server.json("DELETE", f"{MAPS}/a", {"preconditions": {"resourceVersion": "0"}}, code=409)
+    assert answer["message"].endswith("The object might have been modified")
+
+
+async def test_the_write_that_lets_an_object_go_answers_with_what_was_written(server: Server) -> None:
+    await server.json("POST", MAPS, {"metadata": {"name": "a", "finalizers": ["example.com/hold"]}})
+    await server.json("DELETE", f"{MAPS}/a")
+    last = await server.json("PATCH", f"{MAPS}/a", {"metadata": {"finalizers": None}}, content_type=MERGE)
+    assert "finalizers" not in last["metadata"]
+    await server.json("GET", f"{MAPS}/a", code=404)
+
+
+async def test_finalizers_stay_in_order_where_a_deletion_asks_for_what_is_there(server: Server) -> None:
+    before = ["example.com/a", "orphan", "example.com/b"]
+    await server.json("POST", MAPS, {"metadata": {"name": "a", "finalizers": before}})
+    going = await server.json("DELETE", f"{MAPS}/a?propagationPolicy=Orphan")
+    assert going["metadata"]["finalizers"] == before
+
+
+async def test_owners_are_named_once(server: Server) -> None:
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "1"}
+    other = {**owner, "controller": True}
+    body = {"metadata": {"name": "a", "ownerReferences": [owner, other, owner]}}
+    response = await server.ask("POST", MAPS, body)
+    warned = [value for name, value in response.headers if name == "Warning"]
+    assert [text.partition(" contains")[2].partition(";")[0] for text in warned] == [" duplicate entries"]
+    assert warned[0].endswith("duplicate UID(s) observed: 1")
+    assert (await server.json("GET", f"{MAPS}/a"))["metadata"]["ownerReferences"] == [owner, other]
+    patch = {"metadata": {"ownerReferences": [other, other]}}
+    response = await server.ask("PATCH", f"{MAPS}/a", patch, content_type=MERGE)
+    warned = [value for name, value in response.headers if name == "Warning"]
+    assert len(warned) == 1 and "after mutating admission happens" in warned[0]
 
 
 async def test_propagation_is_kept_as_a_finalizer(server: Server) -> None:
