@@ -32,9 +32,12 @@ class Decoder:
         for key, item in value.items():
             if key == "metadata":
                 typed = decode.Decoder()
-                read = typed.decode({key: item}, Node({"properties": {key: definition(OBJECT_META).raw}}), kind)
-                result[key] = read[key]
-                self.unknown += [f"metadata.{path.removeprefix('metadata.')}" for path in typed.unknown]
+                if isinstance(item, dict):  # decoded on its own, so errors name the fields of ObjectMeta
+                    result[key] = typed.decode(item, definition(OBJECT_META), "ObjectMeta")
+                else:
+                    wrapped = Node({"properties": {key: definition(OBJECT_META).raw}})
+                    result |= typed.decode({key: item}, wrapped, kind)
+                self.unknown += [f"metadata.{path}" for path in typed.unknown]
             elif key in TOP:
                 result[key] = item
             else:

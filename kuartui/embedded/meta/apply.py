@@ -177,10 +177,13 @@ def apply(
         others = [_less(entry, differs) for entry in others]
     merged: Obj = _merge(live or {}, patch, node)
     dropped = (mine.fields if mine else frozenset()) - frozenset(wanted)
-    held: set[Path] = {path for entry in others for path in entry.fields} | set(wanted)
-    for path in sorted(dropped, key=len):  # an element goes as a whole, before its fields
-        if not _is_key(path) and not any(other[: len(path)] == path for other in held):
-            _remove(merged, path, node)
+    if dropped:
+        held: set[Path] = {("f:metadata",)}  # where the name is, which is always applied
+        for path in (*wanted, *(path for entry in others for path in entry.fields)):
+            held.update(path[:end] for end in range(1, len(path) + 1))
+        for path in sorted(dropped | _fields_around(dropped, node), key=len):  # an element goes before its fields
+            if path not in held and not _is_key(path):
+                _remove(merged, path, node)
     still = fieldset.values(merged, node, whole=True)
     others = [replace(entry, fields=frozenset(p for p in entry.fields if p in still), raw=None) for entry in others]
     owned = frozenset(wanted)
@@ -223,6 +226,24 @@ def _sync_last_applied(merged: Obj, patch: Obj) -> None:
     if sum(len(key) + len(value) for key, value in annotations.items()) > MAX_ANNOTATIONS:
         del annotations[LAST_APPLIED]
     metadata["annotations"] = annotations
+
+
+def _fields_around(paths: Iterable[Path], node: Node) -> set[Path]:
+    """The fields of structs that paths lead through: one in which nobody holds anything goes with all its defaults.
+
+    EnsureNamedFieldsAreMembers of sigs.k8s.io/structured-merge-diff/v6/fieldpath/set.go
+    """
+    found: set[Path] = set()
+    for path in paths:
+        place = node
+        for end, part in enumerate(path[:-1], 1):
+            if not part.startswith("f:"):
+                place = place.items
+                continue
+            if part[2:] in place.properties:
+                found.add(path[:end])
+            place = place.field(part[2:]) or Node({})
+    return found
 
 
 def _is_key(path: Path) -> bool:
@@ -268,15 +289,21 @@ def _merge(old: Any, new: Any, node: Node) -> Any:
     if isinstance(new, dict) and isinstance(old, dict) and not node.atomic_map:
         result = dict(old)
         for key, value in new.items():
-            if value is None:
-                continue
-            result[key] = _merge(old.get(key), value, node.field(key) or Node({}))
+            inner = node.field(key) or Node({})
+            if _is_value(value, inner):
+                result[key] = _merge(old.get(key), value, inner)
         return result
     if isinstance(new, list) and isinstance(old, list) and node.list_type in ("map", "set"):
         return _merge_list(old, new, node)
     if isinstance(new, dict):
-        return {k: _merge(None, v, node.field(k) or Node({})) for k, v in new.items() if v is not None}
+        fields = ((key, value, node.field(key) or Node({})) for key, value in new.items())
+        return {key: _merge(None, value, inner) for key, value, inner in fields if _is_value(value, inner)}
     return new
+
+
+def _is_value(value: Any, node: Node) -> bool:
+    """Null means absent, but where a custom resource's schema has it as a value."""
+    return value is not None or bool(node.raw.get("nullable"))
 
 
 def _merge_list(old: list[Any], new: list[Any], node: Node) -> list[Any]:
@@ -303,7 +330,7 @@ def _merge_list(old: list[Any], new: list[Any], node: Node) -> list[Any]:
 
 
 def _remove(obj: Obj, path: Path, node: Node) -> None:
-    """Take a path out of an object (in place, along copies made by the merge), and containers it leaves empty."""
+    """Take a path out of an object (in place, along copies made by the merge)."""
     *parents, last = path
     place: Any = obj
     here = node

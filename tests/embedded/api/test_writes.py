@@ -600,7 +600,8 @@ async def test_owners_are_named_once(server: Server) -> None:
     patch = {"metadata": {"ownerReferences": [other, other]}}
     response = await server.ask("PATCH", f"{MAPS}/a", patch, content_type=MERGE)
     warned = [value for name, value in response.headers if name == "Warning"]
-    assert len(warned) == 1 and "after mutating admission happens" in warned[0]
+    assert len(warned) == 1
+    assert "after mutating admission happens" in warned[0]
 
 
 async def test_propagation_is_kept_as_a_finalizer(server: Server) -> None:
@@ -926,3 +927,34 @@ async def test_who_may_only_patch_creates_nothing() -> None:
     await server.json("PUT", "/api/v1/namespaces/default/services/s", service, 403, **pat)
     await server.config_map("m")
     await server.json("PATCH", target, applied, content_type=kind, **pat)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"livenessProbe": {"httpGet": {"path": "/", "port": 80}}},
+        {"lifecycle": {"preStop": {"exec": {"command": ["sync"]}}}},
+        {"securityContext": {"runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}}},
+        {"ports": [{"containerPort": 80}], "env": [{"name": "A", "value": "1"}]},
+    ],
+)
+async def test_what_nobody_applies_any_more_goes_with_its_defaults(server: Server, fields: dict[str, Any]) -> None:
+    kind, target = "application/apply-patch+yaml", f"{DEPLOYMENTS}/web?fieldManager=me"
+    bare = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()}
+    more = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()}
+    more["spec"]["template"]["spec"]["containers"][0] |= fields
+    before = await server.json("PATCH", target, bare, content_type=kind)
+    await server.json("PATCH", target, more, content_type=kind)
+    after = await server.json("PATCH", target, bare, content_type=kind)
+    assert after["spec"] == before["spec"]
+
+
+async def test_what_others_hold_inside_of_a_struct_stays(server: Server) -> None:
+    kind = "application/apply-patch+yaml"
+    bare = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()}
+    for manager, field in (("one", {"runAsUser": 1}), ("two", {"runAsGroup": 2})):
+        more = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()}
+        more["spec"]["template"]["spec"]["securityContext"] = field
+        await server.json("PATCH", f"{DEPLOYMENTS}/web?fieldManager={manager}", more, content_type=kind)
+    left = await server.json("PATCH", f"{DEPLOYMENTS}/web?fieldManager=one", bare, content_type=kind)
+    assert left["spec"]["template"]["spec"]["securityContext"] == {"runAsGroup": 2}

@@ -338,6 +338,11 @@ async def test_metadata_is_object_meta(world: World) -> None:
     body["metadata"] |= {"labels": {"a": "b"}, "finalizers": ["x.example.com/a"], "colour": "red"}
     strict = await world.json("POST", f"{GADGETS}?fieldValidation=Strict", body, code=400)
     assert strict["message"].endswith('strict decoding error: unknown field "metadata.colour"')
+    wrong = gadget("c") | {"metadata": {"name": "c", "labels": {"a": 5}}}
+    answer = await world.json("POST", GADGETS, wrong, code=400)
+    assert answer["message"].endswith(
+        "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"
+    )
     made = await world.json("POST", GADGETS, body)
     assert made["metadata"]["labels"] == {"a": "b"}
     owned = made["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]
@@ -444,3 +449,20 @@ async def test_numbers_keep_to_their_formats(
         assert answer.status == 201, told
         return
     assert told["message"] == f'Gadget.shop.example.com "one" is invalid: <nil>: Invalid value: "": {expected}'
+
+
+async def test_an_applied_null_is_a_value_where_the_schema_has_it_as_one(world: World) -> None:
+    await world.define(fields(may={**TEXT, "nullable": True}, must=TEXT, inner=fields(may={**TEXT, "nullable": True})))
+    body = {
+        "apiVersion": "shop.example.com/v1",
+        "kind": "Gadget",
+        "spec": {"may": None, "must": None, "inner": {"may": None}},
+    }
+    kind = "application/apply-patch+yaml"
+    made = await world.json("PATCH", f"{GADGETS}/one?fieldManager=me", body, content_type=kind)
+    assert made["spec"] == {"may": None, "inner": {"may": None}}
+    body["spec"] = {"may": "x"}
+    await world.json("PATCH", f"{GADGETS}/one?fieldManager=me", body, content_type=kind)
+    body["spec"] = {"may": None}
+    again = await world.json("PATCH", f"{GADGETS}/one?fieldManager=me", body, content_type=kind)
+    assert again["spec"] == {"may": None}
