@@ -64,6 +64,7 @@ class Image(Struct, frozen=True, dict=True):
     size: int = 5 << 20
     memory: int = 1 << 20  # working set of its main program at rest
     distribution: str = "alpine"
+    pinned: str = ""  # the digest that it was asked for by
 
     @cached_property
     def executables(self) -> frozenset[str]:
@@ -111,13 +112,18 @@ class Image(Struct, frozen=True, dict=True):
 
     @property
     def digest(self) -> str:
-        """A stable stand-in for the manifest's digest."""
-        return "sha256:" + hashlib.sha256(f"{self.repository}:{self.tag}".encode()).hexdigest()
+        """The manifest's digest, or a stable stand-in for it."""
+        return self.pinned or "sha256:" + hashlib.sha256(f"{self.repository}:{self.tag}".encode()).hexdigest()
 
     @property
     def id(self) -> str:
         """The image id: the digest of its config."""
-        return "sha256:" + hashlib.sha256(f"config {self.repository}:{self.tag}".encode()).hexdigest()
+        return "sha256:" + hashlib.sha256(f"config {self.repository}:{self.tag or self.pinned}".encode()).hexdigest()
+
+    @property
+    def shown(self) -> str:
+        """As in a container status' image: one that has no tag goes by its id."""
+        return self.reference if self.tag else self.id
 
     @property
     def repo_digest(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.images.reference import Reference, parse
@@ -115,6 +116,8 @@ class ImageCatalogue:
             image = finder(reference) if finder is not None else None
             if image is None:
                 return None
+            if reference.digest and image.digest != reference.digest:
+                image = replace(image, tag=reference.tag, pinned=reference.digest)
             self._images[key] = image
         return self._images[key]
 

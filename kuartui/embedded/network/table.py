@@ -326,7 +326,7 @@ class Network:
         if _is_loopback(ip):
             if client is None:
                 raise refused()
-            return _listener(client, port, protocol, ip, local=True), client
+            return self._at_home(client, ip, port, protocol)
         internal = client is not None and client.kind != "outside"
         source_ip = client.ip if client else OUTSIDE_IP
         source_node = client.node if client else ""
@@ -352,6 +352,17 @@ class Network:
             return Listener(target, target_port, protocol, "", health_checks.handler(*check)), target
         return _listener(target, target_port, protocol, target_ip, local=client is target), target
 
+    def _at_home(self, client: Host, ip: str, port: int, protocol: str) -> tuple[Listener, Host]:
+        """What answers at a host's loopback address; on a node, kube-proxy has node ports and health checks there, too."""
+        if client.kind == "node" and ip != "::1":
+            endpoint = self._services.node_port(client.ip, client.node, client.node, port, protocol)
+            if endpoint is not None:
+                return self.locate(client.ip, endpoint.ip, endpoint.port, protocol)
+            check = self._services.health_check(client.node, port)
+            if check is not None:
+                return Listener(client, port, protocol, "", health_checks.handler(*check)), client
+        return _listener(client, port, protocol, ip, local=True), client
+
     def reachable(self, source: str | None, ip: str) -> bool:
         """Whether a ping would come back: somebody holds the address. (Cluster IPs answer no ping.)"""
         client = self._hosts.get(source) if source else None
@@ -365,7 +376,9 @@ class Network:
     ) -> Stream:
         near, far = pipe()
         client = self._hosts.get(source) if source else None
-        ip = asked[0] if _is_loopback(asked[0]) else client.ip if client else OUTSIDE_IP
+        ip = client.ip if client else OUTSIDE_IP
+        if client is target and _is_loopback(asked[0]):
+            ip = asked[0]
         own = (ip, self._chance.randint(32768, 60999))
         near.local, near.remote = own, asked
         node = self._hosts.get(asked[0])

@@ -60,7 +60,7 @@ class ImageStore:
         """The images as the node's status has them, largest first."""
         found = sorted(self._present.values(), key=lambda image: -image.size)
         return [
-            {"names": [image.repo_digest, f"{image.repository}:{image.tag}"], "sizeBytes": image.size}
+            {"names": [image.repo_digest, *([image.reference] if image.tag else ())], "sizeBytes": image.size}
             for image in found
         ]
 

@@ -9,11 +9,14 @@ from typing import Any
 
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.node.env import ConfigError
-from kuartui.embedded.node.runtime import Credentials, granted, image_user
+from kuartui.embedded.node.runtime import CreateError, Credentials, granted, image_user
+from kuartui.embedded.node.runtime.files import User
 from kuartui.embedded.node.wording import pod_ref, quoted
 
 Obj = dict[str, Any]
 SECCOMP_ROOT = "/var/lib/kubelet/seccomp"
+APPARMOR_DEFAULT = "cri-containerd.apparmor.d"
+"""The only profile that our nodes have loaded: containerd's own."""
 
 
 def effective(pod: Obj, container: Obj) -> Obj:
@@ -48,6 +51,20 @@ def seccomp_file(pod: Obj, container: Obj) -> str:
     if profile.get("type") != "Localhost" or context.get("privileged"):
         return ""
     return f"{SECCOMP_ROOT}/{profile.get('localhostProfile', '').lstrip('/')}"
+
+
+def find_apparmor(pod: Obj, container: Obj) -> None:
+    """Raises CreateError, as containerd does, for an AppArmor profile that is not loaded on the node."""
+    profile = effective(pod, container).get("appArmorProfile") or {}
+    name = profile.get("localhostProfile", "")
+    if profile.get("type") == "Localhost" and name != APPARMOR_DEFAULT:
+        why = f"failed to generate apparmor spec opts: apparmor profile not found {name}"
+        raise CreateError(f"failed to get container spec opts: {why}")
+
+
+def user_status(user: User) -> Obj:
+    """A container status' user: ids of its first process."""
+    return {"linux": {"uid": user.uid, "gid": user.gid, "supplementalGroups": list(user.groups)}}
 
 
 def verify_non_root(pod: Obj, container: Obj, image: Image) -> None:

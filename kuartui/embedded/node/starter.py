@@ -17,7 +17,14 @@ from kuartui.embedded.node.hooks import HookFailed
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.resources import cgroup_limits
 from kuartui.embedded.node.runtime import Container, ContainerSpec, CreateError, Sandbox, StartError
-from kuartui.embedded.node.security import credentials, effective, seccomp_file, verify_non_root
+from kuartui.embedded.node.security import (
+    credentials,
+    effective,
+    find_apparmor,
+    seccomp_file,
+    user_status,
+    verify_non_root,
+)
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.state import Phase, PodState, Run
 from kuartui.embedded.node.stopper import Stopper
@@ -94,6 +101,7 @@ class Starter:
             raise StartFailure("CreateContainerConfigError", str(error), AFTER_ERROR) from None
         target = self._state.last(container["targetContainerName"]) if container.get("targetContainerName") else None
         try:
+            find_apparmor(pod, container)
             self._find_seccomp(seccomp_file(pod, container), pod["spec"].get("nodeName", ""))
             made = self._node.runtime.create(wanted, sandbox, target.container if target else None)
         except CreateError as error:
@@ -136,11 +144,12 @@ class Starter:
             name=container["name"],
             id=f"containerd://{made.id}",
             restarts=last.restarts + 1 if last else 0,
-            image=f"{image.repository}:{image.tag}",
+            image=image.shown,
             image_id=image.repo_digest,
             identity=spec.identity(container),
             sandbox=self._state.sandboxes,
             resources=container.get("resources") or {},
+            user=user_status(made.user),
             container=made,
         )
         self._state.add(run)

@@ -175,6 +175,8 @@ def _of_run(run: Run) -> Obj:
         "restartCount": run.restarts,
         "lastState": {},
     }
+    if run.user:
+        status["user"] = run.user
     if run.fresh:
         status["state"] = {"waiting": {"reason": "ContainerCreating"}}
     elif run.running:

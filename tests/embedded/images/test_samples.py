@@ -33,6 +33,17 @@ async def test_the_bootcamp_tells_where_it_runs_and_counts(world: World, image: 
     assert f"v={image[-1]}" in source
 
 
+async def test_the_guestbooks_leader_goes_by_its_digest(world: World) -> None:
+    digest = "sha256:cb111d1bd870a6a471385a4a69ad17469d326e9dd91e0e455350cacf36e1b3ee"
+    image = world.catalogue.pull(f"registry.k8s.io/redis@{digest}")
+    assert image.repo_digest == f"registry.k8s.io/redis@{digest}"
+    assert image.shown == image.id  # it has no tag
+    pinned = world.catalogue.pull(f"registry.k8s.io/redis:e2e@{digest}")
+    assert (pinned.shown, pinned.repo_digest) == ("registry.k8s.io/redis:e2e", image.repo_digest)
+    leader = await world.start(f"registry.k8s.io/redis@{digest}")
+    assert (await world.exec(leader, "redis-cli", "ping"))[1] == "PONG\n"
+
+
 async def test_there_is_no_tenth_bootcamp(world: World) -> None:
     with pytest.raises(PullError, match="not found"):
         world.catalogue.pull("gcr.io/google-samples/kubernetes-bootcamp:v10")

@@ -222,6 +222,18 @@ async def test_health_checks_tell_which_nodes_have_endpoints(lan: Lan) -> None:
         await lan.network.connect(None, "172.18.0.2", 32122)
 
 
+async def test_a_node_reaches_its_node_ports_and_health_checks_at_home(lan: Lan) -> None:
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 32122}
+    lan.service([endpoint("10.244.0.2")], **spec)
+    assert await lan.ask("127.0.0.1", 30080, source="172.18.0.2") == "10.244.0.2"
+    assert await lan.ask("localhost", 30080, source="172.18.0.2") == "10.244.0.2"
+    check = await lan.network.connect("172.18.0.2", "localhost", 32122)
+    await check.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (await check.read()).startswith(b"HTTP/1.1 200 ")
+    with pytest.raises(ConnectionRefusedError):
+        await lan.ask("127.0.0.1", 30080, source="10.244.0.2")  # a pod's own loopback is none of kube-proxy's
+
+
 async def test_external_traffic_policy_local_drops_on_nodes_without_endpoints(lan: Lan) -> None:
     lan.service([endpoint("10.244.0.2")], type="NodePort", externalTrafficPolicy="Local")
     assert await lan.ask("172.18.0.2", 30080, source=None) == "10.244.0.2"

@@ -715,6 +715,25 @@ async def test_a_seccomp_profile_must_be_on_the_node(cluster):
     assert cluster.get("p")["status"]["phase"] == "Running"
 
 
+async def test_an_apparmor_profile_must_be_loaded_on_the_node(cluster):
+    await cluster.pod(securityContext={"appArmorProfile": {"type": "Localhost", "localhostProfile": "deny-write"}})
+    unconfined = {"appArmorProfile": {"type": "Unconfined"}}
+    await cluster.pod("free", containers=[{"name": "c", "securityContext": unconfined}])
+    await cluster.run(5)
+    why = "failed to generate apparmor spec opts: apparmor profile not found deny-write"
+    assert cluster.waiting() == "CreateContainerError"
+    assert f"Error: failed to get container spec opts: {why}" in cluster.events("Failed")
+    assert cluster.get("free")["status"]["phase"] == "Running"
+
+
+async def test_the_status_tells_who_a_container_runs_as(cluster):
+    context = {"runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000, "supplementalGroups": [4000]}
+    await cluster.pod(securityContext=context)
+    await cluster.run(5)
+    user = {"uid": 1000, "gid": 3000, "supplementalGroups": [2000, 3000, 4000]}
+    assert cluster.get("p")["status"]["containerStatuses"][0]["user"] == {"linux": user}
+
+
 async def test_host_paths_below_one_that_another_pod_has(cluster):
     made = [{"name": "v", "hostPath": {"path": "/srv/data", "type": "DirectoryOrCreate"}}]
     writer = {"name": "c", "command": ["touch", "/v/file", "from-writer"]}

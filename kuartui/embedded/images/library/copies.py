@@ -51,7 +51,7 @@ MIRRORS = {
 def find(reference: Reference) -> Image | None:
     """The image for a tag."""
     copy = COPIES[reference.repository]
-    if not re.fullmatch(copy.tags, reference.tag or "latest"):
+    if not reference.digest and not re.fullmatch(copy.tags, reference.tag or "latest"):
         return None
     module = importlib.import_module(f"kuartui.embedded.images.library.{copy.module}")
     tag = copy.tag or (copy.latest if reference.tag in ("", "latest") else reference.tag)
