@@ -153,7 +153,11 @@ async def test_a_failed_pod_is_made_anew(cluster: Cluster) -> None:
     cluster.set_status("default", "db-1", "Failed", ready=False)
     await cluster.run(3)
     assert cluster.get("pods", "db-1")["status"]["phase"] == "Running"
-    assert cluster.events("RecreatingFailedPod") == ["StatefulSet default/db is recreating failed Pod db-1"]
+    assert cluster.events("", "StatefulSet")[-2:] == [
+        "Delete Pod db-1 in StatefulSet db successful",
+        "Create Pod db-1 in StatefulSet db successful",
+    ]
+    assert not cluster.events("RecreatingFailedPod"), "Kubernetes 1.31 and later does not tell of it"
 
 
 async def test_going_back_makes_the_old_revision_the_newest(cluster: Cluster) -> None:

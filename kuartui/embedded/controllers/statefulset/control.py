@@ -74,7 +74,8 @@ class Round:
             return await self._create(number)
         if pods.finished(pod):
             if not objects.being_deleted(pod):
-                await self._replace_finished(pod)
+                await self._delete(pod)
+                del self.pods[number]  # the next round makes it anew
             return True
         if pods.phase(pod) == "Pending":
             await self.claims.create(number)
@@ -126,16 +127,6 @@ class Round:
         """How many of the lowest ordinals stay as they are, wherever the ordinals start."""
         strategy = self._set["spec"].get("updateStrategy") or {}
         return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
-
-    async def _replace_finished(self, pod: Obj) -> None:
-        """A pod that has ended goes; the next round makes it anew."""
-        where = f"StatefulSet {objects.namespace_of(self._set)}/{objects.name_of(self._set)}"
-        failed = pods.phase(pod) == "Failed"
-        reason, word = ("RecreatingFailedPod", "failed") if failed else ("RecreatingTerminatedPod", "terminated")
-        kind = "Warning" if failed else "Normal"
-        self._record(self._set, kind, reason, f"{where} is recreating {word} Pod {objects.name_of(pod)}")
-        await self._delete(pod)
-        self.pods.pop(identity.ordinal(self._set, pod))
 
     async def _drop_surplus(self) -> bool:
         """Delete what is beyond the wanted ordinals, highest first; True if that is all for now."""
