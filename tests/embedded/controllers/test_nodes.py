@@ -190,3 +190,26 @@ async def test_of_several_tolerations_the_first_that_fits_says_how_long(nodes: N
     await nodes.edit("nodes", "n1", {"spec": {"taints": [{"key": "k", "value": "v", "effect": "NoExecute"}]}})
     await nodes.run(10)
     assert [pod["metadata"]["name"] for pod in nodes.pods()] == ["stays"]
+
+
+async def test_nodes_of_a_zone_are_emptied_one_after_the_other(nodes: Nodes) -> None:
+    for number in range(3, 6):
+        await nodes.node(f"n{number}")
+    nodes.off |= {"n1", "n2"}
+    await nodes.run(55)
+    silent = [("unreachable", "NoSchedule")]
+    evicted = [*silent, ("unreachable", "NoExecute")]
+    assert sorted([nodes.taints("n1"), nodes.taints("n2")]) == [silent, evicted]
+    await nodes.run(10)
+    assert nodes.taints("n1") == nodes.taints("n2") == evicted
+
+
+async def test_nobody_is_evicted_while_most_of_a_zone_is_silent(nodes: Nodes) -> None:
+    for number in range(3, 6):
+        await nodes.node(f"n{number}")
+    nodes.off |= {"n1", "n2", "n3"}
+    await nodes.run(120)
+    assert all(nodes.taints(name) == [("unreachable", "NoSchedule")] for name in nodes.off)
+    await nodes.delete("nodes", "n3")
+    await nodes.run(30)
+    assert nodes.taints("n1") == nodes.taints("n2") == [("unreachable", "NoSchedule"), ("unreachable", "NoExecute")]

@@ -30,6 +30,10 @@ PRESSURES = {
     "NetworkUnavailable": "network-unavailable",
 }
 HEALTH = ("not-ready", "unreachable")
+MONITOR_PERIOD = 5.0  # --node-monitor-period: nodes that are down by the end of it are judged together
+BETWEEN_EVICTIONS = 10.0  # seconds from one node of a zone to the next: --node-eviction-rate
+UNHEALTHY_ZONE = 0.55  # --unhealthy-zone-threshold
+ZONE = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
 class NodeLifecycleController(Controller):
@@ -40,6 +44,10 @@ class NodeLifecycleController(Controller):
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self._seen: dict[str, float] = {}
+        self._next_eviction: dict[tuple[str, ...], float] = {}
+        """By zone: when the pods of another node may be driven out."""
+        self._down: dict[str, float] = {}
+        """Nodes that are not ready, and since when."""
 
     def setup(self) -> None:
         self.watch("nodes", self._node_changed)
@@ -49,6 +57,9 @@ class NodeLifecycleController(Controller):
         name, node = event.obj.key.name, event.obj.data
         if event.type is EventType.DELETED:
             self._seen.pop(name, None)
+            self._down.pop(name, None)
+            for stored in self.client.store.list("nodes"):
+                self.enqueue("", stored.key.name)
             self._tell(node, "Normal", "RemovingNode", f"Node {name} event: Removing Node {name} from Controller")
             return
         if name not in self._seen:
@@ -77,7 +88,10 @@ class NodeLifecycleController(Controller):
             node = await self._mark_unknown(node)
         else:
             self.enqueue_after("", name, grace - silence)
-        if not _ready(node):
+        if _ready(node):
+            self._down.pop(name, None)
+        else:
+            self._down.setdefault(name, self.clock.monotonic())
             await self._mark_pods(node)
         await self._taint(node, all_down=not _ready(node) and self._all_down())
 
@@ -85,6 +99,17 @@ class NodeLifecycleController(Controller):
         """Whether no node answers: then it is rather us who are cut off, and nobody is evicted."""
         nodes = self.client.list("nodes")
         return bool(nodes) and not any(map(_ready, nodes))
+
+    def _patience(self, node: Obj) -> float | None:
+        """Seconds until the pods of a node that is down may be driven out; None while too much of its zone is down."""
+        zone = _zone(node)
+        there = [_ready(one) for one in self.client.list("nodes") if _zone(one) == zone]
+        down = there.count(False)
+        if down > 2 and down / len(there) >= UNHEALTHY_ZONE:  # a cluster as small as ours waits until it is less
+            return None
+        now = self.clock.monotonic()
+        decided = self._down.get(objects.name_of(node), now) + MONITOR_PERIOD
+        return max(0.0, decided - now, self._next_eviction.get(zone, 0.0) - now)
 
     async def _mark_unknown(self, node: Obj) -> Obj:
         status = node.get("status") or {}
@@ -152,6 +177,14 @@ class NodeLifecycleController(Controller):
         added = [
             {"key": key, "effect": effect, "timeAdded": now} for key, effect in wanted if (key, effect) not in there
         ]
+        evicted = any(taint["effect"] == "NoExecute" and _ours(taint) for taint in current)
+        evicts = not evicted and any(taint["effect"] == "NoExecute" for taint in added)
+        patience = self._patience(node) if evicts else 0.0
+        if patience != 0.0:
+            evicts = False
+            added = [taint for taint in added if taint["effect"] != "NoExecute"]
+            if patience is not None:
+                self.enqueue_after("", objects.name_of(node), patience)
         if not added and len(kept) == len(current):
             return
         patch = {
@@ -163,6 +196,9 @@ class NodeLifecycleController(Controller):
         except StatusError as error:
             if error.code != 404:
                 raise
+            return
+        if evicts:
+            self._next_eviction[_zone(node)] = self.clock.monotonic() + BETWEEN_EVICTIONS
 
     def _tell(self, obj: Obj, type_: str, reason: str, message: str) -> None:
         self.client.record(obj, type_, reason, message, self.name)
@@ -170,6 +206,11 @@ class NodeLifecycleController(Controller):
 
 def _ready(node: Obj) -> bool:
     return objects.condition_true(node, "Ready")
+
+
+def _zone(node: Obj) -> tuple[str, ...]:
+    labels = objects.labels_of(node)
+    return tuple(labels.get(label, "") for label in ZONE)
 
 
 def _heartbeats(node: Obj) -> list[str]:
