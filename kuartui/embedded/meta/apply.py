@@ -178,9 +178,8 @@ def apply(
     merged: Obj = _merge(live or {}, patch, node)
     dropped = (mine.fields if mine else frozenset()) - frozenset(wanted)
     if dropped:
-        held: set[Path] = {("f:metadata",)}  # where the name is, which is always applied
-        for path in (*wanted, *(path for entry in others for path in entry.fields)):
-            held.update(path[:end] for end in range(1, len(path) + 1))
+        held = {("f:metadata",), *wanted}.union(*(entry.fields for entry in others))  # the name is always applied
+        held |= _fields_around(held, node)
         for path in sorted(dropped | _fields_around(dropped, node), key=len):  # an element goes before its fields
             if path not in held and not _is_key(path):
                 _remove(merged, path, node)

@@ -958,3 +958,15 @@ async def test_what_others_hold_inside_of_a_struct_stays(server: Server) -> None
         await server.json("PATCH", f"{DEPLOYMENTS}/web?fieldManager={manager}", more, content_type=kind)
     left = await server.json("PATCH", f"{DEPLOYMENTS}/web?fieldManager=one", bare, content_type=kind)
     assert left["spec"]["template"]["spec"]["securityContext"] == {"runAsGroup": 2}
+
+
+async def test_an_element_that_its_applier_drops_goes_though_others_changed_it(server: Server) -> None:
+    kind, target = "application/apply-patch+yaml", f"{DEPLOYMENTS}/web?fieldManager=one"
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()}
+    body["spec"]["template"]["spec"]["containers"] += [{"name": "d", "image": "redis"}]
+    await server.json("PATCH", target, body, content_type=kind)
+    change = [{"op": "add", "path": "/spec/template/spec/containers/1/workingDir", "value": "/tmp"}]
+    await server.json("PATCH", f"{DEPLOYMENTS}/web", change, content_type="application/json-patch+json")
+    bare = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()}
+    left = await server.json("PATCH", target, bare, content_type=kind)
+    assert [container["name"] for container in left["spec"]["template"]["spec"]["containers"]] == ["c"]
