@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kuartui.embedded.kinds import cells, job_rules, workload
 from kuartui.embedded.kinds.base import Obj, Strategy, register
-from kuartui.embedded.kinds.checks import annotation_keys, labels, non_negative, one_of
+from kuartui.embedded.kinds.checks import non_negative, one_of
 from kuartui.embedded.kinds.fill import empty, missing
 from kuartui.embedded.kinds.job import default_failure_policy
 from kuartui.embedded.kinds.pod_defaults import default_template
@@ -18,6 +19,7 @@ from kuartui.embedded.meta.time import age as since
 _POLICIES = ("Allow", "Forbid", "Replace")
 _MAX_NAME = 52  # pods and jobs get longer names
 _JOB = workload.SPEC / "jobTemplate"
+_ZONE_PART = re.compile(r"(?!-|\.{1,2}$)[A-Za-z.\-_0-9+]{1,14}")
 
 
 @register("cronjobs.batch")
@@ -41,14 +43,12 @@ class CronJobs(Strategy):
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         spec, path = new.get("spec") or {}, workload.SPEC
-        errors = _schedule(spec, path / "schedule") + _time_zone(spec, path / "timeZone")
+        errors = _schedule(spec, path / "schedule")
         errors += non_negative(spec, path, "startingDeadlineSeconds")
+        errors += _time_zone(spec, path / "timeZone")
         errors += one_of(spec.get("concurrencyPolicy"), path / "concurrencyPolicy", _POLICIES)
-        job = spec.get("jobTemplate") or {}
-        metadata, inside = job.get("metadata") or {}, job.get("spec") or {}
-        errors += annotation_keys(metadata.get("annotations"), _JOB / "annotations")
-        errors += labels(metadata.get("labels"), _JOB / "labels")
-        errors += job_rules.spec_errors(inside, _JOB / "spec", in_cron_job=True)
+        job = (spec.get("jobTemplate") or {}).get("spec") or {}  # its metadata is checked when a job is made
+        errors += job_rules.spec_errors(job, _JOB / "spec", in_cron_job=True)
         return errors + non_negative(spec, path, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
@@ -99,12 +99,20 @@ def _time_zone(spec: Obj, path: Path) -> list[FieldError]:
         return []
     if not zone:
         return [invalid(path, zone, "timeZone must be nil or non-empty string")]
+    if not all(_ZONE_PART.fullmatch(part) for part in zone.split("/")):
+        return [invalid(path, zone, f"unknown time zone {zone}")]
+    errors = []
     if zone.lower() == "local":
-        return [
-            invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")
-        ]
+        text = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        errors.append(invalid(path, zone, text))
+    if zone != "Local" and not _known(zone):
+        errors.append(invalid(path, zone, f"unknown time zone {zone}"))
+    return errors
+
+
+def _known(zone: str) -> bool:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return [invalid(path, zone, f"unknown time zone {zone}")]
-    return []
+        return False
+    return True

@@ -81,7 +81,7 @@ def _exit_codes(codes: Obj, known: set[Any], path: Path) -> list[FieldError]:
         text = "must be one of the container or initContainer names in the pod template"
         errors.append(invalid(path / "containerName", name, text))
     if not values:
-        errors.append(invalid(path / "values", values, "at least one value is required"))
+        errors.append(invalid(path / "values", codes.get("values"), "at least one value is required"))
     errors += _at_most(_MAX_EXIT_CODES, values, path / "values")
     for index, value in enumerate(values):
         if operator == "In" and value == 0:

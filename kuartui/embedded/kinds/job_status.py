@@ -15,20 +15,7 @@ Obj = dict[str, Any]
 
 _STATUS = Path("status")
 _CONDITIONS = _STATUS / "conditions"
-_EXCLUSIVE = (
-    ("Complete", "Failed", "cannot set Complete=True and Failed=true conditions"),
-    ("Complete", "FailureTarget", "cannot set Complete=True and FailureTarget=true conditions"),
-    ("SuccessCriteriaMet", "Failed", "cannot set SuccessCriteriaMet=True and Failed=true conditions"),
-    ("SuccessCriteriaMet", "FailureTarget", "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"),
-)
-_NEEDED = (
-    ("Failed", "FailureTarget", "cannot set Failed=True condition without the FailureTarget=true condition"),
-    (
-        "Complete",
-        "SuccessCriteriaMet",
-        "cannot set Complete=True condition without the SuccessCriteriaMet=true condition",
-    ),
-)
+_ENDS = ("Complete", "Failed")
 
 
 def errors(new: Obj, old: Obj) -> list[FieldError]:
@@ -36,11 +23,18 @@ def errors(new: Obj, old: Obj) -> list[FieldError]:
     after, before = new.get("status") or {}, old.get("status") or {}
     found = non_negative(after, _STATUS, "active", "succeeded", "failed", "ready", "terminating")
     found += _uncounted(after.get("uncountedTerminatedPods") or {})
-    found += _conditions(_true(after), _true(before))
+    changed = _true(after) ^ _true(before)
+    found += _both(after, "Complete", "Failed", changed)
+    found += _both(after, "Complete", "FailureTarget", changed)
     found += _times(after, before)
-    if (_true(after) ^ _true(before)) & {"Complete", "Failed"}:
-        found += _finished(after)
-    found += _indexes(after, before, new["spec"])
+    found += _alone(after, "Failed", "FailureTarget", changed)
+    found += _alone(after, "Complete", "SuccessCriteriaMet", changed)
+    found += _finished(after, before) + _indexes(after, before, new["spec"]) + _pods(after, before)
+    found += _both(after, "SuccessCriteriaMet", "Failed")
+    found += _both(after, "SuccessCriteriaMet", "FailureTarget")
+    if new["spec"].get("successPolicy") is not None and _alone(after, "Complete", "SuccessCriteriaMet"):
+        text = "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True"
+        found.append(without_value(_CONDITIONS, text))
     return found + _transitions(after, before, new["spec"])
 
 
@@ -62,19 +56,20 @@ def _uncounted(pods: Obj) -> list[FieldError]:
     return found
 
 
-def _conditions(after: set[str], before: set[str]) -> list[FieldError]:
-    changed = after ^ before
-    found = [
-        without_value(_CONDITIONS, text)
-        for one, other, text in _EXCLUSIVE
-        if {one, other} <= after and changed & {one, other}
-    ]
-    found += [
-        without_value(_CONDITIONS, text)
-        for one, other, text in _NEEDED
-        if one in after and other not in after and changed & {one, other}
-    ]
-    return found
+def _both(status: Obj, one: str, other: str, changed: set[str] | None = None) -> list[FieldError]:
+    """Two conditions that exclude each other; with `changed`, only where the write touches one of them."""
+    both = {one, other}
+    if not both <= _true(status) or (changed is not None and not both & changed):
+        return []
+    return [without_value(_CONDITIONS, f"cannot set {one}=True and {other}=true conditions")]
+
+
+def _alone(status: Obj, one: str, needed: str, changed: set[str] | None = None) -> list[FieldError]:
+    """A condition without the one that comes before it."""
+    true = _true(status)
+    if one not in true or needed in true or (changed is not None and not {one, needed} & changed):
+        return []
+    return [without_value(_CONDITIONS, f"cannot set {one}=True condition without the {needed}=true condition")]
 
 
 def _times(after: Obj, before: Obj) -> list[FieldError]:
@@ -92,23 +87,40 @@ def _times(after: Obj, before: Obj) -> list[FieldError]:
     return found
 
 
-def _finished(status: Obj) -> list[FieldError]:
+def _ended(status: Obj) -> bool:
+    return any(type_ in _true(status) for type_ in _ENDS)
+
+
+def _finished(after: Obj, before: Obj) -> list[FieldError]:
     """A job that ends has nothing left to do."""
-    if not _true(status) & {"Complete", "Failed"}:
+    if not _ended(after):
         return []
     found = []
-    if status.get("active", 0) > 0:
-        found.append(invalid(_STATUS / "active", status["active"], "active>0 is invalid for finished job"))
-    if not status.get("startTime"):
+    if after.get("active", 0) > 0 and _touched(after, before, "active"):
+        found.append(invalid(_STATUS / "active", after["active"], "active>0 is invalid for finished job"))
+    if not after.get("startTime") and _touched(after, before, "startTime"):
         found.append(required(_STATUS / "startTime", "startTime is required for finished job"))
-    pods = status.get("uncountedTerminatedPods") or {}
-    if pods.get("succeeded") or pods.get("failed"):
+    pods = after.get("uncountedTerminatedPods") or {}
+    if (pods.get("succeeded") or pods.get("failed")) and _touched(after, before, "uncountedTerminatedPods"):
         shown = {"Succeeded": pods.get("succeeded"), "Failed": pods.get("failed")}
         found.append(invalid(_STATUS / "uncountedTerminatedPods", shown, "must be empty for finished job"))
-    if (status.get("terminating") or 0) > 0:
-        found.append(
-            invalid(_STATUS / "terminating", status["terminating"], "terminating>0 is invalid for finished job")
-        )
+    return found
+
+
+def _touched(after: Obj, before: Obj, field: str) -> bool:
+    """Whether a write says anew that a job is finished, or changes what a finished job must not have."""
+    return not _ended(before) or after.get(field) != before.get(field)
+
+
+def _pods(after: Obj, before: Obj) -> list[FieldError]:
+    """Pods that may not be there."""
+    found = []
+    terminating, ready, active = after.get("terminating") or 0, after.get("ready") or 0, after.get("active", 0)
+    if terminating > 0 and _ended(after) and _touched(after, before, "terminating"):
+        found.append(invalid(_STATUS / "terminating", terminating, "terminating>0 is invalid for finished job"))
+    changed = after.get("ready") != before.get("ready") or active != before.get("active", 0)
+    if changed and ready > active:
+        found.append(invalid(_STATUS / "ready", ready, "cannot set more ready pods than active"))
     return found
 
 
@@ -117,8 +129,12 @@ def _indexes(after: Obj, before: Obj, spec: Obj) -> list[FieldError]:
     done_changed = done != (before.get("completedIndexes") or "")
     failed_changed = failed != before.get("failedIndexes")
     completions = spec.get("completions")
+    per_index = spec.get("backoffLimitPerIndex") is not None
     found: list[FieldError] = []
-    for field, text, changed in (("completedIndexes", done, done_changed), ("failedIndexes", failed, failed_changed)):
+    for field, text, changed in (
+        ("completedIndexes", done, done_changed),
+        ("failedIndexes", failed, failed_changed and per_index),
+    ):
         if changed and completions is not None and text:
             try:
                 count_indexes(text, completions)
@@ -127,7 +143,7 @@ def _indexes(after: Obj, before: Obj, spec: Obj) -> list[FieldError]:
     if done_changed and done and spec.get("completionMode") != "Indexed":
         text = "cannot set non-empty completedIndexes when non-indexed completion mode"
         found.append(invalid(_STATUS / "completedIndexes", done, text))
-    if failed_changed and failed is not None and spec.get("backoffLimitPerIndex") is None:
+    if failed_changed and failed is not None and not per_index:
         text = "cannot set non-null failedIndexes when backoffLimitPerIndex is null"
         found.append(invalid(_STATUS / "failedIndexes", failed, text))
     if (done_changed or failed_changed) and completions is not None and failed:

@@ -82,6 +82,10 @@ DONE = "spec.successPolicy.rules"
             ],
         ),
         (
+            "{podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: NotIn}}]}}",
+            [f"{RULES}[0].onExitCodes.values: Invalid value: null: at least one value is required"],
+        ),
+        (
             "{successPolicy: {rules: [{succeededIndexes: '0'}]}}",
             [
                 'spec.successPolicy: Invalid value: {"Rules":[{"SucceededIndexes":"0","SucceededCount":null}]}: '
@@ -187,9 +191,9 @@ ENDED = {"startTime": DAY, "completionTime": LATER, "conditions": conditions("Su
             {"startTime": DAY, "conditions": conditions("Complete")},
             {"startTime": DAY},
             [
+                "status.completionTime: Required value: completionTime is required for Complete jobs",
                 "status.conditions: Invalid value: cannot set Complete=True condition without the "
                 "SuccessCriteriaMet=true condition",
-                "status.completionTime: Required value: completionTime is required for Complete jobs",
             ],
         ),
         (
@@ -199,6 +203,13 @@ ENDED = {"startTime": DAY, "completionTime": LATER, "conditions": conditions("Su
                 "status.conditions: Invalid value: cannot set Failed=True condition without the FailureTarget=true condition",
                 "status.active: Invalid value: 1: active>0 is invalid for finished job",
             ],
+        ),
+        ({**ENDED, "active": 1}, ENDED, ["status.active: Invalid value: 1: active>0 is invalid for finished job"]),
+        ({**ENDED, "active": 1}, {**ENDED, "active": 1}, []),
+        (
+            {"startTime": DAY, "active": 1, "ready": 2},
+            {"startTime": DAY, "active": 2, "ready": 2},
+            ["status.ready: Invalid value: 2: cannot set more ready pods than active"],
         ),
         (
             {"startTime": DAY, "conditions": conditions("SuccessCriteriaMet")},
