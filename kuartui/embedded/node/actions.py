@@ -50,6 +50,9 @@ def next_actions(pod: Obj, state: PodState) -> Actions:
     for container in spec.containers(pod, spec.EPHEMERAL):
         if state.last(container["name"]) is None:
             actions.ephemeral.append(container)
+    if _done(pod, state):
+        actions.end = True
+        return actions
     if not _init(pod, state, actions) or actions.end:
         return actions
     kept = 0
@@ -66,6 +69,15 @@ def next_actions(pod: Obj, state: PodState) -> Actions:
     return actions
 
 
+def _done(pod: Obj, state: PodState) -> bool:
+    """Whether all regular containers have ended for good, whatever sidecars are at."""
+    for container in spec.containers(pod):
+        run = state.valid(container["name"])
+        if run is None or not run.exited or spec.restarts_after(pod, spec.REGULAR, container, run.exit_code):
+            return False
+    return True
+
+
 def start_over(pod: Obj, state: PodState) -> bool:
     """Whether a container ended in a way after which all of them are to restart."""
     for kind, container in spec.all_containers(pod):
@@ -78,7 +90,8 @@ def start_over(pod: Obj, state: PodState) -> bool:
 def _init(pod: Obj, state: PodState, actions: Actions) -> bool:
     """Plan init containers; whether the regular ones may run."""
     containers = spec.containers(pod, spec.INIT)
-    initialized = any(_was_started(state.current(one["name"])) for one in spec.containers(pod))
+    regular = [state.current(one["name"]) for one in spec.containers(pod)]
+    initialized = any(run is not None and not run.exited for run in regular)
     for container in containers:
         run = state.current(container["name"])
         if spec.sidecar(spec.INIT, container):
@@ -87,9 +100,9 @@ def _init(pod: Obj, state: PodState, actions: Actions) -> bool:
                 if run is None and not initialized:
                     return False
             elif run.running:
-                wrong = _kill_if_wrong(pod, spec.INIT, container, run, actions)
+                _kill_if_wrong(pod, spec.INIT, container, run, actions)
                 waits = bool(container.get("startupProbe")) and run.startup is not True
-                if not initialized and (wrong or waits):
+                if not initialized and waits:
                     return False
             if not initialized and not (run and run.running):
                 return False
@@ -109,10 +122,6 @@ def _init(pod: Obj, state: PodState, actions: Actions) -> bool:
                 actions.init.clear()
             return False
     return True
-
-
-def _was_started(run: Run | None) -> bool:
-    return run is not None and (run.running or run.exited)
 
 
 def _kill_if_wrong(pod: Obj, kind: str, container: Obj, run: Run, actions: Actions) -> bool:

@@ -29,12 +29,12 @@ def pod_conditions(pod: Obj, status: Obj, state: PodState, now: datetime) -> lis
     containers = containers_ready(pod, status)
     made = [
         *_at_times(state),
-        *_restarting(pod, status, state),
         _condition("PodReadyToStartContainers", state.sandbox),
         _initialized(pod, status),
         _ready(pod, containers, foreign),
         containers,
         _condition("PodScheduled", True),
+        *_restarting(pod, status, state),
     ]
     generation = pod["metadata"].get("generation", 1)
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")

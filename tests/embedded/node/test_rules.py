@@ -146,6 +146,9 @@ SIDECAR = {"initContainers": [{"name": "s", "restartPolicy": "Always"}], "contai
         (SIDECAR, [], (["s"], [], False)),
         (SIDECAR, [run("s", Phase.RUNNING)], ([], ["c"], False)),
         (SIDECAR, [run("s", Phase.EXITED, 1), run("c", Phase.RUNNING)], (["s"], [], False)),
+        (SIDECAR, [run("s", Phase.EXITED, 1), run("c", Phase.EXITED, 1)], (["s"], [], False)),
+        (SIDECAR, [run("s", Phase.RUNNING), run("c", Phase.EXITED, 1)], ([], ["c"], False)),
+        (SIDECAR | {"restartPolicy": "Never"}, [run("s", Phase.EXITED, 1), run("c", Phase.EXITED)], ([], [], True)),
         (SIDECAR | {"restartPolicy": "Never"}, [run("s", Phase.RUNNING), run("c", Phase.EXITED)], ([], [], True)),
     ],
 )
