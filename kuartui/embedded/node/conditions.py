@@ -61,6 +61,8 @@ def _at_times(state: PodState) -> list[Obj]:
         made.append(_condition("DisruptionTarget", True, "TerminationByKubelet", state.disruption))
     if state.resize:
         made.append(_condition("PodResizePending", True, *state.resize))
+    if state.resize_error:
+        made.append(_condition("PodResizeInProgress", True, "Error", state.resize_error))
     return made
 
 

@@ -15,6 +15,7 @@ import orjson
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.resources import amounts, cgroup_limits, pod_requests, total_requests
 from kuartui.embedded.node.state import PodState, Run
+from kuartui.embedded.node.wording import quoted
 
 Obj = dict[str, Any]
 
@@ -61,6 +62,26 @@ def restarts_for(pod: Obj, container: Obj, run: Run) -> bool:
     if before.memory_limit != after.memory_limit:
         changed.add("memory")
     return any(policies.get(name) == "RestartContainer" for name in changed)
+
+
+def below_usage(pod: Obj, state: PodState) -> str:
+    """Why a limit of memory can't be lowered now: a running container uses more. "" if it can.
+
+    After `validateMemoryResizeAction`: the kernel would kill the container.
+    """
+    errors = []
+    for container, run in outdated(pod, state):
+        limit, before, used = (
+            cgroup_limits(pod, container).memory_limit,
+            run.living.limits.memory_limit,
+            run.living.memory,
+        )
+        lowered = limit is not None and (before is None or limit < before)
+        if limit is not None and lowered and used >= limit and not restarts_for(pod, container, run):
+            errors.append(
+                f"attempting to set container {quoted(run.name)} memory limit ({limit}) below current usage ({used})"
+            )
+    return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]" if errors else ""
 
 
 def summary(pod: Obj, error: str = "") -> str:

@@ -120,6 +120,8 @@ class PodState(Struct):
     """All containers are being stopped, to start over."""
     resize: tuple[str, str] | None = None
     """Why a resize has to wait: Deferred or Infeasible, and the message."""
+    resize_error: str = ""
+    """Why a resize that was granted cannot be done yet."""
 
     def last(self, name: str) -> Run | None:
         """The newest run of a container."""

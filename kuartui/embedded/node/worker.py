@@ -232,6 +232,8 @@ class PodWorker:
         if self._resizing and not resize.pending(self.pod, self.state):
             self._node.event(self.pod, "Normal", "ResizeCompleted", f"Pod resize completed: {self._resizing}")
             self._resizing = ""
+        if self.state.resize_error:
+            delay = min(AFTER_ERROR, delay or AFTER_ERROR)
         if missing and self._newest_runs() != newest:
             return min(RELIST_SECONDS, delay or RELIST_SECONDS)
         return delay
@@ -302,8 +304,9 @@ class PodWorker:
             self.state.resources = resize.whole(self.pod)
         pending = resize.pending(self.pod, self.state)
         before, self.state.resize = self.state.resize, None
+        failed, self.state.resize_error = self.state.resize_error, ""
         if not pending:
-            if before:
+            if before or failed:
                 self.reporter.changed()
             return
         self.state.resize = resize.obstacle(self.pod, self._node.node(), self._others())
@@ -314,9 +317,17 @@ class PodWorker:
                 text = f"Pod resize {kind}: {resize.summary(self.pod, why)}"
                 self._node.event(self.pod, "Warning", f"Resize{kind}", text)
             return
-        self._resizing = resize.summary(self.pod)
-        self._node.event(self.pod, "Normal", "ResizeStarted", f"Pod resize started: {self._resizing}")
+        asked = resize.summary(self.pod)
+        if self._resizing != asked:
+            self._resizing = asked
+            self._node.event(self.pod, "Normal", "ResizeStarted", f"Pod resize started: {asked}")
         self.state.resources = resize.whole(self.pod)
+        self.state.resize_error = resize.below_usage(self.pod, self.state)
+        if self.state.resize_error:
+            if not failed:
+                text = f"Pod resize error: {resize.summary(self.pod, self.state.resize_error)}"
+                self._node.event(self.pod, "Warning", "ResizeError", text)
+            return
         for container, run in resize.outdated(self.pod, self.state):
             if resize.restarts_for(self.pod, container, run):
                 message = f"Container {run.name} resize requires restart, will be restarted"

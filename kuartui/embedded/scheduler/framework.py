@@ -11,6 +11,8 @@ from typing import Any
 from msgspec import Struct, field
 
 from kuartui.embedded.client import Client
+from kuartui.embedded.controllers import objects
+from kuartui.embedded.controllers.volumes.matching import claims_of
 from kuartui.embedded.scheduler.nodes import NodeInfo, PodOnNode
 
 Obj = dict[str, Any]
@@ -73,9 +75,26 @@ class Plugin:
         """
         return True
 
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """The same for a change of a node, `before` is None for a new one. Nodes that go help nobody but spreading."""
+        return before is None
+
+    def helped_by_claim(self, pod: Obj, claim: Obj) -> bool:
+        """The same for a volume claim that came or changed."""
+        return any(objects.name_of(claim) == name for name, _ in claims_of(pod)) and _neighbours(pod, claim)
+
     def refuse(self, *reasons: str, final: bool = False) -> Refusal:
         """A refusal in this plugin's name."""
         return Refusal(reasons, self.name, final)
+
+
+def labels_changed(before: Obj | None, after: Obj) -> bool:
+    """Whether a node is new or has other labels."""
+    return before is None or objects.labels_of(before) != objects.labels_of(after)
+
+
+def _neighbours(one: Obj, other: Obj) -> bool:
+    return objects.namespace_of(one) == objects.namespace_of(other)
 
 
 class Diagnosis(Struct):

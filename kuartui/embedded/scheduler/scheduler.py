@@ -17,7 +17,7 @@ from kuartui.embedded.kinds.pod_resources import allocation
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.scheduler import filtering, preemption
-from kuartui.embedded.scheduler.framework import Diagnosis, PluginError, Trial
+from kuartui.embedded.scheduler.framework import Diagnosis, Plugin, PluginError, Trial
 from kuartui.embedded.scheduler.nodes import Nodes, PodOnNode
 from kuartui.embedded.scheduler.plugins.devices import (
     CLAIMS,
@@ -128,9 +128,14 @@ class Scheduler:
     def _hint(self, before: Obj | None, after: Obj | None) -> Hint:
         """The plugins' queueing hints on another pod's change."""
 
+        return self._ask(lambda plugin, waiting: plugin.helped_by(self.client, waiting, before, after))
+
+    def _ask(self, question: Callable[[Plugin, Obj], bool]) -> Hint:
+        """A hint: what a plugin that refused a waiting pod says of it."""
+
         def hint(name: Name, plugin: str) -> bool:
             waiting, known = self.client.get("pods", *name), filtering.BY_NAME.get(plugin)
-            return waiting is None or known is None or known.helped_by(self.client, waiting, before, after)
+            return waiting is None or known is None or question(known, waiting)
 
         return hint
 
@@ -150,16 +155,17 @@ class Scheduler:
             self._nominated.pop(uid, None)
 
     def _node_changed(self, event: Event) -> None:
-        if (
-            event.old is None
-            or event.type is EventType.DELETED
-            or _placement(event.obj.data) != _placement(event.old.data)
-        ):
-            self.queue.wake("node")
+        node, old = event.obj.data, event.old.data if event.old else None
+        if event.type is EventType.DELETED:
+            self.queue.wake("node-gone")
+        elif old is None or _placement(node) != _placement(old):
+            self.queue.wake("node", self._ask(lambda plugin, pod: plugin.helped_by_node(pod, old, node)))
 
     def _claim_changed(self, event: Event) -> None:
         self.volumes.claim_changed()
-        self.queue.wake("claim")
+        if event.type is not EventType.DELETED:
+            claim = event.obj.data
+            self.queue.wake("claim", self._ask(lambda plugin, pod: plugin.helped_by_claim(pod, claim)))
 
     def _namespace_changed(self, event: Event) -> None:
         if event.old is None or objects.labels_of(event.old.data) != objects.labels_of(event.obj.data):
@@ -323,5 +329,4 @@ def _own_change(old: Obj, new: Obj) -> bool:
 def _placement(node: Obj) -> tuple[Any, ...]:
     """What of a node decides on placement; heartbeats are no news."""
     spec, status = node.get("spec", {}), node.get("status", {})
-    ready = [(one["type"], one["status"]) for one in status.get("conditions") or ()]
-    return objects.labels_of(node), spec.get("taints"), spec.get("unschedulable"), status.get("allocatable"), ready
+    return objects.labels_of(node), spec.get("taints"), spec.get("unschedulable"), status.get("allocatable")

@@ -341,6 +341,30 @@ async def test_resize_in_place(cluster):
     assert cluster.events("ResizeCompleted") == [f"Pod resize completed: {asked}"]
 
 
+async def test_a_limit_of_memory_is_not_lowered_below_what_is_used(cluster):
+    limits = {"limits": {"memory": "100Mi"}}
+    await cluster.pod(containers=[{"name": "c", "command": ["hog", "50"], "resources": limits}])
+    await cluster.run()
+
+    async def resize(memory):
+        container = {"name": "c", "image": "box:1", "command": ["hog", "50"]}
+        smaller = container | {"resources": {"limits": {"memory": memory}}}
+        await cluster.client.patch("pods", "default", "p", {"spec": {"containers": [smaller]}})
+        await cluster.run(30)
+
+    await resize("20Mi")
+    assert cluster.status()["restartCount"] == 0
+    told = 'attempting to set container "c" memory limit (20971520) below current usage (52428800)'
+    found = cluster.condition("PodResizeInProgress")
+    assert (found["status"], found["reason"], found["message"]) == ("True", "Error", told)
+    assert len(cluster.events("ResizeError")) == len(cluster.events("ResizeStarted")) == 1
+    assert cluster.events("ResizeError")[0].startswith('Pod resize error: {"containers":[{"name":"c",')
+    assert cluster.status()["resources"]["limits"] == {"memory": "100Mi"}
+    await resize("60Mi")
+    assert cluster.status()["resources"]["limits"] == {"memory": "60Mi"}
+    assert all(one["type"] != "PodResizeInProgress" for one in cluster.get()["status"]["conditions"])
+
+
 async def test_an_init_container_is_resized_while_it_runs(cluster):
     small = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
     bigger = {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}

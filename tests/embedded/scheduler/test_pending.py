@@ -196,6 +196,49 @@ async def test_a_missing_claim_is_not_looked_for_when_other_pods_go(three: Sched
     assert refused.startswith('0/3 nodes are available: persistentvolumeclaim "none" not found.')
 
 
+async def test_what_changes_of_a_node_is_a_reason_to_try_again_for_whom_it_helps(three: Scheduled) -> None:
+    taint = {"key": "k", "effect": "NoSchedule"}
+    await three.edit("nodes", "n1", {"spec": {"taints": [taint]}})
+    await three.edit("nodes", "n2", {"spec": {"unschedulable": True}})
+    await three.pod("big", cpu="8", tolerations=[{"operator": "Exists"}])
+    await three.pod("picky", nodeSelector={"disk": "ssd"}, tolerations=[{"operator": "Exists"}])
+    await three.pod("held", nodeSelector={"kubernetes.io/hostname": "n1"})
+    await three.pod("kept", nodeSelector={"kubernetes.io/hostname": "n2"})
+    rule = spread("rack")
+    await three.pod("even", labels={"app": "x"}, topologySpreadConstraints=rule, tolerations=[{"operator": "Exists"}])
+    names = ("big", "picky", "held", "kept", "even")
+
+    async def tried_after(name: str, change: dict[str, Any]) -> set[str]:
+        before = {one: len(three.events("FailedScheduling", f"Pod/{one}")) for one in names}
+        await three.edit("nodes", name, change)
+        await three.run(0.1)
+        now = {one: len(three.events("FailedScheduling", f"Pod/{one}")) for one in names}
+        return {one for one in names if now[one] > before[one]}
+
+    await three.run(0.1)
+    assert await tried_after("n3", {"metadata": {"labels": {"disk": "hdd"}}}) == {"even"}
+    assert await tried_after("n3", {"status": {"allocatable": {"cpu": "6"}}}) == set()
+    assert await tried_after("n3", {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}) == set()
+    other = [taint, {"key": "other", "effect": "NoSchedule"}]
+    assert await tried_after("n1", {"spec": {"taints": other}}) == {"even"}
+    await three.edit("nodes", "n1", {"spec": {"taints": []}})
+    await three.edit("nodes", "n2", {"spec": {"unschedulable": False}})
+    await three.edit("nodes", "n3", {"status": {"allocatable": {"cpu": "9"}}, "metadata": {"labels": {"disk": "ssd"}}})
+    await three.run(0.1)
+    assert [three.place(name) for name in names[:4]] == ["n3", "n3", "n1", "n2"]
+
+
+async def test_claims_of_others_are_no_reason_to_try_again(three: Scheduled) -> None:
+    await three.pod("p", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "mine"}}])
+    await three.run()
+    await three.create("persistentvolumeclaims", "theirs", spec={"storageClassName": "none"})
+    await three.run()
+    assert len(three.events("FailedScheduling", "Pod/p")) == 1
+    await three.create("persistentvolumeclaims", "mine", spec={"storageClassName": "none"})
+    await three.run()
+    assert len(three.events("FailedScheduling", "Pod/p")) == 2
+
+
 async def test_too_many_pods(cluster: Scheduled) -> None:
     await cluster.node("n1", pods="1")
     await cluster.pod("a")

@@ -57,3 +57,13 @@ class NodeResourcesFit(Plugin):
                 reasons.append(f"Insufficient {name}")
                 hopeless = hopeless or wanted > capacity
         return self.refuse(*reasons, final=hopeless) if reasons else None
+
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """It has more of something that the pod asks for, and as much as that."""
+        asked, now = {**PodOnNode(pod).requests, "pods": 1}, NodeInfo(after).allocatable
+        if any(amount > now.get(name, 0) for name, amount in asked.items()):
+            return False
+        if before is None:
+            return True
+        then = NodeInfo(before).allocatable
+        return any(amount and now.get(name, 0) > then.get(name, 0) for name, amount in asked.items())

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from kuartui.embedded.client import Client
-from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial
+from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial, labels_changed
 from kuartui.embedded.scheduler.matching import AffinityTerm, affinity_terms
 from kuartui.embedded.scheduler.nodes import NodeInfo
 
@@ -60,6 +60,10 @@ class InterPodAffinity(Plugin):
         if any(after is None or not term.matches(after, client) for term in gone):
             return True
         return after is None and any(term.matches(pod, client) for term in affinity_terms(before, "podAntiAffinity"))
+
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """It is new, or in another place than before."""
+        return labels_changed(before, after)
 
     def _with_friends(self, trial: Trial, counts: _Counts, labels: dict[str, str]) -> bool:
         if any(term.topology_key not in labels for term in counts.near):

@@ -20,11 +20,19 @@ class NodeUnschedulable(Plugin):
     wakes = frozenset({"node"})
 
     def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
-        if not info.node.get("spec", {}).get("unschedulable"):
+        if not _cordoned(info.node):
             return None
         if matching.tolerates(trial.pod["spec"].get("tolerations"), CORDONED):
             return None
         return self.refuse("node(s) were unschedulable", final=True)
+
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """It takes pods now."""
+        return not _cordoned(after) and (before is None or _cordoned(before))
+
+
+def _cordoned(node: Obj) -> bool:
+    return bool(node.get("spec", {}).get("unschedulable"))
 
 
 class NodeName(Plugin):
@@ -52,6 +60,15 @@ class TaintToleration(Plugin):
             return self.refuse("node(s) had untolerated taint(s)", final=True)
         return None
 
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """A taint in its way went."""
+
+        def keeps_out(node: Obj) -> bool:
+            taints = node.get("spec", {}).get("taints") or ()
+            return bool(matching.untolerated(pod["spec"].get("tolerations"), taints, "NoSchedule", "NoExecute"))
+
+        return not keeps_out(after) and (before is None or keeps_out(before))
+
 
 class NodeAffinity(Plugin):
     """nodeSelector and required node affinity."""
@@ -77,3 +94,7 @@ class NodeAffinity(Plugin):
 
     def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
         return None if matching.selects_node(trial.pod, info.node) else self.refuse(self.text, final=True)
+
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """It has what the pod asks for now."""
+        return matching.selects_node(pod, after) and (before is None or not matching.selects_node(pod, before))

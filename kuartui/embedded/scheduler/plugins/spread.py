@@ -7,7 +7,7 @@ from typing import Any
 from kuartui.embedded.client import Client
 from kuartui.embedded.meta.labels import Selector
 from kuartui.embedded.scheduler import matching
-from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial
+from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial, labels_changed
 from kuartui.embedded.scheduler.nodes import NodeInfo
 
 Obj = dict[str, Any]
@@ -63,7 +63,7 @@ class PodTopologySpread(Plugin):
     """Hard constraints."""
 
     name = "PodTopologySpread"
-    wakes = frozenset({"pod-gone", "pod-placed", "pod-labels", "node"})
+    wakes = frozenset({"pod-gone", "pod-placed", "pod-labels", "node", "node-gone"})
 
     def helped_by(self, client: Client, pod: Obj, before: Obj | None, after: Obj | None) -> bool:
         """Only pods that some constraint counts matter."""
@@ -74,6 +74,12 @@ class PodTopologySpread(Plugin):
         return any(
             constraint.selector.matches(one["metadata"].get("labels")) for constraint in known for one in changed
         )
+
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """It is new or gone, in another place, or (by its taints) no longer one that counts."""
+        if before is None or labels_changed(before, after):
+            return True
+        return bool(before.get("spec", {}).get("taints") != after.get("spec", {}).get("taints"))
 
     def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
         known: list[Constraint] | None = trial.notes.get(self.name)

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.volumes import matching
-from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial
+from kuartui.embedded.scheduler.framework import Plugin, Refusal, Trial, labels_changed
 from kuartui.embedded.scheduler.nodes import NodeInfo
 
 Obj = dict[str, Any]
@@ -106,6 +106,10 @@ class VolumeBinding(Plugin):
     name = "VolumeBinding"
     wakes = VOLUME_CHANGES
 
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """It is new, or in another place than before."""
+        return labels_changed(before, after)
+
     def prepare(self, trial: Trial) -> Refusal | None:
         claims = trial.notes[self.name] = Claims()
         immediate = False
@@ -184,6 +188,10 @@ class VolumeZone(Plugin):
 
     name = "VolumeZone"
     wakes = VOLUME_CHANGES
+
+    def helped_by_node(self, pod: Obj, before: Obj | None, after: Obj) -> bool:
+        """It is new, or in another place than before."""
+        return labels_changed(before, after)
 
     def filter(self, trial: Trial, info: NodeInfo) -> Refusal | None:
         claims: Claims = trial.notes[VolumeBinding.name]
