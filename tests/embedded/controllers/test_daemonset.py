@@ -202,3 +202,24 @@ async def test_with_a_surge_an_old_pod_that_does_not_work_goes_at_once(fleet: Fl
     fleet.set_status("default", old, "Running", ready=False)
     await fleet.run(1)
     assert fleet.gone("pods", old)
+
+
+async def test_an_update_removes_old_pods_also_from_where_none_may_start(fleet: Fleet) -> None:
+    await running(fleet)
+    await fleet.edit("nodes", "n3", {"spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]}})
+    await fleet.run(5)
+    assert sorted(places(fleet).values()) == ["v1", "v1", "v1"]
+    await fleet.edit("daemonsets.apps", "agent", image("v2"))
+    await fleet.run(20)
+    assert sorted(places(fleet).values()) == ["v2", "v2"]
+    assert {pod["spec"]["nodeName"] for pod in fleet.pods()} == {"n1", "n2"}
+
+
+async def test_a_pod_that_ended_and_is_held_does_not_keep_its_successor_away(fleet: Fleet) -> None:
+    await running(fleet)
+    name = fleet.pods()[0]["metadata"]["name"]
+    await fleet.edit("pods", name, {"metadata": {"finalizers": ["example.com/hold"]}})
+    fleet.set_status("default", name, "Failed", ready=False)
+    await fleet.run(5)
+    assert fleet.get("pods", name)["metadata"]["deletionTimestamp"]
+    assert len(fleet.pods()) == 3

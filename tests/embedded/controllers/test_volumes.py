@@ -315,3 +315,12 @@ async def test_keeps_a_class_of_attributes_while_a_claim_names_it(storage: Clust
     await storage.delete("persistentvolumeclaims", "data")
     await storage.run()
     assert storage.gone(classes, "gold")
+
+
+async def test_a_volume_that_offers_just_what_is_asked_for_comes_before_a_smaller_one(storage: Cluster) -> None:
+    await volume(storage, "shared", "1Gi", accessModes=["ReadWriteOnce", "ReadWriteMany"])
+    await volume(storage, "large", "8Gi")
+    await volume(storage, "medium", "5Gi")
+    for name, taken in (("first", "medium"), ("second", "large"), ("third", "shared")):
+        await claim(storage, name)
+        assert storage.get("persistentvolumeclaims", name)["spec"]["volumeName"] == taken

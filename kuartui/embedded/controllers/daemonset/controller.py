@@ -161,10 +161,12 @@ class DaemonSetController(WorkloadController):
         return doomed
 
     async def _roll(self, daemonset: Obj, digest: str) -> None:
-        """A step of RollingUpdate."""
+        """A step of RollingUpdate. Old pods go also from where no new one may start, unless that comes first."""
         by_node = _by_node(await self._pods(daemonset))
         wanted = [one for one in self.client.list("nodes") if placement.belongs(daemonset, one)[0]]
-        there = {objects.name_of(node): by_node.get(objects.name_of(node), []) for node in wanted}
+        there = {objects.name_of(node): by_node.pop(objects.name_of(node), []) for node in wanted}
+        if not rolling.limits(daemonset, len(wanted))[0]:
+            there |= by_node
         now, min_ready = self.clock.now(), _min_ready(daemonset)
         step = rolling.step(daemonset, there, len(wanted), digest, lambda pod: pods.available(pod, min_ready, now))
         for pod in step.delete:
@@ -212,8 +214,11 @@ class DaemonSetController(WorkloadController):
 
 
 def _by_node(owned: list[Obj]) -> dict[str, list[Obj]]:
+    """Pods by node; those that have ended and only wait for their finalizers are as good as gone."""
     found: dict[str, list[Obj]] = {}
     for pod in owned:
+        if pods.finished(pod) and objects.being_deleted(pod):
+            continue
         found.setdefault(placement.node_of(pod), []).append(pod)
     return found
 

@@ -77,9 +77,22 @@ def best_volume(
 ) -> Obj | None:
     """The volume that was made for the claim, else the smallest that will do.
 
-    Without a node, a delayed claim gets only what was made for it. `taken` are names that others will get.
+    Without a node, those with the fewest access modes come first, whatever their size, and a delayed claim gets only what
+    was made for it. `taken` are names that others will get.
     """
-    excluded = set(taken)
+    if node is not None:
+        return _best(claim, volumes, node, delayed, set(taken))
+    by_modes: dict[tuple[str, ...], list[Obj]] = {}
+    for volume in volumes:
+        by_modes.setdefault(tuple(sorted(volume["spec"].get("accessModes") or ())), []).append(volume)
+    for modes in sorted(by_modes, key=lambda modes: (len(modes), modes)):
+        found = _best(claim, by_modes[modes], node, delayed, set(taken))
+        if found is not None:
+            return found
+    return None
+
+
+def _best(claim: Obj, volumes: Iterable[Obj], node: Obj | None, delayed: bool, excluded: set[str]) -> Obj | None:
     selector = from_object(claim["spec"]["selector"]) if claim["spec"].get("selector") else None
     best: Obj | None = None
     for volume in volumes:
