@@ -306,25 +306,39 @@ def _is_value(value: Any, node: Node) -> bool:
 
 
 def _merge_list(old: list[Any], new: list[Any], node: Node) -> list[Any]:
-    """Elements in the applied order; those that only the server knows stay before their next common neighbour."""
-    old_by_key = {fieldset.element_key(item, node): item for item in old}
+    """Keyed lists in one: the applied order, and what only the server knows where it is before its next common neighbour.
+
+    visitListItems of sigs.k8s.io/structured-merge-diff/v6/typed/merge.go. Elements that the server has twice, which
+    nobody may apply, are not merged with the applied one.
+    """
+    old_keys = [fieldset.element_key(item, node) for item in old]
     new_keys = [fieldset.element_key(item, node) for item in new]
     if len(set(new_keys)) < len(new_keys):
         raise StatusError(500, "InternalError", "failed to create typed patch object: duplicate entries for key")
-    merged = {key: _merge(old_by_key.get(key), item, node.items) for key, item in zip(new_keys, new, strict=True)}
+    known = {key: item if old_keys.count(key) == 1 else None for key, item in zip(old_keys, old, strict=True)}
+    merged = {key: _merge(known.get(key), item, node.items) for key, item in zip(new_keys, new, strict=True)}
+    shared = [key for key in new_keys if key in known]
     result: list[Any] = []
-    pending = list(new_keys)
-    for key, item in old_by_key.items():
-        if key not in merged:
-            result.append(item)
+    done: set[Any] = set()
+    left = right = 0
+    while left < len(old) or right < len(new):
+        mine = old_keys[left] if left < len(old) else None
+        if left < len(old) and mine not in merged:
+            result.append(old[left])
+            left += 1
             continue
-        if key in pending:
-            while pending:
-                first = pending.pop(0)
-                result.append(merged[first])
-                if first == key:
-                    break
-    result.extend(merged[key] for key in pending)
+        if left < len(old) and right < len(new) and mine != new_keys[right] and shared and mine != shared[0]:
+            left += 1  # common, but not the next in the applied order
+            continue
+        if left < len(old) and (mine in done or (right < len(new) and mine == new_keys[right])):
+            left += 1
+        if right < len(new):
+            key = new_keys[right]
+            result.append(merged[key])
+            done.add(key)
+            right += 1
+            if shared and shared[0] == key:
+                shared.pop(0)
     return result
 
 

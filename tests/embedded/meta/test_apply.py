@@ -291,3 +291,24 @@ def test_the_annotation_of_other_managers_is_left_alone() -> None:
     live = applied_by_client({"x": "1"})
     taken = applied(live, {"x": "2"}, ANN, force=True)
     assert taken["metadata"]["annotations"] == live["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("server", "wanted", "merged"),
+    [
+        ("abc", "cxa", "bcxa"),  # the applied order, and b stays before c
+        ("abc", "bd", "abcd"),
+        ("abc", "ca", "bca"),
+        ("ab", "xy", "abxy"),
+        ("aab", "b", "aab"),  # what the server has twice stays
+        ("aab", "ac", "acb"),  # but for what is applied
+        ("", "ba", "ba"),
+    ],
+)
+def test_keyed_lists_merge_in_the_applied_order(server: str, wanted: str, merged: str) -> None:
+    def containers(names: str) -> dict[str, Any]:
+        return pod(*({"name": name} for name in names))
+
+    assert POD is not None
+    found = apply.merge(containers(server), containers(wanted), POD)
+    assert "".join(container["name"] for container in found["spec"]["containers"]) == merged
