@@ -143,10 +143,11 @@ def server(app: App, *, scheme: str = "http", name: str = "") -> Handler:
                     plain.first, plain.second, Headers(plain.headers), plain.body, stream.remote, scheme, "1.1", stream
                 )
                 response = await app(request)
-                answer = _plain_response(response, name, plain)
+                keep = plain.keep and plain_http.CLOSE not in response.headers
+                answer = _plain_response(response, name, plain, keep=keep)
                 if answer is not None:
                     await stream.write(answer)
-                    if not plain.keep:
+                    if not keep:
                         break
                     continue
                 connection = h11.Connection(h11.SERVER)  # the answer takes more: have h11 see the request, too
@@ -165,12 +166,12 @@ def server(app: App, *, scheme: str = "http", name: str = "") -> Handler:
     return serve
 
 
-def _plain_response(response: Response, name: str, request: plain_http.Message) -> bytes | None:
+def _plain_response(response: Response, name: str, request: plain_http.Message, *, keep: bool) -> bytes | None:
     if response.upgrade is not None or not isinstance(response.body, bytes):
         return None
     headers = _response_headers(response, name)
     reason = response.reason or phrase(response.status)
-    return plain_http.write_response(response.status, reason, headers, response.body, request.first, keep=request.keep)
+    return plain_http.write_response(response.status, reason, headers, response.body, request.first, keep=keep)
 
 
 def _response_headers(response: Response, name: str) -> Headers:

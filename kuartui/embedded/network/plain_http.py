@@ -24,9 +24,9 @@ _VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 _TARGET = re.compile(r"[!-~]+")
 _LENGTH = re.compile(r"\d{1,9}")
 _INVOLVED = frozenset({"transfer-encoding", "expect", "upgrade"})
-_OTHERS = frozenset({"connection", "host"})  # that h11 would look at in a response
 BODILESS = (204, 304)
 CLOSE = ("Connection", "close")
+KEEP_ALIVE = ("Connection", "keep-alive")  # of a server that tells it: sent as `CLOSE` where it does not hold
 
 
 class Message(Struct, frozen=True):
@@ -127,7 +127,10 @@ def write_response(
 ) -> bytes | None:
     """A final response to a plain request, its length among the headers unless there can't be a body."""
     names = [name.lower() for name, _ in headers]
-    if not 200 <= status <= 599 or not _INVOLVED.isdisjoint(names) or not _OTHERS.isdisjoint(names):
+    if not 200 <= status <= 599 or not _INVOLVED.isdisjoint(names) or "host" in names:
+        return None
+    told = [header for header in headers if header[0].lower() == "connection"]
+    if told and told != [KEEP_ALIVE] and (keep or told != [CLOSE]):
         return None
     lengths = [value for name, value in headers if name.lower() == "content-length"]
     bodiless = method == "HEAD" or status in BODILESS
@@ -135,7 +138,9 @@ def write_response(
         return None
     if not _VALUE.fullmatch(reason) or not all(map(_LENGTH.fullmatch, lengths)):
         return None
-    shown = headers if keep else [*headers, CLOSE]
+    shown = headers
+    if not keep:
+        shown = [CLOSE if header == KEEP_ALIVE else header for header in headers] if told else [*headers, CLOSE]
     return _written(f"HTTP/1.1 {status} {reason}\r\n", shown, b"" if bodiless else body)
 
 

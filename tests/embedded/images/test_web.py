@@ -43,6 +43,68 @@ async def test_nginx_serves_its_page_and_logs_as_nginx(world: World) -> None:
     assert '"GET /nope HTTP/1.1" 404 153 "-" "curl/8.14.1" "-"' in lines[-1]
 
 
+def names(head: str) -> list[str]:
+    """The status, and the names of the headers in their order."""
+    first, *lines = head.split("\r\n\r\n")[0].splitlines()
+    return [first, *(line.partition(":")[0] for line in lines)]
+
+
+FILE = ["Content-Type", "Content-Length", "Last-Modified", "Connection", "ETag", "Accept-Ranges"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "found"),
+    [
+        ("/", "200 OK", FILE),
+        ("/nope", "404 Not Found", ["Content-Type", "Content-Length", "Connection"]),
+        ("/sub", "301 Moved Permanently", ["Content-Type", "Content-Length", "Location", "Connection"]),
+        ("/ret", "200 OK", ["Content-Type", "Content-Length", "Connection"]),
+        ("/empty", "204 No Content", ["Connection"]),
+        (
+            "/behind",
+            "200 OK",
+            ["Content-Type", "Content-Length", "Connection", "Accept-Ranges", "Last-Modified", "ETag"],
+        ),
+    ],
+)
+async def test_nginx_sends_the_headers_of_nginx(world: World, path: str, status: str, found: list[str]) -> None:
+    """As nginx 1.22 sent them, with BusyBox' httpd 1.37 behind it."""
+    script = "mkdir /www && echo hi > /www/index.html && httpd -f -p 8080 -h /www"
+    back = await world.start("busybox:1.37", "sh", "-c", script)
+    text = (
+        "server {\n  root /usr/share/nginx/html;\n  location /ret { return 200 'hi'; }\n"
+        f"  location /empty {{ return 204; }}\n  location /behind {{ proxy_pass http://{back.sandbox.ip}:8080/; }}\n}}\n"
+    )
+    front = await world.start("nginx:1.27-alpine", mounts=(conf(world, text),))
+    await world.exec(front, "mkdir", "/usr/share/nginx/html/sub")
+    head = await get(world, f"http://{front.sandbox.ip}{path}", "-i")
+    assert names(head) == [f"HTTP/1.1 {status}", "Server", "Date", *found]
+    assert "\nConnection: keep-alive" in head.replace("\r\n", "\n")
+    last = await get(world, f"http://{front.sandbox.ip}{path}", "-i", "-H", "Connection: close")
+    assert "\nConnection: close" in last.replace("\r\n", "\n")
+
+
+async def test_nginx_sends_no_page_twice(world: World) -> None:
+    front = await world.start("nginx:1.27-alpine")
+    head = await get(world, f"http://{front.sandbox.ip}/", "-I")
+    tag = next(line.partition(": ")[2] for line in head.splitlines() if line.startswith("ETag"))
+    again = await get(world, f"http://{front.sandbox.ip}/", "-i", "-H", f"If-None-Match: {tag}")
+    assert names(again) == ["HTTP/1.1 304 Not Modified", "Server", "Date", "Last-Modified", "Connection", "ETag"]
+
+
+async def test_httpd_sends_the_headers_of_busybox(world: World) -> None:
+    script = "mkdir -p /www/sub && echo hi > /www/index.html && echo x > /www/plain && httpd -f -p 80 -h /www"
+    container = await world.start("busybox:1.37", "sh", "-c", script)
+    head = await get(world, f"http://{container.sandbox.ip}/", "-i")
+    facts = ["Accept-Ranges", "Last-Modified", "ETag", "Content-Length"]
+    assert names(head) == ["HTTP/1.1 200 OK", "Date", "Connection", "Content-type", *facts]
+    assert "Connection: close" in head
+    plain = await get(world, f"http://{container.sandbox.ip}/plain", "-i")
+    assert names(plain) == ["HTTP/1.1 200 OK", "Date", "Connection", *facts]
+    away = await get(world, f"http://{container.sandbox.ip}/sub", "-i")
+    assert names(away)[:5] == ["HTTP/1.1 302 Found", "Date", "Connection", "Content-type", "Location"]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -29,6 +29,7 @@ VALUES = [
     "x",
     "close",
     "Keep-Alive",
+    "keep-alive",
     "keep-alive, close",
     "chunked",
     "100-continue",
@@ -120,6 +121,8 @@ def test_a_request_is_written_as_h11_does(
 def test_a_response_is_written_as_h11_does(
     status: int, reason: str, headers: list[tuple[str, str]], body: bytes, method: str, keep: bool
 ) -> None:
+    # h11 puts them last; here they stay where the server has them
+    headers = sorted(headers, key=lambda header: header in (plain_http.CLOSE, plain_http.KEEP_ALIVE))
     written = plain_http.write_response(status, reason, headers, body, method, keep=keep)
     if written is None:
         return
@@ -146,3 +149,8 @@ def test_what_is_usual_is_plain() -> None:
     read = plain_http.read_response(answer, "GET")
     assert read is not None
     assert (read.first, read.body, read.keep) == ("200", b"hi", False)
+    for keep, said in ((True, b"keep-alive"), (False, b"close")):
+        told = plain_http.write_response(
+            200, "OK", [plain_http.KEEP_ALIVE, ("Content-Length", "0")], b"", "GET", keep=keep
+        )
+        assert told == b"HTTP/1.1 200 OK\r\nConnection: " + said + b"\r\nContent-Length: 0\r\n\r\n"

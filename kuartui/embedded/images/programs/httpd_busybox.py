@@ -7,8 +7,9 @@ import posixpath
 import re
 
 from kuartui.embedded.images.applets.options import parse
-from kuartui.embedded.images.programs.files_server import inside, media_type
-from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.images.programs.files_server import date, inside, media_type, validators
+from kuartui.embedded.network.http import Headers, Request, Response, server
+from kuartui.embedded.network.plain_http import CLOSE
 from kuartui.embedded.node.runtime.files import EXECUTE
 from kuartui.embedded.node.runtime.process import Process
 
@@ -41,17 +42,20 @@ async def httpd(process: Process) -> int:
             if not is_named_as_directory:
                 query = request.target.partition("?")[2]
                 where = f"{request.path}/" + (f"?{query}" if query else "")
-                return reply(302, b"", "text/html", [("Location", where)])
+                return Response(302, Headers([("Content-type", "text/html"), ("Location", where)]))
             path = posixpath.join(path, "index.html")
         elif is_named_as_directory:
             return _page(404)
         try:
-            return reply(200, process.read(path), media_type(path))
+            body, kind = process.read(path), media_type(path, "")
+            facts = [("Accept-Ranges", "bytes"), *validators(process, path)]
         except OSError:
             return _page(404)
+        return Response(200, Headers([*([("Content-type", kind)] if kind else []), *facts]), body)
 
     async def app(request: Request) -> Response:
         said, peer = answer(request), f"[::ffff:{request.peer[0]}]:{request.peer[1]}"
+        said.headers[:0] = [date(process), CLOSE]
         if verbose > 1:
             await process.err(f"{peer}: url:{request.target}\n")
         if verbose:
@@ -91,4 +95,4 @@ def _page(status: int) -> Response:
     page = (
         f"<HTML><HEAD><TITLE>{status} {name}</TITLE></HEAD>\n<BODY><H1>{status} {name}</H1>\n{text}\n</BODY></HTML>\n"
     )
-    return reply(status, page, "text/html")
+    return Response(status, Headers([("Content-type", "text/html")]), page.encode())

@@ -11,15 +11,17 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
-from kuartui.embedded.images.programs.files_server import inside, media_type
+from kuartui.embedded.images.programs.files_server import date, inside, media_type, validators
 from kuartui.embedded.images.programs.nginx_conf import Block, Directive
 from kuartui.embedded.network import NameNotResolved
 from kuartui.embedded.network.http import Client, Headers, ProtocolError, Request, Response, phrase, reply
+from kuartui.embedded.network.plain_http import BODILESS, KEEP_ALIVE
 from kuartui.embedded.node.runtime.process import Process
 
 INHERITED = ("root", "index", "access_log", "error_log", "autoindex", "default_type", "error_page", "add_header",
              "proxy_set_header", "allow", "deny", "auth_basic", "proxy_connect_timeout", "proxy_read_timeout")  # fmt: skip
 HOPS = 10
+OWN_FIRST = ("Content-Type", "Content-Length", "Last-Modified", "Location")  # of its headers; of an upstream's, two
 
 # Where nginx has words of its own, in the status line and, if others, on its page.
 REASONS = {
@@ -117,10 +119,26 @@ class Site:
             server = self._choose(port, request.host)
             exchange = Exchange(request, server, port, request.path if path else "/", args, next(self._counter))
             response = await self._serve(exchange)
+            self._dress(exchange, response)
             await self._access_log(exchange, response)
             return response
 
         return handle  # type: ignore[return-value]
+
+    def _dress(self, exchange: Exchange, response: Response) -> None:
+        """Complete the headers, and put them into nginx' order (ngx_http_header_filter)."""
+        if response.upgrade is not None:
+            return
+        headers = response.headers
+        if isinstance(response.body, bytes) and response.status not in BODILESS:
+            headers.replace("Content-Length", str(len(response.body)))
+        if response.status == 204:
+            headers.replace("Content-Type", None)
+        first = OWN_FIRST[:2] if exchange.upstream else OWN_FIRST
+        head = [(name, value) for name in first if (value := headers.find(name))]
+        gone = {"connection", "date", *map(str.lower, first)}
+        rest = [header for header in headers if header[0].lower() not in gone]
+        headers[:] = [date(self._process), *head, KEEP_ALIVE, *rest]
 
     def _choose(self, port: int, host: str) -> Server:
         servers = self.by_port[port]
@@ -324,7 +342,10 @@ class Site:
             return self.error(403 if isinstance(error, PermissionError) else 404)
         default = exchange.settings.get("default_type")
         kind = media_type(path, default[-1].args[0] if default else "application/octet-stream")
-        return reply(200, body, kind, [("Accept-Ranges", "bytes")])
+        facts = validators(self._process, path)
+        if exchange.request.headers.find("if-none-match") == facts[1][1]:
+            return Response(304, Headers(facts))
+        return reply(200, body, kind, [*facts, ("Accept-Ranges", "bytes")])
 
     def _listing(self, exchange: Exchange, path: str) -> Response:
         rows = "".join(f'<a href="{name}">{name}</a>\n' for name in self._process.files.listdir(path))

@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kuartui.embedded.images.programs.files_server import inside, media_type
-from kuartui.embedded.network.http import Request, Response, reply, server
+from kuartui.embedded.images.programs.files_server import date, inside, media_type, validators
+from kuartui.embedded.network.http import Header, Headers, Request, Response, server
 from kuartui.embedded.node.runtime.process import Process, ProcessExit
 
 BASE_MEMORY = 9 << 20
@@ -81,6 +81,7 @@ async def _http_server(process: Process, words: list[str]) -> int:
     async def app(request: Request) -> Response:
         path = inside(home, request.path)
         status, body, kind = 200, b"", "text/html"
+        facts: list[Header] = []
         if process.files.is_dir(path) and process.files.is_file(posixpath.join(path, "index.html")):
             path = posixpath.join(path, "index.html")
         if process.files.is_dir(path):
@@ -88,13 +89,15 @@ async def _http_server(process: Process, words: list[str]) -> int:
             body = f"<!DOCTYPE HTML>\n<html>\n<body>\n<h1>Directory listing for {request.path}</h1>\n<ul>\n{rows}</ul>\n</body>\n</html>\n".encode()
         elif process.files.is_file(path) and not request.path.endswith("/"):
             body, kind = process.read(path), media_type(path)
+            facts = validators(process, path)[:1]
         else:
             status, body = 404, b"Error response: File not found\n"
         now = process.clock.now()
         await process.err(
             f'{request.peer[0]} - - [{now:%d/%b/%Y %H:%M:%S}] "{request.method} {request.target} HTTP/{request.version}" {status} -\n'
         )
-        return reply(status, body, kind)
+        told = [date(process), ("Content-type", kind), ("Content-Length", str(len(body))), *facts]
+        return Response(status, Headers(told), body, "" if status == 200 else "File not found")
 
     try:
         process.listen(port, server(app, name="SimpleHTTP/0.6 Python/3.12.11"))
