@@ -11,7 +11,7 @@ from typing import Any
 
 from kuartui.embedded.node import spec, sysctls
 from kuartui.embedded.node.machine import PRESSED
-from kuartui.embedded.node.resources import amounts, pod_requests, total_requests
+from kuartui.embedded.node.resources import Amounts, amounts, pod_requests, total_requests
 from kuartui.embedded.node.static_pods import is_mirror
 from kuartui.embedded.scheduler import matching
 
@@ -20,6 +20,8 @@ Obj = dict[str, Any]
 IN_THOUSANDTHS = ("cpu",)
 CRITICAL = 2_000_000_000  # the priority from which on a pod is
 SHORT_OF_MEMORY = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
+Shortage = tuple[str, Decimal, Decimal, Decimal]
+"""A resource, how much of it is wanted, used and there."""
 _OS_LABEL, _OS = "kubernetes.io/os", "linux"
 
 
@@ -32,14 +34,24 @@ class Rejected(Exception):
         self.message = message
 
 
+class Crowded(Exception):
+    """The node must make room for a critical pod."""
+
+    def __init__(self, missing: Amounts) -> None:
+        super().__init__("room must be made")
+        self.missing = missing
+
+
 def admit(pod: Obj, node: Obj, others: Iterable[Obj], pressure: set[str]) -> None:
-    """`others` are the active pods on the node. Raises Rejected."""
+    """`others` are the active pods on the node. Raises Rejected, or Crowded for a critical pod that others keep out."""
     _pressure(pod, pressure)
     if why := sysctls.forbidden(pod):
         raise Rejected("SysctlForbidden", why)
     _system(pod)
     others = list(others)
-    _resources(pod, node, others)
+    shortages = _shortages(pod, node, others)
+    if shortages and not critical(pod):
+        raise _short(*shortages[0])
     if not matching.selects_node(pod, node):
         raise Rejected(
             "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
@@ -52,6 +64,8 @@ def admit(pod: Obj, node: Obj, others: Iterable[Obj], pressure: set[str]) -> Non
     if matching.untolerated(pod["spec"].get("tolerations"), taints, "NoExecute"):
         message = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
         raise Rejected("TaintToleration", message)
+    if shortages:
+        raise Crowded({name: wanted - (capacity - used) for name, wanted, used, capacity in shortages})
 
 
 def critical(pod: Obj) -> bool:
@@ -80,18 +94,20 @@ def _system(pod: Obj) -> None:
         raise Rejected("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
 
 
-def _resources(pod: Obj, node: Obj, others: list[Obj]) -> None:
+def _shortages(pod: Obj, node: Obj, others: list[Obj]) -> list[Shortage]:
     allocatable = amounts(node.get("status", {}).get("allocatable"))
-    room = int(allocatable.get("pods", Decimal(0)))
+    room = allocatable.get("pods", Decimal(0))
+    found = []
     if len(others) + 1 > room:
-        raise _short("pods", Decimal(1), Decimal(len(others)), Decimal(room))
+        found.append(("pods", Decimal(1), Decimal(len(others)), room))
     used = total_requests(others)
     for name, wanted in pod_requests(pod).items():
-        capacity = allocatable.get(name)
+        capacity, taken = allocatable.get(name), used.get(name, Decimal(0))
         if capacity is None or not wanted:
             continue  # an extended resource that the node does not have is ignored by the kubelet
-        if wanted > capacity - used.get(name, Decimal(0)):
-            raise _short(name, wanted, used.get(name, Decimal(0)), capacity)
+        if wanted > capacity - taken:
+            found.append((name, wanted, taken, capacity))
+    return found
 
 
 def _short(name: str, wanted: Decimal, used: Decimal, capacity: Decimal) -> Rejected:

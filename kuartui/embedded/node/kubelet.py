@@ -7,12 +7,13 @@ import logging
 from typing import Any
 
 from kuartui.embedded.kinds.pod_resources import as_allocated
-from kuartui.embedded.node import spec
-from kuartui.embedded.node.admit import Rejected, admit
+from kuartui.embedded.node import preemption, spec
+from kuartui.embedded.node.admit import Crowded, Rejected, admit, critical
 from kuartui.embedded.node.eviction import EvictionManager
 from kuartui.embedded.node.heartbeat import Heartbeat
 from kuartui.embedded.node.host.system import HostSystem
 from kuartui.embedded.node.recovery import recorded_state
+from kuartui.embedded.node.resources import Amounts
 from kuartui.embedded.node.runtime import MemoryMeter
 from kuartui.embedded.node.sandbox import PodNetwork
 from kuartui.embedded.node.services import NodeServices
@@ -228,6 +229,8 @@ class Kubelet:
                 admit(pod, self.services.node(), self.active(), self.eviction.pressure)
             except Rejected as rejected:
                 self._reject(worker, rejected)
+            except Crowded as crowded:
+                self._make_room(worker, crowded.missing)
         elif restored and rebooted and not (state.ended or pod["metadata"].get("deletionTimestamp")):
             message = "Pod sandbox changed, it will be killed and re-created."
             self.services.event(pod, "Normal", "SandboxChanged", message)
@@ -240,7 +243,23 @@ class Kubelet:
         worker.state.failure = (rejected.reason, f"Pod was rejected: {rejected.message}")
         worker.state.rejected = worker.state.ended = True
 
+    def _make_room(self, critical_one: PodWorker, missing: Amounts) -> None:
+        """End less important pods for a critical one, which starts once they are gone; refuse it if that is no help."""
+        active = {one["metadata"]["uid"]: one for one in self.active() if not critical(one)}
+        try:
+            chosen = preemption.victims(active.values(), missing)
+        except preemption.NoVictims as error:
+            self._reject(critical_one, Rejected("UnexpectedAdmissionError", str(error)))
+            return
+        for pod in chosen:
+            victim = self.workers[pod["metadata"]["uid"]]
+            self.services.event(victim.pod, "Warning", preemption.REASON, preemption.MESSAGE)
+            victim.preempt(preemption.REASON, preemption.MESSAGE)
+            critical_one.waits_for.append(victim)
+
     async def _run(self, worker: PodWorker) -> None:
+        for victim in worker.waits_for:
+            await victim.ended.wait()
         if worker.state.rejected:
             # Not at once: whoever replaces rejected pods without end must not do so without time passing.
             await self.services.clock.sleep(REJECTION_SECONDS)

@@ -60,6 +60,10 @@ class PodWorker:
         """Whether there is a limit to what it may write."""
         self.gone = False
         """The object is no longer in the API."""
+        self.ended = asyncio.Event()
+        """All of it has ended, or its node has."""
+        self.waits_for: list[PodWorker] = []
+        """Pods that have to end before it may start."""
         self._node = node
         self._clock = node.clock
         self._network = network
@@ -119,6 +123,11 @@ class PodWorker:
         """Stop the pod because the node needs what it uses; no time is given."""
         self.state.disruption = message
         self.fail("Evicted", message, grace=0.0)
+
+    def preempt(self, reason: str, message: str) -> None:
+        """Stop the pod because the node needs its room for another; it has its usual time."""
+        self.state.disruption = message
+        self.fail(reason, message)
 
     def pause(self, paused: bool) -> None:
         """The kubelet was stopped, or runs again; containers go on, but nothing is done for them meanwhile."""
@@ -418,6 +427,7 @@ class PodWorker:
 
     def _finish(self) -> None:
         self.state.ended = True
+        self.ended.set()
         self.state.sandbox = False
         self.state.waiting.clear()
         self._supervisor.stop()
@@ -475,6 +485,7 @@ class PodWorker:
 
     def _release(self) -> None:
         """Leave nothing on the node, also when the worker is cancelled."""
+        self.ended.set()
         if self._deadline is not None:
             self._deadline.cancel()
         if self._renewal is not None:

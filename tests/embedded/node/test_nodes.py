@@ -309,6 +309,39 @@ async def test_what_the_node_needs_is_not_evicted(cluster):
     assert cluster.get("good")["status"]["reason"] == "Evicted"
 
 
+async def test_others_make_room_for_what_the_node_needs(cluster):
+    def asking(cpu, **more):
+        return [{"name": "c", "resources": {"requests": {"cpu": cpu}, **more}}]
+
+    guaranteed = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}}
+    await cluster.pod("sure", containers=[{"name": "c", "resources": guaranteed}])
+    await cluster.pod("small", containers=asking("1"))
+    stubborn = asking("2")
+    stubborn[0]["command"] = ["stubborn"]
+    await cluster.pod("large", containers=stubborn, terminationGracePeriodSeconds=10)
+    await cluster.pod("nothing")
+    await cluster.run()
+    await cluster.pod("critical", containers=asking("1500m"), priority=2_000_000_000)
+    await cluster.run(5)
+    assert cluster.get("critical")["status"]["phase"] == "Pending"
+    assert cluster.events("Preempting", "large") == ["Preempted in order to admit critical pod"]
+    await cluster.run(10)
+    status = cluster.get("large")["status"]
+    message = "Preempted in order to admit critical pod"
+    assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Preempting", message)
+    assert cluster.condition("DisruptionTarget", "large")["reason"] == "TerminationByKubelet"
+    phases = [cluster.get(name)["status"]["phase"] for name in ("critical", "sure", "small", "nothing")]
+    assert phases == ["Running"] * 4
+    await cluster.pod("hopeless", containers=asking("5"), priority=2_000_000_000)
+    await cluster.run()
+    status = cluster.get("hopeless")["status"]
+    assert status["reason"] == "UnexpectedAdmissionError"
+    assert status["message"] == (
+        "Pod was rejected: Unexpected error while attempting to recover from admission failure: preemption: error "
+        "finding a set of pods to preempt: no set of running pods found to reclaim resources: [(res: cpu, q: 2500), ]"
+    )
+
+
 async def test_disk_limits(cluster):
     volumes = [{"name": "cache", "emptyDir": {"sizeLimit": "1Ki"}}]
     mounts = [{"name": "cache", "mountPath": "/cache"}]

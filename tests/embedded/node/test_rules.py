@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from kuartui.embedded.clock import FastClock
+from kuartui.embedded.meta.quantity import parse
 from kuartui.embedded.node import sysctls
 from kuartui.embedded.node.actions import next_actions
 from kuartui.embedded.node.admit import Rejected, admit
 from kuartui.embedded.node.backoff import Backoff
 from kuartui.embedded.node.expansion import expand
+from kuartui.embedded.node.preemption import victims
 from kuartui.embedded.node.resize import obstacle
 from kuartui.embedded.node.state import Phase, PodState, Run
 from kuartui.embedded.node.status import pod_phase
@@ -186,6 +188,36 @@ def test_a_sidecar_holds_its_host_port(policy: str | None, fits: bool) -> None:
     node: Obj = {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": {"pods": "9"}}}
     with nullcontext() if fits else pytest.raises(Rejected, match="free ports"):
         admit({"spec": {"containers": [{"name": "c", "ports": init["ports"]}]}}, node, [other], set())
+
+
+@pytest.mark.parametrize(
+    ("missing", "chosen"),
+    [
+        ({"cpu": "1"}, ["worst"]),
+        ({"cpu": "2"}, ["small", "worst"]),
+        ({"cpu": "4"}, ["large", "worst"]),
+        ({"cpu": "5"}, ["small", "large", "worst"]),
+        ({"cpu": "8"}, ["sure", "large", "worst"]),
+        ({"memory": "1Gi"}, ["small"]),
+        ({"pods": "1"}, ["idle"]),
+    ],
+)
+def test_who_makes_room_for_a_critical_pod(missing: Obj, chosen: list[str]) -> None:
+    def pod(name: str, limits: Obj | None = None, **requests: str) -> Obj:
+        resources = {"requests": requests, **({"limits": limits} if limits else {})}
+        return {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "resources": resources}]}}
+
+    whole = {"cpu": "4", "memory": "1Gi"}
+    others = [
+        pod("sure", whole, **whole),
+        pod("small", cpu="1", memory="1Gi"),
+        pod("large", cpu="3", memory="2Gi"),
+        {"metadata": {"name": "idle"}, "spec": {"containers": [{"name": "c"}]}},
+        pod("worst", overhead="0"),
+    ]
+    others[-1]["spec"]["overhead"] = {"cpu": "1"}  # the worst class, which gives something all the same
+    found = victims(others, {name: parse(amount).value for name, amount in missing.items()})
+    assert sorted(one["metadata"]["name"] for one in found) == sorted(chosen)
 
 
 @pytest.mark.parametrize(
