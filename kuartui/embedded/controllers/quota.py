@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.meta.quantity import ZERO, Quantity, parse
+from kuartui.embedded.meta.time import parse_time
 from kuartui.embedded.quota import counted, in_scope, usage
 from kuartui.embedded.store import Event, EventType
 
@@ -73,10 +75,16 @@ class ResourceQuotaController(Controller):
             for obj in self.client.list(resource, namespace):
                 if not in_scope(quota["spec"], resource, obj):
                     continue
+                stuck = resource == "pods" and self._overdue(obj)
                 for key, amount in usage(resource, obj).items():
-                    if key in total:
+                    if key in total and (not stuck or key == "count/pods"):
                         total[key] = total[key] + amount
         return {key: value if value else parse("0") for key, value in total.items()}
+
+    def _overdue(self, pod: Obj) -> bool:
+        """Whether a pod should have gone by now: who lost a node may start others in place of its pods."""
+        stamp, grace = pod["metadata"].get("deletionTimestamp"), pod["metadata"].get("deletionGracePeriodSeconds")
+        return bool(stamp) and grace is not None and self.clock.now() > parse_time(stamp) + timedelta(seconds=grace)
 
 
 def _ended(pod: Obj) -> bool:

@@ -162,3 +162,15 @@ async def test_quota_counts_what_is_there(cluster: Cluster) -> None:
     await cluster.run()
     assert cluster.get("resourcequotas", "q")["status"]["used"]["pods"] == "0"
     assert cluster.get("resourcequotas", "q")["status"]["used"]["requests.cpu"] == "0"
+
+
+async def test_quota_gives_up_counting_pods_that_nobody_ends(cluster: Cluster) -> None:
+    """The node of a pod is lost: someone else may have its room, though it is still there."""
+    cluster.start(ResourceQuotaController(cluster.client), kubelet=False)
+    await cluster.create("resourcequotas", "q", spec={"hard": {"pods": "5", "count/pods": "5"}})
+    await cluster.create("pods", "a", spec={"nodeName": "lost", "containers": [{"name": "c"}]})
+    await cluster.delete("pods", "a")
+    await cluster.run(10)
+    assert cluster.get("resourcequotas", "q")["status"]["used"] == {"pods": "1", "count/pods": "1"}
+    await cluster.run(300)
+    assert cluster.get("resourcequotas", "q")["status"]["used"] == {"pods": "0", "count/pods": "1"}
