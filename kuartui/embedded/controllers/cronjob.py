@@ -109,44 +109,16 @@ class CronJobController(WorkloadController):
             text = f"invalid schedule: {spec['schedule']} : time difference between two schedules is less than 1 second"
             self.record(cronjob, "Warning", "InvalidSchedule", text)
             return
-        due = self._missed(cronjob, status, schedule, now, zone)
+        calendar = Calendar(cronjob, schedule, now, zone)
+        due, missed = calendar.due(status)
+        if missed > TOO_MANY:
+            self.record(cronjob, "Warning", "TooManyMissedTimes", MISSED)
         if due is not None:
             await self._start(cronjob, status, due.astimezone(zone), now)
-        following = schedule.next(now.astimezone(zone))
+        following = calendar.following(status)
         if following is not None:
             wait = (following - now).total_seconds() + LATE
             self.enqueue_after(objects.namespace_of(cronjob), objects.name_of(cronjob), wait)
-
-    def _missed(
-        self, cronjob: Obj, status: Obj, schedule: cron.Schedule, now: datetime, zone: tzinfo
-    ) -> datetime | None:
-        """The last scheduled moment that has passed since the last start, in UTC: clocks of zones go back."""
-
-        def following(moment: datetime) -> datetime | None:
-            found = schedule.next(moment.astimezone(zone))
-            return found.astimezone(UTC) if found is not None else None
-
-        since = parse_time(status.get("lastScheduleTime") or cronjob["metadata"]["creationTimestamp"])
-        patience = cronjob["spec"].get("startingDeadlineSeconds")
-        if patience is not None:
-            since = max(since, now - timedelta(seconds=patience))
-        first = following(since)
-        if first is None or first > now:
-            return None
-        second = following(first)
-        missed = 1
-        if second is not None and second <= now:
-            period = second - first
-            missed = int((now - first) / period) + 1
-            if missed > 3:
-                # near the end only: who counts every moment of a year's absence is late for the next one
-                jumped = following(now - 2 * period)
-                second = jumped if jumped is not None and jumped <= now else second
-            while second is not None and second <= now:
-                first, second = second, following(second)
-        if missed > TOO_MANY:
-            self.record(cronjob, "Warning", "TooManyMissedTimes", MISSED)
-        return first
 
     async def _start(self, cronjob: Obj, status: Obj, due: datetime, now: datetime) -> None:
         patience = cronjob["spec"].get("startingDeadlineSeconds")
@@ -221,3 +193,50 @@ def _end(job: Obj) -> str | None:
         if objects.condition_true(job, type_):
             return type_
     return None
+
+
+class Calendar:
+    """The scheduled moments of a cron job, in UTC: clocks of zones go back. `status` says when it was started last."""
+
+    def __init__(self, cronjob: Obj, schedule: cron.Schedule, now: datetime, zone: tzinfo) -> None:
+        self._cronjob = cronjob
+        self._schedule = schedule
+        self._now = now
+        self._zone = zone
+
+    def _after(self, moment: datetime) -> datetime | None:
+        found = self._schedule.next(moment.astimezone(self._zone))
+        return found.astimezone(UTC) if found is not None else None
+
+    def due(self, status: Obj) -> tuple[datetime | None, int]:
+        """The last moment that has passed since the last start and is not too late, and how many there were."""
+        since = self._last_start(status)
+        patience = self._cronjob["spec"].get("startingDeadlineSeconds")
+        if patience is not None:
+            since = max(since, self._now - timedelta(seconds=patience))
+        latest, missed = self._missed(since)
+        return latest, missed if latest else 0
+
+    def following(self, status: Obj) -> datetime | None:
+        """The next moment. Where a schedule counts from its last moment (`@every`), it has to count from there."""
+        since = self._last_start(status)
+        latest, missed = self._missed(since)
+        return self._after(latest or (self._now if missed else since))
+
+    def _last_start(self, status: Obj) -> datetime:
+        return parse_time(status.get("lastScheduleTime") or self._cronjob["metadata"]["creationTimestamp"])
+
+    def _missed(self, since: datetime) -> tuple[datetime | None, int]:
+        """mostRecentScheduleTime: the number is a guess from the first two, and the last one is looked for near it."""
+        first = self._after(since)
+        if first is None or first > self._now:
+            return None, 0
+        second = self._after(first)
+        if second is None or second > self._now:
+            return first, 1
+        period = second - first
+        missed = int((self._now - first) / period) + 1
+        latest, moment = None, self._after(first + (missed - 2) * period)
+        while moment is not None and moment <= self._now:
+            latest, moment = moment, self._after(moment)
+        return latest, missed

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from kuartui.embedded.clock import FastClock
-from kuartui.embedded.controllers.cronjob import CronJobController
+from kuartui.embedded.controllers.cronjob import Calendar, CronJobController
 from kuartui.embedded.controllers.garbage_collector import GarbageCollector
 from kuartui.embedded.controllers.job import JobController
+from kuartui.embedded.meta import cron
 from tests.embedded.controllers.cluster import Cluster
 
 Obj = dict[str, Any]
@@ -170,3 +171,29 @@ async def test_a_job_on_its_way_out_still_keeps_the_next_one_away(at_noon: Clust
     await at_noon.edit("jobs.batch", name, {"metadata": {"finalizers": None}})
     await at_noon.run(1)
     assert at_noon.events("MissingJob") == [f"Active job went missing: {name}"]
+
+
+TOP = datetime(2016, 5, 19, 10, tzinfo=UTC)  # a Thursday
+
+
+@pytest.mark.parametrize(
+    ("schedule", "minutes", "due", "following"),
+    [
+        ("0 * * * *", 31, None, 60),
+        ("0 * * * *", 61, 60, 120),
+        ("0 * * * *", 301, 300, 360),
+        ("30 6-16/4 * * 1-5", 24 * 60 + 31, 24 * 60 + 30, 28 * 60 + 30),
+        ("30 6-16/4 * * 1-5", 96 * 60 + 31, 96 * 60 + 30, 100 * 60 + 30),
+        ("30 10,11,12 * * 1-5", 30 * 60 + 30, None, 96 * 60 + 30),
+        ("@every 1h", 7 * 24 * 60 + 59, 7 * 24 * 60 + 30, 7 * 24 * 60 + 90),
+    ],
+)
+def test_which_run_is_made_up_for_and_which_comes_next(
+    schedule: str, minutes: int, due: int | None, following: int
+) -> None:
+    """The last start was at half past ten. How many runs were missed is only guessed, as in Kubernetes."""
+    cronjob = {"metadata": {"creationTimestamp": "2016-05-19T10:00:00Z"}, "spec": {}}
+    status = {"lastScheduleTime": "2016-05-19T10:30:00Z"}
+    calendar = Calendar(cronjob, cron.parse(schedule), TOP + timedelta(minutes=minutes), UTC)
+    assert calendar.due(status)[0] == (TOP + timedelta(minutes=due) if due is not None else None)
+    assert calendar.following(status) == TOP + timedelta(minutes=following)
