@@ -50,6 +50,16 @@ async def test_the_event_simulator_writes_a_line_a_second_and_what_goes_wrong(wo
         ("bmuschko/nodejs-hello-world:1.0.0", 3000, r"Hello World"),
         ("luksa/kubia", 8080, r"You've hit \S+\n"),
         ("containous/whoami", 80, r"Hostname: \S+\n"),
+        ("ghcr.io/traefik/whoami", 80, r"Hostname: \S+\n"),
+        ("public.ecr.aws/nginx/nginx", 80, r"(?s).*Welcome to nginx!.*"),
+        ("public.ecr.aws/docker/library/httpd:2.4", 80, r"<html><body><h1>It works!</h1></body></html>\n"),
+        ("quay.io/nginx/nginx-unprivileged", 8080, r"(?s).*Welcome to nginx!.*"),
+        ("kodekloud/ecommerce:video", 8080, r"<h1>\S+</h1>\n"),
+        ("kodekloud/webapp-delayed-start", 8080, r"<h1>Hello from \S+!</h1>"),
+        ("nigelpoulton/k8sbook:1.0", 8080, r"<h1>K8s rocks!</h1>\n<p>\S+</p>\n"),
+        ("argoproj/rollouts-demo:blue", 8080, r"(?s).*Argo Rollouts Demo.*"),
+        ("paulbouwer/hello-kubernetes:1.10", 8080, r"(?s).*Hello world!.*"),
+        ("luksa/kiada:0.1", 8080, r'Kiada version 0\.1\. Request processed by "\S+"\. Client IP: ::ffff:\S+\n'),
     ],
 )
 async def test_pages(world: World, image: str, port: int, page: str) -> None:
@@ -112,3 +122,25 @@ async def test_the_server_of_the_older_documentation_falls_ill_after_ten_seconds
     assert (await world.exec(client, *ask))[:2] == (0, "ok")
     await world.clock.advance(11)
     assert (await world.exec(client, *ask))[2] == "wget: server returned error: HTTP/1.1 500 Internal Server Error\n"
+
+
+@pytest.mark.parametrize(("tag", "status"), [("blue", 200), ("bad-blue", 500)])
+async def test_a_colour_comes_with_its_image(world: World, tag: str, status: int) -> None:
+    web = await world.start(f"argoproj/rollouts-demo:{tag}")
+    client = await world.start("curlimages/curl", "sleep", "infinity")
+    color = await world.exec(client, "curl", "-sw", " %{http_code}", f"http://{web.sandbox.ip}:8080/color")
+    assert color[1] == f'"blue" {status}'
+
+
+async def test_a_server_is_well_for_five_requests(world: World) -> None:
+    web = await world.start("luksa/kubia-unhealthy")
+    said = [await get(world, web.sandbox.ip, 8080) for _ in range(6)]
+    assert [bool(text) for text in said] == [True] * 5 + [False]
+
+
+async def test_work_and_dice_end_by_themselves(world: World) -> None:
+    exit_, log = await world.run("kodekloud/throw-dice")
+    assert exit_.code == (0 if log == "6\n" else 1)
+    work = await world.start("luksa/batch-job")
+    await world.clock.advance(121)
+    assert world.log(work).endswith("Finished succesfully\n")

@@ -72,6 +72,7 @@ def test_every_repository_has_its_images() -> None:
         "echoserver": "1.10",
         "kubernetes-bootcamp": "v1",
         "hello-frontend": "1.0",
+        "rollouts-demo": "blue",
         "gb-frontend": "v5",
         "gb-redis-follower": "v2",
     }

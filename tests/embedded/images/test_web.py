@@ -624,3 +624,36 @@ async def test_busybox_httpd_says_why_it_cannot_serve_a_folder(world: World, fol
     user = Credentials(uid=1000, gid=1000)
     exit_, log = await world.run("busybox:1.36", "httpd", "-f", "-p", "8080", "-h", folder, user=user)
     assert (exit_.code, log) == (1, f"httpd: can't change directory to '{folder}': {reason}\n")
+
+
+async def test_python_serves_an_index_at_the_address_of_its_directory(world: World) -> None:
+    script = "mkdir -p /www/sub; echo hello > /www/index.html; cd /; exec python -m http.server 80 --directory /www"
+    server = await world.start("python:3.12-alpine", "sh", "-c", script)
+    assert await get(world, f"http://{server.sandbox.ip}/") == "hello\n"
+    assert "<h1>Directory listing for /sub/</h1>" in await get(world, f"http://{server.sandbox.ip}/sub", "-L")
+    assert "<p>Message: File not found.</p>" in await get(world, f"http://{server.sandbox.ip}/nope")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://203.0.113.1/", "curl: (28) Connection timed out after 2000 milliseconds\n"),
+        ("telnet://203.0.113.1:80", "curl: (28) Connection timed out after 2000 milliseconds\n"),
+        ("telnet://10.244.0.2:1", "curl: (7) Failed to connect to 10.244.0.2 port 1 after 0 ms: Could not connect to server\n"),
+    ],
+)  # fmt: skip
+async def test_curl_says_what_it_had_no_time_for(world: World, url: str, said: str) -> None:
+    assert await get(world, url, "-m", "2") == said
+
+
+async def test_curl_speaks_telnet_and_tells_what_it_does(world: World) -> None:
+    server = await world.start("nginx:1.27-alpine")
+    address = server.sandbox.ip
+    assert await get(world, f"telnet://{address}:80", "-m", "2") == "curl: (28) Time-out\n"
+    seen = await get(world, f"http://{address}/", "-v")
+    began, ended = (
+        f"*   Trying {address}:80...\n* Connected to {address}",
+        f"* Connection #0 to host {address} left intact\n",
+    )
+    assert began in seen
+    assert ended in seen

@@ -10,9 +10,9 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from msgspec import Struct, field
 
-from kuartui.embedded.images.applets.web import Fetch, Url, open_client, parse_url, send
+from kuartui.embedded.images.applets.web import Fetch, Url, parse_url, secured, send
 from kuartui.embedded.network import NameNotResolved, Stream
-from kuartui.embedded.network.http import ProtocolError, Response
+from kuartui.embedded.network.http import Client, ProtocolError, Response
 from kuartui.embedded.network.tls import described
 from kuartui.embedded.node.runtime.process import Process
 
@@ -54,6 +54,7 @@ class Options(Struct):
     detours: list[list[str]] = field(default_factory=list)  # host, port, and host and port to connect to instead
     urls: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    stage: str = "Operation"  # what goes on, as curl calls it when there is no more time for it
 
 
 async def curl(process: Process) -> int:
@@ -143,7 +144,7 @@ async def _transfer(process: Process, options: Options, text: str, number: int) 
         url = parse_url(text)
     except ValueError:
         raise Failed(3, "URL rejected: Bad hostname or malformed input to a URL function") from None
-    if url.scheme not in ("http", "https"):
+    if url.scheme not in ("http", "https", "telnet"):
         raise Failed(1, f'Protocol "{url.scheme}" not supported')
     if "get" in options.flags and options.data:
         joined = "&".join(options.data)
@@ -152,12 +153,39 @@ async def _transfer(process: Process, options: Options, text: str, number: int) 
     start = process.clock.monotonic()
     try:
         async with process.clock.timeout(limit):
+            if url.scheme == "telnet":
+                return await _telnet(process, options, url, start)
             return await _exchange(process, options, url, number, start)
     except TimeoutError:
         spent = round((process.clock.monotonic() - start) * 1000)
         if spent < limit * 1000:
             raise
-        raise Failed(28, f"Operation timed out after {spent} milliseconds with 0 bytes received") from None
+        if options.stage == "Operation" and url.scheme == "telnet":
+            raise Failed(28, "Time-out") from None
+        received = " with 0 bytes received" if options.stage == "Operation" else ""
+        why = f"{options.stage} timed out after {spent} milliseconds{received}"
+        await _tell(process, options, why, "closing connection #0")
+        raise Failed(28, why) from None
+
+
+async def _telnet(process: Process, options: Options, url: Url, start: float) -> int:
+    """Takes what the other side says until it hangs up; tells it what comes on stdin."""
+    stream = await _connect(process, options, _fetch(process, options, url), start)
+
+    async def up() -> None:
+        while data := await process.stdin.read():
+            await stream.write(data)
+
+    sending = process.background(up())
+    try:
+        while data := await stream.read():
+            await process.stdout(data)
+    except ConnectionResetError:
+        raise Failed(56, "Recv failure: Connection reset by peer") from None
+    finally:
+        sending.cancel()
+        stream.close()
+    return 0
 
 
 async def _exchange(process: Process, options: Options, url: Url, number: int, start: float) -> int:
@@ -184,6 +212,7 @@ async def _exchange(process: Process, options: Options, url: Url, number: int, s
     failed = response.status >= 400 and ("fail" in options.flags or "fail-with-body" in options.flags)
     if not failed or "fail-with-body" in options.flags:
         await _deliver(process, options, url, response, body, number)
+    await _tell(process, options, f"Connection #0 to host {url.host} left intact")
     if "write-out" in options.values:
         await process.out(_write_out(options.values["write-out"], url, response, body, timing, redirects))
     if failed:
@@ -226,16 +255,68 @@ def _fetch(process: Process, options: Options, url: Url) -> Fetch:
     return fetch
 
 
-async def _ask(process: Process, options: Options, fetch: Fetch, start: float) -> Response:
-    url = fetch.url
-    verbose = "verbose" in options.flags
+async def _tell(process: Process, options: Options, *lines: str) -> None:
+    """What -v tells on the way."""
+    if "verbose" in options.flags:
+        await process.err("".join(f"* {line}\n" for line in lines))
+
+
+async def _connect(process: Process, options: Options, fetch: Fetch, start: float) -> Stream:
+    url, port = fetch.url, fetch.connect_port or fetch.url.port
+    began = process.clock.monotonic()
+    options.stage = "Resolving"
+    addresses = await _addresses(process, options, fetch)
+    options.stage = "Connection"
+    try:
+        for number, address in enumerate(addresses):
+            await _tell(process, options, f"  Trying {address}:{port}...")
+            try:
+                stream = await process.connect(address, port, seconds=fetch.connect_seconds)
+                break
+            except OSError as error:
+                if error.errno is None:
+                    raise
+                await _tell(process, options, f"connect to {address} port {port} failed: {error.strerror}")
+                if number == len(addresses) - 1:
+                    raise
+    except OSError as error:
+        if error.errno is None:  # there is no more time for all of it
+            raise
+        spent = round((process.clock.monotonic() - start) * 1000)
+        why = f"Failed to connect to {url.host} port {url.port} after {spent} ms: Could not connect to server"
+        if isinstance(error, TimeoutError) and "connect-timeout" in options.values:
+            why = f"Connection timed out after {round((process.clock.monotonic() - began) * 1000)} milliseconds"
+        await _tell(process, options, why, "closing connection #0")
+        raise Failed(28 if isinstance(error, TimeoutError) else 7, why) from None
+    options.stage = "Operation"
+    await _tell(process, options, f"Connected to {url.host} ({stream.remote[0]}) port {url.port}")
+    return stream
+
+
+async def _addresses(process: Process, options: Options, fetch: Fetch) -> list[str]:
+    host, port = fetch.connect_to or fetch.url.host, fetch.connect_port or fetch.url.port
     began = process.clock.monotonic()
     try:
-        client = await open_client(process, fetch)
+        addresses = await process.resolve(host)
     except NameNotResolved as error:
-        if error.rcode == "TIMEOUT" and process.clock.monotonic() - began >= fetch.connect_seconds:
-            raise Failed(28, f"Resolving timed out after {round(fetch.connect_seconds * 1000)} milliseconds") from None
-        raise Failed(6, f"Could not resolve host: {fetch.connect_to or url.host}") from None
+        why = f"Could not resolve host: {host}"
+        late = error.rcode == "TIMEOUT" and process.clock.monotonic() - began >= fetch.connect_seconds
+        if late:
+            why = f"Resolving timed out after {round(fetch.connect_seconds * 1000)} milliseconds"
+        await _tell(process, options, why, "closing connection #0")
+        raise Failed(28 if late else 6, why) from None
+    if addresses != [host.strip("[]")]:
+        await _tell(
+            process, options, f"Host {host}:{port} was resolved.", "IPv6: (none)", f"IPv4: {', '.join(addresses)}"
+        )
+    return addresses
+
+
+async def _ask(process: Process, options: Options, fetch: Fetch, start: float) -> Response:
+    url = fetch.url
+    stream = await _connect(process, options, fetch, start)
+    try:
+        client = Client(await secured(stream, fetch))
     except ssl.SSLCertVerificationError as error:
         why = error.verify_message
         if "Hostname mismatch" in why or "IP address mismatch" in why:
@@ -247,24 +328,13 @@ async def _ask(process: Process, options: Options, fetch: Fetch, start: float) -
     except ssl.SSLError as error:
         reason = (error.reason or "error").lower().replace("_", " ")
         raise Failed(35, f"TLS connect error: error:0A000438:SSL routines::{reason}") from None
-    except TimeoutError as error:
-        if error.errno is None:
-            raise
-        spent = round((process.clock.monotonic() - began) * 1000)
-        raise Failed(28, f"Connection timed out after {spent} milliseconds") from None
-    except OSError:
-        spent = round((process.clock.monotonic() - start) * 1000)
-        raise Failed(
-            7, f"Failed to connect to {url.host} port {url.port} after {spent} ms: Could not connect to server"
-        ) from None
-    if verbose:
-        await process.err(
-            f"* Host {url.host}:{url.port} was resolved.\n* Connected to {url.host} ({client.stream.remote[0]}) port {url.port}\n"
-        )
+    if "verbose" in options.flags:
         if client.stream.certificate:
             await process.err(_handshake(client.stream, verified=fetch.verify))
+        await _tell(process, options, "using HTTP/1.x")
         await process.err(f"> {fetch.method} {url.target} HTTP/1.1\n> Host: {url.authority}\n")
         await process.err("".join(f"> {name}: {value}\n" for name, value in fetch.headers if value) + "> \n")
+        await _tell(process, options, "Request completely sent off")
     try:
         response = await send(client, fetch)
     except ProtocolError as error:
@@ -273,7 +343,7 @@ async def _ask(process: Process, options: Options, fetch: Fetch, start: float) -
         raise Failed(1, "Received HTTP/0.9 when not allowed") from None
     except (ConnectionResetError, BrokenPipeError):
         raise Failed(56, "Recv failure: Connection reset by peer") from None
-    if verbose:
+    if "verbose" in options.flags:
         await process.err(f"< HTTP/1.1 {response.status} {response.reason}\n")
         await process.err("".join(f"< {name}: {value}\n" for name, value in response.headers) + "< \n")
     return response

@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from kuartui.embedded.network import Stream
 from kuartui.embedded.network.http import Client, Header, Response
 from kuartui.embedded.network.tls import connect_tls
 from kuartui.embedded.node.runtime.process import Process
+
+PORTS = {"https": 443, "telnet": 23}
 
 
 class Url(Struct, frozen=True):
@@ -42,7 +45,7 @@ def parse_url(text: str) -> Url:
     if parts.query:
         target += "?" + parts.query
     userinfo = parts.netloc.rpartition("@")[0]
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.port or PORTS.get(parts.scheme.lower(), 80)
     return Url(parts.scheme.lower(), parts.hostname, port, target.replace(" ", "%20"), userinfo)
 
 
@@ -83,9 +86,12 @@ async def open_client(process: Process, fetch: Fetch) -> Client:
     stream = await process.connect(
         fetch.connect_to or url.host, fetch.connect_port or url.port, seconds=fetch.connect_seconds
     )
-    if url.scheme == "https":
-        stream = await connect_tls(stream, tls_context(fetch), url.host)
-    return Client(stream)
+    return Client(await secured(stream, fetch))
+
+
+async def secured(stream: Stream, fetch: Fetch) -> Stream:
+    """A connection as the URL's scheme wants it. Raises OSError or ssl.SSLError."""
+    return await connect_tls(stream, tls_context(fetch), fetch.url.host) if fetch.url.scheme == "https" else stream
 
 
 async def send(client: Client, fetch: Fetch, extra: Iterable[Header] = ()) -> Response:

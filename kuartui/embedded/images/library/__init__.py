@@ -68,6 +68,11 @@ MODULES = {
         for name in ("base", "minimal", "scipy", "datascience")
     },
     **{f"docker.io/kodekloud/{name}": "courses" for name in ("webapp-color", "event-simulator", "simple-webapp-mysql")},
+    **{f"docker.io/kodekloud/{name}": "courses" for name in ("ecommerce", "throw-dice", "webapp-delayed-start")},
+    **{f"docker.io/luksa/{name}": "courses" for name in ("batch-job", "kiada", "kubia-unhealthy")},
+    "docker.io/argoproj/rollouts-demo": "courses",
+    "docker.io/nigelpoulton/k8sbook": "courses",
+    "docker.io/paulbouwer/hello-kubernetes": "courses",
     **{f"docker.io/bmuschko/nodejs-{name}": "courses" for name in ("hello-world", "read-config")},
     "docker.io/bmuschko/web-app": "courses",
     "registry.k8s.io/liveness": "courses",

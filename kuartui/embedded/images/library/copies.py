@@ -43,9 +43,15 @@ COPIES = {
     "docker.io/containous/whoami": Copy("docker.io/traefik/whoami", "standins"),
 }
 MIRRORS = {
-    f"{name}/": "registry.k8s.io/" for name in ("k8s.gcr.io", "gcr.io/google-containers", "gcr.io/google_containers")
+    **dict.fromkeys(("k8s.gcr.io/", "gcr.io/google-containers/", "gcr.io/google_containers/"), "registry.k8s.io/"),
+    "public.ecr.aws/docker/library/": "docker.io/library/",
+    "public.ecr.aws/nginx/nginx-": "docker.io/nginxinc/nginx-",
+    "public.ecr.aws/nginx/": "docker.io/library/",
+    "mirror.gcr.io/": "docker.io/",
+    "quay.io/nginx/": "docker.io/nginxinc/",
+    "ghcr.io/traefik/": "docker.io/traefik/",
 }
-"""Former names of a registry, which still has there what it had then."""
+"""Former names of a registry, which still has there what it had then, and other registries that have the same."""
 
 
 def find(reference: Reference) -> Image | None:
@@ -60,12 +66,12 @@ def find(reference: Reference) -> Image | None:
 
 
 def newer_name(repository: str) -> str:
-    """What a repository is called today, "" if its registry has no newer name."""
+    """What a repository is called where kuartui knows it, "" if it is known by no other name."""
     return next((new + repository.removeprefix(old) for old, new in MIRRORS.items() if repository.startswith(old)), "")
 
 
 def mirrored(find: Finder, repository: str) -> Finder:
-    """Finds under a repository's former name what `find` finds under the one of today."""
+    """Finds under a repository's other name what `find` finds under the one that is known."""
     registry, _, path = repository.partition("/")
 
     def found(reference: Reference) -> Image | None:

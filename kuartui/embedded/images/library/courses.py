@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kuartui.embedded.images.library.alpine import base_files
 from kuartui.embedded.images.library.bases import curl_programs, directory, text, userland
 from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import Image, ImageConfig, Program
 from kuartui.embedded.images.programs.courses import (
+    batch_job,
     database_check,
     database_page,
+    delayed_start,
     event_simulator,
+    hello_kubernetes,
+    kiada,
     liveness_server,
     read_config,
+    rollouts_demo,
+    throw_dice,
+    unhealthy,
     webapp_color,
 )
 from kuartui.embedded.images.programs.standin import standin
@@ -59,6 +67,33 @@ IMAGES = {
     ),
     "docker.io/dgkanatsios/simpleapp": _page(8080, "Hello world from HOSTNAME and version 2.0\n", "Server running"),
     "docker.io/bmuschko/nodejs-hello-world": _page(3000, "Hello World", "Magic happens on port 3000"),
+    "docker.io/kodekloud/throw-dice": Course(throw_dice, ("python", "/throw-dice.py"), _PYTHON, kind="alpine"),
+    "docker.io/kodekloud/webapp-delayed-start": Course(
+        delayed_start, ("python", "app.py"), _PYTHON, 8080, kind="alpine", working_dir="/opt", files=("/opt/app.py",)
+    ),
+    "docker.io/kodekloud/ecommerce": replace(
+        _page(8080, "<h1>HOSTNAME</h1>\n", " * Running on http://0.0.0.0:8080/"),
+        tags="404|apparels|food|pay|video|wear|watch|latest",
+    ),
+    "docker.io/nigelpoulton/k8sbook": replace(
+        _page(8080, "<h1>K8s rocks!</h1>\n<p>HOSTNAME</p>\n", "App listening on port 8080"), tags=r"\d\.\d|latest|edge|shop"
+    ),
+    "docker.io/argoproj/rollouts-demo": Course(
+        rollouts_demo, ("/rollouts-demo",), ("/rollouts-demo",), 8080, kind="",
+        tags="(bad-|slow-)?(red|orange|yellow|green|blue|purple)",
+    ),
+    "docker.io/paulbouwer/hello-kubernetes": Course(
+        hello_kubernetes, ("npm", "start"), ("/usr/local/bin/node", "/usr/local/bin/npm"), 8080, kind="alpine"
+    ),
+    "docker.io/luksa/kiada": Course(
+        kiada, ("node", "app.js"), ("/usr/local/bin/node", "/usr/local/bin/npm"), 8080, tags=r"0\.[123]|latest"
+    ),
+    "docker.io/luksa/kubia-unhealthy": Course(
+        unhealthy, ("node", "app.js"), ("/usr/local/bin/node", "/usr/local/bin/npm"), 8080
+    ),
+    "docker.io/luksa/batch-job": Course(
+        batch_job, (), ("/usr/local/bin/batch-job",), cmd=("/usr/local/bin/batch-job",), memory=1 << 20
+    ),
     "docker.io/luksa/kubia": _page(8080, "You've hit HOSTNAME\n", "Kubia server starting..."),
     "docker.io/bmuschko/nodejs-read-config": Course(
         read_config, ("node", "server.js"), ("/usr/local/bin/node",), 8080

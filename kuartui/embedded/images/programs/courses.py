@@ -188,6 +188,100 @@ async def liveness_server(process: Process) -> int:
     return await agnhost(process)
 
 
+async def throw_dice(process: Process) -> int:
+    """A number from 1 to 6, of which only 6 is a success."""
+    thrown = random.randint(1, 6)
+    await process.out(f"{thrown}\n")
+    return 0 if thrown == 6 else 1
+
+
+async def delayed_start(process: Process) -> int:
+    """A web server on port 8080 that takes APP_START_DELAY seconds to start."""
+    await process.clock.sleep(float(process.env.get("APP_START_DELAY") or 0))
+
+    async def app(request: Request) -> Response:
+        if request.path in ("/ready", "/live"):
+            return reply(200, f"Message from {process.container.sandbox.hostname} : I am {request.path[1:]}!")
+        return reply(200, f"<h1>Hello from {process.container.sandbox.hostname}!</h1>", "text/html; charset=utf-8")
+
+    return await _serve(process, 8080, app, " * Running on http://0.0.0.0:8080/\n")
+
+
+async def rollouts_demo(process: Process) -> int:
+    """A page on port 8080 that asks /color for the colour of its image's tag; a "bad" image fails, a "slow" one takes its time."""
+    *kinds, color = process.container.spec.image.tag.split("-")
+
+    async def app(request: Request) -> Response:
+        if request.path != "/color":
+            return reply(200, "<!doctype html>\n<title>Argo Rollouts Demo</title>\n", "text/html; charset=utf-8")
+        if "slow" in kinds:
+            await process.clock.sleep(2)
+        return reply(500 if "bad" in kinds else 200, f'"{color}"')
+
+    return await _serve(process, 8080, app, "Started server on :8080\n")
+
+
+async def hello_kubernetes(process: Process) -> int:
+    """A page on port 8080 with MESSAGE and the pod's name."""
+    message = html.escape(process.env.get("MESSAGE") or "Hello world!")
+    port = int(process.env.get("PORT") or 8080)
+
+    async def app(request: Request) -> Response:
+        rows = "".join(
+            f"  <tr><th>{name}:</th><td>{html.escape(value)}</td></tr>\n"
+            for name, value in (
+                ("namespace", process.env.get("KUBERNETES_NAMESPACE") or "-"),
+                ("pod", process.env.get("KUBERNETES_POD_NAME") or process.container.sandbox.hostname),
+                ("node", process.env.get("KUBERNETES_NODE_NAME") or "-"),
+            )
+        )
+        page = f"<!DOCTYPE html>\n<title>Hello Kubernetes!</title>\n<div id=message>\n  {message}\n</div>\n<table>\n{rows}</table>\n"
+        return reply(200, page, "text/html; charset=utf-8")
+
+    return await _serve(process, port, app, f"Listening on: http://{process.container.sandbox.hostname}:{port}\n")
+
+
+async def kiada(process: Process) -> int:
+    """A line on port 8080 about who answers whom."""
+    version, hostname = process.container.spec.image.tag, process.container.sandbox.hostname
+
+    async def app(request: Request) -> Response:
+        client = f"::ffff:{request.peer[0]}"
+        await process.out(f"Received request for {request.target} from {client}\n")
+        return reply(
+            200, f'Kiada version {version}. Request processed by "{hostname}". Client IP: {client}\n', "text/plain"
+        )
+
+    await process.out(
+        "Kiada - Kubernetes in Action Demo Application\n---------------------------------------------\n"
+        f"Kiada {version} starting...\nLocal hostname is {hostname}\n"
+    )
+    return await _serve(process, 8080, app, "Listening on port 8080\n")
+
+
+async def unhealthy(process: Process) -> int:
+    """A web server on port 8080 that is well for five requests."""
+    requests = 0
+
+    async def app(request: Request) -> Response:
+        nonlocal requests
+        requests += 1
+        await process.out(f"Received request from ::ffff:{request.peer[0]}\n")
+        if requests > 5:
+            return reply(500, "I'm not well. Please restart me!")
+        return reply(200, f"You've hit {process.container.sandbox.hostname}\n")
+
+    return await _serve(process, 8080, app, "Kubia server starting...\n")
+
+
+async def batch_job(process: Process) -> int:
+    """Two minutes of work."""
+    await process.out(f"{process.clock.now():%a %b %e %H:%M:%S UTC %Y} Batch job starting\n")
+    await process.clock.sleep(120)
+    await process.out(f"{process.clock.now():%a %b %e %H:%M:%S UTC %Y} Finished succesfully\n")
+    return 0
+
+
 async def _serve(process: Process, port: int, app: App, started: str) -> int:
     try:
         process.listen(port, server(app))

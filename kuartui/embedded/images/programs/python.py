@@ -8,11 +8,13 @@ environment, decides, prints, and exits with some code. Whatever else it is give
 from __future__ import annotations
 
 import ast
+import html
 import operator as operators
 import posixpath
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from kuartui.embedded.images.programs.files_server import date, inside, media_type, validators
 from kuartui.embedded.network.http import Header, Headers, Request, Response, server
@@ -30,6 +32,22 @@ EXCEPTIONS: Mapping[str, type[Exception]] = {
 }
 ERRORS = (ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What a program's own mistakes, and those that it makes on purpose, end in."""
+
+
+NOT_FOUND = b"""<!DOCTYPE HTML>
+<html lang="en">
+    <head>
+        <meta charset="utf-8">
+        <title>Error response</title>
+    </head>
+    <body>
+        <h1>Error response</h1>
+        <p>Error code: 404</p>
+        <p>Message: File not found.</p>
+        <p>Error code explanation: 404 - Nothing matches the given URI.</p>
+    </body>
+</html>
+"""
 
 
 class Block:
@@ -79,25 +97,14 @@ async def _http_server(process: Process, words: list[str]) -> int:
             port = int(word)
 
     async def app(request: Request) -> Response:
-        path = inside(home, request.path)
-        status, body, kind = 200, b"", "text/html"
-        facts: list[Header] = []
-        if process.files.is_dir(path) and process.files.is_file(posixpath.join(path, "index.html")):
-            path = posixpath.join(path, "index.html")
-        if process.files.is_dir(path):
-            rows = "".join(f'<li><a href="{name}">{name}</a></li>\n' for name in process.files.listdir(path))
-            body = f"<!DOCTYPE HTML>\n<html>\n<body>\n<h1>Directory listing for {request.path}</h1>\n<ul>\n{rows}</ul>\n</body>\n</html>\n".encode()
-        elif process.files.is_file(path) and not request.path.endswith("/"):
-            body, kind = process.read(path), media_type(path)
-            facts = validators(process, path)[:1]
-        else:
-            status, body = 404, b"Error response: File not found\n"
-        now = process.clock.now()
+        answer = _file_or_listing(process, home, request.path)
+        now = f"{process.clock.now():%d/%b/%Y %H:%M:%S}"
+        if answer.status == 404:
+            await process.err(f"{request.peer[0]} - - [{now}] code 404, message File not found\n")
         await process.err(
-            f'{request.peer[0]} - - [{now:%d/%b/%Y %H:%M:%S}] "{request.method} {request.target} HTTP/{request.version}" {status} -\n'
+            f'{request.peer[0]} - - [{now}] "{request.method} {request.target} HTTP/{request.version}" {answer.status} -\n'
         )
-        told = [date(process), ("Content-type", kind), ("Content-Length", str(len(body))), *facts]
-        return Response(status, Headers(told), body, "" if status == 200 else "File not found")
+        return answer
 
     try:
         process.listen(port, server(app, name="SimpleHTTP/0.6 Python/3.12.11"))
@@ -107,6 +114,37 @@ async def _http_server(process: Process, words: list[str]) -> int:
     await process.out(f"Serving HTTP on 0.0.0.0 port {port} (http://0.0.0.0:{port}/) ...\n")
     await process.signals("INT").get()
     return 0
+
+
+def _file_or_listing(process: Process, home: str, url: str) -> Response:
+    """As SimpleHTTPRequestHandler: a directory's index if it has one, else what is in it; the slash at its end is asked for."""
+    files, path = process.files, inside(home, url)
+    if files.is_dir(path):
+        if not url.endswith("/"):
+            return Response(301, Headers([date(process), ("Location", url + "/"), ("Content-Length", "0")]), b"")
+        for index in ("index.html", "index.htm"):
+            if files.is_file(posixpath.join(path, index)):
+                return _file(process, posixpath.join(path, index))
+        names = [name + "/" * files.is_dir(posixpath.join(path, name)) for name in files.listdir(path)]
+        title = f"Directory listing for {html.escape(url)}"
+        rows = "".join(f'<li><a href="{quote(name)}">{html.escape(name)}</a></li>\n' for name in names)
+        page = (
+            f'<!DOCTYPE HTML>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n</head>\n'
+            f"<body>\n<h1>{title}</h1>\n<hr>\n<ul>\n{rows}</ul>\n<hr>\n</body>\n</html>\n"
+        )
+        return _answer(process, 200, page.encode(), "text/html; charset=utf-8")
+    if files.is_file(path) and not url.endswith("/"):
+        return _file(process, path)
+    return _answer(process, 404, NOT_FOUND, "text/html;charset=utf-8")
+
+
+def _file(process: Process, path: str) -> Response:
+    return _answer(process, 200, process.read(path), media_type(path), validators(process, path)[:1])
+
+
+def _answer(process: Process, status: int, body: bytes, kind: str, facts: list[Header] | None = None) -> Response:
+    told = [date(process), ("Content-type", kind), ("Content-Length", str(len(body))), *(facts or [])]
+    return Response(status, Headers(told), body, "" if status == 200 else "File not found")
 
 
 async def _run(process: Process, text: str, name: str) -> int:
