@@ -75,6 +75,7 @@ def test_every_repository_has_its_images() -> None:
         "rollouts-demo": "blue",
         "gb-frontend": "v5",
         "gb-redis-follower": "v2",
+        "xtrabackup": "1.0",
     }
     shelf = catalogue()
     for repository, module in library.MODULES.items():

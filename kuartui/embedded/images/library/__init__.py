@@ -25,6 +25,7 @@ MODULES = {
     "docker.io/bprashanth/nginxhttps": "copies",
     **{f"docker.io/library/{name}": "databases" for name in ("postgres", "mysql", "mariadb", "mongo")},
     **{f"docker.io/library/{name}": "tools" for name in ("python", "perl", "hello-world", "bash")},
+    "gcr.io/google-samples/xtrabackup": "databases",
     "docker.io/curlimages/curl": "tools",
     "quay.io/curl/curl": "tools",
     "docker.io/alpine/curl": "tools",

@@ -9,7 +9,7 @@ from kuartui.embedded.images.library.alpine import base_files
 from kuartui.embedded.images.library.bases import directory, userland
 from kuartui.embedded.images.library.debian import debian_files
 from kuartui.embedded.images.model import Image, ImageConfig, Program
-from kuartui.embedded.images.programs import mongo, mysql, postgres
+from kuartui.embedded.images.programs import mongo, mysql, mysql_client, postgres, xtrabackup
 from kuartui.embedded.images.programs.mongo_shell import mongosh
 from kuartui.embedded.images.reference import Reference
 
@@ -77,15 +77,34 @@ def _programs(name: str, version: str) -> dict[str, Program]:
     return {
         place + "docker-entrypoint.sh": server,
         f"/usr/sbin/{MAIN[name]}": server,
-        "/usr/bin/mysql": mysql.mysql_client,
-        "/usr/bin/mariadb": mysql.mysql_client,
+        "/usr/bin/mysql": mysql_client.mysql_client,
+        "/usr/bin/mariadb": mysql_client.mysql_client,
         "/usr/bin/mysqladmin": mysql.mysqladmin,
     }
+
+
+def _xtrabackup(reference: Reference) -> Image | None:
+    """The sidecar of the tutorial on a replicated MySQL."""
+    if reference.tag != "1.0":
+        return None
+    programs, direct, commands, shells = userland("debian")
+    own = {
+        "/usr/bin/ncat": xtrabackup.ncat,
+        "/usr/bin/xbstream": xtrabackup.xbstream,
+        "/usr/bin/xtrabackup": xtrabackup.xtrabackup,
+        "/usr/bin/mysql": mysql_client.mysql_client,
+    }
+    return Image(
+        reference.repository, reference.tag, ImageConfig(cmd=("bash",)), debian_files(), {**programs, **own}, direct,
+        commands, shells, size=100 << 20, memory=2 << 20, distribution="debian",
+    )  # fmt: skip
 
 
 def find(reference: Reference) -> Image | None:
     """The image for a tag."""
     name = reference.path.rpartition("/")[2]
+    if name == "xtrabackup":
+        return _xtrabackup(reference)
     found = re.match(
         r"^(latest|lts|\d+(?:\.\d+){0,2})(-(alpine|bookworm|trixie|debian|oracle|jammy|noble)[\d.]*)?$", reference.tag
     )

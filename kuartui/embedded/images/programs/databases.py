@@ -1,7 +1,7 @@
 """What the database images share: data directories that change hands, secrets in the environment or in files.
 
 postgres, mysql and mongo go as far as a cluster notices: what they need to start, where they refuse, who may log in. They
-initialise a data directory, check what they find there, listen, and answer probes. They hold no data.
+initialise a data directory, check what they find there, listen, and answer probes. MySQL holds tables, mongo documents.
 """
 
 from __future__ import annotations

@@ -1,10 +1,15 @@
-"""MySQL and MariaDB: initialisation, the lock on the data files, no way back to an older version; mysql, mysqladmin."""
+"""MySQL and MariaDB: initialisation, the lock on the data files, no way back to an older version; mysqladmin."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from kuartui.embedded.images.programs.databases import chown_tree, secret_env
+from kuartui.embedded.images.programs.mysql_client import LoginError, Options, login
+from kuartui.embedded.images.programs.mysql_data import Session, SqlError, Tables, Value
+from kuartui.embedded.images.programs.mysql_replica import Replica
 from kuartui.embedded.network import Stream
 from kuartui.embedded.node.runtime.files import User
 from kuartui.embedded.node.runtime.process import Process
@@ -133,11 +138,9 @@ async def _mysql_serve(process: Process, version: str, data: str, log: Callable[
         await process.compute(1.0)
         await log(process, "System", "MY-013577", "InnoDB", "InnoDB initialization has ended.")
 
-        async def serve(stream: Stream) -> None:
-            await stream.write(version.encode() + b"\n")
-            await _mysql_session(process, stream, data)
-
-        process.listen(3306, serve)
+        running = Server(process, version, data)
+        process.listen(3306, running.serve)
+        running.replica.resume()
         await log(
             process,
             "System",
@@ -170,91 +173,108 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())
 
 
-async def _mysql_session(process: Process, stream: Stream, data: str) -> None:
-    line = (await stream.read_until(b"\n")).decode(errors="replace").rstrip("\n").split(" ")
-    password = (
-        process.files.read(f"{data}/kuartui.password").decode()
-        if process.files.exists(f"{data}/kuartui.password")
-        else ""
-    )
-    if line[:1] == ["AUTH"]:
-        given = line[2] if len(line) > 2 else ""
-        granted = line[1] == "root" and given == password
-        other = process.env.get("MYSQL_USER") or process.env.get("MARIADB_USER")
-        if other and line[1] == other:
-            granted = given == (process.env.get("MYSQL_PASSWORD") or process.env.get("MARIADB_PASSWORD") or "")
+class Server:
+    """A mysqld that runs: its data, its configuration, whom it follows."""
+
+    def __init__(self, process: Process, version: str, data: str) -> None:
+        self._process, self._version, self._data = process, version, data
+        self._options = _configuration(process)
+        self.tables = Tables(process, data)
+        self.replica = Replica(process, self.tables, data)
+        database = process.env.get("MYSQL_DATABASE") or process.env.get("MARIADB_DATABASE")
+        if database and database not in self.tables.kept["databases"]:
+            self.tables.kept["databases"][database] = {}
+            self.tables.written()
+
+    async def serve(self, stream: Stream) -> None:
+        """One client: who it is, then its statements."""
+        await stream.write(self._version.encode() + b"\n")
+        line = (await stream.read_until(b"\n")).decode(errors="replace").rstrip("\n").split(" ")
+        if line[:1] == ["AUTH"]:
+            refusal = self._refusal(line[1], line[2] if len(line) > 2 else "", stream.remote[0])
+            await stream.write(refusal.encode() + b"\n" if refusal else b"OK\n")
+            if not refusal:
+                await self._statements(stream, line[1])
+        stream.close()
+
+    def _refusal(self, user: str, given: str, address: str) -> str:
+        """Why somebody may not log in, "" if they may."""
+        files, env, path = self._process.files, self._process.env, f"{self._data}/kuartui.password"
+        granted = user == "root" and given == (files.read(path).decode() if files.exists(path) else "")
+        other = env.get("MYSQL_USER") or env.get("MARIADB_USER")
+        if other and user == other:
+            granted = given == (env.get("MYSQL_PASSWORD") or env.get("MARIADB_PASSWORD") or "")
         used = "YES" if given else "NO"
-        await stream.write(
-            b"OK\n"
+        return (
+            ""
             if granted
-            else f"ERROR 1045 (28000): Access denied for user '{line[1]}'@'{stream.remote[0]}' (using password: {used})\n".encode()
+            else f"ERROR 1045 (28000): Access denied for user '{user}'@'{address}' (using password: {used})"
         )
-    stream.close()
+
+    async def _statements(self, stream: Stream, user: str) -> None:
+        clock = self._process.clock
+        variables: dict[str, Callable[[], Value]] = {
+            "@@server_id": lambda: int(self._options.get("server-id", "1")),
+            "@@hostname": lambda: self._process.container.sandbox.hostname,
+            "@@version": lambda: self._version,
+            "@@super_read_only": lambda: int(self._read_only),
+            "version()": lambda: self._version,
+            "now()": lambda: f"{clock.now():%Y-%m-%d %H:%M:%S}",
+            "user()": lambda: f"{user}@{stream.remote[0]}",
+            "current_user()": lambda: f"{user}@%",
+        }
+        session = Session(self.tables, variables, read_only=self._read_only)
+        while line := await stream.read_until(b"\n", 1 << 20):
+            try:
+                answer = self._answer(session, json.loads(line))
+            except SqlError as error:
+                answer = {"error": [error.code, error.state, error.text]}
+            except (ValueError, KeyError, TypeError):
+                break
+            await stream.write(json.dumps(answer).encode() + b"\n")
+
+    @property
+    def _read_only(self) -> bool:
+        return self._options.get("super-read-only", "0").lower() not in ("0", "off")
+
+    def _answer(self, session: Session, request: dict[str, Any]) -> dict[str, Any]:
+        match request["do"]:
+            case "everything":
+                return {"kept": self.tables.kept if self.tables.version > int(request["version"]) else None}
+            case "master":
+                return {"host": self.replica.host}
+        statement = str(request["statement"])
+        told = self.replica.told(statement)
+        return session.execute(statement) if told is None else told
 
 
-def _mysql_options(process: Process) -> tuple[str, int, str, str, list[str]]:
-    host, port, user, password, rest = (
-        "localhost",
-        3306,
-        process.user.name or "root",
-        process.env.get("MYSQL_PWD", ""),
-        [],
-    )
-    words = process.argv[1:]
-    while words:
-        word = words.pop(0)
-        if word.startswith("--host=") or word.startswith("-h"):
-            host = word.partition("=")[2] or word[2:] or (words.pop(0) if words else host)
-        elif word.startswith("--port=") or word.startswith("-P"):
-            port = int(word.partition("=")[2] or word[2:] or (words.pop(0) if words else port))
-        elif word.startswith("--user=") or word.startswith("-u"):
-            user = word.partition("=")[2] or word[2:] or (words.pop(0) if words else user)
-        elif word.startswith("--password=") or (word.startswith("-p") and word[2:]):
-            password = word.partition("=")[2] or word[2:]
-        elif word == "-e" and words:
-            rest.append(words.pop(0))
-        else:
-            rest.append(word)
-    return host, port, user, password, rest
-
-
-async def _mysql_login(process: Process) -> str:
-    host, port, user, password, _ = _mysql_options(process)
-    try:
-        stream = await process.connect(host, port, seconds=10)
-    except OSError as error:
-        where = (
-            f"'{host}:{port}'"
-            if host != "localhost"
-            else "local MySQL server through socket '/var/run/mysqld/mysqld.sock'"
-        )
-        return f"ERROR 2002 (HY000): Can't connect to {'MySQL server on ' if host != 'localhost' else ''}{where} ({error.errno or 2})"
-    await stream.read_until(b"\n")
-    await stream.write(f"AUTH {user} {password}\n".encode())
-    answer = (await stream.read_until(b"\n")).decode().strip()
-    stream.close()
-    return "" if answer == "OK" else answer
-
-
-async def mysql_client(process: Process) -> int:
-    """mysql [-h host] [-u user] [-pPASSWORD] [-e QUERY]."""
-    failure = await _mysql_login(process)
-    if failure:
-        await process.err(failure + "\n")
-        return 1
-    queries = " ".join(_mysql_options(process)[4]).lower()
-    if "select 1" in queries:
-        await process.out("1\n1\n")
-    return 0
+def _configuration(process: Process) -> dict[str, str]:
+    """The options for mysqld in /etc/mysql/conf.d and on the command line."""
+    found: dict[str, str] = {}
+    lines: list[str] = []
+    for path in sorted(process.files.walk("/etc/mysql/conf.d")) if process.files.is_dir("/etc/mysql/conf.d") else ():
+        if path.endswith(".cnf"):
+            try:
+                lines += process.read(path).decode(errors="replace").splitlines()
+            except OSError:
+                continue
+    for word in [*lines, *(word[2:] for word in process.argv if word.startswith("--"))]:
+        name, _, value = word.partition("#")[0].partition("=")
+        if name.strip() and not name.startswith("["):
+            found[name.strip().replace("_", "-")] = value.strip() or "1"
+    return found
 
 
 async def mysqladmin(process: Process) -> int:
     """mysqladmin ping: alive even if access is denied."""
-    failure = await _mysql_login(process)
-    if failure and "1045" not in failure:
-        await process.err(
-            f"mysqladmin: connect to server at '{_mysql_options(process)[0]}' failed\nerror: '{failure.partition(': ')[2]}'\n"
-        )
-        return 1
+    options = Options(process)
+    try:
+        stream, _ = await login(process, options)
+        stream.close()
+    except LoginError as error:
+        if "1045" not in str(error):
+            why = str(error).partition(": ")[2]
+            await process.err(f"mysqladmin: connect to server at '{options.host}' failed\nerror: '{why}'\n")
+            return 1
     await process.out("mysqld is alive\n")
     return 0

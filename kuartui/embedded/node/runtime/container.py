@@ -412,7 +412,7 @@ class Container:
         return sum(process.memory for process in self.processes.values())
 
     def _find(self, argv: list[str], env: Mapping[str, str], cwd: str) -> tuple[Program, list[str]]:
-        return programs.find(self.spec, lambda: self.files, self.user, argv, env, cwd)
+        return programs.find(self.spec, lambda: self.files, self._files, self.user, argv, env, cwd)
 
     def _cwd(self) -> str:
         return posixpath.normpath(self.spec.working_dir or self.spec.image.config.working_dir or "/")

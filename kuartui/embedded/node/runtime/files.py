@@ -127,6 +127,13 @@ class Files:
         """Mount another volume at a path where one is."""
         self._mounts = [replace(one, volume=volume) if one.path == path else one for one in self._mounts]
 
+    def own_programs(self) -> list[MountPoint]:
+        """Have copies of the directories that other containers have, too, before something changes them; the copies."""
+        shared = [mount.path for mount in self._mounts if mount.volume.shared]
+        if shared:
+            self._mounts = [replace(m, volume=m.volume.copied()) if m.volume.shared else m for m in self._mounts]
+        return [mount for mount in self._mounts if mount.path in shared]
+
     def set_apart(self, volume: Volume, path: str, child: Volume) -> None:
         """A directory of a volume that is mounted here is mounted by somebody else, too: go on seeing what is in it."""
         made = [
@@ -147,6 +154,14 @@ class Files:
             if path == mount.path or path.startswith(mount.path + "/"):
                 return mount, path[len(mount.path) :] or "/"
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def _to_change(self, path: str) -> tuple[MountPoint, str]:
+        """As mount_of, of a volume that nobody else sees by accident."""
+        mount, inner = self.mount_of(path)
+        if not mount.volume.shared:
+            return mount, inner
+        self.own_programs()
+        return self.mount_of(path)
 
     def roots(self, pids: Iterable[int]) -> list[MountPoint]:
         """What is mounted at /proc/PID/root of these processes."""
@@ -281,7 +296,7 @@ class Files:
         if real in self.outlets:
             self.outlets[real](data)
             return
-        mount, inner = self.mount_of(real)
+        mount, inner = self._to_change(real)
         try:
             stat = self._stat(mount, inner, path)
         except FileNotFoundError:
@@ -314,7 +329,7 @@ class Files:
         parent = posixpath.dirname(real)
         if parents and not self.exists(parent):
             self.mkdir(parent, user, parents=True)
-        mount, inner = self.mount_of(real)
+        mount, inner = self._to_change(real)
         self._check_mount(mount, path)
         self._check_parent(real, path, user)
         mount.volume.fs.mkdir(inner)
@@ -324,7 +339,7 @@ class Files:
     def remove(self, path: str, user: User | None = None, *, recursive: bool = False) -> None:
         """Remove a file, link or (with `recursive`, or if empty) a directory."""
         real = self.real(path, last=False)
-        mount, inner = self.mount_of(real)
+        mount, inner = self._to_change(real)
         stat = self._stat(mount, inner, path)
         if inner == "/" or any(other.path.startswith(real + "/") for other in self._mounts):
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
@@ -346,7 +361,7 @@ class Files:
     def symlink(self, target: str, path: str, user: User | None = None) -> None:
         """Make a symbolic link."""
         real = self.real(path, last=False)
-        mount, inner = self.mount_of(real)
+        mount, inner = self._to_change(real)
         self._check_mount(mount, path)
         self._check_parent(real, path, user)
         if self.exists(real):
@@ -476,7 +491,7 @@ class Files:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
     def _for_owner(self, path: str, user: User | None) -> tuple[MountPoint, str]:
-        mount, inner = self.mount_of(self.real(path))
+        mount, inner = self._to_change(self.real(path))
         stat = self._stat(mount, inner, path)
         self._check_mount(mount, path)
         if user is not None and user.uid != stat.uid and not user.can("FOWNER"):

@@ -29,6 +29,9 @@ from kuartui.embedded.node.runtime.strands import Strands
 from kuartui.embedded.node.runtime.wording import Voice
 
 UNLIMITED = 10**12
+CHANGED_PROGRAMS = re.compile(
+    r"\b(?:mv|rm|cp|ln|chmod|install|tee|touch|truncate)\b.*\bs?bin\b|>\s*/\S*\bs?bin/|\bcd\s.*bin\b"
+)
 OTHERS_ROOTS = re.compile(r"/proc/\S+/root")
 STREAMS = "/proc/1/fd"  # of the container's first process: where its log comes from
 SPAWN_SECONDS = 0.004  # CPU that starting a command costs: more than in reality, because ours costs real CPU, too
@@ -104,6 +107,9 @@ class Interpreter:
         self._kill_by_number(Script(text).kills_by_number)
         errors = _Rewording(self._sink(self._process.stderr), voice)
         text, self._before = self._before + text, ""
+        if CHANGED_PROGRAMS.search(text) and not self._process.user.checked:
+            for mount in self._process.files.own_programs():
+                self._bash.mount(mount.path, mount.volume.fs, read_only=mount.read_only)
         if OTHERS_ROOTS.search(text) and not self._process.user.checked:
             for mount in self._process.files.roots(numbered(self._process.container)):
                 self._bash.mount(mount.path, mount.volume.fs, read_only=mount.read_only or mount.volume.read_only)

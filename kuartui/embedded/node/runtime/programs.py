@@ -24,20 +24,27 @@ class NotExecutable(Exception):
 
 
 def find(
-    spec: ContainerSpec, files: Callable[[], Files], user: User, argv: list[str], env: Mapping[str, str], cwd: str
+    spec: ContainerSpec,
+    files: Callable[[], Files],
+    changed: Files | None,
+    user: User,
+    argv: list[str],
+    env: Mapping[str, str],
+    cwd: str,
 ) -> tuple[Program, list[str]]:
-    """The program for an argv, and the argv it gets (a script's interpreter comes first). Raises NotExecutable."""
+    """The program for an argv, and the argv it gets (a script's interpreter comes first). `changed` is the container's
+    tree if somebody may have removed a program from it. Raises NotExecutable."""
     name = argv[0]
     if "/" in name:
         path = posixpath.normpath(posixpath.join(cwd, name))
         program = _at(spec, path)
-        if program is not None:
+        if program is not None and (changed is None or changed.exists(path)):
             return program, argv
         return _script(spec, files(), user, path, argv, named=True)
     for directory in (env.get("PATH") or PATH).split(":"):
         path = posixpath.join(directory or ".", name)
         program = _at(spec, path)
-        if program is not None:
+        if program is not None and (changed is None or changed.exists(path)):
             return program, argv
     if _has_volumes_or_scripts(spec):
         for directory in (env.get("PATH") or PATH).split(":"):

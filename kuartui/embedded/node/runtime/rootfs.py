@@ -33,6 +33,7 @@ FIRST_NAMESPACE, NAMESPACES = 4026532000, 400_000
 def _system(paths: frozenset[str], directory: str) -> Volume:
     """A directory of programs, shared by every container that has just these."""
     volume = Volume(mode=0o755, kind="image")
+    volume.shared = True
     for path in sorted(paths):
         volume.fs.write_file("/" + posixpath.basename(path), STUB)
         volume.fs.chmod("/" + posixpath.basename(path), 0o755)

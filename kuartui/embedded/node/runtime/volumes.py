@@ -56,6 +56,7 @@ class Volume:
         self.gid = gid
         self.read_only = read_only  # for everyone: ConfigMap, Secret, downward API, projected
         self.kind = kind
+        self.shared = False  # by containers that must not notice: who changes it takes a copy first
         self.limit: int | None = None  # bytes; None: as much as there is
         self.system: Callable[[], Image] | None = None  # the programs installed here, for who makes it their root
         self.owners: dict[str, tuple[int, int]] = {}
@@ -130,6 +131,12 @@ class Volume:
             for viewer in list(self._viewers or ()):
                 viewer.set_apart(self, path, child)
         return child
+
+    def copied(self) -> Volume:
+        """A copy that is nobody else's."""
+        copy = Volume(mode=self.mode, uid=self.uid, gid=self.gid, kind=self.kind)
+        _copy_tree(self.fs, "/", copy.fs, "/")
+        return copy
 
     def seen_by(self, viewer: Viewer) -> None:
         """Tell somebody of directories that are mounted apart from now on."""
