@@ -204,3 +204,46 @@ async def test_topology_mode_auto_tells_why_there_are_no_hints(cluster: Cluster)
     await cluster.edit("services", "web", {"metadata": {"labels": {"x": "y"}}})
     await cluster.run()
     assert cluster.events(reason)[-1] == "Insufficient number of endpoints (1 endpoints, 2 zones)" + family
+
+
+async def test_topology_mode_auto_shares_endpoints_out_among_zones(cluster: Cluster) -> None:
+    status = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"cpu": "2"}}
+    for node, zone in (("n1", "za"), ("n2", "zb")):
+        labels = {"topology.kubernetes.io/zone": zone}
+        await cluster.create("nodes", node, metadata={"labels": labels}, status=status)
+    for name, node in (("a", "n1"), ("b", "n1"), ("c", "n1"), ("d", "n2")):
+        await pod(cluster, name, nodeName=node)
+    await service(cluster)
+    mode = {"service.kubernetes.io/topology-mode": "Auto"}
+    await cluster.edit("services", "web", {"metadata": {"annotations": mode}})
+    await cluster.run()
+    assert zones(cluster) == {"a": "zb", "b": "za", "c": "za", "d": "zb"}
+    assert cluster.events("TopologyAwareHintsEnabled") == ["Topology Aware Hints has been enabled, addressType: IPv4"]
+    await cluster.edit("nodes", "n2", {"status": {"allocatable": {"cpu": "6"}}})
+    await cluster.run()
+    assert zones(cluster) == {"a": "zb", "b": "zb", "c": "za", "d": "zb"}, "three of four CPUs, three of four endpoints"
+    await cluster.edit("nodes", "n2", {"status": {"allocatable": {"cpu": "60"}}})
+    await cluster.run()
+    assert set(cluster.events("TopologyAwareHintsDisabled")) == {
+        "Unable to allocate minimum required endpoints to each zone without exceeding overload threshold "
+        "(4 endpoints, 2 zones), addressType: IPv4"
+    }
+    assert set(zones(cluster).values()) == {""}
+    await cluster.edit("nodes", "n2", {"status": {"allocatable": {"cpu": "2"}}})
+    await cluster.edit("services", "web", {"metadata": {"labels": {"x": "y"}}})
+    await cluster.run()
+    await cluster.edit("services", "web", {"metadata": {"annotations": dict.fromkeys(mode)}})
+    await cluster.run()
+    assert cluster.events("TopologyAwareHintsDisabled")[-1] == (
+        "Topology Aware Hints has been disabled, addressType: IPv4"
+    )
+    assert set(zones(cluster).values()) == {""}
+
+
+def zones(cluster: Cluster) -> dict[str, str]:
+    """For which zone each endpoint is meant."""
+    return {
+        one["targetRef"]["name"]: one["hints"]["forZones"][0]["name"] if "hints" in one else ""
+        for found in cluster.client.list(SLICES)
+        for one in found["endpoints"] or []
+    }

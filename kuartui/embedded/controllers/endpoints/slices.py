@@ -29,6 +29,8 @@ class EndpointSliceController(members.ServiceFollower):
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self._triggers = members.TriggerTimes()
+        self._hinted: set[tuple[str, str]] = set()
+        """Services whose endpoints have hints by `topology-mode`."""
 
     def setup(self) -> None:
         self.follow_services()
@@ -45,10 +47,16 @@ class EndpointSliceController(members.ServiceFollower):
         if event.old is not None and _zone(event.obj.data) != _zone(event.old.data):
             for stored in self.client.store.list("services"):
                 self.enqueue(*stored.key[1:])
+        elif self._hinted and (
+            event.old is None or topology.matters(event.obj.data) != topology.matters(event.old.data)
+        ):
+            for key in sorted(self._hinted):
+                self.enqueue(*key)
 
     async def reconcile(self, namespace: str, name: str) -> None:
         service = self.client.get("services", namespace, name)
         if service is None:
+            self._hinted.discard((namespace, name))
             return
         spec = service["spec"]
         if not spec.get("selector") or spec.get("type") == "ExternalName":
@@ -66,12 +74,6 @@ class EndpointSliceController(members.ServiceFollower):
         for family in families:
             own = [one for one in existing if one["addressType"] == family]
             await self._reconcile_family(service, family, chosen, own, trigger)
-            if topology.wanted(service):
-                serving = [pod for pod in chosen if members.addresses(pod, family) and self._ready(pod, service)]
-                obstacle = topology.obstacle(self.client.list("nodes"), len(serving))
-                if obstacle:
-                    text = f"{obstacle}, addressType: {family}"
-                    self.client.record(service, "Warning", topology.DISABLED, text, "endpoint-slice-controller")
         for stray in existing:
             if stray["addressType"] not in families:
                 await self._delete(stray)
@@ -84,6 +86,7 @@ class EndpointSliceController(members.ServiceFollower):
             if members.addresses(pod, family):
                 ports = members.endpoint_ports(pod, service)
                 groups.setdefault(_port_key(ports), (ports, []))[1].append(self._endpoint(pod, service, family))
+        self._hint(service, family, [endpoint for _, endpoints in groups.values() for endpoint in endpoints])
         create: list[Obj] = []
         spare: list[Obj] = []
         update: list[tuple[Obj, Obj]] = []
@@ -108,6 +111,26 @@ class EndpointSliceController(members.ServiceFollower):
                 await self._create(new, trigger)
         for old in spare:
             await self._delete(old)
+
+    def _hint(self, service: Obj, family: str, endpoints: list[Obj]) -> None:
+        """Share the endpoints out among the zones if the Service asks for it, and tell of what changes."""
+        key = objects.namespace_of(service), objects.name_of(service)
+        hinted = key in self._hinted
+        if topology.wanted(service):
+            obstacle = topology.share_out(self.client.list("nodes"), endpoints)
+        elif hinted:
+            obstacle = topology.NOW_DISABLED
+        else:
+            return
+        if obstacle:
+            self._hinted.discard(key)
+            self._tell(service, "Warning", topology.DISABLED, f"{obstacle}, addressType: {family}")
+        elif not hinted:
+            self._hinted.add(key)
+            self._tell(service, "Normal", topology.ENABLED, f"{topology.NOW_ENABLED}, addressType: {family}")
+
+    def _tell(self, service: Obj, type_: str, reason: str, message: str) -> None:
+        self.client.record(service, type_, reason, message, "endpoint-slice-controller")
 
     def _endpoint(self, pod: Obj, service: Obj, family: str) -> Obj:
         serving, terminating = pods.ready(pod), objects.being_deleted(pod)
