@@ -116,6 +116,21 @@ async def test_kill_from_inside_reaches_the_first_process(world: World) -> None:
     assert container.exit.code == 0
 
 
+@pytest.mark.parametrize("signal", ["9", "TERM", "SEGV"])
+@pytest.mark.parametrize(("image", "shell"), [("busybox:1.36", "sh"), ("debian:12", "bash")])
+async def test_the_first_process_cannot_kill_itself(world: World, image: str, shell: str, signal: str) -> None:
+    container = await world.start(image, shell, "-c", f"kill -{signal} $$; echo alive; exit 6")
+    await world.clock.advance(1)
+    assert world.log(container) == "alive\n"
+    assert container.exit is not None
+    assert container.exit.code == 6
+
+
+async def test_a_shell_beside_it_can(world: World) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    assert await world.exec(container, "sh", "-c", "kill $$; echo alive") == (143, "", "")
+
+
 async def test_kill_from_inside_cannot_kill_the_first_process(world: World) -> None:
     container = await world.start("busybox:1.36", "sleep", "infinity")
     assert (await world.sh(container, "kill -9 1"))[0] == 0

@@ -104,7 +104,7 @@ class Interpreter:
 
     async def execute(self, text: str, voice: Voice) -> tuple[int, str | None]:
         """Run a script; exit code, and bashkit's own error if it could not."""
-        self._kill_by_number(Script(text).kills_by_number)
+        self._kill_by_number(Script(text).kills_by_number(first=self._process.pid == 1))
         errors = _Rewording(self._sink(self._process.stderr), voice)
         text, self._before = self._before + text, ""
         if CHANGED_PROGRAMS.search(text) and not self._process.user.checked:

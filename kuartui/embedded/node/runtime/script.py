@@ -13,6 +13,8 @@ from msgspec import Struct
 QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 WORD = re.compile(r"[A-Za-z0-9_.\-/\[]+")
 OPAQUE = re.compile(r"\beval\b|\bsource\b|(^|[;\s])\.\s|(^|[;&|(]\s*|\bexec\s+)\$|\b(ba|a|da)?sh\b|\bxargs\b|-exec\b")
+KILLS = re.compile(r"\bkill\s+(-\S+\s+|-s\s+\S+\s+)?(\d+|\$\((pidof|pgrep|cat)\b)")
+KILLS_OWN = re.compile(KILLS.pattern + r"|\bkill\s+(-\S+\s+|-s\s+\S+\s+)?\$\$")
 FOREVER = re.compile(r"^\s*while\s+(?:true|:|\[\s*1\s*\])\s*;?\s*do\s*(?:true|:)?\s*;?\s*done\s*$")
 RESERVED = frozenset(["done", "fi", "esac", "}", ")", "do", "then", "else", "in"])
 
@@ -38,10 +40,12 @@ class Script(Struct, frozen=True, dict=True):
         """Whether it may run commands that its text doesn't name: computed names, other scripts, eval."""
         return OPAQUE.search(self.text) is not None
 
-    @property
-    def kills_by_number(self) -> bool:
-        """Whether `kill` is meant for processes of the container, not for the script's own jobs."""
-        return re.search(r"\bkill\s+(-\S+\s+|-s\s+\S+\s+)?(\d+|\$\((pidof|pgrep|cat)\b)", self.text) is not None
+    def kills_by_number(self, *, first: bool) -> bool:
+        """Whether `kill` is meant for processes of the container, not for the script's own jobs.
+
+        `first`: the shell is the container's first process, which cannot kill itself as others can.
+        """
+        return (KILLS_OWN if first else KILLS).search(self.text) is not None
 
     @property
     def waits(self) -> bool:
