@@ -62,10 +62,15 @@ def schema_errors(schema: Obj, path: Path, *, status: bool = False) -> list[Fiel
 
 def _root(schema: Obj, path: Path) -> Iterator[FieldError]:
     """With the status subresource, status has to be told from the rest."""
+    kind, enabled = schema.get("type"), "if the status subresource is enabled"
+    if kind and kind != "object":
+        why = f'only "object" is allowed as the type at the root of the schema {enabled}'
+        yield fielderr.invalid(path / "type", kind, why)
+        return
     others = [key for key, value in schema.items() if value and key not in _AT_ROOT_KEYS]
     if others:
         fields = " ".join(_AT_ROOT)
-        why = f"only [{fields}] fields are allowed at the root of the schema if the status subresource is enabled"
+        why = f"only [{fields}] fields are allowed at the root of the schema {enabled}"
         yield fielderr.invalid(path, schema, why)
 
 
@@ -75,11 +80,12 @@ def _check(schema: Obj, path: Path, place: _Place, *, root: bool = False) -> Ite
     if isinstance(more, dict):
         reason = "inside additionalProperties applying to object metadata" if place.in_meta else place.no_defaults
         yield from _check(more, path / "additionalProperties", replace(place, no_defaults=reason))
+    atomic = schema.get("x-kubernetes-map-type") == "atomic"
     for name, inner in (schema.get("properties") or {}).items():
-        here = place
+        here = replace(place, uncorrelated=place.uncorrelated or str(path)) if atomic else place
         if (root or schema.get("x-kubernetes-embedded-resource")) and name in META:
             reason = f"in top-level {name}" if root else place.no_defaults
-            here = replace(place, in_meta=True, no_defaults=reason)
+            here = replace(here, in_meta=True, no_defaults=reason)
         yield from _check(inner, (path / "properties").key(name), here)
     inside = replace(place, nested=True)
     if isinstance(schema.get("not"), dict):

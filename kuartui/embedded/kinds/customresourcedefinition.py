@@ -6,11 +6,12 @@ pkg/registry/customresourcedefinition.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kuartui.embedded.crd.names import APPROVAL, CLEANUP, is_protected
 from kuartui.embedded.crd.versions import schema_of
+from kuartui.embedded.kinds import webhook_rules
 from kuartui.embedded.kinds.base import Obj, Strategy, WriteContext, register
 from kuartui.embedded.meta import fielderr, names
 from kuartui.embedded.meta.fielderr import FieldError, Path
@@ -42,7 +43,11 @@ class CustomResourceDefinitions(Strategy):
                 given["singular"] = given["kind"].lower()
             if not given.get("listKind"):
                 given["listKind"] = given["kind"] + "List"
-        spec.setdefault("conversion", {}).setdefault("strategy", "None")
+        conversion = spec.setdefault("conversion", {})
+        conversion.setdefault("strategy", "None")
+        service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+        if service is not None:
+            service.setdefault("port", 443)
         for version in spec.get("versions") or ():
             version.setdefault("served", False)
             version.setdefault("storage", False)
@@ -68,10 +73,10 @@ class CustomResourceDefinitions(Strategy):
         return "deletionTimestamp" not in obj["metadata"]
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        return list(_errors(obj))
+        return [*_name(obj), *_spec(obj), *_whole(obj, {})]
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return [*_errors(new), *_changes(new, old)]
+        return [*_spec(new), *_changes(new, old), *_whole(new, old)]
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         known = set(_formats(old)) if old is not None else set()
@@ -85,41 +90,57 @@ def _formats(obj: Obj) -> Iterator[str]:
         yield from unrecognized(schema_of(version))
 
 
-def _errors(obj: Obj) -> Iterator[FieldError]:
-    spec, path = obj.get("spec") or {}, Path("spec")
-    given = spec.get("names") or {}
-    name, wanted = obj["metadata"].get("name", ""), f"{given.get('plural', '')}.{spec.get('group', '')}"
-    if name != wanted:
+def _name(obj: Obj) -> Iterator[FieldError]:
+    spec = obj.get("spec") or {}
+    name, group = obj["metadata"].get("name", ""), spec.get("group", "")
+    if name != f"{(spec.get('names') or {}).get('plural', '')}.{group}":
         yield fielderr.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
-    yield from _approval(obj, spec)
+
+
+def _spec(obj: Obj) -> Iterator[FieldError]:
+    spec, path = obj.get("spec") or {}, Path("spec")
     yield from _group(spec, path)
     if not spec.get("scope"):
         yield fielderr.required(path / "scope")
     elif spec["scope"] not in ("Cluster", "Namespaced"):
         yield fielderr.not_supported(path / "scope", spec["scope"], ("Cluster", "Namespaced"))
-    yield from _versions(spec, path)
-    yield from _names(given, path / "names")
+    versions = spec.get("versions") or []
+    # what is the same in all versions is kept once, and that is where errors point
+    shared = {part: _shared(versions, part) for part in SHARED}
+    yield from _versions(spec, shared, path)
+    yield from _names(spec.get("names") or {}, path / "names")
+    if versions:
+        yield from _each(versions[0], shared, path, top=True)
     yield from _conversion(spec, path / "conversion")
-    if spec.get("preserveUnknownFields"):
-        why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
-        yield fielderr.invalid(path / "preserveUnknownFields", True, why)
+
+
+def _whole(obj: Obj, old: Obj) -> Iterator[FieldError]:
+    spec, before = obj.get("spec") or {}, old.get("spec") or {}
     yield from _stored(obj, spec)
+    approval = _approval(obj, spec)
+    if approval != _approval(old, spec):
+        yield from approval
+    if spec.get("preserveUnknownFields") and not before.get("preserveUnknownFields"):
+        why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        yield fielderr.invalid(Path("spec") / "preserveUnknownFields", True, why)
 
 
-def _approval(obj: Obj, spec: Obj) -> Iterator[FieldError]:
-    if not is_protected(str(spec.get("group", ""))):
-        return
+def _approval(obj: Obj, spec: Obj) -> list[FieldError]:
+    """What a CRD of a group of Kubernetes itself lacks; an object that is not there yet lacks nothing."""
+    if not obj or not is_protected(str(spec.get("group", ""))):
+        return []
     value = (obj["metadata"].get("annotations") or {}).get(APPROVAL)
     path = Path("metadata.annotations").key(APPROVAL)
     see = "see https://github.com/kubernetes/enhancements/pull/1111"
     if value is None:
-        yield fielderr.required(path, f'protected groups must have approval annotation "{APPROVAL}", {see}')
-    elif not value.startswith(("https://", "http://", "unapproved")):
-        why = (
-            f'protected groups must have approval annotation "{APPROVAL}" with either a URL or a reason starting with '
-            f'"unapproved", {see}'
-        )
-        yield fielderr.invalid(path, value, why)
+        return [fielderr.required(path, f'protected groups must have approval annotation "{APPROVAL}", {see}')]
+    if value.startswith(("https://", "http://", "unapproved")):
+        return []
+    why = (
+        f'protected groups must have approval annotation "{APPROVAL}" with either a URL or a reason starting with '
+        f'"unapproved", {see}'
+    )
+    return [fielderr.invalid(path, value, why)]
 
 
 def _group(spec: Obj, path: Path) -> Iterator[FieldError]:
@@ -133,27 +154,31 @@ def _group(spec: Obj, path: Path) -> Iterator[FieldError]:
         yield fielderr.invalid(path / "group", group, "should be a domain with at least one dot")
 
 
-def _versions(spec: Obj, path: Path) -> Iterator[FieldError]:
+def _versions(spec: Obj, shared: dict[str, bool], path: Path) -> Iterator[FieldError]:
     versions = spec.get("versions") or []
-    shared = {part: _shared(versions, part) for part in SHARED}
+    for index, version in enumerate(versions):
+        if (version.get("schema") or {}).get("openAPIV3Schema") is None:
+            place = (path / "versions").index(index) / "schema" / "openAPIV3Schema"
+            yield fielderr.required(place, "schemas are required")
     for index, version in enumerate(versions):
         here = (path / "versions").index(index)
-        problems = names.dns1035_label(str(version.get("name", "")))
-        if problems:
-            yield fielderr.invalid(here / "name", version.get("name", ""), ",".join(problems))
+        yield from _version_name(version, here / "name")
         yield from _deprecation(version, here / "deprecationWarning")
-        if (version.get("schema") or {}).get("openAPIV3Schema") is None:
-            yield fielderr.required(here / "schema" / "openAPIV3Schema")
-        yield from (_each(version, shared, here, top=False))
-    if versions:
-        # what is the same in all versions is kept once, and that is where errors point
-        yield from _each(versions[0], shared, path, top=True)
+        yield from _each(version, shared, here, top=False)
     named = [version.get("name") for version in versions]
     if len(set(named)) < len(named):
         yield fielderr.invalid(path / "versions", _go(versions, shared), "must contain unique version names")
     if sum(bool(version.get("storage")) for version in versions) != 1:
         why = "must have exactly one version marked as storage version"
         yield fielderr.invalid(path / "versions", _go(versions, shared) if versions else spec.get("versions"), why)
+    if versions and versions[0].get("name"):
+        yield from _version_name(versions[0], path / "version")  # where Kubernetes keeps the first, too
+
+
+def _version_name(version: Obj, path: Path) -> Iterator[FieldError]:
+    problems = names.dns1035_label(str(version.get("name", "")))
+    if problems:
+        yield fielderr.invalid(path, version.get("name", ""), ",".join(problems))
 
 
 def _each(version: Obj, shared: dict[str, bool], path: Path, *, top: bool) -> Iterator[FieldError]:
@@ -180,10 +205,17 @@ def _deprecation(version: Obj, path: Path) -> Iterator[FieldError]:
         return
     if not version.get("deprecated"):
         yield fielderr.invalid(path, text, "can only be set for deprecated versions")
-    elif len(text) > 256:
+        return
+    if len(text.encode()) > 256:
         yield fielderr.invalid(path, text, "must be <= 256 characters long")
-    elif not text:
+    if not text:
         yield fielderr.invalid(path, text, "must not be an empty string")
+    for index, character in enumerate(text):
+        if not character.isprintable():
+            at = len(text[:index].encode())
+            why = f"must only contain printable UTF-8 characters; non-printable character found at index {at}"
+            yield fielderr.invalid(path, text, why)
+            break
 
 
 def _shared(versions: list[Obj], part: str) -> bool:
@@ -245,12 +277,12 @@ def _conversion(spec: Obj, path: Path) -> Iterator[FieldError]:
         yield fielderr.not_supported(path / "strategy", strategy, ("None", "Webhook"))
     if strategy == "Webhook":
         client = (webhook or {}).get("clientConfig")
-        place = path / "webhookClientConfig"
+        place, versions = path / "webhookClientConfig", path / "conversionReviewVersions"
         if client is None:
             yield fielderr.required(place, "required when strategy is set to Webhook")
-        elif ("url" in client) == ("service" in client):
-            yield fielderr.required(place, "exactly one of url or service is required")
-        yield from _reviews((webhook or {}).get("conversionReviewVersions") or [], path / "conversionReviewVersions")
+        else:
+            yield from webhook_rules.client(client, place)
+        yield from webhook_rules.reviews((webhook or {}).get("conversionReviewVersions") or [], versions)
     elif webhook is not None:
         why = "should not be set when strategy is not set to Webhook"
         if webhook.get("clientConfig") is not None:
@@ -259,32 +291,28 @@ def _conversion(spec: Obj, path: Path) -> Iterator[FieldError]:
             yield fielderr.forbidden(path / "conversionReviewVersions", why)
 
 
-def _reviews(versions: list[str], path: Path) -> Iterator[FieldError]:
-    if not versions:
-        yield fielderr.required(path)
-    elif not {"v1", "v1beta1"} & set(versions):
-        yield fielderr.invalid(path, versions, "must include at least one of v1, v1beta1")
-
-
 def _names(given: Obj, path: Path) -> Iterator[FieldError]:
-    for field in ("plural", "singular", "kind", "listKind"):
+    fields = ("plural", "singular", "kind", "listKind")
+    yield from (fielderr.required(path / field) for field in fields if not given.get(field))
+    for field in fields:
         value = str(given.get(field, ""))
-        if not value:
-            yield fielderr.required(path / field)
-            continue
         mixed = field in ("kind", "listKind")
         problems = names.dns1035_label(value.lower() if mixed else value)
-        if problems:
+        if value and problems:
             text = ",".join(problems)
             why = f"may have mixed case, but should otherwise match: {text}" if mixed else text
             yield fielderr.invalid(path / field, value, why)
-    for field in ("shortNames", "categories"):
-        for index, value in enumerate(given.get(field) or ()):
-            problems = names.dns1035_label(value)
-            if problems:
-                yield fielderr.invalid((path / field).index(index), value, ",".join(problems))
+    yield from _labels(given.get("shortNames") or (), path / "shortNames")
     if given.get("kind") and given.get("kind") == given.get("listKind"):
         yield fielderr.invalid(path / "listKind", given["listKind"], "kind and listKind may not be the same")
+    yield from _labels(given.get("categories") or (), path / "categories")
+
+
+def _labels(values: Iterable[str], path: Path) -> Iterator[FieldError]:
+    for index, value in enumerate(values):
+        problems = names.dns1035_label(value)
+        if problems:
+            yield fielderr.invalid(path.index(index), value, ",".join(problems))
 
 
 def _stored(obj: Obj, spec: Obj) -> Iterator[FieldError]:

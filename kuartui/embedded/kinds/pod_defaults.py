@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kuartui.embedded.kinds.fill import empty, missing
+from kuartui.embedded.kinds.pod_resources import HUGE_PAGES, parsed, pod_total
 
 Obj = dict[str, Any]
 
@@ -32,7 +33,7 @@ def default_pod(pod: Obj) -> None:
         for container in spec.get(field) or []:
             _requests_from_limits(container.get("resources"))
     if spec.get("resources"):
-        _pod_level_requests(spec)
+        _pod_level_resources(spec)
     spec.setdefault("enableServiceLinks", True)
     if spec.get("hostNetwork"):
         for field in ("containers", "initContainers"):
@@ -186,24 +187,25 @@ def _requests_from_limits(resources: Obj | None) -> None:
         resources["requests"] = {**resources["limits"], **requests}
 
 
-def _pod_level_requests(spec: Obj) -> None:
-    """Pod-level requests: what the containers ask for together, then the pod-level limits."""
-    from kuartui.embedded.meta import quantity
+def _pod_level_resources(spec: Obj) -> None:
+    """What the pod asks for as a whole where it says so in part: as much as its containers do together, or its limits.
 
+    Huge pages cannot be promised twice: their limit is what the containers may have.
+    """
     resources = spec["resources"]
-    requests = dict(resources.get("requests") or {})
-    limits = resources.get("limits") or {}
-    listed = spec.get("containers") or []
-    asked = [(c.get("resources") or {}).get("requests") or {} for c in listed]
-    for name in limits:
-        if name in requests:
-            continue
-        if name in ("cpu", "memory") and asked and all(name in one for one in asked):
-            total = quantity.ZERO
-            for one in asked:
-                total += quantity.parse(one[name])
-            requests[name] = str(total)
-        else:
-            requests[name] = limits[name]
+    containers = {"spec": {field: spec.get(field) or [] for field in ("containers", "initContainers")}}
+    requests, limits = dict(resources.get("requests") or {}), dict(resources.get("limits") or {})
+    if requests or limits:
+        for name, total in pod_total(containers, "limits", parsed).items():
+            if name.startswith(HUGE_PAGES) and name not in requests:
+                limits.setdefault(name, str(total))
+    if limits:
+        resources["limits"] = limits
+        for name, total in pod_total(containers, "requests", parsed).items():
+            if name in ("cpu", "memory"):
+                requests.setdefault(name, str(total))
+        for name, amount in limits.items():
+            if name in ("cpu", "memory") or name.startswith(HUGE_PAGES):
+                requests.setdefault(name, amount)
     if requests:
         resources["requests"] = requests

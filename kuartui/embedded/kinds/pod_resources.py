@@ -155,7 +155,7 @@ _INTEGER = {
     "services.nodeports",
     "services.loadbalancers",
 }
-_HUGE = "hugepages-"
+HUGE_PAGES = "hugepages-"
 
 
 def is_native(name: str) -> bool:
@@ -179,14 +179,14 @@ def resource_name(name: str, path: Path) -> list[FieldError]:
 
 
 def _is_standard(name: str) -> bool:
-    return name in _STANDARD or name.startswith((_HUGE, "requests." + _HUGE))
+    return name in _STANDARD or name.startswith((HUGE_PAGES, "requests." + HUGE_PAGES))
 
 
 def container_resource_name(name: str, path: Path) -> list[FieldError]:
     """A resource that containers may ask for."""
     errors = resource_name(name, path)
     if "/" not in name:
-        if name not in _STANDARD_FOR_CONTAINERS and not name.startswith(_HUGE):
+        if name not in _STANDARD_FOR_CONTAINERS and not name.startswith(HUGE_PAGES):
             errors.append(invalid(path, name, "must be a standard resource for containers"))
     elif not is_native(name) and not is_extended(name):
         errors.append(invalid(path, name, "doesn't follow extended resource name standard"))
@@ -196,7 +196,7 @@ def container_resource_name(name: str, path: Path) -> list[FieldError]:
 def pod_resource_name(name: str, path: Path) -> list[FieldError]:
     """A resource that a pod as a whole may ask for."""
     errors = resource_name(name, path)
-    if not errors and name not in ("cpu", "memory") and not name.startswith(_HUGE):
+    if not errors and name not in ("cpu", "memory") and not name.startswith(HUGE_PAGES):
         errors.append(not_supported(path, name, ("cpu", "hugepages-", "memory")))
     return errors
 
@@ -228,14 +228,14 @@ def requirements(
         errors += name_check(name, at) + amount(name, text, at)
         errors += _against_limit(name, text, limits.get(name), path) + _huge_pages(name, text, at)
     used = {*limits, *requests}
-    if any(name.startswith(_HUGE) for name in used) and not used & {"cpu", "memory"}:
+    if any(name.startswith(HUGE_PAGES) for name in used) and not used & {"cpu", "memory"}:
         errors.append(forbidden(path, "HugePages require cpu or memory"))
     return errors + _claims(resources.get("claims") or [], claims, path / "claims")
 
 
 def _against_limit(name: str, text: str, limit: str | None, path: Path) -> list[FieldError]:
     asked = quantity.parse(text)
-    overcommit = is_native(name) and not name.startswith(_HUGE)
+    overcommit = is_native(name) and not name.startswith(HUGE_PAGES)
     if limit is None:
         if overcommit:
             return []
@@ -249,10 +249,10 @@ def _against_limit(name: str, text: str, limit: str | None, path: Path) -> list[
 
 
 def _huge_pages(name: str, text: str, path: Path) -> list[FieldError]:
-    if not name.startswith(_HUGE):
+    if not name.startswith(HUGE_PAGES):
         return []
     try:
-        page = quantity.parse(name.removeprefix(_HUGE))
+        page = quantity.parse(name.removeprefix(HUGE_PAGES))
     except quantity.QuantityError:
         return []
     value = quantity.parse(text)
@@ -287,7 +287,8 @@ def _claims(listed: list[Obj], known: Collection[str], path: Path) -> list[Field
     return errors
 
 
-def _parsed(amounts: Mapping[str, Any] | None) -> dict[str, quantity.Quantity]:
+def parsed(amounts: Mapping[str, Any] | None) -> dict[str, quantity.Quantity]:
+    """A resource list, read."""
     return {name: quantity.parse(text) for name, text in (amounts or {}).items()}
 
 
@@ -305,9 +306,9 @@ def pod_requirements(spec: Obj, path: Path, claims: Collection[str]) -> list[Fie
     limits = resources.get("limits") or {}
     containers = {"spec": {field: spec.get(field) or [] for field in ("containers", "initContainers")}}
     for field in ("requests", "limits"):
-        for name, total in pod_total(containers, field, _parsed).items():
+        for name, total in pod_total(containers, field, parsed).items():
             text = (resources.get(field) or {}).get(name)
-            if text is None or (field == "limits" and not name.startswith(_HUGE)):
+            if text is None or (field == "limits" and not name.startswith(HUGE_PAGES)):
                 continue
             if quantity.parse(text) < total:
                 detail = f"must be greater than or equal to aggregate container {field} of {total}"

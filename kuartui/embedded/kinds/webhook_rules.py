@@ -54,15 +54,16 @@ def webhook_errors(webhook: Obj, path: Path) -> list[FieldError]:
     policy = webhook.get("reinvocationPolicy")
     if policy is not None and policy not in ("IfNeeded", "Never"):
         errors.append(not_supported(path / "reinvocationPolicy", policy, ("IfNeeded", "Never")))
-    errors += _client(webhook.get("clientConfig") or {}, path / "clientConfig")
+    errors += client(webhook.get("clientConfig") or {}, path / "clientConfig")
     errors += match_conditions(webhook.get("matchConditions") or [], path / "matchConditions", WEBHOOK_VARIABLES)
-    return errors + _reviews(webhook.get("admissionReviewVersions") or [], path / "admissionReviewVersions")
+    versions, place = webhook.get("admissionReviewVersions") or [], path / "admissionReviewVersions"
+    return errors + reviews(versions, place, f"must specify one of {', '.join(_REVIEWS)}")
 
 
-def _reviews(versions: list[str], path: Path) -> list[FieldError]:
-    """The versions of AdmissionReview that a webhook takes; it must know one of ours."""
+def reviews(versions: list[str], path: Path, none: str = "") -> list[FieldError]:
+    """The versions of a review that a webhook takes; it must know one of ours. `none` is said if it names none."""
     if not versions:
-        return [required(path, f"must specify one of {', '.join(_REVIEWS)}")]
+        return [required(path, none)]
     errors: list[FieldError] = []
     for index, version in enumerate(versions):
         if version in versions[:index]:
@@ -83,7 +84,8 @@ def _qualified(name: str, path: Path) -> list[FieldError]:
     return errors
 
 
-def _client(config: Obj, path: Path) -> list[FieldError]:
+def client(config: Obj, path: Path) -> list[FieldError]:
+    """Where a webhook is."""
     url, service = config.get("url"), config.get("service")
     if (url is None) == (service is None):
         return [required(path, "exactly one of url or service is required")]

@@ -29,6 +29,8 @@ Obj = dict[str, Any]
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _KEY = re.compile(rb'"\s*:')  # after each key, and maybe inside of texts
 MAX_DEPTH = 200
+_MILLI = -3
+_EXACT_AMOUNTS = ("CapacityRequirements", "DeviceRequestAllocationResult")  # maps of quantities, no resource lists
 _GO_TYPES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
@@ -238,6 +240,9 @@ class Decoder:
             raise self._mismatch(value, struct, go, wanted)
         if node.is_map and not node.properties:
             inner = _map_value(node)
+            if inner.name == schema.QUANTITY:
+                exact = struct in _EXACT_AMOUNTS
+                return {key: _quantity("0" if item is None else item, exact=exact) for key, item in value.items()}
             return {
                 key: self._value(item, inner, f"{path}.{key}", struct, go, depth + 1)
                 if item is not None
@@ -330,11 +335,12 @@ def _int_or_string(value: Any) -> int | str:
     raise DecodeError(f"json: cannot unmarshal {got} into Go value of type int32")
 
 
-def _quantity(value: Any) -> str:
+def _quantity(value: Any, *, exact: bool = True) -> str:
+    """In the form that is stored; a resource list (SetDefaults_ResourceList) keeps nothing finer than thousandths."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise DecodeError(quantity.FORMAT_ERROR)
     try:
-        return quantity.canonical(value)
+        return quantity.canonical(value) if exact else str(quantity.parse(value).round_up(_MILLI))
     except quantity.QuantityError as error:
         raise DecodeError(str(error)) from error
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from kuartui.embedded.crd.names import APPROVAL
+from kuartui.embedded.kinds.base import strategy
 from tests.embedded.crd.world import CRDS, GADGETS, KEEP, NAME, World, crd, fields, gadget, problems, version
 
 SCHEMA = "spec.validation.openAPIV3Schema.properties[spec]"
@@ -237,6 +239,25 @@ async def test_transition_rules_need_items_that_can_be_told_apart(world: World) 
     assert found == [f'{place}.items.x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": {why}']
 
 
+async def test_an_atomic_map_has_no_fields_that_can_be_told_apart(world: World) -> None:
+    inside = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    found = await world.refused({**fields(tag=inside), "x-kubernetes-map-type": "atomic"})
+    why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {SCHEMA}"
+    assert found == [
+        f'{SCHEMA}.properties[tag].x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": {why}'
+    ]
+
+
+async def test_where_a_status_is_apart_the_whole_is_an_object(world: World) -> None:
+    listed = version("v1", whole={"type": "array", "items": KEEP}, storage=True, subresources={"status": {}})
+    root = SCHEMA.removesuffix(".properties[spec]")
+    why = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+    assert await world.refused(None, listed) == [
+        f'{root}.type: Invalid value: "array": {why}',
+        f'{root}.type: Invalid value: "array": must be object at the root',
+    ]
+
+
 async def test_what_versions_share_is_judged_once(world: World) -> None:
     column = {"name": "Size", "type": "text", "jsonPath": "spec.size"}
     both = [version(name, storage=name == "v1", additionalPrinterColumns=[column]) for name in ("v1", "v2")]
@@ -256,6 +277,18 @@ async def test_selectable_fields_are_scalars(world: World) -> None:
         "spec.selectableFields[1].jsonPath",
         "spec.selectableFields[2].jsonPath",
     ]
+
+
+def test_an_approval_that_was_missed_is_not_missed_again() -> None:
+    rules = strategy("customresourcedefinitions.apiextensions.k8s.io")
+    definition = {**crd(group="shop.k8s.io"), "status": {"storedVersions": ["v1"]}}
+    definition["metadata"]["name"] = "gadgets.shop.k8s.io"
+    rules.default(definition)
+    place = "metadata.annotations[api-approved.kubernetes.io]"
+    assert [error.field for error in rules.validate(definition)] == [place]
+    assert rules.validate_update(definition, definition) == []
+    approved = {**definition, "metadata": {"name": "gadgets.shop.k8s.io", "annotations": {APPROVAL: "https://a.b"}}}
+    assert [error.field for error in rules.validate_update(definition, approved)] == [place]
 
 
 async def test_some_fields_never_change(world: World) -> None:

@@ -120,6 +120,12 @@ DEFAULTS: list[tuple[str, str, str, Any]] = [
         },
     ),
     (
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "spec: {names: {kind: K}, conversion: {strategy: Webhook, webhook: {clientConfig: {service: {name: s}}}}}",
+        "conversion",
+        {"strategy": "Webhook", "webhook": {"clientConfig": {"service": {"name": "s", "port": 443}}}},
+    ),
+    (
         "limitranges",
         "spec: {limits: [{type: Container, max: {cpu: 1}, min: {memory: 1Mi}}]}",
         "limits",
@@ -139,6 +145,30 @@ DEFAULTS: list[tuple[str, str, str, Any]] = [
 @pytest.mark.parametrize(("resource", "text", "field", "expected"), DEFAULTS)
 def test_field(resource: str, text: str, field: str, expected: Any) -> None:
     assert defaulted(resource, text)["spec"].get(field) == expected
+
+
+@pytest.mark.parametrize(
+    ("resources", "container", "expected"),
+    [
+        (
+            "{limits: {cpu: 1}}",
+            "{requests: {cpu: 100m, memory: 1Gi}}",
+            {"limits": {"cpu": 1}, "requests": {"cpu": "100m", "memory": "1Gi"}},
+        ),
+        ("{limits: {cpu: 1}}", "{}", {"limits": {"cpu": 1}, "requests": {"cpu": 1}}),
+        ("{requests: {cpu: 1}}", "{limits: {memory: 1Gi}}", {"requests": {"cpu": 1}}),
+        (
+            "{requests: {cpu: 1}}",
+            "{limits: {hugepages-2Mi: 4Mi, cpu: 2}}",
+            {"requests": {"cpu": 1, "hugepages-2Mi": "4Mi"}, "limits": {"hugepages-2Mi": "4Mi"}},
+        ),
+        ("{}", "{limits: {cpu: 1}}", {}),
+    ],
+)
+def test_what_a_pod_asks_for_as_a_whole(resources: str, container: str, expected: Obj) -> None:
+    containers = f"[{{name: c, image: i, resources: {container}}}, {{name: d, image: i}}]"
+    pod = defaulted("pods", f"spec: {{resources: {resources}, containers: {containers}}}")
+    assert pod["spec"]["resources"] == expected
 
 
 @pytest.mark.parametrize(

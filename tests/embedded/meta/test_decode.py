@@ -90,6 +90,21 @@ def test_null_as_the_value_of_a_key_is_the_zero_of_its_type() -> None:
     assert decoded["metadata"]["labels"] == {"a": ""}
 
 
+def test_a_resource_list_keeps_nothing_finer_than_thousandths() -> None:
+    assert DEPLOYMENT is not None
+    limits = {"cpu": "100u", "memory": 1.0001, "ephemeral-storage": "1Gi"}
+    obj = container(resources={"limits": limits})
+    decoded = decode.Decoder().decode(obj, DEPLOYMENT, "Deployment")
+    inside = decoded["spec"]["template"]["spec"]["containers"][0]
+    assert inside["resources"]["limits"] == {"cpu": "1m", "memory": "1001m", "ephemeral-storage": "1Gi"}
+    node = for_kind("resource.k8s.io", "v1", "ResourceClaim")
+    assert node is not None
+    capacity = {"requests": {"memory": "100u"}}
+    claim = {"spec": {"devices": {"requests": [{"name": "a", "exactly": {"capacity": capacity}}]}}}
+    decoded = decode.Decoder().decode(claim, node, "ResourceClaim")
+    assert decoded["spec"]["devices"]["requests"][0]["exactly"]["capacity"] == capacity
+
+
 def test_unknown_fields_are_collected_with_their_place() -> None:
     assert DEPLOYMENT is not None
     decoder = decode.Decoder()
