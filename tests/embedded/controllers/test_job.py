@@ -282,3 +282,13 @@ GOING = {"deletionTimestamp": "2026-11-30T12:01:10Z", "deletionGracePeriodSecond
 def test_when_a_pod_ended(status: Obj, meta: Obj, second: int) -> None:
     pod = {"metadata": {"creationTimestamp": "2026-11-30T12:00:00Z"} | meta, "status": status}
     assert finished_at(pod) == datetime(2026, 11, 30, 12, 0, second, tzinfo=UTC)
+
+
+async def test_a_job_that_goes_after_its_pods_holds_none_back(cluster: Cluster) -> None:
+    await started(cluster, image="bad", completionMode="Indexed", backoffLimitPerIndex=3, backoffLimit=None)
+    await cluster.run(3)
+    (held,) = tracked(cluster)
+    await cluster.delete("jobs.batch", "j", propagation="Foreground")
+    await cluster.run(5)
+    assert cluster.gone("pods", held)
+    assert cluster.gone("jobs.batch", "j")

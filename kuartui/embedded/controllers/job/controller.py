@@ -128,7 +128,7 @@ class JobController(WorkloadController):
         if managed and end is None:
             self._mark_suspension(job, status, now)
         tracker = Tracker(self.client, stored)
-        if end is None:
+        if end is None and not objects.being_deleted(job):
             sets = without_failed(sets, held.values())
         await tracker.track(status, sets, count, end, await self._fresh(job))
         for reason, message in tracker.news:
