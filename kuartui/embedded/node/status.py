@@ -21,6 +21,15 @@ STATUS_LISTS = {
     spec.EPHEMERAL: "ephemeralContainerStatuses",
 }
 UNLIMITED = "9007199254740988Ki"  # what no limit looks like to a control group
+RESTARTING_ALL = "RestartingAllContainers"
+REMOVED = {
+    "exitCode": 137,
+    "reason": RESTARTING_ALL,
+    "message": "The container is removed because RestartAllContainers in place",
+    "startedAt": None,
+    "finishedAt": None,
+}
+"""How a container ended that goes with all others of its pod, to start over."""
 LOST = {
     "exitCode": 137,
     "reason": "ContainerStatusUnknown",
@@ -124,11 +133,18 @@ def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old:
         # while a pod's worker starts a container anew it reports nothing: what was told of the last run stands
         status = {**old}
     elif runs and runs[-1].superseded and kind != spec.EPHEMERAL:
-        status = {**_of_run(runs[-1]), "state": {"waiting": {"reason": waiting}}}
+        status = {
+            "name": name,
+            "image": container.get("image", ""),
+            "imageID": "",
+            "state": {"waiting": {key: REMOVED[key] for key in ("reason", "message")}},
+            "lastState": {"terminated": dict(REMOVED)},
+            "restartCount": runs[-1].restarts + 1,
+        }
     elif runs:
         status = _of_run(runs[-1])
         if len(runs) > 1:
-            status["lastState"] = {"terminated": _terminated(runs[-2])}
+            status["lastState"] = {"terminated": dict(REMOVED) if runs[-2].superseded else _terminated(runs[-2])}
     elif old and "terminated" in old.get("state", {}):
         status = {**old}
     else:
@@ -150,9 +166,10 @@ def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old:
             shown["message"] = reason.message
         status["state"] = {"waiting": shown}
     running = run if run and run.running and "running" in status["state"] else None
-    status["started"] = _started(container, running)
-    status["ready"] = _ready(kind, container, status, running)
     if kind != spec.EPHEMERAL:
+        status["started"] = _started(container, running)
+    status["ready"] = _ready(kind, container, status, running)
+    if run and not run.superseded:
         _tell_resources(container, status, run)
     _tell_mounts(container, status)
     return status
@@ -215,8 +232,9 @@ def _ready(kind: str, container: Obj, status: Obj, run: Run | None) -> bool:
     return run.readiness is True if container.get("readinessProbe") else True
 
 
-def _tell_resources(container: Obj, status: Obj, run: Run | None) -> None:
-    resources = run.resources if run and run.running else container.get("resources") or {}
+def _tell_resources(container: Obj, status: Obj, run: Run) -> None:
+    """What the runtime allows a container that it knows."""
+    resources = run.resources if run.running else container.get("resources") or {}
     if resources.get("requests"):
         status["allocatedResources"] = resources["requests"]
     status["resources"] = resources
@@ -284,7 +302,7 @@ def pod_phase(pod: Obj, statuses: Obj, ended: bool) -> str:
         if code is None:
             pending_init += 1
         elif code:
-            failed_init = failed_init or not spec.restarts_after(pod, spec.INIT, container, code)
+            failed_init = failed_init or not _restarts(pod, spec.INIT, container, status, code)
     regular = _by_name(statuses.get("containerStatuses"))
     stopped = succeeded = restarting = 0
     for container in spec.containers(pod):
@@ -297,7 +315,7 @@ def pod_phase(pod: Obj, statuses: Obj, ended: bool) -> str:
             stopped += 1
             code = _exit_code(status) or 0
             succeeded += code == 0 and "terminated" in (status or {}).get("state", {})
-            restarting += spec.restarts_after(pod, spec.REGULAR, container, code)
+            restarting += _restarts(pod, spec.REGULAR, container, status, code)
     if failed_init:
         return "Failed"
     initialized = any(_verdict(status) in ("running", "stopped") for status in regular.values())
@@ -310,6 +328,21 @@ def pod_phase(pod: Obj, statuses: Obj, ended: bool) -> str:
             return "Running"
         return "Succeeded" if stopped == succeeded else "Failed"
     return "Pending"
+
+
+def _restarts(pod: Obj, kind: str, container: Obj, status: Obj | None, code: int) -> bool:
+    """Whether a container that ended runs again."""
+    if spec.restarts_after(pod, kind, container, code):
+        return True
+    return (_end(status) or {}).get("reason") == RESTARTING_ALL
+
+
+def _end(status: Obj | None) -> Obj | None:
+    """How the last ended run ended; None if the container runs or never ended."""
+    if status is None or "running" in status["state"]:
+        return None
+    found: Obj | None = status["state"].get("terminated") or status.get("lastState", {}).get("terminated")
+    return found
 
 
 def _by_name(statuses: list[Obj] | None) -> dict[str, Obj]:
@@ -328,8 +361,5 @@ def _verdict(status: Obj | None) -> str:
 
 
 def _exit_code(status: Obj | None) -> int | None:
-    """The exit code of the last ended run; None if the container runs or never ended."""
-    if status is None or "running" in status["state"]:
-        return None
-    ended = status["state"].get("terminated") or status.get("lastState", {}).get("terminated")
+    ended = _end(status)
     return int(ended["exitCode"]) if ended else None

@@ -92,6 +92,17 @@ async def test_all_are_told_to_stop_at_once_but_a_sidecar_gets_its_signal_last(c
     assert not cluster.exists()
 
 
+async def test_what_a_container_may_use_is_told_once_it_is_there(cluster):
+    resources = {"requests": {"cpu": "1"}}
+    init = {"name": "i", "command": ["pause", "5"]}
+    await cluster.pod(initContainers=[init], containers=[{"name": "c", "resources": resources}])
+    await cluster.run(2)
+    assert cluster.status(container="i")["resources"] == {}
+    assert not {"resources", "allocatedResources"} & set(cluster.status())
+    await cluster.run(5)
+    assert (cluster.status()["resources"], cluster.status()["allocatedResources"]) == (resources, {"cpu": "1"})
+
+
 async def test_ephemeral_container(cluster):
     await cluster.pod()
     await cluster.run()
@@ -99,6 +110,8 @@ async def test_ephemeral_container(cluster):
     await cluster.client.patch("pods", "default", "p", {"spec": {"ephemeralContainers": [debug]}})
     await cluster.run(1)
     assert "running" in cluster.status(container="dbg")["state"]
+    assert "started" not in cluster.status(container="dbg")
+    assert cluster.status(container="dbg")["resources"] == {}
     assert cluster.get()["status"]["phase"] == "Running"
     await cluster.run(10)
     assert cluster.status(container="dbg")["state"]["terminated"]["reason"] == "Completed"

@@ -366,6 +366,9 @@ async def test_all_containers_restart_after_one_of_them(cluster):
     assert counts["c"] >= counts["init"] - 1
     assert "Failed" not in phases
     assert {"True", "False"} <= set(seen)
+    assert phases == {"Running"}
+    ended = cluster.status()["lastState"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("RestartingAllContainers", 137)
     assert status["podIP"] == address
     types = [one["type"] for one in status["conditions"]]
     assert types.count("AllContainersRestarting") == 1
