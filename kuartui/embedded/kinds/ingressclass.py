@@ -57,7 +57,7 @@ def _parameters(parameters: Obj, path: Path) -> list[FieldError]:
     if scope not in ("Cluster", "Namespace"):
         errors.append(not_supported(path / "scope", scope, ["Cluster", "Namespace"]))
     if scope == "Namespace":
-        if not namespace:
+        if namespace is None:
             errors.append(required(path / "namespace", "`parameters.scope` is set to 'Namespace'"))
         else:
             errors += [invalid(path / "namespace", namespace, text) for text in names.dns1123_label(namespace)]

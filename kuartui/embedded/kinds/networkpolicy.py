@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import datetime
 from typing import Any
 
 from kuartui.embedded.kinds import cells
 from kuartui.embedded.kinds.base import Obj, Strategy, register
 from kuartui.embedded.kinds.checks import cidr, cidr_warnings, label_selector, port_number, port_or_name
+from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, invalid, not_supported, required
 
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -101,16 +101,11 @@ def _block(block: Obj, path: Path) -> list[FieldError]:
     whole = block.get("cidr", "")
     if not whole:
         return [required(path / "cidr")]
-    errors = cidr(whole, path / "cidr")
-    if errors:
-        return errors
-    network = ipaddress.ip_network(whole, strict=False)
-    for index, part in enumerate(block.get("except") or []):
-        at = (path / "except").index(index)
-        problems = cidr(part, at)
-        errors += problems
-        if not problems:
-            inside = ipaddress.ip_network(part, strict=False)
+    errors, network = cidr(whole, path / "cidr"), names.sloppy_cidr(whole)
+    for index, part in enumerate(block.get("except") or []) if network is not None else ():
+        at, inside = (path / "except").index(index), names.sloppy_cidr(part)
+        errors += cidr(part, at)
+        if network is not None and inside is not None:
             within = inside.version == network.version and inside.network_address in network
             if not within or inside.prefixlen <= network.prefixlen:
                 errors.append(invalid(at, part, "must be a strict subset of `cidr`"))

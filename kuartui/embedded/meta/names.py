@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = LABEL + r"(\." + LABEL + r")*"
@@ -216,18 +216,28 @@ def canonical_ip(value: str) -> list[str]:
     return problems if problems or str(address) == value else [f'must be in canonical form ("{address}")']
 
 
-def cidr(value: str) -> list[str]:
-    """What is wrong with a range of addresses (IsValidCIDRForLegacyField, strict)."""
+def sloppy_cidr(value: str) -> IPv4Network | IPv6Network | None:
+    """The range that is meant, also with leading zeros and bits beyond the prefix; None if it is no range."""
     import ipaddress
 
     text, slash, length = value.partition("/")
     address = sloppy_ip(text)
     if address is None or not slash or not length.isdecimal() or int(length) > address.max_prefixlen:
+        return None
+    return ipaddress.ip_network(f"{address}/{length}", strict=False)
+
+
+def cidr(value: str) -> list[str]:
+    """What is wrong with a range of addresses (IsValidCIDRForLegacyField, strict)."""
+    network = sloppy_cidr(value)
+    text, _, length = value.partition("/")
+    address = sloppy_ip(text)
+    if network is None or address is None:
         return [NO_CIDR]
     if str(int(length)) != length or (address.version == 4 and str(address) != text):
         return ["must not have leading 0s in IP or prefix length"]
     if address.version == 6 and address.ipv4_mapped:
         return ["must not have an IPv4-mapped IPv6 address"]
-    if ipaddress.ip_network(f"{address}/{length}", strict=False).network_address != address:
+    if network.network_address != address:
         return ["must not have bits set beyond the prefix length"]
     return []
