@@ -324,3 +324,27 @@ async def test_a_volume_that_offers_just_what_is_asked_for_comes_before_a_smalle
     for name, taken in (("first", "medium"), ("second", "large"), ("third", "shared")):
         await claim(storage, name)
         assert storage.get("persistentvolumeclaims", name)["spec"]["volumeName"] == taken
+
+
+@pytest.mark.parametrize(("exit_code", "outcome"), [(0, "Available"), (1, "Failed")])
+async def test_a_pod_empties_a_volume_that_is_to_be_recycled(storage: Cluster, exit_code: int, outcome: str) -> None:
+    recycler = "registry.k8s.io/build-image/debian-base:bookworm-v1.0.6"
+    storage.exits[recycler] = exit_code
+    await volume(storage, "v", "4Gi", persistentVolumeReclaimPolicy="Recycle")
+    await claim(storage)
+    await storage.delete("persistentvolumeclaims", "data")
+    await storage.run(0.1)
+    assert phase(storage, "v", "persistentvolumes") == "Released"
+    (pod,) = storage.pods()
+    assert (pod["metadata"]["name"], pod["spec"]["activeDeadlineSeconds"]) == ("recycler-for-v", 120)
+    await storage.edit("pods", "recycler-for-v", {"spec": {"nodeName": "n1"}})
+    await storage.run(5)
+    assert storage.gone("pods", "recycler-for-v")
+    assert phase(storage, "v", "persistentvolumes") == outcome
+    if outcome == "Available":
+        assert "claimRef" not in storage.get("persistentvolumes", "v")["spec"]
+        assert storage.events("VolumeRecycled") == ["Volume recycled"]
+    else:
+        told = "Recycle failed: pod failed, pod.Status.Message unknown"
+        assert storage.events("VolumeFailedRecycle") == [told]
+        assert storage.get("persistentvolumes", "v")["status"]["message"] == told

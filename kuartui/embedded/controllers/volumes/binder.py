@@ -13,7 +13,7 @@ from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.volumes import matching
 from kuartui.embedded.controllers.volumes.matching import BIND_COMPLETED, BOUND_BY_CONTROLLER, CLASSES
-from kuartui.embedded.controllers.volumes.reclaim import Reclaimer
+from kuartui.embedded.controllers.volumes.reclaim import RECYCLER, RECYCLER_NAMESPACE, Reclaimer
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.store import Event, EventType
@@ -33,7 +33,7 @@ class BinderController(Controller):
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
-        self._reclaimer = Reclaimer(self.client, self._event)
+        self._reclaimer = Reclaimer(self.client, self._event, self._unbind)
 
     def setup(self) -> None:
         self.watch(CLASSES, self._class_changed)
@@ -64,10 +64,13 @@ class BinderController(Controller):
                     self.enqueue("", stored.key.name)
 
     def _pod_changed(self, event: Event) -> None:
-        """A first consumer changes what a waiting claim says."""
+        """A first consumer changes what a waiting claim says; the end of a recycler frees its volume."""
+        namespace, name = event.obj.key.namespace, event.obj.key.name
         if event.type is EventType.ADDED:
-            for name, _ in matching.claims_of(event.obj.data):
-                self.enqueue(event.obj.key.namespace, name)
+            for claim, _ in matching.claims_of(event.obj.data):
+                self.enqueue(namespace, claim)
+        elif namespace == RECYCLER_NAMESPACE and name.startswith(RECYCLER):
+            self.enqueue("", name.removeprefix(RECYCLER))
 
     def _wake_pending(self) -> None:
         for stored in self.client.store.list(CLAIMS):
@@ -287,8 +290,10 @@ class BinderController(Controller):
             await self._volume_phase(volume, "Failed", trouble)
 
     async def _unbind(self, volume: Obj) -> None:
-        """The claim chose another one."""
-        patch = {"metadata": {"annotations": {BOUND_BY_CONTROLLER: None}}, "spec": {"claimRef": None}}
+        """The claim chose another one, or is gone; a reservation by a person stays."""
+        patch: Obj = {"metadata": {"annotations": {BOUND_BY_CONTROLLER: None}}, "spec": {"claimRef": None}}
+        if BOUND_BY_CONTROLLER not in objects.annotations_of(volume):
+            patch = {"spec": {"claimRef": {"uid": None}}}
         try:
             await self.client.patch(VOLUMES, "", objects.name_of(volume), patch)
         except StatusError as error:

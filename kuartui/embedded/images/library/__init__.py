@@ -12,6 +12,7 @@ MODULES = {
     "docker.io/library/busybox": "busybox",
     "docker.io/library/alpine": "alpine",
     "docker.io/library/debian": "debian",
+    "registry.k8s.io/build-image/debian-base": "debian",
     **{f"docker.io/library/{name}": "debian" for name in ("ubuntu", "centos", "fedora", "rockylinux", "almalinux")},
     "docker.io/library/nginx": "nginx",
     "docker.io/nginxinc/nginx-unprivileged": "nginx",

@@ -69,6 +69,8 @@ def find(reference: Reference) -> Image | None:
         if ubuntu
         else r"latest|(stable|oldstable|testing|sid|jessie|stretch|buster|bullseye|bookworm|trixie|[89]|1[0123])(-slim)?"
     )
+    if name == "debian-base":  # what Kubernetes' own images are made of
+        tags = r"(buster|bullseye|bookworm)-v\d+\.\d+\.\d+"
     if not re.fullmatch(tags, reference.tag or "latest"):
         return None
     programs, direct, commands, shells = userland("debian")
