@@ -66,6 +66,11 @@ class Program:
         """BOOL, STRING, DYN, …"""
         return str(self._expression.return_type().name())
 
+    @property
+    def serialized(self) -> bytes:
+        """The checked expression, macros expanded, as a google.protobuf.Any."""
+        return bytes(self._expression.serialize())
+
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """The result as a plain value. CelError where cel-go has an error."""
         try:

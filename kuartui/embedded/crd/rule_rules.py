@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import Struct, field
+
 from kuartui.embedded.cel import CelError, Program, compile_cel
+from kuartui.embedded.crd.rule_costs import Total, cost_errors, expression_cost, rule_cost
 from kuartui.embedded.crd.rule_fields import checkable, undefined_field
 from kuartui.embedded.crd.rules import program, uses_old_self
 from kuartui.embedded.crd.selectable import FieldPathError, resolve
@@ -22,10 +25,27 @@ REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "F
 _LINES = re.compile(r"[\n\r]")
 
 
+class Costs(Struct):
+    """What rules may cost: nothing is said of a single one that is `known`, as it was accepted before."""
+
+    total: Total = field(default_factory=Total)
+    known: bool = False
+
+
 def rule_errors(
-    schema: Obj, path: Path, uncorrelated: str, *, compiled: bool, root: bool = False
+    schema: Obj,
+    path: Path,
+    uncorrelated: str,
+    costs: Costs,
+    *,
+    compiled: bool,
+    repeated: int | None = 1,
+    root: bool = False,
 ) -> Iterator[FieldError]:
-    """What is wrong with the rules of one place; without `compiled` their expressions are not looked at."""
+    """What is wrong with the rules of one place; without `compiled` their expressions are not looked at.
+
+    `repeated`: how many such places an object may have at most; None without a limit.
+    """
     rules = schema.get("x-kubernetes-validations") or []
     places = [(path / "x-kubernetes-validations").index(index) for index in range(len(rules))]
     problems = [error for rule, place in zip(rules, places, strict=True) for error in _form(rule, place, schema)]
@@ -33,7 +53,16 @@ def rule_errors(
     if problems or not compiled:
         return
     for rule, place in zip(rules, places, strict=True):
+        cost = rule_cost(str(rule["rule"]), schema, repeated, root=root)
+        costs.total.add(cost, place / "rule")
+        if not costs.known:
+            yield from cost_errors("estimated rule cost", cost, place / "rule")
         yield from _expressions(rule, place, schema, uncorrelated, root=root)
+        if rule.get("messageExpression"):
+            cost = expression_cost(str(rule["messageExpression"]), schema, root=root)
+            costs.total.add(cost, place / "messageExpression")
+            if not costs.known:
+                yield from cost_errors("estimated messageExpression cost", cost, place / "messageExpression")
 
 
 def _form(rule: Obj, path: Path, schema: Obj) -> Iterator[FieldError]:

@@ -12,7 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kuartui.embedded.crd import rules
-from kuartui.embedded.crd.rule_rules import rule_errors
+from kuartui.embedded.crd.rule_costs import times
+from kuartui.embedded.crd.rule_rules import Costs, rule_errors
 from kuartui.embedded.crd.structural import unknown_fields
 from kuartui.embedded.crd.structural_rules import JUNCTORS, structural_errors
 from kuartui.embedded.crd.validation import validate
@@ -47,17 +48,20 @@ class _Place(Struct, frozen=True):
     """The path of the first list or map whose elements cannot be told from what they were before."""
     nested: bool = False
     """Inside of allOf, anyOf, oneOf or not, where rules are not looked at."""
+    repeated: int | None = 1
+    """How many such parts an object may have; None without a limit."""
 
 
-def schema_errors(schema: Obj, path: Path, *, status: bool = False) -> list[FieldError]:
-    """What is wrong with `openAPIV3Schema`; `status`: the version has the status subresource."""
+def schema_errors(schema: Obj, path: Path, *, status: bool = False, known: bool = False) -> list[FieldError]:
+    """What is wrong with `openAPIV3Schema`; `status`: the version has the status subresource; `known`: it was there."""
     found = list(_root(schema, path)) if status else []
     if schema.get("nullable"):
         found.append(fielderr.forbidden(path / "nullable", "nullable cannot be true at the root"))
     structural = structural_errors(schema, path)
     defaults = [] if structural else list(_defaults(schema, path, root=True))
-    place = _Place(nested=bool(structural or defaults))
-    return found + structural + defaults + list(_check(schema, path, place, root=True))
+    place, costs = _Place(nested=bool(structural or defaults)), Costs(known=known)
+    checked = list(_check(schema, path, place, costs, root=True))
+    return found + structural + defaults + checked + ([] if known else costs.total.errors(path))
 
 
 def _root(schema: Obj, path: Path) -> Iterator[FieldError]:
@@ -74,32 +78,36 @@ def _root(schema: Obj, path: Path) -> Iterator[FieldError]:
         yield fielderr.invalid(path, schema, why)
 
 
-def _check(schema: Obj, path: Path, place: _Place, *, root: bool = False) -> Iterator[FieldError]:
+def _check(schema: Obj, path: Path, place: _Place, costs: Costs, *, root: bool = False) -> Iterator[FieldError]:
     yield from _keywords(schema, path, place)
     more = schema.get("additionalProperties")
     if isinstance(more, dict):
         reason = "inside additionalProperties applying to object metadata" if place.in_meta else place.no_defaults
-        yield from _check(more, path / "additionalProperties", replace(place, no_defaults=reason))
+        here = replace(place, no_defaults=reason, repeated=times(schema, place.repeated, "maxProperties"))
+        yield from _check(more, path / "additionalProperties", here, costs)
     atomic = schema.get("x-kubernetes-map-type") == "atomic"
     for name, inner in (schema.get("properties") or {}).items():
         here = replace(place, uncorrelated=place.uncorrelated or str(path)) if atomic else place
         if (root or schema.get("x-kubernetes-embedded-resource")) and name in META:
             reason = f"in top-level {name}" if root else place.no_defaults
             here = replace(here, in_meta=True, no_defaults=reason)
-        yield from _check(inner, (path / "properties").key(name), here)
+        yield from _check(inner, (path / "properties").key(name), here, costs)
     inside = replace(place, nested=True)
     if isinstance(schema.get("not"), dict):
-        yield from _check(schema["not"], path / "not", inside)
+        yield from _check(schema["not"], path / "not", inside, costs)
     for junctor in JUNCTORS:
         for index, part in enumerate(schema.get(junctor) or ()):
-            yield from _check(part, (path / junctor).index(index), inside)
+            yield from _check(part, (path / junctor).index(index), inside, costs)
     if isinstance(schema.get("items"), dict):
-        here = place
+        here = replace(place, repeated=times(schema, place.repeated, "maxItems"))
         if schema.get("x-kubernetes-list-type") != "map" and not place.uncorrelated:
-            here = replace(place, uncorrelated=str(path))
-        yield from _check(schema["items"], path / "items", here)
+            here = replace(here, uncorrelated=str(path))
+        yield from _check(schema["items"], path / "items", here, costs)
     yield from _extensions(schema, path)
-    yield from rule_errors(schema, path, place.uncorrelated, compiled=not place.nested, root=root)
+    compiled = not place.nested
+    yield from rule_errors(
+        schema, path, place.uncorrelated, costs, compiled=compiled, repeated=place.repeated, root=root
+    )
 
 
 def _keywords(schema: Obj, path: Path, place: _Place) -> Iterator[FieldError]:

@@ -73,10 +73,10 @@ class CustomResourceDefinitions(Strategy):
         return "deletionTimestamp" not in obj["metadata"]
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        return [*_name(obj), *_spec(obj), *_whole(obj, {})]
+        return [*_name(obj), *_spec(obj, {}), *_whole(obj, {})]
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return [*_spec(new), *_changes(new, old), *_whole(new, old)]
+        return [*_spec(new, old), *_changes(new, old), *_whole(new, old)]
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         known = set(_formats(old)) if old is not None else set()
@@ -97,8 +97,9 @@ def _name(obj: Obj) -> Iterator[FieldError]:
         yield fielderr.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
 
 
-def _spec(obj: Obj) -> Iterator[FieldError]:
+def _spec(obj: Obj, old: Obj) -> Iterator[FieldError]:
     spec, path = obj.get("spec") or {}, Path("spec")
+    before = {version.get("name"): schema_of(version) for version in (old.get("spec") or {}).get("versions") or ()}
     yield from _group(spec, path)
     if not spec.get("scope"):
         yield fielderr.required(path / "scope")
@@ -107,10 +108,10 @@ def _spec(obj: Obj) -> Iterator[FieldError]:
     versions = spec.get("versions") or []
     # what is the same in all versions is kept once, and that is where errors point
     shared = {part: _shared(versions, part) for part in SHARED}
-    yield from _versions(spec, shared, path)
+    yield from _versions(spec, shared, path, before)
     yield from _names(spec.get("names") or {}, path / "names")
     if versions:
-        yield from _each(versions[0], shared, path, top=True)
+        yield from _each(versions[0], shared, path, before, top=True)
     yield from _conversion(spec, path / "conversion")
 
 
@@ -154,7 +155,7 @@ def _group(spec: Obj, path: Path) -> Iterator[FieldError]:
         yield fielderr.invalid(path / "group", group, "should be a domain with at least one dot")
 
 
-def _versions(spec: Obj, shared: dict[str, bool], path: Path) -> Iterator[FieldError]:
+def _versions(spec: Obj, shared: dict[str, bool], path: Path, before: Obj) -> Iterator[FieldError]:
     versions = spec.get("versions") or []
     for index, version in enumerate(versions):
         if (version.get("schema") or {}).get("openAPIV3Schema") is None:
@@ -164,7 +165,7 @@ def _versions(spec: Obj, shared: dict[str, bool], path: Path) -> Iterator[FieldE
         here = (path / "versions").index(index)
         yield from _version_name(version, here / "name")
         yield from _deprecation(version, here / "deprecationWarning")
-        yield from _each(version, shared, here, top=False)
+        yield from _each(version, shared, here, before, top=False)
     named = [version.get("name") for version in versions]
     if len(set(named)) < len(named):
         yield fielderr.invalid(path / "versions", _go(versions, shared), "must contain unique version names")
@@ -181,15 +182,16 @@ def _version_name(version: Obj, path: Path) -> Iterator[FieldError]:
         yield fielderr.invalid(path, version.get("name", ""), ",".join(problems))
 
 
-def _each(version: Obj, shared: dict[str, bool], path: Path, *, top: bool) -> Iterator[FieldError]:
-    """The parts of a version; with `top` those that all versions share, else the others."""
+def _each(version: Obj, shared: dict[str, bool], path: Path, before: Obj, *, top: bool) -> Iterator[FieldError]:
+    """The parts of a version; with `top` those that all versions share, else the others. `before`: schemas by name."""
     from kuartui.embedded.crd.schema_rules import schema_errors  # with the compiler of rules behind it: when needed
     from kuartui.embedded.crd.selectable import selectable_errors
 
     schema, subresources = schema_of(version), version.get("subresources") or {}
     if "openAPIV3Schema" in (version.get("schema") or {}) and shared["schema"] == top:
         place = path / "validation" if top else path / "schema"
-        yield from schema_errors(schema, place / "openAPIV3Schema", status="status" in subresources)
+        known = before.get(version.get("name", "")) == schema
+        yield from schema_errors(schema, place / "openAPIV3Schema", status="status" in subresources, known=known)
     if shared["subresources"] == top:
         yield from _subresources(subresources, path / "subresources")
     if shared["additionalPrinterColumns"] == top:

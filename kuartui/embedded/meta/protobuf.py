@@ -42,8 +42,8 @@ def decode(body: bytes) -> Obj:
     if not body.startswith(MAGIC):
         raise bad_request("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
     try:
-        envelope = _fields(body[4:])
-        meta = _fields(_last(envelope, 1, b""))
+        envelope = wire_fields(body[4:])
+        meta = wire_fields(_last(envelope, 1, b""))
         api_version, kind = _last(meta, 1, b"").decode(), _last(meta, 2, b"").decode()
         message = _message_name(api_version, kind)
         if message is None:
@@ -81,7 +81,7 @@ def _varint(body: bytes, position: int) -> tuple[int, int]:
         shift += 7
 
 
-def _fields(body: bytes) -> list[tuple[int, int, Any]]:
+def wire_fields(body: bytes) -> list[tuple[int, int, Any]]:
     """(number, wire type, value) of each field."""
     found: list[tuple[int, int, Any]] = []
     position = 0
@@ -119,7 +119,7 @@ def _decode(body: bytes, message: str, depth: int) -> Obj:
         raise _Malformed("exceeded max depth")
     result: Obj = {}
     known = _by_number(message)
-    for number, wire, value in _fields(body):
+    for number, wire, value in wire_fields(body):
         if number not in known:
             continue  # a newer client's field
         name, facts = known[number]
@@ -127,7 +127,7 @@ def _decode(body: bytes, message: str, depth: int) -> Obj:
             result.update(_decode(_bytes(wire, value), facts["t"], depth + 1))
             continue
         if facts.get("map"):
-            entry = {n: (w, v) for n, w, v in _fields(_bytes(wire, value))}
+            entry = {n: (w, v) for n, w, v in wire_fields(_bytes(wire, value))}
             key = bytes(entry[1][1]).decode() if 1 in entry else ""
             inner = entry.get(2, (2, b""))
             result.setdefault(name, {})[key] = _scalar(inner[0], inner[1], facts["t"], depth)
@@ -184,11 +184,11 @@ def _scalar(wire: int, value: Any, kind: str, depth: int) -> Any:
     if kind in (_TIME, _MICRO):
         return _time(body, kind == _MICRO)
     if kind == _QUANTITY:
-        return _last(_fields(body), 1, b"").decode()
+        return _last(wire_fields(body), 1, b"").decode()
     if kind == _INT_OR_STRING:
         return _int_or_string(body)
     if kind in _RAW:
-        raw = _last(_fields(body), 1, b"")
+        raw = _last(wire_fields(body), 1, b"")
         try:
             return orjson.loads(raw) if raw else None
         except orjson.JSONDecodeError as error:
@@ -197,7 +197,7 @@ def _scalar(wire: int, value: Any, kind: str, depth: int) -> Any:
         return _either(body, kind, depth)
     known = _by_number(kind)
     if list(known) == [1] and known[1][0] == "items" and known[1][1].get("repeated") and kind.endswith("ExtraValue"):
-        return [bytes(v).decode() for n, w, v in _fields(body) if n == 1 and w == 2]
+        return [bytes(v).decode() for n, w, v in wire_fields(body) if n == 1 and w == 2]
     return _decode(body, kind, depth + 1)
 
 
@@ -205,7 +205,7 @@ def _either(body: bytes, kind: str, depth: int) -> Any:
     schema, other = _EITHER[kind]
     schemas: list[Any] = []
     others: list[Any] = []
-    for number, wire, value in _fields(body):
+    for number, wire, value in wire_fields(body):
         if number == schema:
             schemas.append(_decode(_bytes(wire, value), _SCHEMA, depth + 1))
         elif number == other:
@@ -221,7 +221,7 @@ def _fail() -> Any:
 
 
 def _time(body: bytes, micro: bool) -> str | None:
-    numbers = {number: _signed(value) for number, wire, value in _fields(body) if wire == 0}
+    numbers = {number: _signed(value) for number, wire, value in wire_fields(body) if wire == 0}
     seconds, nanos = numbers.get(1, 0), numbers.get(2, 0)
     if not body:
         return None
@@ -233,7 +233,7 @@ def _time(body: bytes, micro: bool) -> str | None:
 
 
 def _int_or_string(body: bytes) -> int | str:
-    fields = {number: value for number, _, value in _fields(body)}
+    fields = {number: value for number, _, value in wire_fields(body)}
     if fields.get(1, 0):
         return bytes(fields.get(3, b"")).decode()
     return _signed(fields.get(2, 0))

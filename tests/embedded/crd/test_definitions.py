@@ -232,8 +232,8 @@ async def test_rules_know_the_types_of_fields(world: World) -> None:
 
 async def test_transition_rules_need_items_that_can_be_told_apart(world: World) -> None:
     rule = {"rule": "self == oldSelf"}
-    item = {"type": "string", "x-kubernetes-validations": [rule]}
-    found = await world.refused(fields(tags={"type": "array", "items": item}))
+    item = {"type": "string", "maxLength": 20, "x-kubernetes-validations": [rule]}
+    found = await world.refused(fields(tags={"type": "array", "maxItems": 20, "items": item}))
     place = f"{SCHEMA}.properties[tags]"
     why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place}"
     assert found == [f'{place}.items.x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": {why}']
