@@ -76,6 +76,7 @@ def test_every_repository_has_its_images() -> None:
         "gb-frontend": "v5",
         "gb-redis-follower": "v2",
         "xtrabackup": "1.0",
+        "debian-base": "bookworm-v1.0.6",
     }
     shelf = catalogue()
     for repository, module in library.MODULES.items():
