@@ -98,6 +98,13 @@ class ImageCatalogue:
             raise self._missing(reference)
         return image
 
+    def accepted(self, text: str, logins: Iterable[Login]) -> frozenset[Login] | None:
+        """Which logins a reference's registry takes, None if it asks for none."""
+        registry = self._registries.get(parse(text).registry)
+        if registry is None or not registry.accounts:
+            return None
+        return frozenset(login for login in logins if _fits(registry, login))
+
     @staticmethod
     def seconds(image: Image) -> float:
         """How long pulling takes; a practice session shall not wait for gigabytes."""
@@ -132,10 +139,15 @@ class ImageCatalogue:
         )
 
 
+def _fits(registry: Registry, login: Login) -> bool:
+    known = registry.accounts.get(login.username)
+    return _server(login.server) == registry.host and known is not None and known == login.password
+
+
 def _authorise(reference: Reference, registry: Registry, logins: Iterable[Login]) -> None:
     """Try the logins for this server in turn, as the kubelet's keyring does; anonymously if there is none."""
     offered = [login for login in logins if _server(login.server) == registry.host]
-    if any(registry.accounts.get(login.username) == login.password for login in offered):
+    if any(_fits(registry, login) for login in offered):
         return
     what = "fetch oauth token" if offered else "fetch anonymous token"
     scope = f"repository%3A{reference.path.replace('/', '%2F')}%3Apull"

@@ -128,7 +128,7 @@ def _kill_if_wrong(pod: Obj, kind: str, container: Obj, run: Run, actions: Actio
     """Plan to kill (and perhaps restart) a running container; whether that is needed."""
     word = "Init container" if kind == spec.INIT else "Container"
     name, probe = container["name"], ""
-    restart = not spec.never_restarts(pod) or spec.sidecar(kind, container)
+    restart = (container.get("restartPolicy") or pod["spec"].get("restartPolicy")) != "Never"
     if run.identity != spec.identity(container):
         message, restart = f"{word} {name} definition changed", True
     elif run.liveness is False:

@@ -43,6 +43,8 @@ class ImageStore:
         self._clock = clock
         self._catalogue = catalogue
         self._present: dict[str, Image] = {}
+        self._private: dict[str, frozenset[Login]] = {}
+        """What was needed to pull an image: who does not have it may not use the node's copy (KubeletEnsureSecretPulledImages)."""
         self._one_pull = asyncio.Lock()
         self._backoff = Backoff(clock)
         self._errors: dict[tuple[str, str], str] = {}
@@ -77,7 +79,9 @@ class ImageStore:
             raise StartFailure("InvalidImageName", message) from None
         image = self._present.get(reference)
         policy = container.get("imagePullPolicy", "IfNotPresent")
-        if image is not None and policy != "Always":
+        logins = list(logins)
+        allowed = reference not in self._private or not self._private[reference].isdisjoint(logins)
+        if image is not None and policy != "Always" and allowed:
             text = f"Container image {quoted(asked)} already present on machine and can be accessed by the pod"
             event("Normal", "Pulled", text)
             return image
@@ -109,6 +113,11 @@ class ImageStore:
             known = reference in self._present
             await self._clock.sleep(RESOLVE_SECONDS if known else self._catalogue.seconds(image))
             self._present[reference] = image
+            accepted = self._catalogue.accepted(reference, logins)
+            if accepted is None:
+                self._private.pop(reference, None)
+            else:
+                self._private[reference] = self._private.get(reference, frozenset()) | accepted
         now = self._clock.monotonic()
         event(
             "Normal",

@@ -97,11 +97,6 @@ def restarts_all(container: Obj, exit_code: int) -> bool:
     return _rule(container, exit_code) == RESTART_ALL
 
 
-def never_restarts(pod: Obj) -> bool:
-    """restartPolicy Never."""
-    return bool(pod["spec"].get("restartPolicy") == "Never")
-
-
 def terminal(pod: Obj) -> bool:
     """Whether the recorded phase is final."""
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")

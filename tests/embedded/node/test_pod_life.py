@@ -327,6 +327,15 @@ async def test_pull_secret(cluster):
     await cluster.pod("q", imagePullSecrets=[{"name": "s"}], containers=[{"name": "c", "image": "r.example.com/box:1"}])
     await cluster.run()
     assert cluster.get("q")["status"]["phase"] == "Running"
+    containers = [{"name": "c", "image": "r.example.com/box:1"}]
+    await cluster.pod("without", containers=[dict(one) for one in containers])
+    await cluster.pod("never", containers=[one | {"imagePullPolicy": "Never"} for one in containers])
+    await cluster.pod("with", imagePullSecrets=[{"name": "s"}], containers=[dict(one) for one in containers])
+    await cluster.run()
+    assert [cluster.waiting(name) for name in ("without", "never")] == ["ImagePullBackOff", "ErrImageNeverPull"]
+    assert cluster.events("Pulled", "with") == [
+        'Container image "r.example.com/box:1" already present on machine and can be accessed by the pod'
+    ]
 
 
 async def test_pull_secrets_that_do_not_exist_are_told_whenever_the_kubelet_looks(cluster):

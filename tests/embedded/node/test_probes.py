@@ -115,6 +115,16 @@ async def test_a_failed_liveness_probe_under_never_ends_the_pod(cluster):
     assert cluster.get()["status"]["phase"] == "Succeeded"  # web ends with 0 on SIGTERM
 
 
+@pytest.mark.parametrize(("pod", "container"), [("Never", "Always"), ("Always", "Never")])
+async def test_a_container_of_its_own_restart_policy_that_is_not_alive(cluster, pod, container):
+    failing = server(livenessProbe=http("/500", failureThreshold=1), restartPolicy=container)
+    await cluster.pod(containers=[failing, {"name": "other"}], restartPolicy=pod)
+    await cluster.run(5)
+    again = container != "Never"
+    assert cluster.events("Killing")[0] == f"Container c failed liveness probe{', will be restarted' if again else ''}"
+    assert bool(cluster.status()["restartCount"]) is again
+
+
 async def test_grace_period_of_a_probe(cluster):
     probe = {"exec": {"command": ["fail", "1"]}, "periodSeconds": 1, "failureThreshold": 1}
     short = probe | {"terminationGracePeriodSeconds": 3}
