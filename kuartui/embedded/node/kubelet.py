@@ -221,7 +221,7 @@ class Kubelet:
             self._memory,
             self._meter,
         )
-        worker = PodWorker(self.services, pod, state, network, lambda: self.active(but=worker.uid))
+        worker = PodWorker(self.services, pod, state, network, lambda: self.active(but=worker.uid), self._retry_resizes)
         if shows_manifests(pod):
             self.static_pods.start()
         if not restored and not spec.terminal(pod) and not pod["metadata"].get("deletionTimestamp"):
@@ -271,6 +271,17 @@ class Kubelet:
             del self.workers[worker.uid]
             del self._tasks[worker.uid]
             self.static_pods.changed()
-            for other in self.workers.values():
-                if other.state.resize:
-                    other.refresh()
+            self._retry_resizes()
+
+    def _retry_resizes(self) -> None:
+        """There may be room now: look at the resizes that wait for it, the most important pods first."""
+        for worker in sorted((one for one in self.workers.values() if one.state.resize), key=_resize_order):
+            worker.refresh()
+
+
+def _resize_order(worker: PodWorker) -> tuple[int, bool, str]:
+    """Higher priority first, then guaranteed pods, then who waits longest."""
+    status = worker.pod.get("status") or {}
+    since = (one for one in status.get("conditions") or () if one["type"] == "PodResizePending")
+    waiting = next((one.get("lastTransitionTime") or "" for one in since), "")
+    return -int(worker.pod["spec"].get("priority") or 0), status.get("qosClass") != "Guaranteed", waiting

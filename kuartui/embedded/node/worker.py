@@ -49,7 +49,13 @@ class PodWorker:
     """Runs one pod. `state` is public for logs, exec and statistics; only the worker changes it."""
 
     def __init__(
-        self, node: NodeServices, pod: Obj, state: PodState, network: PodNetwork, others: Callable[[], list[Obj]]
+        self,
+        node: NodeServices,
+        pod: Obj,
+        state: PodState,
+        network: PodNetwork,
+        others: Callable[[], list[Obj]],
+        made_room: Callable[[], None],
     ) -> None:
         self.pod = pod
         self.uid: str = pod["metadata"]["uid"]
@@ -69,6 +75,8 @@ class PodWorker:
         self._network = network
         self._others = others
         """The other active pods on the node."""
+        self._made_room = made_room
+        """Called when the pod takes less of its node than before."""
         self.reporter = Reporter(node.client, pod, self._status)
         self._wake = asyncio.Event()
         self._supervisor = Supervisor(node, state, lambda: self.pod, self.reporter.changed, self._wake.set)
@@ -345,6 +353,7 @@ class PodWorker:
             else:
                 run.living.update(cgroup_limits(self.pod, container))
                 run.resources = container.get("resources") or {}
+        self._made_room()
 
     async def _converge(self, sandbox: Sandbox) -> float | None:
         retries: list[float] = []
@@ -435,6 +444,7 @@ class PodWorker:
         self.volumes.discard()
         self.sandbox = None
         self.reporter.changed()
+        self._made_room()
 
     async def _terminate(self) -> float | None:
         """Stop the containers, report the end, and remove the object if it is being deleted."""

@@ -473,6 +473,25 @@ async def test_resize_that_must_wait(cluster):
     assert "PodResizePending" not in [one["type"] for one in cluster.get()["status"]["conditions"]]
 
 
+async def test_deferred_resizes_are_tried_again_when_another_pod_shrinks(cluster):
+    def resources(cpu):
+        return {"spec": {"containers": [{"name": "c", "image": "box:1", "resources": {"requests": {"cpu": cpu}}}]}}
+
+    for name, priority in (("low", 1), ("big", 5), ("high", 9)):
+        await cluster.pod(name, **resources("1")["spec"], priority=priority)
+    await cluster.run()
+    await cluster.client.patch("pods", "default", "big", resources("2"))
+    await cluster.run()
+    for name in ("low", "high"):
+        await cluster.client.patch("pods", "default", name, resources("2"))
+        await cluster.run()
+    assert len(cluster.events("ResizeDeferred", "low")) == len(cluster.events("ResizeDeferred", "high")) == 1
+    await cluster.client.patch("pods", "default", "big", resources("1"))
+    await cluster.run(5)
+    assert cluster.status("high")["allocatedResources"] == {"cpu": "2"}
+    assert cluster.status("low")["allocatedResources"] == {"cpu": "1"}
+
+
 async def test_a_resize_that_can_never_be_takes_no_room(cluster):
     await cluster.pod(containers=[{"name": "c", "resources": {"requests": {"cpu": "1"}}}])
     await cluster.run()
