@@ -11,6 +11,7 @@ from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.cronjob import CronJobController
 from kuartui.embedded.controllers.csr import CertificateSigner
 from kuartui.embedded.controllers.csr_approver import CertificateApprover
+from kuartui.embedded.controllers.csr_cleaner import CertificateCleaner
 from kuartui.embedded.controllers.daemonset import DaemonSetController
 from kuartui.embedded.controllers.deployment import DeploymentController
 from kuartui.embedded.controllers.disruption import DisruptionController
@@ -72,6 +73,7 @@ PLAIN: tuple[type[Controller], ...] = (
     TaintEvictionController,
     PodGarbageCollector,
     ClusterRoleAggregation,
+    CertificateCleaner,
     IngressStatusController,
     GatewayController,
     ServiceAddresses,

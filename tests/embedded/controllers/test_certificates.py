@@ -16,7 +16,9 @@ from kuartui.embedded.auth.pki import new_authority
 from kuartui.embedded.controllers.aggregation import ClusterRoleAggregation
 from kuartui.embedded.controllers.csr import CertificateSigner
 from kuartui.embedded.controllers.csr_approver import CertificateApprover
+from kuartui.embedded.controllers.csr_cleaner import CertificateCleaner
 from kuartui.embedded.kinds import csr_rules
+from kuartui.embedded.meta.time import format_time
 from tests.embedded.controllers.cluster import Cluster
 
 CSRS = "certificatesigningrequests.certificates.k8s.io"
@@ -199,3 +201,25 @@ def test_a_certificate_comes_in_blocks_of_its_own() -> None:
     ):
         found = csr_rules.status_errors({"status": {"certificate": base64.b64encode(pem).decode()}}, {})
         assert problem in str(found[0]) if problem else not found
+
+
+async def test_requests_go_an_hour_after_the_decision_and_a_day_without_one(cluster: Cluster) -> None:
+    cluster.start(CertificateCleaner(cluster.client))
+    for name in ("approved", "denied", "pending", "lately"):
+        await cluster.create(CSRS, name, spec={"signerName": "example.com/own"})
+    for name, kind, minutes in (("approved", "Approved", 1), ("denied", "Denied", 1), ("lately", "Approved", 90)):
+        await cluster.run(60 * minutes)
+        stamp = format_time(cluster.clock.now())
+        condition = {"type": kind, "status": "True", "lastUpdateTime": stamp}
+        await cluster.edit(CSRS, name, {"status": {"conditions": [condition]}})
+    assert names(cluster) == ["approved", "denied", "lately", "pending"], "it looks once an hour"
+    await cluster.run(1800)
+    assert names(cluster) == ["lately", "pending"]
+    await cluster.run(2 * 3600)
+    assert names(cluster) == ["pending"]
+    await cluster.run(24 * 3600)
+    assert names(cluster) == []
+
+
+def names(cluster: Cluster) -> list[str]:
+    return [one["metadata"]["name"] for one in cluster.client.list(CSRS)]
