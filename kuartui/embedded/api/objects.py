@@ -150,10 +150,11 @@ def validate_metadata(endpoint: Endpoint, obj: Obj) -> list[FieldError]:
         errors += [fielderr.invalid(path / "name", name, problem) for problem in problems]
     if endpoint.resource.namespaced and not metadata.get("namespace"):
         errors.append(fielderr.required(path / "namespace"))
-    return errors + _validate_rest(metadata, path, endpoint)
+    return errors + _common_errors(metadata, path) + _finalizers_of_nobody(metadata, path, endpoint)
 
 
-def _validate_rest(metadata: Obj, path: fielderr.Path, endpoint: Endpoint) -> list[FieldError]:
+def _common_errors(metadata: Obj, path: fielderr.Path) -> list[FieldError]:
+    """ValidateObjectMeta of apimachinery, but for the names."""
     errors: list[FieldError] = []
     if metadata.get("generation", 0) < 0:
         why = "must be greater than or equal to 0"
@@ -162,20 +163,28 @@ def _validate_rest(metadata: Obj, path: fielderr.Path, endpoint: Endpoint) -> li
     annotations = metadata.get("annotations") or {}
     for key in annotations:
         errors += [fielderr.invalid(path / "annotations", key, why) for why in names.qualified_name(key.lower())]
-    if sum(len(k) + len(v) for k, v in annotations.items()) > TOTAL_ANNOTATION_SIZE:
+    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > TOTAL_ANNOTATION_SIZE:
         errors.append(fielderr.too_long(path / "annotations", TOTAL_ANNOTATION_SIZE))
     errors += _owner_errors(metadata.get("ownerReferences") or (), path / "ownerReferences")
-    for index, finalizer in enumerate(metadata.get("finalizers") or ()):
-        errors += [fielderr.invalid(path / "finalizers", finalizer, why) for why in names.qualified_name(finalizer)]
-        standard = "/" in finalizer or finalizer in ("kubernetes", "orphan", "foregroundDeletion")
-        if not standard and endpoint.strategy.qualified_finalizers:
-            why = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(fielderr.invalid((path / "finalizers").index(index), finalizer, why))
     finalizers = metadata.get("finalizers") or []
+    for finalizer in finalizers:
+        errors += [fielderr.invalid(path / "finalizers", finalizer, why) for why in names.qualified_name(finalizer)]
     if {"orphan", "foregroundDeletion"} <= set(finalizers):
         why = "finalizer orphan and foregroundDeletion cannot be both set"
         errors.append(fielderr.invalid(path / "finalizers", finalizers, why))
     return errors
+
+
+def _finalizers_of_nobody(metadata: Obj, path: fielderr.Path, endpoint: Endpoint) -> list[FieldError]:
+    """Those whose names tell neither a domain nor what Kubernetes itself does."""
+    if not endpoint.strategy.qualified_finalizers:
+        return []
+    why = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        fielderr.invalid((path / "finalizers").index(index), finalizer, why)
+        for index, finalizer in enumerate(metadata.get("finalizers") or ())
+        if "/" not in finalizer and finalizer not in ("kubernetes", "orphan", "foregroundDeletion")
+    ]
 
 
 def label_errors(labels: Obj | None, path: fielderr.Path) -> list[FieldError]:
@@ -222,11 +231,10 @@ def _shown_owner(owner: Obj) -> Obj:
 def validate_metadata_update(endpoint: Endpoint, new: Obj, old: Obj) -> list[FieldError]:
     """Metadata that does not change."""
     path = fielderr.Path("metadata")
-    errors = []
     metadata, before = new["metadata"], old["metadata"]
-    for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
-        if metadata.get(field) != before.get(field):
-            errors.append(fielderr.invalid(path / field, metadata.get(field), IMMUTABLE))
+    # where they are the same objects, in a write of status, nothing of this can have changed
+    untouched = all(metadata.get(field) is before.get(field) for field in ("labels", "annotations", *LISTS))
+    errors = [] if untouched else _common_errors(metadata, path)
     if before.get("deletionTimestamp"):
         added = [f for f in metadata.get("finalizers") or () if f not in (before.get("finalizers") or ())]
         if added:
@@ -234,9 +242,10 @@ def validate_metadata_update(endpoint: Endpoint, new: Obj, old: Obj) -> list[Fie
                 f"no new finalizers can be added if the object is being deleted, found new finalizers {_go_list(added)}"
             )
             errors.append(fielderr.forbidden(path / "finalizers", text))
-    if all(metadata.get(field) is before.get(field) for field in ("labels", "annotations", *LISTS)):
-        return errors  # a write of status: nothing of this can have changed
-    return errors + _validate_rest(metadata, path, endpoint)
+    for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if metadata.get(field) != before.get(field):
+            errors.append(fielderr.invalid(path / field, metadata.get(field), IMMUTABLE))
+    return errors if untouched else errors + _finalizers_of_nobody(metadata, path, endpoint)
 
 
 def _go_list(items: list[str]) -> str:

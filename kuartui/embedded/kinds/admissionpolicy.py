@@ -31,6 +31,7 @@ def _shown_parameters(ref: Obj) -> str:
 
 
 class _Policies(Strategy):
+    qualified_finalizers = False
     unconditional_update = False
     counted = "validations"
 
@@ -64,6 +65,7 @@ class MutatingAdmissionPolicies(_Policies):
 
 
 class _Bindings(Strategy):
+    qualified_finalizers = False
     unconditional_update = False
     has_status = False
 

@@ -17,6 +17,7 @@ MAX_GROUP_PRIORITY, MAX_VERSION_PRIORITY = 20000, 1000
 
 @register("apiservices.apiregistration.k8s.io")
 class ApiServices(Strategy):
+    qualified_finalizers = False
     unconditional_update = False
     status_keeps = OWN_METADATA
     generation = False

@@ -15,12 +15,17 @@ from kuartui.embedded.kinds.checks import (
     optional_one_of,
     shown_selector,
 )
+from kuartui.embedded.meta import names
 from kuartui.embedded.meta.fielderr import FieldError, Path, invalid
 
 
 @register("poddisruptionbudgets.policy")
 class PodDisruptionBudgets(Strategy):
     unconditional_update = False
+    qualified_finalizers = False
+
+    def validate_name(self, name: str, prefix: bool) -> list[str]:
+        return names.path_segment(name)  # Kubernetes looks at the spec alone
 
     def validate(self, obj: Obj) -> list[FieldError]:
         spec, path = obj.get("spec") or {}, Path("spec")

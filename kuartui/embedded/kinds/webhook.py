@@ -12,6 +12,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, duplicate
 
 
 class WebhookConfigurations(Strategy):
+    qualified_finalizers = False
     unconditional_update = False
     has_status = False
 

@@ -524,12 +524,37 @@ async def test_labels_that_nobody_applies_any_more_leave_nothing(server: Server)
             'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: '
             "finalizer orphan and foregroundDeletion cannot be both set",
         ),
+        (
+            {"finalizers": ["x", "orphan", "foregroundDeletion"]},
+            '[metadata.finalizers: Invalid value: ["x","orphan","foregroundDeletion"]: '
+            "finalizer orphan and foregroundDeletion cannot be both set, "
+            'metadata.finalizers[0]: Invalid value: "x": '
+            "name is neither a standard finalizer name nor is it fully qualified]",
+        ),
     ],
 )
 async def test_owners_and_finalizers_are_checked(server: Server, metadata: dict[str, Any], message: str) -> None:
     body = {"metadata": {"name": "a", **metadata}}
     answer = await server.json("POST", "/api/v1/namespaces/default/configmaps", body, code=422)
     assert answer["message"] == f'ConfigMap "a" is invalid: {message}'
+
+
+async def test_metadata_of_an_update_is_checked_before_what_it_changes(server: Server) -> None:
+    await server.config_map("a")
+    gone = "2030-01-01T00:00:00Z"
+    change = {"metadata": {"deletionTimestamp": gone, "labels": {"a": "b c"}, "finalizers": ["x"]}}
+    answer = await server.json("PATCH", f"{MAPS}/a", change, content_type=MERGE, code=422)
+    assert [cause["field"] for cause in answer["details"]["causes"]] == [
+        "metadata.labels",
+        "metadata.deletionTimestamp",
+        "metadata.finalizers[0]",
+    ]
+
+
+async def test_a_budget_may_have_any_name(server: Server) -> None:
+    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    await server.json("POST", budgets, {"metadata": {"name": "A_b", "finalizers": ["x"]}, "spec": {"minAvailable": 1}})
+    await server.json("POST", budgets, {"metadata": {"name": "a%b"}, "spec": {"minAvailable": 1}}, code=422)
 
 
 async def test_a_system_priority_class_stays(server: Server) -> None:
