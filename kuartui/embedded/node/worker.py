@@ -40,6 +40,7 @@ HANDLERS = ("", "runc")  # what the container runtime is configured for
 SANDBOX_SECONDS = 0.05  # what containerd and the CNI plugin take
 RELIST_SECONDS = 1.0  # until the kubelet sees that a container runs, and looks at its pod again
 TEARDOWN_SECONDS = 0.3  # until the kubelet has seen the end of all containers and taken the sandbox down
+RESIZE_SECONDS = 180.0  # until a deferred resize is tried again whatever happened
 TOKEN_SHARE = 0.8  # of a mounted token's life, after which there is a new one; of a day at most
 DAY = 86_400.0
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -251,6 +252,8 @@ class PodWorker:
             self._resizing = ""
         if self.state.resize_error:
             delay = min(AFTER_ERROR, delay or AFTER_ERROR)
+        elif self.state.resize:
+            delay = min(RESIZE_SECONDS, delay or RESIZE_SECONDS)
         if missing and self._newest_runs() != newest:
             return min(RELIST_SECONDS, delay or RELIST_SECONDS)
         return delay

@@ -52,13 +52,15 @@ class Queue:
         self._ready: set[Name] = set()
         self._arrivals = itertools.count()
 
-    def add(self, name: Name, pod: Obj) -> None:
-        """A new pod, or one that may fit now since it changed itself."""
+    def add(self, name: Name, pod: Obj, caring: set[str] | None = None) -> None:
+        """A new pod, or one that may fit now since it changed itself; `caring` are the plugins that look at what changed."""
         uid, priority = pod["metadata"].get("uid", ""), pod["spec"].get("priority") or 0
         waiting = self._pods.get(name)
         if waiting is None or waiting.uid != uid:
             self.remove(name)
             waiting = self._pods[name] = Waiting(name, uid, priority, next(self._arrivals))
+        elif caring is not None and waiting.plugins and not waiting.in_flight and waiting.plugins.isdisjoint(caring):
+            return
         self._activate(waiting)
 
     def remove(self, name: Name) -> None:

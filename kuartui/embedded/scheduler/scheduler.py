@@ -40,6 +40,7 @@ Obj = dict[str, Any]
 log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
+EVERYBODY = ""  # in place of the name of a plugin
 NEVER_PREPARED = "not found"  # DynamicResources' offer when a plugin ended the attempt before it was asked
 
 
@@ -107,8 +108,10 @@ class Scheduler:
         self._nominate(pod)
         if (pod["spec"].get("schedulerName") or NAME) != self.name or pod["spec"].get("schedulingGates"):
             return
-        if old is None or _own_change(old, pod):
+        if old is None:
             self.queue.add(name, pod)
+        elif caring := _caring(old, pod):
+            self.queue.add(name, pod, None if EVERYBODY in caring else caring)
 
     def _assigned_changed(self, pod: Obj, old: Obj | None) -> None:
         finished = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
@@ -318,12 +321,20 @@ def _shrank(old: Obj, new: Obj) -> bool:
     return any(after.get(name, 0) < amount for name, amount in before.items())
 
 
-def _own_change(old: Obj, new: Obj) -> bool:
-    """Whether a change of a waiting pod itself may help it."""
-    if old["spec"] != new["spec"] or objects.labels_of(old) != objects.labels_of(new):
-        return True
+def _caring(old: Obj, new: Obj) -> set[str]:
+    """The plugins that look at what a waiting pod changed of itself."""
+    plugins: set[str] = set()
+    if objects.labels_of(old) != objects.labels_of(new):
+        plugins |= {"InterPodAffinity", "PodTopologySpread"}
+    if old["spec"] != new["spec"]:
+        changed = {key for key in {*old["spec"], *new["spec"]} if old["spec"].get(key) != new["spec"].get(key)}
+        plugins |= {"TaintToleration", "NodeUnschedulable", "PodTopologySpread"}
+        if changed != {"tolerations"}:
+            plugins.add(EVERYBODY)
     before, after = (pod.get("status", {}).get("resourceClaimStatuses") for pod in (old, new))
-    return bool(before != after)
+    if before != after:
+        plugins.add(DynamicResources.name)
+    return plugins
 
 
 def _placement(node: Obj) -> tuple[Any, ...]:

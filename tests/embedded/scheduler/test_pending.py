@@ -228,6 +228,21 @@ async def test_what_changes_of_a_node_is_a_reason_to_try_again_for_whom_it_helps
     assert [three.place(name) for name in names[:4]] == ["n3", "n3", "n1", "n2"]
 
 
+async def test_what_a_pod_changes_of_itself_matters_where_somebody_looks_at_it(three: Scheduled) -> None:
+    for node in ("n1", "n2", "n3"):
+        await three.edit("nodes", node, {"spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]}})
+    await three.pod("big", cpu="8", tolerations=[{"operator": "Exists"}])
+    await three.pod("held")
+    await three.run()
+    for name in ("big", "held"):
+        await three.edit("pods", name, {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}})
+        await three.run()
+        assert len(three.events("FailedScheduling", f"Pod/{name}")) == 1
+    await three.edit("pods", "held", {"spec": {"tolerations": [{"key": "k", "operator": "Exists"}]}})
+    await three.run()
+    assert three.place("held")
+
+
 async def test_claims_of_others_are_no_reason_to_try_again(three: Scheduled) -> None:
     await three.pod("p", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "mine"}}])
     await three.run()
