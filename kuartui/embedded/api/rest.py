@@ -402,12 +402,8 @@ class Rest:
                 grace = left if grace is None else min(grace, left)
             elif left and asked is None:
                 grace = left
-            if grace and (not left or grace >= left):
-                if new == current.data or write.dry_run:
-                    return objects.from_storage(endpoint, current.data), False
-                return objects.from_storage(
-                    endpoint, self.store.update(resource, space, name, new, current.rv).data
-                ), False
+            if grace and (not left or grace >= left):  # it goes at its time, and what becomes of dependents is settled
+                return objects.from_storage(endpoint, current.data), False
         if not grace and not metadata.get("finalizers") and not endpoint.strategy.held(new):
             if write.dry_run:
                 return objects.from_storage(endpoint, current.data), True

@@ -30,6 +30,7 @@ _GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
 
 @register("csidrivers.storage.k8s.io")
 class CsiDrivers(Strategy):
+    returns_deleted = True
     unconditional_update = False
     has_status = False
     generation = False
@@ -98,6 +99,7 @@ class CsiDrivers(Strategy):
 
 @register("csinodes.storage.k8s.io")
 class CsiNodes(Strategy):
+    returns_deleted = True
     unconditional_update = False
     has_status = False
     generation = False

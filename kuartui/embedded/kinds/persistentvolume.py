@@ -41,6 +41,7 @@ _OLD_ANNOTATIONS = {
 
 @register("persistentvolumes")
 class PersistentVolumes(Strategy):
+    returns_deleted = True
     generation = False
 
     def default(self, obj: Obj) -> None:

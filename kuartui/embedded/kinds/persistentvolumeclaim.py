@@ -117,6 +117,7 @@ def spec_warnings(spec: Obj, path: Path) -> list[str]:
 
 @register("persistentvolumeclaims")
 class PersistentVolumeClaims(Strategy):
+    returns_deleted = True
     generation = False
 
     def default(self, obj: Obj) -> None:

@@ -30,6 +30,7 @@ _GATED = {
 
 @register("pods")
 class Pods(Strategy):
+    returns_deleted = True
     status_keeps = ("ownerReferences",)
 
     def at(self, subresource: str) -> Strategy:

@@ -15,6 +15,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path
 
 @register("podtemplates")
 class PodTemplates(Strategy):
+    returns_deleted = True
     has_status = False
 
     def default(self, obj: Obj) -> None:

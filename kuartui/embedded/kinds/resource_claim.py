@@ -15,6 +15,7 @@ GROUP = "resource.k8s.io"
 
 @register(f"deviceclasses.{GROUP}")
 class DeviceClasses(Strategy):
+    returns_deleted = True
     has_status = False
 
     def validate(self, obj: Obj) -> list[FieldError]:
@@ -26,6 +27,7 @@ class DeviceClasses(Strategy):
 
 @register(f"resourceclaimtemplates.{GROUP}")
 class ResourceClaimTemplates(Strategy):
+    returns_deleted = True
     has_status = False
     generation = False
 
@@ -44,6 +46,7 @@ class ResourceClaimTemplates(Strategy):
 
 @register(f"resourceclaims.{GROUP}")
 class ResourceClaims(Strategy):
+    returns_deleted = True
     status_keeps = OWN_METADATA
     generation = False
 
@@ -68,6 +71,7 @@ class ResourceClaims(Strategy):
 
 @register(f"resourceslices.{GROUP}")
 class ResourceSlices(Strategy):
+    returns_deleted = True
     has_status = False
 
     def validate(self, obj: Obj) -> list[FieldError]:

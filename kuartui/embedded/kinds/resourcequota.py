@@ -14,6 +14,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, invalid, required
 
 @register("resourcequotas")
 class ResourceQuotas(Strategy):
+    returns_deleted = True
     generation = False
 
     def default(self, obj: Obj) -> None:

@@ -17,6 +17,7 @@ _AFFINITY_SECONDS = 10800
 
 @register("services")
 class Services(Strategy):
+    returns_deleted = True
     create_on_update = True
     generation = False
 

@@ -13,6 +13,7 @@ _ENFORCED = "kubernetes.io/enforce-mountable-secrets"
 
 @register("serviceaccounts")
 class ServiceAccounts(Strategy):
+    returns_deleted = True
     has_status = False
     generation = False
 

@@ -25,6 +25,7 @@ def is_default(obj: Obj) -> bool:
 
 @register("storageclasses.storage.k8s.io")
 class StorageClasses(Strategy):
+    returns_deleted = True
     has_status = False
     generation = False
 
@@ -108,6 +109,7 @@ def _topologies(terms: list[Obj], path: Path) -> list[FieldError]:
 
 @register("volumeattributesclasses.storage.k8s.io")
 class VolumeAttributesClasses(Strategy):
+    returns_deleted = True
     has_status = False
     generation = False
 

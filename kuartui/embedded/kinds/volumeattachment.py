@@ -14,6 +14,7 @@ from kuartui.embedded.meta.fielderr import FieldError, Path, forbidden, required
 
 @register("volumeattachments.storage.k8s.io")
 class VolumeAttachments(Strategy):
+    returns_deleted = True
     unconditional_update = False
     status_keeps = OWN_METADATA
     generation = False

@@ -995,3 +995,37 @@ async def test_an_element_that_its_applier_drops_goes_though_others_changed_it(s
     bare = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()}
     left = await server.json("PATCH", target, bare, content_type=kind)
     assert [container["name"] for container in left["spec"]["template"]["spec"]["containers"]] == ["c"]
+
+
+# What a deletion answers
+
+
+@pytest.mark.parametrize(
+    ("resource", "body", "kind"),
+    [
+        ("pods", {"spec": {"containers": [{"name": "c", "image": "nginx"}]}}, "Pod"),
+        ("serviceaccounts", {}, "ServiceAccount"),
+        ("services", {"spec": {"ports": [{"port": 80}]}}, "Service"),
+        ("configmaps", {}, "Status"),
+        ("secrets", {}, "Status"),
+    ],
+)
+async def test_some_deletions_answer_with_the_object(
+    server: Server, resource: str, body: dict[str, Any], kind: str
+) -> None:
+    path = f"/api/v1/namespaces/default/{resource}"
+    await server.json("POST", path, {**body, "metadata": {"name": "a"}})
+    assert (await server.json("DELETE", f"{path}/a"))["kind"] == kind
+    await server.json("GET", f"{path}/a", code=404)
+
+
+async def test_dependents_of_a_pod_that_goes_are_settled(server: Server) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    spec = {"nodeName": "n", "containers": [{"name": "c", "image": "nginx"}]}
+    await server.json("POST", pods, {"metadata": {"name": "a"}, "spec": spec})
+    going = await server.json("DELETE", f"{pods}/a", {"gracePeriodSeconds": 30})
+    for policy in ("Orphan", "Foreground", "Background"):
+        again = await server.json("DELETE", f"{pods}/a", {"propagationPolicy": policy})
+        assert again["metadata"] == going["metadata"]
+    sooner = await server.json("DELETE", f"{pods}/a", {"gracePeriodSeconds": 10})
+    assert sooner["metadata"]["deletionGracePeriodSeconds"] == 10
