@@ -111,6 +111,7 @@ async def test_only_who_may_set_the_clock_sets_it(world: World) -> None:
     may_not = await world.start("ubuntu", "sleep", "infinity")
     refused = "date: cannot set date: Operation not permitted\n"
     assert await world.exec(may_not, *at) == (1, "Thu Apr 19 11:14:00 UTC 2012\n", refused)
+    assert (await world.exec(may_not, "date", "-s", "12:30"))[1].split()[3] == "12:30:00"
     may = await world.start("ubuntu", "sleep", "infinity", user=Credentials(capabilities=DEFAULT | {"SYS_TIME"}))
     assert await world.exec(may, *at) == (0, "Thu Apr 19 11:14:00 UTC 2012\n", "")
 

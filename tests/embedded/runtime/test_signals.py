@@ -181,6 +181,16 @@ async def test_a_shell_that_execs_is_the_program_afterwards(world: World) -> Non
     assert "sleep 500" not in second
 
 
+async def test_a_number_in_a_variable_is_that_of_a_process_unless_it_is_a_job(world: World) -> None:
+    container = await world.start("busybox:1.36", "sh", "-c", "sleep 1000 & sleep 2000 & wait")
+    await world.clock.settle()
+    script = "P=$(pidof sleep | tr ' ' '\\n' | head -1)\nkill $P && ! kill -0 $P"
+    assert (await world.exec(container, "sh", "-c", script))[0] == 0
+    assert len((await world.exec(container, "pidof", "sleep"))[1].split()) == 1
+    code, out, err = await world.exec(container, "sh", "-c", "sleep 500 & P=$!\nkill $P\nwait $P; echo $?")
+    assert (code, out, err) == (0, "143\n", "")
+
+
 async def test_ps_shows_a_script_in_one_line(world: World) -> None:
     container = await world.start("busybox:1.36", "sh", "-c", "sleep 1\nwhile true; do sleep 5; done\n")
     code, out, err = await world.exec(container, "ps")

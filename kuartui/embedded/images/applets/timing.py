@@ -94,6 +94,9 @@ def _parse_date(text: str, now: datetime) -> datetime | None:
         return datetime.fromtimestamp(now.timestamp() + delta, UTC)
     if text in ("now", ""):
         return now
+    clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", text.strip())
+    if clock:  # today
+        return now.replace(hour=int(clock[1]), minute=int(clock[2]), second=int(clock[3] or 0), microsecond=0)
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

@@ -64,6 +64,7 @@ class Interpreter:
         self.after_command: Callable[[], None] = lambda: None
         self._ahead_until = 0.0
         self._kills_by_number = False
+        self._asked_for_jobs = False  # whether a variable may hold the number of one
         self._strands = Strands(process.clock, self._on_stuck)
         self._bash: Any = Bash(
             profile=ExecutionProfile.Interactive,
@@ -104,7 +105,10 @@ class Interpreter:
 
     async def execute(self, text: str, voice: Voice) -> tuple[int, str | None]:
         """Run a script; exit code, and bashkit's own error if it could not."""
-        self._kill_by_number(Script(text).kills_by_number(first=self._process.pid == 1))
+        script = Script(text)
+        self._asked_for_jobs = self._asked_for_jobs or "$!" in text
+        by_number = script.kills_by_number(first=self._process.pid == 1)
+        self._kill_by_number(by_number or (script.kills_by_name and not self._asked_for_jobs))
         errors = _Rewording(self._sink(self._process.stderr), voice)
         text, self._before = self._before + text, ""
         if CHANGED_PROGRAMS.search(text) and not self._process.user.checked:

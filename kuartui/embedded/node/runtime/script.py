@@ -48,6 +48,11 @@ class Script(Struct, frozen=True, dict=True):
         return (KILLS_OWN if first else KILLS).search(self.text) is not None
 
     @property
+    def kills_by_name(self) -> bool:
+        """Whether what `kill` is for stands in a variable."""
+        return re.search(r"\bkill\s+(-\S+\s+|-s\s+\S+\s+)?\"?\$\{?[A-Za-z_]", self.text) is not None
+
+    @property
     def waits(self) -> bool:
         """Whether it uses `wait`, which a signal interrupts, unlike a command in the foreground."""
         return re.search(r"(^|[;&\s])wait\b", self.text) is not None
