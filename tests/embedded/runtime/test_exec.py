@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from kuartui.embedded.node.runtime import Capture, Container, Credentials, ExecIO
 from tests.embedded.containers import World
 
@@ -235,3 +237,20 @@ async def test_id_of_somebody_else(world: World) -> None:
     debian = await world.start("nginx:1.27", "sleep", "infinity")
     assert (await world.exec(debian, "id", "-u", "nginx"))[1] == "101\n"
     assert await world.exec(debian, "id", "eve") == (1, "", "id: 'eve': no such user\n")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "mkdir -p /tmp/in; cat > /tmp/in/f; cat /tmp/in/f",
+        "mkdir -p /tmp/in && cat",
+        "if true; then sleep 0.1; fi; cat",
+        "(ls /tmp > /dev/null); touch /tmp/x\nrm /tmp/x\ncat",
+        "echo 'a; mkdir b' && cat",
+        "mkdir -p /tmp/in\ntee /tmp/in/f",
+    ],
+)
+async def test_commands_that_read_nothing_leave_the_input_to_others(world: World, script: str) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    code, out, err = await world.sh(container, script, stdin=b"for others\n")
+    assert (code, out.removeprefix("a; mkdir b\n"), err) == (0, "for others\n", "")

@@ -137,6 +137,19 @@ UNREAD = re.compile(QUOTED.pattern + r"|(?<![^\s;&|(])#[^\n]*")  # quoted, or a 
 FOREIGN = re.compile(r"(?P<text><<<)|(?:^|[\s;&|])\w+\+?=(?P<array>\()", re.MULTILINE)
 BRACES = re.compile(UNREAD.pattern + r"|(?<![$\\])(\{[\w+-]*(?:,|\.\.)[\w.,+-]*\})")
 
+STARTS = r"(?:^|[;&({]|(?<!\\)\n|\|\||\b(?:then|do|else)\b)[ \t]*"  # what is before a command that is in no pipe
+UNHEARING = re.compile(
+    f"{UNREAD.pattern}|{STARTS}(?P<deaf>"
+    + "|".join(
+        sorted(DEAF | {"chown", "date", "df", "hostname", "id", "ls", "ps", "sleep", "touch", "uname", "whoami"})
+    )
+    + r")(?=[\s;&|)]|$)"
+)
+HEARING = re.compile(
+    f"{STARTS}(?:tee\\b|dd[ \\t]+of=|tar[ \\t]+(?:[^;&|\\n]*[ \\t])?-(?![^\\s;&|])"
+    r"|(?:cat|wc|base64|gunzip|sh|bash)(?:[ \t]+-[a-z]+)*[ \t]*(?=[;&|>)\n]|$))"
+)
+
 
 def foreign_syntax(text: str) -> tuple[int, str] | None:
     """What bash knows and neither ash nor dash can read: the line, and what they stumble over."""
@@ -153,6 +166,14 @@ def without_brace_expansion(text: str) -> str:
     if HERE_DOCUMENT.search(text):
         return text
     return BRACES.sub(lambda found: f"\\{found[1]}" if found[1] else found[0], text)
+
+
+def without_input_for_the_deaf(text: str) -> str:
+    """A script of which a part reads what is piped to it, with that kept from commands that read nothing: bashkit would
+    give it to whichever comes first."""
+    if HERE_DOCUMENT.search(text) or not HEARING.search(UNREAD.sub("Q", text)):
+        return text
+    return UNHEARING.sub(lambda found: f"{found[0]} </dev/null" if found["deaf"] else found[0], text)
 
 
 def with_name(text: str, name: str) -> str:

@@ -23,6 +23,7 @@ from kuartui.embedded.node.runtime.script import (
     quote,
     with_name,
     without_brace_expansion,
+    without_input_for_the_deaf,
 )
 from kuartui.embedded.node.runtime.wording import Voice
 
@@ -120,7 +121,7 @@ class ShellRun:
         body, offset = before + text, 0
         piped = not isinstance(self.process.stdin, NoInput)
         if piped:
-            body, offset = f"__stdin | {{ (\n{body}\n); __over $?; }}", 1
+            body, offset = f"__stdin | {{ (\n{before}{without_input_for_the_deaf(text)}\n); __over $?; }}", 1
         voice = Voice(self.flavour, self.name, not from_flag, self.process.files, text, offset)
         self._bash = bash = Interpreter(self.process, Script(body, is_file=not from_flag), self.flavour)
         bash.add("__stdin", self._stdin)
