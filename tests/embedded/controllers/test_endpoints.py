@@ -20,6 +20,8 @@ async def pod(cluster: Cluster, name: str, port: str = "web", **more: Any) -> No
 
 
 async def service(cluster: Cluster, **more: Any) -> None:
+    if cluster.client.get("nodes", "", "n1") is None:
+        await cluster.create("nodes", "n1")
     cluster.start(
         EndpointSliceController(cluster.client),
         EndpointsController(cluster.client),
@@ -247,3 +249,25 @@ def zones(cluster: Cluster) -> dict[str, str]:
         for found in cluster.client.list(SLICES)
         for one in found["endpoints"] or []
     }
+
+
+async def test_pods_of_a_node_that_is_gone_are_no_endpoints(cluster: Cluster) -> None:
+    await cluster.create("nodes", "n2")
+    await pod(cluster, "a")
+    await pod(cluster, "b", nodeName="n2")
+    await service(cluster)
+    await cluster.delete("nodes", "n2")
+    await pod(cluster, "c")
+    await cluster.run()
+    assert sorted(endpoints(cluster)) == ["a", "c"]
+    assert set(cluster.events("FailedToUpdateEndpointSlices")) == {
+        "Error updating Endpoint Slices for Service default/web: "
+        "skipping Pod b for Service default/web: Node n2 Not Found"
+    }
+    await cluster.create("nodes", "n2")
+    await cluster.run(10)
+    assert sorted(endpoints(cluster)) == ["a", "b", "c"]
+    await cluster.edit("services", "web", {"spec": {"publishNotReadyAddresses": True}})
+    await cluster.delete("nodes", "n2")
+    await cluster.run()
+    assert sorted(endpoints(cluster)) == ["a", "b", "c"], "who publishes what is not ready does not mind"

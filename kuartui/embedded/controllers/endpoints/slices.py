@@ -21,10 +21,15 @@ MANAGER = "endpointslice-controller.k8s.io"
 MAX_ENDPOINTS = 100
 
 
+class NodesGone(Exception):
+    """Pods of a Service are on nodes that are not there (any more)."""
+
+
 class EndpointSliceController(members.ServiceFollower):
     """Keeps the slices of Services with a selector."""
 
     name = "endpointslice-controller"
+    first_retry = 1.0  # defaultSyncBackOff
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
@@ -69,6 +74,8 @@ class EndpointSliceController(members.ServiceFollower):
             and not objects.being_deleted(stored.data)
         ]
         chosen = [pod for pod in members.selected(self, service) if members.has_address(pod)]
+        lost = [] if spec.get("publishNotReadyAddresses") else [pod for pod in chosen if self._lost(pod)]
+        chosen = [pod for pod in chosen if pod not in lost] if lost else chosen
         trigger = self._triggers.changed(service, chosen)
         families = spec.get("ipFamilies") or ["IPv4"]
         for family in families:
@@ -77,6 +84,25 @@ class EndpointSliceController(members.ServiceFollower):
         for stray in existing:
             if stray["addressType"] not in families:
                 await self._delete(stray)
+        if lost:
+            raise self._skipped(service, lost)
+
+    def _lost(self, pod: Obj) -> bool:
+        """Whether the pod's node is gone: nobody knows whether it still runs."""
+        node = pod["spec"].get("nodeName")
+        return bool(node) and self.client.get("nodes", "", node) is None
+
+    def _skipped(self, service: Obj, lost: list[Obj]) -> NodesGone:
+        """Tell of pods that were left out, and have them looked at again."""
+        where = f"{objects.namespace_of(service)}/{objects.name_of(service)}"
+        texts = [
+            f"skipping Pod {objects.name_of(pod)} for Service {where}: Node {pod['spec']['nodeName']} Not Found"
+            for pod in lost
+        ]
+        text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+        message = f"Error updating Endpoint Slices for Service {where}: {text}"
+        self._tell(service, "Warning", "FailedToUpdateEndpointSlices", message)
+        return NodesGone(text)
 
     async def _reconcile_family(
         self, service: Obj, family: str, chosen: list[Obj], existing: list[Obj], trigger: str
