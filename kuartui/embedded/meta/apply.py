@@ -40,7 +40,8 @@ class Manager(Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        return (self.name, self.operation, self.api_version, self.subresource)
+        """What tells it from others: who applies is the same in every version."""
+        return (self.name, self.operation, "" if self.operation == APPLY else self.api_version, self.subresource)
 
 
 @dataclass(frozen=True, slots=True)

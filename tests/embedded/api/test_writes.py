@@ -1029,3 +1029,22 @@ async def test_dependents_of_a_pod_that_goes_are_settled(server: Server) -> None
         assert again["metadata"] == going["metadata"]
     sooner = await server.json("DELETE", f"{pods}/a", {"gracePeriodSeconds": 10})
     assert sooner["metadata"]["deletionGracePeriodSeconds"] == 10
+
+
+async def test_who_applies_is_the_same_in_another_version(server: Server) -> None:
+    kind = "application/apply-patch+yaml"
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+
+    def autoscaler(version: str, **spec: Any) -> dict[str, Any]:
+        whole = {"scaleTargetRef": target, **spec}
+        return {"apiVersion": f"autoscaling/{version}", "kind": "HorizontalPodAutoscaler", "spec": whole}
+
+    async def applied(version: str, **spec: Any) -> dict[str, Any]:
+        path = f"/apis/autoscaling/{version}/namespaces/default/horizontalpodautoscalers/h?fieldManager=me"
+        return await server.json("PATCH", path, autoscaler(version, **spec), content_type=kind)
+
+    await applied("v1", maxReplicas=5, minReplicas=2, targetCPUUtilizationPercentage=50)
+    newer = await applied("v2", maxReplicas=6)
+    assert newer["spec"]["maxReplicas"] == 6
+    assert newer["spec"]["minReplicas"] == 1
+    assert [entry["apiVersion"] for entry in newer["metadata"]["managedFields"]] == ["autoscaling/v2"]
