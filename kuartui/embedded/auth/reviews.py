@@ -14,6 +14,7 @@ from kuartui.embedded.auth.authentication import Authenticator
 from kuartui.embedded.auth.nodes import node_name
 from kuartui.embedded.auth.rbac import MASTERS, Action, Authorizer
 from kuartui.embedded.auth.tokens import ISSUER, UNREADABLE, BadToken
+from kuartui.embedded.kinds import checks
 from kuartui.embedded.meta import errors, fielderr
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
@@ -54,12 +55,12 @@ class Reviews:
         return negotiate.respond(request, obj, 201, want)
 
     def _self(self, obj: Obj, request: Request) -> Obj:
-        _check(obj, _question_errors(obj["spec"]))
+        _check(obj, _question_errors(obj["spec"]) + _selector_errors(obj["spec"]))
         return self._decide(obj["spec"], request.user)
 
     def _subject(self, obj: Obj, request: Request) -> Obj:
         spec = obj["spec"]
-        _check(obj, _question_errors(spec) + _user_errors(spec))
+        _check(obj, _question_errors(spec) + _user_errors(spec) + _selector_errors(spec))
         return self._decide(spec, _subject(spec))
 
     def _local(self, obj: Obj, request: Request) -> Obj:
@@ -69,14 +70,17 @@ class Reviews:
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        found = _question_errors(spec) + _user_errors(spec)
+        found = _question_errors(spec) + _user_errors(spec) + _selector_errors(spec)
+        metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+        if any(value for key, value in metadata.items() if key != "namespace"):
+            found.append(fielderr.invalid("metadata", metadata, "must be empty except for namespace"))
         if resource is not None and resource.get("namespace", "") != space:
             at = "spec.resourceAttributes.namespace"
             found.append(fielderr.invalid(at, resource.get("namespace", ""), "must match metadata.namespace"))
         if path is not None:
             text = "disallowed on this kind of request"
             found.append(fielderr.invalid("spec.nonResourceAttributes", _shown(path), text))
-        _check(obj, found, but=("namespace",))
+        _refuse(obj, found)
         return self._decide(spec, _subject(spec))
 
     def _decide(self, spec: Obj, user: User) -> Obj:
@@ -136,11 +140,15 @@ def _subject(spec: Obj) -> User:
     return User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
 
 
-def _check(obj: Obj, found: list[fielderr.FieldError], but: tuple[str, ...] = ()) -> None:
+def _check(obj: Obj, found: list[fielderr.FieldError]) -> None:
     """Raises 422 for errors of a review, whose metadata has to be empty, too (pkg/apis/authorization/validation)."""
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in (*but, "managedFields")}
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     if any(metadata.values()):
         found = [*found, fielderr.invalid("metadata", metadata, "must be empty")]
+    _refuse(obj, found)
+
+
+def _refuse(obj: Obj, found: list[fielderr.FieldError]) -> None:
     if found:
         raise errors.invalid(ACCESS, obj["kind"], "", found)
 
@@ -161,6 +169,35 @@ def _user_errors(spec: Obj) -> list[fielderr.FieldError]:
     if spec.get("user") or spec.get("groups"):
         return []
     return [fielderr.invalid("spec.user", "", "at least one of user or group must be specified")]
+
+
+def _selector_errors(spec: Obj) -> list[fielderr.FieldError]:
+    """What is wrong with the selectors that narrow a question. Operators that nobody knows may be those of tomorrow."""
+    resource, path = spec.get("resourceAttributes") or {}, fielderr.Path("spec.resourceAttributes")
+    found: list[fielderr.FieldError] = []
+    for name, keys in (("fieldSelector", _field_key), ("labelSelector", checks.label_key)):
+        selector, at = resource.get(name), path / name
+        if selector is None:
+            continue
+        raw, terms = selector.get("rawSelector", ""), selector.get("requirements") or []
+        if raw and terms:
+            text = "may not specified at the same time as requirements"
+            found.append(fielderr.invalid(at / "rawSelector", raw, text))
+        if not raw and not terms:
+            text = f"when {at} is specified, requirements or rawSelector is required"
+            found.append(fielderr.required(at / "requirements", text))
+        for index, term in enumerate(terms):
+            where = (at / "requirements").index(index)
+            values = checks.selector_values(term, where)
+            key = keys(term.get("key", ""), where / "key")
+            found += key + values if name == "fieldSelector" else values + key
+            for place, value in enumerate(term.get("values") or [] if name == "labelSelector" else ()):
+                found += checks.label_value(value, (where / "values").index(place))
+    return found
+
+
+def _field_key(key: str, path: fielderr.Path) -> list[fielderr.FieldError]:
+    return [] if key else [fielderr.required(path, "must be specified")]
 
 
 def _shown(path: Obj) -> Obj:

@@ -29,6 +29,7 @@ IMMUTABLE = "field is immutable"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 _HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 MAX_INT32 = 2**31 - 1
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
 def errors_of(path: Path, value: Any, messages: Iterable[str]) -> list[FieldError]:
@@ -84,21 +85,28 @@ def label_selector(selector: Obj | None, path: Path) -> list[FieldError]:
     errors = labels(selector.get("matchLabels"), path / "matchLabels")
     for index, term in enumerate(selector.get("matchExpressions") or []):
         at = (path / "matchExpressions").index(index)
-        values = term.get("values") or []
-        match term.get("operator", ""):
-            case "In" | "NotIn":
-                if not values:
-                    errors.append(required(at / "values", "must be specified when `operator` is 'In' or 'NotIn'"))
-            case "Exists" | "DoesNotExist":
-                if values:
-                    text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                    errors.append(forbidden(at / "values", text))
-            case operator:
-                errors.append(invalid(at / "operator", operator, "not a valid selector operator"))
+        operator = term.get("operator", "")
+        errors += selector_values(term, at)
+        if operator not in _OPERATORS:
+            errors.append(invalid(at / "operator", operator, "not a valid selector operator"))
         errors += label_key(term.get("key", ""), at / "key")
-        for place, value in enumerate(values):
-            errors += errors_of((at / "values").index(place), value, names.label_value(value))
+        for place, value in enumerate(term.get("values") or []):
+            errors += label_value(value, (at / "values").index(place))
     return errors
+
+
+def label_value(value: str, path: Path) -> list[FieldError]:
+    return errors_of(path, value, names.label_value(value))
+
+
+def selector_values(term: Obj, path: Path) -> list[FieldError]:
+    """Whether a requirement of a selector has values where its operator wants them, and none elsewhere."""
+    operator, values = term.get("operator", ""), term.get("values")
+    if operator in ("In", "NotIn") and not values:
+        return [required(path / "values", "must be specified when `operator` is 'In' or 'NotIn'")]
+    if operator in ("Exists", "DoesNotExist") and values:
+        return [forbidden(path / "values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")]
+    return []
 
 
 def shown_selector(selector: Obj | None) -> Obj | None:

@@ -269,6 +269,7 @@ async def test_a_signing_request_tells_all_that_is_known_of_its_sender(server: S
 
 
 REVIEWS = "/apis/authorization.k8s.io/v1"
+ASKED = "spec.resourceAttributes"
 
 
 @pytest.mark.parametrize(
@@ -298,6 +299,44 @@ REVIEWS = "/apis/authorization.k8s.io/v1"
             f"{REVIEWS}/namespaces/default/localsubjectaccessreviews",
             {"spec": {"user": "a", "resourceAttributes": {"namespace": "other"}}},
             ["spec.resourceAttributes.namespace"],
+        ),
+        (
+            f"{REVIEWS}/namespaces/default/localsubjectaccessreviews",
+            {"metadata": {"name": "x"}, "spec": {"user": "a", "resourceAttributes": {"namespace": "other"}}},
+            ["metadata", "spec.resourceAttributes.namespace"],
+        ),
+        (
+            f"{REVIEWS}/subjectaccessreviews",
+            {
+                "spec": {
+                    "user": "a",
+                    "resourceAttributes": {
+                        "fieldSelector": {
+                            "rawSelector": "a=b",
+                            "requirements": [{"key": "", "operator": "In"}, {"key": "a", "operator": "Later"}],
+                        },
+                        "labelSelector": {
+                            "requirements": [
+                                {"key": "a b", "operator": "Exists", "values": ["c d"]},
+                                {"key": "a", "operator": "In", "values": ["c"]},
+                            ]
+                        },
+                    },
+                }
+            },
+            [
+                f"{ASKED}.fieldSelector.rawSelector",
+                f"{ASKED}.fieldSelector.requirements[0].key",
+                f"{ASKED}.fieldSelector.requirements[0].values",
+                f"{ASKED}.labelSelector.requirements[0].values",
+                f"{ASKED}.labelSelector.requirements[0].key",
+                f"{ASKED}.labelSelector.requirements[0].values[0]",
+            ],
+        ),
+        (
+            f"{REVIEWS}/selfsubjectaccessreviews",
+            {"spec": {"resourceAttributes": {"fieldSelector": {}}}},
+            [f"{ASKED}.fieldSelector.requirements"],
         ),
     ],
 )
