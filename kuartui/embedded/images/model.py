@@ -80,6 +80,14 @@ class Image(Struct, frozen=True, dict=True):
         return {directory: frozenset(paths) for directory, paths in found.items()}
 
     @cached_property
+    def by_name(self) -> dict[str, list[str]]:
+        """The executables of each name."""
+        found: dict[str, list[str]] = {}
+        for path in self.executables:
+            found.setdefault(posixpath.basename(path), []).append(path)
+        return found
+
+    @cached_property
     def file_directories(self) -> frozenset[str]:
         """Directories that hold one of `files`."""
         return frozenset(posixpath.dirname(path) for path in self.files)

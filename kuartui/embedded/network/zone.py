@@ -123,7 +123,7 @@ class KubernetesZone:
     def _srv(self, name: str, service: Obj, port_name: str | None, protocol: str | None, qtype: str) -> Answer:
         meta, spec = service["metadata"], service["spec"]
         base = f"{meta['name']}.{meta['namespace']}.svc.{self.domain}"
-        records: list[Record] = []
+        targets: list[tuple[int, str]] = []
         known = False
         for port in spec.get("ports") or ():
             if port_name is not None and (
@@ -132,7 +132,7 @@ class KubernetesZone:
                 continue
             known = True
             if spec.get("clusterIP") != "None":
-                records.append(Record(name, "SRV", f"0 100 {port['port']} {base}", self._ttl))
+                targets.append((port["port"], base))
                 continue
             for endpoint, conditions in slice_endpoints(self._slices(service), port):
                 if _published(service, conditions):
@@ -140,10 +140,15 @@ class KubernetesZone:
                     for address, hostname, _ in self._members(service):
                         if address == endpoint.ip:
                             host = hostname
-                    records.append(Record(name, "SRV", f"0 100 {endpoint.port} {host}.{base}", self._ttl))
+                    targets.append((endpoint.port, f"{host}.{base}"))
         if not known:
             return NXDOMAIN
-        return self._said(*records) if qtype == "SRV" else NODATA
+        if qtype != "SRV" or not targets:
+            return NODATA
+        weight = 100 // len(targets)
+        return self._said(
+            *(Record(name, "SRV", f"0 {weight} {number} {target}", self._ttl) for number, target in targets)
+        )
 
     def _slices(self, service: Obj) -> list[Obj]:
         return list(self._objects.slices_of(service["metadata"]["namespace"], service["metadata"]["name"]))

@@ -77,6 +77,7 @@ def test_every_repository_has_its_images() -> None:
         "gb-redis-follower": "v2",
         "xtrabackup": "1.0",
         "debian-base": "bookworm-v1.0.6",
+        "kubernetes-zookeeper": "1.0-3.4.10",
     }
     shelf = catalogue()
     for repository, module in library.MODULES.items():

@@ -99,8 +99,8 @@ async def test_members_with_host_names_and_unready_ones(dns: World) -> None:
     dns.network.apply("services", "MODIFIED", {**service, "spec": {**spec, "publishNotReadyAddresses": True}})
     assert await addresses(dns, "kv-1.kv.data") == ["10.244.0.8"]
     assert await addresses(dns, "kv.data", "SRV") == [
-        "0 100 1 kv-0.kv.data.svc.cluster.local",
-        "0 100 1 kv-1.kv.data.svc.cluster.local",
+        "0 50 1 kv-0.kv.data.svc.cluster.local",
+        "0 50 1 kv-1.kv.data.svc.cluster.local",
     ]
 
 

@@ -196,7 +196,7 @@ async def dig(process: Process) -> int:
         f";; flags: {flag}; QUERY: 1, ANSWER: {len(answer.records)}, AUTHORITY: 0, ADDITIONAL: 1",
         "",
         ";; QUESTION SECTION:",
-        f";{name}.\t\tIN\t{qtype}",
+        f";{name.rstrip('.')}.\t\tIN\t{qtype}",
         "",
     ]
     if answer.records:

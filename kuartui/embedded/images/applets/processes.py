@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -54,18 +55,38 @@ async def ps(process: Process) -> int:
     rows = sorted(_pids(process).items())
     if image.distribution in ("busybox", "alpine"):
         return await _busybox_ps(process, rows)
-    if any("a" in word for word in process.argv[1:]):
-        await process.out("USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n")
-        for pid, other in rows:
-            user = user_name(image, other.user.uid) or str(other.user.uid)
-            rss = other.memory >> 10
-            await process.out(
-                f"{user:<8s} {pid:7d}  0.0  0.0 {rss * 2:6d} {rss:5d} ?        Ss   00:00   0:00 {_command(other)}\n"
-            )
-        return 0
-    await process.out("    PID TTY          TIME CMD\n")
-    for pid, other in rows:
-        await process.out(f"{pid:7d} ?        00:00:00 {_name(other)[:15]}\n")
+    return await _procps(process, rows)
+
+
+async def _procps(process: Process, rows: list[tuple[int, Seen]]) -> int:
+    """As Debian's: plain, -f, -l, -o COLUMNS, or BSD's `aux`."""
+    letters, wanted = "", []
+    words = process.argv[1:]
+    while words:
+        word = words.pop(0)
+        dashed, option = word.startswith("-"), word.lstrip("-")
+        before, o, after = option.partition("o")
+        if o and not (dashed and option.startswith("-")):
+            wanted += (after or (words.pop(0) if words else "")).split(",")
+        letters += before if dashed else before.replace("u", "U")
+    if not wanted:
+        layout = FULL if "f" in letters else BSD if "U" in letters else ("pid", "tty", "time", "name")
+        wanted = list(LONG if "l" in letters else layout)
+    columns = []
+    for name in wanted:
+        if name.partition("=")[0] not in PROCPS:
+            await process.err(f'error: unknown user-defined format specifier "{name}"\n\nUsage:\n ps [options]\n')
+            return 1
+        columns.append((name.partition("=")[2] if "=" in name else None, PROCPS[name.partition("=")[0]]))
+    lines = [[heading if heading is not None else column.heading for heading, column in columns]]
+    lines += [[column.value(process, pid, other) for _, column in columns] for pid, other in rows]
+    widths = [column.width for _, column in columns]
+    for line in lines:
+        cells = [
+            cell.rjust(abs(width)) if width > 0 else cell.ljust(-width)
+            for cell, width in zip(line, widths, strict=True)
+        ]
+        await process.out(" ".join(cells).rstrip() + "\n")
     return 0
 
 
@@ -110,6 +131,92 @@ COLUMNS: dict[str, tuple[int, str, Callable[[Process, int, Seen], str]]] = {
 
 def _user(process: Process, other: Seen) -> str:
     return user_name(process.container.spec.image, other.user.uid) or str(other.user.uid)
+
+
+class Column(Struct, frozen=True):
+    """A column of procps; a negative width is aligned to the left."""
+
+    heading: str
+    width: int
+    value: Callable[[Process, int, Seen], str]
+
+
+def _short_user(process: Process, other: Seen) -> str:
+    name = _user(process, other)
+    return name if len(name) <= 8 else name[:7] + "+"
+
+
+def _parent(other: Seen) -> int:
+    parent = other.parent if isinstance(other, Process) else None
+    return parent.pid if parent is not None else 0
+
+
+def _began(process: Process, other: Seen) -> datetime:
+    lived = process.clock.monotonic() - other.started if isinstance(other, Process) else 0.0
+    return process.clock.now() - timedelta(seconds=lived)
+
+
+def _lived(process: Process, other: Seen) -> str:
+    seconds = int((process.clock.now() - _began(process, other)).total_seconds())
+    hours = seconds // 3600
+    return (f"{hours:02d}:" if hours else "") + f"{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+_ARGS = Column("COMMAND", -1, lambda process, pid, other: _command(other))
+_CMD = Column("CMD", -1, lambda process, pid, other: _command(other))
+PROCPS = {
+    "pid": Column("PID", 7, lambda process, pid, other: str(pid)),
+    "ppid": Column("PPID", 7, lambda process, pid, other: str(_parent(other))),
+    "uid": Column("UID", 5, lambda process, pid, other: str(other.user.uid)),
+    "gid": Column("GID", 5, lambda process, pid, other: str(other.user.gid)),
+    "user": Column("USER", -8, lambda process, pid, other: _short_user(process, other)),
+    "owner": Column("UID", -8, lambda process, pid, other: _short_user(process, other)),
+    "tty": Column("TTY", -8, lambda process, pid, other: "?"),
+    "time": Column("TIME", 8, lambda process, pid, other: "00:00:00"),
+    "minutes": Column("TIME", 6, lambda process, pid, other: _minutes(process, other)),
+    "name": Column("CMD", -1, lambda process, pid, other: _name(other)[:15]),
+    "comm": Column("COMMAND", -15, lambda process, pid, other: _name(other)[:15]),
+    "args": _ARGS,
+    "command": _ARGS,
+    "cmd": _CMD,
+    "stat": Column(
+        "STAT", -4, lambda process, pid, other: "R" if _become(other) is process else "Ss" if pid == 1 else "S"
+    ),
+    "state": Column("S", -1, lambda process, pid, other: "R" if _become(other) is process else "S"),
+    "stime": Column("STIME", 5, lambda process, pid, other: f"{_began(process, other):%H:%M}"),
+    "start": Column("START", -7, lambda process, pid, other: f"{_began(process, other):%H:%M}"),
+    "etime": Column("ELAPSED", 11, lambda process, pid, other: _lived(process, other)),
+    "%cpu": Column("%CPU", 4, lambda process, pid, other: "0.0"),
+    "%mem": Column("%MEM", 4, lambda process, pid, other: "0.0"),
+    "rss": Column("RSS", 5, lambda process, pid, other: str(_become(other).memory >> 10)),
+    "vsz": Column("VSZ", 6, lambda process, pid, other: str(_become(other).memory >> 9)),
+    "sz": Column("SZ", 5, lambda process, pid, other: str(_become(other).memory >> 11)),
+    "flags": Column("F", 1, lambda process, pid, other: "4" if pid == 1 else "0"),
+    "c": Column("C", 2, lambda process, pid, other: "0"),
+    "pri": Column("PRI", 3, lambda process, pid, other: "80"),
+    "ni": Column("NI", 3, lambda process, pid, other: "0"),
+    "addr": Column("ADDR", -4, lambda process, pid, other: "-"),
+    "wchan": Column("WCHAN", -6, lambda process, pid, other: "-"),
+}
+FULL = ("owner", "pid", "ppid", "c", "stime", "tty", "time", "cmd")
+LONG = (
+    "flags",
+    "state",
+    "owner",
+    "pid",
+    "ppid",
+    "c",
+    "pri",
+    "ni",
+    "addr",
+    "sz",
+    "wchan",
+    "stime",
+    "tty",
+    "time",
+    "cmd",
+)
+BSD = ("user", "pid", "%cpu", "%mem", "vsz", "rss", "tty", "stat", "start", "minutes", "args")
 
 
 async def _busybox_ps(process: Process, rows: list[tuple[int, Seen]]) -> int:

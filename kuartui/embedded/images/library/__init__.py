@@ -83,6 +83,7 @@ MODULES = {
         ("gcr.io/kubernetes-e2e-test-images/dnsutils", "docker.io/tutum/dnsutils", "docker.io/containous/whoami"),
         "copies",
     ),
+    "registry.k8s.io/kubernetes-zookeeper": "zookeeper",
     "registry.k8s.io/coredns/coredns": "coredns",
     "docker.io/coredns/coredns": "coredns",
 }

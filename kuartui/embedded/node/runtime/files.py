@@ -155,6 +155,11 @@ class Files:
                 return mount, path[len(mount.path) :] or "/"
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
+    def has(self, program: str) -> bool:
+        """Whether a program of the image still is there: in a directory that others share, all are."""
+        mount, inner = self.mount_of(program)
+        return mount.volume.shared or bool(mount.volume.fs.exists(inner))
+
     def _to_change(self, path: str) -> tuple[MountPoint, str]:
         """As mount_of, of a volume that nobody else sees by accident."""
         mount, inner = self.mount_of(path)
@@ -333,7 +338,7 @@ class Files:
         self._check_mount(mount, path)
         self._check_parent(real, path, user)
         mount.volume.fs.mkdir(inner)
-        mount.volume.fs.chmod(inner, mode)
+        mount.volume.fs.chmod(inner, mode | self.stat(parent).mode & 0o2000)  # setgid is handed down
         self._own(mount, inner, user)
 
     def remove(self, path: str, user: User | None = None, *, recursive: bool = False) -> None:

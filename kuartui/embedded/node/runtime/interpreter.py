@@ -231,11 +231,17 @@ class Interpreter:
             found[name] = _run_by_path if has_it else self._absent
         if not script.opaque:
             found = {name: program for name, program in found.items() if name in words}
+            found |= {name: self._absent for name in found if self._removed(name)}
         # In a script file that is opaque the shell itself complains, and names the line.
         if not script.opaque or (script.shows_its_functions and not script.is_file):
             for name in self._unknown(script.text, names):
                 found[name] = self._absent
         return found
+
+    def _removed(self, name: str) -> bool:
+        """Whether the image's programs of this name are no longer there."""
+        paths = self._process.container.spec.image.by_name.get(name, ())
+        return bool(paths) and not any(self._process.files.has(path) for path in paths)
 
     async def _enter(self, context: CommandContext) -> int:
         """Before `cd`: whether the user may enter the directory. What is wrong otherwise is for `cd` to say."""
