@@ -6,6 +6,7 @@ from typing import Any
 
 from kuartui.embedded.controllers.endpoints import EndpointsController, EndpointSliceController, MirroringController
 from kuartui.embedded.controllers.endpoints.members import TriggerTimes
+from kuartui.embedded.meta import errors
 from tests.embedded.controllers.cluster import Cluster
 
 Obj = dict[str, Any]
@@ -271,3 +272,17 @@ async def test_pods_of_a_node_that_is_gone_are_no_endpoints(cluster: Cluster) ->
     await cluster.delete("nodes", "n2")
     await cluster.run()
     assert sorted(endpoints(cluster)) == ["a", "b", "c"], "who publishes what is not ready does not mind"
+
+
+async def test_a_slice_that_is_refused_is_told_of(cluster: Cluster) -> None:
+    refusal = errors.forbidden(SLICES, "web-x", "no more of them")
+    cluster.memory.refuse = lambda resource, obj: refusal if resource == SLICES else None
+    await pod(cluster, "a")
+    await service(cluster)
+    assert set(cluster.events("FailedToUpdateEndpointSlices")) == {
+        f"Error updating Endpoint Slices for Service default/web: "
+        f"failed to create EndpointSlice for Service default/web: {refusal}"
+    }
+    cluster.memory.refuse = lambda resource, obj: None
+    await cluster.run(5)
+    assert sorted(endpoints(cluster)) == ["a"]

@@ -21,8 +21,8 @@ MANAGER = "endpointslice-controller.k8s.io"
 MAX_ENDPOINTS = 100
 
 
-class NodesGone(Exception):
-    """Pods of a Service are on nodes that are not there (any more)."""
+class Incomplete(Exception):
+    """A slice could not be written, or pods are on nodes that are not there (any more): to be looked at again."""
 
 
 class EndpointSliceController(members.ServiceFollower):
@@ -63,9 +63,18 @@ class EndpointSliceController(members.ServiceFollower):
         if service is None:
             self._hinted.discard((namespace, name))
             return
-        spec = service["spec"]
-        if not spec.get("selector") or spec.get("type") == "ExternalName":
+        if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
             return
+        try:
+            await self._sync(service)
+        except Incomplete as error:
+            message = f"Error updating Endpoint Slices for Service {namespace}/{name}: {error}"
+            self._tell(service, "Warning", "FailedToUpdateEndpointSlices", message)
+            raise
+
+    async def _sync(self, service: Obj) -> None:
+        """Bring the slices of a Service up to date. Raises Incomplete."""
+        spec, namespace, name = service["spec"], objects.namespace_of(service), objects.name_of(service)
         existing = [
             stored.data
             for stored in self.client.store.list(SLICES, namespace)
@@ -85,24 +94,12 @@ class EndpointSliceController(members.ServiceFollower):
             if stray["addressType"] not in families:
                 await self._delete(stray)
         if lost:
-            raise self._skipped(service, lost)
+            raise Incomplete(_skipped(service, lost))
 
     def _lost(self, pod: Obj) -> bool:
         """Whether the pod's node is gone: nobody knows whether it still runs."""
         node = pod["spec"].get("nodeName")
         return bool(node) and self.client.get("nodes", "", node) is None
-
-    def _skipped(self, service: Obj, lost: list[Obj]) -> NodesGone:
-        """Tell of pods that were left out, and have them looked at again."""
-        where = f"{objects.namespace_of(service)}/{objects.name_of(service)}"
-        texts = [
-            f"skipping Pod {objects.name_of(pod)} for Service {where}: Node {pod['spec']['nodeName']} Not Found"
-            for pod in lost
-        ]
-        text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-        message = f"Error updating Endpoint Slices for Service {where}: {text}"
-        self._tell(service, "Warning", "FailedToUpdateEndpointSlices", message)
-        return NodesGone(text)
 
     async def _reconcile_family(
         self, service: Obj, family: str, chosen: list[Obj], existing: list[Obj], trigger: str
@@ -211,7 +208,7 @@ class EndpointSliceController(members.ServiceFollower):
             await self.client.create(SLICES, new)
         except StatusError as error:
             if not namespace_terminating(error):
-                raise
+                raise Incomplete(f"failed to create EndpointSlice for Service {_service_of(new)}: {error}") from error
 
     async def _update(self, old: Obj, new: Obj, trigger: str) -> None:
         same = all((old.get(field) or []) == (new[field] or []) for field in ("endpoints", "ports"))
@@ -222,14 +219,34 @@ class EndpointSliceController(members.ServiceFollower):
         if trigger:
             annotations[TRIGGER_TIME] = trigger
         meta["annotations"] = annotations
-        await self.client.update(SLICES, {**old, **new, "metadata": meta})
+        try:
+            await self.client.update(SLICES, {**old, **new, "metadata": meta})
+        except StatusError as error:
+            where = f"{objects.name_of(old)} EndpointSlice for Service {_service_of(new)}"
+            raise Incomplete(f"failed to update {where}: {error}") from error
 
     async def _delete(self, old: Obj) -> None:
         try:
             await self.client.delete(SLICES, objects.namespace_of(old), objects.name_of(old))
         except StatusError as error:
             if error.code != 404:
-                raise
+                where = f"{objects.name_of(old)} EndpointSlice for Service {_service_of(old)}"
+                raise Incomplete(f"failed to delete {where}: {error}") from error
+
+
+def _skipped(service: Obj, lost: list[Obj]) -> str:
+    """Which pods were left out, in words."""
+    where = f"{objects.namespace_of(service)}/{objects.name_of(service)}"
+    texts = [
+        f"skipping Pod {objects.name_of(pod)} for Service {where}: Node {pod['spec']['nodeName']} Not Found"
+        for pod in lost
+    ]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+
+def _service_of(found: Obj) -> str:
+    """The Service that a slice belongs to."""
+    return f"{objects.namespace_of(found)}/{objects.labels_of(found)[SERVICE_NAME]}"
 
 
 def _hints(distribution: str, endpoint: Obj) -> Obj:
