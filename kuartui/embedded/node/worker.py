@@ -350,7 +350,7 @@ class PodWorker:
             return
         for container, run in resize.outdated(self.pod, self.state):
             if resize.restarts_for(self.pod, container, run):
-                message = f"Container {run.name} resize requires restart, will be restarted"
+                message = f"Container {run.name} resize requires restart"
                 await self._stopper.stop(self.pod, run, message)
                 self._supervisor.settle(run)
             else:

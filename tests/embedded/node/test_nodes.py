@@ -421,6 +421,7 @@ async def test_a_resize_by_restart_is_complete_when_the_container_runs_again(clu
     await cluster.run()
     reasons = [event[2] for event in cluster.client.events if event[0] == "p"]
     assert reasons[-6:] == ["ResizeStarted", "Killing", "Pulled", "Created", "Started", "ResizeCompleted"]
+    assert cluster.events("Killing") == ["Container c resize requires restart"]
 
 
 async def test_resize_of_the_pod_as_a_whole(cluster):
