@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kuartui.embedded.images.model import Image
+from kuartui.embedded.images.registry import Login
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.credentials import pull_credentials
 from kuartui.embedded.node.env import ConfigError, environment
@@ -69,11 +70,9 @@ class Starter:
             self._back_off(pod, container, since, event)
         try:
             logins = pull_credentials(self._node.client, pod)
-            image = await self._node.images.ensure(pod, container, logins, event)
             for volume in image_volumes(pod, container):
-                source = volume["image"]
-                wanted = {"image": source.get("reference", ""), "imagePullPolicy": source.get("pullPolicy", "")}
-                self._volumes.hold_image(volume["name"], await self._node.images.ensure(pod, wanted, logins, event))
+                await self._pull_volume(pod, volume, logins)
+            image = await self._node.images.ensure(pod, container, logins, event)
         except StartFailure as failure:
             event("Warning", "Failed", f"Error: {failure.reason}")
             if failure.retry is None:
@@ -81,6 +80,13 @@ class Starter:
             raise
         made = self._create(pod, kind, container, image, sandbox, event)
         return await self._run(pod, kind, container, image, made, event)
+
+    async def _pull_volume(self, pod: Obj, volume: Obj, logins: list[Login]) -> None:
+        """Have a volume's image; what is told of that is told of the pod."""
+        source = volume["image"]
+        wanted = {"image": source.get("reference", ""), "imagePullPolicy": source.get("pullPolicy", "")}
+        image = await self._node.images.ensure(pod, wanted, logins, lambda *event: self._node.event(pod, *event))
+        self._volumes.hold_image(volume["name"], image)
 
     def _back_off(self, pod: Obj, container: Obj, since: float, event: Any) -> None:
         key = (pod["metadata"]["uid"], spec.identity(container))

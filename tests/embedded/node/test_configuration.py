@@ -695,7 +695,11 @@ async def test_a_container_waits_for_the_image_of_its_volume(cluster):
     await cluster.pod(volumes=[volume], containers=[{"name": "c", "volumeMounts": mounts}])
     await cluster.run(5)
     assert cluster.waiting() in ("ErrImagePull", "ImagePullBackOff")
-    assert cluster.events("Pulling")[-1] == 'Pulling image "absent:1"'
+    pulls = [event[3:] for event in cluster.client.events if event[2] == "Pulling"]
+    assert {pull[0] for pull in pulls} == {'Pulling image "absent:1"'}  # its own image comes only after
+    assert {pull[1] for pull in pulls} == {""}
+    failed = {event[4] for event in cluster.client.events if event[3] == "Error: ErrImagePull"}
+    assert failed == {"spec.containers{c}"}
 
 
 async def test_a_seccomp_profile_must_be_on_the_node(cluster):
