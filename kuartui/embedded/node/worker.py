@@ -41,6 +41,7 @@ SANDBOX_SECONDS = 0.05  # what containerd and the CNI plugin take
 RELIST_SECONDS = 1.0  # until the kubelet sees that a container runs, and looks at its pod again
 TEARDOWN_SECONDS = 0.3  # until the kubelet has seen the end of all containers and taken the sandbox down
 RESIZE_SECONDS = 180.0  # until a deferred resize is tried again whatever happened
+EVICTION_GRACE = 1.0  # seconds; immediateEvictionGracePeriodSeconds
 TOKEN_SHARE = 0.8  # of a mounted token's life, after which there is a new one; of a day at most
 DAY = 86_400.0
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -129,9 +130,9 @@ class PodWorker:
             self._interrupt()
 
     def evict(self, message: str) -> None:
-        """Stop the pod because the node needs what it uses; no time is given."""
+        """Stop the pod because the node needs what it uses; hardly any time is given."""
         self.state.disruption = message
-        self.fail("Evicted", message, grace=0.0)
+        self.fail("Evicted", message, grace=EVICTION_GRACE)
 
     def preempt(self, reason: str, message: str) -> None:
         """Stop the pod because the node needs its room for another; it has its usual time."""

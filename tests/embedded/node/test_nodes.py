@@ -280,8 +280,10 @@ async def test_what_does_not_fit_is_rejected(cluster):
 
 async def test_memory_pressure_evicts_the_worst(cluster):
     await cluster.pod("good")
-    await cluster.pod("hog", containers=[{"name": "c", "command": ["hog", "8000"]}])
+    hook = {"preStop": {"exec": {"command": ["fail", "1"]}}}
+    await cluster.pod("hog", containers=[{"name": "c", "command": ["hog", "8000"], "lifecycle": hook}])
     await cluster.run(15)
+    assert cluster.events("FailedPreStopHook", "hog")
     status = cluster.get("hog")["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "Evicted")
     assert status["message"].startswith("The node was low on resource: memory. Threshold quantity: 100Mi, available: ")
