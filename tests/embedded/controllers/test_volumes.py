@@ -42,7 +42,8 @@ async def volume(cluster: Cluster, name: str, size: str = "2Gi", **more: Any) ->
     spec = {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "storageClassName": "manual"}
     spec |= {"persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": f"/data/{name}"}}
     meta = {"finalizers": ["kubernetes.io/pv-protection"], **more.pop("metadata", {})}
-    await cluster.create("persistentvolumes", name, metadata=meta, spec=spec | more)
+    spec = {key: value for key, value in (spec | more).items() if value is not None}
+    await cluster.create("persistentvolumes", name, metadata=meta, spec=spec)
 
 
 async def claim(cluster: Cluster, name: str = "data", size: str = "1Gi", **more: Any) -> None:
@@ -149,6 +150,8 @@ async def test_a_volume_has_the_attributes_that_a_claim_asks_for(storage: Cluste
     await volume(storage, "golden", volumeAttributesClassName="gold")
     await storage.run()
     assert storage.get("persistentvolumeclaims", "any")["spec"]["volumeName"] == "golden"
+    status = storage.get("persistentvolumeclaims", "any")["status"]
+    assert (status["phase"], status["currentVolumeAttributesClassName"]) == ("Bound", "gold")
 
 
 async def test_a_volume_that_is_being_deleted_is_given_to_nobody(storage: Cluster) -> None:
@@ -229,13 +232,42 @@ async def test_a_foreign_provisioner_is_waited_for(storage: Cluster) -> None:
     )
 
 
+async def test_drivers_are_asked_in_place_of_what_kubernetes_had_built_in(storage: Cluster) -> None:
+    await storage_class(storage, "ebs", provisioner="kubernetes.io/aws-ebs", volumeBindingMode="Immediate")
+    await claim(storage, storageClassName="ebs")
+    annotations = storage.get("persistentvolumeclaims", "data")["metadata"]["annotations"]
+    assert annotations["volume.kubernetes.io/storage-provisioner"] == "ebs.csi.aws.com"
+    assert "by the external provisioner 'ebs.csi.aws.com' or" in storage.events("ExternalProvisioning")[0]
+
+
+async def test_a_volume_of_a_driver_is_left_to_it(storage: Cluster) -> None:
+    source = {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}
+    await volume(storage, "v", persistentVolumeReclaimPolicy="Delete", hostPath=None, csi=source)
+    await claim(storage)
+    await storage.delete("persistentvolumeclaims", "data")
+    await storage.run()
+    assert phase(storage, "v", "persistentvolumes") == "Released"
+    assert not storage.events("VolumeFailedDelete")
+
+
+async def test_a_reservation_outlives_the_claim_s_other_choice(storage: Cluster) -> None:
+    await volume(storage, "other")
+    await claim(storage)
+    bound = storage.get("persistentvolumeclaims", "data")
+    ref = {"namespace": "default", "name": "data", "uid": bound["metadata"]["uid"]}
+    await volume(storage, "reserved", claimRef=ref)
+    await storage.run()
+    assert phase(storage, "reserved", "persistentvolumes") == "Available"
+    assert storage.get("persistentvolumes", "reserved")["spec"]["claimRef"] == {"namespace": "default", "name": "data"}
+
+
 async def test_a_lost_volume_is_told(storage: Cluster) -> None:
     await volume(storage, "v")
     await claim(storage)
     await storage.edit("persistentvolumes", "v", {"metadata": {"finalizers": None}})
     await storage.delete("persistentvolumes", "v")
     await storage.run()
-    assert phase(storage, "data") == "Lost"
+    assert storage.get("persistentvolumeclaims", "data")["status"] == {"phase": "Lost"}
     assert storage.events("ClaimLost") == ["Bound claim has lost its PersistentVolume. Data on the volume is lost!"]
 
 

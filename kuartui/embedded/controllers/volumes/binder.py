@@ -13,7 +13,12 @@ from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.base import Controller
 from kuartui.embedded.controllers.volumes import matching
 from kuartui.embedded.controllers.volumes.matching import BIND_COMPLETED, BOUND_BY_CONTROLLER, CLASSES
-from kuartui.embedded.controllers.volumes.reclaim import RECYCLER, RECYCLER_NAMESPACE, Reclaimer
+from kuartui.embedded.controllers.volumes.reclaim import (
+    PROVISIONED_BY,
+    RECYCLER,
+    RECYCLER_NAMESPACE,
+    Reclaimer,
+)
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.time import format_time
 from kuartui.embedded.store import Event, EventType
@@ -24,6 +29,16 @@ CLAIMS, VOLUMES = "persistentvolumeclaims", "persistentvolumes"
 IS_DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 PROVISIONER = ("volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner")
 COMPONENT = "persistentvolume-controller"
+MIGRATED = {
+    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
+    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
+    "kubernetes.io/azure-disk": "disk.csi.azure.com",
+    "kubernetes.io/azure-file": "file.csi.azure.com",
+    "kubernetes.io/cinder": "cinder.csi.openstack.org",
+    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
+    "kubernetes.io/portworx-volume": "pxd.portworx.com",
+}
+"""Provisioners that were part of Kubernetes once, and the CSI drivers that are asked in their place."""
 
 
 class BinderController(Controller):
@@ -149,7 +164,8 @@ class BinderController(Controller):
             text = f'storageclass.storage.k8s.io "{name}" not found'
             self._event(claim, "Warning", "ProvisioningFailed", text)
             return claim
-        provisioner = storage_class["provisioner"]
+        asked: str = storage_class["provisioner"]
+        provisioner = MIGRATED.get(asked, asked)
         if provisioner.startswith("kubernetes.io/"):
             text = f"no volume plugin matched name: {provisioner}"
             self._event(claim, "Warning", "ProvisioningFailed", text)
@@ -248,8 +264,13 @@ class BinderController(Controller):
             status["accessModes"] = volume["spec"].get("accessModes") or []
             if old.get("phase") != "Bound":
                 status["capacity"] = volume["spec"].get("capacity") or {}
+            attributes = matching.attributes_of(volume)
+            if old.get("phase") == "Pending" and attributes:
+                status["currentVolumeAttributesClassName"] = attributes
         elif phase == "Pending":
             status = {"phase": phase}
+        else:  # what it had is lost
+            status = {key: value for key, value in status.items() if key not in ("accessModes", "capacity")}
         if status != old:
             await self.client.update_status(CLAIMS, objects.with_status(claim, status))
 
@@ -276,10 +297,13 @@ class BinderController(Controller):
             self.enqueue(*_claim_of(ref))
         elif claim["spec"]["volumeName"] == objects.name_of(volume):
             await self._volume_phase(volume, "Bound")
-        elif BOUND_BY_CONTROLLER in objects.annotations_of(volume):
-            await self._unbind(volume)
+        elif (
+            PROVISIONED_BY in objects.annotations_of(volume)
+            and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+        ):
+            await self._release(volume)  # made for a claim that has another one by now
         else:
-            await self._release(volume)
+            await self._unbind(volume)
 
     async def _release(self, volume: Obj) -> None:
         """The claim is gone: do as the reclaim policy says."""

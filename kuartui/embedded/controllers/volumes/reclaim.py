@@ -1,6 +1,6 @@
 """What becomes of a volume whose claim is gone.
 
-Volumes of external provisioners are left to them. Of those that people made, the controller manager itself can delete
+Volumes of external provisioners and CSI drivers are left to them. Of those that people made, the controller manager itself can delete
 none but hostPaths below /tmp: it says so, and the volume is Failed. It can recycle hostPaths and NFS: a pod empties them.
 """
 
@@ -43,6 +43,8 @@ class Reclaimer:
             return await self._recycle(volume)
         path = (volume["spec"].get("hostPath") or {}).get("path")
         name = objects.name_of(volume)
+        if "csi" in volume["spec"]:
+            return ""
         if path is None:
             text = f'error getting deleter volume plugin for volume "{name}": no deletable volume plugin matched'
             return self._fail(volume, "VolumeFailedDelete", text)
