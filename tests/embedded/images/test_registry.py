@@ -76,6 +76,7 @@ def test_every_repository_has_its_images() -> None:
         "gb-frontend": "v5",
         "gb-redis-follower": "v2",
         "xtrabackup": "1.0",
+        "cluster-proportional-autoscaler": "1.8.4",
         "debian-base": "bookworm-v1.0.6",
         "kubernetes-zookeeper": "1.0-3.4.10",
     }

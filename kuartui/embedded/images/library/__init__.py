@@ -84,6 +84,12 @@ MODULES = {
         "copies",
     ),
     "registry.k8s.io/kubernetes-zookeeper": "zookeeper",
+    **{
+        f"registry.k8s.io/{name}": "scalers"
+        for name in ("cpa/cluster-proportional-autoscaler", "cluster-proportional-autoscaler-amd64")
+    },
+    "docker.io/library/cassandra": "cassandra",
+    "gcr.io/google-samples/cassandra": "cassandra",
     "registry.k8s.io/coredns/coredns": "coredns",
     "docker.io/coredns/coredns": "coredns",
 }

@@ -107,11 +107,9 @@ SERVERS: dict[str, Server] = {
         '"Serving securely" address="[::]:10250"', tcp=(10250,), shell=""
     ),
     "docker.io/library/zookeeper": Server("binding to port 0.0.0.0/0.0.0.0:2181", tcp=(2181,), memory=80 << 20),
-    "docker.io/library/cassandra": Server(
-        "Starting listening for CQL clients on /0.0.0.0:9042", tcp=(9042,), memory=600 << 20
-    ),
-    "gcr.io/google-samples/cassandra": Server(
-        "Starting listening for CQL clients on /0.0.0.0:9042", tcp=(9042,), memory=600 << 20
+    "registry.k8s.io/fluentd-gcp": Server("[info]: fluentd worker is now running worker=0", memory=60 << 20),
+    "registry.k8s.io/node-problem-detector/node-problem-detector": Server(
+        "log_monitor.go:111] Start log monitor /config/kernel-monitor.json", (20257,), body="ok", memory=20 << 20
     ),
 }
 
