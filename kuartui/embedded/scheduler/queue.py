@@ -38,8 +38,10 @@ class Waiting(Struct):
     failures: int = 0
     timer: Timer | None = None
     in_flight: bool = False
-    missed: set[str] = field(default_factory=set)
-    """Changes that happened during an attempt."""
+    missed: list[tuple[str, Hint | None]] = field(default_factory=list)
+    """Changes that happened during an attempt, with what is to be asked of them."""
+    changed: bool = False
+    """It changed itself during an attempt."""
 
 
 class Queue:
@@ -80,6 +82,7 @@ class Queue:
             self._ready.discard(name)
             waiting.in_flight = True
             waiting.missed.clear()
+            waiting.changed = False
             return name
         return None
 
@@ -91,7 +94,7 @@ class Queue:
         waiting.in_flight = False
         waiting.failures = 0
         waiting.plugins = set(plugins)
-        if "itself" in waiting.missed or any(self._helps(waiting, change) for change in waiting.missed):
+        if waiting.changed or any(self._helps(waiting, change, hint) for change, hint in waiting.missed):
             self._activate(waiting)
         else:
             self._later(waiting, FORGOTTEN_AFTER)
@@ -109,7 +112,7 @@ class Queue:
         """Something changed: give those another try whom it may help. `hint` is asked where a plugin cares at all."""
         for waiting in self._pods.values():
             if waiting.in_flight:
-                waiting.missed.add(change)
+                waiting.missed.append((change, hint))
             elif waiting.name not in self._ready and not waiting.failures and self._helps(waiting, change, hint):
                 self._activate(waiting)
 
@@ -121,7 +124,7 @@ class Queue:
 
     def _activate(self, waiting: Waiting) -> None:
         if waiting.in_flight:
-            waiting.missed.add("itself")
+            waiting.changed = True
             return
         if waiting.timer is not None:
             waiting.timer.cancel()

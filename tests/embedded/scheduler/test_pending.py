@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from kuartui.embedded.clock import FastClock
+from kuartui.embedded.scheduler.queue import Queue
 from tests.embedded.scheduler.conftest import Scheduled
 
 NOT_HELPFUL = "3 Preemption is not helpful for scheduling."
@@ -241,6 +243,17 @@ async def test_what_a_pod_changes_of_itself_matters_where_somebody_looks_at_it(t
     await three.edit("pods", "held", {"spec": {"tolerations": [{"key": "k", "operator": "Exists"}]}})
     await three.run()
     assert three.place("held")
+
+
+@pytest.mark.parametrize("helps", [True, False])
+async def test_what_happens_during_an_attempt_is_a_reason_for_another_if_it_helps(helps: bool) -> None:
+    queue, name = Queue(FastClock()), ("default", "p")
+    queue.add(name, {"metadata": {"uid": "u"}, "spec": {}})
+    assert queue.pop() == name
+    queue.wake("pod-placed", lambda pod, plugin: helps)
+    queue.refused(name, {"InterPodAffinity"})
+    assert queue.pop() == (name if helps else None)
+    queue.close()
 
 
 async def test_claims_of_others_are_no_reason_to_try_again(three: Scheduled) -> None:
