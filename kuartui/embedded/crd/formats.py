@@ -35,6 +35,13 @@ def fits(form: str, value: str) -> bool:
         return False
 
 
+def kept(schema: Obj) -> str:
+    """The schema's format, if it is one that goes with its type; Kubernetes drops all others before it looks."""
+    form, kind = schema.get("format") or "", schema.get("type", "")
+    known = form in NUMBERS[kind] if kind in NUMBERS else kind in ("", "string") and form.replace("-", "") in FORMATS
+    return form if known else ""
+
+
 def holds(schema: Obj, number: float) -> bool:
     """Whether the schema's numeric format has room for a number; only those formats that go with its type count."""
     form = schema.get("format")
@@ -54,13 +61,9 @@ def unrecognized(schema: Any) -> Iterator[str]:
     """Formats in a schema that mean nothing where they are."""
     if not isinstance(schema, dict):
         return
-    form, kind = schema.get("format"), schema.get("type", "")
-    if form:
-        known = (
-            form in NUMBERS[kind] if kind in NUMBERS else kind in ("", "string") and form.replace("-", "") in FORMATS
-        )
-        if not known:
-            yield form
+    form = schema.get("format")
+    if form and not kept(schema):
+        yield form
     for part in ("items", "additionalProperties", "not"):
         yield from unrecognized(schema.get(part))
     for part in ("allOf", "anyOf", "oneOf"):

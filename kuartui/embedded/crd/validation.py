@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from kuartui.embedded.crd.formats import fits, holds
+from kuartui.embedded.crd.formats import fits, holds, kept
 from kuartui.embedded.meta import fielderr
 from kuartui.embedded.meta.fielderr import FieldError
 from kuartui.embedded.meta.gofmt import go_json
@@ -28,7 +28,7 @@ def validate(value: Any, raw: Obj, path: str = "", old: Any = ABSENT) -> list[Fi
 
     What was the same in `old` may stay as wrong as it was (k8s.io/apiserver/pkg/cel/common, apiextensions' ratcheting.go).
     """
-    return list(_check(value, raw, path, old))
+    return list(dict.fromkeys(_check(value, raw, path, old)))  # what is said twice is said once
 
 
 def list_errors(value: Any, raw: Obj, path: str = "") -> list[FieldError]:
@@ -40,26 +40,24 @@ def _check(value: Any, raw: Obj, path: str, old: Any = ABSENT) -> Iterator[Field
     if old is not ABSENT and old == value and type(old) is type(value):
         return
     if value is None:
-        if not raw.get("nullable") and (raw.get("type") or raw.get("x-kubernetes-int-or-string")):
-            yield _mistyped(path, raw, "null")
+        if not raw.get("nullable") and _types(raw):
+            yield _mistyped(path, ",".join(_types(raw)), "null")
         return
     problem = _type_error(value, raw, path)
     if problem:
         yield problem
-    if raw.get("enum") and value not in raw["enum"]:
-        shown = [item if isinstance(item, str) else go_json(item) for item in raw["enum"]]
-        yield fielderr.not_supported(path, value, shown)
-    if problem:
-        pass  # what a value of another type should be like does not matter
-    elif isinstance(value, str):
+    yield from _junctors(value, raw, path)
+    if isinstance(value, str):
         yield from _text(value, raw, path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _number(value, raw, path)
     elif isinstance(value, list):
         yield from _list(value, raw, path, old)
-    elif isinstance(value, dict):
+    if raw.get("enum") and value not in raw["enum"]:
+        shown = [item if isinstance(item, str) else go_json(item) for item in raw["enum"]]
+        yield fielderr.not_supported(path, value, shown)
+    if isinstance(value, dict):
         yield from _object(value, raw, path, old)
-    yield from _junctors(value, raw, path)
 
 
 def _invalid(path: str, value: Any, words: str) -> FieldError:
@@ -67,22 +65,26 @@ def _invalid(path: str, value: Any, words: str) -> FieldError:
 
 
 def _type_error(value: Any, raw: Obj, path: str) -> FieldError | None:
-    if raw.get("x-kubernetes-int-or-string"):
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            return None
-        return _mistyped(path, {"type": "integer,string"}, _kind(value))
-    wanted = raw.get("type")
-    if not wanted or wanted == _kind(value):
+    """typeValidator of kube-openapi: a schema that has a format asks for that, and takes any list for one of text."""
+    wanted, got = _types(raw), _kind(value)
+    whole = isinstance(value, float) and value.is_integer() and "integer" in wanted
+    if not wanted or got in wanted or whole or (got == "integer" and "number" in wanted):
         return None
-    if wanted == "number" and _kind(value) == "integer":
+    form = kept(raw)
+    if form and got not in ("string", "array"):
+        return _mistyped(path, form, {"integer": "int64", "number": "float64"}.get(got, ""))
+    if form and not {"integer", "number"} & set(wanted):
         return None
-    if wanted == "integer" and isinstance(value, float) and value.is_integer():
-        return None
-    return _mistyped(path, raw, _kind(value))
+    return _mistyped(path, ",".join(wanted), got)
 
 
-def _mistyped(path: str, raw: Obj, got: str) -> FieldError:
-    wanted = raw.get("type") or "integer,string"
+def _types(raw: Obj) -> tuple[str, ...]:
+    if raw.get("type"):
+        return (raw["type"],)
+    return ("integer", "string") if raw.get("x-kubernetes-int-or-string") else ()
+
+
+def _mistyped(path: str, wanted: str, got: str) -> FieldError:
     where = f"{path} in body" if path else " in body"
     detail = f'{where} must be of type {wanted}: "{got}"'
     return FieldError("Invalid value", path or "<nil>", fielderr.quote(got), detail, type_invalid=True)
@@ -102,9 +104,9 @@ def _text(value: str, raw: Obj, path: str) -> Iterator[FieldError]:
     longest, shortest, pattern = raw.get("maxLength"), raw.get("minLength"), raw.get("pattern")
     if longest is not None and len(value) > longest:
         yield fielderr.too_long(path, int(longest))
-    if shortest is not None and len(value) < shortest:
+    elif shortest is not None and len(value) < shortest:
         yield _invalid(path, value, f"should be at least {shortest} chars long")
-    if pattern and not _compiled(pattern).search(value):
+    elif pattern and not _compiled(pattern).search(value):
         yield _invalid(path, value, f"should match '{pattern}'")
     form = raw.get("format")
     if form and not fits(form, value):
@@ -122,37 +124,40 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def _number(value: float, raw: Obj, path: str) -> Iterator[FieldError]:
     most, least, step = raw.get("maximum"), raw.get("minimum"), raw.get("multipleOf")
-    for what, number in (
-        ("Checked", value),
-        ("MultipleOf", step),
-        ("Minimum boundary", least),
-        ("Maximum boundary", most),
-    ):
-        if number is not None and not holds(raw, number):
-            kind = f"must be of type {raw['type']} with format {raw['format']}"
-            yield fielderr.invalid("<nil>", "", f"{what} value {kind} in {path}")  # it is no error of the field to Go
-    if most is not None and (value > most or (raw.get("exclusiveMaximum") and value == most)):
-        words = "less than" if raw.get("exclusiveMaximum") else "less than or equal to"
-        yield _invalid(path, value, f"should be {words} {fielderr.go_value(most)}")
-    if least is not None and (value < least or (raw.get("exclusiveMinimum") and value == least)):
-        words = "greater than" if raw.get("exclusiveMinimum") else "greater than or equal to"
-        yield _invalid(path, value, f"should be {words} {fielderr.go_value(least)}")
+    yield from _no_room("Checked", value, raw, path)
+    if step is not None:
+        yield from _no_room("MultipleOf", step, raw, path)
     if step and not math.isclose(value / step, round(value / step), rel_tol=1e-9, abs_tol=1e-9):
         yield _invalid(path, value, f"should be a multiple of {fielderr.go_value(step)}")
+    if least is not None:
+        yield from _no_room("Minimum boundary", least, raw, path)
+        if value < least or (raw.get("exclusiveMinimum") and value == least):
+            words = "greater than" if raw.get("exclusiveMinimum") else "greater than or equal to"
+            yield _invalid(path, value, f"should be {words} {fielderr.go_value(least)}")
+    if most is not None:
+        yield from _no_room("Maximum boundary", most, raw, path)
+        if value > most or (raw.get("exclusiveMaximum") and value == most):
+            words = "less than" if raw.get("exclusiveMaximum") else "less than or equal to"
+            yield _invalid(path, value, f"should be {words} {fielderr.go_value(most)}")
+
+
+def _no_room(what: str, number: float, raw: Obj, path: str) -> Iterator[FieldError]:
+    if not holds(raw, number):
+        kind = f"must be of type {raw['type']} with format {raw['format']}"
+        yield fielderr.invalid("<nil>", "", f"{what} value {kind} in {path}")  # it is no error of the field to Go
 
 
 def _list(value: list[Any], raw: Obj, path: str, old: Any) -> Iterator[FieldError]:
-    most, least = raw.get("maxItems"), raw.get("minItems")
-    if most is not None and len(value) > most:
-        yield fielderr.too_many(path, len(value), int(most))
-    if least is not None and len(value) < least:
-        yield _invalid(path, len(value), f"should have at least {least} items")
-    items = raw.get("items")
+    most, least, items = raw.get("maxItems"), raw.get("minItems"), raw.get("items")
     if isinstance(items, dict):
         keys = raw.get("x-kubernetes-list-map-keys") if raw.get("x-kubernetes-list-type") == "map" else None
         before = {_key(item, keys): item for item in old} if keys and isinstance(old, list) else {}
         for index, item in enumerate(value):
             yield from _check(item, items, f"{path}[{index}]", before.get(_key(item, keys or ()), ABSENT))
+    if least is not None and len(value) < least:
+        yield _invalid(path, len(value), f"should have at least {least} items")
+    if most is not None and len(value) > most:
+        yield fielderr.too_many(path, len(value), int(most))
 
 
 def _key(item: Any, keys: Sequence[str]) -> str:
@@ -162,14 +167,13 @@ def _key(item: Any, keys: Sequence[str]) -> str:
 
 def _object(value: Obj, raw: Obj, path: str, old: Any) -> Iterator[FieldError]:
     most, least = raw.get("maxProperties"), raw.get("minProperties")
+    if least is not None and len(value) < least:
+        yield _invalid(path, len(value), f"should have at least {least} properties")
+        return
     if most is not None and len(value) > most:
         noun = "item" if most == 1 else "items"
         yield FieldError("Too many", path, str(len(value)), f"must have at most {most} {noun}")
-    if least is not None and len(value) < least:
-        yield _invalid(path, len(value), f"should have at least {least} properties")
-    for name in raw.get("required") or ():
-        if name not in value:
-            yield fielderr.required(f"{path}.{name}" if path else name)
+        return
     properties = raw.get("properties") or {}
     more = raw.get("additionalProperties")
     for name, item in value.items():
@@ -179,6 +183,9 @@ def _object(value: Obj, raw: Obj, path: str, old: Any) -> Iterator[FieldError]:
         if inner is not None:
             before = old.get(name, ABSENT) if isinstance(old, dict) else ABSENT
             yield from _check(item, inner, f"{path}.{name}" if path else name, before)
+    for name in raw.get("required") or ():
+        if name not in value:
+            yield fielderr.required(f"{path}.{name}" if path else name)
 
 
 def _junctors(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from kuartui.embedded.crd.validation import validate
 from kuartui.embedded.store import Store
 from tests.embedded.crd.world import CRDS, GADGETS, KEEP, NAME, World, fields, gadget, problems, version
 
@@ -418,6 +419,76 @@ async def test_custom_objects_say_what_they_are(world: World) -> None:
 
 
 INT32 = {"type": "integer", "format": "int32"}
+BODY = "x in body"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        # of a text only the first that is wrong is told, and what its format wants
+        (
+            {**TEXT, "minLength": 4, "pattern": "^a", "format": "ipv4", "enum": ["abcd"]},
+            "bc",
+            [
+                f'x: Invalid value: "bc": {BODY} should be at least 4 chars long',
+                f'x: Invalid value: "bc": {BODY} must be of type ipv4: "bc"',
+                'x: Unsupported value: "bc": supported values: "abcd"',
+            ],
+        ),
+        (
+            {**WHOLE, "multipleOf": 2, "minimum": 8, "maximum": 6},
+            7,
+            [
+                f"x: Invalid value: 7: {BODY} should be a multiple of 2",
+                f"x: Invalid value: 7: {BODY} should be greater than or equal to 8",
+                f"x: Invalid value: 7: {BODY} should be less than or equal to 6",
+            ],
+        ),
+        (
+            {"type": "array", "items": TEXT, "maxItems": 1},
+            [1, "a"],
+            [
+                'x[0]: Invalid value: "integer": x[0] in body must be of type string: "integer"',
+                "x: Too many: 2: must have at most 1 item",
+            ],
+        ),
+        (
+            {"type": "object", "properties": {"a": TEXT}, "required": ["b"], "anyOf": [{"required": ["c"]}]},
+            {"a": 1},
+            [
+                '<nil>: Invalid value: "": "x" must validate at least one schema (anyOf)',
+                "x.c: Required value",
+                'x.a: Invalid value: "integer": x.a in body must be of type string: "integer"',
+                "x.b: Required value",
+            ],
+        ),
+        (
+            {"type": "object", "properties": {"a": TEXT}, "required": ["b"], "minProperties": 2},
+            {"a": 1},
+            [f"x: Invalid value: 1: {BODY} should have at least 2 properties"],
+        ),
+        # a type that has a format goes by its name
+        (INT32, 1.5, [f'x: Invalid value: "float64": {BODY} must be of type int32: "float64"']),
+        (INT32, True, [f'x: Invalid value: "": {BODY} must be of type int32: ""']),
+        (INT32, "1", [f'x: Invalid value: "string": {BODY} must be of type integer: "string"']),
+        (INT32, 2.0, []),
+        (
+            {**TEXT, "format": "date-time"},
+            1,
+            [f'x: Invalid value: "int64": {BODY} must be of type date-time: "int64"'],
+        ),
+        ({**TEXT, "format": "date-time"}, [], []),
+        ({**TEXT, "format": "colour"}, 1, [f'x: Invalid value: "integer": {BODY} must be of type string: "integer"']),
+        ({"x-kubernetes-int-or-string": True}, 1.0, []),
+        (
+            {"x-kubernetes-int-or-string": True},
+            1.5,
+            [f'x: Invalid value: "number": {BODY} must be of type integer,string: "number"'],
+        ),
+    ],
+)
+def test_what_is_told_of_a_value_and_in_which_order(schema: dict[str, Any], value: Any, expected: list[str]) -> None:
+    assert [str(error) for error in validate(value, schema, "x")] == expected
 
 
 @pytest.mark.parametrize(
