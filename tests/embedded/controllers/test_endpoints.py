@@ -286,3 +286,36 @@ async def test_a_slice_that_is_refused_is_told_of(cluster: Cluster) -> None:
     cluster.memory.refuse = lambda resource, obj: None
     await cluster.run(5)
     assert sorted(endpoints(cluster)) == ["a"]
+
+
+async def test_hand_made_endpoints_are_mirrored_by_family_and_ports(cluster: Cluster) -> None:
+    await service(cluster, selector=None)
+    web, admin = [{"name": "http", "port": 80}], [{"name": "admin", "port": 81}]
+    subsets = [
+        {"addresses": [{"ip": "192.0.2.1"}, {"ip": "2001:db8::1"}], "ports": web},
+        {"addresses": [{"ip": "192.0.2.2"}], "ports": web},
+        {"notReadyAddresses": [{"ip": "192.0.2.3"}], "ports": admin},
+    ]
+    await cluster.create("endpoints", "web", subsets=subsets)
+    await cluster.run()
+    assert mirrored(cluster) == [
+        ("IPv4", [80], ["192.0.2.1", "192.0.2.2"]),
+        ("IPv4", [81], ["192.0.2.3"]),
+        ("IPv6", [80], ["2001:db8::1"]),
+    ]
+    kept = {found["metadata"]["name"] for found in cluster.client.list(SLICES)}
+    await cluster.edit("endpoints", "web", {"subsets": subsets[1:]})
+    await cluster.run()
+    assert mirrored(cluster) == [("IPv4", [80], ["192.0.2.2"]), ("IPv4", [81], ["192.0.2.3"])]
+    assert {found["metadata"]["name"] for found in cluster.client.list(SLICES)} < kept
+
+
+def mirrored(cluster: Cluster) -> list[tuple[str, list[int], list[str]]]:
+    return sorted(
+        (
+            found["addressType"],
+            [port["port"] for port in found["ports"]],
+            [address for one in found["endpoints"] for address in one["addresses"]],
+        )
+        for found in cluster.client.list(SLICES)
+    )

@@ -50,26 +50,30 @@ class MirroringController(Controller):
             if objects.labels_of(stored.data).get(SERVICE_NAME) == name
             and objects.labels_of(stored.data).get(MANAGED_BY) == MANAGER
         ]
-        wanted = []
+        wanted: dict[tuple[str, str], Obj] = {}
         if (
             endpoints is not None
             and service is not None
             and not service["spec"].get("selector")
             and _mirrored(endpoints)
         ):
-            wanted = [_slice(endpoints, subset) for subset in endpoints.get("subsets") or ()]
-        for old, new in zip(existing, wanted, strict=False):
-            now = {field: new[field] for field in ("endpoints", "ports")}
-            meta = {field: new["metadata"].get(field) or {} for field in ("labels", "annotations")}
-            changed = {**old, **now, "metadata": {**old["metadata"], **meta}}
-            if any((old.get(field) or []) != now[field] for field in now) or any(
-                (old["metadata"].get(field) or {}) != meta[field] for field in meta
-            ):
-                await self.client.update(SLICES, changed)
-        for new in wanted[len(existing) :]:
+            wanted = _slices(endpoints)
+        for old in existing:
+            new = wanted.pop(_key(old), None)
+            if new is None:
+                await self._delete(old)
+            else:
+                await self._update(old, new)
+        for new in wanted.values():
             await self.client.create(SLICES, new)
-        for old in existing[len(wanted) :]:
-            await self._delete(old)
+
+    async def _update(self, old: Obj, new: Obj) -> None:
+        now = {field: new[field] for field in ("endpoints", "ports")}
+        meta = {field: new["metadata"].get(field) or {} for field in ("labels", "annotations")}
+        if any((old.get(field) or []) != now[field] for field in now) or any(
+            (old["metadata"].get(field) or {}) != meta[field] for field in meta
+        ):
+            await self.client.update(SLICES, {**old, **now, "metadata": {**old["metadata"], **meta}})
 
     async def _delete(self, old: Obj) -> None:
         try:
@@ -83,14 +87,27 @@ def _mirrored(endpoints: Obj) -> bool:
     return objects.labels_of(endpoints).get(SKIP) != "true" and LEADER not in objects.annotations_of(endpoints)
 
 
-def _slice(endpoints: Obj, subset: Obj) -> Obj:
-    made = []
-    for field, ready in (("addresses", True), ("notReadyAddresses", False)):
-        for address in subset.get(field) or ():
-            endpoint: Obj = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
-            endpoint |= {key: address[key] for key in ("hostname", "nodeName", "targetRef") if address.get(key)}
-            made.append(endpoint)
-    first = made[0]["addresses"][0] if made else ""
+def _slices(endpoints: Obj) -> dict[tuple[str, str], Obj]:
+    """The slices to have by `_key`: one for each family of addresses and set of ports."""
+    found: dict[tuple[str, str], Obj] = {}
+    for subset in endpoints.get("subsets") or ():
+        ports = [{"name": "", "protocol": "TCP", **port} for port in subset.get("ports") or ()]
+        for field, ready in (("addresses", True), ("notReadyAddresses", False)):
+            for address in subset.get(field) or ():
+                endpoint: Obj = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+                endpoint |= {key: address[key] for key in ("hostname", "nodeName", "targetRef") if address.get(key)}
+                new = _slice(endpoints, "IPv6" if ":" in address["ip"] else "IPv4", ports)
+                found.setdefault(_key(new), new)["endpoints"].append(endpoint)
+    return found
+
+
+def _key(found: Obj) -> tuple[str, str]:
+    """What tells the slices of one Service apart, whatever the order of ports."""
+    return found["addressType"], repr(sorted(repr(sorted(port.items())) for port in found.get("ports") or ()))
+
+
+def _slice(endpoints: Obj, family: str, ports: list[Obj]) -> Obj:
+    """A slice without endpoints yet."""
     labels = {key: value for key, value in objects.labels_of(endpoints).items() if key != MANAGED_BY}
     annotations = {key: value for key, value in objects.annotations_of(endpoints).items() if key not in _NOT_MIRRORED}
     name = objects.name_of(endpoints)
@@ -104,7 +121,7 @@ def _slice(endpoints: Obj, subset: Obj) -> Obj:
             "annotations": annotations,
             "ownerReferences": [objects.controller_reference(endpoints)],
         },
-        "addressType": "IPv6" if ":" in first else "IPv4",
-        "endpoints": made,
-        "ports": [{"name": "", "protocol": "TCP", **port} for port in subset.get("ports") or ()],
+        "addressType": family,
+        "endpoints": [],
+        "ports": ports,
     }
