@@ -1,10 +1,11 @@
 """The registries of the world, as containerd meets them: which references resolve, and how the others fail.
 
-The texts are containerd's (core/remotes/docker) behind the CRI's `rpc error`, because players search for them.
+The texts are containerd's (core/remotes/docker) as the kubelet passes them on, because players search for them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct, field
@@ -15,6 +16,8 @@ from kuartui.embedded.images.reference import Reference, parse
 
 IMAGES_LABEL = "kuartui.dev/images"  # "true" on ConfigMaps that describe images, see `described`
 BYTES_PER_SECOND = 400 << 20
+REFUSAL_SECONDS = 0.4  # a registry saying no
+DIAL_SECONDS = 30.0  # nobody answers
 
 PUBLIC = frozenset(
     [
@@ -32,12 +35,15 @@ PUBLIC = frozenset(
 
 
 class PullError(Exception):
-    """What the CRI's PullImage returns; str() is what the kubelet puts into events after `Failed to pull image "x": `."""
+    """What the CRI's PullImage returns; str() is what the kubelet puts into events after `Failed to pull image "x": `.
 
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"rpc error: code = {code} desc = {text}")
-        self.code = code
-        self.text = text
+    It strips the code `Unknown`, which says nothing.
+    """
+
+    def __init__(self, code: str, text: str, seconds: float = REFUSAL_SECONDS) -> None:
+        super().__init__(text if code == "Unknown" else f"rpc error: code = {code} desc = {text}")
+        self.seconds = seconds
+        """How long it takes to find out."""
 
 
 Finder = Callable[[Reference], Image | None]
@@ -85,12 +91,7 @@ class ImageCatalogue:
         reference = parse(text)
         registry = self._registries.get(reference.registry)
         if registry is None:
-            host = reference.registry.partition(":")[0]
-            raise _unresolved(
-                reference,
-                f'failed to do request: Head "https://{reference.registry}/v2/{reference.path}/manifests/'
-                f'{reference.tag or reference.digest}": dial tcp: lookup {host} on 172.18.0.1:53: no such host',
-            )
+            raise _unreachable(reference)
         if registry.accounts:
             _authorise(reference, registry, logins)
         image = self._find(reference)
@@ -130,13 +131,21 @@ class ImageCatalogue:
 
     def _missing(self, reference: Reference) -> PullError:
         known = reference.repository in self._own or self._library(reference.repository) is not None
-        if known or reference.registry != "docker.io":
-            return PullError("NotFound", f"{_failed(reference)}: {reference}: not found")
-        return _unresolved(
-            reference,
-            "pull access denied, repository does not exist or may require authorization: "
-            "server message: insufficient_scope: authorization failed",
-        )
+        if not known:
+            # These tell nobody apart who may not see a repository and who asks for one that does not exist.
+            match reference.registry:
+                case "docker.io":
+                    return _unresolved(
+                        reference,
+                        "pull access denied, repository does not exist or may require authorization: "
+                        "server message: insufficient_scope: authorization failed",
+                    )
+                case "ghcr.io":
+                    return _unauthorised(reference, "anonymous", "403 Forbidden")
+                case "quay.io":
+                    url = _manifest(reference)
+                    return _unresolved(reference, f"unexpected status from HEAD request to {url}: 401 UNAUTHORIZED")
+        return PullError("NotFound", f"{_failed(reference)}: {reference}: not found")
 
 
 def _fits(registry: Registry, login: Login) -> bool:
@@ -149,13 +158,36 @@ def _authorise(reference: Reference, registry: Registry, logins: Iterable[Login]
     offered = [login for login in logins if _server(login.server) == registry.host]
     if any(_fits(registry, login) for login in offered):
         return
-    what = "fetch oauth token" if offered else "fetch anonymous token"
-    scope = f"repository%3A{reference.path.replace('/', '%2F')}%3Apull"
-    raise _unresolved(
+    raise _unauthorised(reference, "oauth" if offered else "anonymous", "401 Unauthorized")
+
+
+def _unauthorised(reference: Reference, token: str, status: str) -> PullError:
+    host, scope = reference.registry, f"repository%3A{reference.path.replace('/', '%2F')}%3Apull"
+    return _unresolved(
         reference,
-        f"failed to authorize: failed to {what}: unexpected status from GET request to "
-        f"https://{registry.host}/token?scope={scope}&service={registry.host}: 401 Unauthorized",
+        f"failed to authorize: failed to fetch {token} token: unexpected status from GET request to "
+        f"https://{host}/token?scope={scope}&service={host}: {status}",
     )
+
+
+def _unreachable(reference: Reference) -> PullError:
+    """Where nobody runs a registry: no such name, a node's own port that is closed, an address that does not answer."""
+    host, _, port = reference.registry.partition(":")
+    port = port or "443"
+    seconds, code = REFUSAL_SECONDS, "Unknown"
+    if host == "localhost" or host.startswith("127."):
+        why = f"dial tcp {'[::1]' if host == 'localhost' else host}:{port}: connect: connection refused"
+    elif re.fullmatch(r"[0-9.]+", host):
+        why = f"dial tcp {host}:{port}: i/o timeout"
+        seconds, code = DIAL_SECONDS, "DeadlineExceeded"
+    else:
+        why = f"dial tcp: lookup {host} on 172.18.0.1:53: no such host"
+    request = f'failed to do request: Head "{_manifest(reference)}"'
+    return PullError(code, f"{_failed(reference)}: {request}: {why}", seconds)
+
+
+def _manifest(reference: Reference) -> str:
+    return f"https://{reference.registry}/v2/{reference.path}/manifests/{reference.digest or reference.tag}"
 
 
 def _server(text: str) -> str:

@@ -19,7 +19,6 @@ from kuartui.embedded.node.wording import go_duration, quoted
 Obj = dict[str, Any]
 
 RESOLVE_SECONDS = 0.06  # asking a registry for a manifest
-FAILURE_SECONDS = 0.4  # a registry saying no
 
 Event = Callable[[str, str, str], None]
 """Type, reason and message of an event about the container."""
@@ -105,7 +104,7 @@ class ImageStore:
             try:
                 image = self._catalogue.pull(reference, logins)
             except PullError as error:
-                await self._clock.sleep(FAILURE_SECONDS)
+                await self._clock.sleep(error.seconds)
                 event("Warning", "Failed", f"Failed to pull image {quoted(asked)}: {error}")
                 self._backoff.next((uid, reference), self._clock.monotonic())
                 self._errors[uid, reference] = f"ErrImagePull: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from kuartui.embedded.kinds.pod_resources import pod_total
@@ -24,6 +25,17 @@ def cgroup_limits(pod: Obj, container: Obj) -> Resources:
     return Resources(
         float(parse(cpu).value) if cpu is not None else None, parse(memory).whole if memory is not None else None
     )
+
+
+def sandbox_memory(pod: Obj) -> int | None:
+    """The bytes that the pod as a whole may use, if it is bounded: then its sandbox counts, too."""
+    own = ((pod["spec"].get("resources") or {}).get("limits") or {}).get("memory")
+    if own is not None:
+        return parse(own).whole
+    limits = [((one.get("resources") or {}).get("limits") or {}).get("memory") for one in pod["spec"]["containers"]]
+    if None in limits:
+        return None
+    return ceil(pod_total(pod, "limits", amounts)["memory"])
 
 
 def amounts(quantities: Mapping[str, str] | None) -> Amounts:

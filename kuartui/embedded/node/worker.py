@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -19,8 +20,9 @@ from kuartui.embedded.node.credentials import missing_pull_secrets
 from kuartui.embedded.node.devices import missing_driver
 from kuartui.embedded.node.pull import StartFailure
 from kuartui.embedded.node.reporter import Reporter
-from kuartui.embedded.node.resources import cgroup_limits
+from kuartui.embedded.node.resources import cgroup_limits, sandbox_memory
 from kuartui.embedded.node.runtime import Sandbox
+from kuartui.embedded.node.runtime.spec import MEMORY_OF_INIT, NOT_CREATED, OUT_OF_MEMORY
 from kuartui.embedded.node.sandbox import PodNetwork
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.starter import AFTER_ERROR, Starter
@@ -299,6 +301,11 @@ class PodWorker:
         handler = self._runtime_handler()
         if handler not in HANDLERS:
             self._no_sandbox(f'{FROM_RUNTIME}failed to get sandbox runtime: no runtime for "{handler}" is configured')
+            return None
+        memory = sandbox_memory(self.pod)
+        if memory is not None and 0 < memory <= MEMORY_OF_INIT:
+            which = secrets.token_hex(32)
+            self._no_sandbox(f'{FROM_RUNTIME}failed to start sandbox "{which}": {NOT_CREATED}{OUT_OF_MEMORY}')
             return None
         if missing := missing_driver(self._node.client, self.pod):
             message = f"Failed to prepare dynamic resources: prepare dynamic resources: {missing}"

@@ -64,8 +64,8 @@ async def test_pods_are_numbered_and_know_who_they_are(cluster: Cluster) -> None
     ]
     assert cluster.get("persistentvolumeclaims", "data-db-1")["metadata"]["labels"] == {"app": "db"}
     assert cluster.events("SuccessfulCreate")[:2] == [
-        "Create Claim data-db-0 Pod db-0 in StatefulSet db success",
-        "Create Pod db-0 in StatefulSet db successful",
+        "create Claim data-db-0 Pod db-0 in StatefulSet db success",
+        "create Pod db-0 in StatefulSet db successful",
     ]
     assert cluster.get("statefulsets.apps", "db")["status"] == {
         "availableReplicas": 3,

@@ -116,7 +116,7 @@ def test_a_digest_finds_its_image() -> None:
         ),
         (
             "nosuchimage",
-            'rpc error: code = Unknown desc = failed to pull and unpack image "docker.io/library/nosuchimage:latest": failed to resolve '
+            'failed to pull and unpack image "docker.io/library/nosuchimage:latest": failed to resolve '
             'reference "docker.io/library/nosuchimage:latest": pull access denied, repository does not exist or may require '
             "authorization: server message: insufficient_scope: authorization failed",
         ),
@@ -127,9 +127,30 @@ def test_a_digest_finds_its_image() -> None:
         ),
         (
             "registry.nowhere.example/x:1",
-            'rpc error: code = Unknown desc = failed to pull and unpack image "registry.nowhere.example/x:1": failed to resolve reference '
+            'failed to pull and unpack image "registry.nowhere.example/x:1": failed to resolve reference '
             '"registry.nowhere.example/x:1": failed to do request: Head "https://registry.nowhere.example/v2/x/manifests/1": dial tcp: '
             "lookup registry.nowhere.example on 172.18.0.1:53: no such host",
+        ),
+        (
+            "localhost:5000/x:1",
+            'failed to pull and unpack image "localhost:5000/x:1": failed to resolve reference "localhost:5000/x:1": failed to do '
+            'request: Head "https://localhost:5000/v2/x/manifests/1": dial tcp [::1]:5000: connect: connection refused',
+        ),
+        (
+            "192.168.9.9/x:1",
+            'rpc error: code = DeadlineExceeded desc = failed to pull and unpack image "192.168.9.9/x:1": failed to resolve reference '
+            '"192.168.9.9/x:1": failed to do request: Head "https://192.168.9.9/v2/x/manifests/1": dial tcp 192.168.9.9:443: i/o timeout',
+        ),
+        (
+            "ghcr.io/acme/x:1",
+            'failed to pull and unpack image "ghcr.io/acme/x:1": failed to resolve reference "ghcr.io/acme/x:1": failed to authorize: '
+            "failed to fetch anonymous token: unexpected status from GET request to "
+            "https://ghcr.io/token?scope=repository%3Aacme%2Fx%3Apull&service=ghcr.io: 403 Forbidden",
+        ),
+        (
+            "quay.io/acme/x:1",
+            'failed to pull and unpack image "quay.io/acme/x:1": failed to resolve reference "quay.io/acme/x:1": '
+            "unexpected status from HEAD request to https://quay.io/v2/acme/x/manifests/1: 401 UNAUTHORIZED",
         ),
     ],
 )

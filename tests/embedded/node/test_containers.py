@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 async def test_init_containers_run_one_after_the_other(cluster):
     first = {"name": "i1", "command": ["pause", "5"]}
@@ -238,3 +240,19 @@ async def test_devices_without_a_driver_keep_a_pod_waiting(cluster):
     assert cluster.waiting() == "ContainerCreating"
     why = "Failed to prepare dynamic resources: prepare dynamic resources: DRA driver gpu.example.com is not registered"
     assert cluster.events("FailedPrepareDynamicResources")[0] == why
+
+
+async def test_a_sandbox_needs_memory_too(cluster):
+    tiny = {"name": "c", "image": "box:1", "resources": {"limits": {"memory": "100m"}}}
+    await cluster.pod("alone", containers=[tiny])
+    await cluster.pod("pair", containers=[tiny, {"name": "d", "image": "box:1"}])
+    await cluster.run(30)
+    assert cluster.waiting("alone") == "ContainerCreating"
+    assert re.fullmatch(
+        'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "[0-9a-f]{64}": failed to create '
+        "containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start "
+        r"container process: container init was OOM-killed \(memory limit too low\?\)",
+        cluster.events("FailedCreatePodSandBox", "alone")[-1],
+    )
+    assert cluster.events("FailedCreatePodSandBox", "pair") == []
+    assert cluster.status("pair")["lastState"]["terminated"]["reason"] == "StartError"

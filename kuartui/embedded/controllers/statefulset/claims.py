@@ -44,10 +44,10 @@ class ClaimControl:
             try:
                 await self._client.create(CLAIMS, claim)
             except StatusError as error:
-                text = f"Create Claim {name} for {where} failed error: {error}"
+                text = f"create Claim {name} for {where} failed error: {error}"
                 self._record(self._set, "Warning", "FailedCreate", text)
                 raise
-            self._record(self._set, "Normal", "SuccessfulCreate", f"Create Claim {name} {where} success")
+            self._record(self._set, "Normal", "SuccessfulCreate", f"create Claim {name} {where} success")
 
     def stale(self, number: int) -> bool:
         """Whether a claim still belongs to a former pod and is about to go with it."""

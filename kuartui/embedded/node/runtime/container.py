@@ -27,6 +27,10 @@ from kuartui.embedded.node.runtime.pids import numbered
 from kuartui.embedded.node.runtime.process import ByteSource, NoInput, Process, Write
 from kuartui.embedded.node.runtime.rootfs import CGROUP, build, cgroup, system_tree
 from kuartui.embedded.node.runtime.spec import (
+    IN_INIT,
+    MEMORY_OF_INIT,
+    NOT_CREATED,
+    OUT_OF_MEMORY,
     ContainerSpec,
     CreateError,
     ExecError,
@@ -42,8 +46,6 @@ from kuartui.embedded.node.runtime.spec import (
 from kuartui.embedded.node.runtime.terminal import Terminal
 from kuartui.embedded.node.runtime.usage import CpuAccount
 from kuartui.embedded.node.runtime.users import resolve_user
-
-RUNC = "OCI runtime create failed: runc create failed: unable to start container process: error during container init: "
 
 
 class State(StrEnum):
@@ -128,11 +130,10 @@ class Container:
         try:
             if any(mount.sub_path for mount in self.spec.mounts):
                 _ = self.files  # a subPath shows what is there now, so the tree can't wait for its first use
-            if any(mount.sub_path or mount.path in self.spec.image.files for mount in self.spec.mounts):
-                self.files  # noqa: B018 - mounts that can fail, or copy what is there now, are made at the start
-            program, argv = self._find(list(self.spec.argv), self._environment(), self._cwd())
+            self._make_room()
+            program, argv = self._first(list(self.spec.argv), self._environment(), self._cwd())
         except programs.NotExecutable as error:
-            message = f"failed to create containerd task: failed to create shim task: {RUNC}{error}"
+            message = f"{NOT_CREATED}{IN_INIT}{error}"
             self._ended(Exit(128, StartError.reason, EPOCH, now, message))
             raise StartError(message) from None
         except RuntimeFailure as error:
@@ -204,7 +205,7 @@ class Container:
         if io.tty:
             env.setdefault("TERM", "xterm")
         try:
-            program, argv = self._find(argv, env, cwd)
+            program, argv = self._first(argv, env, cwd)
         except programs.NotExecutable as error:
             raise ExecError(
                 f'failed to start exec "{secrets.token_hex(32)}": OCI runtime exec failed: exec failed: '
@@ -277,7 +278,7 @@ class Container:
     def files(self) -> Files:
         """The container's file system, built on first use. Raises StartError if a mount is impossible."""
         if self._files is None:
-            self._files = build(self.spec, self.sandbox, self.user)
+            self._files = build(self.spec, self.sandbox, self.user, self.id)
             self._files.root_of = self._root_of
             self._files.exchange(CGROUP, cgroup(self._resources))
             for number, write in ((1, self._stdout), (2, self._stderr)):
@@ -413,6 +414,25 @@ class Container:
 
     def _find(self, argv: list[str], env: Mapping[str, str], cwd: str) -> tuple[Program, list[str]]:
         return programs.find(self.spec, lambda: self.files, self._files, self.user, argv, env, cwd)
+
+    def _first(self, argv: list[str], env: Mapping[str, str], cwd: str) -> tuple[Program, list[str]]:
+        """What runc runs: it has begun when the kernel refuses a program."""
+        try:
+            return self._find(argv, env, cwd)
+        except programs.NotRunnable as error:
+            return error.told, argv
+
+    def _make_room(self) -> None:
+        """What runc does before it looks for the program. Raises StartError."""
+        if self.spec.working_dir and not self.spec.working_dir.startswith("/"):
+            raise StartError(f"{NOT_CREATED}Cwd must be an absolute path")
+        limit = self._resources.memory_limit
+        if limit is not None and 0 < limit <= MEMORY_OF_INIT:
+            raise StartError(f"{NOT_CREATED}{OUT_OF_MEMORY}")
+        if self.spec.working_dir or any(
+            mount.sub_path or mount.path in self.spec.image.files for mount in self.spec.mounts
+        ):
+            self.files  # noqa: B018 - mounts that can fail, or copy what is there now, are made at the start
 
     def _cwd(self) -> str:
         return posixpath.normpath(self.spec.working_dir or self.spec.image.config.working_dir or "/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import zlib
 from collections.abc import Iterable
@@ -10,7 +11,15 @@ from functools import lru_cache
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.node.runtime.capabilities import mask
 from kuartui.embedded.node.runtime.files import Files, MountPoint, User
-from kuartui.embedded.node.runtime.spec import ContainerSpec, Mount, Resources, Sandbox, StartError
+from kuartui.embedded.node.runtime.spec import (
+    IN_INIT,
+    NOT_CREATED,
+    ContainerSpec,
+    Mount,
+    Resources,
+    Sandbox,
+    StartError,
+)
 from kuartui.embedded.node.runtime.volumes import Volume
 
 KERNEL_VERSION = "6.12.57+deb13-amd64"
@@ -40,7 +49,7 @@ def _system(paths: frozenset[str], directory: str) -> Volume:
     return volume
 
 
-def build(spec: ContainerSpec, sandbox: Sandbox, user: User) -> Files:
+def build(spec: ContainerSpec, sandbox: Sandbox, user: User, container: str) -> Files:
     """The file system of a container. Raises StartError if a volume can't be mounted where it should."""
     image = spec.image
     root = Volume(mode=0o755, kind="overlay")
@@ -56,7 +65,7 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User) -> Files:
     for directory, paths in image.by_directory.items():
         if directory not in SYSTEM:
             _stubs(root, paths)
-    for path in ("/proc", "/dev", CGROUP, "/etc", "/tmp", *([spec.working_dir] if spec.working_dir else [])):
+    for path in ("/proc", "/dev", CGROUP, "/etc", "/tmp"):
         if not root.fs.exists(path):
             root.fs.mkdir(path, recursive=True)
     if "/tmp" not in image.files:
@@ -73,10 +82,12 @@ def build(spec: ContainerSpec, sandbox: Sandbox, user: User) -> Files:
         root.fs.write_file(path, text.encode())
     last = {posixpath.normpath(mount.path): mount for mount in spec.mounts}  # of two at one place it covers the other
     for path in sorted(last, key=lambda path: path.count("/")):
-        mounts += _mounted(root, last[path])
+        mounts += _mounted(root, last[path], container)
     if spec.read_only_root:
         mounts[0] = MountPoint("/", root, read_only=True)
     files = Files(mounts)
+    if spec.working_dir:
+        _make_working_dir(files, posixpath.normpath(spec.working_dir))
     shown = [point.line(sandbox.node_memory) for point in files.mounts if point.visible]
     shown.insert(1, "proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n")
     proc.fs.write_file("/1/mounts", "".join(shown).encode())
@@ -141,8 +152,29 @@ def _stubs(root: Volume, paths: Iterable[str]) -> None:
             root.fs.chmod(path, 0o755)
 
 
-def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
+def _make_working_dir(files: Files, path: str) -> None:
+    """Runc makes a working directory that is missing. Raises StartError."""
+    above = path
+    while not files.exists(above):
+        above = posixpath.dirname(above)
+    if not files.is_dir(above):
+        raise StartError(f"{NOT_CREATED}{IN_INIT}mkdir {above}: not a directory")
+    if above == path:
+        return
+    try:
+        files.mkdir(path, parents=True)
+    except OSError as error:
+        first = posixpath.join(above, path.removeprefix(above).lstrip("/").partition("/")[0])
+        raise StartError(f"{NOT_CREATED}{IN_INIT}mkdir {first}: {_go_words(error)}") from None
+
+
+def _go_words(error: OSError) -> str:
+    return os.strerror(error.errno or 0).lower()
+
+
+def _mounted(root: Volume, mount: Mount, container: str) -> list[MountPoint]:
     path = posixpath.normpath(mount.path)
+    _make_mount_point(root, mount, path, container)
     volume = mount.volume
     inner = "/" + mount.sub_path.strip("/")
     if mount.sub_path:
@@ -152,7 +184,7 @@ def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
         except FileNotFoundError:
             is_file = False
         if is_file or (volume.read_only and not source.exists(inner)):
-            return _file_mount(root, path, source, inner)
+            return _file_mount(root, mount, path, source, inner)
         if volume.read_only:
             copy = Volume(mode=0o755, uid=volume.uid, gid=volume.gid, read_only=True, kind=volume.kind)
             for below in source.walk(source.real(inner)):
@@ -166,7 +198,7 @@ def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
         else:
             volume = volume.sub(inner)
     if root.fs.exists(path) and root.fs.stat(path)["file_type"] == "file":
-        raise StartError(_not_a_directory(path))
+        raise StartError(_of_another_type(mount))
     if not root.fs.exists(path):
         root.fs.mkdir(path, recursive=True)
     points = [MountPoint(path, volume, mount.read_only or volume.read_only)]
@@ -175,9 +207,9 @@ def _mounted(root: Volume, mount: Mount) -> list[MountPoint]:
     return points
 
 
-def _file_mount(root: Volume, path: str, source: Files, inner: str) -> list[MountPoint]:
+def _file_mount(root: Volume, mount: Mount, path: str, source: Files, inner: str) -> list[MountPoint]:
     if root.fs.exists(path) and root.fs.stat(path)["file_type"] == "directory":
-        raise StartError(_not_a_directory(path))
+        raise StartError(_of_another_type(mount))
     if not source.exists(inner):
         # The kubelet makes a missing subPath as a directory, even inside a ConfigMap volume's staging.
         root.fs.mkdir(path, recursive=True)
@@ -191,13 +223,25 @@ def _file_mount(root: Volume, path: str, source: Files, inner: str) -> list[Moun
     return []
 
 
-def _not_a_directory(path: str) -> str:
-    return (
-        "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
-        "unable to start container process: error during container init: error mounting to rootfs at "
-        f'"{path}": not a directory: Are you trying to mount a directory onto a file (or vice-versa)? '
-        "Check if the specified host path exists and is the expected type"
-    )
+def _make_mount_point(root: Volume, mount: Mount, path: str, container: str) -> None:
+    """Raises StartError if a mount point cannot be made, as something above it is a file."""
+    above = posixpath.dirname(path)
+    while not root.fs.exists(above):
+        above = posixpath.dirname(above)
+    if root.fs.stat(above)["file_type"] == "file":
+        inside = f'cannot create subdirectories in "/run/containerd/io.containerd.runtime.v2.task/k8s.io/{container}/rootfs{above}"'
+        why = f"create mountpoint for {mount.path} mount: {inside}: not a directory"
+        raise StartError(f"{NOT_CREATED}{IN_INIT}{_not_mounted(mount)}: {why}")
+
+
+def _of_another_type(mount: Mount) -> str:
+    """A folder onto a file, or a file onto a folder."""
+    where = f"mount src={mount.source}, dst={mount.path}, dstFd=/proc/thread-self/fd/11, flags=MS_BIND|MS_REC"
+    return f"{NOT_CREATED}{IN_INIT}{_not_mounted(mount)}: {where}: not a directory"
+
+
+def _not_mounted(mount: Mount) -> str:
+    return f'error mounting "{mount.source}" to rootfs at "{mount.path}"'
 
 
 def _proc(spec: ContainerSpec, user: User, sandbox: Sandbox) -> Volume:

@@ -18,6 +18,14 @@ SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "PI
 SIGNAL_NAMES = {number: name for name, number in SIGNALS.items()}
 
 
+NOT_CREATED = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+)
+IN_INIT = "unable to start container process: error during container init: "
+OUT_OF_MEMORY = "unable to start container process: container init was OOM-killed (memory limit too low?)"
+MEMORY_OF_INIT = 3 << 20  # with less runc's own process does not live until the container's begins
+
+
 class RuntimeFailure(Exception):
     """Something that the kubelet reports in a pod's status or event, in the runtime's words."""
 
@@ -44,6 +52,7 @@ class Mount(Struct, frozen=True):
     volume: Volume
     sub_path: str = ""
     read_only: bool = False
+    source: str = ""  # on the node, for messages
 
 
 class Credentials(Struct, frozen=True):

@@ -123,9 +123,22 @@ class Voice(Struct, frozen=True):
             return where + rest.replace("Is a directory", "Permission denied")
         denied = re.match(r"(\S+): Permission denied$", rest)
         if denied:
-            reads = re.search(rf"(?<!<)<\s*[\"']?{re.escape(denied[1])}", self.text)
-            return f"{where}{posix} {'open' if reads else 'create'} {rest}"
+            return where + self._denied(denied[1], posix)
+        number = re.match(r"kill: (\S+): arguments must be process or job IDs$", rest)
+        if number:
+            return where + (
+                f"invalid number '{number[1]}'" if posix == "can't" else f"kill: Illegal number: {number[1]}"
+            )
         return where + rest
+
+    def _denied(self, path: str, posix: str) -> str:
+        escaped = re.escape(path)
+        if re.search(rf"(?<!<)<\s*[\"']?{escaped}", self.text):
+            return f"{posix} open {path}: Permission denied"
+        written = re.search(rf">\s*[\"']?{escaped}", self.text)
+        if not written and re.search(rf"(^|[\s;&|({{]){escaped}($|[\s;&|)])", self.text):
+            return f"{path}: Permission denied"  # a command
+        return f"{posix} create {path}: Permission denied"
 
     def _missing(self, path: str, posix: str) -> str:
         escaped = re.escape(path)

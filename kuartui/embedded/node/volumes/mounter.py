@@ -34,6 +34,14 @@ NO_GIT = (
     "`GitRepoVolumeDriver`"
 )
 MOST_LINKS = 20  # on the way to a subPath
+PLUGINS = {  # of volumes, as the kubelet calls their folders
+    "configMap": "configmap",
+    "secret": "secret",
+    "projected": "projected",
+    "downwardAPI": "downward-api",
+    "emptyDir": "empty-dir",
+    "nfs": "nfs",
+}
 HOST_PATH_KINDS = {
     "Directory": ("directory", "is not a directory"),
     "File": ("file", "is not a file"),
@@ -133,7 +141,7 @@ class PodVolumes(Struct):
     def mounts(self, pod: Obj, container: Obj, env: dict[str, str]) -> tuple[Mount, ...]:
         """How one container sees them. Raises ConfigError."""
         made = []
-        for mount in container.get("volumeMounts") or ():
+        for number, mount in enumerate(container.get("volumeMounts") or ()):
             mounted = self.mounted.get(mount["name"])
             if mounted is None:
                 raise ConfigError(f'cannot find volume "{mount["name"]}" to mount into container "{container["name"]}"')
@@ -153,7 +161,8 @@ class PodVolumes(Struct):
                 sub_path = inside
             inner = posixpath.join(mounted.sub_path, sub_path) if sub_path else mounted.sub_path
             read_only = bool(mount.get("readOnly")) or mounted.read_only
-            made.append(Mount(mount["mountPath"], mounted.volume, inner, read_only))
+            source = _on_node(pod, mount["name"], f"{container['name']}/{number}" if sub_path else "")
+            made.append(Mount(mount["mountPath"], mounted.volume, inner, read_only, source))
         return tuple(made)
 
     def env_file(self, pod: Obj) -> EnvFile:
@@ -367,6 +376,18 @@ def image_volumes(pod: Obj, container: Obj) -> list[Obj]:
 def shown_objects(pod: Obj) -> set[tuple[str, str]]:
     """The (resource, name) of each API object whose content a pod mounts."""
     return {reference for volume in used_volumes(pod) for reference in references(volume)}
+
+
+def _on_node(pod: Obj, name: str, sub_path: str) -> str:
+    """Where the kubelet has a volume, or (container and number of the mount) what a subPath names in it."""
+    top = f"{KUBELET_PODS}/{pod['metadata']['uid']}"
+    if sub_path:
+        return f"{top}/volume-subpaths/{name}/{sub_path}"
+    volume = next(volume for volume in pod["spec"]["volumes"] if volume["name"] == name)
+    if "hostPath" in volume:
+        return str(volume["hostPath"]["path"])
+    plugin = next((plugin for key, plugin in PLUGINS.items() if key in volume), "csi")
+    return f"{top}/volumes/kubernetes.io~{plugin}/{name}"
 
 
 def _provisioned(pv: Obj) -> bool:
