@@ -15,9 +15,9 @@ import orjson
 
 from kuartui.embedded.bootstrap import API_ADDRESS
 from kuartui.embedded.clock import Clock
-from kuartui.embedded.network import NameNotResolved, Network
+from kuartui.embedded.network import NameNotResolved, Network, not_found_on_node
 from kuartui.embedded.network import http as network_http
-from kuartui.embedded.network.tls import connect_tls
+from kuartui.embedded.network.tls import connect_tls, go_complaint, shown_certificate
 from kuartui.embedded.store import Store
 
 Obj = dict[str, Any]
@@ -54,9 +54,15 @@ class WebhookCaller:
             headers = [("Content-Type", "application/json"), ("Accept", "application/json")]
             got = await network_http.exchange(stream, "POST", path, f"{server}:{port}", headers, body)
         except NameNotResolved as error:
-            raise CallError(f'Post "{target}": dial tcp: lookup {server}: no such host') from error
+            raise CallError(f'Post "{target}": {not_found_on_node(server)}') from error
         except ssl.SSLCertVerificationError as error:
-            raise CallError(f'Post "{target}": tls: failed to verify certificate: {_x509(error, server)}') from error
+            shown = await shown_certificate(
+                await self._network.connect(API_ADDRESS, address, port, seconds=seconds + 1), server
+            )
+            why = go_complaint(error, server, shown, self._clock.now())
+            raise CallError(f'Post "{target}": tls: failed to verify certificate: {why}') from error
+        except ssl.SSLError as error:
+            raise CallError(f'Post "{target}": http: server gave HTTP response to HTTPS client') from error
         except (ConnectionRefusedError, TimeoutError) as error:
             words = "connection refused" if isinstance(error, ConnectionRefusedError) else "i/o timeout"
             verb = "connect: " if isinstance(error, ConnectionRefusedError) else ""
@@ -108,12 +114,3 @@ def _context(authority: str | None) -> ssl.SSLContext:
         except (ValueError, ssl.SSLError, binascii.Error) as error:
             raise CallError("unable to load root certificates: unable to parse bytes as PEM block") from error
     return context
-
-
-def _x509(error: ssl.SSLCertVerificationError, server: str) -> str:
-    text = str(error).lower()
-    if "hostname mismatch" in text or "doesn't match" in text:
-        return f"x509: certificate is not valid for any names, but wanted to match {server}"
-    if "expired" in text:
-        return "x509: certificate has expired or is not yet valid"
-    return "x509: certificate signed by unknown authority"

@@ -17,9 +17,9 @@ import orjson
 
 from kuartui.embedded.api.request import Request, Response, User
 from kuartui.embedded.auth.pki import KeyPair
-from kuartui.embedded.network import NameNotResolved, Network
+from kuartui.embedded.network import NameNotResolved, Network, not_found_on_node
 from kuartui.embedded.network import http as network_http
-from kuartui.embedded.network.tls import connect_tls, load_pem
+from kuartui.embedded.network.tls import connect_tls, go_complaint, load_pem, shown_certificate
 from kuartui.embedded.store import Store
 
 Obj = dict[str, Any]
@@ -101,9 +101,13 @@ class Aggregator:
             client = network_http.Client(stream)
             return await client.send(method, target, [("Host", server), *headers, ("Connection", "close")], body)
         except ssl.SSLCertVerificationError as error:
-            raise _Unreachable(f"tls: failed to verify certificate: x509: {_complaint(error, server)}") from error
+            again = await self._network.connect(self._source, str(address), port, seconds=SECONDS)
+            why = go_complaint(error, server, await shown_certificate(again, server), self._network.clock.now())
+            raise _Unreachable(f"tls: failed to verify certificate: {why}") from error
+        except ssl.SSLError as error:
+            raise _Unreachable("http: server gave HTTP response to HTTPS client") from error
         except NameNotResolved as error:
-            raise _Unreachable(f"dial tcp: lookup {address}: no such host") from error
+            raise _Unreachable(not_found_on_node(str(address))) from error
         except TimeoutError as error:
             raise _Unreachable(f"dial tcp {where}: i/o timeout") from error
         except ConnectionRefusedError as error:
@@ -136,14 +140,6 @@ def identity(user: User) -> list[tuple[str, str]]:
 def _available(api_service: Obj) -> bool:
     conditions = (api_service.get("status") or {}).get("conditions") or ()
     return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
-
-
-def _complaint(error: ssl.SSLCertVerificationError, server: str) -> str:
-    if "hostname mismatch" in str(error).lower():
-        return f"certificate is not valid for any names, but wanted to match {server}"
-    if "expired" in str(error).lower():
-        return "certificate has expired or is not yet valid"
-    return "certificate signed by unknown authority"
 
 
 def _aggregated(group: str, version: str, listed: list[Obj]) -> list[Obj]:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.images.reference import Reference, parse
+from kuartui.embedded.network import not_found_on_node
 
 IMAGES_LABEL = "kuartui.dev/images"  # "true" on ConfigMaps that describe images, see `described`
 BYTES_PER_SECOND = 400 << 20
@@ -181,7 +182,7 @@ def _unreachable(reference: Reference) -> PullError:
         why = f"dial tcp {host}:{port}: i/o timeout"
         seconds, code = DIAL_SECONDS, "DeadlineExceeded"
     else:
-        why = f"dial tcp: lookup {host} on 172.18.0.1:53: no such host"
+        why = not_found_on_node(host)
     request = f'failed to do request: Head "{_manifest(reference)}"'
     return PullError(code, f"{_failed(reference)}: {request}: {why}", seconds)
 

@@ -12,10 +12,16 @@ from typing import Protocol
 
 from msgspec import Struct
 
+NODE_RESOLVER = "172.18.0.1"  # which nodes ask
 CLUSTER_DOMAIN = "cluster.local"
 TRY_SECONDS = 5.0  # resolv.conf(5): options timeout
 TRIES = 2  # resolv.conf(5): options attempts
 SHORT_TRY_SECONDS = 2.5  # musl and BusyBox's nslookup have five seconds for all tries together
+
+
+def not_found_on_node(host: str) -> str:
+    """What a Go program says that runs on a node and looked for a name that does not exist."""
+    return f"dial tcp: lookup {host} on {NODE_RESOLVER}:53: no such host"
 
 
 class Record(Struct, frozen=True):

@@ -68,6 +68,42 @@ def described(certificate: bytes) -> dict[str, str]:
     }
 
 
+async def shown_certificate(stream: Stream, server_name: str) -> bytes:
+    """The certificate that a server shows, whatever it is worth, in DER. Raises ssl.SSLError or OSError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    plain = await connect_tls(stream, context, server_name)
+    plain.abort()
+    return plain.certificate
+
+
+def go_complaint(error: ssl.SSLCertVerificationError, server: str, certificate: bytes, now: datetime) -> str:
+    """What crypto/x509 says where OpenSSL refused a certificate (in DER)."""
+    from cryptography import x509
+
+    text = str(error).lower()
+    if "hostname mismatch" not in text and "expired" not in text and "not yet valid" not in text:
+        return "x509: certificate signed by unknown authority"
+    read = x509.load_der_x509_certificate(certificate)
+    if "hostname mismatch" not in text:
+        form = "%Y-%m-%dT%H:%M:%SZ"
+        early = now < read.not_valid_before_utc
+        where = f"before {read.not_valid_before_utc:{form}}" if early else f"after {read.not_valid_after_utc:{form}}"
+        return f"x509: certificate has expired or is not yet valid: current time {now:{form}} is {where}"
+    try:
+        names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        valid = ", ".join(
+            [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
+        )
+    except x509.ExtensionNotFound:
+        if any(part.value == server for part in read.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)):
+            return "x509: certificate relies on legacy Common Name field, use SANs instead"
+        valid = ""
+    if valid:
+        return f"x509: certificate is valid for {valid}, not {server}"
+    return f"x509: certificate is not valid for any names, but wanted to match {server}"
+
+
 def self_signed(*names: str) -> tuple[bytes, bytes]:
     """A certificate that nobody trusts, and its key: what routers show for names they do not know."""
     from cryptography import x509

@@ -13,7 +13,7 @@ from typing import Any
 from kuartui.embedded.meta.quantity import parse, whole
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.admit import critical
-from kuartui.embedded.node.resources import amounts, pod_requests
+from kuartui.embedded.node.resources import pod_requests
 from kuartui.embedded.node.runtime import MemoryMeter
 from kuartui.embedded.node.services import NodeServices
 from kuartui.embedded.node.worker import PodWorker
@@ -131,6 +131,7 @@ def disk_excess(worker: PodWorker) -> str:
     pod = worker.pod
     limited = spec.limits_storage(pod)
     total = 0
+    over = ""
     for volume in pod["spec"].get("volumes") or ():
         empty = volume.get("emptyDir")
         limit = empty.get("sizeLimit") if empty else None
@@ -140,7 +141,7 @@ def disk_excess(worker: PodWorker) -> str:
         used = mounted.volume.used()
         if limit and parse(limit).value and used > parse(limit).value:
             return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
-        total += used
+        total += used if empty.get("medium") != "Memory" else 0
     if not limited:
         return ""
     allowed = Decimal(0)
@@ -152,14 +153,10 @@ def disk_excess(worker: PodWorker) -> str:
         if limit:
             allowed += parse(limit).value
             if used > parse(limit).value:
-                return f'Container {container["name"]} exceeded its local ephemeral storage limit "{limit}". '
-    if allowed and total > allowed and all(spec.STORAGE in _limits(one) for one in spec.containers(pod)):
+                over = over or f'Container {container["name"]} exceeded its local ephemeral storage limit "{limit}". '
+    if allowed and total > allowed:
         return f"Pod ephemeral local storage usage exceeds the total limit of containers {_size(int(allowed))}. "
-    return ""
-
-
-def _limits(container: Obj) -> dict[str, Decimal]:
-    return amounts((container.get("resources") or {}).get("limits"))
+    return over
 
 
 def _size(size: int) -> str:

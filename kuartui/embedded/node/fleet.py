@@ -9,7 +9,7 @@ from typing import Any
 
 from kuartui.embedded.client import Client
 from kuartui.embedded.images.registry import ImageCatalogue
-from kuartui.embedded.network import NameNotResolved, Network, Stream
+from kuartui.embedded.network import NameNotResolved, Network, Stream, not_found_on_node
 from kuartui.embedded.node import logs
 from kuartui.embedded.node.backoff import Backoff
 from kuartui.embedded.node.hooks import HookRunner
@@ -173,7 +173,7 @@ class Fleet:
         """A node's kubelet. Raises NodeUnreachable."""
         kubelet = self.kubelets.get(node)
         if kubelet is None:
-            raise NodeUnreachable(f"dial tcp: lookup {node}: no such host")
+            raise NodeUnreachable(not_found_on_node(node))
         if not kubelet.running:
             reason = "connect: connection refused" if kubelet.powered else "connect: no route to host"
             raise NodeUnreachable(f"dial tcp {kubelet.services.machine.ip}:{KUBELET_PORT}: {reason}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from kuartui.embedded.network import DnsConfig, Listener, Network, Stream, cluster_first
+from kuartui.embedded.network import NODE_RESOLVER, DnsConfig, Listener, Network, Stream, cluster_first
 from kuartui.embedded.network.dns import CLUSTER_DOMAIN
 from kuartui.embedded.node import spec, sysctls
 from kuartui.embedded.node.machine import Machine
@@ -25,7 +25,6 @@ MAX_NODENAME = 64  # of the kernel
 MAX_NAMESERVERS = 3  # what resolv.conf may have, after pkg/apis/core/validation
 MAX_SEARCHES = 32
 MAX_SEARCH_CHARACTERS = 2048
-NODE_RESOLVER = "172.18.0.1"
 HOSTS_HEAD = (
     "127.0.0.1\tlocalhost\n"
     "::1\tlocalhost ip6-localhost ip6-loopback\n"

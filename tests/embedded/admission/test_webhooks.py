@@ -247,6 +247,24 @@ async def test_another_certificate(guarded: Guarded) -> None:
     assert answer["message"] == f"{FAILED}{TARGET}{why}"
 
 
+async def test_a_certificate_for_other_names(guarded: Guarded) -> None:
+    await guarded.serve(name="watch.default.svc")
+    await guarded.configure()
+    answer = await guarded.try_map(code=500)
+    why = "tls: failed to verify certificate: x509: certificate is valid for watch.default.svc, not guard.default.svc"
+    assert answer["message"] == f"{FAILED}{TARGET}{why}"
+
+
+async def test_no_certificate_at_all(guarded: Guarded) -> None:
+    await guarded.service()
+    guarded.world.network.add_pod("10.244.0.70", "default", "guard-1", node="control")
+    guarded.world.network.listen("10.244.0.70", 8443, server(guarded._handle))
+    guarded.world.service("guard", "10.96.0.70", 443, [("10.244.0.70", 8443)])
+    await guarded.configure()
+    answer = await guarded.try_map(code=500)
+    assert answer["message"] == f"{FAILED}{TARGET}http: server gave HTTP response to HTTPS client"
+
+
 async def test_failures_may_be_ignored(guarded: Guarded) -> None:
     await guarded.configure(failurePolicy="Ignore")
     await guarded.try_map()

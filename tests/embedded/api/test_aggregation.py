@@ -120,7 +120,7 @@ async def test_whoever_may_not_is_not_let_through(aggregated: Aggregated) -> Non
     ("name", "trusted", "why"),
     [
         ("other.default.svc", False, "certificate signed by unknown authority"),
-        ("wrong", True, "certificate is not valid for any names, but wanted to match other.default.svc"),
+        ("wrong", True, "certificate is valid for wrong, not other.default.svc"),
     ],
 )
 async def test_a_certificate_must_be_as_the_bundle_says(

@@ -356,8 +356,25 @@ async def test_disk_limits(cluster):
     await cluster.run(15)
     message = 'Usage of EmptyDir volume "cache" exceeds the limit "1Ki". '
     assert cluster.get("volume")["status"]["message"] == message
-    message = 'Container c exceeded its local ephemeral storage limit "1Ki". '
+    message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Ki. "
     assert cluster.get("layer")["status"]["message"] == message
+
+
+async def test_disk_limits_of_one_of_two_containers(cluster):
+    def limited(size: str) -> dict[str, object]:
+        return {"limits": {"ephemeral-storage": size}}
+
+    pair = [{"name": "c", "resources": limited("1Ki")}, {"name": "d", "resources": limited("1Mi")}]
+    await cluster.pod("both", containers=pair)
+    await cluster.pod("one", containers=[{"name": "c", "resources": limited("1Ki")}, {"name": "d"}])
+    await cluster.run()
+    await cluster.exec("touch", "/tmp/f", "x" * 2000, name="both")
+    await cluster.exec("touch", "/tmp/f", "x" * 2000, name="one", container="d")
+    await cluster.run(15)
+    message = 'Container c exceeded its local ephemeral storage limit "1Ki". '
+    assert cluster.get("both")["status"]["message"] == message
+    message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Ki. "
+    assert cluster.get("one")["status"]["message"] == message
 
 
 async def test_resize_in_place(cluster):

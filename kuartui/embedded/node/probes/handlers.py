@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from msgspec import Struct
 
 from kuartui.embedded.clock import Clock
-from kuartui.embedded.network import NameNotResolved, Network, Unreachable
+from kuartui.embedded.network import NameNotResolved, Network, Unreachable, not_found_on_node
 from kuartui.embedded.node.probes import grpc
 from kuartui.embedded.node.probes.http import MAX_REDIRECTS, RequestError, Target, get
 from kuartui.embedded.node.runtime import Capture, Container, ExecError
@@ -109,7 +109,7 @@ class Prober(Struct, frozen=True):
         except TimeoutError:
             return Outcome(Result.FAILURE, f"dial tcp {host}:{port}: i/o timeout")
         except NameNotResolved:
-            return Outcome(Result.FAILURE, f"dial tcp: lookup {host}: no such host")
+            return Outcome(Result.FAILURE, not_found_on_node(host))
         stream.close()
         return Outcome(Result.SUCCESS)
 

@@ -11,7 +11,7 @@ from functools import cache
 from msgspec import Struct
 
 from kuartui.embedded.clock import Clock
-from kuartui.embedded.network import NameNotResolved, Network, Stream, Unreachable
+from kuartui.embedded.network import NameNotResolved, Network, Stream, Unreachable, not_found_on_node
 from kuartui.embedded.network.http import Client, ProtocolError
 from kuartui.embedded.network.tls import connect_tls
 
@@ -69,7 +69,7 @@ async def get(network: Network, clock: Clock, source: str | None, target: Target
             stream = await network.connect(source, target.host, target.port, seconds=seconds + 1)
             return await _exchange(stream, target)
     except NameNotResolved:
-        raise RequestError(f"dial tcp: lookup {target.host}: no such host") from None
+        raise RequestError(not_found_on_node(target.host)) from None
     except ConnectionRefusedError:
         raise RequestError(f"dial tcp {target.address}: connect: connection refused") from None
     except Unreachable:

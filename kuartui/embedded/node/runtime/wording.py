@@ -15,6 +15,7 @@ PREFIX = re.compile(r"^(?P<name>bash|sh|\S*/\S+): line (?P<line>\d+): (?P<rest>.
 READ_ONLY = "filesystem is read-only"
 
 BUSYBOX = (
+    (r": io error: file too large.*$", ": File too large"),
     (r"^touch: cannot touch '(.*?)': (.*)$", r"touch: \1: \2"),
     (r"^(rm|rmdir): (?:cannot remove|failed to remove) '(.*?)': (?:io error: )?(.*)$", r"\1: can't remove '\2': \3"),
     (r"^mkdir: cannot create directory '(.*?)': (.*)$", r"mkdir: can't create directory '\1': \2"),
@@ -28,6 +29,7 @@ BUSYBOX = (
     (r"^(head|tail|wc|sort): cannot (?:open|read) '?(.*?)'?(?: for reading)?: (.*)$", r"\1: \2: \3"),
 )
 GNU = (
+    (r": io error: file too large.*$", ": File too large"),
     (r"^(user|sys)\s+unavailable$", r"\1\t0m0.000s"),
     (r"^cp: cannot (?:copy|stat) '(.*?)': Permission denied$", r"cp: cannot open '\1' for reading: Permission denied"),
     (r"^cp: cannot copy '(.*?)': (.*)$", r"cp: cannot stat '\1': \2"),
