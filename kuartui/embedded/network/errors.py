@@ -23,7 +23,8 @@ class Unreachable(OSError):
 
 
 class NameNotResolved(OSError):
-    """A name has no address: `rcode` is NXDOMAIN, NOERROR (no record of that type), SERVFAIL, REFUSED or TIMEOUT."""
+    """A name has no address: `rcode` is NXDOMAIN, NOERROR (no record of that type), SERVFAIL, REFUSED, TIMEOUT or
+    CLOSED (nobody listens at the server's port)."""
 
     def __init__(self, name: str, rcode: str) -> None:
         super().__init__(errno.ENOENT, f"{name}: {rcode}")

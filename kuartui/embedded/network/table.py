@@ -254,10 +254,18 @@ class Network:
         config = self._dns_of(source)
 
         async def query(candidate: str, kind: str) -> Answer:
-            return await self.query(source, candidate, kind, seconds=SHORT_TRY_SECONDS if musl else TRY_SECONDS)
+            if not musl:
+                return await self.query(source, candidate, kind)
+            try:
+                return await self.query(source, candidate, kind, seconds=SHORT_TRY_SECONDS)
+            except ConnectionRefusedError:  # musl does not hear of it, and waits
+                await self.clock.sleep(TRIES * SHORT_TRY_SECONDS)
+                raise timed_out() from None
 
         try:
             return await search(name, qtype, config, query, musl=musl)
+        except ConnectionRefusedError:
+            raise NameNotResolved(name, "CLOSED") from None
         except OSError:
             raise NameNotResolved(name, "TIMEOUT") from None
 

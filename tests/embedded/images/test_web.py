@@ -523,6 +523,10 @@ async def test_clients_say_what_went_wrong(world: World) -> None:
         await get(world, "http://203.0.113.1/", "--connect-timeout", "3")
         == "curl: (28) Connection timed out after 3000 milliseconds\n"
     )
+    assert (
+        await get(world, "http://203.0.113.1/", "-m", "2")
+        == "curl: (28) Connection timed out after 2000 milliseconds\n"
+    )
     busybox = await world.start("busybox:1.36", "sleep", "infinity")
     assert (await world.exec(busybox, "wget", "-qO-", "http://nope"))[2] == "wget: bad address 'nope'\n"
     assert (await world.exec(busybox, "wget", "-qO-", "http://10.244.0.2:1"))[

@@ -235,7 +235,47 @@ async def test_without_ready_dns_pods_names_fail_at_once(dns: World) -> None:
     await start_coredns(dns, ready=False)
     with pytest.raises(NameNotResolved) as error:
         await addresses(dns, "api")
-    assert error.value.rcode == "TIMEOUT"
+    assert error.value.rcode == "CLOSED"
+
+
+BUSY = ";; connection timed out; no servers could be reached\n\n"
+COMMUNICATIONS = ";; communications error to 10.96.0.10#53: {why}\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "refused", "late"),
+    [
+        ("busybox:1.36", "nslookup web", f"{BUSY}nslookup: write to '10.96.0.10': Connection refused\n", BUSY),
+        ("nicolaka/netshoot", "nslookup web", COMMUNICATIONS + ";; no servers could be reached\n\n", None),
+        ("nicolaka/netshoot", "dig +short web", COMMUNICATIONS + ";; no servers could be reached\n", None),
+        ("registry.k8s.io/e2e-test-images/agnhost:2.39", "nslookup web", BUSY, BUSY),
+        ("busybox:1.36", "wget -qO- http://web", "wget: bad address 'web'\n", "wget: bad address 'web'\n"),
+        (
+            "curlimages/curl",
+            "curl -sS -m 2 http://web",
+            "curl: (28) Resolving timed out after 2000 milliseconds\n",
+            "curl: (28) Resolving timed out after 2000 milliseconds\n",
+        ),
+        (
+            "curlimages/curl",
+            "curl -sS -m 9 http://web",
+            "curl: (6) Could not resolve host: web\n",
+            "curl: (6) Could not resolve host: web\n",
+        ),
+    ],
+)
+async def test_clients_of_dns_that_does_not_answer(
+    world: World, image: str, command: str, refused: str, late: str | None
+) -> None:
+    container = await world.start(image, "sleep", "infinity")
+    await start_coredns(world, ready=False)
+    _, out, err = await world.exec(container, *command.split())
+    assert out + err == refused.format(why="connection refused")
+    await start_coredns(world)
+    meta, spec = {"name": "deny", "namespace": "default"}, {"podSelector": {}, "policyTypes": ["Egress"]}
+    world.network.apply("networkpolicies.networking.k8s.io", "ADDED", {"metadata": meta, "spec": spec})
+    _, out, err = await world.exec(container, *command.split())
+    assert out + err == (late or refused.format(why="timed out"))
 
 
 async def test_dns_answers_over_tcp_where_a_policy_lets_tcp_through(dns: World) -> None:

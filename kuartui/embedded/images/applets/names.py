@@ -7,6 +7,8 @@ from kuartui.embedded.network.dns import SHORT_TRY_SECONDS
 from kuartui.embedded.node.runtime.process import Process
 
 TIMED_OUT = ";; connection timed out; no servers could be reached\n\n"
+BIND_TRIES = 3
+CLOSED = "CLOSED"  # rcode of an error: nobody listens at the server's port
 
 
 def _servers(process: Process) -> list[str]:
@@ -52,6 +54,10 @@ async def nslookup(process: Process) -> int:
             for candidate in names:
                 said = await process.network.query(process.ip, candidate, kind, server, seconds=SHORT_TRY_SECONDS)
                 answers.append((candidate, kind, said))
+    except ConnectionRefusedError:
+        await process.err(f"nslookup: write to '{server}': Connection refused\n")
+        await process.out(TIMED_OUT)
+        return 1
     except OSError:
         await process.out(TIMED_OUT)
         return 1
@@ -120,7 +126,19 @@ async def _known_as(process: Process, address: str) -> str:
     return f" {answer.records[0].data}" if answer and answer.records else ""
 
 
-async def bind_nslookup(process: Process) -> int:
+def _unreached(server: str, error: OSError) -> str:
+    """What BIND's tools say since 9.18 of each of their tries."""
+    refused = isinstance(error, ConnectionRefusedError) or getattr(error, "rcode", "") == CLOSED
+    why = "connection refused" if refused else "timed out"
+    return f";; communications error to {server}#53: {why}\n" * BIND_TRIES
+
+
+async def new_bind_nslookup(process: Process) -> int:
+    """BIND's nslookup since 9.18."""
+    return await bind_nslookup(process, new=True)
+
+
+async def bind_nslookup(process: Process, *, new: bool = False) -> int:
     """BIND's nslookup: search list with ndots, CNAMEs followed."""
     qtype, rest = _words(process)
     if not rest:
@@ -133,8 +151,9 @@ async def bind_nslookup(process: Process) -> int:
         answer = await process.network.search(
             process.ip, reverse + "." if reverse else rest[0], "PTR" if reverse else qtype or "A"
         )
-    except NameNotResolved:
-        await process.out(TIMED_OUT)
+    except NameNotResolved as error:
+        lines = f"{_unreached(server, error)};; no servers could be reached\n\n" if new else TIMED_OUT
+        await process.out(lines)
         return 1
     await process.out(f"Server:\t\t{server}\nAddress:\t{server}#53\n\n")
     if answer.rcode != "NOERROR":
@@ -176,7 +195,11 @@ async def dig(process: Process) -> int:
             answer = await process.network.search(process.ip, name, qtype)
         else:
             answer = await process.network.query(process.ip, name or ".", qtype, address, protocol)
-    except OSError:
+    except OSError as error:
+        await process.out(_unreached(chosen, error))
+        if "short" in flags:
+            await process.out(";; no servers could be reached\n")
+            return 9
         await process.out(
             f"\n; <<>> DiG 9.18 <<>> {' '.join(process.argv[1:])}\n;; global options: +cmd\n;; no servers could be reached\n"
         )

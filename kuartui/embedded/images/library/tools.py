@@ -75,6 +75,8 @@ def find(reference: Reference) -> Image | None:
         own, config = {**curl_programs(), "/bin/nslookup": names.old_nslookup}, ImageConfig(cmd=("/bin/sh",))
     else:
         own = {**BIND, **curl_programs()}
+        if name in ("netshoot", "network-multitool"):
+            own["/usr/bin/nslookup"] = names.new_bind_nslookup
         shells = {**shells, "/bin/bash": "bash"}
         config = ImageConfig(cmd={"netshoot": ("zsh",), "dnstools": ("/bin/sh",)}.get(name, ("sleep", "infinity")))
         if name == "netshoot":
