@@ -253,6 +253,15 @@ def test_percentages_are_as_inexact_as_kubernetes_makes_them() -> None:
     assert _usage_of(25, millicores=112).by_utilization(100).replicas == 29
 
 
+@pytest.mark.parametrize(("use", "replicas"), [(100, 4), (50, 3), (200, 4)])
+def test_pods_without_metrics_dampen_a_change(use: int, replicas: int) -> None:
+    """Two of four tell of nothing: idle on the way up, on target on the way down."""
+    question = _usage_of(4, millicores=use)
+    for name in ("p0", "p1"):
+        del question.uses[name]
+    assert question.by_value(100).replicas == question.by_utilization(100).replicas == replicas
+
+
 def _usage_of(number: int, millicores: int) -> Question:
     """Ready pods that ask for 100 millicores each."""
     now = datetime(2026, 11, 30, 12, tzinfo=UTC)
