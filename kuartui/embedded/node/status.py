@@ -5,9 +5,11 @@ After `generateAPIPodStatus`, `convertToAPIContainerStatuses` and `getPhase` (pk
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from kuartui.embedded.kinds.pod_resources import as_allocated, pod_total
 from kuartui.embedded.meta import quantity
 from kuartui.embedded.node import spec
 from kuartui.embedded.node.conditions import pod_conditions
@@ -78,19 +80,27 @@ def pod_status(pod: Obj, state: PodState, host_ips: list[str], now: datetime) ->
     elif status["phase"] == old.get("phase"):
         status |= {key: old[key] for key in ("reason", "message") if old.get(key)}
     status["conditions"] = pod_conditions(pod, status, state, now)
-    _tell_pod_resources(pod, state.resources, status)
+    _tell_pod_resources(pod, state.resources, status, waits=bool(state.resize))
     return status
 
 
-def _tell_pod_resources(pod: Obj, allocated: Obj | None, status: Obj) -> None:
-    """What the pod as a whole may use, as its control group says; memory has no limit unless all containers have one."""
+def _quantities(given: Mapping[str, Any] | None) -> dict[str, quantity.Quantity]:
+    return {name: quantity.parse(text) for name, text in (given or {}).items()}
+
+
+def _tell_pod_resources(pod: Obj, allocated: Obj | None, status: Obj, *, waits: bool) -> None:
+    """What the pod as a whole may use, as its control group says; memory has no limit unless all containers have one.
+
+    `waits`: what its spec asks for is not granted yet.
+    """
     given = [one.get("resources") or {} for one in (*spec.containers(pod, spec.INIT), *spec.containers(pod))]
     resources: Obj = {}
-    for kind in ("limits", "requests"):
-        total: dict[str, quantity.Quantity] = {}
-        for container in spec.containers(pod):
-            for name, text in ((container.get("resources") or {}).get(kind) or {}).items():
-                total[name] = total.get(name, quantity.ZERO) + quantity.parse(text)
+    limits: dict[str, quantity.Quantity] = {}
+    for container in spec.containers(pod):
+        for name, amount in _quantities((container.get("resources") or {}).get("limits")).items():
+            limits[name] = limits.get(name, quantity.ZERO) + amount
+    requests = pod_total(as_allocated(pod) if waits else pod, "requests", _quantities)
+    for kind, total in (("limits", limits), ("requests", requests)):
         if total:
             resources[kind] = {name: str(amount) for name, amount in sorted(total.items())}
     if "limits" in resources and not all("memory" in (one.get("limits") or {}) for one in given):

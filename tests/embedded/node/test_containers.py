@@ -105,6 +105,19 @@ async def test_what_a_container_may_use_is_told_once_it_is_there(cluster):
     assert (cluster.status()["resources"], cluster.status()["allocatedResources"]) == (resources, {"cpu": "1"})
 
 
+async def test_what_is_allocated_to_a_pod_counts_all_its_containers(cluster):
+    def asking(name, cpu, **more):
+        return {"name": name, "resources": {"requests": {"cpu": cpu}}, **more}
+
+    side = asking("side", "100m", restartPolicy="Always")
+    await cluster.pod(initContainers=[side], containers=[asking("c", "200m")])
+    await cluster.pod("q", initContainers=[side, asking("i", "1", command=["pause", "1"])], containers=[{"name": "c"}])
+    await cluster.run(3)
+    assert cluster.get()["status"]["allocatedResources"] == {"cpu": "300m"}
+    assert cluster.get()["status"]["resources"] == {"requests": {"cpu": "300m"}}
+    assert cluster.get("q")["status"]["allocatedResources"] == {"cpu": "1100m"}
+
+
 async def test_ephemeral_container(cluster):
     await cluster.pod()
     await cluster.run()

@@ -510,6 +510,8 @@ async def test_deferred_resizes_are_tried_again_when_another_pod_shrinks(cluster
     await cluster.run(5)
     assert cluster.status("high")["allocatedResources"] == {"cpu": "2"}
     assert cluster.status("low")["allocatedResources"] == {"cpu": "1"}
+    whole = [cluster.get(name)["status"]["allocatedResources"] for name in ("high", "low")]
+    assert whole == [{"cpu": "2"}, {"cpu": "1"}]
 
 
 async def test_a_resize_that_can_never_be_takes_no_room(cluster):
