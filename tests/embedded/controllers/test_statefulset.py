@@ -154,8 +154,8 @@ async def test_a_failed_pod_is_made_anew(cluster: Cluster) -> None:
     await cluster.run(3)
     assert cluster.get("pods", "db-1")["status"]["phase"] == "Running"
     assert cluster.events("", "StatefulSet")[-2:] == [
-        "Delete Pod db-1 in StatefulSet db successful",
-        "Create Pod db-1 in StatefulSet db successful",
+        "delete Pod db-1 in StatefulSet db successful",
+        "create Pod db-1 in StatefulSet db successful",
     ]
     assert not cluster.events("RecreatingFailedPod"), "Kubernetes 1.31 and later does not tell of it"
 
@@ -288,7 +288,7 @@ async def test_in_parallel_nobody_waits_for_a_pod_that_failed(cluster: Cluster) 
     await cluster.run(3)
     assert cluster.get("pods", "db-3")["status"]["phase"] == "Running"
     assert cluster.get("pods", "db-0")["metadata"]["deletionTimestamp"]
-    assert cluster.events("SuccessfulDelete") == ["Delete Pod db-0 in StatefulSet db successful"]
+    assert cluster.events("SuccessfulDelete") == ["delete Pod db-0 in StatefulSet db successful"]
 
 
 async def test_a_pod_gets_back_the_labels_that_say_who_it_is(cluster: Cluster) -> None:
@@ -299,4 +299,4 @@ async def test_a_pod_gets_back_the_labels_that_say_who_it_is(cluster: Cluster) -
     await cluster.run(1)
     after = cluster.get("pods", "db-1")["metadata"]
     assert (after["labels"], after["uid"]) == (before["labels"], before["uid"])
-    assert cluster.events("SuccessfulUpdate") == ["Update Pod db-1 in StatefulSet db successful"]
+    assert cluster.events("SuccessfulUpdate") == ["update Pod db-1 in StatefulSet db successful"]

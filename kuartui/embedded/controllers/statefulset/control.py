@@ -93,7 +93,7 @@ class Round:
         name = objects.name_of(pod)
         patch = {"metadata": {"labels": wanted}}
         self.pods[number] = await self._client.patch("pods", objects.namespace_of(pod), name, patch)
-        text = f"Update Pod {name} in StatefulSet {objects.name_of(self._set)} successful"
+        text = f"update Pod {name} in StatefulSet {objects.name_of(self._set)} successful"
         self._record(self._set, "Normal", "SuccessfulUpdate", text)
 
     async def _create(self, number: int) -> bool:
