@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kuartui.embedded.controllers.garbage_collector import GarbageCollector
 from kuartui.embedded.controllers.statefulset import StatefulSetController
+from kuartui.embedded.meta import errors
 from tests.embedded.controllers.cluster import Cluster
 
 Obj = dict[str, Any]
@@ -300,3 +301,24 @@ async def test_a_pod_gets_back_the_labels_that_say_who_it_is(cluster: Cluster) -
     after = cluster.get("pods", "db-1")["metadata"]
     assert (after["labels"], after["uid"]) == (before["labels"], before["uid"])
     assert cluster.events("SuccessfulUpdate") == ["update Pod db-1 in StatefulSet db successful"]
+
+
+async def test_claims_that_cannot_be_made_are_told_all_together(cluster: Cluster) -> None:
+    refusal = errors.forbidden("persistentvolumeclaims", "x", "exceeded quota: q")
+    refused = {"logs-db-0"}
+    cluster.memory.refuse = lambda resource, obj: refusal if obj["metadata"].get("name") in refused else None
+    going = {"finalizers": ["example.com/hold"]}
+    await cluster.create("persistentvolumeclaims", "data-db-0", metadata=going)
+    await cluster.delete("persistentvolumeclaims", "data-db-0")
+    templates = [CLAIM, CLAIM | {"metadata": {"name": "logs"}}, CLAIM | {"metadata": {"name": "spare"}}]
+    await running(cluster, volumeClaimTemplates=templates)
+    where = "Pod db-0 in StatefulSet db"
+    assert set(cluster.events("FailedCreate")) == {
+        f"create Claim logs-db-0 for {where} failed error: {refusal}",
+        f"create {where} failed error: [pvc data-db-0 is being deleted, failed to create PVC logs-db-0: {refusal}]",
+    }
+    assert cluster.events("SuccessfulCreate") == [f"create Claim spare-db-0 {where} success"]
+    refused.clear()
+    await cluster.edit("persistentvolumeclaims", "data-db-0", {"metadata": {"finalizers": None}})
+    await cluster.run(10)
+    assert names(cluster) == ["db-0", "db-1", "db-2"]

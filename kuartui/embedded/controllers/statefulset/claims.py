@@ -11,7 +11,7 @@ from typing import Any
 from kuartui.embedded.client import Client
 from kuartui.embedded.controllers import objects
 from kuartui.embedded.controllers.statefulset import identity
-from kuartui.embedded.meta.errors import StatusError, conflict
+from kuartui.embedded.meta.errors import StatusError
 
 Obj = dict[str, Any]
 Record = Callable[[Obj, str, str, str], None]
@@ -31,14 +31,16 @@ class ClaimControl:
         return self._client.get(CLAIMS, objects.namespace_of(claim), objects.name_of(claim))
 
     async def create(self, number: int) -> None:
-        """Make the claims of a pod that are missing. Raises StatusError."""
+        """Make the claims of a pod that are missing. Raises StatusError with all that is wrong."""
         pod_name = identity.pod_name(self._set, number)
+        failures: list[StatusError] = []
+        texts: list[str] = []
         for claim in identity.claims(self._set, number):
             name = objects.name_of(claim)
             found = self._get(claim)
             if found is not None:
                 if objects.being_deleted(found):
-                    raise conflict(CLAIMS, name, f"pvc {name} is being deleted")
+                    texts.append(f"pvc {name} is being deleted")
                 continue
             where = f"Pod {pod_name} in StatefulSet {objects.name_of(self._set)}"
             try:
@@ -46,8 +48,14 @@ class ClaimControl:
             except StatusError as error:
                 text = f"create Claim {name} for {where} failed error: {error}"
                 self._record(self._set, "Warning", "FailedCreate", text)
-                raise
+                failures.append(error)
+                texts.append(f"failed to create PVC {name}: {error}")
+                continue
             self._record(self._set, "Normal", "SuccessfulCreate", f"create Claim {name} {where} success")
+        if texts:
+            causes = [cause for failure in failures for cause in failure.details.get("causes") or ()]
+            text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+            raise StatusError(500, "InternalError", text, causes=causes)
 
     def stale(self, number: int) -> bool:
         """Whether a claim still belongs to a former pod and is about to go with it."""
