@@ -18,6 +18,7 @@ from kuartui.embedded.meta import (
     decode,
     errors,
     fielderr,
+    go_types,
     patch_json,
     patch_merge,
     patch_strategic,
@@ -28,7 +29,7 @@ from kuartui.embedded.meta import patched as patched_text
 from kuartui.embedded.meta.apply import Manager
 from kuartui.embedded.meta.errors import StatusError
 from kuartui.embedded.meta.gofmt import go_print, quote
-from kuartui.embedded.meta.schema import Node, for_kind
+from kuartui.embedded.meta.schema import Node, definition, for_kind
 from kuartui.embedded.meta.time import format_time
 
 Obj = dict[str, Any]
@@ -364,13 +365,14 @@ def _converter_error(why: str) -> str:
     found = re.fullmatch(r"json: cannot unmarshal (\w+)(?: (\S+))? into Go struct field \S+ of type (.+)", why)
     if not found:
         return f"error decoding from json: {why}" if why.startswith("illegal base64") else why
-    got, number, wanted = found.groups()
+    got, number, name = found.groups()
+    wanted = go_types.underlying(name)
     source = {"number": "float64" if number and not number.lstrip("-").isdigit() else "int64"}.get(got, got)
     if wanted in ("bool", "string", "float64") or (wanted.startswith(("int", "uint")) and "." not in wanted):
         # what Go could convert but JSON does not: any number to another, and an integer to a string
         convertible = source in ("int64", "float64") and wanted not in ("bool", "string")
         if convertible or (source, wanted) == ("int64", "string"):
-            return f"cannot convert {source} to {wanted}"
+            return f"cannot convert {source} to {name}"
         return f"unrecognized type: {wanted}"
     kind = "slice" if wanted.startswith("[]") else "map" if wanted.startswith("map[") else "struct"
     given = {"object": "map", "array": "slice"}.get(source, source)
@@ -378,19 +380,40 @@ def _converter_error(why: str) -> str:
 
 
 def options_body(request: Request) -> Obj:
-    """DeleteOptions from the body and the query."""
-    value = parse(request) if request.body.strip() else {}
-    given = dict(value) if isinstance(value, dict) else {}
-    for name in ("propagationPolicy", "fieldManager"):
-        if request.param(name):
-            given[name] = request.param(name)
+    """DeleteOptions: those of the body, or without one those of the query."""
+    given = _delete_options(request) if request.body else _queried(request)
+    options.check_delete(given)
+    return given
+
+
+def _delete_options(request: Request) -> Obj:
+    """What cannot be decoded is a plain error of Go here: nothing makes a bad request of it."""
+    try:
+        value = parse(request)
+        if not isinstance(value, dict):
+            raise errors.bad_request(f"json: cannot unmarshal {_go(value)} into Go value of type {_TYPE_META}")
+    except StatusError as error:
+        if error.code != 400:
+            raise
+        raise errors.go_error(f"couldn't get version/kind; json parse error: {error.message}") from error
+    try:
+        found: Obj = decode.Decoder().decode(value, definition(_DELETE_OPTIONS), "DeleteOptions")
+    except decode.DecodeError as error:
+        raise errors.go_error(str(error)) from error
+    return found
+
+
+_DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+
+
+def _queried(request: Request) -> Obj:
+    given: Obj = {name: request.param(name) for name in ("propagationPolicy", "fieldManager") if request.param(name)}
     if request.param("gracePeriodSeconds"):
         given["gracePeriodSeconds"] = _integer(request.param("gracePeriodSeconds"))
     if request.param("orphanDependents"):
         given["orphanDependents"] = request.flag("orphanDependents")
     if "dryRun" in request.query:
         given["dryRun"] = request.query["dryRun"]
-    options.check_delete(given)
     return given
 
 

@@ -229,7 +229,7 @@ class Dispatcher:
         info = request.info
         given = bodies.options_body(request)
         write = self.write(request)
-        write.dry_run = write.dry_run or bool(given.get("dryRun"))
+        write.dry_run = bool(given.get("dryRun"))
         problem = endpoint.strategy.lasting(info.name)
         if problem:
             raise errors.forbidden(endpoint.resource.name, info.name, problem)
@@ -244,6 +244,7 @@ class Dispatcher:
         await self.rest.prepare(endpoint, found)
         for stored in found:
             write = self.write(request)
+            write.dry_run = bool(given.get("dryRun"))
             try:
                 await self.rest.delete(endpoint, stored.key.namespace, stored.key.name, given, write)
             except StatusError as error:

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from kuartui.embedded import data
-from kuartui.embedded.meta import quantity, schema
+from kuartui.embedded.meta import go_types, quantity, schema
 from kuartui.embedded.meta.errors import StatusError, bad_request
 from kuartui.embedded.meta.gofmt import quote
 from kuartui.embedded.meta.schema import Node
@@ -199,13 +199,13 @@ class Decoder:
             return value
         kind = node.type
         if kind == "object":
-            return self._object(value, node, path, node.short or struct, go, depth)
+            return self._object(value, node, path, struct, go, depth)
         if kind == "array":
             if not isinstance(value, list):
                 raise self._mismatch(value, struct, go, f"[]{_go_type(node.items)}")
             items = node.items
             return [
-                self._value(item, items, f"{path}[{index}]", items.short or struct, go, depth + 1)
+                self._value(item, items, f"{path}[{index}]", struct, go, depth + 1)
                 if item is not None
                 else _zero(items)
                 for index, item in enumerate(value)
@@ -215,7 +215,7 @@ class Decoder:
     def _scalar(self, value: Any, node: Node, kind: str, struct: str, go: str) -> Any:
         if kind == "string":
             if not isinstance(value, str):
-                raise self._mismatch(value, struct, go, "string")
+                raise self._mismatch(value, struct, go, _go_type(node))
             if node.raw.get("format") == "byte":
                 return _base64(value)
         elif kind == "integer":
@@ -251,6 +251,7 @@ class Decoder:
             }
         result: Obj = {}
         numbers = _messages(node.name)
+        struct = node.short or struct  # a value that is no object is a problem of the struct around it
         for key, item in value.items():
             inner_node = node.field(key)
             if inner_node is None:
@@ -266,6 +267,7 @@ class Decoder:
 
     def _mismatch(self, value: Any, struct: str, go: str, wanted: str, shown: Any = None) -> DecodeError:
         got = _GO_TYPES.get(type(value), "value")
+        wanted = go_types.named(wanted, struct, go.rpartition(".")[2])
         if got == "number" and (shown is not None or wanted.startswith(("int", "uint"))):
             got = f"number {orjson.dumps(value).decode()}"
         return DecodeError(f"json: cannot unmarshal {got} into Go struct field {struct}.{go} of type {wanted}")
@@ -310,6 +312,8 @@ def _zero(node: Node) -> Any:
 
 
 def _go_type(node: Node) -> str:
+    if node.raw.get("format") == "byte":
+        return "[]uint8"
     return {"string": "string", "boolean": "bool", "integer": str(node.raw.get("format", "int64"))}.get(
         node.type, _go_package(node)
     )

@@ -767,9 +767,47 @@ async def test_options_that_there_are_not_are_refused(
     server: Server, method: str, target: str, kind: str, message: str
 ) -> None:
     await server.json("POST", MAPS, {"metadata": {"name": "a"}})
-    answer = await server.json(method, MAPS + target, {}, code=422, content_type=MERGE if method == "PATCH" else "")
+    body = None if method == "DELETE" else {}
+    answer = await server.json(method, MAPS + target, body, code=422, content_type=MERGE if method == "PATCH" else "")
     assert answer["message"] == f'{kind}.meta.k8s.io "" is invalid: {message}'
     assert answer["details"]["kind"] == kind
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            {"gracePeriodSeconds": "5"},
+            "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
+        ),
+        (
+            {"preconditions": "none"},
+            "json: cannot unmarshal string into Go struct field DeleteOptions.preconditions of type v1.Preconditions",
+        ),
+        ({"dryRun": "All"}, "json: cannot unmarshal string into Go struct field DeleteOptions.dryRun of type []string"),
+        (
+            "now",
+            "couldn't get version/kind; json parse error: json: cannot unmarshal string into Go value of type struct { "
+            'APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }',
+        ),
+    ],
+)
+async def test_options_of_a_deletion_that_cannot_be_decoded(server: Server, body: Any, message: str) -> None:
+    await server.config_map("a")
+    answer = await server.json("DELETE", f"{MAPS}/a", body, code=500)
+    assert (answer["message"], answer.get("reason")) == (message, None)
+
+
+async def test_a_deletion_with_a_body_minds_no_query(server: Server) -> None:
+    await server.config_map("a")
+    await server.json("DELETE", f"{MAPS}/a?propagationPolicy=Sideways&dryRun=All", {"kind": "DeleteOptions"})
+    await server.json("GET", f"{MAPS}/a", code=404)
+
+
+async def test_deletions_of_many_can_be_tried_by_their_body(server: Server) -> None:
+    await server.config_map("a")
+    await server.json("DELETE", MAPS, {"kind": "DeleteOptions", "dryRun": ["All"]})
+    await server.json("GET", f"{MAPS}/a")
 
 
 async def test_duplicate_fields_of_a_patch_are_told(server: Server) -> None:

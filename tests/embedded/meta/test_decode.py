@@ -59,6 +59,31 @@ def container(**fields: Any) -> dict[str, Any]:
             container(env=[{"name": "A", "value": 1}]),
             "json: cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string",
         ),
+        (  # a struct's own problem is one of the struct that it stands in
+            container(ports=[80]),
+            "json: cannot unmarshal number into Go struct field Container.spec.template.spec.containers.ports "
+            "of type v1.ContainerPort",
+        ),
+        (
+            spec(strategy="Recreate"),
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.strategy "
+            "of type v1.DeploymentStrategy",
+        ),
+        (
+            spec(strategy={"type": 5}),
+            "json: cannot unmarshal number into Go struct field DeploymentStrategy.spec.strategy.type "
+            "of type v1.DeploymentStrategyType",
+        ),
+        (
+            container(securityContext={"capabilities": {"add": "NET_ADMIN"}}),
+            "json: cannot unmarshal string into Go struct field "
+            "Capabilities.spec.template.spec.containers.securityContext.capabilities.add of type []v1.Capability",
+        ),
+        (
+            container(resources={"limits": ["cpu"]}),
+            "json: cannot unmarshal array into Go struct field "
+            "ResourceRequirements.spec.template.spec.containers.resources.limits of type v1.ResourceList",
+        ),
         (
             spec(strategy={"rollingUpdate": {"maxSurge": True}}),
             "json: cannot unmarshal bool into Go value of type int32",
