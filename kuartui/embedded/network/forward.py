@@ -53,8 +53,25 @@ def _port(service: Obj, wanted: int | str) -> Obj | None:
     return next((p for p in ports if wanted in (p.get("port"), p.get("name"))), None)
 
 
+class Unanswered(Exception):
+    """An endpoint gave no answer: the `status` that a router gives instead, and whether another one may be tried."""
+
+    def __init__(self, status: int, why: str, *, again: bool = False) -> None:
+        super().__init__(why)
+        self.status = status
+        self.again = again
+
+
 async def forward(network: Network, source_ip: str, endpoint: Endpoint, request: Request, change: Forward) -> Response:
-    """Send a request on and give the answer back: 502, 503 or 504 if nobody answers."""
+    """Send a request on and give the answer back: 502 or 504 if nobody answers."""
+    try:
+        return await ask(network, source_ip, endpoint, request, change)
+    except Unanswered as error:
+        return reply(error.status, "Bad Gateway\n" if error.status == 502 else "Gateway Timeout\n")
+
+
+async def ask(network: Network, source_ip: str, endpoint: Endpoint, request: Request, change: Forward) -> Response:
+    """What an endpoint answers. Raises Unanswered, in nginx' words."""
     headers = Headers((name, value) for name, value in request.headers if name.lower() not in HOP_BY_HOP)
     if change.host:
         headers.replace("Host", change.host)
@@ -70,22 +87,26 @@ async def forward(network: Network, source_ip: str, endpoint: Endpoint, request:
         async with network.clock.timeout(CONNECT_SECONDS):
             stream = await network.connect(source_ip, endpoint.ip, endpoint.port, seconds=CONNECT_SECONDS + 1)
     except ConnectionRefusedError:
-        return reply(502, "Bad Gateway\n")
+        why = "connect() failed (111: Connection refused) while connecting to upstream"
+        raise Unanswered(502, why, again=True) from None
     except OSError:
-        return reply(504, "Gateway Timeout\n")
+        why = "upstream timed out (110: Operation timed out) while connecting to upstream"
+        raise Unanswered(504, why, again=True) from None
     client = Client(stream)
     try:
         async with network.clock.timeout(ANSWER_SECONDS):
             response = await client.send(request.method, target, headers, request.body)
             await response.read()
     except TimeoutError:
-        return reply(504, "Gateway Timeout\n")
+        why = "upstream timed out (110: Operation timed out) while reading response header from upstream"
+        raise Unanswered(504, why) from None
     except (OSError, ProtocolError):
-        return reply(502, "Bad Gateway\n")
+        why = "upstream prematurely closed connection while reading response header from upstream"
+        raise Unanswered(502, why) from None
     finally:
         client.close()
     response.headers[:] = [(n, v) for n, v in response.headers if n.lower() not in HOP_BY_HOP]
     return response
 
 
-__all__ = ["Forward", "NoBackend", "backend_endpoint", "forward"]
+__all__ = ["Forward", "NoBackend", "Unanswered", "ask", "backend_endpoint", "forward"]

@@ -12,17 +12,21 @@ import re
 import ssl
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from kuartui.embedded.network.forward import Forward, NoBackend, backend_endpoint, forward
+from kuartui.embedded.network.forward import Forward, NoBackend, Unanswered, ask, backend_endpoint, forward
 from kuartui.embedded.network.http import Request, Response, reply
-from kuartui.embedded.network.objects import INGRESS_CLASSES, INGRESSES, SECRETS, Obj
+from kuartui.embedded.network.objects import INGRESS_CLASSES, INGRESSES, SECRETS, SERVICES, Obj
+from kuartui.embedded.network.services import Endpoint
 from kuartui.embedded.network.table import Network
 from kuartui.embedded.network.tls import load_pem, self_signed
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 NGINX = "nginx.ingress.kubernetes.io/"
+NGINX_TRIES = 3  # proxy-next-upstream-tries
+IGNORED = '"Ignoring ingress because of error while validating ingress class"'
+NO_CLASS = "ingress does not contain a valid IngressClass"
 
 
 class Route(Struct, frozen=True):
@@ -43,6 +47,24 @@ class Route(Struct, frozen=True):
         """An annotation, with ingress-nginx' prefix or the common one."""
         found = self.ingress["metadata"].get("annotations") or {}
         return str(found.get(NGINX + name) or found.get("ingress.kubernetes.io/" + name) or "")
+
+
+class Try(Struct, frozen=True):
+    """One endpoint that was asked: its answer's status, and nginx' words if there was none."""
+
+    endpoint: Endpoint
+    status: int
+    seconds: float
+    why: str
+    path: str
+
+
+class Trace(Struct):
+    """What became of a request, for the log: the upstream that its route has, and who was asked."""
+
+    upstream: str = "upstream-default-backend"
+    server: str = "_"
+    tries: list[Try] = field(default_factory=list)
 
 
 class IngressProxy:
@@ -110,8 +132,9 @@ class IngressProxy:
 
     # --- requests ---
 
-    async def handle(self, request: Request) -> Response:
-        """Route one request."""
+    async def handle(self, request: Request, trace: Trace | None = None) -> Response:
+        """Route one request, and keep what became of it."""
+        trace = trace or Trace()
         path = request.target.partition("?")[0] or "/"
         route = self.find(request.host, request.path)
         if route is None:
@@ -123,14 +146,71 @@ class IngressProxy:
         service = route.backend.get("service")
         if service is None:
             return reply(503, "Service Unavailable\n")
-        port = service.get("port", {})
+        change = Forward(_rewritten(route, path))
+        trace.server = route.host or "_"
+        trace.upstream = f"{route.namespace}-{service['name']}-{_port_of(service)}"
         try:
-            endpoint = backend_endpoint(
-                self._network, self._source_ip, route.namespace, service["name"], port.get("number") or port.get("name")
-            )
+            if self._flavour == "nginx":
+                return await self._tried(route, request, change, trace)
+            return await forward(self._network, self._source_ip, self._endpoint(route), request, change)
         except NoBackend as error:
             return self._unavailable(error)
-        return await forward(self._network, self._source_ip, endpoint, request, Forward(_rewritten(route, path)))
+
+    def _endpoint(self, route: Route) -> Endpoint:
+        service = route.backend["service"]
+        return backend_endpoint(self._network, self._source_ip, route.namespace, service["name"], _port_of(service))
+
+    async def _tried(self, route: Route, request: Request, change: Forward, trace: Trace) -> Response:
+        """As ingress-nginx does: another endpoint where one cannot be reached, three in all."""
+        while True:
+            endpoint = self._endpoint(route)
+            began = self._network.clock.monotonic()
+            why, again = "", False
+            try:
+                response = await ask(self._network, self._source_ip, endpoint, request, change)
+            except Unanswered as error:
+                why, again = str(error), error.again
+                title = "502 Bad Gateway" if error.status == 502 else "504 Gateway Time-out"
+                response = reply(error.status, _nginx_page(title), "text/html")
+            seconds = self._network.clock.monotonic() - began
+            trace.tries.append(Try(endpoint, response.status, seconds, why, change.path))
+            if not again or len(trace.tries) == NGINX_TRIES:
+                return response
+
+    def complaints(self) -> list[str]:
+        """What ingress-nginx logs of the Ingresses as they are now, in klog's form without the time."""
+        said = []
+        mine = self._classes()
+        for ingress in self._network.objects.list(INGRESSES):
+            meta, spec = ingress["metadata"], ingress.get("spec") or {}
+            where = f"{meta['namespace']}/{meta['name']}"
+            name = spec.get("ingressClassName") or (meta.get("annotations") or {}).get(CLASS_ANNOTATION)
+            if not self._is_mine(ingress, mine):
+                why = f'no object matching key \\"{name}\\" in local store' if name else NO_CLASS
+                said.append(f'I store.go:436] {IGNORED} ingress="{where}" error="{why}"')
+                continue
+            shown = name or next(known for known, default in mine.items() if default)
+            said.append(f'I store.go:440] "Found valid IngressClass" ingress="{where}" ingressclass="{shown}"')
+            for tls in spec.get("tls") or ():
+                secret = tls.get("secretName")
+                if secret and secret_context(self._network, meta["namespace"], secret) is None:
+                    key = f"{meta['namespace']}/{secret}"
+                    why = f"local SSL certificate {key} was not found. Using default certificate"
+                    said.append(f'W controller.go:1543] Error getting SSL certificate "{key}": {why}')
+        for route in self.routes():
+            if service := route.backend.get("service"):
+                said += self._complaint(route, f"{route.namespace}/{service['name']}")
+        return list(dict.fromkeys(said))
+
+    def _complaint(self, route: Route, service: str) -> list[str]:
+        try:
+            self._endpoint(route)
+        except NoBackend:
+            if self._network.objects.get(SERVICES, *service.split("/")) is not None:
+                return [f'W controller.go:1214] Service "{service}" does not have any active Endpoint.']
+            why = f'no object matching key "{service}" in local store'
+            return [f'W controller.go:1114] Error obtaining Endpoints for Service "{service}": {why}']
+        return []
 
     def _redirects(self, route: Route, host: str) -> bool:
         if route.annotation("force-ssl-redirect") == "true":
@@ -180,6 +260,12 @@ class IngressProxy:
             self._fake = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             load_pem(self._fake, *self_signed("Kubernetes Ingress Controller Fake Certificate", "ingress.local"))
         return self._fake
+
+
+def _port_of(service: Obj) -> int | str:
+    port = service.get("port") or {}
+    found: int | str = port.get("number") or port.get("name") or 0
+    return found
 
 
 def _nginx_page(title: str) -> str:

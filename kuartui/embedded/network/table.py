@@ -144,9 +144,11 @@ class Network:
         for callback in self._observers.get(resource, ()):
             callback(event_type, obj)
 
-    def observe(self, resource: str, callback: Callable[[str, Obj], None]) -> None:
-        """Have a part of the network called for each change of a resource."""
-        self._observers.setdefault(resource, []).append(callback)
+    def observe(self, resource: str, callback: Callable[[str, Obj], None]) -> Callable[[], None]:
+        """Have a part of the network called for each change of a resource, until it calls what it gets."""
+        observers = self._observers.setdefault(resource, [])
+        observers.append(callback)
+        return lambda: observers.remove(callback)
 
     def choose_endpoint(self, service: Obj, port: Obj, source_ip: str) -> Endpoint:
         """An endpoint of a Service's port, as routers pick them. Raises ConnectionRefusedError."""

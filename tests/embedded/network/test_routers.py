@@ -320,3 +320,53 @@ async def test_a_gateway_with_an_address_can_be_reached_from_outside(shop: World
     with pytest.raises(ConnectionRefusedError):
         await shop.network.connect(None, "172.18.255.200", 80)
     assert edge is not None
+
+
+async def test_nginx_logs_what_is_wrong_with_ingresses_and_requests(shop: World) -> None:
+    classes = {"metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/ingress-nginx"}}
+    shop.network.apply("ingressclasses.networking.k8s.io", "ADDED", classes)
+    shop.service("closed", "10.96.1.4", 80, [("10.244.0.11", 9)])
+    container = await shop.start("registry.k8s.io/ingress-nginx/controller:v1.13.3", "/nginx-ingress-controller")
+    paths = (("/web", "Prefix", "web"), ("/empty", "Prefix", "empty"), ("/gone", "Prefix", "gone"))
+    tls = [{"hosts": ["a.example"], "secretName": "nope"}]
+    notls = {"nginx.ingress.kubernetes.io/ssl-redirect": "false"}
+    shop_rule = rule("a.example", *paths, ("/closed", "Prefix", "closed"))
+    ingress(shop, shop_rule, name="mine", ingressClassName="nginx", tls=tls, annotations=notls)
+    ingress(shop, rule("b.example", ("/", "Prefix", "web")), name="none", ingressClassName="")
+    ingress(shop, rule("c.example", ("/", "Prefix", "web")), name="other", ingressClassName="haproxy")
+    await shop.clock.advance(3)
+    said = [line.split("] ", 1)[1] for line in shop.log(container).splitlines() if line[:1] in "IW" and "] " in line]
+    ignored = '"Ignoring ingress because of error while validating ingress class"'
+    assert said == [
+        '"Found valid IngressClass" ingress="default/mine" ingressclass="nginx"',
+        'Error getting SSL certificate "default/nope": local SSL certificate default/nope was not found. '
+        "Using default certificate",
+        f'{ignored} ingress="default/none" error="ingress does not contain a valid IngressClass"',
+        f'{ignored} ingress="default/other" error="no object matching key \\"haproxy\\" in local store"',
+        'Service "default/empty" does not have any active Endpoint.',
+        'Error obtaining Endpoints for Service "default/gone": no object matching key "default/gone" in local store',
+        '"Configuration changes detected, backend reload required"',
+        '"Backend successfully reloaded"',
+    ]
+    before = len(shop.log(container))
+    client = await shop.start("curlimages/curl", "sleep", "infinity")
+    for path in ("/web", "/empty", "/closed", "/nothing"):
+        url = f"http://{container.sandbox.ip}{path}"
+        _, out, _ = await shop.exec(
+            client, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} ", "-H", "Host: a.example", url
+        )
+        assert out.strip() == {"/web": "200", "/empty": "503", "/closed": "502", "/nothing": "404"}[path]
+    lines = shop.log(container)[before:].splitlines()
+    ip = client.sandbox.ip
+    refused = [line.partition("*")[2].partition(" ")[2] for line in lines if "[error]" in line]
+    assert refused == 3 * [
+        f"connect() failed (111: Connection refused) while connecting to upstream, client: {ip}, server: a.example, "
+        'request: "GET /closed HTTP/1.1", upstream: "http://10.244.0.11:9/closed", host: "a.example"'
+    ]
+    answers = [line.rpartition('"')[2].split(" ", 3)[3].rsplit(" ", 1)[0] for line in lines if "[error]" not in line]
+    assert answers == [
+        f"[default-web-80] [] 10.244.0.11:8080 {len('web /web a.example')} 0.000 200",
+        "[default-empty-80] [] - - - -",
+        f"[default-closed-80] [] {', '.join(['10.244.0.11:9'] * 3)} 0, 0, 0 0.000, 0.000, 0.000 502, 502, 502",
+        "[upstream-default-backend] [] - - - -",
+    ]
