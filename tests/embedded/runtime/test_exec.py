@@ -254,3 +254,51 @@ async def test_commands_that_read_nothing_leave_the_input_to_others(world: World
     container = await world.start("busybox:1.36", "sleep", "infinity")
     code, out, err = await world.sh(container, script, stdin=b"for others\n")
     assert (code, out.removeprefix("a; mkdir b\n"), err) == (0, "for others\n", "")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "wc -l /etc/os",
+        "sort -k 1 /etc/os | uniq",
+        "sed -n -e '/a/p' /etc/os",
+        "sed '/b/d' /etc/os",
+        "awk -F = '{print $1}' /etc/os",
+        "cut -d / -f 1 /etc/os",
+        "md5sum /etc/os",
+        "diff /etc/os /etc/os",
+        "dd if=/etc/os of=/tmp/x",
+        "gzip -c /etc/os",
+        "expr 1 + 1",
+    ],
+)
+async def test_commands_that_are_given_files_do_not_wait_for_the_end_of_an_open_input(
+    world: World, script: str
+) -> None:
+    async def silence() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    container = await world.start("busybox:1.36", "sh", "-c", "printf 'a=1\\nb=2\\n' > /etc/os; sleep 1000")
+    await world.clock.settle()
+    capture = Capture()
+    async with asyncio.timeout(10):
+        assert await container.exec(["sh", "-c", script], ExecIO(capture.write, capture.write, silence())) == 0
+    assert capture.text or script.startswith("diff")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("wc -l", "2"),
+        ("sort -k 1 | uniq", "a/1\nb/2"),
+        ("sed -n -e 's/a/c/p'", "c/1"),
+        ("sed '/b/d' -", "a/1"),
+        ("awk -F / '{print $2}'", "1\n2"),
+        ("cut -d / -f 1", "a\nb"),
+        ("cat | sort -r", "b/2\na/1"),
+    ],
+)
+async def test_commands_that_are_given_no_files_read_the_input(world: World, script: str, said: str) -> None:
+    container = await world.start("busybox:1.36", "sleep", "infinity")
+    assert (await world.sh(container, script, stdin=b"a/1\nb/2\n"))[1].strip() == said

@@ -6,6 +6,7 @@ None of this has to be complete: it decides what gets registered up front and ho
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cached_property
 
 from msgspec import Struct
@@ -123,6 +124,15 @@ DEAF = frozenset(
         "unlink",
     ]
 )
+# And those that read it only if they are given no files: how many words come before those, and the options with values.
+READERS = {
+    "awk": (1, "Fvf"), "cksum": (0, ""), "cmp": (0, ""), "column": (0, "cost"), "comm": (0, ""), "cut": (0, "bcdf"),
+    "dd": (0, ""), "diff": (0, "CIU"), "expr": (0, ""), "fmt": (0, "w"), "fold": (0, "w"), "gunzip": (0, ""), "gzip": (0, ""),
+    "hexdump": (0, "efns"), "join": (0, "12ajotev"), "jq": (1, "f"), "md5sum": (0, ""), "nl": (0, "bdfhilnsvw"),
+    "od": (0, "AjNtw"), "paste": (0, "d"), "rev": (0, ""), "sed": (1, "ef"), "sha1sum": (0, ""), "sha256sum": (0, ""),
+    "sha512sum": (0, ""), "sort": (0, "kotST"), "strings": (0, "n"), "tac": (0, "s"), "uniq": (0, "fsw"),
+    "wc": (0, ""), "xxd": (0, "cglos"),
+}  # fmt: skip
 # What a shell has of itself, in every image.
 BUILTINS = frozenset(
     """! . : [ [[ alias bg break builtin case cd command compgen continue coproc declare dirs disown echo else enable
@@ -144,6 +154,10 @@ UNHEARING = re.compile(
         sorted(DEAF | {"chown", "date", "df", "hostname", "id", "ls", "ps", "sleep", "touch", "uname", "whoami"})
     )
     + r")(?=[\s;&|)]|$)"
+)
+CALLS = re.compile(
+    f"{UNREAD.pattern}|({STARTS}({'|'.join(READERS)}))(?=[ \\t])"
+    r"((?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|[^;&|<>)\n'\"])*)"
 )
 HEARING = re.compile(
     f"{STARTS}(?:tee\\b|dd[ \\t]+of=|tar[ \\t]+(?:[^;&|\\n]*[ \\t])?-(?![^\\s;&|])"
@@ -169,11 +183,39 @@ def without_brace_expansion(text: str) -> str:
 
 
 def without_input_for_the_deaf(text: str) -> str:
-    """A script of which a part reads what is piped to it, with that kept from commands that read nothing: bashkit would
-    give it to whichever comes first."""
-    if HERE_DOCUMENT.search(text) or not HEARING.search(UNREAD.sub("Q", text)):
+    """A script that is piped to, with that kept from commands that do not read it: bashkit would wait for its end before it
+    runs those that are given files, and give it to whichever comes first, though others read it."""
+    if HERE_DOCUMENT.search(text):
+        return text
+    text = CALLS.sub(lambda found: f"{found[1]} </dev/null{found[3]}" if _has_files(found) else found[0], text)
+    if not HEARING.search(UNREAD.sub("Q", text)):
         return text
     return UNHEARING.sub(lambda found: f"{found[0]} </dev/null" if found["deaf"] else found[0], text)
+
+
+def _has_files(found: re.Match[str]) -> bool:
+    """Whether a call of one of READERS is given files, as far as one can see without looking for them."""
+    if not found[2]:
+        return False
+    before, valued = READERS[found[2]]
+    try:
+        words = iter(shlex.split(found[3]))
+    except ValueError:
+        return False
+    operands: list[str] = []
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            operands.append(word)
+        elif word[-1] in valued and not word.startswith("--"):
+            next(words, None)
+            if word[-1] in "ef" and before:  # the script of awk, jq or sed
+                before -= 1
+    if found[2] == "expr":
+        return True
+    if found[2] == "dd":
+        return any(word.startswith("if=") for word in operands)
+    files = operands[before:]
+    return "-" not in files and any(re.search(r"[/.]", file) for file in files)
 
 
 def with_name(text: str, name: str) -> str:
