@@ -251,3 +251,27 @@ async def test_tail_tells_of_a_file_that_comes_and_goes(world: World) -> None:
         * 2
     )
     assert (await world.sh(container, "tail -n 1 /nope"))[2].endswith("\ntail: no files\n")
+
+
+@pytest.mark.parametrize(
+    ("image", "script", "said"),
+    [
+        ("debian", r'echo "a\tb\n\101\\"', "a\tb\nA\\\n"),
+        ("debian", r"echo -n 'a\c'; echo 'b\cd'; echo -e e", "ab-e e\n"),
+        ("debian", r'bash -c "echo \"a\\tb\"; echo -e c"', "a\\tb\nc\n"),
+        ("busybox:1.36", r"echo 'a\tb'; echo -e 'c\td'", "a\\tb\nc\td\n"),
+    ],
+)
+async def test_echo_is_the_shells(world: World, image: str, script: str, said: str) -> None:
+    container = await world.start(image, "sleep", "infinity")
+    assert await world.sh(container, script) == (0, said, "")
+
+
+async def test_tee_passes_on_what_comes_as_it_comes(world: World) -> None:
+    script = "while true; do echo Hello; sleep 5; done | tee -a /tmp/one /tmp/two"
+    container = await world.start("busybox:1.36", "sh", "-c", script)
+    await world.clock.advance(11)
+    assert world.log(container) == "Hello\n" * 3
+    assert (await world.sh(container, "cat /tmp/one"))[1] == "Hello\n" * 3
+    assert await world.sh(container, "echo x | tee /nope/x") == (1, "x\n", "tee: /nope/x: No such file or directory\n")
+    assert await world.sh(container, "echo x | tee /dev/stderr") == (0, "x\n", "x\n")

@@ -218,6 +218,29 @@ async def chown(process: Process) -> int:
     return code
 
 
+async def tee(process: Process) -> int:
+    """tee [-a] [files]: what comes in goes out and into the files as it comes."""
+    options, names = await parse(process, "ai", ("append", "ignore-interrupts"))
+    append = "a" in options or "append" in options
+    code, kept, outputs = 0, [], [process.stdout]
+    for name in names:
+        if name in ("/dev/stdout", "/dev/stderr"):
+            outputs.append(process.stdout if name.endswith("out") else process.stderr)
+            continue
+        try:
+            process.files.write(process.path(name), b"", process.user, append=append)
+            kept.append(process.path(name))
+        except OSError as error:
+            await process.err(f"tee: {name}: {error.strerror}\n")
+            code = 1
+    while data := await process.stdin.read():
+        for path in kept:
+            process.files.write(path, data, process.user, append=True)
+        for output in outputs:
+            await output(data)
+    return code
+
+
 async def tail(process: Process) -> int:
     """tail [-f] [-n N] [-c N] [files]; -f follows on the cluster's clock."""
     argv = process.argv

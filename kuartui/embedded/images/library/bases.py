@@ -28,7 +28,7 @@ from kuartui.embedded.images.model import ImageFile, Program
 OVERRIDES: Mapping[str, Program] = {
     "sleep": timing.sleep, "usleep": timing.usleep, "date": timing.date, "timeout": timing.timeout,
     "uptime": timing.uptime, "ls": filesystem.ls, "touch": filesystem.touch, "chown": filesystem.chown,
-    "tail": filesystem.tail, "df": filesystem.df, "mount": filesystem.mount, "stat": status.stat, "sysctl": kernel.sysctl, "uname": kernel.uname, "hostname": basic.hostname,
+    "tail": filesystem.tail, "tee": filesystem.tee, "df": filesystem.df, "mount": filesystem.mount, "stat": status.stat, "sysctl": kernel.sysctl, "uname": kernel.uname, "hostname": basic.hostname,
     "id": basic.ident, "whoami": basic.whoami, "which": basic.which, "env": basic.env, "printenv": basic.printenv,
     "ps": processes.ps, "top": processes.top, "free": processes.free, "killall": processes.killall,
     "pidof": processes.pidof, "pgrep": processes.pgrep, "pkill": processes.pkill, "nohup": basic.nohup,
@@ -47,7 +47,7 @@ COMMON = tuple(
     """arch awk base32 basename chgrp chmod cksum clear cmp comm cp cut dd diff dirname du egrep expand expr factor
     fgrep find flock fold grep groups gunzip gzip hexdump hostid install less ln logname md5sum mkdir mkfifo mktemp
     more mv nice nl nproc od paste patch printf readlink realpath rev rm rmdir sed seq sha1sum sha256sum sha512sum shuf
-    sort split strings sum sync tac tee tr tree truncate tsort uname unexpand uniq unlink unzip users
+    sort split strings sum sync tac tr tree truncate tsort uname unexpand uniq unlink unzip users
     wc who xargs xxd yes zcat""".split()
 )
 
