@@ -194,7 +194,7 @@ def _junctors(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:
         attempts = [list(_check(value, part, path)) for part in raw["anyOf"]]
         if all(attempts):
             yield _whole(path, "must validate at least one schema (anyOf)")
-            yield from min(attempts, key=len)
+            yield from attempts[_nearest(value, raw["anyOf"])]
     if raw.get("oneOf"):
         attempts = [list(_check(value, part, path)) for part in raw["oneOf"]]
         valid = sum(not attempt for attempt in attempts)
@@ -202,7 +202,7 @@ def _junctors(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:
             found = f"Found {valid} valid alternatives" if valid else "Found none valid"
             yield _whole(path, f"must validate one and only one schema (oneOf). {found}")
             if not valid:
-                yield from min(attempts, key=len)
+                yield from attempts[_nearest(value, raw["oneOf"])]
     if raw.get("allOf"):
         attempts = [list(_check(value, part, path)) for part in raw["allOf"]]
         yield from (error for attempt in attempts for error in attempt)
@@ -210,6 +210,49 @@ def _junctors(value: Any, raw: Obj, path: str) -> Iterator[FieldError]:
             yield _whole(path, f"must validate all the schemas (allOf){'. None validated' if all(attempts) else ''}")
     if raw.get("not") and not list(_check(value, raw["not"], path)):
         yield _whole(path, "must not validate the schema (not)")
+
+
+def _nearest(value: Any, parts: list[Obj]) -> int:
+    """Which of several schemas that all refuse a value says why: the first of those with which most checks are made."""
+    made = [_checks(value, part) for part in parts]
+    return made.index(max(made))
+
+
+def _checks(value: Any, raw: Obj) -> int:
+    """MatchCount of kube-openapi: each kind of check that a value is put to counts, most of them also if it fails."""
+    types = _types(raw)
+    if value is None:
+        return int(not types or bool(raw.get("nullable")))
+    made = 4  # the whole, its junctors twice, its enum
+    if types or kept(raw):
+        made += 1 if _type_error(value, raw, "") else 2
+    for part in raw.get("allOf") or ():
+        made += _checks(value, part)
+    for junctor in ("anyOf", "oneOf"):
+        parts = raw.get(junctor) or []
+        fit = [part for part in parts if not list(_check(value, part, ""))]
+        if fit and (junctor == "anyOf" or len(fit) == 1):
+            made += _checks(value, fit[0])
+        elif parts and not fit:
+            made += max(_checks(value, part) for part in parts)
+    if isinstance(value, str):
+        made += 2 if kept(raw) else 1
+    elif isinstance(value, list):
+        made += 2 + sum(_checks(item, raw["items"]) for item in value if isinstance(raw.get("items"), dict))
+    elif isinstance(value, dict):
+        made += 1 + _checks_of_fields(value, raw)
+    elif not isinstance(value, bool):
+        made += 2
+    return made
+
+
+def _checks_of_fields(value: Obj, raw: Obj) -> int:
+    if not raw.get("minProperties", 0) <= len(value) <= raw.get("maxProperties", len(value)):
+        return 0
+    properties, more = raw.get("properties") or {}, raw.get("additionalProperties")
+    rest = more if isinstance(more, dict) else None
+    schemas = ((item, properties.get(name, rest)) for name, item in value.items())
+    return sum(_checks(item, schema) for item, schema in schemas if schema is not None)
 
 
 def _whole(path: str, words: str) -> FieldError:

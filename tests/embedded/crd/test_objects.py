@@ -467,6 +467,34 @@ BODY = "x in body"
             {"a": 1},
             [f"x: Invalid value: 1: {BODY} should have at least 2 properties"],
         ),
+        # of several schemas that refuse an object, the first with which most is checked says why
+        (
+            {
+                "type": "object",
+                "oneOf": [
+                    {"properties": {"kind": {"enum": ["A"]}}, "required": ["a"]},
+                    {"properties": {"kind": {"enum": ["B"]}}, "required": ["b"]},
+                ],
+            },
+            {"kind": "B"},
+            [
+                '<nil>: Invalid value: "": "x" must validate one and only one schema (oneOf). Found none valid',
+                'x.kind: Unsupported value: "B": supported values: "A"',
+                "x.a: Required value",
+            ],
+        ),
+        (
+            {
+                "type": "object",
+                "anyOf": [{"required": ["a"]}, {"properties": {"kind": {"maxLength": 1}}, "required": ["b"]}],
+            },
+            {"kind": "AB"},
+            [
+                '<nil>: Invalid value: "": "x" must validate at least one schema (anyOf)',
+                "x.kind: Too long: may not be more than 1 byte",
+                "x.b: Required value",
+            ],
+        ),
         # a type that has a format goes by its name
         (INT32, 1.5, [f'x: Invalid value: "float64": {BODY} must be of type int32: "float64"']),
         (INT32, True, [f'x: Invalid value: "": {BODY} must be of type int32: ""']),
