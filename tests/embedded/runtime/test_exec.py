@@ -270,6 +270,7 @@ async def test_commands_that_read_nothing_leave_the_input_to_others(world: World
         "dd if=/etc/os of=/tmp/x",
         "gzip -c /etc/os",
         "expr 1 + 1",
+        "yes | head -1",
     ],
 )
 async def test_commands_that_are_given_files_do_not_wait_for_the_end_of_an_open_input(

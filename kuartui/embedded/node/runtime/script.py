@@ -131,7 +131,7 @@ READERS = {
     "hexdump": (0, "efns"), "join": (0, "12ajotev"), "jq": (1, "f"), "md5sum": (0, ""), "nl": (0, "bdfhilnsvw"),
     "od": (0, "AjNtw"), "paste": (0, "d"), "rev": (0, ""), "sed": (1, "ef"), "sha1sum": (0, ""), "sha256sum": (0, ""),
     "sha512sum": (0, ""), "sort": (0, "kotST"), "strings": (0, "n"), "tac": (0, "s"), "uniq": (0, "fsw"),
-    "wc": (0, ""), "xxd": (0, "cglos"),
+    "wc": (0, ""), "xxd": (0, "cglos"), "yes": (0, ""),
 }  # fmt: skip
 # What a shell has of itself, in every image.
 BUILTINS = frozenset(
@@ -210,7 +210,7 @@ def _has_files(found: re.Match[str]) -> bool:
             next(words, None)
             if word[-1] in "ef" and before:  # the script of awk, jq or sed
                 before -= 1
-    if found[2] == "expr":
+    if found[2] in ("expr", "yes"):
         return True
     if found[2] == "dd":
         return any(word.startswith("if=") for word in operands)
