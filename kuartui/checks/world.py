@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from kuartui.cluster.machines import Machines
 
 PROBE_POD = "probe"
-GRACE = 10.0  # real seconds on top of a timeout that runs on the cluster's clock
+GRACE = 10.0  # real seconds on top of a timeout that runs on the cluster's clock,
+STEPPED_GRACE = 60.0  # also where real time means nothing, and a busy machine may be slow
 
 
 @dataclass(slots=True)
@@ -68,12 +69,11 @@ class World:
         """Run a command in a container. NotThereError when the container is not there or not running."""
         namespace, pod, container = await self.place(where)
         absent = later("cannot run commands in pod {pod}", pod=pod)
+        timeout += STEPPED_GRACE if self.clock.steppable else GRACE
         if where != "pod" and where.pod and not await self._runs(namespace, pod, container):
             raise NotThereError(absent)  # a probe of a container that crashes would ask in vain at each of its changes
         try:
-            return await cluster_exec.run(
-                self.api, namespace, pod, command, container=container, timeout=timeout + GRACE
-            )
+            return await cluster_exec.run(self.api, namespace, pod, command, container=container, timeout=timeout)
         except ApiError as error:
             if where == "pod":
                 raise

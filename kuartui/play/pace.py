@@ -19,7 +19,8 @@ STEP = 1.0  # seconds of cluster time
 GROWTH = 1.5
 LONGEST_STRIDE = 4.0
 COMMAND_TICK = 0.05  # real seconds per step while a command runs of which nobody can tell whether it waits
-WORKING = 3.0  # real seconds that a command may work before a step of time passes all the same
+WORKING = 3.0  # seconds on a core that a command may work before a step of time passes all the same,
+PATIENCE = 30.0  # and real ones, whatever it does: on a machine with too much to do its turn may be long in coming
 GLANCE = 0.025  # real seconds between two looks at it
 FREE_STEPS = 120  # of one command; after those it may be waiting for real time, which must not run too far behind
 ANSWER = 0.002  # real seconds in which many questions are answered,
@@ -116,11 +117,14 @@ class Pace:
 
     async def _until_it_waits(self, task: asyncio.Future[T], look: Callable[[], Glance | None]) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + WORKING
+        deadline, spent = loop.time() + PATIENCE, None
         while not task.done() and loop.time() < deadline:
             before = look()
             if before is None:
                 await asyncio.wait([task], timeout=COMMAND_TICK)
+                return
+            spent = before.spent if spent is None else spent
+            if before.spent - spent > WORKING * 1e9:
                 return
             if not before.working:
                 await self.clock.advance(0)  # the cluster has answered what it was asked

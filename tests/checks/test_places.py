@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kuartui.checks.evidence import NotThereError
+from kuartui.cluster import exec as cluster_exec
+from kuartui.cluster.clock import Clock, RealClock, SteppedClock
+from kuartui.cluster.exec import ExecResult
 from kuartui.game.spec import Place
 from tests.checks.fakes import world
 from tests.game.levels import LEVEL
@@ -42,3 +45,21 @@ async def test_a_container_that_does_not_run_is_not_asked(containers: list[dict[
     objects.put("Pod", "redis-0", status={"containerStatuses": containers})
     with pytest.raises(NotThereError, match="cannot run commands in pod redis-0"):
         await place.run(Place(pod="redis-0", container=wanted), ("true",), 1)
+
+
+@pytest.mark.parametrize(("clock", "seconds"), [(RealClock(), 12.0), (SteppedClock(), 62.0)])
+async def test_a_command_has_longer_where_time_is_stepped(
+    clock: Clock, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a busy machine, whose seconds mean nothing, must not decide what a check sees."""
+    given: list[float] = []
+
+    async def run(*_: object, timeout: float, **__: object) -> ExecResult:
+        given.append(timeout)
+        return ExecResult(0, "", "")
+
+    monkeypatch.setattr(cluster_exec, "run", run)
+    place, _, _ = world(LEVEL)
+    place.clock = clock
+    await place.run("pod", ("true",), 2)
+    assert given == [seconds]

@@ -107,6 +107,26 @@ async def test_time_stands_still_while_a_command_computes() -> None:
     assert pace.clock.monotonic() == 0
 
 
+async def test_time_stands_still_while_a_command_has_no_core_to_compute_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuartui.play.pace.WORKING", 0.02)
+    pace, work = Pace(SteppedClock()), asyncio.sleep(0.3)
+    starved = Glance(working=True, processes=frozenset({1}), spent=5)
+    await pace.beside(work, lambda: starved)
+    assert pace.clock.monotonic() == 0
+
+
+async def test_time_passes_beside_a_command_that_computes_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuartui.play.pace.WORKING", 0.02)
+    pace = Pace(SteppedClock())
+    async with session(sys.executable, "-c", "while True: pass") as process:
+        beside = asyncio.ensure_future(pace.beside(process.wait(), lambda: glance(process.pid)))
+        async with asyncio.timeout(20):
+            while not pace.clock.monotonic():
+                await asyncio.sleep(0.01)
+        process.kill()
+        await beside
+
+
 async def test_time_stands_still_while_commands_begin_and_end(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(KUBECONFIG)

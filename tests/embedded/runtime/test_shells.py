@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 
 import pytest
 
-from kuartui.embedded.node.runtime import ExecError, StartError
+from kuartui.embedded.node.runtime import ExecError, StartError, strands
 from kuartui.embedded.node.runtime.rootfs import KERNEL_VERSION
 from tests.embedded.containers import World
 
@@ -110,6 +112,21 @@ async def test_a_container_without_its_program_never_starts(world: World) -> Non
 
 async def test_a_busy_loop_uses_cpu_and_no_real_time(world: World) -> None:
     container = await world.start("busybox:1.36", "sh", "-c", "while true; do :; done")
+    await world.clock.advance(60)
+    assert container.usage().cpu_nanocores == pytest.approx(1e9, rel=0.01)
+
+
+async def test_a_shell_that_gets_no_core_is_not_taken_for_a_busy_loop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = time.process_time()
+    monkeypatch.setattr(strands, "STUCK_SECONDS", 0.02)
+    monkeypatch.setattr(time, "process_time", lambda: computed)
+    starting = asyncio.ensure_future(world.start("busybox:1.36", "sh", "-c", "true; while x=1; do x=2; done"))
+    await asyncio.sleep(0.2)  # ten times as long as a shell may call nothing
+    assert not starting.done()
+    computed += 2
+    container = await starting
     await world.clock.advance(60)
     assert container.usage().cpu_nanocores == pytest.approx(1e9, rel=0.01)
 

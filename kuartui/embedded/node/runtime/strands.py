@@ -23,7 +23,8 @@ STAT_BYTES = 4096
 LOOK_SECONDS = 0.0001
 IDLE_TURNS = 24  # of the event loop, before threads are worth a look: most commands have ended by then
 QUIET_SECONDS = 0.005  # where /proc tells no thread states
-STUCK_SECONDS = 4.0  # real time; a script that calls no command for so long computes in a circle
+STUCK_SECONDS = 4.0  # real time; a script that calls no command for so long computes in a circle,
+STUCK_SPENT = 1.0  # unless this process had less of a core since: on a busy machine its turn may be long in coming
 
 
 class Strands:
@@ -90,7 +91,7 @@ class Strands:
             return
         LULL.stir(self, self._clock, waits=self._waiting > 0 and not self._ending)
         if self._waiting <= 0 and self._watchdog is None:
-            self._watchdog = asyncio.get_running_loop().call_later(STUCK_SECONDS, self._fire, self._activity)
+            self._watch(self._activity, time.process_time())
         if not self._clock.stepped:
             return
         if not self._holding:
@@ -104,12 +105,20 @@ class Strands:
             self._holding = False
             self._stack.close()
 
-    def _fire(self, activity: int) -> None:
+    def _watch(self, activity: int, spent: float) -> None:
+        """Look later whether anything has happened since; `spent` is what this process had computed by then."""
+        self._watchdog = asyncio.get_running_loop().call_later(STUCK_SECONDS, self._fire, activity, spent)
+
+    def _fire(self, activity: int, spent: float) -> None:
         self._watchdog = None
-        if activity == self._activity and self._waiting <= 0:
-            self._stuck()
-        elif self._waiting <= 0:
+        if self._waiting > 0:
+            return
+        if activity != self._activity:
             self._update()
+        elif time.process_time() - spent >= STUCK_SPENT:
+            self._stuck()
+        else:
+            self._watch(activity, spent)
 
     async def _until_quiet(self) -> None:
         seen = -1
