@@ -303,3 +303,27 @@ async def test_commands_that_are_given_files_do_not_wait_for_the_end_of_an_open_
 async def test_commands_that_are_given_no_files_read_the_input(world: World, script: str, said: str) -> None:
     container = await world.start("busybox:1.36", "sleep", "infinity")
     assert (await world.sh(container, script, stdin=b"a/1\nb/2\n"))[1].strip() == said
+
+
+async def test_what_is_typed_goes_to_the_command_that_reads_it(world: World) -> None:
+    session = Session(world)
+    await session.open("busybox:1.36", "sh")
+    for line in ("cat > /tmp/f", "one", "two"):
+        await session.type(line + "\r")
+    await session.type("\x04")
+    await session.type("wc -l /tmp/f; echo over\r")
+    assert "2 /tmp/f\r\nover\r\n" in session.screen.text
+    await session.type("cat\r")
+    await session.type("lost\r")
+    await session.type("\x03")
+    await session.type("echo $? back\r")
+    assert session.screen.text.count("lost") == 2
+    assert "130 back\r\n" in session.screen.text
+    await session.type("sh\r")
+    await session.type("X=inner\r")
+    await session.type("echo $X\r")
+    assert "inner\r\n" in session.screen.text.rpartition("echo $X")[2]
+    await session.type("exit\r")
+    await session.type("exit\r")
+    assert session.task is not None
+    assert await session.task == 0

@@ -30,6 +30,7 @@ class Prompt:
         self._bash = Interpreter(process, Script("eval |"), flavour)
         self._bash.add("__over", self._note_over)
         self._bash.add("__status", self._return_status)
+        self._bash.add("__typed", self._typed)
 
     async def run(self) -> int:
         """Read and run commands until `exit` or the end of input."""
@@ -72,6 +73,8 @@ class Prompt:
     async def _one(self, text: str) -> int | None:
         """Run one command; its code if it was the shell's end."""
         self._over.clear()
+        if self._process.terminal is not None and Script(text).reads_what_is_typed:
+            text = f"__typed | {text}"
         start = f"__status {self._status}\n" if self._status else ""
         voice = self._voice(text, offset=1 if start else 0)
         self._busy = True
@@ -91,6 +94,16 @@ class Prompt:
         """Stands after each command: it was reached, so nothing called exit."""
         self._status = int(context.argv[0]) if context.argv else 0
         self._over.set()
+        return 0
+
+    async def _typed(self, context: CommandContext) -> int:
+        """What is typed, line by line, for a command that reads it."""
+        try:
+            while data := await self._process.stdin.read():
+                if not await self._bash.feed(context, data):
+                    break
+        except KeyboardInterrupt:
+            self._bash.cancel()
         return 0
 
     @staticmethod

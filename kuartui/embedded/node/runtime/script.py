@@ -54,6 +54,12 @@ class Script(Struct, frozen=True, dict=True):
         return re.search(r"\bkill\s+(-\S+\s+|-s\s+\S+\s+)?\"?\$\{?[A-Za-z_]", self.text) is not None
 
     @property
+    def reads_what_is_typed(self) -> bool:
+        """Whether it is one command alone, of those that read what is typed until the end of that."""
+        plain = UNREAD.sub("Q", self.text).strip()
+        return HEARING.match(plain) is not None and re.search(r"^(ba)?sh\b|[;&|<\n]", plain) is None
+
+    @property
     def waits(self) -> bool:
         """Whether it uses `wait`, which a signal interrupts, unlike a command in the foreground."""
         return re.search(r"(^|[;&\s])wait\b", self.text) is not None
