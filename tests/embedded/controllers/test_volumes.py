@@ -107,6 +107,19 @@ async def test_waits_for_what_does_not_fit(storage: Cluster) -> None:
     assert phase(storage, "picky") == "Bound"
 
 
+async def test_claims_that_wait_tell_again_and_again_of_what(storage: Cluster) -> None:
+    await storage_class(storage, "standard")
+    for name, told in (("FailedBinding", None), ("ProvisioningFailed", "nope"), ("WaitForFirstConsumer", "standard")):
+        await claim(storage, name.lower(), storageClassName=told)
+        before = len(storage.events(name))
+        await storage.run(31)
+        assert len(storage.events(name)) == before + 2
+    await storage.delete("persistentvolumeclaims", "failedbinding")
+    before = len(storage.events("FailedBinding"))
+    await storage.run(60)
+    assert len(storage.events("FailedBinding")) == before
+
+
 async def test_without_a_class(storage: Cluster) -> None:
     await claim(storage, storageClassName=None)
     assert (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from kuartui.embedded.network.tls import self_signed
 from kuartui.embedded.node.runtime import Container, Mount, Projected, Volume
 from tests.embedded.containers import World
@@ -100,3 +102,20 @@ async def test_the_policy_webhook_denies_a_label(world: World) -> None:
 async def test_the_policy_webhook_wants_its_certificate(world: World) -> None:
     exit_, log = await world.run("kuartui/policy-webhook:1")
     assert (exit_.code, log) == (1, "policy-webhook: certificate and key in /tls: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("image", "user", "said"),
+    [
+        ("prom/prometheus", "nobody", "uid=65534(nobody) gid=65534(nobody)"),
+        ("grafana/grafana", "472", "uid=472(grafana) gid=0(root)"),
+        ("memcached", "memcache", "uid=11211(memcache) gid=11211(memcache)"),
+        ("haproxy", "haproxy", "uid=99(haproxy) gid=99(haproxy)"),
+        ("stefanprodan/podinfo", "app", "uid=100(app) gid=101(app)"),
+        ("httpd", "", "uid=0(root) gid=0(root)"),
+    ],
+)
+async def test_servers_run_as_their_images_users(world: World, image: str, user: str, said: str) -> None:
+    container = await world.start(image)
+    assert container.spec.image.config.user == user
+    assert (await world.sh(container, "id"))[1].startswith(said)

@@ -29,6 +29,7 @@ CLAIMS, VOLUMES = "persistentvolumeclaims", "persistentvolumes"
 IS_DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 PROVISIONER = ("volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner")
 COMPONENT = "persistentvolume-controller"
+RESYNC_SECONDS = 15.0  # pvclaimbinder-sync-period
 MIGRATED = {
     "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
     "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
@@ -107,10 +108,13 @@ class BinderController(Controller):
     async def _claim(self, claim: Obj) -> None:
         if BIND_COMPLETED in objects.annotations_of(claim):
             await self._bound_claim(claim)
-        elif claim["spec"].get("volumeName"):
+            return
+        if claim["spec"].get("volumeName"):
             await self._claim_by_name(claim)
         elif not objects.being_deleted(claim):
             await self._claim_any(claim)
+        # Upstream looks at all claims again; only those that are not bound have anything to tell.
+        self.enqueue_after(objects.namespace_of(claim), objects.name_of(claim), RESYNC_SECONDS)
 
     async def _claim_any(self, claim: Obj) -> None:
         claim = await self._with_default_class(claim)

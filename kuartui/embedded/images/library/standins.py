@@ -25,14 +25,15 @@ class Server(Struct, frozen=True):
     body: str = "ok\n"
     memory: int = 20 << 20
     shell: str = "debian"  # "" for images without one
+    user: str = ""  # USER, of which runAsNonRoot makes a lot: a name cannot be verified
 
 
 SERVERS: dict[str, Server] = {
     "docker.io/library/httpd": Server(
         "AH00094: Command line: 'httpd -D FOREGROUND'", (80,), body="<html><body><h1>It works!</h1></body></html>\n"
     ),
-    "docker.io/library/memcached": Server("", tcp=(11211,), memory=4 << 20),
-    "docker.io/library/haproxy": Server("[NOTICE]   (1) : New worker (8) forked", (80,)),
+    "docker.io/library/memcached": Server("", tcp=(11211,), memory=4 << 20, user="memcache"),
+    "docker.io/library/haproxy": Server("[NOTICE]   (1) : New worker (8) forked", (80,), user="haproxy"),
     "docker.io/library/rabbitmq": Server("Server startup complete; 0 plugins started.", tcp=(5672,), memory=120 << 20),
     "docker.io/library/wordpress": Server("AH00094: Command line: 'apache2 -D FOREGROUND'", (80,), memory=60 << 20),
     "docker.io/library/node": Server("Welcome to Node.js", memory=30 << 20),
@@ -43,17 +44,19 @@ SERVERS: dict[str, Server] = {
     "docker.io/library/registry": Server('level=info msg="listening on [::]:5000"', (5000,), shell="alpine"),
     "docker.io/library/elasticsearch": Server("started", (9200,), memory=1 << 30),
     "docker.io/grafana/grafana": Server(
-        'logger=http.server msg="HTTP Server Listen" address=[::]:3000', (3000,), shell="alpine"
+        'logger=http.server msg="HTTP Server Listen" address=[::]:3000', (3000,), shell="alpine", user="472"
     ),
     "docker.io/prom/prometheus": Server(
-        'level=INFO msg="Server is ready to receive web requests."', (9090,), shell="alpine"
+        'level=INFO msg="Server is ready to receive web requests."', (9090,), shell="alpine", user="nobody"
     ),
     "quay.io/prometheus/prometheus": Server(
-        'level=INFO msg="Server is ready to receive web requests."', (9090,), shell="alpine"
+        'level=INFO msg="Server is ready to receive web requests."', (9090,), shell="alpine", user="nobody"
     ),
-    "docker.io/prom/node-exporter": Server('level=INFO msg="Listening on" address=[::]:9100', (9100,), shell="alpine"),
+    "docker.io/prom/node-exporter": Server(
+        'level=INFO msg="Listening on" address=[::]:9100', (9100,), shell="alpine", user="nobody"
+    ),
     "quay.io/prometheus/node-exporter": Server(
-        'level=INFO msg="Listening on" address=[::]:9100', (9100,), shell="alpine"
+        'level=INFO msg="Listening on" address=[::]:9100', (9100,), shell="alpine", user="nobody"
     ),
     "docker.io/fluent/fluentd": Server(
         "[info]: #0 fluentd worker is now running worker=0", (24231,), shell="alpine", memory=60 << 20
@@ -72,10 +75,18 @@ SERVERS: dict[str, Server] = {
         "start worker process 29", (8080,), body="Server name: HOSTNAME\n", shell="alpine"
     ),
     "docker.io/stefanprodan/podinfo": Server(
-        '{"level":"info","msg":"Starting HTTP Server."}', (9898,), body='{"hostname": "HOSTNAME"}\n', shell="alpine"
+        '{"level":"info","msg":"Starting HTTP Server."}',
+        (9898,),
+        body='{"hostname": "HOSTNAME"}\n',
+        shell="alpine",
+        user="app",
     ),
     "ghcr.io/stefanprodan/podinfo": Server(
-        '{"level":"info","msg":"Starting HTTP Server."}', (9898,), body='{"hostname": "HOSTNAME"}\n', shell="alpine"
+        '{"level":"info","msg":"Starting HTTP Server."}',
+        (9898,),
+        body='{"hostname": "HOSTNAME"}\n',
+        shell="alpine",
+        user="app",
     ),
     "docker.io/traefik/whoami": Server("Starting up on port 80", (80,), body="Hostname: HOSTNAME\n", shell=""),
     "gcr.io/google-samples/hello-app": Server(
@@ -113,6 +124,13 @@ SERVERS: dict[str, Server] = {
     ),
 }
 
+ACCOUNTS = {  # what images add to /etc/passwd and /etc/group
+    "memcache": ("memcache:x:11211:11211::/home/memcache:/bin/sh\n", "memcache:x:11211:\n"),
+    "haproxy": ("haproxy:x:99:99::/var/lib/haproxy:/bin/false\n", "haproxy:x:99:\n"),
+    "472": ("grafana:x:472:0:Linux User,,,:/home/grafana:/sbin/nologin\n", ""),
+    "app": ("app:x:100:101:Linux User,,,:/home/app:/sbin/nologin\n", "app:x:101:app\n"),
+}
+
 
 def find(reference: Reference) -> Image | None:
     """The image for a tag."""
@@ -126,8 +144,9 @@ def find(reference: Reference) -> Image | None:
     program = standin(server.started, server.http, server.tcp, body, server.memory)
     programs, direct, commands, shells = userland(server.shell) if server.shell else ({}, {}, frozenset(), {})
     extra = curl_programs() if server.shell == "alpine" else {}
-    files = {"debian": debian_files, "alpine": base_files}[server.shell]() if server.shell else {}
-    config = ImageConfig(cmd=(path,), ports=(*server.http, *server.tcp))
+    users, groups = ACCOUNTS.get(server.user, ("", ""))
+    files = {"debian": debian_files, "alpine": base_files}[server.shell](users, groups) if server.shell else {}
+    config = ImageConfig(cmd=(path,), ports=(*server.http, *server.tcp), user=server.user)
     return Image(
         reference.repository, reference.tag, config, files, {**programs, **extra, path: program}, direct, commands, shells,
         size=50 << 20, memory=server.memory, distribution=server.shell or "scratch",
