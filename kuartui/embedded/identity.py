@@ -6,13 +6,14 @@ import functools
 import secrets
 import ssl
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from kuartui.embedded.auth import pki
 from kuartui.embedded.bootstrap import API_ADDRESS, API_IP
-from kuartui.embedded.network.tls import load_pem
+from kuartui.embedded.network.tls import GO_REFUSAL, load_pem
 
 NAMES = (
     "127.0.0.1",
@@ -90,11 +91,36 @@ NO_CHECK_TIME = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for."""
 
 
+class _Handshake(ssl.SSLObject):
+    """A server's end, which tells a client that speaks plain HTTP so, as servers in Go do."""
+
+    outgoing: ssl.MemoryBIO
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except ssl.SSLError as error:
+            if error.reason != "HTTP_REQUEST":
+                raise
+            self.outgoing.write(GO_REFUSAL)
+            raise ssl.SSLWantReadError from error  # has the answer sent; the client hangs up
+
+
+class _ServerContext(ssl.SSLContext):
+    sslobject_class = _Handshake
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **options: Any) -> ssl.SSLObject:
+        made = super().wrap_bio(incoming, outgoing, *args, **options)
+        assert isinstance(made, _Handshake)
+        made.outgoing = outgoing
+        return made
+
+
 @functools.lru_cache(8)
 def context(server: pki.KeyPair, clients: bytes = b"") -> ssl.SSLContext:
     """For whoever serves with that certificate. `clients` is the authority (PEM) of certificates that clients may show;
     whether these are out of date is for each request to see, which is answered with 401 then."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
     made.num_tickets = 0  # no client resumes a session here, and making tickets costs
     load_pem(made, server.certificate, server.key)
     if clients:

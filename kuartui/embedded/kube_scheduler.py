@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.network.stream import Handler, Stream
-from kuartui.embedded.network.tls import load_pem, self_signed, tls_handler
+from kuartui.embedded.network.tls import load_pem, refuse_plainly, self_signed, tls_handler
 
 DEFAULT = "default-scheduler"
 GROUP, KIND = "kubescheduler.config.k8s.io", "KubeSchedulerConfiguration"
@@ -59,7 +59,7 @@ def health() -> Handler:
         if not made:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             load_pem(context, *self_signed("localhost", "localhost"))
-            made.append(tls_handler(context, server(_health)))
+            made.append(tls_handler(context, server(_health), plain_http=refuse_plainly))
         await made[0](stream)
 
     return serve

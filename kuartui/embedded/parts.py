@@ -37,7 +37,7 @@ from kuartui.embedded.metrics.api import MetricsApi
 from kuartui.embedded.metrics.usage import Usage
 from kuartui.embedded.network import http as network_http
 from kuartui.embedded.network.edge import GatewayEdge
-from kuartui.embedded.network.tls import tls_handler
+from kuartui.embedded.network.tls import refuse_plainly, tls_handler
 from kuartui.embedded.node.fleet import SWITCHES, Fleet
 from kuartui.embedded.node.machine import Machine
 from kuartui.embedded.node.probes.http import RequestError, Target, get
@@ -258,7 +258,8 @@ class Parts:
         cluster = self.cluster
         cluster.network.add_node("", API_ADDRESS)
         handler = network_http.server(self._from_inside, scheme="https")
-        cluster.network.listen(API_ADDRESS, API_PORT, tls_handler(context(cluster.identity.server), handler))
+        handler = tls_handler(context(cluster.identity.server), handler, plain_http=refuse_plainly)
+        cluster.network.listen(API_ADDRESS, API_PORT, handler)
 
     async def _from_inside(self, asked: network_http.Request) -> network_http.Response:
         path, _, raw_query = asked.target.partition("?")

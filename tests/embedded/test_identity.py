@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ssl
 import stat
@@ -118,3 +119,15 @@ async def ask(cluster: Cluster, token: str, method: str, path: str, body: object
     trusted = ssl.create_default_context(cadata=cluster.identity.authority.certificate.decode())
     async with httpx.AsyncClient(verify=trusted, headers={"Authorization": f"Bearer {token}"}) as api:
         return await api.request(method, cluster.url + path, json=body)
+
+
+async def test_who_speaks_plain_http_to_the_api_server_is_told(tmp_path: Path) -> None:
+    kept = identity.kept(tmp_path)
+    loop = asyncio.get_running_loop()
+    context = identity.context(kept.server)
+    listening = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=context)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/api"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url)
+    assert (answer.status_code, answer.text) == (400, "Client sent an HTTP request to an HTTPS server.\n")
+    listening.close()

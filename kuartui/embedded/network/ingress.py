@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, field
 
 from kuartui.embedded.network.forward import Forward, NoBackend, Unanswered, ask, backend_endpoint, forward
-from kuartui.embedded.network.http import Request, Response, reply
+from kuartui.embedded.network.http import Request, Response, reply, server
 from kuartui.embedded.network.objects import INGRESS_CLASSES, INGRESSES, SECRETS, SERVICES, Obj
 from kuartui.embedded.network.services import Endpoint
+from kuartui.embedded.network.stream import Handler
 from kuartui.embedded.network.table import Network
 from kuartui.embedded.network.tls import load_pem, self_signed
 
@@ -273,6 +274,22 @@ def _nginx_page(title: str) -> str:
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
         "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
+
+
+def nginx_plain(name: str = "nginx") -> Handler:
+    """What nginx, which may tell its version, answers to plain HTTP on a port of HTTPS."""
+    why = "The plain HTTP request was sent to HTTPS port"
+    page = (
+        f"<html>\r\n<head><title>400 {why}</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n"
+        f"<center>{why}</center>\r\n<hr><center>{name}</center>\r\n</body>\r\n</html>\r\n"
+    )
+
+    async def refuse(_: Request) -> Response:
+        refusal = reply(400, page, "text/html")
+        refusal.headers.append(("Connection", "close"))
+        return refusal
+
+    return server(refuse, name=name)
 
 
 def secret_context(network: Network, namespace: str, name: str) -> ssl.SSLContext | None:

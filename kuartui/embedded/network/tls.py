@@ -14,6 +14,15 @@ from datetime import datetime
 
 from kuartui.embedded.network.stream import Handler, Stream, pipe
 
+GO_REFUSAL = b"HTTP/1.0 400 Bad Request\r\nContent-Length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+_METHODS = (b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO")
+"""The first bytes by which Go's servers know plain HTTP where TLS is spoken."""
+
+
+async def refuse_plainly(stream: Stream) -> None:
+    """What a server in Go answers to plain HTTP on a port of HTTPS."""
+    await stream.write(GO_REFUSAL)
+
 
 async def connect_tls(stream: Stream, context: ssl.SSLContext, server_name: str | None) -> Stream:
     """Speak TLS as the client on a connected stream. Raises ssl.SSLError (certificate, protocol) or OSError."""
@@ -21,11 +30,23 @@ async def connect_tls(stream: Stream, context: ssl.SSLContext, server_name: str 
 
 
 def tls_handler(
-    context: ssl.SSLContext, handler: Handler, failed: Callable[[ssl.SSLError], None] | None = None
+    context: ssl.SSLContext,
+    handler: Handler,
+    failed: Callable[[ssl.SSLError], None] | None = None,
+    plain_http: Handler | None = None,
 ) -> Handler:
-    """A connection handler that speaks TLS as the server and hands on what is inside."""
+    """A connection handler that speaks TLS as the server and hands on what is inside; `plain_http` gets what is none."""
 
     async def serve(stream: Stream) -> None:
+        if plain_http is not None:
+            first = await stream.read()
+            stream.unread(first)
+            if first.startswith(_METHODS):
+                try:
+                    await plain_http(stream)
+                finally:
+                    stream.close()
+                return
         try:
             plain, pumps = await _wrap(stream, context, server_side=True, server_name=None)
         except ssl.SSLError as error:

@@ -10,7 +10,7 @@ import ssl
 import pytest
 
 from kuartui.embedded.network.http import Request, Response, reply, server
-from kuartui.embedded.network.tls import load_pem, self_signed, tls_handler
+from kuartui.embedded.network.tls import load_pem, refuse_plainly, self_signed, tls_handler
 from kuartui.embedded.node.runtime import Container, Credentials, Mount, Projected, Volume
 from tests.embedded.containers import World
 
@@ -511,6 +511,34 @@ async def test_curl_goes_elsewhere_and_shows_the_certificate_it_met(world: World
         assert "*  subject: CN=Nobody\n*  start date: Jan 01 00:00:00 2020 GMT\n" in seen
     seen = await get(world, "https://shop.example/", "-k", "--connect-to", "other.example:443:10.244.0.200:8443")
     assert seen == "curl: (6) Could not resolve host: shop.example\n"
+
+
+async def test_nginx_refuses_plain_http_where_it_speaks_tls(world: World) -> None:
+    text = "server {\n  listen 443 ssl;\n  ssl_certificate /tls/tls.crt;\n  ssl_certificate_key /tls/tls.key;\n}\n"
+    certificate, key = self_signed("shop.example")
+    files = {"tls.crt": Projected(certificate), "tls.key": Projected(key)}
+    tls = Mount("/tls", Volume.projection(files, world.clock.now()))
+    container = await world.start("nginx:1.27", mounts=[conf(world, text), tls])
+    seen = await get(world, f"http://{container.sandbox.ip}:443/", "-i")
+    assert seen.startswith("HTTP/1.1 400 Bad Request\r\n")
+    assert "<title>400 The plain HTTP request was sent to HTTPS port</title>" in seen
+    assert "<center>nginx/1.27.5</center>" in seen
+    assert "404 Not Found" in await get(world, f"https://{container.sandbox.ip}/", "-k")
+
+
+async def test_servers_in_go_refuse_plain_http_where_they_speak_tls(world: World) -> None:
+    world.network.add_pod("10.244.0.200", "default", "door")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_pem(context, *self_signed("Nobody"))
+
+    async def page(_: Request) -> Response:
+        return reply(200, "hello\n")
+
+    handler = tls_handler(context, server(page, scheme="https"), plain_http=refuse_plainly)
+    world.network.listen("10.244.0.200", 443, handler)
+    seen = await get(world, "http://10.244.0.200:443/", "-w", "%{http_code}")
+    assert seen == "Client sent an HTTP request to an HTTPS server.\n400"
+    assert await get(world, "https://10.244.0.200/", "-k") == "hello\n"
 
 
 async def test_clients_say_what_went_wrong(world: World) -> None:

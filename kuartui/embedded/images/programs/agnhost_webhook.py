@@ -16,7 +16,7 @@ from typing import Any
 
 from kuartui.embedded.images.applets.options import Options, parse
 from kuartui.embedded.network.http import Request, Response, reply, server
-from kuartui.embedded.network.tls import load_pem, tls_handler
+from kuartui.embedded.network.tls import load_pem, refuse_plainly, tls_handler
 from kuartui.embedded.node.runtime.process import Process
 
 Obj = dict[str, Any]
@@ -251,6 +251,6 @@ def _serve(
         return reply(200, json.dumps(answered), "application/json")
 
     try:
-        process.listen(port, tls_handler(context, server(app)))
+        process.listen(port, tls_handler(context, server(app), plain_http=refuse_plainly))
     except OSError as error:
         raise CannotListen((error.strerror or "").lower()) from None

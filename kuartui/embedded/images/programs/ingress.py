@@ -10,9 +10,9 @@ from itertools import count
 from msgspec import Struct
 
 from kuartui.embedded.network.http import Request, Response, reply, server
-from kuartui.embedded.network.ingress import IngressProxy, Trace
+from kuartui.embedded.network.ingress import IngressProxy, Trace, nginx_plain
 from kuartui.embedded.network.objects import INGRESS_CLASSES, INGRESSES, SECRETS, SERVICES, SLICES
-from kuartui.embedded.network.tls import tls_handler
+from kuartui.embedded.network.tls import refuse_plainly, tls_handler
 from kuartui.embedded.node.runtime.process import Process
 
 WATCHED = (INGRESSES, INGRESS_CLASSES, SERVICES, SLICES, SECRETS)
@@ -66,7 +66,9 @@ def ingress(controller: Controller) -> Callable[[Process], Awaitable[int]]:
 
         try:
             process.listen(controller.http, server(app))
-            process.listen(controller.https, tls_handler(proxy.tls_context(), server(app, scheme="https")))
+            plain = {"nginx": nginx_plain(), "traefik": refuse_plainly}.get(controller.flavour)
+            https = tls_handler(proxy.tls_context(), server(app, scheme="https"), plain_http=plain)
+            process.listen(controller.https, https)
             process.listen(controller.health, server(health))
         except OSError as error:
             await process.err(f"listen: {error.strerror}\n")

@@ -13,6 +13,7 @@ from kuartui.embedded.images.programs.nginx_conf import Block, ConfigError, Dire
 from kuartui.embedded.images.programs.nginx_serve import Site
 from kuartui.embedded.network import Listener, NameNotResolved
 from kuartui.embedded.network.http import server
+from kuartui.embedded.network.ingress import nginx_plain
 from kuartui.embedded.network.tls import load_pem, tls_handler
 from kuartui.embedded.node.runtime.process import Process
 from kuartui.embedded.node.runtime.programs import NotExecutable
@@ -173,8 +174,9 @@ class Nginx:
         for port in site.by_port:
             app = site.app(port)
             if port in site.tls:
-                handler = server(app, scheme="https", name=f"nginx/{self.version}")
-                handler = tls_handler(self._certificate(site.tls[port]), handler)
+                name = f"nginx/{self.version}"
+                handler = server(app, scheme="https", name=name)
+                handler = tls_handler(self._certificate(site.tls[port]), handler, plain_http=nginx_plain(name))
             else:
                 handler = server(app, name=f"nginx/{self.version}")
             if port in self.listeners:
