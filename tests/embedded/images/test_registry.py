@@ -280,6 +280,24 @@ async def test_relatives_of_red_hat_have_a_shell_and_say_who_they_are(world: Wor
     assert (exit_.code, log.splitlines()[0]) == (127, 'ID="centos"')
 
 
+@pytest.mark.parametrize(
+    ("image", "mirror"),
+    [
+        ("debian", "deb.debian.org/debian bookworm"),
+        ("ubuntu", "archive.ubuntu.com/ubuntu noble"),
+        ("ubuntu:22.04", "archive.ubuntu.com/ubuntu jammy"),
+        ("ubuntu:focal", "archive.ubuntu.com/ubuntu focal"),
+    ],
+)
+async def test_apt_looks_for_the_mirror_of_its_release(world: World, image: str, mirror: str) -> None:
+    container = await world.start(image, "sleep", "1000")
+    code, out, err = await world.exec(container, "apt-get", "update")
+    host = mirror.partition("/")[0]
+    assert (code, out.splitlines()[0]) == (0, f"Ign:1 http://{mirror} InRelease")
+    assert f"Err:2 http://{mirror}-updates InRelease\n  Temporary failure resolving '{host}'\n" in out
+    assert err.endswith("W: Some index files failed to download. They have been ignored, or old ones used instead.\n")
+
+
 async def test_packages_that_are_there_need_no_mirror(world: World) -> None:
     container = await world.start("nginx:1.27", "sleep", "1000")
     code, out, _ = await world.sh(container, "apt-get update; apt-get install -y curl")

@@ -55,15 +55,31 @@ async def apk(process: Process) -> int:
     return len(absent)
 
 
+def _release(process: Process) -> tuple[str, str]:
+    """Which distribution it is, and its code name, as /etc/os-release says."""
+    try:
+        lines = process.files.read("/etc/os-release").decode().splitlines()
+    except OSError:
+        lines = []
+    told = {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
+    return told.get("ID", "debian"), told.get("VERSION_CODENAME", "bookworm")
+
+
 async def apt(process: Process) -> int:
     """apt, apt-get."""
     words = [word for word in process.argv[1:] if not word.startswith("-")]
     if words[:1] == ["update"]:
-        for suite in ("bookworm", "bookworm-updates"):
-            await process.out(f"Ign:1 http://deb.debian.org/debian {suite} InRelease\n")
-            await process.out(
-                f"Err:1 http://deb.debian.org/debian {suite} InRelease\n  Temporary failure resolving 'deb.debian.org'\n"
-            )
+        name, suite = _release(process)
+        host, path = ("archive.ubuntu.com", "ubuntu") if name == "ubuntu" else ("deb.debian.org", "debian")
+        suites = [suite, f"{suite}-updates", f"{suite}-security" if name == "ubuntu" else f"{suite}-backports"]
+        failure = f"Temporary failure resolving '{host}'"
+        for number, one in enumerate(suites, 1):
+            await process.out(f"Ign:{number} http://{host}/{path} {one} InRelease\n")
+        for number, one in enumerate(suites, 1):
+            await process.out(f"Err:{number} http://{host}/{path} {one} InRelease\n  {failure}\n")
+        await process.out("Reading package lists... Done\n")
+        for one in suites:
+            await process.err(f"W: Failed to fetch http://{host}/{path}/dists/{one}/InRelease  {failure}\n")
         await process.err("W: Some index files failed to download. They have been ignored, or old ones used instead.\n")
         return 0
     await process.out("Reading package lists... Done\nBuilding dependency tree... Done\n")

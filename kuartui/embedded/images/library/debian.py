@@ -13,15 +13,25 @@ RELEASE = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 NAME="Debian GNU/Linux"
 VERSION_ID="12"
 VERSION="12 (bookworm)"
+VERSION_CODENAME=bookworm
 ID=debian
 HOME_URL="https://www.debian.org/"
 """
-UBUNTU = """PRETTY_NAME="Ubuntu 24.04.3 LTS"
+UBUNTU = """PRETTY_NAME="Ubuntu {version} LTS"
 NAME="Ubuntu"
-VERSION_ID="24.04"
+VERSION_ID="{version}"
+VERSION_CODENAME={name}
 ID=ubuntu
 ID_LIKE=debian
 """
+CODE_NAMES = {
+    "14.04": "trusty",
+    "16.04": "xenial",
+    "18.04": "bionic",
+    "20.04": "focal",
+    "22.04": "jammy",
+    "24.04": "noble",
+}
 
 
 RED_HAT = """NAME="{name}"
@@ -76,7 +86,9 @@ def find(reference: Reference) -> Image | None:
     programs, direct, commands, shells = userland("debian")
     files = debian_files()
     if ubuntu:
-        files["/etc/os-release"] = text(UBUNTU)
+        versions = {code_name: version for version, code_name in CODE_NAMES.items()}
+        version = versions.get(reference.tag, reference.tag if reference.tag in CODE_NAMES else "24.04")
+        files["/etc/os-release"] = text(UBUNTU.format(version=version, name=CODE_NAMES[version]))
         programs = {**programs, **procps_programs()}
     config = ImageConfig(cmd=("/bin/bash",) if ubuntu else ("bash",))
     return Image(
