@@ -689,3 +689,29 @@ async def test_curl_speaks_telnet_and_tells_what_it_does(world: World) -> None:
     )
     assert began in seen
     assert ended in seen
+
+
+async def test_nginx_and_curl_speak_the_versions_of_tls_that_they_are_told_to(world: World) -> None:
+    conf = (
+        "server {\n  listen 443 ssl;\n  ssl_certificate /tmp/c;\n  ssl_certificate_key /tmp/k;\n"
+        '  ssl_protocols TLSv1.3;\n  location / { return 200 "fine\\n"; }\n}\n'
+    )
+    certificate, key = self_signed("web")
+    env = {"CONF": conf, "CERT": certificate.decode(), "KEY": key.decode()}
+    script = 'echo "$CERT" > /tmp/c; echo "$KEY" > /tmp/k; echo "$CONF" > /etc/nginx/conf.d/default.conf; exec nginx'
+    start = ("sh", "-c", script + " -g 'daemon off;'")
+    server = await world.start("nginx:1.27-alpine", *start, env=env)
+    url = f"https://{server.sandbox.ip}/"
+    refused = "curl: (35) TLS connect error: error:0A00042E:SSL routines::tlsv1 alert protocol version\n"
+    assert await get(world, url, "-k", "--tls-max", "1.2") == refused
+    assert await get(world, url, "-k", "--tlsv1.3") == "fine\n"
+    assert await get(world, url, "-k", "--tls-max", "1.0") == (
+        "curl: (35) TLS connect error: error:0A0000BF:SSL routines::no protocols available\n"
+    )
+    env["CONF"] = conf.replace("TLSv1.3", "TLSv1.2 TLSv1.3")
+    both = await world.start("nginx:1.27-alpine", *start, env=env)
+    assert await get(world, f"https://{both.sandbox.ip}/", "-k", "--tls-max", "1.2") == "fine\n"
+    env["CONF"] = conf.replace("TLSv1.3", "TLSv4")
+    exit_, log = await world.run("nginx:1.27-alpine", *start, env=env)
+    assert exit_.code == 1
+    assert 'invalid value "TLSv4" in /etc/nginx/conf.d/default.conf:5' in log

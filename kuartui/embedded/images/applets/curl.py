@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from msgspec import Struct, field
 
-from kuartui.embedded.images.applets.web import Fetch, Url, parse_url, secured, send
+from kuartui.embedded.images.applets.web import TLS_VERSIONS, Fetch, Url, parse_url, secured, send
 from kuartui.embedded.network import NameNotResolved, Stream
 from kuartui.embedded.network.http import Client, ProtocolError, Response
 from kuartui.embedded.network.tls import described
@@ -25,7 +25,7 @@ LONG = (
     "retry=", "retry-delay=", "retry-connrefused", "retry-all-errors", "retry-max-time=", "get", "http1.1", "http1.0",
     "http2", "no-buffer", "compressed", "cookie=", "cookie-jar=", "referer=", "dump-header=", "no-progress-meter",
     "progress-bar", "version", "help", "url=", "max-redirs=", "ipv4", "ipv6", "no-keepalive", "oauth2-bearer=",
-    "upload-file=", "form=", "interface=", "proxy=", "noproxy=", "create-dirs", "tlsv1.2", "tlsv1.3", "path-as-is", "parallel",
+    "upload-file=", "form=", "interface=", "proxy=", "noproxy=", "create-dirs", "tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3", "tls-max=", "path-as-is", "parallel",
 )  # fmt: skip
 NAMES = {
     "s": "silent", "S": "show-error", "f": "fail", "i": "include", "I": "head", "v": "verbose", "k": "insecure",
@@ -33,6 +33,8 @@ NAMES = {
     "m": "max-time", "u": "user", "A": "user-agent", "G": "get", "b": "cookie", "e": "referer", "D": "dump-header",
     "E": "cert", "T": "upload-file", "F": "form", "V": "version", "h": "help", "N": "no-buffer", "x": "proxy",
 }  # fmt: skip
+
+TLS_ERRORS = {"tlsv1 alert protocol version": "0A00042E"}
 
 
 class Failed(Exception):
@@ -241,6 +243,10 @@ def _fetch(process: Process, options: Options, url: Url) -> Fetch:
     for name, value in options.headers:
         fetch.headers = [header for header in fetch.headers if header[0].lower() != name.lower()] + [(name, value)]
     fetch.verify = "insecure" not in options.flags
+    fetch.tls_min = next((version for version in reversed(TLS_VERSIONS) if f"tlsv{version}" in options.flags), "")
+    fetch.tls_max = options.values.get("tls-max", "").replace("default", "")
+    if fetch.tls_max and fetch.tls_max not in TLS_VERSIONS:
+        raise Failed(35, "TLS connect error: error:0A0000BF:SSL routines::no protocols available")
     if "cacert" in options.values and url.scheme == "https":
         try:
             fetch.ca = process.read(options.values["cacert"])
@@ -327,7 +333,8 @@ async def _ask(process: Process, options: Options, fetch: Fetch, start: float) -
         ) from None
     except ssl.SSLError as error:
         reason = (error.reason or "error").lower().replace("_", " ")
-        raise Failed(35, f"TLS connect error: error:0A000438:SSL routines::{reason}") from None
+        number = TLS_ERRORS.get(reason, "0A000438")
+        raise Failed(35, f"TLS connect error: error:{number}:SSL routines::{reason}") from None
     if "verbose" in options.flags:
         if client.stream.certificate:
             await process.err(_handshake(client.stream, verified=fetch.verify))

@@ -14,6 +14,7 @@ from kuartui.embedded.network.http import Client, Header, Response
 from kuartui.embedded.network.tls import connect_tls
 from kuartui.embedded.node.runtime.process import Process
 
+TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 PORTS = {"https": 443, "telnet": 23}
 
 
@@ -57,6 +58,8 @@ class Fetch(Struct):
     headers: list[Header] = field(default_factory=list)
     body: bytes = b""
     verify: bool = True
+    tls_min: str = ""  # "1.2", say
+    tls_max: str = ""
     ca: bytes = b""
     certificate: tuple[str, str] | None = None
     connect_to: str = ""  # another address than the URL's host (curl --resolve, --connect-to)
@@ -66,12 +69,16 @@ class Fetch(Struct):
 
 def tls_context(fetch: Fetch) -> ssl.SSLContext:
     """A client context for a request. Nobody trusts the machine's own authorities: they are not the cluster's."""
-    return _context(fetch.ca, fetch.verify)
+    return _context(fetch.ca, fetch.verify, fetch.tls_min, fetch.tls_max)
 
 
 @lru_cache(64)  # one is as good as another, and dear
-def _context(ca: bytes, verify: bool) -> ssl.SSLContext:
+def _context(ca: bytes, verify: bool, tls_min: str, tls_max: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if tls_min:
+        context.minimum_version = TLS_VERSIONS[tls_min]
+    if tls_max:
+        context.maximum_version = TLS_VERSIONS[tls_max]
     if ca:
         context.load_verify_locations(cadata=ca.decode())
     if not verify:

@@ -24,6 +24,11 @@ TEMPORARY = ("client_temp", "proxy_temp", "fastcgi_temp", "uwsgi_temp", "scgi_te
 MEMORY = 7 << 20
 FIRST_WORKER = 29  # the entrypoint's scripts had the numbers before
 BIND_TRIES = 5
+PROTOCOLS = {
+    **dict.fromkeys(("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"), ssl.TLSVersion.TLSv1_2),
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+"""What `ssl_protocols` takes; OpenSSL has nothing older than 1.2 any more."""
 
 
 class _Files:
@@ -83,7 +88,7 @@ class Nginx:
         await self._check_upstreams(http)
         site = Site(self.process, http, self.version, self._worker_log)
         for block in site.tls.values():
-            self._certificate(block)
+            self._certificate(block, http)
         return site
 
     def _worker_log(self, level: str, text: str) -> object:
@@ -111,11 +116,15 @@ class Nginx:
         except NameNotResolved:
             raise ConfigError(f'host not found in upstream "{name}" in {directive.place}') from None
 
-    def _certificate(self, block: Block) -> ssl.SSLContext:
+    def _certificate(self, block: Block, http: Block) -> ssl.SSLContext:
         certificate, key = block.last("ssl_certificate"), block.last("ssl_certificate_key")
         if certificate is None or key is None:
             raise ConfigError('no "ssl_certificate" is defined for the "listen ... ssl" directive')
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        protocols = block.last("ssl_protocols") or http.last("ssl_protocols")
+        if protocols is not None:
+            versions = [_version(word, protocols) for word in protocols.args]
+            context.minimum_version, context.maximum_version = min(versions), max(versions)
         texts = []
         for directive in (certificate, key):
             path = directive.args[0]
@@ -176,7 +185,9 @@ class Nginx:
             if port in site.tls:
                 name = f"nginx/{self.version}"
                 handler = server(app, scheme="https", name=name)
-                handler = tls_handler(self._certificate(site.tls[port]), handler, plain_http=nginx_plain(name))
+                handler = tls_handler(
+                    self._certificate(site.tls[port], site.http), handler, plain_http=nginx_plain(name)
+                )
             else:
                 handler = server(app, name=f"nginx/{self.version}")
             if port in self.listeners:
@@ -257,6 +268,12 @@ class Nginx:
     def _replace(self) -> None:
         if self.worker is None and self.process.pid in self.process.container.processes:
             self._start_worker()
+
+
+def _version(word: str, directive: Directive) -> ssl.TLSVersion:
+    if word not in PROTOCOLS:
+        raise ConfigError(f'invalid value "{word}" in {directive.place}')
+    return PROTOCOLS[word]
 
 
 def _nested(directives: list[Directive], name: str) -> list[Directive]:
