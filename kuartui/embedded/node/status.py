@@ -151,7 +151,7 @@ def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old:
             "lastState": {"terminated": dict(REMOVED)},
             "restartCount": runs[-1].restarts + 1,
         }
-    elif runs:
+    elif runs and not runs[-1].fresh:
         status = _of_run(runs[-1])
         if len(runs) > 1:
             status["lastState"] = {"terminated": dict(REMOVED) if runs[-2].superseded else _terminated(runs[-2])}
@@ -179,7 +179,7 @@ def _container_status(pod: Obj, kind: str, container: Obj, state: PodState, old:
     if kind != spec.EPHEMERAL:
         status["started"] = _started(container, running)
     status["ready"] = _ready(kind, container, status, running)
-    if run and not run.superseded:
+    if run and not run.superseded and not run.fresh:
         _tell_resources(container, status, run)
     _tell_mounts(container, status)
     return status
@@ -204,9 +204,7 @@ def _of_run(run: Run) -> Obj:
     }
     if run.user:
         status["user"] = run.user
-    if run.fresh:
-        status["state"] = {"waiting": {"reason": "ContainerCreating"}}
-    elif run.running:
+    if run.running:
         status["state"] = {"running": {"startedAt": timestamp(run.started_at) if run.started_at else None}}
     else:
         status["state"] = {"terminated": _terminated(run)}

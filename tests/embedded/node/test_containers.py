@@ -118,6 +118,20 @@ async def test_what_is_allocated_to_a_pod_counts_all_its_containers(cluster):
     assert cluster.get("q")["status"]["allocatedResources"] == {"cpu": "1100m"}
 
 
+async def test_a_container_is_not_told_of_while_its_hook_runs(cluster):
+    hook = {"postStart": {"sleep": {"seconds": 5}}}
+    init = {"name": "i", "command": ["pause", "0"]}
+    await cluster.pod(initContainers=[init], containers=[{"name": "c", "lifecycle": hook}])
+    await cluster.run(3)
+    status = cluster.status()
+    assert status["state"] == {"waiting": {"reason": "PodInitializing"}}
+    assert status["imageID"] == ""
+    assert not {"containerID", "resources"} & set(status)
+    await cluster.run(5)
+    assert "running" in cluster.status()["state"]
+    assert cluster.status()["containerID"]
+
+
 async def test_ephemeral_container(cluster):
     await cluster.pod()
     await cluster.run()
