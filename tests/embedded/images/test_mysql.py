@@ -106,3 +106,18 @@ async def test_a_server_outlives_nonsense(world: World) -> None:
     assert await stream.read_until(b"\n") == b"OK\n"
     assert await stream.read() == b""
     assert (await sql(world, container, "SELECT 1"))[1] == "1\n1\n"
+
+
+async def test_a_server_whose_machine_died_starts_again(world: World) -> None:
+    volume = Volume()
+    first = await server(world, mounts=(Mount("/var/lib/mysql", volume),))
+    await sql(world, first, "CREATE DATABASE kept")
+    saved = Volume()  # what was on the disk when the power went
+    for path in first.files.walk("/var/lib/mysql"):
+        inner = path.removeprefix("/var/lib/mysql")
+        if first.files.is_dir(path):
+            saved.fs.mkdir(inner)
+        else:
+            saved.fs.write_file(inner, first.files.read(path))
+    second = await server(world, mounts=(Mount("/var/lib/mysql", saved),))
+    assert "kept\n" in (await sql(world, second, "SHOW DATABASES"))[1]

@@ -101,7 +101,7 @@ def mysql(version: str, *, maria: bool = False) -> Callable[[Process], Awaitable
 
 async def _mysql_serve(process: Process, version: str, data: str, log: Callable[..., Awaitable[None]]) -> int:
     files, user = process.files, process.user
-    lock = f"{data}/ibdata1.lock"
+    tablespace = f"{data}/ibdata1"
     found = files.read(f"{data}/kuartui.version").decode() if files.exists(f"{data}/kuartui.version") else version
     if _release(found) > _release(version):
         await log(
@@ -115,7 +115,7 @@ async def _mysql_serve(process: Process, version: str, data: str, log: Callable[
         await log(process, "ERROR", "MY-010119", "Server", "Aborting")
         return 1
     for attempt in range(100):
-        if not files.exists(lock):
+        if files.lock(tablespace):
             break
         # Two servers on one volume: the second cannot lock the files, retries, and gives up.
         await log(process, "ERROR", "MY-012574", "InnoDB", "Unable to lock ./ibdata1 error: 11")
@@ -123,7 +123,6 @@ async def _mysql_serve(process: Process, version: str, data: str, log: Callable[
             await log(process, "ERROR", "MY-010119", "Server", "Aborting")
             return 1
         await process.clock.sleep(1.0)
-    files.write(lock, process.container.id.encode(), user)
     try:
         files.write(f"{data}/kuartui.version", version.encode(), user)
         process.memory = MEMORY
@@ -165,8 +164,7 @@ async def _mysql_serve(process: Process, version: str, data: str, log: Callable[
         )
         return 0
     finally:
-        if files.exists(lock):
-            files.remove(lock)
+        files.unlock(tablespace)
 
 
 def _release(version: str) -> tuple[int, ...]:

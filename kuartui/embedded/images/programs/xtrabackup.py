@@ -15,7 +15,7 @@ from kuartui.embedded.node.runtime.process import Process
 
 DATA = "/var/lib/mysql"
 POSITION = "mysql-bin.000003", 154
-OF_THE_SERVER = ("ibdata1.lock", "master.info", "xtrabackup_binlog_info", "xtrabackup_slave_info")
+OF_THE_SERVER = ("master.info", "xtrabackup_binlog_info", "xtrabackup_slave_info")
 
 
 async def xtrabackup(process: Process) -> int:

@@ -397,6 +397,19 @@ class Files:
         """Make an empty file, or write an existing one as it is (bashkit then sets its time)."""
         self.write(path, self.read(path) if self.exists(path) else b"", user)
 
+    def lock(self, path: str) -> bool:
+        """flock(2) without waiting: whether the file is held now by who asks. No lock outlives the machine."""
+        mount, inner = self.mount_of(self.real(path))
+        if inner in mount.volume.locks:
+            return False
+        mount.volume.locks.add(inner)
+        return True
+
+    def unlock(self, path: str) -> None:
+        """Let go of a file."""
+        mount, inner = self.mount_of(self.real(path))
+        mount.volume.locks.discard(inner)
+
     def listdir(self, path: str, user: User | None = None) -> list[str]:
         """Names in a directory, mount points included."""
         real = self.real(path)

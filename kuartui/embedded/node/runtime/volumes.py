@@ -56,6 +56,7 @@ class Volume:
         self.gid = gid
         self.read_only = read_only  # for everyone: ConfigMap, Secret, downward API, projected
         self.kind = kind
+        self.locks: set[str] = set()  # files that somebody holds (flock): as long as this process lives
         self.shared = False  # by containers that must not notice: who changes it takes a copy first
         self.limit: int | None = None  # bytes; None: as much as there is
         self.system: Callable[[], Image] | None = None  # the programs installed here, for who makes it their root
