@@ -109,6 +109,10 @@ async def test_httpd_sends_the_headers_of_busybox(world: World) -> None:
     ("text", "complaint"),
     [
         ("server {\n  lissten 80;\n}\n", 'unknown directive "lissten" in /etc/nginx/conf.d/default.conf:2'),
+        (
+            "server {\n  listen 80\n  server_name web;\n}\n",
+            'invalid parameter "server_name" in /etc/nginx/conf.d/default.conf:3',
+        ),
         ("server {\n  listen 80\n}\n", 'unexpected "}" in /etc/nginx/conf.d/default.conf:3'),
         ("server {\n  listen 80;\n", 'unexpected end of file, expecting "}" in /etc/nginx/conf.d/default.conf:3'),
         ("listen 80;\n", '"listen" directive is not allowed here in /etc/nginx/conf.d/default.conf:1'),

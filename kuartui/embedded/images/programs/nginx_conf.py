@@ -183,7 +183,7 @@ def _level(
                 raise ConfigError(f'unexpected end of file, expecting ";" or "}}" in {path}:{tokens[at][1]}')
             directive.args.append(tokens[at][0])
             at += 1
-        end = tokens[at][0]
+        end, directive.line, _ = tokens[at]
         if end == "}":
             raise ConfigError(f'unexpected "}}" in {path}:{tokens[at][1]}')
         if end == "{":

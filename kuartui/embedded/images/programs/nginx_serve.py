@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from kuartui.embedded.images.programs.files_server import date, inside, media_type, validators
-from kuartui.embedded.images.programs.nginx_conf import Block, Directive
+from kuartui.embedded.images.programs.nginx_conf import Block, ConfigError, Directive
 from kuartui.embedded.network import NameNotResolved
 from kuartui.embedded.network.http import Client, Headers, ProtocolError, Request, Response, phrase, reply
 from kuartui.embedded.network.plain_http import BODILESS, KEEP_ALIVE
@@ -21,6 +21,10 @@ from kuartui.embedded.node.runtime.process import Process
 INHERITED = ("root", "index", "access_log", "error_log", "autoindex", "default_type", "error_page", "add_header",
              "proxy_set_header", "allow", "deny", "auth_basic", "proxy_connect_timeout", "proxy_read_timeout")  # fmt: skip
 HOPS = 10
+LISTEN = re.compile(
+    "default(_server)?|ssl|http2|http3|quic|deferred|bind|reuseport|multipath|proxy_protocol"
+    "|(setfib|fastopen|backlog|rcvbuf|sndbuf|accept_filter|ipv6only|so_keepalive)=.*"
+)
 OWN_FIRST = ("Content-Type", "Content-Length", "Last-Modified", "Location")  # of its headers; of an upstream's, two
 
 # Where nginx has words of its own, in the status line and, if others, on its page.
@@ -86,6 +90,10 @@ class Site:
         names = [name for d in block.all("server_name") for name in d.args] or [""]
         top = Location("", "", block, [self._location(d) for d in block.all("location")])
         server = Server(names, block, top)
+        for directive in block.all("listen"):
+            for word in directive.args[1:]:
+                if not LISTEN.fullmatch(word):
+                    raise ConfigError(f'invalid parameter "{word}" in {directive.place}')
         listens = [d.args for d in block.all("listen")] or [["80"]]
         for words in listens:
             if words[0].startswith(("[", "unix:")):
