@@ -101,13 +101,42 @@ async def test_what_the_kernel_cannot_run_has_started(world: World, image: str, 
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "ash", "dash"),
     [
-        ("/etc/passwd", "sh: /etc/passwd: Permission denied\n"),
-        ("true; /etc/passwd x", "sh: /etc/passwd: Permission denied\n"),
-        ("kill -9 abc", "sh: invalid number 'abc'\n"),
+        ("/etc/passwd", "sh: /etc/passwd: Permission denied", "sh: 1: /etc/passwd: Permission denied"),
+        ("true; /etc/passwd x", "sh: /etc/passwd: Permission denied", "sh: 1: /etc/passwd: Permission denied"),
+        ("kill -9 abc", "sh: invalid number 'abc'", "sh: 1: kill: Illegal number: abc"),
+        ("[ 1 -eq a ]", "sh: a: bad number", "sh: 1: [: Illegal number: a"),
+        ("exit abc", "sh: exit: Illegal number: abc", "sh: 1: exit: Illegal number: abc"),
+        ("export 1a=b", "sh: export: 1a: bad variable name", "sh: 1: export: 1a: bad variable name"),
+        (". /no", "sh: .: can't open '/no': No such file or directory", "sh: 1: .: cannot open /no: No such file"),
+        ("find /no", "find: /no: No such file or directory", "find: '/no': No such file or directory"),
+        ("du /no", "du: /no: No such file or directory", "du: cannot access '/no': No such file or directory"),
+        ("sed s/a/b/ /no", "sed: /no: No such file or directory", "sed: can't read /no: No such file or directory"),
+        (
+            "dd if=/no",
+            "dd: can't open '/no': No such file or directory",
+            "dd: failed to open '/no': No such file or directory",
+        ),
+        (
+            "sha256sum /no",
+            "sha256sum: can't open '/no': No such file or directory",
+            "sha256sum: /no: No such file or directory",
+        ),
+        (
+            "head /no",
+            "head: /no: No such file or directory",
+            "head: cannot open '/no' for reading: No such file or directory",
+        ),
+        ("sort /no", "sort: /no: No such file or directory", "sort: cannot read: /no: No such file or directory"),
+        (
+            "dd if=/dev/zero of=/tmp/x bs=1M count=30",
+            "dd: error writing '/tmp/x': File too large",
+            "dd: error writing '/tmp/x': File too large",
+        ),
     ],
 )
-async def test_what_a_shell_says_of_commands(world: World, script: str, said: str) -> None:
-    _, log = await world.run("busybox:1.36", "sh", "-c", script)
-    assert log == said
+async def test_what_shells_and_commands_say(world: World, script: str, ash: str, dash: str) -> None:
+    for image, said in (("busybox:1.36", ash), ("nginx", dash)):
+        _, log = await world.run(image, "sh", "-c", script)
+        assert log == f"{said}\n"

@@ -16,6 +16,11 @@ READ_ONLY = "filesystem is read-only"
 
 BUSYBOX = (
     (r": io error: file too large.*$", ": File too large"),
+    (r"^find: '(.*?)': (.*)$", r"find: \1: \2"),
+    (r"^du: cannot access '(.*?)': (.*)$", r"du: \1: \2"),
+    (r"^sed: can't read (.*?): (.*)$", r"sed: \1: \2"),
+    (r"^dd: failed to open '(.*?)': (.*)$", r"dd: can't open '\1': \2"),
+    (r"^((?:md5|sha\d+)sum|base64): (.*?): (No such file or directory)$", r"\1: can't open '\2': \3"),
     (r"^touch: cannot touch '(.*?)': (.*)$", r"touch: \1: \2"),
     (r"^(rm|rmdir): (?:cannot remove|failed to remove) '(.*?)': (?:io error: )?(.*)$", r"\1: can't remove '\2': \3"),
     (r"^mkdir: cannot create directory '(.*?)': (.*)$", r"mkdir: can't create directory '\1': \2"),
@@ -30,6 +35,8 @@ BUSYBOX = (
 )
 GNU = (
     (r": io error: file too large.*$", ": File too large"),
+    (r"^head: (.*?): (No such file or directory)$", r"head: cannot open '\1' for reading: \2"),
+    (r"^sort: (.*?): (No such file or directory)$", r"sort: cannot read: \1: \2"),
     (r"^(user|sys)\s+unavailable$", r"\1\t0m0.000s"),
     (r"^cp: cannot (?:copy|stat) '(.*?)': Permission denied$", r"cp: cannot open '\1' for reading: Permission denied"),
     (r"^cp: cannot copy '(.*?)': (.*)$", r"cp: cannot stat '\1': \2"),
@@ -55,6 +62,7 @@ class Voice(Struct, frozen=True):
             return self._shell(int(found["line"]) - self.offset, found["rest"])
         line = self._permission(line).replace(": io error: not found", ": No such file or directory")
         line = line.replace(": io error: Permission denied", ": Permission denied")
+        line = line.replace(": io error: file not found", ": No such file or directory")
         for pattern, replacement in BUSYBOX if self.flavour == "ash" else GNU:
             line, changed = re.subn(pattern, replacement, line)
             if changed:
@@ -108,8 +116,10 @@ class Voice(Struct, frozen=True):
             path = rest.removesuffix(": " + READ_ONLY)
             return f"{where}{posix} create {path}: {self._why(path)}"
         sourced = re.search(r"(?:^|[;&\s])(?:\.|source)\s+(\S+)", self.text)
-        if sourced and rest == f"{sourced[1]}: No such file or directory" and self.flavour == "ash":
-            return f"{where}.: can't open '{sourced[1]}': No such file or directory"
+        if sourced and rest == f"{sourced[1]}: No such file or directory":
+            if self.flavour == "ash":
+                return f"{where}.: can't open '{sourced[1]}': No such file or directory"
+            return f"{where}.: cannot open {sourced[1]}: No such file"
         change = re.match(r"cd: (.*): (.*)$", rest)
         if change:
             reason = f": {change[2]}" if self.flavour == "ash" else ""
@@ -126,6 +136,15 @@ class Voice(Struct, frozen=True):
         denied = re.match(r"(\S+): Permission denied$", rest)
         if denied:
             return where + self._denied(denied[1], posix)
+        number = re.match(r"(?:\[|test): (\S+): integer expression expected$", rest)
+        if number:
+            return where + (f"{number[1]}: bad number" if posix == "can't" else f"[: Illegal number: {number[1]}")
+        number = re.match(r"(exit|return|shift): (\S+): numeric argument required$", rest)
+        if number:
+            return f"{where}{number[1]}: Illegal number: {number[2]}"
+        variable = re.match(r"(export|readonly): `([^=']*)(?:=.*)?': not a valid identifier$", rest)
+        if variable:
+            return f"{where}{variable[1]}: {variable[2]}: bad variable name"
         number = re.match(r"kill: (\S+): arguments must be process or job IDs$", rest)
         if number:
             return where + (
