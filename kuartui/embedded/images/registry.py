@@ -26,6 +26,7 @@ PUBLIC = frozenset(
         "gcr.io",
         "registry.k8s.io",
         "k8s.gcr.io",
+        "mirror.gcr.io",
         "quay.io",
         "ghcr.io",
         "mcr.microsoft.com",

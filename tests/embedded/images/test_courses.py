@@ -52,6 +52,7 @@ async def test_the_event_simulator_writes_a_line_a_second_and_what_goes_wrong(wo
         ("containous/whoami", 80, r"Hostname: \S+\n"),
         ("ghcr.io/traefik/whoami", 80, r"Hostname: \S+\n"),
         ("public.ecr.aws/nginx/nginx", 80, r"(?s).*Welcome to nginx!.*"),
+        ("mirror.gcr.io/library/httpd:2.4", 80, r"<html><body><h1>It works!</h1></body></html>\n"),
         ("public.ecr.aws/docker/library/httpd:2.4", 80, r"<html><body><h1>It works!</h1></body></html>\n"),
         ("quay.io/nginx/nginx-unprivileged", 8080, r"(?s).*Welcome to nginx!.*"),
         ("kodekloud/ecommerce:video", 8080, r"<h1>\S+</h1>\n"),
