@@ -327,3 +327,18 @@ async def test_what_is_typed_goes_to_the_command_that_reads_it(world: World) -> 
     await session.type("exit\r")
     assert session.task is not None
     assert await session.task == 0
+
+
+async def test_bash_counts_no_lines_at_a_terminal(world: World) -> None:
+    session = Session(world)
+    await session.open("debian:12", "bash")
+    await session.type("false\r")
+    await session.type("nosuch x\r")
+    assert "\r\nbash: nosuch: command not found\r\n" in session.screen.text
+    await session.type("cat < /nope\r")
+    assert "\r\nbash: /nope: No such file or directory\r\n" in session.screen.text
+    await session.type("echo )\r")
+    assert "\r\nbash: syntax error near unexpected token `)'\r\n" in session.screen.text
+    await session.type("exit\r")
+    assert session.task is not None
+    await session.task

@@ -112,7 +112,8 @@ class Prompt:
         return int(context.argv[0])
 
     def _voice(self, text: str, offset: int = 0) -> Voice:
-        return Voice(self._flavour, self._name, False, self._process.files, text, offset)
+        typed = self._process.terminal is not None
+        return Voice(self._flavour, self._name, False, self._process.files, text, offset, typed)
 
     async def _complain(self, line: str) -> None:
         await self._process.err(line + "\n")

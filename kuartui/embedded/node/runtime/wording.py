@@ -46,7 +46,8 @@ GNU = (
 
 
 class Voice(Struct, frozen=True):
-    """A shell's way of speaking. `name` is $0, `script` whether it runs a file rather than -c or a prompt."""
+    """A shell's way of speaking. `name` is $0, `script` whether it runs a file rather than -c or a prompt, `typed` whether
+    it is at a terminal, where bash counts no lines."""
 
     flavour: str
     name: str
@@ -54,6 +55,7 @@ class Voice(Struct, frozen=True):
     files: Files
     text: str = ""  # the script, to tell `< file` from `> file`
     offset: int = 0  # lines that we put before the script
+    typed: bool = False
 
     def error(self, line: str) -> str:
         """One line of stderr, reworded."""
@@ -78,6 +80,8 @@ class Voice(Struct, frozen=True):
         if self.flavour == "bash":
             where = f"{self.name}: " if self.script else f"{self.name}: -c: "
             said = what.removeprefix("syntax error: ") if quote else what
+            if self.typed:
+                return f"{self.name}: {said}"
             return f"{where}line {line}: {said}"
         if self.flavour == "dash":
             said = (
@@ -174,7 +178,7 @@ class Voice(Struct, frozen=True):
         if self.flavour == "dash":
             return f"{self.name}: {line}: "
         if self.flavour == "bash":
-            return f"{self.name}: line {line}: "
+            return f"{self.name}: " if self.typed else f"{self.name}: line {line}: "
         return f"{self.name}: line {line}: " if self.script else f"{self.name}: "
 
     def _permission(self, line: str) -> str:
