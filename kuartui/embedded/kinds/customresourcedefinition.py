@@ -160,7 +160,7 @@ def _versions(spec: Obj, shared: dict[str, bool], path: Path, before: Obj) -> It
     for index, version in enumerate(versions):
         if (version.get("schema") or {}).get("openAPIV3Schema") is None:
             place = (path / "versions").index(index) / "schema" / "openAPIV3Schema"
-            yield fielderr.required(place, "schemas are required")
+            yield fielderr.required(place)
     for index, version in enumerate(versions):
         here = (path / "versions").index(index)
         yield from _version_name(version, here / "name")

@@ -42,8 +42,10 @@ class StorageClasses(Strategy):
         return errors + _topologies(obj.get("allowedTopologies") or [], Path("allowedTopologies"))
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        errors = _kept(new, old, "parameters", "provisioner", "reclaimPolicy")
-        return errors + immutable(new.get("volumeBindingMode"), old.get("volumeBindingMode"), "volumeBindingMode")
+        errors = _same_parameters(new, old)
+        for field in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
+            errors += immutable(new.get(field), old.get(field), field)
+        return errors
 
     def warnings(self, obj: Obj, old: Obj | None) -> list[str]:
         path = Path("allowedTopologies")
@@ -65,12 +67,10 @@ class StorageClasses(Strategy):
         ]
 
 
-def _kept(new: Obj, old: Obj, *fields: str) -> list[FieldError]:
-    return [
-        forbidden(field, f"updates to {field} are forbidden.")
-        for field in fields
-        if (new.get(field) or None) != (old.get(field) or None)
-    ]
+def _same_parameters(new: Obj, old: Obj) -> list[FieldError]:
+    if (new.get("parameters") or {}) == (old.get("parameters") or {}):
+        return []
+    return [forbidden("parameters", "updates to parameters are forbidden.")]
 
 
 def _parameters(obj: Obj) -> list[FieldError]:
@@ -122,7 +122,8 @@ class VolumeAttributesClasses(Strategy):
         return errors
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        return _kept(new, old, "driverName", "parameters") + self.validate(new)
+        errors = immutable(new.get("driverName"), old.get("driverName"), "driverName")
+        return errors + _same_parameters(new, old) + self.validate(new)
 
     def row(self, obj: Obj, now: datetime) -> list[Any] | None:
         name = cells.name(obj) + (" (default)" if is_default(obj) else "")

@@ -48,7 +48,6 @@ def _run(status: Obj, container: Obj, restarts: int, clock: Clock) -> Run:
         image=status.get("image", ""),
         image_id=status.get("imageID", ""),
         identity=spec.identity(container),
-        user=status.get("user") or {},
         phase=Phase.EXITED,
         finished=clock.monotonic(),
     )

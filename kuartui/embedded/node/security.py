@@ -10,7 +10,6 @@ from typing import Any
 from kuartui.embedded.images.model import Image
 from kuartui.embedded.node.env import ConfigError
 from kuartui.embedded.node.runtime import CreateError, Credentials, granted, image_user
-from kuartui.embedded.node.runtime.files import User
 from kuartui.embedded.node.wording import pod_ref, quoted
 
 Obj = dict[str, Any]
@@ -60,11 +59,6 @@ def find_apparmor(pod: Obj, container: Obj) -> None:
     if profile.get("type") == "Localhost" and name != APPARMOR_DEFAULT:
         why = f"failed to generate apparmor spec opts: apparmor profile not found {name}"
         raise CreateError(f"failed to get container spec opts: {why}")
-
-
-def user_status(user: User) -> Obj:
-    """A container status' user: ids of its first process."""
-    return {"linux": {"uid": user.uid, "gid": user.gid, "supplementalGroups": list(user.groups)}}
 
 
 def verify_non_root(pod: Obj, container: Obj, image: Image) -> None:

@@ -23,7 +23,6 @@ from kuartui.embedded.node.security import (
     effective,
     find_apparmor,
     seccomp_file,
-    user_status,
     verify_non_root,
 )
 from kuartui.embedded.node.services import NodeServices
@@ -155,7 +154,6 @@ class Starter:
             identity=spec.identity(container),
             sandbox=self._state.sandboxes,
             resources=container.get("resources") or {},
-            user=user_status(made.user),
             container=made,
         )
         self._state.add(run)

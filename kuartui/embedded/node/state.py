@@ -48,8 +48,6 @@ class Run(Struct):
     reason: str = ""
     message: str = ""
     resources: Obj = field(default_factory=dict)
-    user: Obj = field(default_factory=dict)
-    """Who its first process runs as, as the status tells it."""
     container: Container | None = None
     """The runtime's container; None for a run that a former process of ours recorded."""
     startup: bool | None = None

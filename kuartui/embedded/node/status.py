@@ -202,8 +202,6 @@ def _of_run(run: Run) -> Obj:
         "restartCount": run.restarts,
         "lastState": {},
     }
-    if run.user:
-        status["user"] = run.user
     if run.running:
         status["state"] = {"running": {"startedAt": timestamp(run.started_at) if run.started_at else None}}
     else:

@@ -65,8 +65,8 @@ async def test_pods_are_numbered_and_know_who_they_are(cluster: Cluster) -> None
     ]
     assert cluster.get("persistentvolumeclaims", "data-db-1")["metadata"]["labels"] == {"app": "db"}
     assert cluster.events("SuccessfulCreate")[:2] == [
-        "create Claim data-db-0 Pod db-0 in StatefulSet db success",
-        "create Pod db-0 in StatefulSet db successful",
+        "Create Claim data-db-0 Pod db-0 in StatefulSet db success",
+        "Create Pod db-0 in StatefulSet db successful",
     ]
     assert cluster.get("statefulsets.apps", "db")["status"] == {
         "availableReplicas": 3,
@@ -155,8 +155,8 @@ async def test_a_failed_pod_is_made_anew(cluster: Cluster) -> None:
     await cluster.run(3)
     assert cluster.get("pods", "db-1")["status"]["phase"] == "Running"
     assert cluster.events("", "StatefulSet")[-2:] == [
-        "delete Pod db-1 in StatefulSet db successful",
-        "create Pod db-1 in StatefulSet db successful",
+        "Delete Pod db-1 in StatefulSet db successful",
+        "Create Pod db-1 in StatefulSet db successful",
     ]
     assert not cluster.events("RecreatingFailedPod"), "Kubernetes 1.31 and later does not tell of it"
 
@@ -289,7 +289,7 @@ async def test_in_parallel_nobody_waits_for_a_pod_that_failed(cluster: Cluster) 
     await cluster.run(3)
     assert cluster.get("pods", "db-3")["status"]["phase"] == "Running"
     assert cluster.get("pods", "db-0")["metadata"]["deletionTimestamp"]
-    assert cluster.events("SuccessfulDelete") == ["delete Pod db-0 in StatefulSet db successful"]
+    assert cluster.events("SuccessfulDelete") == ["Delete Pod db-0 in StatefulSet db successful"]
 
 
 async def test_a_pod_gets_back_the_labels_that_say_who_it_is(cluster: Cluster) -> None:
@@ -300,7 +300,7 @@ async def test_a_pod_gets_back_the_labels_that_say_who_it_is(cluster: Cluster) -
     await cluster.run(1)
     after = cluster.get("pods", "db-1")["metadata"]
     assert (after["labels"], after["uid"]) == (before["labels"], before["uid"])
-    assert cluster.events("SuccessfulUpdate") == ["update Pod db-1 in StatefulSet db successful"]
+    assert cluster.events("SuccessfulUpdate") == ["Update Pod db-1 in StatefulSet db successful"]
 
 
 async def test_claims_that_cannot_be_made_are_told_all_together(cluster: Cluster) -> None:
@@ -314,10 +314,10 @@ async def test_claims_that_cannot_be_made_are_told_all_together(cluster: Cluster
     await running(cluster, volumeClaimTemplates=templates)
     where = "Pod db-0 in StatefulSet db"
     assert set(cluster.events("FailedCreate")) == {
-        f"create Claim logs-db-0 for {where} failed error: {refusal}",
-        f"create {where} failed error: [pvc data-db-0 is being deleted, failed to create PVC logs-db-0: {refusal}]",
+        f"Create Claim logs-db-0 for {where} failed error: {refusal}",
+        f"Create {where} failed error: [pvc data-db-0 is being deleted, failed to create PVC logs-db-0: {refusal}]",
     }
-    assert cluster.events("SuccessfulCreate") == [f"create Claim spare-db-0 {where} success"]
+    assert cluster.events("SuccessfulCreate") == [f"Create Claim spare-db-0 {where} success"]
     refused.clear()
     await cluster.edit("persistentvolumeclaims", "data-db-0", {"metadata": {"finalizers": None}})
     await cluster.run(10)

@@ -8,7 +8,6 @@ import pytest
 
 from kuartui.embedded.node.env import Surroundings, environment
 from kuartui.embedded.node.env_file import BadEnvFile, value_in
-from kuartui.embedded.node.runtime.files import User
 
 
 def encoded(**data):
@@ -729,25 +728,6 @@ async def test_an_apparmor_profile_must_be_loaded_on_the_node(cluster):
     assert cluster.waiting() == "CreateContainerError"
     assert f"Error: failed to get container spec opts: {why}" in cluster.events("Failed")
     assert cluster.get("free")["status"]["phase"] == "Running"
-
-
-async def test_the_status_tells_who_a_container_runs_as(cluster):
-    context = {"runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000, "supplementalGroups": [4000]}
-    await cluster.pod(securityContext=context)
-    await cluster.run(5)
-    user = {"uid": 1000, "gid": 3000, "supplementalGroups": [2000, 3000, 4000]}
-    assert cluster.get("p")["status"]["containerStatuses"][0]["user"] == {"linux": user}
-
-
-async def test_directories_of_a_volume_with_fs_group_hand_down_its_group(cluster):
-    context = {"runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000}
-    container = {"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
-    await cluster.pod(securityContext=context, volumes=[{"name": "v", "emptyDir": {}}], containers=[container])
-    await cluster.run(5)
-    files = next(run.living.files for _, run in cluster.fleet.runs())
-    files.mkdir("/v/data", User(1000, 3000, (2000,)))
-    found = files.stat("/v/data")
-    assert (found.mode & 0o2000, found.uid, found.gid) == (0o2000, 1000, 2000)
 
 
 async def test_host_paths_below_one_that_another_pod_has(cluster):

@@ -46,12 +46,12 @@ class ClaimControl:
             try:
                 await self._client.create(CLAIMS, claim)
             except StatusError as error:
-                text = f"create Claim {name} for {where} failed error: {error}"
+                text = f"Create Claim {name} for {where} failed error: {error}"
                 self._record(self._set, "Warning", "FailedCreate", text)
                 failures.append(error)
                 texts.append(f"failed to create PVC {name}: {error}")
                 continue
-            self._record(self._set, "Normal", "SuccessfulCreate", f"create Claim {name} {where} success")
+            self._record(self._set, "Normal", "SuccessfulCreate", f"Create Claim {name} {where} success")
         if texts:
             causes = [cause for failure in failures for cause in failure.details.get("causes") or ()]
             text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"

@@ -93,7 +93,7 @@ class Round:
         name = objects.name_of(pod)
         patch = {"metadata": {"labels": wanted}}
         self.pods[number] = await self._client.patch("pods", objects.namespace_of(pod), name, patch)
-        text = f"update Pod {name} in StatefulSet {objects.name_of(self._set)} successful"
+        text = f"Update Pod {name} in StatefulSet {objects.name_of(self._set)} successful"
         self._record(self._set, "Normal", "SuccessfulUpdate", text)
 
     async def _create(self, number: int) -> bool:
@@ -109,10 +109,10 @@ class Round:
             self.pods[number] = await self._client.create("pods", pod)
         except StatusError as error:
             if error.reason != "AlreadyExists" and not pods.namespace_terminating(error):
-                text = f"create Pod {name} in StatefulSet {objects.name_of(self._set)} failed error: {error}"
+                text = f"Create Pod {name} in StatefulSet {objects.name_of(self._set)} failed error: {error}"
                 self._record(self._set, "Warning", "FailedCreate", text)
             raise
-        text = f"create Pod {name} in StatefulSet {objects.name_of(self._set)} successful"
+        text = f"Create Pod {name} in StatefulSet {objects.name_of(self._set)} successful"
         self._record(self._set, "Normal", "SuccessfulCreate", text)
         await self.claims.align(number, scaled_away=False)
         return bool(self._ordered)
@@ -167,9 +167,9 @@ class Round:
         except StatusError as error:
             if error.code == 404:
                 return
-            self._record(self._set, "Warning", "FailedDelete", f"delete {where} failed error: {error}")
+            self._record(self._set, "Warning", "FailedDelete", f"Delete {where} failed error: {error}")
             raise
-        self._record(self._set, "Normal", "SuccessfulDelete", f"delete {where} successful")
+        self._record(self._set, "Normal", "SuccessfulDelete", f"Delete {where} successful")
 
     def status(self, owned: list[Obj], collisions: int) -> Obj:
         """The numbers, from pods as they are by now."""
