@@ -153,7 +153,7 @@ async def test_a_place_that_cannot_be_written_is_told(game: Any, monkeypatch: py
     monkeypatch.setenv("SHELL", shutil.which("bash") or pytest.skip("no bash here"))
     paths.write_private(paths.state_dir() / "shell", "a file in its place")
     app = KuartuiApp(game)
-    async with app.run_test(size=(160, 45)) as pilot:
+    async with app.run_test(size=(240, 45)) as pilot:  # room for the path of a test in one line
         screen = await playing(app, pilot)
         await until(pilot, lambda: "file exists" in screen_text(app) and "make it writable" in screen_text(app))
         assert app.screen is screen
