@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -527,7 +528,8 @@ def ownership(endpoint: Endpoint, subresource: str) -> Callable[[fieldset.Path],
     return lambda path: not fieldset.starts(path, reset)
 
 
-def _as_paths(fields: Iterable[tuple[str, ...]]) -> list[fieldset.Path]:
+@lru_cache(256)  # one for each (sub)resource, asked for at each write
+def _as_paths(fields: tuple[tuple[str, ...], ...]) -> list[fieldset.Path]:
     return [tuple(part if part == "*" else f"f:{part}" for part in path) for path in fields]
 
 
