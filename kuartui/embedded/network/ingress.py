@@ -172,7 +172,7 @@ class IngressProxy:
             except Unanswered as error:
                 why, again = str(error), error.again
                 title = "502 Bad Gateway" if error.status == 502 else "504 Gateway Time-out"
-                response = reply(error.status, _nginx_page(title), "text/html")
+                response = reply(error.status, nginx_page(title), "text/html")
             seconds = self._network.clock.monotonic() - began
             trace.tries.append(Try(endpoint, response.status, seconds, why, change.path))
             if not again or len(trace.tries) == NGINX_TRIES:
@@ -221,12 +221,12 @@ class IngressProxy:
 
     def _not_found(self) -> Response:
         if self._flavour == "nginx":
-            return reply(404, _nginx_page("404 Not Found"), "text/html")
+            return reply(404, nginx_page("404 Not Found"), "text/html")
         return reply(404)
 
     def _unavailable(self, error: NoBackend) -> Response:
         if self._flavour == "nginx":
-            return reply(error.status, _nginx_page("503 Service Temporarily Unavailable"), "text/html")
+            return reply(error.status, nginx_page("503 Service Temporarily Unavailable"), "text/html")
         return reply(error.status, "no healthy upstream")
 
     # --- TLS ---
@@ -269,20 +269,19 @@ def _port_of(service: Obj) -> int | str:
     return found
 
 
-def _nginx_page(title: str) -> str:
+def nginx_page(title: str, name: str = "nginx", heading: str = "", text: str = "") -> str:
+    """nginx' own page for a status; `name` is nginx, which may tell its version, `heading` the title where empty."""
+    said = f"<center>{text}</center>\r\n" if text else ""
     return (
-        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
-        "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{heading or title}</h1></center>\r\n"
+        f"{said}<hr><center>{name}</center>\r\n</body>\r\n</html>\r\n"
     )
 
 
 def nginx_plain(name: str = "nginx") -> Handler:
-    """What nginx, which may tell its version, answers to plain HTTP on a port of HTTPS."""
+    """What nginx answers to plain HTTP on a port of HTTPS."""
     why = "The plain HTTP request was sent to HTTPS port"
-    page = (
-        f"<html>\r\n<head><title>400 {why}</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n"
-        f"<center>{why}</center>\r\n<hr><center>{name}</center>\r\n</body>\r\n</html>\r\n"
-    )
+    page = nginx_page(f"400 {why}", name, "400 Bad Request", why)
 
     async def refuse(_: Request) -> Response:
         refusal = reply(400, page, "text/html")

@@ -21,6 +21,7 @@ from kuartui.embedded.network.corefile import DEFAULT as DEFAULT_COREFILE
 from kuartui.embedded.network.corefile import CoreDns
 from kuartui.embedded.network.dns import (
     NODATA,
+    NODE_RESOLVER,
     NXDOMAIN,
     SERVFAIL,
     SHORT_TRY_SECONDS,
@@ -42,7 +43,7 @@ from kuartui.embedded.network.stream import Handler, Stream, pipe
 SYN_SECONDS = 127.0  # tcp_syn_retries=6
 ARP_SECONDS = 3.0  # until the kernel says "No route to host"
 ANY = ("", "0.0.0.0", "::", "*")
-OUTSIDE_IP = "172.18.0.1"  # the host that a kind cluster runs on
+OUTSIDE_IP = NODE_RESOLVER  # the host that a kind cluster runs on
 
 
 class Host(Struct):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from kuartui.embedded.kinds.priorityclass import SYSTEM
 from kuartui.embedded.node import spec, sysctls
 from kuartui.embedded.node.machine import PRESSED
 from kuartui.embedded.node.resources import Amounts, amounts, pod_requests, total_requests
@@ -18,7 +19,7 @@ from kuartui.embedded.scheduler import matching
 Obj = dict[str, Any]
 
 IN_THOUSANDTHS = ("cpu",)
-CRITICAL = 2_000_000_000  # the priority from which on a pod is
+CRITICAL = SYSTEM["system-cluster-critical"]  # the priority from which on a pod is
 SHORT_OF_MEMORY = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
 Shortage = tuple[str, Decimal, Decimal, Decimal]
 """A resource, how much of it is wanted, used and there."""

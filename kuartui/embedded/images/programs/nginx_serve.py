@@ -15,6 +15,7 @@ from kuartui.embedded.images.programs.files_server import date, inside, media_ty
 from kuartui.embedded.images.programs.nginx_conf import Block, ConfigError, Directive
 from kuartui.embedded.network import NameNotResolved
 from kuartui.embedded.network.http import Client, Headers, ProtocolError, Request, Response, phrase, reply
+from kuartui.embedded.network.ingress import nginx_page
 from kuartui.embedded.network.plain_http import BODILESS, KEEP_ALIVE
 from kuartui.embedded.node.runtime.process import Process
 
@@ -451,11 +452,7 @@ class Site:
             status = 400
         reason = REASONS.get(status, phrase(status))
         title = f"{status} {TITLES.get(status, reason)}"
-        page = (
-            f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
-            f"<hr><center>nginx/{self._version}</center>\r\n</body>\r\n</html>\r\n"
-        )
-        response = reply(status, page, "text/html")
+        response = reply(status, nginx_page(title, f"nginx/{self._version}"), "text/html")
         response.reason = reason
         return response
 
