@@ -72,8 +72,23 @@ class Objects:
         """Why some copy may be out of date; empty when all is well."""
         return next((item.problem for item in self._reflectors.values() if item.problem), "")
 
-    async def stop(self) -> None:
+    def again(self, api: Api) -> Objects:
+        """The same copies, going on from what these know, on a cluster that is a copy of theirs."""
+        objects = Objects(api, self.namespace, wide=self.wide)
+        keys = {}
+        for key, known in self._reflectors.items():
+            reflector = objects._follow(key)
+            reflector.go_on_from(known)
+            keys[known] = reflector
+        objects._sources = {query: (keys[known], scope) for query, (known, scope) in self._sources.items()}
+        return objects
+
+    async def pause(self) -> None:
+        """Stop, and keep what is known."""
         await asyncio.gather(*(reflector.stop() for reflector in self._reflectors.values()))
+
+    async def stop(self) -> None:
+        await self.pause()
         self._reflectors.clear()
         self._sources.clear()
 
@@ -82,12 +97,16 @@ class Objects:
         scope = (query.namespace or self.namespace) if resource.namespaced else ""
         key = (resource, "" if self.wide or scope == EVERYWHERE else scope)
         if key not in self._reflectors:
-            reflector = Reflector(self.api, *key)
-            reflector.on_problem.append(lambda _: self._trouble())
-            self._reflectors[key] = reflector
-            reflector.start()
+            self._follow(key)
         self._sources[query] = (self._reflectors[key], scope)
         return self._sources[query]
+
+    def _follow(self, key: tuple[Resource, str]) -> Reflector:
+        reflector = Reflector(self.api, *key)
+        reflector.on_problem.append(lambda _: self._trouble())
+        self._reflectors[key] = reflector
+        reflector.start()
+        return reflector
 
     def _trouble(self) -> None:
         for listener in self.on_problem:

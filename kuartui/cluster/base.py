@@ -96,6 +96,12 @@ class Sandbox(Protocol):
         """All is set up: a clock that had a head start catches up with the present and is a real one from now on."""
         ...
 
+    async def copy(self) -> Sandbox:
+        """Another one, in which everything is as it is here now: where the cluster `copies`, and on stepped time.
+
+        ClusterError when that does not work; this one is as it was."""
+        ...
+
     async def close(self) -> None:
         """Remove it: the disposable cluster, or the player's access to a shared one. Safe to call twice."""
         ...
@@ -113,6 +119,11 @@ class Cluster(Protocol):
     @property
     def ref(self) -> str:
         """What `--cluster` says to get it again: embedded, kind, context:NAME."""
+        ...
+
+    @property
+    def copies(self) -> bool:
+        """Whether a sandbox of it can be copied."""
         ...
 
     @property

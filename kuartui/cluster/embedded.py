@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import ExitStack, asynccontextmanager
@@ -47,11 +48,10 @@ class EmbeddedSandbox:
 
     disposable = True
 
-    def __init__(self, host: EmbeddedHost, name: str, spec: Obj, url: str) -> None:
+    def __init__(self, host: EmbeddedHost, name: str, spec: Obj) -> None:
         self._host, self._name, self._spec = host, name, spec
         self._clock = self._new_clock()
         self._api: Api | None = None  # that passes time
-        self._url = url
 
     def _new_clock(self) -> Clock:
         from kuartui.cluster.clock import RealClock, SteppedClock
@@ -98,8 +98,7 @@ class EmbeddedSandbox:
         self._spec = {**self._spec, "head": head}
         namespace = _namespace(self._host.folder(self._name) / "player.kubeconfig")
         await _aside(self._host.call, "DELETE", f"/clusters/{self._name}")
-        made = await _aside(self._host.call, "POST", "/clusters", self._spec)
-        self._url = made["url"]
+        await _aside(self._host.call, "POST", "/clusters", self._spec)
         await self._let_go()
         self._clock = self._new_clock()
         self._identity(self._host.folder(self._name) / "checker.kubeconfig", CHECKER)
@@ -117,6 +116,16 @@ class EmbeddedSandbox:
         await self._drive("release", 0.0)
         await self._let_go()
         self._clock = RealClock()
+
+    async def copy(self) -> EmbeddedSandbox:
+        host = EmbeddedHost(Path(tempfile.mkdtemp(prefix="copy-", dir=self._host.state.parent)))
+        try:
+            await _aside(self._host.call, "POST", f"/clusters/{self._name}/copy", {"state": str(host.state)})
+        except BaseException:
+            shutil.rmtree(host.state, ignore_errors=True)
+            raise
+        host.meet()
+        return Copy(host, self._name, self._spec)
 
     async def close(self) -> None:
         await self._let_go()
@@ -145,12 +154,22 @@ class EmbeddedSandbox:
             self._api = None
 
 
+class Copy(EmbeddedSandbox):
+    """The cluster of a process that was forked for it, and goes with it."""
+
+    async def close(self) -> None:
+        await self._let_go()
+        await _aside(self._host.tell_to_end)
+        await _aside(shutil.rmtree, self._host.state, ignore_errors=True)
+
+
 class EmbeddedCluster:
     """An embedded cluster by name; attempts play in sandboxes beside it."""
 
     kind: Kind = "embedded"
     ref = "embedded"
     capabilities = within_reach = CAPABILITIES
+    copies = sys.platform == "linux"  # see kuartui/embedded/live_fork.py
 
     def __init__(self, name: str, *, nodes: int = 3, bare: bool = False, host: EmbeddedHost | None = None) -> None:
         self.name = name
@@ -224,8 +243,8 @@ class EmbeddedCluster:
         spec = {"name": sandbox_id, "nodes": 3, "fast": fast, "head": head, "durable": not fast}
         spec["keeper"] = CHECKER["user"]  # or players put the power back on themselves
         report(Progress(later("starting a cluster for this attempt")))
-        made = await _aside(self._host.call, "POST", "/clusters", spec, report)
-        return EmbeddedSandbox(self._host, sandbox_id, spec, made["url"])
+        await _aside(self._host.call, "POST", "/clusters", spec, report)
+        return EmbeddedSandbox(self._host, sandbox_id, spec)
 
     @asynccontextmanager
     async def apart(self, count: int) -> AsyncIterator[list[EmbeddedCluster]]:
@@ -250,7 +269,7 @@ class EmbeddedCluster:
             return None
         # A process of an earlier version, left alone for the sake of its attempt, may not know all of them.
         spec: Obj = {key: found[key] for key in ("name", "nodes", "bare", "fast", "durable", "keeper") if key in found}
-        return EmbeddedSandbox(self._host, sandbox_id, spec, found["url"])
+        return EmbeddedSandbox(self._host, sandbox_id, spec)
 
 
 async def _aside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -121,6 +121,16 @@ class EmbeddedHost:
             os.close(told)
         return self._met
 
+    def meet(self) -> None:
+        """Take the process at its word, where it has just told us that it serves."""
+        self._met = self.told()
+
+    def tell_to_end(self) -> None:
+        """End it without seeing to it."""
+        if self._met is not None:
+            with suppress(OSError):
+                _call(self._met, "POST", "/shutdown", {}, STOP_SECONDS)
+
     def begin(self) -> None:
         """Start the process if none is there, and come back at once: there is something to do until `start` waits for
         it. Raises StorageError."""

@@ -108,6 +108,9 @@ class SharedSandbox:
 
     async def present(self) -> None: ...
 
+    async def copy(self) -> SharedSandbox:
+        raise ClusterError(later("a cluster that others use cannot be copied"))
+
     async def close(self) -> None:
         async with self._cluster.admin() as api:
             await identity.remove(api, self.id)
@@ -119,6 +122,7 @@ class SharedCluster:
     """What all of them share; subclasses say how the cluster comes up and what leads to it."""
 
     kind: Kind = "context"
+    copies = False
 
     def __init__(self, name: str, *, clock: Clock | None = None) -> None:
         self.name = name

@@ -53,6 +53,11 @@ class Reflector:
         self._version = ""
         self._task: asyncio.Task[None] | None = None
 
+    def go_on_from(self, other: Reflector) -> None:
+        """Begin with what another one knows, of a cluster that this one's is a copy of."""
+        self.objects, self._version = dict(other.objects), other._version
+        self.synced.set()
+
     def start(self) -> None:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"watch {self.resource.group_resource}")

@@ -196,6 +196,12 @@ class Cluster:
         self.store.close()
         self._socket.close()
 
+    def move(self, state: Path) -> None:
+        """Its directory is another one, and it listens elsewhere by now."""
+        self.state = state
+        self.port = self._socket.getsockname()[1]
+        self.dispatcher.discovery.address = f"127.0.0.1:{self.port}"
+
     # What is not plain reading and writing
 
     async def _special(self, request: Request, endpoint: Endpoint) -> Response | None:

@@ -1,7 +1,7 @@
 """Several processes that host clusters side by side: one loads what all of them need, and the others are its forks.
 
-A process may only be forked while it has one thread, no event loop and no shell of a container: bashkit runs those on
-threads and loops of its own, which no fork has. So what is forked here has had a cluster, but nobody who played on it.
+A process may only be forked so while it has one thread, no event loop and no shell of a container. What is forked here
+has had a cluster, but nobody who played on it. `live_fork.py` forks one in which more goes on.
 """
 
 from __future__ import annotations

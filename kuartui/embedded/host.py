@@ -8,6 +8,8 @@ to that URL (plain HTTP on loopback, bearer token):
     POST   /clusters                 {name, nodes?, bare?, fast?, head?, durable?} -> the same object, once it is ready
     GET    /clusters/NAME            -> one of them; 404
     DELETE /clusters/NAME            -> stops it and removes its state
+    POST   /clusters/NAME/copy       {state} -> {}, once a fork of this process has that cluster, too; `host.json` in the
+                                     directory `state` says where it listens
     POST   /clusters/NAME/kubeconfig {user?, groups?, namespace?} -> a kubeconfig; with a user, for that identity
     POST   /shutdown
 
@@ -22,20 +24,24 @@ import contextlib
 import errno
 import json
 import logging
+import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from kuartui.embedded import identity
+from kuartui.embedded import identity, live_fork
 from kuartui.embedded.api.request import User
-from kuartui.embedded.cluster import Cluster, Spec
+from kuartui.embedded.cluster import LOCAL_SOCKET, Cluster, Spec
 
 Obj = dict[str, Any]
 
@@ -43,6 +49,8 @@ log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?")
 ADMIN_GROUP = "system:masters"
+BACKLOG = 2048  # connections that wait to be taken
+COPY_SECONDS = 20.0  # of real time, for a fork to serve
 
 
 class HostError(Exception):
@@ -60,7 +68,9 @@ class Host:
         self.state = state
         self.clusters: dict[str, Cluster] = {}
         self.stopping = asyncio.Event()
+        self.announce: Callable[[Path], None] = lambda _: None  # says in a directory where this process listens
         self._lock = asyncio.Lock()
+        self._copied: asyncio.Task[None] | None = None  # in a copy: what ends it
 
     async def restore(self) -> None:
         """Bring back the durable clusters of a former life; what is left of the others goes."""
@@ -126,6 +136,45 @@ class Host:
             if NAME.fullmatch(name):
                 shutil.rmtree(self.state / "clusters" / name, ignore_errors=True)
 
+    async def copy(self, name: str, state: Path) -> None:
+        """Fork this process with all that runs in it. The fork has the cluster, and says in the directory `state` where it
+        listens, as this one did in its own. Raises HostError."""
+        cluster = self.get(name)
+        if len(self.clusters) > 1 or not cluster.clock.stepped or cluster.spec.durable:
+            raise HostError("only a process with one passing cluster on stepped time can be copied")
+        folder = state / "clusters" / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+        def move(old: socket.socket) -> socket.socket:
+            return listen(0) if old.family == socket.AF_INET else listen_at(folder / LOCAL_SOCKET)
+
+        async with self._lock:  # whoever waits for it does so in the fork, too
+            if self._copied:
+                raise HostError("a copy is not copied again")
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them to end
+            ready, told = os.pipe()
+            with FileIO(ready, "r") as answer, FileIO(told, "w") as word:
+                try:
+                    child = await live_fork.fork(move)
+                except live_fork.ForkError as error:
+                    raise HostError(str(error), 500) from error
+                if child:
+                    word.close()
+                    await _heard(answer, child)
+                else:
+                    self._begin_as_copy(cluster, state)
+                    word.write(b"\n")
+
+    def _begin_as_copy(self, cluster: Cluster, state: Path) -> None:
+        async def end() -> None:
+            await self.stopping.wait()
+            os._exit(0)
+
+        self.state, self._copied = state, asyncio.create_task(end())
+        cluster.move(state / "clusters" / cluster.spec.name)
+        identity.write_private(cluster.state / "kubeconfig", cluster.kubeconfig().encode())
+        self.announce(state)
+
     def kubeconfig(self, name: str, body: Obj) -> str:
         """A kubeconfig for the administrator, or for a new token of another user."""
         cluster = self.get(name)
@@ -160,8 +209,35 @@ async def _give_up(cluster: Cluster) -> None:
         cluster.store.close()
 
 
+async def _heard(answer: FileIO, child: int) -> None:
+    """Wait until a fork says that it serves. HostError, and no fork, if it does not."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(answer, readable.set)
+    try:
+        await asyncio.wait_for(readable.wait(), COPY_SECONDS)
+        said = answer.read(1)
+    except TimeoutError:
+        said = b""
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    finally:
+        loop.remove_reader(answer)
+    if not said:
+        raise HostError("the copy does not come up", 500)
+
+
 def _is_full(error: Exception) -> bool:
     return getattr(error, "errno", 0) == errno.ENOSPC or "disk is full" in str(error)
+
+
+def listen_at(path: Path) -> socket.socket:
+    """A listener for ours alone on this machine. Raises OSError."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(BACKLOG)
+    return listener
 
 
 def listen(port: int) -> socket.socket:
@@ -175,6 +251,6 @@ def listen(port: int) -> socket.socket:
         if not port:
             raise
         listener.bind(("127.0.0.1", 0))  # somebody took it meanwhile; the kubeconfig is written anew
-    listener.listen(2048)
+    listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -55,6 +56,9 @@ class Management:
                 return host.describe(host.get(name))
             case ("DELETE", "clusters", name):
                 await host.delete(name)
+                return {}
+            case ("POST", "clusters", name, "copy"):
+                await host.copy(name, Path(str(body.get("state", ""))))
                 return {}
             case ("POST", "clusters", name, "kubeconfig"):
                 return {"kubeconfig": host.kubeconfig(name, body)}

@@ -151,9 +151,14 @@ async def _serve(state: Path, lock: int, port: int, release: str, *, tied: bool,
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    found = {"pid": os.getpid(), "url": url, "token": token, "release": release}
-    write_private(state / "host.json", json.dumps(found).encode())
+
+    def announce(place: Path) -> None:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        found = {"pid": os.getpid(), "url": url, "token": token, "release": release}
+        write_private(place / "host.json", json.dumps(found).encode())
+
+    announce(state)
+    host.announce = announce
     if ready >= 0:
         os.write(ready, b"\n")
         os.close(ready)

@@ -36,8 +36,9 @@ DOCKER_POLL = 0.1
 class Arena:
     """`prepare` sets the level up and takes the baseline, then `follow` starts the checks."""
 
-    def __init__(self, level: Level, sandbox: Sandbox, attempt_id: str) -> None:
-        self.level, self.sandbox, self.attempt_id = level, sandbox, attempt_id
+    def __init__(self, level: Level, sandbox: Sandbox, attempt_id: str, desk: str = "") -> None:
+        """`desk` is what the workspace goes by, where that is not the attempt's own."""
+        self.level, self.sandbox, self.attempt_id, self.desk = level, sandbox, attempt_id, desk or attempt_id
         self.docker = Docker()
         self.api = self._open()
         self.world = self._new_world()
@@ -63,7 +64,7 @@ class Arena:
             level=self.level,
             clock=self.sandbox.clock,
             objects=objects,
-            workspace=workspace.folder(self.attempt_id),
+            workspace=workspace.folder(self.desk),
             docker=self.docker,
             machines=self.sandbox.machines(self.api),
         )
@@ -82,7 +83,7 @@ class Arena:
             self.before = await take_stock(self.api, self.level.rights, alone=self.sandbox.disposable)
             found(self.before)
 
-        place = workspace.lay_out(self.level, self.attempt_id)
+        place = workspace.lay_out(self.level, self.desk)
         if self.level.setup.docker is not None:
             self.stock = await dockside.take_stock(self.level.setup.docker, self.docker)
             stocked(self.stock)
@@ -106,6 +107,15 @@ class Arena:
         if self.stock is not None:
             await self._docker_settles()
         return self.world.baseline
+
+    def again(self, sandbox: Sandbox, desk: str) -> Arena:
+        """The same, as it was prepared, in a copy of its sandbox."""
+        arena = Arena(self.level, sandbox, self.attempt_id, desk)
+        workspace.lay_out(self.level, desk)
+        arena.world.objects = self.world.objects.again(arena.api)
+        arena.world.known, arena.world.baseline = self.world.known, self.world.baseline
+        arena.made, arena.before = [*self.made], self.before
+        return arena
 
     async def _docker_settles(self) -> None:
         """A container that was started has yet to begin: wait until what the level guards of the engine holds."""
@@ -190,6 +200,14 @@ class Arena:
     async def clear_docker(self) -> list[str]:
         """Remove what the attempt has on the Docker engine; what could not be removed."""
         return [] if self.stock is None else await dockside.clear(self.stock, self.docker)
+
+    async def pause(self) -> None:
+        """Let go of the cluster, and keep what is known of it: `again` goes on from there."""
+        if self.engine is not None:
+            await self.engine.stop()
+            self.engine = None
+        await self.world.objects.pause()
+        await self.api.close()
 
     async def close(self) -> None:
         """Let go of the cluster; nothing in it changes."""

@@ -1,6 +1,7 @@
 """`level prove`: machine evidence that a level is sound.
 
-Each run has a fresh place. In every run the level must settle, each check be red and each guard whole. A solution must
+Each run has a place of its own: a copy of where the level was set up (`kuartui.play.scene`), or one where it sets the
+level up for itself. In every run the level must settle, each check be red and each guard whole. A solution must
 then turn all green within par and survive the drills; a cheat must not, and must be caught by what the level names. In
 the end every check must have caught a cheat (`kuartui.play.mutation`), and par be what it takes (`kuartui.game.par`).
 After one solution everything is undone as on a shared cluster, and nothing may be left. Commands are run with the real
@@ -44,6 +45,7 @@ from kuartui.play.drill import Performance
 from kuartui.play.mutation import verdict
 from kuartui.play.pace import Pace
 from kuartui.play.recorder import news
+from kuartui.play.scene import Scene
 from kuartui.play.shell import Memory, Shell, remembering
 from kuartui.play.supply import supply
 from kuartui.progress.store import Store
@@ -141,7 +143,9 @@ async def prove(
     places: asyncio.Queue[Cluster] = asyncio.Queue()
     kubectl = find().path
 
-    in_hand = asyncio.Semaphore(wanted + 2)  # levels begun and not done: lines come while the proof goes on
+    copies = fast and cluster.copies
+    hands = wanted + 2  # levels begun and not done: lines come while the proof goes on
+    in_hand, turns = asyncio.Semaphore(hands), asyncio.Semaphore(wanted)
 
     async def one(share: Share) -> list[Line]:
         async with in_hand:
@@ -155,6 +159,24 @@ async def prove(
             await require_engine(level, Docker())
         except KuartuiError as error:
             return [Line(level.name, level.seed, "level", "start", False, error.message)]
+        if not copies or DOCKER in level.needs:
+            return await play(share)
+        place = await places.get()
+        try:
+            runs = len(share.solutions) + len(share.cheats)
+            async with turns:
+                scene = await Scene.of(level, place, memory.allowed, head=share.head, runs=runs)
+            try:
+                return await play(share, place, scene)
+            finally:
+                await scene.close()
+        except KuartuiError as error:
+            return [Line(level.name, level.seed, "level", "start", False, error.message)]
+        finally:
+            places.put_nowait(place)
+
+    async def play(share: Share, place: Cluster | None = None, scene: Scene | None = None) -> list[Line]:
+        level = share.level
         lines: list[Line] = []
         patience = CHEAT_SECONDS
         for attempts in (share.solutions, share.cheats):
@@ -171,7 +193,7 @@ async def prove(
                 )
                 for item in attempts
             ]
-            played = [asyncio.ensure_future(in_turn(run)) for run in runs]
+            played = [asyncio.ensure_future(in_turn(run, place, scene)) for run in runs]
             running.extend(played)
             for found in await asyncio.gather(*played):
                 lines += found
@@ -194,23 +216,31 @@ async def prove(
 
     engine = asyncio.Lock()  # there is one Docker engine, and names on it are taken
 
-    async def in_turn(run: Run) -> list[Line]:
+    async def in_turn(run: Run, kept: Cluster | None, scene: Scene | None) -> list[Line]:
         async with engine if DOCKER in run.level.needs else contextlib.nullcontext():
-            place = await places.get()
+            place = kept or await places.get()
             try:
-                return await run.lines(place, close)
+                async with turns:
+                    return await run.lines(place, close, scene)
             finally:
-                places.put_nowait(place)
+                if kept is None:
+                    places.put_nowait(place)
                 tally.run()
 
     gathered: list[Line] = []
     async with contextlib.AsyncExitStack() as stack:
         book = await stack.enter_async_context(trail.following(cluster))
         memory = stack.enter_context(remembering())
-        plan = [Share(level, level.solutions, level.cheats) for level in levels] if thorough else list(in_turns(levels))
+        plan = (
+            [Share(level, level.solutions, level.cheats, head_start(level)) for level in levels]
+            if thorough
+            else list(in_turns(levels))
+        )
         runs = sum(len(share.solutions) + len(share.cheats) for share in plan)
         tally = Tally(report, runs, len({level.name for level in levels}))
-        for place in await stack.enter_async_context(cluster.apart(min(wanted, runs))):
+        for place in await stack.enter_async_context(
+            cluster.apart(min(hands, len(plan)) if copies else min(wanted, runs))
+        ):
             places.put_nowait(place)
         tasks = [(share.level, asyncio.ensure_future(one(share))) for share in plan]
         stack.push_async_callback(end, [task for _, task in tasks], running, closing)
@@ -266,6 +296,7 @@ class Share:
     level: Level
     solutions: tuple[Solution, ...]
     cheats: tuple[Cheat, ...]
+    head: float = 0.0  # seconds that have passed since the set-up began, when they are played on a copy of it
 
 
 def in_turns(levels: Sequence[Level]) -> Iterator[Share]:
@@ -276,7 +307,10 @@ def in_turns(levels: Sequence[Level]) -> Iterator[Share]:
         turn, step = taken[level.name], turns[level.name]
         taken[level.name] += 1
         others = level.solutions[1 + turn :: step]
-        yield Share(level, (level.solutions[0], *others), level.cheats[turn::step])
+        head = (
+            head_start(level) if turn % 2 == 0 else 0.0
+        )  # players come so much later; where they do not, it holds, too
+        yield Share(level, (level.solutions[0], *others), level.cheats[turn::step], head)
 
 
 def _conclusions(level: Level, lines: Sequence[Line]) -> list[Line]:
@@ -320,12 +354,16 @@ class Run:
         self._failed_drill = ""
         self._failed: list[str] = []  # commands that did not end well, and what they said
 
-    async def lines(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> list[Line]:
-        """Play it there; what there is to report. `close` takes the place where it was played."""
+    async def lines(
+        self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]], scene: Scene | None = None
+    ) -> list[Line]:
+        """Play it there, in the scene if there is one; what there is to report. `close` takes where it was played."""
         begun = time.monotonic()
         what: What = "solution" if isinstance(self.attempt, Solution) else "cheat"
         try:
-            detail, played = await self._play(cluster, close)
+            async with contextlib.AsyncExitStack() as stack:
+                arena = await self._enter(cluster, scene, close, stack)
+                detail, played = await self._play(arena)
             self._line(what, self.attempt.name, True, detail, time.monotonic() - begun, played)
         except ProofError as error:
             self._line(what, self.attempt.name, False, error.message, time.monotonic() - begun)
@@ -339,36 +377,50 @@ class Run:
         red = tuple(check.name for check in self.level.checks if check.name not in self.state.passed)
         self.found.append(Line(self.level.name, self.level.seed, what, name, ok, detail, seconds, played, red))
 
-    async def _play(self, cluster: Cluster, close: Callable[[Sandbox], Awaitable[None]]) -> tuple[str, float]:
+    async def _enter(
+        self,
+        cluster: Cluster,
+        scene: Scene | None,
+        close: Callable[[Sandbox], Awaitable[None]],
+        stack: contextlib.AsyncExitStack,
+    ) -> Arena:
+        """Where the run is played, set up; the stack takes it away."""
+        if scene is not None and (arena := await scene.enter()):
+            stack.push_async_callback(self._leave, arena, close)
+            return arena
         attempt_id = uuid.uuid4().hex[:12]
         head = head_start(self.level) if self.first else 0.0  # players start so much later than the cheats below
         if self.book is not None:
             trail.begin(self.book, self.level, attempt_id, cluster)
         sandbox = await cluster.sandbox(trail.place_of(attempt_id), fast=self.fast, head=head)
         arena = Arena(self.level, sandbox, attempt_id)
+        stack.push_async_callback(self._leave, arena, close)
         arena.world.known = self.memory.allowed
-        try:
-            pace = Pace(sandbox.clock)
-            noting = trail.noting(self.book, attempt_id) if self.book is not None else {}
-            await pace.through(arena.prepare(take_inventory=self.first, **noting))
-            engine = await arena.follow(leisure=LEISURE if self.fast else 1.0)
-            pace.busy, pace.asked = lambda: engine.busy, lambda: arena.api.asked
-            await self._check_start(engine, pace, disposable=sandbox.disposable)
-            kubeconfig = await sandbox.player_kubeconfig(self.level.namespace)
-            begun = sandbox.clock.monotonic()
-            detail = await self._perform(arena, engine, pace, kubeconfig)
-            played = sandbox.clock.monotonic() - begun
-            if self.first:
-                await self._check_undo(arena, pace)
-            return detail, played
-        finally:
-            left = [] if sandbox.disposable else await pace.through(arena.undo())
-            await arena.clear_docker()
-            await arena.close()
-            workspace.clear_away(attempt_id)
-            await close(sandbox)
-            if self.book is not None and not left:
-                trail.end(self.book, attempt_id)
+        noting = trail.noting(self.book, attempt_id) if self.book is not None else {}
+        await Pace(sandbox.clock).through(arena.prepare(take_inventory=self.first, **noting))
+        return arena
+
+    async def _leave(self, arena: Arena, close: Callable[[Sandbox], Awaitable[None]]) -> None:
+        left = [] if arena.sandbox.disposable else await Pace(arena.clock).through(arena.undo())
+        await arena.clear_docker()
+        await arena.close()
+        workspace.clear_away(arena.desk)
+        await close(arena.sandbox)
+        if self.book is not None and not left:
+            trail.end(self.book, arena.attempt_id)
+
+    async def _play(self, arena: Arena) -> tuple[str, float]:
+        """What to say of it, and how long it took on the level's clock. Raises ProofError."""
+        engine = await arena.follow(leisure=LEISURE if self.fast else 1.0)
+        pace = Pace(arena.clock, lambda: engine.busy, lambda: arena.api.asked)
+        await self._check_start(engine, pace, disposable=arena.sandbox.disposable)
+        kubeconfig = await arena.sandbox.player_kubeconfig(self.level.namespace)
+        begun = arena.clock.monotonic()
+        detail = await self._perform(arena, engine, pace, kubeconfig)
+        played = arena.clock.monotonic() - begun
+        if self.first:
+            await self._check_undo(arena, pace)
+        return detail, played
 
     # --- the start and the end ------------------------------------------------------------------------------------
 
@@ -429,7 +481,7 @@ class Run:
         home = Path(tempfile.mkdtemp(prefix="kuartui-proof-", dir=scratch_dir()))
         try:
             serves = f"{self.level.name}-{self.level.seed}"
-            place = workspace.folder(arena.attempt_id)
+            place = workspace.folder(arena.desk)
             shell = Shell(home, kubeconfig, self.kubectl, self.memory, serves, place)
             if DOCKER in self.level.needs:
                 shell.environment["DOCKER_HOST"] = arena.docker.address

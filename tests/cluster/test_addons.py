@@ -40,8 +40,8 @@ def bare(host: EmbeddedHost) -> Iterator[Path]:
 async def full(host: EmbeddedHost) -> AsyncIterator[Path]:
     """One as players get it, a minute old; from then on its time passes by itself."""
     spec = {"name": "full", "nodes": 3, "durable": False, "head": 60}
-    made = host.call("POST", "/clusters", spec)
-    box = EmbeddedSandbox(host, "full", spec, made["url"])
+    host.call("POST", "/clusters", spec)
+    box = EmbeddedSandbox(host, "full", spec)
     assert isinstance(box.clock, SteppedClock)
     await box.clock.advance(60)
     await box.present()

@@ -32,12 +32,12 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     host = EmbeddedHost(tmp_path / "host", tied=True)
     spec: dict[str, Any] = {"name": "mine", "nodes": 3, "fast": True, "durable": False}
     try:
-        made = host.call("POST", "/clusters", spec)
+        host.call("POST", "/clusters", spec)
         kubeconfig = tmp_path / "exported" / "config"  # elsewhere: nothing beside it says that the cluster is ours
         kubeconfig.parent.mkdir()
         kubeconfig.write_bytes((host.folder("mine") / "kubeconfig").read_bytes())
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-        box = EmbeddedSandbox(host, "mine", spec, made["url"])
+        box = EmbeddedSandbox(host, "mine", spec)
         pace = Pace(box.clock)
         await pace.clock.advance(60)
         contexts = kubeconfig.read_text()

@@ -39,7 +39,7 @@ class Discovery:
 
     def __init__(self, resources: Resources, address: str) -> None:
         self._resources = resources
-        self._address = address
+        self.address = address
         self._cache: dict[str, bytes] = {}
         resources.on_change(self._cache.clear)
 
@@ -116,7 +116,7 @@ class Discovery:
         return entry
 
     def _api(self) -> Obj:
-        addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": self._address}]
+        addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": self.address}]
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses}
 
     def _groups(self) -> Obj:
