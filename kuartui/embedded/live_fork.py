@@ -60,7 +60,7 @@ class _LiveFork:
     def __init__(self, loop: Any, move: Move) -> None:
         self._loop, self._move = loop, move
         self._still, self._over = threading.Event(), threading.Event()
-        self._child = -1
+        self._child, self._why = -1, "the threads of this process do not come to rest"
         self._idle = 0  # threads that the fork lacks
         self._woken: list[asyncio.Future[Any]] = []
 
@@ -69,7 +69,7 @@ class _LiveFork:
         self._loop.call_soon(self._stand_still)
         await running
         if self._child < 0:
-            raise ForkError("the threads of this process do not come to rest")
+            raise ForkError(self._why)
         return self._child
 
     def _stand_still(self) -> None:
@@ -85,6 +85,8 @@ class _LiveFork:
                 self._child = os.fork()
                 if not self._child:
                     self._begin(watched)
+        except OSError as error:
+            self._why = f"this process cannot be forked: {error}"
         finally:
             self._over.set()
         return BuiltinResult(exit_code=0)

@@ -194,6 +194,7 @@ class MiniCluster:
     kind = "embedded"
     ref = "embedded"
     capabilities = frozenset(get_args(Need)) - {"docker"}
+    copies = False
 
     def __init__(self, kube: MiniKube, kubeconfig: Path, *, disposable: bool = True) -> None:
         self.kube, self.kubeconfig, self.disposable = kube, kubeconfig, disposable
