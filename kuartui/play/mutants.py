@@ -12,18 +12,20 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from kuartui.checks.engine import Engine
 from kuartui.cluster.base import Cluster, Sandbox, silent
 from kuartui.cluster.base import Report as Reporter
 from kuartui.cluster.kubectl import find
+from kuartui.errors import KuartuiError
 from kuartui.game.level import Cheat, Check, Level
 from kuartui.message import later, together
 from kuartui.play.dockside import DOCKER
 from kuartui.play.pace import Pace
 from kuartui.play.proof import Line, Report, Run, Tally, end
+from kuartui.play.scene import Scene
 from kuartui.play.shell import remembering
 from kuartui.play.trail import following
 
@@ -56,44 +58,67 @@ async def mutate(
     wanted = max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1
     kubectl = find().path
     places: asyncio.Queue[Cluster] = asyncio.Queue()
+    turns = asyncio.Semaphore(wanted)
     lines: list[Line] = []
     engine = asyncio.Lock()  # there is one Docker engine, and names on it are taken
 
-    async def one(level: Level, check: Check) -> Line:
+    async def one(level: Level) -> list[Line]:
         async with engine if DOCKER in level.needs else contextlib.nullcontext():
-            return await force(level, check)
+            place = await places.get()
+            try:
+                async with staged(level, place) as scene:
+                    if scene is None:  # they would be in each other's way
+                        return [await force(level, check, place, None) for check in level.checks]
+                    forced = [asyncio.ensure_future(force(level, check, place, scene)) for check in level.checks]
+                    running.extend(forced)
+                    return list(await asyncio.gather(*forced))
+            except KuartuiError as error:
+                return [_line(level, check, False, error.message, begun) for check in level.checks]
+            finally:
+                places.put_nowait(place)
 
-    async def force(level: Level, check: Check) -> Line:
-        place = await places.get()
-        began = time.monotonic()
-        seen = [later("forced green, it makes no proof fail")]
+    @contextlib.asynccontextmanager
+    async def staged(level: Level, place: Cluster) -> AsyncIterator[Scene | None]:
+        if not (fast and cluster.copies) or DOCKER in level.needs:
+            yield None
+            return
+        async with turns:
+            scene = await Scene.of(level, place, memory.allowed)
         try:
+            yield scene
+        finally:
+            await scene.close()
+
+    async def force(level: Level, check: Check, place: Cluster, scene: Scene | None) -> Line:
+        async with turns:
+            began = time.monotonic()
+            seen = [later("forced green, it makes no proof fail")]
             for cheat in _caught(level, check):
                 run = Mutant(check, level, cheat, kubectl, memory, fast=fast, first=False, book=book)
-                (line,) = await run.lines(place, _close)
+                (line,) = await run.lines(place, _close, scene)
                 if _noticed(line, check):
+                    tally.run()
                     text = later("without it {cheat}: {detail:.120}", cheat=cheat.name, detail=line.detail)
                     return _line(level, check, True, text, began)
                 seen.append(later("{cheat}: {detail}", cheat=cheat.name, detail=line.detail))
+            tally.run()
             return _line(level, check, False, together(seen), began)
-        finally:
-            places.put_nowait(place)
 
+    running: list[asyncio.Task[Line]] = []
     async with contextlib.AsyncExitStack() as stack:
         book = await stack.enter_async_context(following(cluster))
         memory = stack.enter_context(remembering())
-        pairs = [(level, check) for level in levels for check in level.checks]
-        tally = Tally(report, len(pairs), len({level.name for level in levels}))
-        for place in await stack.enter_async_context(cluster.apart(min(wanted, len(pairs)))):
+        tally = Tally(report, sum(len(level.checks) for level in levels), len({level.name for level in levels}))
+        for place in await stack.enter_async_context(cluster.apart(min(wanted, len(levels)))):
             places.put_nowait(place)
-        tasks = [asyncio.ensure_future(one(level, check)) for level, check in pairs]
-        stack.push_async_callback(end, tasks)
-        for index, ((level, _), task) in enumerate(zip(pairs, tasks, strict=True)):
+        tasks = [asyncio.ensure_future(one(level)) for level in levels]
+        stack.push_async_callback(end, tasks, running)
+        for index, (level, task) in enumerate(zip(levels, tasks, strict=True)):
             await asyncio.wait([task])
-            lines.append(task.result())
-            on_line(lines[-1])
-            tally.run()
-            if all(other.name != level.name for other, _ in pairs[index + 1 :]):
+            for line in task.result():
+                lines.append(line)
+                on_line(line)
+            if all(other.name != level.name for other in levels[index + 1 :]):
                 tally.level()
     return Report(tuple(lines), time.monotonic() - begun)
 

@@ -19,15 +19,15 @@ from kuartui.play.pace import Pace
 
 
 class Scene:
-    """`arena` is where the level was set up, `runs` how many are played on it."""
+    """`arena` is where the level was set up, `runs` how many are played on it (0: nobody knows)."""
 
-    def __init__(self, arena: Arena, runs: int) -> None:
+    def __init__(self, arena: Arena, runs: int = 0) -> None:
         self._arena, self._left = arena, runs
         self._copying = asyncio.Lock()
 
     @classmethod
     async def of(
-        cls, level: Level, cluster: Cluster, known: dict[Hashable, bool], *, head: float = 0.0, runs: int
+        cls, level: Level, cluster: Cluster, known: dict[Hashable, bool], *, head: float = 0.0, runs: int = 0
     ) -> Self:
         """Set it up, in the past by so many seconds. `known` is what runs need not ask again. Raises ClusterError."""
         attempt_id = uuid.uuid4().hex[:12]
