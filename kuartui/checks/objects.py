@@ -77,9 +77,7 @@ class Objects:
         objects = Objects(api, self.namespace, wide=self.wide)
         keys = {}
         for key, known in self._reflectors.items():
-            reflector = objects._follow(key)
-            reflector.go_on_from(known)
-            keys[known] = reflector
+            keys[known] = objects._follow(key, known)
         objects._sources = {query: (keys[known], scope) for query, (known, scope) in self._sources.items()}
         return objects
 
@@ -101,8 +99,10 @@ class Objects:
         self._sources[query] = (self._reflectors[key], scope)
         return self._sources[query]
 
-    def _follow(self, key: tuple[Resource, str]) -> Reflector:
+    def _follow(self, key: tuple[Resource, str], known: Reflector | None = None) -> Reflector:
         reflector = Reflector(self.api, *key)
+        if known is not None:
+            reflector.go_on_from(known)
         reflector.on_problem.append(lambda _: self._trouble())
         self._reflectors[key] = reflector
         reflector.start()

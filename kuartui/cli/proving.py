@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kuartui.catalog.reader import LevelFolder
     from kuartui.cluster.base import Cluster
     from kuartui.game.level import Level
-    from kuartui.play.proof import Line
+    from kuartui.play.proof_run import Line
 
 FORMATS = ("text", "json", "junit")
 

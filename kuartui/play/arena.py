@@ -203,9 +203,7 @@ class Arena:
 
     async def pause(self) -> None:
         """Let go of the cluster, and keep what is known of it: `again` goes on from there."""
-        if self.engine is not None:
-            await self.engine.stop()
-            self.engine = None
+        await self._stop_looking()
         await self.world.objects.pause()
         await self.api.close()
 
@@ -216,10 +214,13 @@ class Arena:
         self.docker.close()
 
     async def _stop(self) -> None:
+        await self._stop_looking()
+        await self.world.objects.stop()
+
+    async def _stop_looking(self) -> None:
         if self.engine is not None:
             await self.engine.stop()
             self.engine = None
-        await self.world.objects.stop()
 
 
 def _must_be_gone(left: list[str]) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kuartui.checks.engine import Engine
@@ -24,8 +24,9 @@ from kuartui.game.level import Cheat, Check, Level
 from kuartui.message import later, together
 from kuartui.play.dockside import DOCKER
 from kuartui.play.pace import Pace
-from kuartui.play.proof import Line, Report, Run, Tally, end
-from kuartui.play.scene import Scene
+from kuartui.play.proof import Report, Tally, end
+from kuartui.play.proof_run import Line, Run
+from kuartui.play.scene import Scene, staged
 from kuartui.play.shell import remembering
 from kuartui.play.trail import following
 
@@ -55,6 +56,7 @@ async def mutate(
     """A line for each check of each level: ok when forcing it makes a proof fail. `report` hears of each."""
     begun = time.monotonic()
     fast = cluster.kind == "embedded"
+    copies = fast and cluster.copies
     wanted = max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1
     kubectl = find().path
     places: asyncio.Queue[Cluster] = asyncio.Queue()
@@ -66,9 +68,9 @@ async def mutate(
         async with engine if DOCKER in level.needs else contextlib.nullcontext():
             place = await places.get()
             try:
-                async with staged(level, place) as scene:
-                    if scene is None:  # they would be in each other's way
-                        return [await force(level, check, place, None) for check in level.checks]
+                if not copies or DOCKER in level.needs:  # they would be in each other's way
+                    return [await force(level, check, place, None) for check in level.checks]
+                async with staged(level, place, memory.allowed, turns) as scene:
                     forced = [asyncio.ensure_future(force(level, check, place, scene)) for check in level.checks]
                     running.extend(forced)
                     return list(await asyncio.gather(*forced))
@@ -76,18 +78,6 @@ async def mutate(
                 return [_line(level, check, False, error.message, begun) for check in level.checks]
             finally:
                 places.put_nowait(place)
-
-    @contextlib.asynccontextmanager
-    async def staged(level: Level, place: Cluster) -> AsyncIterator[Scene | None]:
-        if not (fast and cluster.copies) or DOCKER in level.needs:
-            yield None
-            return
-        async with turns:
-            scene = await Scene.of(level, place, memory.allowed)
-        try:
-            yield scene
-        finally:
-            await scene.close()
 
     async def force(level: Level, check: Check, place: Cluster, scene: Scene | None) -> Line:
         async with turns:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from kuartui.play.proof import Line, Report
+from kuartui.play.proof import Report
+from kuartui.play.proof_run import Line
 from kuartui.translate import tr
 
 

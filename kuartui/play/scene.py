@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from typing import Self
 
 from kuartui.cluster.base import Cluster
@@ -16,6 +17,25 @@ from kuartui.game.level import Level
 from kuartui.play import trail, workspace
 from kuartui.play.arena import Arena
 from kuartui.play.pace import Pace
+
+
+@asynccontextmanager
+async def staged(
+    level: Level,
+    cluster: Cluster,
+    known: dict[Hashable, bool],
+    turns: asyncio.Semaphore,
+    *,
+    head: float = 0.0,
+    runs: int = 0,
+) -> AsyncIterator[Scene]:
+    """A scene for as long as it is needed; to set it up takes a turn. Raises ClusterError."""
+    async with turns:
+        scene = await Scene.of(level, cluster, known, head=head, runs=runs)
+    try:
+        yield scene
+    finally:
+        await scene.close()
 
 
 class Scene:

@@ -28,7 +28,8 @@ from kuartui.game.score import score
 from kuartui.message import later
 from kuartui.paths import unwritable
 from kuartui.play import present
-from kuartui.play.proof import STATES, Line, Report
+from kuartui.play.proof import Report
+from kuartui.play.proof_run import STATES, Line
 from kuartui.play.view import AttemptView
 from kuartui.play.view import Result as Played
 from kuartui.translate import tr

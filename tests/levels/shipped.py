@@ -13,7 +13,8 @@ from kuartui.catalog.catalog import Catalog
 from kuartui.cluster.base import Cluster
 from kuartui.cluster.select import choose
 from kuartui.game.level import Level
-from kuartui.play.proof import Line, Report
+from kuartui.play.proof import Report
+from kuartui.play.proof_run import Line
 from kuartui.play.report import text
 from tests.containers.standin import base_image, reason_to_skip
 

@@ -19,9 +19,10 @@ from kuartui.cluster.clock import SteppedClock
 from kuartui.errors import KuartuiError
 from kuartui.game.guards import guards_of
 from kuartui.game.level import Level, Ref, TimelineEvent
-from kuartui.play import proof, report
+from kuartui.play import proof, proof_run, report
 from kuartui.play.pace import Pace
-from kuartui.play.proof import Line, Run, cut_short, in_turns, prove
+from kuartui.play.proof import cut_short, in_turns, prove
+from kuartui.play.proof_run import Line, Run
 from kuartui.play.shell import Memory
 from tests.cli.test_chinese import is_chinese
 from tests.play.kube import mini
@@ -45,7 +46,7 @@ SOLVE = """write note '{"word": "sesame", "other": "open"}'"""
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kuartui.play.pace.STEP", 0.05)
     monkeypatch.setattr(proof, "CHEAT_SECONDS", 0.5)
-    monkeypatch.setattr(proof, "CHEAT_QUIET", 0.2)
+    monkeypatch.setattr(proof_run, "CHEAT_QUIET", 0.2)
     fake = Path(sys.executable)
     monkeypatch.setattr(proof, "find", lambda: type("Kubectl", (), {"path": fake}))
 

@@ -15,7 +15,8 @@ from kuartui.game.level import Level
 from kuartui.play import workspace
 from kuartui.play.arena import Arena
 from kuartui.play.pace import Pace
-from kuartui.play.proof import Line, prove
+from kuartui.play.proof import prove
+from kuartui.play.proof_run import Line
 from kuartui.play.scene import Scene
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="a process is copied on Linux only")

@@ -30,7 +30,8 @@ from kuartui.play import trail
 from kuartui.play.arena import Arena
 from kuartui.play.cleanup import cluster_of
 from kuartui.play.leading import INVENTORY
-from kuartui.play.proof import Run, prove
+from kuartui.play.proof import prove
+from kuartui.play.proof_run import Run
 from kuartui.play.report import text
 from kuartui.play.takedown import take_down
 from kuartui.progress.store import AttemptRecord, Store
