@@ -65,9 +65,10 @@ def _fork(work: Callable[[], int], others: Sequence[int]) -> int:
 
 
 def _load() -> None:
-    """What a process loads when it is first asked for a kind, or for a WebSocket."""
+    """What a process loads when it is first asked for a kind, for a WebSocket, or for a copy of it."""
     import uvicorn.protocols.websockets.wsproto_impl  # noqa: F401
 
+    import kuartui.embedded.live_fork  # noqa: F401
     from kuartui.embedded.kinds.base import strategy
     from kuartui.embedded.kinds.index import MODULES
 

@@ -39,7 +39,7 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from kuartui.embedded import identity, live_fork
+from kuartui.embedded import identity
 from kuartui.embedded.api.request import User
 from kuartui.embedded.cluster import LOCAL_SOCKET, Cluster, Spec
 
@@ -139,6 +139,8 @@ class Host:
     async def copy(self, name: str, state: Path) -> None:
         """Fork this process with all that runs in it. The fork has the cluster, and says in the directory `state` where it
         listens, as this one did in its own. Raises HostError."""
+        from kuartui.embedded import live_fork
+
         cluster = self.get(name)
         if len(self.clusters) > 1 or not cluster.clock.stepped or cluster.spec.durable:
             raise HostError("only a process with one passing cluster on stepped time can be copied")

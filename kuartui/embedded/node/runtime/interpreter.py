@@ -1,4 +1,5 @@
-"""bashkit, as the shells here use it. This is the only module that runs it (`volumes` stores files in it).
+"""bashkit, as the shells here use it. Nobody else runs scripts in it (`volumes` stores files there, `lull` and `live_fork`
+have a command of theirs called on its thread).
 
 bashkit is a young library that interprets bash in a thread of its own, over a virtual file system. What it leaves out
 or does otherwise is made up for here: an image's programs and our own commands replace its builtins, commands that the
