@@ -126,10 +126,9 @@ class EmbeddedHost:
         self._met = self.told()
 
     def tell_to_end(self) -> None:
-        """End it without seeing to it."""
+        """End the process that was met, without seeing to it."""
         if self._met is not None:
-            with suppress(OSError):
-                _call(self._met, "POST", "/shutdown", {}, STOP_SECONDS)
+            self._tell(self._met)
 
     def begin(self) -> None:
         """Start the process if none is there, and come back at once: there is something to do until `start` waits for
@@ -220,10 +219,13 @@ class EmbeddedHost:
             self._see_end(holder)
 
     def _end(self, process: Process) -> None:
-        self._met = None
+        self._tell(process)
+        self._see_end(process.pid)
+
+    def _tell(self, process: Process) -> None:
+        self._met = None  # whoever listens there next is another one
         with suppress(OSError):  # one that hangs is ended all the same
             _call(process, "POST", "/shutdown", {}, STOP_SECONDS)
-        self._see_end(process.pid)
 
     def _see_end(self, pid: int) -> None:
         """Wait until it has ended, for some seconds; then kill it."""

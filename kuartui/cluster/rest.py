@@ -72,12 +72,6 @@ class Api:
     def open(cls, kubeconfig: Path, context: str = "") -> Api:
         return cls(read_access(kubeconfig, context))
 
-    def again(self, kubeconfig: Path) -> Api:
-        """The same, at a server that serves the same."""
-        api = Api.open(kubeconfig)
-        api._discovered = self._discovered
-        return api
-
     async def __aenter__(self) -> Api:
         return self
 

@@ -56,7 +56,6 @@ async def mutate(
     """A line for each check of each level: ok when forcing it makes a proof fail. `report` hears of each."""
     begun = time.monotonic()
     fast = cluster.kind == "embedded"
-    copies = fast and cluster.copies
     wanted = max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1
     kubectl = find().path
     places: asyncio.Queue[Cluster] = asyncio.Queue()
@@ -68,7 +67,7 @@ async def mutate(
         async with engine if DOCKER in level.needs else contextlib.nullcontext():
             place = await places.get()
             try:
-                if not copies or DOCKER in level.needs:  # they would be in each other's way
+                if not cluster.copies or DOCKER in level.needs:  # they would be in each other's way
                     return [await force(level, check, place, None) for check in level.checks]
                 async with staged(level, place, memory.allowed, turns) as scene:
                     forced = [asyncio.ensure_future(force(level, check, place, scene)) for check in level.checks]
@@ -83,16 +82,17 @@ async def mutate(
         async with turns:
             began = time.monotonic()
             seen = [later("forced green, it makes no proof fail")]
-            for cheat in _caught(level, check):
-                run = Mutant(check, level, cheat, kubectl, memory, fast=fast, first=False, book=book)
-                (line,) = await run.lines(place, _close, scene)
-                if _noticed(line, check):
-                    tally.run()
-                    text = later("without it {cheat}: {detail:.120}", cheat=cheat.name, detail=line.detail)
-                    return _line(level, check, True, text, began)
-                seen.append(later("{cheat}: {detail}", cheat=cheat.name, detail=line.detail))
-            tally.run()
-            return _line(level, check, False, together(seen), began)
+            try:
+                for cheat in _caught(level, check):
+                    run = Mutant(check, level, cheat, kubectl, memory, fast=fast, first=False, book=book)
+                    (line,) = await run.lines(place, _close, scene)
+                    if _noticed(line, check):
+                        text = later("without it {cheat}: {detail:.120}", cheat=cheat.name, detail=line.detail)
+                        return _line(level, check, True, text, began)
+                    seen.append(later("{cheat}: {detail}", cheat=cheat.name, detail=line.detail))
+                return _line(level, check, False, together(seen), began)
+            finally:
+                tally.run()
 
     running: list[asyncio.Task[Line]] = []
     async with contextlib.AsyncExitStack() as stack:

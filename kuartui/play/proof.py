@@ -92,7 +92,6 @@ async def prove(
     places: asyncio.Queue[Cluster] = asyncio.Queue()
     kubectl = find().path
 
-    copies = fast and cluster.copies
     hands = wanted + 2  # levels begun and not done: lines come while the proof goes on
     in_hand, turns = asyncio.Semaphore(hands), asyncio.Semaphore(wanted)
 
@@ -108,7 +107,7 @@ async def prove(
             await require_engine(level, Docker())
         except KuartuiError as error:
             return [Line(level.name, level.seed, "level", "start", False, error.message)]
-        if not copies or DOCKER in level.needs:
+        if not cluster.copies or DOCKER in level.needs:
             return await play(share)
         place = await places.get()
         try:
@@ -183,7 +182,7 @@ async def prove(
         runs = sum(share.runs for share in plan)
         tally = Tally(report, runs, len({level.name for level in levels}))
         for place in await stack.enter_async_context(
-            cluster.apart(min(hands, len(plan)) if copies else min(wanted, runs))
+            cluster.apart(min(hands, len(plan)) if cluster.copies else min(wanted, runs))
         ):
             places.put_nowait(place)
         tasks = [(share.level, asyncio.ensure_future(one(share))) for share in plan]

@@ -141,6 +141,26 @@ async def test_a_copy_ends_when_it_is_closed_and_when_its_owner_does() -> None:
     await gone(pids[1])
 
 
+async def test_whoever_listens_where_a_copy_did_is_left_alone() -> None:
+    """Copies share their token, and ports come again: to close one twice must not end another."""
+    asked = []
+
+    async def hear(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append("somebody came")
+        writer.close()
+
+    async with running(counter()) as sandbox:
+        copy = await sandbox.copy()
+        pid, told = process(copy), copy._host.told()
+        assert told is not None
+        await copy.close()
+        await gone(pid)
+        server = await asyncio.start_server(hear, "127.0.0.1", int(told.url.rpartition(":")[2]))
+        await copy.close()
+        server.close()
+    assert not asked
+
+
 async def test_a_copy_of_a_process_that_is_killed_goes_on() -> None:
     async with running(counter()) as sandbox:
         copy, begun = await sandbox.copy(), await last(sandbox)
