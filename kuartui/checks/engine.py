@@ -83,9 +83,12 @@ class Engine:
         on_violation: Callable[[str], None] = lambda _: None,
         leisure: float = 1.0,
         passed: Collection[str] = (),
+        seen: Mapping[str, Finding] | None = None,
     ) -> None:
         """`leisure` stretches the periods of probes, for those who ask for a `refresh` when it matters. `passed` names
-        the checks that passed when another engine looked last: what of them is still true was held long enough."""
+        the checks that passed when another engine looked last: what of them is still true was held long enough. `seen`
+        is what another engine found at this very moment, on what this cluster is a copy of: what it saw something of
+        is not looked at again before something changes."""
         self.world = world
         self._leisure = leisure
         self.findings: dict[str, Finding] = {}
@@ -101,6 +104,10 @@ class Engine:
             self._items[item.name] = item
             held_since = self.world.clock.monotonic() - item.hold if item.name in passed else None
             self.findings[item.name] = Finding(item.name, held_since=held_since)
+            known = (seen or {}).get(item.name)
+            if known is not None and known.evidence:
+                self.findings[item.name] = known
+                item.seen.set()
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -178,8 +185,9 @@ class Engine:
 
     async def _follow(self, item: _Item) -> None:
         while True:
-            item.dirty.clear()
-            await self._look(item)
+            if not item.seen.is_set() or item.dirty.is_set():
+                item.dirty.clear()
+                await self._look(item)
             if item.period is not None:
                 await self.world.clock.sleep(CALM)
             await item.dirty.wait()
@@ -300,7 +308,7 @@ class Engine:
 
         item = _Item(name, look, kind.reads(spec), period=kind.period(spec))
         if isinstance(spec, HistorySpec):
-            item.exact = partial(holds_now, spec, self.world)
+            item.exact = partial(holds_now, spec, self.world, name)
         if isinstance(question, Check):
             item.hold, item.after = float(question.hold), question.after
         return item

@@ -26,9 +26,9 @@ def judge(spec: HistorySpec, evidence: Evidence) -> Verdict:
     return Verdict(False, verdict.observed) if evidence["violated"] else verdict
 
 
-def holds_now(spec: HistorySpec, world: World) -> bool:
+def holds_now(spec: HistorySpec, world: World, name: str) -> bool:
     """Whether it is true at this very moment; what cannot be told is no violation."""
-    evidence = state.gather(spec, world)
+    evidence = state.gather(spec, world, name)
     return state.judge_expression(spec.always, "", tuple(spec.resources), evidence).holds is not False
 
 

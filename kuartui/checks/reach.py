@@ -29,10 +29,8 @@ ROUTES = ResourceQuery(kind="HTTPRoute", api_version="gateway.networking.k8s.io/
 SHOWN = 40  # characters of a page
 SILENCE = 20.0  # seconds until glibc gives up on a name that no server answers for; wget's -T does not cut that short
 MARK = "kuartui-exit="
-_HTTP = 'wget -q -S -T "$2"{headers} -O - "$1"'
-_TCP = 'nc -z -w "$2" "$1" "$3"'
 _LOOP = (
-    'n=0; while [ "$n" -lt {times} ]; do said=$({command} 2>&1); '
+    'n=0; while [ "$n" -lt {times} ]; do said=$("$@" 2>&1); '
     f"""printf '%s\\n{MARK}%s\\n' "$said" "$?"; n=$((n+1)); done"""
 )
 _STATUS = re.compile(r"^\s*(?:wget: server returned error: )?HTTP/1\.[01] (\d{3})", re.MULTILINE)
@@ -44,27 +42,29 @@ async def observe(spec: ReachSpec, world: World, _name: str) -> Evidence:
         return {"attempts": [await _outside(spec, world) for _ in range(spec.times)]}
     url = urlsplit(spec.url)
     seconds = str(max(1, round(spec.timeout)))
+    command: tuple[str, ...]
     if url.scheme == "tcp":
-        command = _TCP
-        arguments: tuple[str, ...] = (url.hostname or "", seconds, str(url.port or 80))
+        command = ("nc", "-z", "-w", seconds, url.hostname or "", str(url.port or 80))
     elif spec.via is not None:
         address = await _address(spec.via, world)
         place = url._replace(netloc=f"{address}:{url.port or 80}").geturl()
-        command, arguments = _wget(place, seconds, {"Host": url.hostname or ""} | spec.headers)
+        command = _wget(place, seconds, {"Host": url.hostname or ""} | spec.headers)
     elif url.scheme in ("http", "https"):
-        command, arguments = _wget(spec.url, seconds, spec.headers)
+        command = _wget(spec.url, seconds, spec.headers)
     else:
         raise UsageError(later("cannot reach {url}: the scheme must be http, https or tcp", url=spec.url))
-    script = _LOOP.format(times=spec.times, command=command)
     limit = spec.timeout * spec.times + SILENCE
-    result = await world.run(spec.from_, ("sh", "-c", script, "probe", *arguments), limit)
+    if spec.times == 1:  # no shell for what needs none
+        result = await world.run(spec.from_, command, limit)
+        return {"attempts": [_attempt(result.stderr + result.stdout, connected=result.exit_code == 0)]}
+    loop = ("sh", "-c", _LOOP.format(times=spec.times), "probe")
+    result = await world.run(spec.from_, (*loop, *command), limit)
     return {"attempts": parse(result.stdout)}
 
 
-def _wget(url: str, seconds: str, headers: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    lines = tuple(f"{name}: {value}" for name, value in headers.items())
-    options = "".join(f' --header "${number}"' for number in range(3, 3 + len(lines)))
-    return _HTTP.format(headers=options), (url, seconds, *lines)
+def _wget(url: str, seconds: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    lines = [word for name, value in headers.items() for word in ("--header", f"{name}: {value}")]
+    return ("wget", "-q", "-S", "-T", seconds, *lines, "-O", "-", url)
 
 
 async def _address(via: ResourceQuery, world: World) -> str:
@@ -97,17 +97,22 @@ def parse(output: str) -> list[dict[str, Any]]:
     found, text = [], ""
     for line in output.splitlines():
         if line.startswith(MARK):
-            found.append(_attempt(text) | {"connected": line == f"{MARK}0" or _STATUS.search(text) is not None})
+            found.append(_attempt(text, connected=line == f"{MARK}0"))
             text = ""
         else:
             text += line + "\n"
     return found
 
 
-def _attempt(text: str) -> dict[str, Any]:
+def _attempt(text: str, *, connected: bool) -> dict[str, Any]:
+    """An answer counts as a connection, however the command ended."""
     status = _STATUS.findall(text)
     body = "\n".join(line for line in text.splitlines() if not line.startswith("  "))  # -S indents the headers
-    return {"status": int(status[-1]) if status else 0, "body": body.strip()[:2000]}
+    return {
+        "connected": connected or bool(status),
+        "status": int(status[-1]) if status else 0,
+        "body": body.strip()[:2000],
+    }
 
 
 async def _outside(spec: ReachSpec, world: World) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 from kuartui.checks.evidence import Evidence, Obj, Verdict, redact
 from kuartui.checks.kind import QuestionKind
-from kuartui.game.cel import CelError, compile_cel
+from kuartui.checks.world import Gathered
+from kuartui.game.cel import CelError, Facts, compile_cel
 from kuartui.game.spec import HistorySpec, ResourceQuery, StateSpec
 from kuartui.translate import tr
 
@@ -20,16 +22,30 @@ def reads(spec: StateSpec | HistorySpec) -> tuple[ResourceQuery, ...]:
     return tuple(spec.resources.values())
 
 
-async def observe(spec: StateSpec | HistorySpec, world: World, _name: str) -> Evidence:
+async def observe(spec: StateSpec | HistorySpec, world: World, name: str) -> Evidence:
     await world.objects.follow(reads(spec))
-    return gather(spec, world)
+    return gather(spec, world, name)
 
 
-def gather(spec: StateSpec | HistorySpec, world: World) -> Evidence:
-    """The objects as the live copies have them at this moment."""
+def gather(spec: StateSpec | HistorySpec, world: World, name: str) -> Facts:
+    """The objects as the live copies have them at this moment: what was gathered last under this name, if it would be
+    the same."""
+    found = {variable: world.objects.current(query) for variable, query in spec.resources.items()}
+    last = world.gathered.get(name)
+    if last is not None and last.spec is spec and all(_same(last.found[item], found[item]) for item in found):
+        return last.facts
     asked = spec.always if isinstance(spec, HistorySpec) else spec.cel
     writers = WRITERS in asked or WRITERS in spec.observe
-    return {variable: _redacted(world.objects.current(query), writers) for variable, query in spec.resources.items()}
+    facts = Facts({variable: _redacted(objects, writers) for variable, objects in found.items()})
+    world.gathered[name] = Gathered(spec, found, facts)
+    return facts
+
+
+def _same(one: Obj | list[Obj] | None, other: Obj | list[Obj] | None) -> bool:
+    """Whether they are the same objects. A live copy replaces one that has changed."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(operator.is_, one, other))
+    return one is other
 
 
 def _redacted(found: Obj | list[Obj] | None, writers: bool) -> Obj | list[Obj] | None:
@@ -44,9 +60,10 @@ def judge(spec: StateSpec, evidence: Evidence) -> Verdict:
 
 def judge_expression(cel: str, observed: str, variables: tuple[str, ...], evidence: Evidence) -> Verdict:
     """Judge by one CEL expression, and say with another what was seen."""
+    facts = evidence if isinstance(evidence, Facts) else Facts(evidence)
     try:
-        seen = compile_cel(observed, variables).text(evidence) if observed else ""
-        return Verdict(compile_cel(cel, variables).test(evidence), seen)
+        seen = compile_cel(observed, variables).text(facts) if observed else ""
+        return Verdict(compile_cel(cel, variables).test(facts), seen)
     except CelError as error:
         return Verdict(None, problem=tr("the check's expression failed: {error}", error=error))
 

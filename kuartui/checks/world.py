@@ -15,6 +15,7 @@ from kuartui.cluster.exec import ExecResult
 from kuartui.cluster.rest import Api
 from kuartui.containers.engine import Docker
 from kuartui.errors import ApiError
+from kuartui.game.cel import Facts
 from kuartui.game.labels import SYSTEM_NAMESPACE
 from kuartui.game.level import Level
 from kuartui.game.spec import Place, ResourceQuery
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 PROBE_POD = "probe"
 GRACE = 10.0  # real seconds on top of a timeout that runs on the cluster's clock,
 STEPPED_GRACE = 60.0  # also where real time means nothing, and a busy machine may be slow
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the live copies had of what a question is about, and what of that it may see."""
+
+    spec: object
+    found: dict[str, Obj | list[Obj] | None]
+    facts: Facts
 
 
 @dataclass(slots=True)
@@ -43,6 +53,7 @@ class World:
     machines: Machines | None = None  # where they can be switched off
     docker: Docker = field(default_factory=Docker)
     reviews: dict[Hashable, Answers] = field(default_factory=dict)  # what `access` was told, by subject
+    gathered: dict[str, Gathered] = field(default_factory=dict)  # by the name of a question
     known: dict[Hashable, bool] = field(default_factory=dict)  # the same, by subject and rules, on stepped time
 
     async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:

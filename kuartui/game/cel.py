@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -23,11 +23,13 @@ import orjson
 
 from kuartui.cel_extensions import Libraries, extensions, libraries, library
 from kuartui.cel_references import evaluation, keep_nulls, releasing
+from kuartui.game.cel_conditions import in_own_words
 from kuartui.game.juror import Juror, Refused
 from kuartui.game.quantity import quantity
 
 PROGRAMS = 64  # kept compiled, 40 KiB each: the expressions of any one level, and more
 ENVIRONMENTS = 64
+MATCHES = 128  # texts that were looked at last: what answers many times says the same each time
 ITEMS = 200_000  # of lists, that functions of ours may be called with in an evaluation
 MISSING = ("Key not found in map", "non-message type", "Index error", "No matching overloads", "cannot convert")
 
@@ -53,17 +55,33 @@ def distrust() -> None:
     _juror = _juror or Juror()
 
 
+class Facts(dict[str, Any]):
+    """Values that several expressions ask about, so that the library converts them once. They do not change."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.converted: dict[Any, Any] = {}  # by environment
+
+
 class Program:
     """A compiled expression. Values are JSON-like: dict, list, str, int, float, bool, None."""
 
-    __slots__ = ("_expression", "source", "variables")
+    __slots__ = ("_environment", "_expression", "source", "variables")
 
     def __init__(self, source: str, variables: tuple[str, ...]) -> None:
         self.source, self.variables = source, variables
+        self._environment = _environment(variables, libraries(source))
         try:
-            self._expression = _environment(variables, libraries(source)).compile(source)
+            self._expression = self._compiled(in_own_words(source), source)
         except RuntimeError as error:  # the binding raises nothing more specific
             raise CelError(_compile_message(str(error))) from error
+
+    def _compiled(self, *sources: str) -> Any:
+        """The first of them that compiles; what is wrong with the last, which is the author's own, if none does."""
+        for source in sources[:-1]:
+            with suppress(RuntimeError):
+                return self._environment.compile(source)
+        return self._environment.compile(sources[-1])
 
     def evaluate(self, values: Mapping[str, Any], *, truth: bool = False) -> Any:
         """The result as a Python value. CelError when there is none, or for a `truth` it is no bool."""
@@ -77,7 +95,7 @@ class Program:
     def _evaluate(self, values: Mapping[str, Any], *, truth: bool) -> Any:
         try:
             with evaluation(), _patience():
-                value = self._expression.eval(data={name: values.get(name) for name in self.variables})
+                value = self._expression.eval(activation=self._activation(values))
                 if truth and value.type() not in (library().Type.BOOL, library().Type.ERROR):
                     raise CelError(f"expected true or false, got {value.type()}")
                 plain = value.plain_value()
@@ -90,6 +108,13 @@ class Program:
             text = str(plain)
             raise CelError(text.partition(": ")[2] or text, absent=any(part in text for part in MISSING))
         return plain
+
+    def _activation(self, values: Mapping[str, Any]) -> Any:
+        converted = values.converted if isinstance(values, Facts) else {}
+        if self._environment not in converted:
+            asked = {name: values.get(name) for name in self.variables}
+            converted[self._environment] = self._environment.Activation(asked)
+        return converted[self._environment]
 
     def test(self, values: Mapping[str, Any]) -> bool:
         """The result of an expression that must be a bool; what is not there makes it false."""
@@ -129,6 +154,7 @@ def forget() -> None:
     _environment.cache_clear()
 
 
+@lru_cache(maxsize=MATCHES)
 def matches(pattern: str, text: str) -> bool:
     """Whether the RE2 pattern is found in the text: linear time whatever the pattern. CelError for a bad one."""
     return bool(compile_cel("text.matches(pattern)", ("text", "pattern")).evaluate({"text": text, "pattern": pattern}))

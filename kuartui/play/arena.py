@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from kuartui.checks import baseline
@@ -45,6 +45,7 @@ class Arena:
         self.engine: Engine | None = None
         self.made: list[Made] = []
         self.before: Before | None = None
+        self.seen: Mapping[str, Finding] = {}  # what the checks found as it was set up, where somebody has looked
         self.stock: Stock | None = None  # of the Docker engine, before the level was on it
 
     @property
@@ -114,7 +115,7 @@ class Arena:
         workspace.lay_out(self.level, desk)
         arena.world.objects = self.world.objects.again(arena.api)
         arena.world.known, arena.world.baseline = self.world.known, self.world.baseline
-        arena.made, arena.before = [*self.made], self.before
+        arena.made, arena.before, arena.seen = [*self.made], self.before, self.seen
         return arena
 
     async def _docker_settles(self) -> None:
@@ -165,6 +166,7 @@ class Arena:
             on_violation=on_violation,
             leisure=leisure,
             passed=passed,
+            seen=self.seen,
         )
         await self.engine.start()
         return self.engine
@@ -203,6 +205,8 @@ class Arena:
 
     async def pause(self) -> None:
         """Let go of the cluster, and keep what is known of it: `again` goes on from there."""
+        if self.engine is not None:
+            self.seen = self.engine.findings
         await self._stop_looking()
         await self.world.objects.pause()
         await self.api.close()

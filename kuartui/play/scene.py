@@ -55,9 +55,13 @@ class Scene:
         scene = cls(Arena(level, sandbox, attempt_id), runs)
         scene._arena.world.known = known
         try:
-            await Pace(sandbox.clock).through(scene._arena.prepare(take_inventory=True))
-            await scene._arena.follow()  # so that each run knows what there is of all that it follows
-            await scene._arena.pause()
+            arena = scene._arena
+            await Pace(sandbox.clock).through(arena.prepare(take_inventory=True))
+            engine = await arena.follow()  # so that each run knows what there is, and what the checks say of it
+            pace = Pace(sandbox.clock, lambda: engine.busy, lambda: arena.api.asked)
+            await pace.through(engine.looked())
+            await pace.calm()
+            await arena.pause()
         except BaseException:
             await scene.close()
             raise
