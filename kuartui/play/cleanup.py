@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping
+from contextlib import aclosing
 from typing import NotRequired, TypedDict
 
 from kuartui.cluster.clock import Clock
 from kuartui.cluster.fence import CLUSTERS_OWN, covers, labelled_by_us, may_change, verbs_on
 from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.identity import user_of
-from kuartui.cluster.listing import kept_by_the_server, listed
+from kuartui.cluster.listing import all_listed, kept_by_the_server, listed
 from kuartui.cluster.resources import Resource
 from kuartui.cluster.rest import MANAGER, Api, Obj
 from kuartui.errors import ApiError, ClusterError, NoKindError
@@ -67,10 +68,9 @@ async def inventory(api: Api, mind: Container[str] = ()) -> Inventory:
     """Everything there is, in every namespace, that somebody may have made on purpose. ApiError when one of the
     resources to `mind` cannot be listed: what is overlooked there would later pass for the attempt's."""
     found: Inventory = {}
-    for resource in await api.listable():
-        if resource.kind in NOISE:
-            continue
-        for obj in await listed(api, resource, strict=resource.group_resource in mind):
+    resources = [resource for resource in await api.listable() if resource.kind not in NOISE]
+    async with aclosing(all_listed(api, resources, strict=lambda resource: resource.group_resource in mind)) as objects:
+        async for resource, obj in objects:
             if resource.kind in DERIVED and obj["metadata"].get("ownerReferences"):
                 continue
             found[_key(resource, obj)] = str(obj["metadata"].get("uid", ""))
@@ -292,10 +292,13 @@ class Undo:
         if self.before is None:
             return []
         found = []
-        for resource in await self.api.listable():
-            if resource.kind in NOISE or not (self.alone or self._concerns(resource)):
-                continue
-            for obj in await listed(self.api, resource, strict=kept_by_the_server(resource)):
+        resources = [
+            resource
+            for resource in await self.api.listable()
+            if resource.kind not in NOISE and (self.alone or self._concerns(resource))
+        ]
+        async with aclosing(all_listed(self.api, resources, strict=kept_by_the_server)) as objects:
+            async for resource, obj in objects:
                 metadata = obj["metadata"]
                 namespace, name = metadata.get("namespace", ""), metadata["name"]
                 if self._is_known(_key(resource, obj), obj):
