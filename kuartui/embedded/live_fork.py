@@ -27,7 +27,10 @@ import sys
 import threading
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,9 @@ STILL_SECONDS = 10.0  # for the one thread to wait for the other
 LOOK_SECONDS = 0.0005  # between two looks at what the other threads do,
 LOOKS = 200  # and so many of them, before there is no fork
 NAME = "kuartui"  # of the thread that runs the loop in a fork; bashkit's are told by theirs (runtime/strands.py)
-WATCHED = re.compile(r"^tfd:\s+(\d+)\s+events:\s+([0-9a-f]+)\s+data:\s+([0-9a-f]+)", re.MULTILINE)  # proc_pid_fdinfo(5)
+WATCHED = re.compile(
+    rb"^tfd:\s+(\d+)\s+events:\s+([0-9a-f]+)\s+data:\s+([0-9a-f]+)", re.MULTILINE
+)  # proc_pid_fdinfo(5)
 ADD = 1  # EPOLL_CTL_ADD
 
 Move = Callable[[socket.socket], socket.socket]
@@ -81,10 +86,11 @@ class _LiveFork:
         """On bashkit's thread."""
         try:
             if self._still.wait(STILL_SECONDS) and self._others_sleep():
-                watched = _watched()
+                opened = _opened()
+                watched = _watched(opened)
                 self._child = os.fork()
                 if not self._child:
-                    self._begin(watched)
+                    self._begin(opened, watched)
         except OSError as error:
             self._why = f"this process cannot be forked: {error}"
         finally:
@@ -105,9 +111,9 @@ class _LiveFork:
 
     # --- in the fork ---
 
-    def _begin(self, watched: dict[int, str]) -> None:
+    def _begin(self, opened: dict[str, set[int]], watched: dict[int, bytes]) -> None:
         try:
-            _part(self._loop, self._move, watched)
+            _part(self._loop, self._move, opened, watched)
             self._loop._thread_id = None  # it does not run, whatever it thinks
             self._loop._default_executor = None  # whose threads are gone
             _thread.start_new_thread(self._run, ())
@@ -151,21 +157,25 @@ class _EpollEvent(ctypes.Structure):
     _fields_ = (("events", ctypes.c_uint32), ("data", ctypes.c_uint64))
 
 
-def _watched() -> dict[int, str]:
+def _watched(opened: dict[str, set[int]]) -> dict[int, bytes]:
     """What each epoll of this process waits for, in the kernel's words. To be asked before the fork: both share it, and
     the parent goes on changing it."""
-    return {number: Path(f"/proc/self/fdinfo/{number}").read_text() for number in _open("anon_inode:[eventpoll]")}
+    watched = {}
+    for number in opened["anon_inode:[eventpoll]"]:
+        with FileIO(f"/proc/self/fdinfo/{number}") as words:
+            watched[number] = words.readall()
+    return watched
 
 
-def _part(loop: Any, move: Move, watched: dict[int, str]) -> None:
+def _part(loop: Any, move: Move, opened: dict[str, set[int]], watched: dict[int, bytes]) -> None:
     """Share no connection with the parent, and nothing that wakes a thread."""
-    for number in _open("anon_inode:[eventfd]"):
+    for number in opened["anon_inode:[eventfd]"]:
         _put(number, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
     own = (loop._ssock, loop._csock)  # how other threads wake the loop
     for kept, new in zip(own, socket.socketpair(), strict=True):
         _put(kept.fileno(), _detached(new))
     known = {key.fd for key in loop._selector.get_map().values()} | set(loop._transports)
-    for number in known.intersection(_open("socket:")) - {kept.fileno() for kept in own}:
+    for number in known & opened["socket"] - {kept.fileno() for kept in own}:
         with socket.socket(fileno=os.dup(number)) as old:
             listens = old.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
             _put(number, _detached(move(old) if listens else _ended()))
@@ -179,15 +189,13 @@ def _part(loop: Any, move: Move, watched: dict[int, str]) -> None:
             os.dup2(new_epoll.fileno(), number, inheritable=False)
 
 
-def _open(kind: str) -> list[int]:
-    """The open files of a kind, by what /proc calls them."""
-    found = []
+def _opened() -> dict[str, set[int]]:
+    """The open files by kind, as /proc calls them; sockets, which have numbers there, as "socket"."""
+    found: dict[str, set[int]] = defaultdict(set)
     for number in os.listdir("/proc/self/fd"):
-        try:
-            if os.readlink(f"/proc/self/fd/{number}").startswith(kind):
-                found.append(int(number))
-        except OSError:  # the directory itself, which is closed by now
-            continue
+        with suppress(OSError):  # the directory itself, which is closed by now
+            kind = os.readlink(f"/proc/self/fd/{number}")
+            found["socket" if kind.startswith("socket:") else kind].add(int(number))
     return found
 
 
