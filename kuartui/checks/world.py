@@ -52,8 +52,8 @@ class World:
     workspace: Path | None = None
     machines: Machines | None = None  # where they can be switched off
     docker: Docker = field(default_factory=Docker)
-    reviews: dict[Hashable, Answers] = field(default_factory=dict)  # what `access` was told, by subject
     gathered: dict[str, Gathered] = field(default_factory=dict)  # by the name of a question
+    reviews: dict[Hashable, Answers] = field(default_factory=dict)  # what `access` was told, by subject
     known: dict[Hashable, bool] = field(default_factory=dict)  # the same, by subject and rules, on stepped time
 
     async def place(self, where: Place | Literal["pod"]) -> tuple[str, str, str]:

@@ -25,7 +25,7 @@ async def listed(api: Api, resource: Resource, *, selector: str = "", strict: bo
 
 
 async def all_listed(
-    api: Api, resources: Iterable[Resource], *, strict: Callable[[Resource], bool]
+    api: Api, resources: Iterable[Resource], *, selector: str = "", strict: Callable[[Resource], bool]
 ) -> AsyncGenerator[tuple[Resource, Obj], None]:
     """As `listed`: all objects of these kinds, one kind after the other, while more are asked for. To be closed
     by who does not take all."""
@@ -33,7 +33,7 @@ async def all_listed(
 
     async def answered(resource: Resource) -> list[Obj]:
         async with room:
-            return await listed(api, resource, strict=strict(resource))
+            return await listed(api, resource, selector=selector, strict=strict(resource))
 
     asked = [(resource, asyncio.ensure_future(answered(resource))) for resource in resources]
     try:

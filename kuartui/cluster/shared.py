@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from kuartui import paths
@@ -28,7 +28,7 @@ from kuartui.cluster.clock import Clock, RealClock
 from kuartui.cluster.fence import CLUSTERS_OWN, Fence, labelled_by_us
 from kuartui.cluster.holds import GATES, HELD_SECONDS, let_go, refused, take_off
 from kuartui.cluster.kubeconfigs import slug
-from kuartui.cluster.listing import kept_by_the_server, listed
+from kuartui.cluster.listing import all_listed, kept_by_the_server
 from kuartui.cluster.machines import LocalMachines
 from kuartui.cluster.pins import Held, Image, full_name, known_images
 from kuartui.cluster.resources import Resource
@@ -309,10 +309,9 @@ async def _labelled(api: Api, attempt: str, *, namespaced: bool = False) -> list
     remove them; or those in the namespaces that stay."""
     selector = f"{LABEL_ATTEMPT}={attempt}" if attempt else LABEL_ATTEMPT
     found: list[Left] = []
-    for resource in await api.listable():
-        if resource.namespaced != namespaced:
-            continue
-        for obj in await listed(api, resource, selector=selector, strict=kept_by_the_server(resource)):
+    resources = [resource for resource in await api.listable() if resource.namespaced == namespaced]
+    async with aclosing(all_listed(api, resources, selector=selector, strict=kept_by_the_server)) as objects:
+        async for resource, obj in objects:
             metadata = obj["metadata"]
             name, namespace, uid = metadata["name"], metadata.get("namespace", ""), str(metadata.get("uid", ""))
             stays = resource.kind == "Namespace" and name in CLUSTERS_OWN

@@ -115,6 +115,7 @@ class Arena:
         workspace.lay_out(self.level, desk)
         arena.world.objects = self.world.objects.again(arena.api)
         arena.world.known, arena.world.baseline = self.world.known, self.world.baseline
+        arena.world.violated = {*self.world.violated}
         arena.made, arena.before, arena.seen = [*self.made], self.before, self.seen
         return arena
 

@@ -52,10 +52,10 @@ class Scene:
         """Set it up, in the past by so many seconds. `known` is what runs need not ask again. Raises ClusterError."""
         attempt_id = uuid.uuid4().hex[:12]
         sandbox = await cluster.sandbox(trail.place_of(attempt_id), fast=True, head=head)
-        scene = cls(Arena(level, sandbox, attempt_id), runs)
-        scene._arena.world.known = known
+        arena = Arena(level, sandbox, attempt_id)
+        arena.world.known = known
+        scene = cls(arena, runs)
         try:
-            arena = scene._arena
             await Pace(sandbox.clock).through(arena.prepare(take_inventory=True))
             engine = await arena.follow()  # so that each run knows what there is, and what the checks say of it
             pace = Pace(sandbox.clock, lambda: engine.busy, lambda: arena.api.asked)

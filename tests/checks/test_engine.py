@@ -13,6 +13,7 @@ from kuartui.checks import baseline
 from kuartui.checks.engine import Engine, Finding
 from kuartui.checks.evidence import Evidence, Verdict
 from kuartui.checks.registry import KINDS
+from kuartui.checks.world import World
 from kuartui.errors import NoKindError
 from kuartui.game.duration import Duration
 from kuartui.game.guards import GLOBAL
@@ -335,3 +336,40 @@ async def test_the_system_may_be_restarted_but_not_changed() -> None:
     assert await broken(dns("2026-01-01T00:00:00Z"), before=dns()) == set()
     assert await broken(dns("2026-01-01T00:00:00Z"), before=dns("2025-12-31T00:00:00Z")) == set()
     assert await broken(dns("2026-01-01T00:00:00Z", "dns:2"), before=dns()) == {"system-as-was"}
+
+
+async def test_what_another_engine_saw_is_not_looked_at_again_before_something_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a copy of a cluster, where everything is as it was."""
+    kind = KINDS["state"]
+    looked: list[str] = []
+
+    async def observe(spec: StateSpec, place: World, name: str) -> Evidence:
+        looked.append(name)
+        return await kind.observe(spec, place, name)
+
+    two = check("two", 1, after=("one",))
+    async with running(level(check("one", 2), two), objects_before=1) as (first, objects, _):
+        monkeypatch.setitem(KINDS, "state", replace(kind, observe=observe))
+        engine = Engine(first.world, seen=first.findings)
+        await engine.start()
+        await engine.looked()
+        await calm()
+        assert states(engine) == {"one": "failing", "two": "waiting"}
+        assert looked == []
+        objects.put("Pod", "b")
+        await calm()
+        assert states(engine) == {"one": "passing", "two": "passing"}
+        assert looked == ["one", "two"]
+        await engine.stop()
+
+
+async def test_where_nothing_was_seen_an_engine_looks_for_itself() -> None:
+    async with running(level(check("one", 1))) as (first, objects, _):
+        objects.put("Pod", "a")
+        engine = Engine(first.world, seen={"one": Finding("one", problem="the cluster is away")})
+        await engine.start()
+        await engine.looked()
+        assert states(engine) == {"one": "passing"}
+        await engine.stop()

@@ -379,3 +379,40 @@ def test_secrets_do_not_leave_the_machine() -> None:
 def test_a_question_is_exactly_one() -> None:
     with pytest.raises(ValueError, match="exactly one"):
         Check(name="a", title="A", weight=1)
+
+
+async def test_what_is_asked_once_is_asked_without_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, _, _ = world(LEVEL)
+    commands: list[tuple[str, ...]] = []
+
+    async def run(_api: object, _namespace: str, _pod: str, command: tuple[str, ...], **_: Any) -> ExecResult:
+        commands.append(command)
+        loop = command[0] == "sh"
+        said = ("wget: server returned error: HTTP/1.1 404 Not Found\n", "lost\n")
+        turn = f"{said[0]}{said[1]}\nkuartui-exit=1\n"
+        return ExecResult(0, 2 * turn, "") if loop else ExecResult(1, said[1], said[0])
+
+    monkeypatch.setattr(cluster_exec, "run", run)
+    once, twice = (ReachSpec(url="http://shop/", times=times, status=404) for times in (1, 2))
+    seen = [await reach.observe(spec, place, "reached") for spec in (once, twice)]
+    assert commands[0] == ("wget", "-q", "-S", "-T", "2", "-O", "-", "http://shop/")
+    assert commands[1][0] == "sh"
+    assert commands[1][4:] == commands[0]
+    assert seen[1]["attempts"] == 2 * seen[0]["attempts"]
+    assert reach.judge(once, seen[0]) == Verdict(True, "HTTP 404")
+
+
+async def test_objects_that_have_not_changed_are_gathered_once() -> None:
+    place, objects, _ = world(LEVEL)
+    objects.put("Pod", "a")
+    counted, named = (
+        StateSpec(resources=PODS, cel=cel) for cel in ("pods.size() == 1", "pods[0].metadata.name == 'b'")
+    )
+    first = await state.observe(counted, place, "x")
+    assert await state.observe(counted, place, "x") is first
+    assert await state.observe(named, place, "x") is not first  # a name that two questions have
+    assert not state.judge(named, await state.observe(named, place, "x")).holds
+    objects.put("Pod", "b")
+    assert not state.judge(counted, await state.observe(counted, place, "x")).holds
+    objects.remove("Pod", "a")
+    assert state.judge(named, await state.observe(named, place, "x")).holds

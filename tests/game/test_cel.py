@@ -10,7 +10,8 @@ import time
 import pytest
 
 from kuartui.game import cel, juror
-from kuartui.game.cel import CelError, compile_cel, forget, matches
+from kuartui.game.cel import CelError, Facts, Program, compile_cel, forget, matches
+from kuartui.game.cel_conditions import in_own_words
 from kuartui.game.juror import Juror
 
 POD = {"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
@@ -202,3 +203,65 @@ def test_what_is_forgotten_is_compiled_again() -> None:
     assert after is not before
     assert before.test({"number": 1})  # who still has it may still ask
     assert after.test({"number": 1})
+
+
+STATUS = [
+    None,
+    {},
+    {"status": {}},
+    {"status": {"conditions": []}},
+    {"status": {"conditions": [{"type": "Ready", "status": "True"}]}},
+    {"status": {"conditions": [{"type": "Ready", "status": "False"}, {"type": "Full", "status": "True"}]}},
+    {"status": {"conditions": [{"type": "Full"}, {"status": "True"}]}},
+    [],
+]
+
+
+@pytest.mark.parametrize("obj", STATUS)
+@pytest.mark.parametrize(
+    "source",
+    [
+        "ready(obj)",
+        "!ready( obj )",
+        "condition(obj, 'Full') || ready(obj)",
+        '[obj].filter(c, condition(c, "Full")).size() == 1',
+        "{'of': [obj]}.of[0] == obj && ready(holder.of[0])",
+        "obj == null || !ready(obj)",
+    ],
+)
+def test_conditions_are_the_same_in_the_languages_own_words(
+    monkeypatch: pytest.MonkeyPatch, source: str, obj: object
+) -> None:
+    values = {"obj": obj, "holder": {"of": [obj]}}
+    assert in_own_words(source) != source
+    found = Program(source, ("holder", "obj")).test(values)
+    monkeypatch.setattr(cel, "in_own_words", lambda source: source)
+    assert Program(source, ("holder", "obj")).test(values) is found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "'ready(pod)' == pod.name",
+        '"a \\" ready(pod)" == pod.name',
+        r"""pod.name.matches(r'\') && ready(pod)""",
+        "already(pod)",
+        "pod.ready(pod)",
+        "ready(pods.filter(p, true)[0])",
+        'condition(pod, "Rea" + "dy")',
+    ],
+)
+def test_what_is_no_plain_call_stays_as_it_is(source: str) -> None:
+    assert in_own_words(source) == source
+
+
+def test_a_mistake_is_told_in_the_authors_own_words() -> None:
+    with pytest.raises(CelError, match="^column 15: undeclared reference to 'poods'"):
+        compile_cel("ready(pod) && poods.size() > 0", ("pod",))
+
+
+def test_facts_are_the_same_for_each_expression_that_asks() -> None:
+    facts = Facts(VALUES)
+    for source in ("pods.size()", "pods.filter(p, ready(p)).size() + 1", "pods[0].?metadata.?x.orValue(2)"):
+        assert compile_cel(source, VALUES).evaluate(facts) == 2
+        assert compile_cel(source, VALUES).evaluate(VALUES) == 2

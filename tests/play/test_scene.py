@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from kuartui.catalog.catalog import Catalog
+from kuartui.cluster import exec as cluster_exec
 from kuartui.cluster.embedded import EmbeddedCluster, EmbeddedSandbox
+from kuartui.cluster.exec import ExecResult
 from kuartui.errors import ClusterError
 from kuartui.game.level import Level
 from kuartui.play import workspace
@@ -53,6 +55,34 @@ async def test_each_run_finds_the_level_as_it_was_set_up() -> None:
         assert len({arena.sandbox.checker_kubeconfig for arena in arenas}) == 3
         assert len({workspace.folder(arena.desk) for arena in arenas}) == 3
         for arena in arenas:
+            await arena.close()
+            await arena.sandbox.close()
+        await scene.close()
+
+
+@on_linux
+async def test_a_run_need_not_look_at_what_was_looked_at_before_it_was_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    run = cluster_exec.run
+
+    async def noted(*arguments: Any, **options: Any) -> ExecResult:
+        asked.append(arguments)
+        return await run(*arguments, **options)
+
+    monkeypatch.setattr(cluster_exec, "run", noted)
+    async with EmbeddedCluster("x").apart(1) as (place,):
+        scene = await Scene.of(level("target-port-mismatch"), place, {}, runs=2)
+        assert asked, "it was looked at as it was set up"
+        for _ in range(2):
+            asked.clear()
+            arena = await scene.enter()
+            assert arena is not None
+            engine = await arena.follow()
+            await Pace(arena.clock, lambda engine=engine: engine.busy).through(engine.looked())
+            assert asked == []
+            assert {engine.findings[check.name].state for check in arena.level.checks} <= {"failing", "waiting"}
+            await Pace(arena.clock).through(engine.refresh())
+            assert asked, "but it can"
             await arena.close()
             await arena.sandbox.close()
         await scene.close()
