@@ -30,6 +30,7 @@ from kuartui.game.quantity import quantity
 PROGRAMS = 64  # kept compiled, 40 KiB each: the expressions of any one level, and more
 ENVIRONMENTS = 64
 MATCHES = 128  # texts that were looked at last: what answers many times says the same each time
+EVALUATIONS = 16  # of the same values, for which they are converted once
 ITEMS = 200_000  # of lists, that functions of ours may be called with in an evaluation
 MISSING = ("Key not found in map", "non-message type", "Index error", "No matching overloads", "cannot convert")
 
@@ -60,7 +61,17 @@ class Facts(dict[str, Any]):
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         super().__init__(values)
-        self.converted: dict[Any, Any] = {}  # by environment
+        self._converted: dict[Any, Any] = {}  # by environment
+        self._asked = 0
+
+    def converted(self, environment: Any, variables: Iterable[str]) -> Any:
+        """They as an activation. What an evaluation takes stays with it (3 KiB), so it is made anew now and then."""
+        if self._asked % EVALUATIONS == 0:
+            self._converted.clear()
+        self._asked += 1
+        if environment not in self._converted:
+            self._converted[environment] = environment.Activation({name: self.get(name) for name in variables})
+        return self._converted[environment]
 
 
 class Program:
@@ -93,9 +104,10 @@ class Program:
             raise CelError(str(refused), absent=refused.absent) from refused
 
     def _evaluate(self, values: Mapping[str, Any], *, truth: bool) -> Any:
+        facts = values if isinstance(values, Facts) else Facts(values)
         try:
             with evaluation(), _patience():
-                value = self._expression.eval(activation=self._activation(values))
+                value = self._expression.eval(activation=facts.converted(self._environment, self.variables))
                 if truth and value.type() not in (library().Type.BOOL, library().Type.ERROR):
                     raise CelError(f"expected true or false, got {value.type()}")
                 plain = value.plain_value()
@@ -108,13 +120,6 @@ class Program:
             text = str(plain)
             raise CelError(text.partition(": ")[2] or text, absent=any(part in text for part in MISSING))
         return plain
-
-    def _activation(self, values: Mapping[str, Any]) -> Any:
-        converted = values.converted if isinstance(values, Facts) else {}
-        if self._environment not in converted:
-            asked = {name: values.get(name) for name in self.variables}
-            converted[self._environment] = self._environment.Activation(asked)
-        return converted[self._environment]
 
     def test(self, values: Mapping[str, Any]) -> bool:
         """The result of an expression that must be a bool; what is not there makes it false."""

@@ -6,6 +6,7 @@ import gc
 import resource
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -265,3 +266,18 @@ def test_facts_are_the_same_for_each_expression_that_asks() -> None:
     for source in ("pods.size()", "pods.filter(p, ready(p)).size() + 1", "pods[0].?metadata.?x.orValue(2)"):
         assert compile_cel(source, VALUES).evaluate(facts) == 2
         assert compile_cel(source, VALUES).evaluate(VALUES) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody tells how much memory there is in use now")
+def test_facts_that_are_asked_about_for_long_take_no_more_memory() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    facts = Facts(VALUES)
+    ask = compile_cel('"%d of %d".format([pods.filter(p, ready(p)).size(), pods.size()])', VALUES)
+    for _ in range(500):
+        ask.text(facts)
+    before = resident()
+    for _ in range(20_000):
+        ask.text(facts)
+    assert resident() - before < 2 * 2**20
