@@ -41,9 +41,8 @@ STILL_SECONDS = 10.0  # for the one thread to wait for the other
 LOOK_SECONDS = 0.0005  # between two looks at what the other threads do,
 LOOKS = 200  # and so many of them, before there is no fork
 NAME = "kuartui"  # of the thread that runs the loop in a fork; bashkit's are told by theirs (runtime/strands.py)
-WATCHED = re.compile(
-    rb"^tfd:\s+(\d+)\s+events:\s+([0-9a-f]+)\s+data:\s+([0-9a-f]+)", re.MULTILINE
-)  # proc_pid_fdinfo(5)
+#: a line about what an epoll waits for (proc_pid_fdinfo(5))
+WATCHED = re.compile(rb"^tfd:\s+(\d+)\s+events:\s+([0-9a-f]+)\s+data:\s+([0-9a-f]+)", re.MULTILINE)
 ADD = 1  # EPOLL_CTL_ADD
 
 Move = Callable[[socket.socket], socket.socket]
