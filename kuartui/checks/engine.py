@@ -186,6 +186,7 @@ class Engine:
     async def _follow(self, item: _Item) -> None:
         while True:
             if not item.seen.is_set() or item.dirty.is_set():  # else another engine has looked
+                await self.world.clock.rest()
                 item.dirty.clear()
                 await self._look(item)
             if item.period is not None:

@@ -36,6 +36,10 @@ class Clock(Protocol):
         """Let time pass: on real clocks, wait."""
         ...
 
+    async def rest(self) -> None:
+        """Wait for the end of a step that is under way: in its midst the cluster is on its way to what it will show."""
+        ...
+
 
 class RealClock:
     """The machine's own time."""
@@ -53,6 +57,9 @@ class RealClock:
 
     async def advance(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def rest(self) -> None:
+        return
 
 
 class SteppedClock:
@@ -74,6 +81,8 @@ class SteppedClock:
         self._order = itertools.count()
         self._lock = asyncio.Lock()
         self._slept = asyncio.Event()
+        self._rests = asyncio.Event()
+        self._rests.set()
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._elapsed)
@@ -101,17 +110,27 @@ class SteppedClock:
             self._slept.clear()
             await self._slept.wait()
 
+    async def rest(self) -> None:
+        await self._rests.wait()
+
     async def advance(self, seconds: float) -> None:
         """Pass `seconds`: the cluster first, then our own sleepers in the order in which they fall due."""
         async with self._lock:
-            there = await self._drive(seconds) if self._drive is not None else None
-            target = self._elapsed + seconds
-            if there is not None:
-                self._start = there - timedelta(seconds=target)
-            while self._timers and self._timers[0][0] <= target + 1e-9:
-                due, _, done = heapq.heappop(self._timers)
-                self._elapsed = max(self._elapsed, due)
-                if not done.done():
-                    done.set_result(None)
-                    await asyncio.sleep(0)
-            self._elapsed = target
+            self._rests.clear()
+            try:
+                await self._pass(seconds)
+            finally:
+                self._rests.set()
+
+    async def _pass(self, seconds: float) -> None:
+        there = await self._drive(seconds) if self._drive is not None else None
+        target = self._elapsed + seconds
+        if there is not None:
+            self._start = there - timedelta(seconds=target)
+        while self._timers and self._timers[0][0] <= target + 1e-9:
+            due, _, done = heapq.heappop(self._timers)
+            self._elapsed = max(self._elapsed, due)
+            if not done.done():
+                done.set_result(None)
+                await asyncio.sleep(0)
+        self._elapsed = target

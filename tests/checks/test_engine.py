@@ -14,6 +14,7 @@ from kuartui.checks.engine import Engine, Finding
 from kuartui.checks.evidence import Evidence, Verdict
 from kuartui.checks.registry import KINDS
 from kuartui.checks.world import World
+from kuartui.cluster.clock import SteppedClock
 from kuartui.errors import NoKindError
 from kuartui.game.duration import Duration
 from kuartui.game.guards import GLOBAL
@@ -362,6 +363,33 @@ async def test_what_another_engine_saw_is_not_looked_at_again_before_something_c
         await calm()
         assert states(engine) == {"one": "passing", "two": "passing"}
         assert looked == ["one", "two"]
+        await engine.stop()
+
+
+async def test_what_changes_in_a_step_of_time_is_looked_at_in_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the way there a cluster shows what nobody on real time would see for longer than a moment."""
+    kind, looked = KINDS["state"], []
+
+    async def observe(spec: StateSpec, place: World, name: str) -> Evidence:
+        evidence = await kind.observe(spec, place, name)
+        looked.append(len(evidence["pods"]))
+        return evidence
+
+    async with running(level(check("one", 3))) as (first, objects, _):
+        monkeypatch.setitem(KINDS, "state", replace(kind, observe=observe))
+
+        async def drive(_seconds: float) -> None:
+            for name in "abc":
+                objects.put("Pod", name)
+                await calm()
+
+        clock = SteppedClock(drive)
+        engine = Engine(replace(first.world, clock=clock))
+        await engine.start()
+        await engine.looked()
+        await clock.advance(1.0)
+        await calm()
+        assert (looked, states(engine)) == ([0, 3], {"one": "passing"})
         await engine.stop()
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from kuartui.cluster.clock import SteppedClock
+from kuartui.errors import ClusterError
 
 
 def test_the_time_is_the_clusters_however_much_later_we_began() -> None:
@@ -64,3 +67,32 @@ def test_whoever_waits_for_a_sleeper_hears_of_the_first_one() -> None:
         return before, nap.done(), after
 
     assert asyncio.run(watch()) == (False, True, False)
+
+
+async def test_it_rests_when_no_step_is_under_way() -> None:
+    go_on = asyncio.Event()
+
+    async def drive(_seconds: float) -> None:
+        await go_on.wait()
+
+    clock = SteppedClock(drive)
+    await asyncio.wait_for(clock.rest(), 5)
+    step = asyncio.ensure_future(clock.advance(1.0))
+    await asyncio.sleep(0)
+    resting = asyncio.ensure_future(clock.rest())
+    await asyncio.sleep(0)
+    assert not resting.done()
+    go_on.set()
+    await asyncio.wait_for(resting, 5)
+    assert clock.monotonic() == 1.0
+    await step
+
+
+async def test_it_rests_after_a_step_that_failed() -> None:
+    async def drive(_seconds: float) -> None:
+        raise ClusterError("away")
+
+    clock = SteppedClock(drive)
+    with pytest.raises(ClusterError):
+        await clock.advance(1.0)
+    await asyncio.wait_for(clock.rest(), 5)
