@@ -39,6 +39,7 @@ CAPABILITIES = frozenset(
     }
 )
 DEFAULT = "kuartui"
+ADMIN_FILE, PLAYER_FILE, CHECKER_FILE = "kubeconfig", "player.kubeconfig", "checker.kubeconfig"
 PLAYER = {"user": "player", "groups": ["system:masters"]}
 CHECKER = {"user": "kuartui-checker", "groups": ["system:masters"]}
 
@@ -68,13 +69,13 @@ class EmbeddedSandbox:
 
     @property
     def checker_kubeconfig(self) -> Path:
-        path = self._host.folder(self._name) / "checker.kubeconfig"
+        path = self._host.folder(self._name) / CHECKER_FILE
         if not path.is_file():
             self._identity(path, CHECKER)
         return path
 
     async def player_kubeconfig(self, namespace: str) -> Path:
-        path = self._host.folder(self._name) / "player.kubeconfig"
+        path = self._host.folder(self._name) / PLAYER_FILE
         await _aside(self._identity, path, {**PLAYER, "namespace": namespace})
         return path
 
@@ -96,12 +97,12 @@ class EmbeddedSandbox:
         """A new cluster on the same port; the kubeconfigs are made anew where they were."""
         report(Progress(later("making the cluster as new")))
         self._spec = {**self._spec, "head": head}
-        namespace = _namespace(self._host.folder(self._name) / "player.kubeconfig")
+        namespace = _namespace(self._host.folder(self._name) / PLAYER_FILE)
         await _aside(self._host.call, "DELETE", f"/clusters/{self._name}")
         await _aside(self._host.call, "POST", "/clusters", self._spec)
         await self._let_go()
         self._clock = self._new_clock()
-        self._identity(self._host.folder(self._name) / "checker.kubeconfig", CHECKER)
+        self._identity(self._host.folder(self._name) / CHECKER_FILE, CHECKER)
         await self.player_kubeconfig(namespace)
 
     async def present(self) -> None:
@@ -124,6 +125,7 @@ class EmbeddedSandbox:
         except BaseException:
             shutil.rmtree(host.state, ignore_errors=True)
             raise
+        await _aside(_take_along, self._host.folder(self._name), host.folder(self._name))
         host.meet()
         return Copy(host, self._name, self._spec)
 
@@ -157,6 +159,12 @@ class EmbeddedSandbox:
 class Copy(EmbeddedSandbox):
     """The cluster of a process that was forked for it, and goes with it."""
 
+    async def player_kubeconfig(self, namespace: str) -> Path:
+        path = self._host.folder(self._name) / PLAYER_FILE
+        if path.is_file() and _namespace(path) == namespace:
+            return path
+        return await super().player_kubeconfig(namespace)
+
     async def close(self) -> None:
         await self._let_go()
         await _aside(self._host.tell_to_end)
@@ -178,7 +186,7 @@ class EmbeddedCluster:
 
     @property
     def kubeconfig(self) -> Path:
-        return self._host.folder(self.name) / "kubeconfig"
+        return self._host.folder(self.name) / ADMIN_FILE
 
     async def up(self, report: Report = silent) -> None:
         await _aside(self._host.start, report)
@@ -277,6 +285,15 @@ async def _aside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     import asyncio
 
     return await asyncio.to_thread(function, *args, **kwargs)
+
+
+def _take_along(source: Path, copy: Path) -> None:
+    """Who had a kubeconfig for a cluster has it for a copy: the tokens are the same, only the address is another."""
+    clusters = json.loads((copy / ADMIN_FILE).read_bytes())["clusters"]
+    for name in (PLAYER_FILE, CHECKER_FILE):
+        if (source / name).is_file():
+            kubeconfig = json.loads((source / name).read_bytes())
+            paths.write_private(copy / name, json.dumps({**kubeconfig, "clusters": clusters}))
 
 
 def _namespace(kubeconfig: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -116,6 +117,21 @@ async def test_a_player_comes_in_by_an_address_and_a_socket_of_its_own() -> None
 
 def _fields(access: Any) -> dict[str, Any]:
     return {name: getattr(access, name) for name in access.__dataclass_fields__}
+
+
+async def test_who_had_a_kubeconfig_has_it_for_a_copy() -> None:
+    async with running(counter()) as sandbox:
+        original = json.loads((await sandbox.player_kubeconfig("shop")).read_bytes())
+        copy = await sandbox.copy()
+        path = await copy.player_kubeconfig("shop")
+        taken = json.loads(path.read_bytes())
+        assert {**taken, "clusters": []} == {**original, "clusters": []}
+        assert taken["clusters"] != original["clusters"]
+        async with Api.open(path) as api:
+            assert (await api.request("GET", f"{PODS}/p"))["metadata"]["name"] == "p"
+        other = json.loads((await copy.player_kubeconfig("bakery")).read_bytes())
+        assert other["contexts"][0]["context"]["namespace"] == "bakery"
+        await copy.close()
 
 
 async def test_those_who_watch_the_one_are_left_alone() -> None:
