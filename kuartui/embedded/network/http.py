@@ -37,7 +37,10 @@ class Headers(list[Header]):
     def find(self, name: str, default: str = "") -> str:
         """The first value of a header."""
         name = name.lower()
-        return next((value for key, value in self if key.lower() == name), default)
+        for key, value in self:
+            if key.lower() == name:
+                return value
+        return default
 
     def replace(self, name: str, value: str | None) -> None:
         """Set a header once, or remove it."""

@@ -8,12 +8,13 @@ give None where h11 would have anything to add.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
 Header = tuple[str, str]
+_Fields = tuple[tuple[Header, ...], Mapping[str, str] | None]
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FIELDS = rb"((?:" + _TOKEN + rb":[\t -~]*\r\n)*)\r\n"
@@ -24,6 +25,7 @@ _VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 _TARGET = re.compile(r"[!-~]+")
 _LENGTH = re.compile(r"\d{1,9}")
 _INVOLVED = frozenset({"transfer-encoding", "expect", "upgrade"})
+SHORT = 1024  # bytes of headers that are worth remembering
 BODILESS = (204, 304)
 CLOSE = ("Connection", "close")
 KEEP_ALIVE = ("Connection", "keep-alive")  # of a server that tells it: sent as `CLOSE` where it does not hold
@@ -34,7 +36,7 @@ class Message(Struct, frozen=True):
 
     first: str
     second: str
-    headers: list[Header]
+    headers: tuple[Header, ...]
     body: bytes
     keep: bool  # whether its sender lets the connection live on
     rest: bytes  # what came behind it
@@ -68,8 +70,8 @@ def read_response(data: bytes, method: str) -> Message | None:
 
 def _message(
     match: re.Match[bytes],
-    headers: list[Header],
-    known: dict[str, str],
+    headers: tuple[Header, ...],
+    known: Mapping[str, str],
     length: str,
     data: bytes,
     *,
@@ -85,8 +87,17 @@ def _message(
     return Message(match[1].decode(), match[2].decode(), headers, data[start:end], keep, data[end:])
 
 
-def _fields(raw: bytes) -> tuple[list[Header], dict[str, str] | None]:
+def _fields(raw: bytes) -> _Fields:
     """The headers, and those that steer the connection by lower-case name; None if those are no plain ones."""
+    return _known_fields(raw) if len(raw) <= SHORT else _read_fields(raw)
+
+
+@lru_cache(512)  # probes and clients ask the same again and again
+def _known_fields(raw: bytes) -> _Fields:
+    return _read_fields(raw)
+
+
+def _read_fields(raw: bytes) -> _Fields:
     headers: list[Header] = []
     known: dict[str, str] = {}
     for line in raw.decode("ascii").split("\r\n")[:-1]:
@@ -95,12 +106,12 @@ def _fields(raw: bytes) -> tuple[list[Header], dict[str, str] | None]:
         headers.append((name, value))
         lower = name.lower()
         if lower in _INVOLVED:
-            return headers, None
+            return tuple(headers), None
         if lower in ("host", "content-length", "connection"):
             if lower in known:
-                return headers, None
+                return tuple(headers), None
             known[lower] = value
-    return headers, known
+    return tuple(headers), known
 
 
 def closes(connection: str) -> bool:

@@ -50,8 +50,8 @@ def field_lines(headers: list[tuple[str, str]]) -> bytes:
     return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers) + b"\r\n"
 
 
-def pairs(headers: h11.Headers) -> list[tuple[str, str]]:
-    return [(name.decode(), value.decode()) for name, value in headers.raw_items()]
+def pairs(headers: h11.Headers) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode(), value.decode()) for name, value in headers.raw_items())
 
 
 @given(METHODS, TARGETS, HEADERS, BODIES, st.sampled_from(["1.1", "1.0"]), st.sampled_from(["", "\r\n", "x"]))

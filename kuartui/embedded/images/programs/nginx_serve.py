@@ -79,6 +79,7 @@ class Site:
         self._say = say
         self._counter = itertools.count(1)
         self._turns: dict[str, itertools.count[int]] = {}
+        self._inherited: dict[tuple[int, int], dict[str, list[Directive]]] = {}  # by server and location
         self.http = http
         self.upstreams = {d.args[0]: Block(d.block or []) for d in http.all("upstream")}
         self.formats = {d.args[0]: "".join(d.args[1:]) for d in http.all("log_format")}
@@ -176,14 +177,17 @@ class Site:
         return self.error(500)
 
     def _settings(self, server: Server, location: Location | None) -> dict[str, list[Directive]]:
-        found: dict[str, list[Directive]] = {}
-        chain = [self.http, server.block, *([location.block] if location else [])]
-        for block in chain:
-            for name in INHERITED:
-                own = list(block.all(name))
-                if own:
-                    found[name] = own
-        return found
+        """What applies there; looked up once, as the configuration stays as it was read."""
+        place = id(server), id(location)
+        if place not in self._inherited:
+            found: dict[str, list[Directive]] = {}
+            for block in (self.http, server.block, *([location.block] if location else [])):
+                for name in INHERITED:
+                    own = list(block.all(name))
+                    if own:
+                        found[name] = own
+            self._inherited[place] = found
+        return self._inherited[place]
 
     async def _handle(self, exchange: Exchange, location: Location | None) -> Response | None:
         """Answer, or None when the URI was rewritten and the search starts again."""
@@ -506,34 +510,58 @@ class Site:
         """Replace $variables."""
         if "$" not in text:
             return text
-        return re.sub(r"\$\{?(\w+)\}?", lambda m: self._variable(exchange, m[1]), text)
+        return VARIABLE.sub(lambda m: self._variable(exchange, m[1]), text)
 
     def _variable(self, exchange: Exchange, name: str) -> str:
-        request, process = exchange.request, self._process
+        request = exchange.request
         if name in exchange.variables:
             return exchange.variables[name]
         if name.startswith("http_"):
             return request.headers.find(name[5:].replace("_", "-")) or ("-" if "status" in exchange.variables else "")
         if name.startswith("arg_"):
             return (request.query.get(name[4:]) or [""])[0]
-        forwarded = request.headers.find("x-forwarded-for")
-        known = {
-            "host": request.host or exchange.server.names[0], "http_host": request.headers.find("host"), "uri": exchange.uri,
-            "document_uri": exchange.uri, "request_uri": request.target, "remote_addr": request.peer[0],
-            "remote_port": str(request.peer[1]), "remote_user": "-", "hostname": process.container.sandbox.hostname,
-            "server_addr": process.ip, "server_port": str(exchange.port), "server_name": exchange.server.names[0],
-            "args": exchange.args, "query_string": exchange.args, "is_args": "?" if exchange.args else "",
-            "scheme": request.scheme, "request_method": request.method, "nginx_version": self._version,
-            "request": f"{request.method} {request.target} HTTP/{request.version}", "pid": "29",
-            "server_protocol": f"HTTP/{request.version}", "request_time": "0.000", "upstream_addr": exchange.upstream,
-            "proxy_host": exchange.upstream, "request_body": request.body.decode(errors="replace"),
-            "proxy_add_x_forwarded_for": f"{forwarded}, {request.peer[0]}" if forwarded else request.peer[0],
-            "time_local": process.clock.now().strftime("%d/%b/%Y:%H:%M:%S +0000"), "connection_upgrade": "close",
-            "time_iso8601": process.clock.now().strftime("%Y-%m-%dT%H:%M:%S+00:00"), "request_id": f"{exchange.number:032x}",
-        }  # fmt: skip
-        return known.get(name, "")
+        known = VARIABLES.get(name)
+        return known(exchange, self._process) if known is not None else self._version if name == "nginx_version" else ""
 
 
+def _forwarded(exchange: Exchange, _: Process) -> str:
+    before, peer = exchange.request.headers.find("x-forwarded-for"), exchange.request.peer[0]
+    return f"{before}, {peer}" if before else peer
+
+
+#: what nginx knows of an exchange (http://nginx.org/en/docs/varindex.html)
+VARIABLES: dict[str, Callable[[Exchange, Process], str]] = {
+    "host": lambda e, _: e.request.host or e.server.names[0],
+    "http_host": lambda e, _: e.request.headers.find("host"),
+    "uri": lambda e, _: e.uri,
+    "document_uri": lambda e, _: e.uri,
+    "request_uri": lambda e, _: e.request.target,
+    "remote_addr": lambda e, _: e.request.peer[0],
+    "remote_port": lambda e, _: str(e.request.peer[1]),
+    "remote_user": lambda _, __: "-",
+    "hostname": lambda _, process: process.container.sandbox.hostname,
+    "server_addr": lambda _, process: process.ip,
+    "server_port": lambda e, _: str(e.port),
+    "server_name": lambda e, _: e.server.names[0],
+    "args": lambda e, _: e.args,
+    "query_string": lambda e, _: e.args,
+    "is_args": lambda e, _: "?" if e.args else "",
+    "scheme": lambda e, _: e.request.scheme,
+    "request_method": lambda e, _: e.request.method,
+    "request": lambda e, _: f"{e.request.method} {e.request.target} HTTP/{e.request.version}",
+    "pid": lambda _, __: "29",
+    "server_protocol": lambda e, _: f"HTTP/{e.request.version}",
+    "request_time": lambda _, __: "0.000",
+    "upstream_addr": lambda e, _: e.upstream,
+    "proxy_host": lambda e, _: e.upstream,
+    "request_body": lambda e, _: e.request.body.decode(errors="replace"),
+    "proxy_add_x_forwarded_for": _forwarded,
+    "time_local": lambda _, process: process.clock.now().strftime("%d/%b/%Y:%H:%M:%S +0000"),
+    "time_iso8601": lambda _, process: process.clock.now().strftime("%Y-%m-%dT%H:%M:%S+00:00"),
+    "connection_upgrade": lambda _, __: "close",
+    "request_id": lambda e, _: f"{e.number:032x}",
+}
+VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 )

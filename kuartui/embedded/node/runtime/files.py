@@ -193,8 +193,9 @@ class Files:
 
     def real(self, path: str, *, last: bool = True) -> str:
         """The path with links resolved (`last`: also that of the final name). The final name need not exist."""
-        if self._is_real(path, last=last):
-            return path
+        return path if self._seen(path, last=last) else self._resolved(path, last=last)
+
+    def _resolved(self, path: str, *, last: bool) -> str:
         todo = [part for part in path.split("/") if part]
         done = "/"
         links = 0
@@ -219,21 +220,31 @@ class Files:
             done = here
         return done
 
-    def _is_real(self, path: str, *, last: bool) -> bool:
-        """Whether a path can be seen to have no links in it: bashkit's file systems follow none, so what they find under
-        the whole path has none on its way. One question instead of one for each directory; False may mean anything."""
+    def _seen(self, path: str, *, last: bool) -> tuple[MountPoint, str, Stat] | None:
+        """What is at a path, if that can be seen to have no links in it: bashkit's file systems follow none, so what they
+        find under the whole path has none on its way. One question instead of one for each directory; None may mean
+        anything."""
         if not path.startswith("/") or "/." in path or "//" in path or path.endswith("/"):
-            return False
+            return None
         mount, inner = self.mount_of(path)
         if not self._is_straight(mount):
-            return False
-        if inner == "/":
-            return True
+            return None
         try:
-            kind = mount.volume.fs.stat(inner)["file_type"]
+            stat = _stat(mount.volume, inner)
         except RuntimeError:
-            return False
-        return not last or kind != "symlink"
+            return None
+        return None if last and stat.kind == "symlink" else (mount, inner, stat)
+
+    def _found(self, path: str, user: User | None, *, last: bool = True) -> tuple[MountPoint, str, Stat]:
+        """What is at a path, as far as the user may go there; where it is mounted, and its path within that. Raises
+        FileNotFoundError, NotADirectoryError and PermissionError."""
+        seen = self._seen(path, last=last)
+        real = path if seen else self._resolved(path, last=last)
+        self._check_way(real, path, user)
+        if seen:
+            return seen
+        mount, inner = self.mount_of(real)
+        return mount, inner, self._stat(mount, inner, path)
 
     def _is_straight(self, mount: MountPoint) -> bool:
         """Whether no link leads to a mount: as long as something is mounted there, none can."""
@@ -247,17 +258,11 @@ class Files:
 
     def lstat(self, path: str, user: User | None = None) -> Stat:
         """Raises FileNotFoundError, and PermissionError if the user may not pass a directory on the way."""
-        real = self.real(path, last=False)
-        self._check_way(real, path, user)
-        mount, inner = self.mount_of(real)
-        return self._stat(mount, inner, path)
+        return self._found(path, user, last=False)[2]
 
     def stat(self, path: str, user: User | None = None) -> Stat:
         """As lstat, with the final link followed."""
-        real = self.real(path)
-        self._check_way(real, path, user)
-        mount, inner = self.mount_of(real)
-        return self._stat(mount, inner, path)
+        return self._found(path, user)[2]
 
     def exists(self, path: str, user: User | None = None) -> bool:
         """Whether the path leads anywhere that the user can see."""
@@ -283,10 +288,7 @@ class Files:
 
     def read(self, path: str, user: User | None = None) -> bytes:
         """The content of a file."""
-        real = self.real(path)
-        self._check_way(real, path, user)
-        mount, inner = self.mount_of(real)
-        stat = self._stat(mount, inner, path)
+        mount, inner, stat = self._found(path, user)
         if stat.is_dir:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         self._check(stat, READ, user, path)
@@ -437,12 +439,10 @@ class Files:
     def allowed(self, path: str, need: int, user: User) -> bool:
         """access(2)."""
         try:
-            real = self.real(path)
-            self._check_way(real, path, user)
-            mount, inner = self.mount_of(real)
+            mount, _, stat = self._found(path, user)
             if need & WRITE:
                 self._check_mount(mount, path)
-            self._check(self._stat(mount, inner, path), need, user, path)
+            self._check(stat, need, user, path)
         except OSError:
             return False
         return True
@@ -458,21 +458,16 @@ class Files:
         return mount.volume.fs.read_link(inner) if info["file_type"] == "symlink" else None
 
     def _stat(self, mount: MountPoint, inner: str, path: str) -> Stat:
-        volume = mount.volume
-        if inner == "/":
-            return Stat("directory", volume.mode, 4096, *volume.owner("/"), 0.0)
+        fs = mount.volume.fs
         try:
-            info: dict[str, Any] = volume.fs.stat(inner)
+            return _stat(mount.volume, inner)
         except RuntimeError:
             if any(other.path.startswith(posixpath.join(mount.path, inner.lstrip("/"))) for other in self._mounts):
                 return Stat("directory", 0o755, 4096, 0, 0, 0.0)
             parent = posixpath.dirname(inner)
-            if parent != "/" and self._is_file(volume.fs, parent):
+            if parent != "/" and self._is_file(fs, parent):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
-        uid, gid = volume.owner(inner)
-        size = 4096 if info["file_type"] == "directory" else info["size"]
-        return Stat(info["file_type"], info["mode"], size, uid, gid, info["modified"])
 
     @staticmethod
     def _is_file(fs: FileSystem, path: str) -> bool:
@@ -522,6 +517,16 @@ class Files:
         gid = mount.volume.gid if mount.volume.mode & 0o2000 else user.gid  # setgid directory
         if (user.uid, gid) != (mount.volume.uid, mount.volume.gid):
             mount.volume.owners[inner] = user.uid, gid
+
+
+def _stat(volume: Volume, path: str) -> Stat:
+    """Of a path within a volume. Raises RuntimeError where there is none."""
+    uid, gid = volume.owner(path)
+    if path == "/":
+        return Stat("directory", volume.mode, 4096, uid, gid, 0.0)
+    info: dict[str, Any] = volume.fs.stat(path)
+    size = 4096 if info["file_type"] == "directory" else info["size"]
+    return Stat(info["file_type"], info["mode"], size, uid, gid, info["modified"])
 
 
 def _data(fs: FileSystem, path: str) -> bytes:
