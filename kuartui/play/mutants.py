@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,7 @@ from kuartui.game.level import Cheat, Check, Level
 from kuartui.message import later, together
 from kuartui.play.dockside import DOCKER
 from kuartui.play.pace import Pace
-from kuartui.play.proof import Report, Tally, end
+from kuartui.play.proof import Report, Tally, end, runs_at_once
 from kuartui.play.proof_run import Line, Run
 from kuartui.play.scene import Scene, staged
 from kuartui.play.shell import remembering
@@ -56,7 +55,7 @@ async def mutate(
     """A line for each check of each level: ok when forcing it makes a proof fail. `report` hears of each."""
     begun = time.monotonic()
     fast = cluster.kind == "embedded"
-    wanted = max(1, jobs or (os.cpu_count() or 1) + 1) if fast else 1
+    wanted = runs_at_once(jobs) if fast else 1
     kubectl = find().path
     places: asyncio.Queue[Cluster] = asyncio.Queue()
     turns = asyncio.Semaphore(wanted)
@@ -69,7 +68,7 @@ async def mutate(
             try:
                 if not cluster.copies or DOCKER in level.needs:  # they would be in each other's way
                     return [await force(level, check, place, None) for check in level.checks]
-                async with staged(level, place, memory.allowed, turns) as scene:
+                async with staged(level, place, memory.allowed, turns, undone=False) as scene:
                     forced = [asyncio.ensure_future(force(level, check, place, scene)) for check in level.checks]
                     running.extend(forced)
                     return list(await asyncio.gather(*forced))

@@ -18,11 +18,12 @@ T = TypeVar("T")
 STEP = 1.0  # seconds of cluster time
 GROWTH = 1.5
 LONGEST_STRIDE = 4.0
+LONGEST_WAIT = 2.5  # the longest step beside a command that waits: it goes on once that is over
 COMMAND_TICK = 0.05  # real seconds per step while a command runs of which nobody can tell whether it waits
 WORKING = 3.0  # seconds on a core that a command may work before a step of time passes all the same,
 PATIENCE = 30.0  # and real ones, whatever it does: on a machine with too much to do its turn may be long in coming
 GLANCE = 0.025  # real seconds between two looks at it
-FREE_STEPS = 120  # of one command; after those it may be waiting for real time, which must not run too far behind
+FREE_SECONDS = 120.0  # of one command; then it may be waiting for real time, which must not run too far behind
 ANSWER = 0.002  # real seconds in which many questions are answered,
 MOMENTS = 4  # and nearly all in so many times as long
 TURNS = 12  # of the event loop: from a watch event to a verdict
@@ -103,34 +104,39 @@ class Pace:
         """
         if not isinstance(self.clock, SteppedClock):
             return await work
-        steps = 0
+        passed, stride, before = 0.0, STEP, None
         async with _under_way(work) as task:
             while not task.done():
-                await self._until_it_waits(task, look)
+                seen = await self._until_it_waits(task, look)
                 if task.done():
                     break
-                await self.step()
-                steps += 1
-                if steps > FREE_STEPS:
+                stride = min(stride * GROWTH, LONGEST_WAIT) if seen is not None and seen == before else STEP
+                before = seen
+                await self.step(stride)
+                passed += stride
+                if passed > FREE_SECONDS:
                     await asyncio.wait([task], timeout=COMMAND_TICK)
             return await task
 
-    async def _until_it_waits(self, task: asyncio.Future[T], look: Callable[[], Glance | None]) -> None:
+    async def _until_it_waits(self, task: asyncio.Future[T], look: Callable[[], Glance | None]) -> Glance | None:
+        """What it looks like while it waits, if anybody can tell. A command that looks the same later has done nothing
+        in between."""
         loop = asyncio.get_running_loop()
         deadline, spent = loop.time() + PATIENCE, None
         while not task.done() and loop.time() < deadline:
             before = look()
             if before is None:
                 await asyncio.wait([task], timeout=COMMAND_TICK)
-                return
+                return None
             spent = before.spent if spent is None else spent
             if before.spent - spent > WORKING * 1e9:
-                return
+                return None
             if not before.working:
                 await self.clock.advance(0)  # the cluster has answered what it was asked
                 if look() == before:
-                    return
+                    return before
             await asyncio.wait([task], timeout=GLANCE)
+        return None
 
 
 @asynccontextmanager

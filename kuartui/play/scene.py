@@ -28,10 +28,11 @@ async def staged(
     *,
     head: float = 0.0,
     runs: int = 0,
+    undone: bool = True,
 ) -> AsyncIterator[Scene]:
     """A scene for as long as it is needed; to set it up takes a turn. Raises ClusterError."""
     async with turns:
-        scene = await Scene.of(level, cluster, known, head=head, runs=runs)
+        scene = await Scene.of(level, cluster, known, head=head, runs=runs, undone=undone)
     try:
         yield scene
     finally:
@@ -47,16 +48,25 @@ class Scene:
 
     @classmethod
     async def of(
-        cls, level: Level, cluster: Cluster, known: dict[Hashable, bool], *, head: float = 0.0, runs: int = 0
+        cls,
+        level: Level,
+        cluster: Cluster,
+        known: dict[Hashable, bool],
+        *,
+        head: float = 0.0,
+        runs: int = 0,
+        undone: bool = True,
     ) -> Self:
-        """Set it up, in the past by so many seconds. `known` is what runs need not ask again. Raises ClusterError."""
+        """Set it up, in the past by so many seconds. `known` is what runs need not ask again, `undone` whether one of
+        them is undone in the end. Raises ClusterError."""
         attempt_id = uuid.uuid4().hex[:12]
         sandbox = await cluster.sandbox(trail.place_of(attempt_id), fast=True, head=head)
         arena = Arena(level, sandbox, attempt_id)
         arena.world.known = known
         scene = cls(arena, runs)
         try:
-            await Pace(sandbox.clock).through(arena.prepare(take_inventory=True))
+            await Pace(sandbox.clock).through(arena.prepare(take_inventory=undone))
+            await sandbox.player_kubeconfig(level.namespace)  # for all who play on copies
             engine = await arena.follow()  # so that each run knows what there is, and what the checks say of it
             pace = Pace(sandbox.clock, lambda: engine.busy, lambda: arena.api.asked)
             await pace.through(engine.looked())

@@ -69,6 +69,17 @@ def _link_all(source: Path, target: Path) -> None:
                 shutil.copy2(entry, target / entry.name)
 
 
+def _search_path() -> Iterator[str]:
+    """The directories of PATH, each once, whatever it is called (/bin is /usr/bin on most systems): kubectl reads all
+    of them whenever it runs, in search of plugins."""
+    seen = set()
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        real = os.path.realpath(folder)
+        if real not in seen and os.path.isdir(real):
+            seen.add(real)
+            yield folder
+
+
 def _discovery(home: Path, server: str) -> Path:
     return home / ".kube" / "cache" / "discovery" / UNFIT.sub("_", urlsplit(server).netloc)
 
@@ -88,7 +99,7 @@ class Shell:
         memory.recall(serves, home, self._server)
         (tools / "kubectl").symlink_to(kubectl)
         self.environment = {
-            "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": os.pathsep.join((str(tools), *_search_path())),
             "HOME": str(home),
             "KUBECONFIG": str(kubeconfig),
             "LANG": "C.UTF-8",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kuartui.cluster.clock import SteppedClock
-from kuartui.play.pace import Pace
+from kuartui.play.pace import LONGEST_WAIT, Pace
 from kuartui.play.processes import Glance, glance
 from kuartui.play.shell import STARTING, Shell, remembering
 
@@ -97,7 +97,23 @@ async def test_time_passes_while_a_command_waits_for_the_cluster(tmp_path: Path)
     pace = Pace(SteppedClock(drive))
     async with session("sh", "-c", f"read answer < {fifo}") as process:
         assert await pace.beside(process.wait(), lambda: glance(process.pid)) == 0
-    assert 5 <= passed <= 6
+    assert 5 <= passed < 5 + LONGEST_WAIT
+
+
+async def test_steps_grow_beside_a_command_that_does_nothing_but_wait() -> None:
+    done, steps, work = asyncio.Event(), [], 0
+
+    async def drive(seconds: float) -> None:
+        nonlocal work
+        if seconds:
+            steps.append(seconds)
+            work += len(steps) == 6  # something happens to what it waits for
+            if len(steps) == 9:
+                done.set()
+
+    pace = Pace(SteppedClock(drive))
+    await pace.beside(done.wait(), lambda: Glance(working=False, processes=frozenset({1}), spent=work))
+    assert steps == [1, 1.5, 2.25, 2.5, 2.5, 2.5, 1, 1.5, 2.25]
 
 
 async def test_time_stands_still_while_a_command_computes() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from kuartui.play.shell import remembering
+import pytest
+
+from kuartui.play.shell import Shell, remembering
 
 
 def learn(home: Path, server: str, text: str) -> Path:
@@ -57,3 +60,22 @@ def test_what_a_later_home_learns_anew_changes_no_other(tmp_path: Path) -> None:
     three = tmp_path / "three/.kube/cache/discovery/127.0.0.1_43000"
     assert (three / "servergroups.json").read_text() == "{}"
     assert not (three / "example.com").exists()
+
+
+def test_directories_are_searched_once_whatever_they_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kubectl reads every one of them at each of its starts."""
+    home, usr = tmp_path / "player", tmp_path / "usr"
+    for folder in (home, usr):
+        folder.mkdir()
+    (tmp_path / "bin").symlink_to(usr)
+    parts = [usr, tmp_path / "bin", usr, tmp_path / "nowhere", "/usr/bin", "/bin"]
+    monkeypatch.setenv("PATH", os.pathsep.join(map(str, parts)))
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("""{clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}], users: [],
+        contexts: [{name: c, context: {cluster: c}}], current-context: c}""")
+    with remembering() as memory:
+        path = Shell(home, kubeconfig, Path("/bin/true"), memory, "", tmp_path).environment["PATH"].split(os.pathsep)
+    assert path[:3] == [str(home / ".bin"), str(usr), "/usr/bin"]
+    assert path[3:] == ([] if os.path.samefile("/bin", "/usr/bin") else ["/bin"])
