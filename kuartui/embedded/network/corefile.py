@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 
 from msgspec import Struct, field
 
@@ -56,13 +57,18 @@ class CorefileError(ValueError):
     """The text that CoreDNS prints before it exits."""
 
 
-class Directive(Struct):
+class Directive(Struct, dict=True):
     """A plugin line and its block."""
 
     name: str
     args: list[str]
     line: int
     block: list[list[str]] = field(default_factory=list)
+
+    @cached_property
+    def zones(self) -> list[str]:
+        """The zones that its arguments name, where it is the kubernetes plugin's."""
+        return [zone.strip(".").lower() for zone in self.args] or ["cluster.local"]
 
     def option(self, name: str) -> list[str] | None:
         """Arguments of an option of the block."""
@@ -227,8 +233,7 @@ class CoreDns:
 
     @staticmethod
     def _zones(directive: Directive, name: str) -> list[str]:
-        zones = [zone.strip(".").lower() for zone in directive.args] or ["cluster.local"]
-        return [zone for zone in zones if name == zone or name.endswith("." + zone)]
+        return [zone for zone in directive.zones if name == zone or name.endswith("." + zone)]
 
     def _kubernetes(self, directive: Directive, name: str, qtype: str) -> Answer | None:
         zones = self._zones(directive, name)
@@ -240,8 +245,7 @@ class CoreDns:
             answer = NXDOMAIN if reverse is None else reverse
         else:
             answer = zone.answer(name, qtype)
-        through = directive.option("fallthrough")
-        if answer.rcode != "NXDOMAIN" or through is None:
+        if answer.rcode != "NXDOMAIN" or (through := directive.option("fallthrough")) is None:
             return answer
         falls = not through or any(name.endswith(zone_name.strip(".")) for zone_name in through)
         return None if falls else answer

@@ -463,10 +463,9 @@ def _drop(host: Host) -> None:
 
 def _listener(host: Host, port: int, protocol: str, ip: str, *, local: bool) -> Listener:
     """Who listens at an address of the host: whoever bound it, or all; or, from the host itself, another one of it."""
-    found = [host.listeners.get((port, protocol, bind)) for bind in (ip, "")]
-    if local:
-        found += [one for one in host.listeners.values() if (one.port, one.protocol) == (port, protocol)]
-    listener = next((one for one in found if one is not None), None)
+    listener = host.listeners.get((port, protocol, ip)) or host.listeners.get((port, protocol, ""))
+    if listener is None and local:
+        listener = next((one for one in host.listeners.values() if (one.port, one.protocol) == (port, protocol)), None)
     if listener is None:
         raise refused()
     return listener

@@ -7,7 +7,8 @@ names, pod names, SRV and reverse lookups. ExternalName gives a CNAME that the c
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from kuartui.embedded.network.dns import NODATA, NXDOMAIN, Answer, Record
 from kuartui.embedded.network.objects import NAMESPACES, SERVICES, Obj, ObjectTable
@@ -61,19 +62,16 @@ class KubernetesZone:
             meta, spec = service["metadata"], service["spec"]
             base = f"{meta['name']}.{meta['namespace']}.svc.{self.domain}"
             if ip in (spec.get("clusterIPs") or [spec.get("clusterIP")]):
-                return self._said(Record(name, "PTR", base, self._ttl))
+                return _said(Record(name, "PTR", base, self._ttl))
             if spec.get("clusterIP") == "None":
                 for address, hostname, _ in self._members(service):
                     if address == ip:
-                        return self._said(Record(name, "PTR", f"{hostname}.{base}", self._ttl))
+                        return _said(Record(name, "PTR", f"{hostname}.{base}", self._ttl))
         return None
-
-    def _said(self, *records: Record) -> Answer:
-        return Answer("NOERROR", records) if records else NODATA
 
     def _version(self, name: str, labels: list[str], qtype: str) -> Answer:
         if labels == ["dns-version"]:
-            return self._said(Record(name, "TXT", '"1.1.0"', self._ttl)) if qtype == "TXT" else NODATA
+            return _said(Record(name, "TXT", '"1.1.0"', self._ttl)) if qtype == "TXT" else NODATA
         return NXDOMAIN
 
     def _pod(self, name: str, labels: list[str], qtype: str) -> Answer:
@@ -91,7 +89,7 @@ class KubernetesZone:
             if pod is None or pod["metadata"]["namespace"] != namespace:
                 return NXDOMAIN
         kind = "AAAA" if ":" in ip else "A"
-        return self._said(Record(name, kind, ip, self._ttl)) if qtype == kind else NODATA
+        return _said(Record(name, kind, ip, self._ttl)) if qtype == kind else NODATA
 
     def _service(self, name: str, service: Obj, rest: list[str], qtype: str) -> Answer:
         spec = service["spec"]
@@ -99,7 +97,7 @@ class KubernetesZone:
             if rest:
                 return NXDOMAIN
             target = spec.get("externalName", "").rstrip(".").lower()
-            return self._said(Record(name, "CNAME", target, self._ttl))
+            return _said(Record(name, "CNAME", target, self._ttl))
         headless = spec.get("clusterIP") == "None"
         if len(rest) == 2 and all(label.startswith("_") for label in rest):
             return self._srv(name, service, rest[0][1:], rest[1][1:], qtype)
@@ -116,9 +114,8 @@ class KubernetesZone:
             return self._addresses(name, found, qtype) if found else NXDOMAIN
         return NXDOMAIN
 
-    def _addresses(self, name: str, ips: list[str], qtype: str) -> Answer:
-        kinds = {ip: "AAAA" if ":" in ip else "A" for ip in dict.fromkeys(ips)}
-        return self._said(*(Record(name, kind, ip, self._ttl) for ip, kind in kinds.items() if kind == qtype))
+    def _addresses(self, name: str, ips: Sequence[str], qtype: str) -> Answer:
+        return _of_addresses(name, tuple(ips), qtype, self._ttl)
 
     def _srv(self, name: str, service: Obj, port_name: str | None, protocol: str | None, qtype: str) -> Answer:
         meta, spec = service["metadata"], service["spec"]
@@ -146,9 +143,7 @@ class KubernetesZone:
         if qtype != "SRV" or not targets:
             return NODATA
         weight = 100 // len(targets)
-        return self._said(
-            *(Record(name, "SRV", f"0 {weight} {number} {target}", self._ttl) for number, target in targets)
-        )
+        return _said(*(Record(name, "SRV", f"0 {weight} {number} {target}", self._ttl) for number, target in targets))
 
     def _slices(self, service: Obj) -> list[Obj]:
         return list(self._objects.slices_of(service["metadata"]["namespace"], service["metadata"]["name"]))
@@ -162,6 +157,16 @@ class KubernetesZone:
                 for address in endpoint.get("addresses") or ():
                     hostname = endpoint.get("hostname") or _dashed(address)
                     yield address, hostname, endpoint
+
+
+def _said(*records: Record) -> Answer:
+    return Answer("NOERROR", records) if records else NODATA
+
+
+@lru_cache(512)  # who sends requests asks for the same name before each
+def _of_addresses(name: str, ips: tuple[str, ...], qtype: str, ttl: int) -> Answer:
+    kinds = {ip: "AAAA" if ":" in ip else "A" for ip in dict.fromkeys(ips)}
+    return _said(*(Record(name, kind, ip, ttl) for ip, kind in kinds.items() if kind == qtype))
 
 
 def _published(service: Obj, conditions: Obj) -> bool:
