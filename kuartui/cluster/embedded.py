@@ -125,9 +125,14 @@ class EmbeddedSandbox:
         except BaseException:
             shutil.rmtree(host.state, ignore_errors=True)
             raise
-        await _aside(_take_along, self._host.folder(self._name), host.folder(self._name))
         host.meet()
-        return Copy(host, self._name, self._spec)
+        copy = Copy(host, self._name, self._spec)
+        try:
+            await _aside(_take_along, self._host.folder(self._name), host.folder(self._name))
+        except BaseException:
+            await copy.close()
+            raise
+        return copy
 
     async def close(self) -> None:
         await self._let_go()

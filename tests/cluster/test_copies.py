@@ -19,7 +19,7 @@ from kuartui.cluster import exec as cluster_exec
 from kuartui.cluster.embedded import EmbeddedCluster, EmbeddedSandbox
 from kuartui.cluster.host import EmbeddedHost, alive
 from kuartui.cluster.rest import Api
-from kuartui.errors import ClusterError
+from kuartui.errors import ClusterError, StorageError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a process is copied on Linux only")
 
@@ -155,6 +155,20 @@ async def test_a_copy_ends_when_it_is_closed_and_when_its_owner_does() -> None:
         assert not closed._host.state.exists()
         assert alive(pids[1])
     await gone(pids[1])
+
+
+async def test_a_copy_that_nobody_can_take_over_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    pids = []
+
+    def full(_source: Path, copy: Path) -> None:
+        pids.append(json.loads((copy.parents[1] / "host.json").read_bytes())["pid"])
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr("kuartui.cluster.embedded._take_along", full)
+    async with running(counter()) as sandbox:
+        with pytest.raises(StorageError):
+            await sandbox.copy()
+        await gone(pids[0])
 
 
 async def test_whoever_listens_where_a_copy_did_is_left_alone() -> None:

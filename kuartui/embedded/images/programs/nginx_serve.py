@@ -74,8 +74,8 @@ class Site:
     """Everything configured in `http {}`."""
 
     def __init__(self, process: Process, http: Block, version: str, say: Callable[[str, str], object]) -> None:
-        self._process = process
-        self._version = version
+        self.process = process
+        self.version = version
         self._say = say
         self._counter = itertools.count(1)
         self._turns: dict[str, itertools.count[int]] = {}
@@ -148,7 +148,7 @@ class Site:
         head = [(name, value) for name in first if (value := headers.find(name))]
         gone = {"connection", "date", *map(str.lower, first)}
         rest = [header for header in headers if header[0].lower() not in gone]
-        headers[:] = [date(self._process), *head, KEEP_ALIVE, *rest]
+        headers[:] = [date(self.process), *head, KEEP_ALIVE, *rest]
 
     def _choose(self, port: int, host: str) -> Server:
         servers = self.by_port[port]
@@ -250,7 +250,7 @@ class Site:
         if len(words) == 1:
             return self.expand(exchange, words[0]) not in ("", "0")
         if len(words) == 2 and words[0] in ("-f", "!-f", "-d", "-e"):
-            exists = self._process.files.exists(self.expand(exchange, words[1]))
+            exists = self.process.files.exists(self.expand(exchange, words[1]))
             return exists != words[0].startswith("!")
         left, operator, right = self.expand(exchange, words[0]), words[1], " ".join(words[2:]).strip("\"'")
         match operator:
@@ -310,10 +310,10 @@ class Site:
         for name in names[:-1]:
             uri = self.expand(exchange, name)
             path = self._path(exchange, location, uri)
-            if uri.endswith("/") and self._process.files.is_dir(path):
+            if uri.endswith("/") and self.process.files.is_dir(path):
                 exchange.uri = uri
                 return await self._file(exchange, path)
-            if self._process.files.is_file(path):
+            if self.process.files.is_file(path):
                 return await self._file(exchange, path)
         last = self.expand(exchange, names[-1])
         if last.startswith("="):
@@ -328,7 +328,7 @@ class Site:
         return None
 
     async def _file(self, exchange: Exchange, path: str) -> Response:
-        files = self._process.files
+        files = self.process.files
         if exchange.request.method not in ("GET", "HEAD"):
             return self.error(405)
         if files.is_dir(path):
@@ -349,19 +349,19 @@ class Site:
 
     async def _read(self, exchange: Exchange, path: str) -> Response:
         try:
-            body = self._process.files.read(path, self._process.user)
+            body = self.process.files.read(path, self.process.user)
         except OSError as error:
             await self._error(exchange, f'open() "{path}" failed ({error.errno}: {error.strerror})')
             return self.error(403 if isinstance(error, PermissionError) else 404)
         default = exchange.settings.get("default_type")
         kind = media_type(path, default[-1].args[0] if default else "application/octet-stream")
-        facts = validators(self._process, path)
+        facts = validators(self.process, path)
         if exchange.request.headers.find("if-none-match") == facts[1][1]:
             return Response(304, Headers(facts))
         return reply(200, body, kind, [*facts, ("Accept-Ranges", "bytes")])
 
     def _listing(self, exchange: Exchange, path: str) -> Response:
-        rows = "".join(f'<a href="{name}">{name}</a>\n' for name in self._process.files.listdir(path))
+        rows = "".join(f'<a href="{name}">{name}</a>\n' for name in self.process.files.listdir(path))
         title = f"Index of {exchange.uri}"
         page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<h1>{title}</h1><hr><pre>{rows}</pre><hr></body>\r\n</html>\r\n"
         return reply(200, page, "text/html")
@@ -393,7 +393,7 @@ class Site:
         failure: OSError | None = None
         for name, number in self._peers(host, port):
             try:
-                address = (await self._process.resolve(name))[0]
+                address = (await self.process.resolve(name))[0]
             except NameNotResolved:
                 await self._error(exchange, f"{name} could not be resolved (3: Host not found)")
                 return self.error(502)
@@ -401,9 +401,9 @@ class Site:
             try:
                 limit = _seconds(exchange, "proxy_connect_timeout")
                 exchange.upstream = f"{address}:{number}"
-                async with self._process.clock.timeout(limit):
-                    stream = await self._process.connect(address, number, seconds=limit + 1)
-                async with self._process.clock.timeout(_seconds(exchange, "proxy_read_timeout")):
+                async with self.process.clock.timeout(limit):
+                    stream = await self.process.connect(address, number, seconds=limit + 1)
+                async with self.process.clock.timeout(_seconds(exchange, "proxy_read_timeout")):
                     client = Client(stream)
                     response = await client.send(request.method, uri + query, headers, request.body)
                     await response.read()
@@ -456,7 +456,7 @@ class Site:
             status = 400
         reason = REASONS.get(status, phrase(status))
         title = f"{status} {TITLES.get(status, reason)}"
-        response = reply(status, nginx_page(title, f"nginx/{self._version}"), "text/html")
+        response = reply(status, nginx_page(title, f"nginx/{self.version}"), "text/html")
         response.reason = reason
         return response
 
@@ -474,9 +474,9 @@ class Site:
             location = _find(exchange.server.top, uri)
             settings = self._settings(exchange.server, location)
             path = inside(settings["root"][-1].args[0] if "root" in settings else "/etc/nginx/html", uri)
-            if uri.startswith("/") and self._process.files.is_file(path):
+            if uri.startswith("/") and self.process.files.is_file(path):
                 changed = next((int(w[1:]) for w in directive.args if w.startswith("=") and w[1:]), response.status)
-                return reply(changed, self._process.files.read(path), media_type(path))
+                return reply(changed, self.process.files.read(path), media_type(path))
         return response
 
     async def _error(self, exchange: Exchange, text: str) -> None:
@@ -502,9 +502,9 @@ class Site:
         line = self.expand(exchange, form) + "\n"
         path = chosen[-1].args[0]
         if path in ("/dev/stdout", "/var/log/nginx/access.log"):
-            await self._process.out(line)
+            await self.process.out(line)
         else:
-            self._process.files.write(path, line.encode(), self._process.user, append=True)
+            self.process.files.write(path, line.encode(), self.process.user, append=True)
 
     def expand(self, exchange: Exchange, text: str) -> str:
         """Replace $variables."""
@@ -521,16 +521,16 @@ class Site:
         if name.startswith("arg_"):
             return (request.query.get(name[4:]) or [""])[0]
         known = VARIABLES.get(name)
-        return known(exchange, self._process) if known is not None else self._version if name == "nginx_version" else ""
+        return known(exchange, self) if known is not None else ""
 
 
-def _forwarded(exchange: Exchange, _: Process) -> str:
+def _forwarded(exchange: Exchange, _: Site) -> str:
     before, peer = exchange.request.headers.find("x-forwarded-for"), exchange.request.peer[0]
     return f"{before}, {peer}" if before else peer
 
 
 #: what nginx knows of an exchange (http://nginx.org/en/docs/varindex.html)
-VARIABLES: dict[str, Callable[[Exchange, Process], str]] = {
+VARIABLES: dict[str, Callable[[Exchange, Site], str]] = {
     "host": lambda e, _: e.request.host or e.server.names[0],
     "http_host": lambda e, _: e.request.headers.find("host"),
     "uri": lambda e, _: e.uri,
@@ -539,8 +539,8 @@ VARIABLES: dict[str, Callable[[Exchange, Process], str]] = {
     "remote_addr": lambda e, _: e.request.peer[0],
     "remote_port": lambda e, _: str(e.request.peer[1]),
     "remote_user": lambda _, __: "-",
-    "hostname": lambda _, process: process.container.sandbox.hostname,
-    "server_addr": lambda _, process: process.ip,
+    "hostname": lambda _, site: site.process.container.sandbox.hostname,
+    "server_addr": lambda _, site: site.process.ip,
     "server_port": lambda e, _: str(e.port),
     "server_name": lambda e, _: e.server.names[0],
     "args": lambda e, _: e.args,
@@ -550,14 +550,15 @@ VARIABLES: dict[str, Callable[[Exchange, Process], str]] = {
     "request_method": lambda e, _: e.request.method,
     "request": lambda e, _: f"{e.request.method} {e.request.target} HTTP/{e.request.version}",
     "pid": lambda _, __: "29",
+    "nginx_version": lambda _, site: site.version,
     "server_protocol": lambda e, _: f"HTTP/{e.request.version}",
     "request_time": lambda _, __: "0.000",
     "upstream_addr": lambda e, _: e.upstream,
     "proxy_host": lambda e, _: e.upstream,
     "request_body": lambda e, _: e.request.body.decode(errors="replace"),
     "proxy_add_x_forwarded_for": _forwarded,
-    "time_local": lambda _, process: process.clock.now().strftime("%d/%b/%Y:%H:%M:%S +0000"),
-    "time_iso8601": lambda _, process: process.clock.now().strftime("%Y-%m-%dT%H:%M:%S+00:00"),
+    "time_local": lambda _, site: site.process.clock.now().strftime("%d/%b/%Y:%H:%M:%S +0000"),
+    "time_iso8601": lambda _, site: site.process.clock.now().strftime("%Y-%m-%dT%H:%M:%S+00:00"),
     "connection_upgrade": lambda _, __: "close",
     "request_id": lambda e, _: f"{e.number:032x}",
 }
