@@ -107,7 +107,7 @@ class Pace:
         passed, stride, before = 0.0, STEP, None
         async with _under_way(work) as task:
             while not task.done():
-                seen = await self._until_it_waits(task, look)
+                seen = await self._until_it_waits(task, look, before)
                 if task.done():
                     break
                 stride = min(stride * GROWTH, LONGEST_WAIT) if seen is not None and seen == before else STEP
@@ -118,9 +118,11 @@ class Pace:
                     await asyncio.wait([task], timeout=COMMAND_TICK)
             return await task
 
-    async def _until_it_waits(self, task: asyncio.Future[T], look: Callable[[], Glance | None]) -> Glance | None:
-        """What it looks like while it waits, if anybody can tell. A command that looks the same later has done nothing
-        in between."""
+    async def _until_it_waits(
+        self, task: asyncio.Future[T], look: Callable[[], Glance | None], waited: Glance | None
+    ) -> Glance | None:
+        """What it looks like while it waits, if anybody can tell. One that looks as it did when it `waited` last has
+        done nothing since, as nothing came for it: what comes wakes it."""
         loop = asyncio.get_running_loop()
         deadline, spent = loop.time() + PATIENCE, None
         while not task.done() and loop.time() < deadline:
@@ -128,6 +130,8 @@ class Pace:
             if before is None:
                 await asyncio.wait([task], timeout=COMMAND_TICK)
                 return None
+            if before == waited:
+                return before
             spent = before.spent if spent is None else spent
             if before.spent - spent > WORKING * 1e9:
                 return None

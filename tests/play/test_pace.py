@@ -101,19 +101,22 @@ async def test_time_passes_while_a_command_waits_for_the_cluster(tmp_path: Path)
 
 
 async def test_steps_grow_beside_a_command_that_does_nothing_but_wait() -> None:
-    done, steps, work = asyncio.Event(), [], 0
+    done, steps, asked, work = asyncio.Event(), [], 0, 0
 
     async def drive(seconds: float) -> None:
-        nonlocal work
-        if seconds:
-            steps.append(seconds)
-            work += len(steps) == 6  # something happens to what it waits for
-            if len(steps) == 9:
-                done.set()
+        nonlocal asked, work
+        if not seconds:
+            asked += 1
+            return
+        steps.append(seconds)
+        work += len(steps) == 6  # something happens to what it waits for
+        if len(steps) == 9:
+            done.set()
 
     pace = Pace(SteppedClock(drive))
     await pace.beside(done.wait(), lambda: Glance(working=False, processes=frozenset({1}), spent=work))
     assert steps == [1, 1.5, 2.25, 2.5, 2.5, 2.5, 1, 1.5, 2.25]
+    assert asked == 2  # whether the cluster has answered, each time that there was something to answer
 
 
 async def test_time_stands_still_while_a_command_computes() -> None:
