@@ -83,9 +83,8 @@ async def prove(
     """Prove levels (already filled in for their seeds), several runs side by side where the cluster allows it; `report`
     hears of each run that is over.
 
-    The first solution of a level is played with each of its seeds, and undone with the first (on a real cluster, with
-    each). Its other solutions and its cheats take turns: each is played with one of the seeds. If the proof is to be
-    `thorough`, everything is done with all of them.
+    The first solution of a level is played with each of its seeds. Its other solutions and its cheats take turns: each
+    is played with one of the seeds, or with all of them if the proof is to be `thorough`.
     """
     begun = time.monotonic()
     fast = cluster.kind == "embedded"
@@ -112,9 +111,7 @@ async def prove(
             return await play(share)
         place = await places.get()
         try:
-            async with staged(
-                level, place, memory.allowed, turns, head=share.head, runs=share.runs, undone=share.undone
-            ) as scene:
+            async with staged(level, place, memory.allowed, turns, head=share.head, runs=share.runs) as scene:
                 return await play(share, place, scene)
         except KuartuiError as error:
             return [Line(level.name, level.seed, "level", "start", False, error.message)]
@@ -134,7 +131,6 @@ async def prove(
                     memory,
                     fast=fast,
                     first=item is level.solutions[0],
-                    undone=item is level.solutions[0] and (share.undone or not fast),
                     patience=patience,
                     book=book,
                 )
@@ -147,7 +143,7 @@ async def prove(
             if faults := [line for line in lines if line.what == "level" and not line.ok]:
                 return faults[:1]  # what does not start cannot be played either, whatever is tried
             slowest = max((line.played for line in lines if line.what == "solution"), default=0.0)
-            patience = slowest + CHEAT_SECONDS
+            patience = slowest * 1.25 + CHEAT_SECONDS
         return lines
 
     running: list[asyncio.Task[list[Line]]] = []
@@ -179,7 +175,7 @@ async def prove(
         book = await stack.enter_async_context(trail.following(cluster))
         memory = stack.enter_context(remembering())
         plan = (
-            [Share(level, level.solutions, level.cheats, head=head_start(level)) for level in levels]
+            [Share(level, level.solutions, level.cheats, head_start(level)) for level in levels]
             if thorough
             else list(in_turns(levels))
         )
@@ -248,7 +244,6 @@ class Share:
     level: Level
     solutions: tuple[Solution, ...]
     cheats: tuple[Cheat, ...]
-    undone: bool = True  # whether the first solution is undone in the end
     head: float = 0.0  # seconds that have passed since the set-up began, when they are played on a copy of it
 
     @property
@@ -257,8 +252,7 @@ class Share:
 
 
 def in_turns(levels: Sequence[Level]) -> Iterator[Share]:
-    """The first solution for every level; those of one name share the rest out among their seeds, and the first of them
-    is undone."""
+    """The first solution for every level; those of one name share the rest out among their seeds."""
     turns = Counter(level.name for level in levels)
     taken: Counter[str] = Counter()
     for level in levels:
@@ -266,7 +260,7 @@ def in_turns(levels: Sequence[Level]) -> Iterator[Share]:
         taken[level.name] += 1
         others = level.solutions[1 + turn :: step]
         head = head_start(level) if turn % 2 == 0 else 0.0  # players come so much later; it holds for others, too
-        yield Share(level, (level.solutions[0], *others), level.cheats[turn::step], undone=not turn, head=head)
+        yield Share(level, (level.solutions[0], *others), level.cheats[turn::step], head)
 
 
 def _conclusions(level: Level, lines: Sequence[Line]) -> list[Line]:

@@ -48,7 +48,7 @@ STATES = {
     "waiting": later("waiting"),
     "unknown": later("unknown"),
 }
-CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets after its last command, on top of what a whole solution took
+CHEAT_SECONDS = 5.0  # of cluster time that a cheat gets on top of what the slowest solution took, and a quarter more
 PAUSE = re.compile(r"sleep (\d+(?:\.\d+)?)s?")
 START_SECONDS = 15.0  # for a real cluster to be as the level says after it was set up
 LEISURE = 3.0  # probes look so much less often than in play: what counts is looked at once more in the end
@@ -88,16 +88,14 @@ class Run:
         *,
         fast: bool,
         first: bool,
-        undone: bool = False,
         patience: float = CHEAT_SECONDS,
         book: Store | None = None,
     ) -> None:
-        """`undone` is whether all of it is to be undone in the end, as on a shared cluster. `patience` is how long a
-        cheat is watched, in seconds of cluster time, before it counts as none. `book` is where what is done on a
-        cluster of others is written down."""
+        """`patience` is how long a cheat is watched, in seconds of cluster time, before it counts as none. `book` is
+        where what is done on a cluster of others is written down."""
         self.level, self.attempt, self.kubectl, self.memory = level, attempt, kubectl, memory
         self.fast = fast and DOCKER not in level.needs  # containers of a Docker engine live on real time
-        self.first, self.undone, self.patience, self.book = first, undone, patience, book
+        self.first, self.patience, self.book = first, patience, book
         self.state = AttemptState()
         self.found: list[Line] = []
         self.happened = 0  # steps of the level's own timeline
@@ -149,7 +147,7 @@ class Run:
         stack.push_async_callback(self._leave, arena, close)
         arena.world.known = self.memory.allowed
         noting = trail.noting(self.book, attempt_id) if self.book is not None else {}
-        await Pace(sandbox.clock).through(arena.prepare(take_inventory=self.undone, **noting))
+        await Pace(sandbox.clock).through(arena.prepare(take_inventory=self.first, **noting))
         return arena
 
     async def _leave(self, arena: Arena, close: Callable[[Sandbox], Awaitable[None]]) -> None:
@@ -170,7 +168,7 @@ class Run:
         begun = arena.clock.monotonic()
         detail = await self._perform(arena, engine, pace, kubeconfig)
         played = arena.clock.monotonic() - begun
-        if self.undone:
+        if self.first:
             await self._check_undo(arena, pace)
         return detail, played
 
